@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook("geotether", "beartype.beartype")
+install_import_hook("geotether", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

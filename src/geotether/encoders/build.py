@@ -1,0 +1,144 @@
+"""Location encoders from plain configurations."""
+
+import difflib
+import inspect
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from geotether.encoders.location import LocationEncoder
+from geotether.encoders.networks import NETWORKS
+from geotether.encoders.positional import POSITIONAL
+
+
+def build_location_encoder(config: Mapping[str, Any], seed: int) -> LocationEncoder:
+    """Build a location encoder whose initial weights depend on `seed` alone.
+
+    Args:
+        config: {"positional": {"name": ..., ...}, "network": {"name": ..., ...},
+            "embed_dim": 256, "readout": "output"}; the last two may be left out.
+        seed: Seed of the network's initial weights. The global generators of torch are left as they were.
+
+    Returns:
+        The encoder, on the CPU, in float32.
+
+    Raises:
+        ValueError: If a name or keyword is unknown (with the known ones), missing, or out of range.
+
+    Example:
+        >>> config = {"positional": {"name": "cartesian"}, "network": {"name": "mlp", "hidden_dim": 64}}
+        >>> build_location_encoder(config, seed=0).embed_dim
+        256
+    """
+    known = ("positional", "network", "embed_dim", "readout")
+    for key in config:
+        if key not in known:
+            raise ValueError(f"Unknown key {key!r} of the encoder; {known_names(key, known)}")
+    for key in ("positional", "network"):
+        if key not in config:
+            raise ValueError(f"The encoder needs a {key!r}, such as {{'name': {next(iter(REGISTRIES[key]))!r}}}.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        positional = build_positional(config["positional"])
+        network = build_network(config["network"], positional.out_dim, config.get("embed_dim", 256))  # type: ignore[arg-type]
+    return LocationEncoder(positional, network, config.get("readout", "output"))
+
+
+def build_positional(config: Any) -> nn.Module:
+    """Build a positional encoding.
+
+    Args:
+        config: {"name": one of `POSITIONAL`, and its constructor's arguments}.
+
+    Returns:
+        The encoding.
+
+    Raises:
+        ValueError: If a name or keyword is unknown (with the known ones), missing, or out of range.
+
+    Example:
+        >>> build_positional({"name": "spherical_harmonics", "l_max": 9}).out_dim
+        100
+    """
+    return build_named("positional", config, {})
+
+
+def build_network(config: Any, in_dim: int, out_dim: int) -> nn.Module:
+    """Build a network; its weights are drawn from torch's global generator.
+
+    Args:
+        config: {"name": one of `NETWORKS`, and its constructor's arguments except the two below}.
+        in_dim: Size of the positional encoding.
+        out_dim: Size of the output.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: If a name or keyword is unknown (with the known ones), missing, or out of range.
+
+    Example:
+        >>> build_network({"name": "siren", "hidden_dim": 64}, in_dim=100, out_dim=32).hidden_dim
+        64
+    """
+    if not isinstance(out_dim, int) or out_dim < 1:
+        raise ValueError(f"embed_dim must be a whole number of 1 or more, got {out_dim!r}.")
+    return build_named("network", config, {"in_dim": in_dim, "out_dim": out_dim})
+
+
+REGISTRIES = {"positional": POSITIONAL, "network": NETWORKS}
+
+
+def build_named(kind: str, config: Any, given: dict[str, Any]) -> nn.Module:
+    """Look up a name in a registry and call its class with the rest of the configuration.
+
+    Args:
+        kind: "positional" or "network".
+        config: {"name": ..., argument: value, ...}.
+        given: Arguments that the configuration does not decide.
+
+    Returns:
+        The module.
+
+    Raises:
+        ValueError: If a name or keyword is unknown (with the known ones), missing, or out of range.
+    """
+    registry = REGISTRIES[kind]
+    if not isinstance(config, Mapping) or "name" not in config:
+        raise ValueError(f"{kind} must be a mapping with a 'name', got {config!r}; known: {', '.join(registry)}.")
+    arguments = {key: value for key, value in config.items() if key != "name"}
+    name = config["name"]
+    if name not in registry:
+        raise ValueError(f"Unknown {kind} {name!r}; {known_names(name, registry)}")
+    parameters = {k: p for k, p in inspect.signature(registry[name]).parameters.items() if k not in given}
+    for key in arguments:
+        if key not in parameters:
+            raise ValueError(f"Unknown keyword {key!r} of {kind} {name!r}; {known_names(key, parameters)}")
+    missing = [k for k, p in parameters.items() if p.default is p.empty and k not in arguments]
+    if missing:
+        raise ValueError(f"{kind} {name!r} needs {', '.join(missing)}.")
+    try:
+        return registry[name](**given, **arguments)
+    except TypeError as error:
+        raise ValueError(f"{kind} {name!r} cannot be built from {arguments}: {error}") from error
+
+
+def known_names(name: Any, known: Collection[str]) -> str:
+    """Answer an unknown name with the closest known one and all others.
+
+    Args:
+        name: What came.
+        known: What was wanted.
+
+    Returns:
+        The second half of a message.
+
+    Example:
+        >>> known_names("siern", ["siren", "mlp"])
+        "did you mean 'siren'? Known: siren, mlp."
+    """
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    listed = ", ".join(known) or "none"
+    return f"did you mean {close[0]!r}? Known: {listed}." if close else f"known: {listed}."

@@ -1,0 +1,139 @@
+"""The location encoder: positional encoding, network, and what of it is handed out."""
+
+import inspect
+from typing import Any
+
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+
+from geotether.encoders.networks import NETWORKS
+from geotether.encoders.positional import POSITIONAL
+
+READOUTS = ("output", "hidden", "hidden_and_output")
+
+
+class LocationEncoder(nn.Module):
+    """Map from a place to an embedding.
+
+    Objectives see the network's output (`forward`). Users get what `handout` returns,
+    because the layer before the output often holds more than the output itself.
+
+    Args:
+        positional: Positional encoding, one of `POSITIONAL` or a module like them.
+        network: Network, one of `NETWORKS` or a module like them; its `in_dim` must be the
+            encoding's `out_dim`.
+        readout: What is handed out: "output", "hidden" (the last hidden layer), or
+            "hidden_and_output" (the two joined in that order).
+
+    Attributes:
+        embed_dim: Size of the output.
+        handout_dim: Size of what `handout` returns.
+
+    Raises:
+        ValueError: If the sizes do not fit or the readout is unknown.
+
+    Example:
+        >>> from geotether.encoders import SphericalHarmonics, Siren
+        >>> encoder = LocationEncoder(SphericalHarmonics(l_max=9), Siren(100, 256), "hidden_and_output")
+        >>> wageningen = torch.tensor([[5.66, 51.97]], dtype=torch.float64)
+        >>> encoder(wageningen).shape, encoder.handout(wageningen).shape
+        (torch.Size([1, 256]), torch.Size([1, 768]))
+    """
+
+    def __init__(self, positional: nn.Module, network: nn.Module, readout: str = "output") -> None:
+        super().__init__()
+        if readout not in READOUTS:
+            raise ValueError(f"Unknown readout {readout!r}; choose one of {', '.join(READOUTS)}.")
+        if positional.out_dim != network.in_dim:
+            raise ValueError(
+                f"The positional encoding gives {positional.out_dim} features and the network takes "
+                f"{network.in_dim}; build the network with in_dim={positional.out_dim}."
+            )
+        self.positional = positional
+        self.network = network
+        self.readout = readout
+        self.embed_dim: int = network.out_dim  # type: ignore[assignment]
+        hidden_dim: int = network.hidden_dim  # type: ignore[assignment]
+        self.handout_dim = {"output": 0, "hidden": hidden_dim, "hidden_and_output": hidden_dim}[readout]
+        self.handout_dim += 0 if readout == "hidden" else self.embed_dim
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Plain values from which `build_location_encoder` makes the same architecture.
+
+        Raises:
+            TypeError: If a part is not in the registries and so cannot be named.
+        """
+        network = named_arguments(self.network, NETWORKS)
+        del network["in_dim"], network["out_dim"]
+        return {
+            "positional": named_arguments(self.positional, POSITIONAL),
+            "network": network,
+            "embed_dim": self.embed_dim,
+            "readout": self.readout,
+        }
+
+    def features(self, lonlat: Float[Tensor, "n 2"]) -> Float[Tensor, "n k"]:
+        """Return the positional features in the network's dtype.
+
+        Angles are worked out in float64 whatever autocast says, and only the features
+        are rounded.
+
+        Args:
+            lonlat: Longitude and latitude in degrees, shape (n, 2), float64.
+        """
+        weight = next(self.network.parameters())
+        with torch.autocast(lonlat.device.type, enabled=False):
+            return self.positional(lonlat, dtype=weight.dtype)
+
+    def forward(self, lonlat: Float[Tensor, "n 2"]) -> Float32[Tensor, "n d"]:
+        """Embed places as the objectives see them.
+
+        Args:
+            lonlat: Longitude and latitude in degrees, shape (n, 2), float64.
+
+        Returns:
+            Shape (n, embed_dim), float32, not normalised.
+
+        Raises:
+            ValueError: If a row is not a coordinate.
+        """
+        return self.network(self.features(lonlat)).float()
+
+    def handout(self, lonlat: Float[Tensor, "n 2"]) -> Float32[Tensor, "n d"]:
+        """Embed places as users get them; see `readout`.
+
+        Args:
+            lonlat: Longitude and latitude in degrees, shape (n, 2), float64.
+
+        Returns:
+            Shape (n, handout_dim), float32, not normalised.
+
+        Raises:
+            ValueError: If a row is not a coordinate.
+        """
+        hidden, output = self.network.forward_with_hidden(self.features(lonlat))  # type: ignore[operator]
+        parts = {"output": [output], "hidden": [hidden], "hidden_and_output": [hidden, output]}[self.readout]
+        return torch.cat(parts, dim=-1).float()
+
+
+def named_arguments(module: nn.Module, registry: dict[str, type[nn.Module]]) -> dict[str, Any]:
+    """Read back the name and the constructor arguments of a registered module.
+
+    Args:
+        module: Instance of one of the registry's classes.
+        registry: `POSITIONAL` or `NETWORKS`.
+
+    Returns:
+        {"name": ..., argument: value, ...}; tuples come back as lists, as in JSON.
+
+    Raises:
+        TypeError: If the module's class is not in the registry.
+    """
+    names = [name for name, kind in registry.items() if type(module) is kind]
+    if not names:
+        raise TypeError(f"{type(module).__name__} has no name in the registry; known: {', '.join(registry)}.")
+    arguments = {key: getattr(module, key) for key in inspect.signature(type(module)).parameters}
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in arguments.items()}
+    return {"name": names[0], **plain}

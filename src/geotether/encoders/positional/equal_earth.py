@@ -1,0 +1,76 @@
+"""GeoCLIP's random Fourier features of the Equal Earth map: a baseline with a seam."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
+from geotether.geodesy.projections import equal_earth
+
+# GeoCLIP brings the map to about [-1, 1] by this factor; see its published code.
+MAP_SCALE = 66.50336 / 180
+
+
+class EqualEarthFourierFeatures(nn.Module):
+    """Random Fourier features of the Equal Earth map at several bandwidths.
+
+    The map is cut at the antimeridian: two places a kilometre apart on either side of it
+    get unrelated codes. It stands here as the published baseline; prefer
+    `SphereFourierFeatures`. GeoCLIP feeds each bandwidth to a network of its own and adds
+    the results; here the bandwidths are joined for one network.
+
+    Args:
+        sigmas: Standard deviations of the frequencies in cycles per unit of the scaled map
+            (one unit is half the equator), each more than 0.
+        num_features: Frequencies for each bandwidth, 1 or more; each gives a cosine and a sine.
+        seed: Seed of the frequencies, which are saved with the weights.
+
+    Attributes:
+        out_dim: 2 * num_features * len(sigmas).
+
+    Source:
+        Vivanco Cepeda, Nayak & Shah (2023), NeurIPS, arXiv:2309.16020, section 3.2.
+
+    Example:
+        >>> EqualEarthFourierFeatures(sigmas=(1.0, 16.0), num_features=8, seed=0).out_dim
+        32
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, sigmas: Sequence[float | int] = (1, 16, 256), num_features: int = 256, seed: int = 0) -> None:
+        super().__init__()
+        if num_features < 1 or not len(sigmas) or not all(sigma > 0 for sigma in sigmas):
+            raise ValueError(
+                f"num_features must be 1 or more and every sigma more than 0, got {num_features} and {tuple(sigmas)}."
+            )
+        self.sigmas = tuple(sigmas)
+        self.num_features = num_features
+        self.seed = seed
+        self.out_dim = 2 * num_features * len(self.sigmas)
+        generator = torch.Generator().manual_seed(seed)
+        bands = [s * torch.randn(num_features, 2, generator=generator, dtype=torch.float64) for s in self.sigmas]
+        self.register_buffer("frequencies", torch.stack(bands))
+
+    def forward(self, lonlat: Float[Tensor, "n 2"], dtype: torch.dtype = torch.float64) -> Float[Tensor, "n k"]:
+        """Encode places.
+
+        Args:
+            lonlat: Longitude and latitude in degrees, shape (n, 2); 180 is taken as -180, the
+                western edge of the map.
+            dtype: What to return; the work is done in float64.
+
+        Returns:
+            Shape (n, out_dim): for each sigma all cosines, then all sines.
+        """
+        check_lonlat(lonlat)
+        lon, lat = lonlat.double().unbind(-1)
+        place = MAP_SCALE * equal_earth(torch.stack((wrap_longitude(lon), lat), dim=-1))
+        parts = []
+        for frequencies in self.frequencies.double().unbind(0):
+            angles = 2 * math.pi * place @ frequencies.T
+            parts += [angles.cos(), angles.sin()]
+        return torch.cat(parts, dim=-1).to(dtype)

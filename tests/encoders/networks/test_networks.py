@@ -1,0 +1,115 @@
+"""Mirrors src/geotether/encoders/networks/: each network against its definition by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import erf
+
+from geotether.encoders.networks import MLP, NETWORKS, Linear, ResidualMLP, Siren
+
+
+@pytest.fixture
+def x() -> torch.Tensor:
+    return torch.randn(6, 10, generator=torch.Generator().manual_seed(0))
+
+
+def affine(layer: torch.nn.Linear, x: np.ndarray) -> np.ndarray:
+    return x @ layer.weight.detach().double().numpy().T + layer.bias.detach().double().numpy()
+
+
+def gelu(x: np.ndarray) -> np.ndarray:
+    return x * (1 + erf(x / math.sqrt(2))) / 2
+
+
+def normed(x: np.ndarray) -> np.ndarray:
+    return (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+
+
+def test_siren_equals_the_definition(x):
+    net = Siren(10, 4, hidden_dim=8, num_layers=3, omega_0=30.0, omega_0_hidden=1.5)
+    h = np.sin(30 * affine(net.layers[0], x.double().numpy()))
+    h = np.sin(1.5 * affine(net.layers[1], h))
+    h = np.sin(1.5 * affine(net.layers[2], h))
+    hidden, out = net.forward_with_hidden(x)
+    np.testing.assert_allclose(hidden.detach(), h, atol=1e-5)
+    np.testing.assert_allclose(out.detach(), affine(net.output, h), atol=1e-5)
+
+
+def test_mlp_equals_the_definition(x):
+    net = MLP(10, 4, hidden_dim=8, num_layers=2)
+    h = gelu(affine(net.layers[1], gelu(affine(net.layers[0], x.double().numpy()))))
+    hidden, out = net.forward_with_hidden(x)
+    np.testing.assert_allclose(hidden.detach(), h, atol=1e-5)
+    np.testing.assert_allclose(out.detach(), affine(net.output, h), atol=1e-5)
+
+
+def test_residual_mlp_equals_the_definition(x):
+    net = ResidualMLP(10, 4, hidden_dim=8, num_layers=2)
+    h = affine(net.input, x.double().numpy())
+    for block in range(2):
+        h = h + affine(net.outer[block], gelu(affine(net.inner[block], normed(h))))
+    hidden, out = net.forward_with_hidden(x)
+    np.testing.assert_allclose(hidden.detach(), normed(h), atol=1e-5)
+    np.testing.assert_allclose(out.detach(), affine(net.output, normed(h)), atol=1e-5)
+
+
+def test_linear_hands_its_input_on(x):
+    net = Linear(10, 4)
+    hidden, out = net.forward_with_hidden(x)
+    assert torch.equal(hidden, x)
+    np.testing.assert_allclose(out.detach(), affine(net.output, x.double().numpy()), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_keeps_the_contract(x, name):
+    net = NETWORKS[name](10, 4)
+    hidden, out = net.forward_with_hidden(x)
+    assert (net.in_dim, net.out_dim) == (10, 4)
+    assert hidden.shape == (6, net.hidden_dim)
+    assert torch.equal(net(x), out)
+    assert net(x[:0]).shape == (0, 4)
+    out.sum().backward()
+    assert all(p.grad is not None for p in net.parameters())
+
+
+def test_siren_starts_as_sitzmann_says():
+    torch.manual_seed(0)
+    net = Siren(100, 256, hidden_dim=512, num_layers=2)
+    for layer, bound in [
+        (net.layers[0], 1 / 100),
+        (net.layers[1], math.sqrt(6 / 512)),
+        (net.output, math.sqrt(6 / 512)),
+    ]:
+        largest = layer.weight.abs().max().item()
+        assert 0.99 * bound < largest <= bound
+        assert layer.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.02)
+
+
+def test_siren_activations_keep_their_spread():
+    """Section 3.2 of the paper: pre-activations of deep layers stay near unit normal at omega 30."""
+    torch.manual_seed(0)
+    net = Siren(2, 4, hidden_dim=512, num_layers=6, omega_0=30.0, omega_0_hidden=30.0)
+    hidden, _ = net.forward_with_hidden(torch.rand(2000, 2) * 2 - 1)
+    assert hidden.std().item() == pytest.approx(math.sqrt(1 / 2), abs=0.08)
+
+
+def test_released_satclip_has_as_many_parameters():
+    """445 696 for L=10 and 1 213 696 for L=40, as counted in the released encoders."""
+    for functions, count in [(100, 445_696), (1600, 1_213_696)]:
+        assert sum(p.numel() for p in Siren(functions, 256).parameters()) == count
+
+
+@pytest.mark.parametrize("name", ["siren", "mlp", "residual_mlp"])
+def test_dropout_acts_only_in_training(x, name):
+    net = NETWORKS[name](10, 4, dropout=0.5)
+    assert not torch.equal(net(x), net(x))
+    net.eval()
+    assert torch.equal(net(x), net(x))
+
+
+@pytest.mark.parametrize("name", ["siren", "mlp", "residual_mlp"])
+def test_impossible_sizes_are_refused(name):
+    with pytest.raises(ValueError, match="num_layers and hidden_dim must be 1 or more, got 0 and 512"):
+        NETWORKS[name](10, 4, num_layers=0)

@@ -1,0 +1,146 @@
+"""Mirrors src/geotether/encoders/location.py and build.py."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from geotether.encoders import (
+    NETWORKS,
+    POSITIONAL,
+    READOUTS,
+    LocationEncoder,
+    Siren,
+    SphericalHarmonics,
+    build_location_encoder,
+    build_network,
+    build_positional,
+)
+
+CONFIG = {
+    "positional": {"name": "spherical_harmonics", "l_max": 4},
+    "network": {"name": "siren", "hidden_dim": 16},
+    "embed_dim": 8,
+    "readout": "hidden_and_output",
+}
+
+
+@pytest.fixture
+def places() -> torch.Tensor:
+    return torch.tensor([(5.66, 51.97), (-74.01, 40.71), (180, 0), (0, 90)], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(("readout", "width"), [("output", 8), ("hidden", 16), ("hidden_and_output", 24)])
+def test_readouts(places, readout, width):
+    encoder = build_location_encoder({**CONFIG, "readout": readout}, seed=0)
+    hidden, output = encoder.network.forward_with_hidden(encoder.positional(places).float())
+    want = {"output": output, "hidden": hidden, "hidden_and_output": torch.cat((hidden, output), -1)}[readout]
+    got = encoder.handout(places)
+    assert encoder.handout_dim == got.shape[1] == width
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got, want, atol=2e-5, rtol=0)
+    torch.testing.assert_close(encoder(places), output, atol=2e-5, rtol=0)
+    assert encoder.embed_dim == 8
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("positional", POSITIONAL)
+def test_every_pair_builds_and_rebuilds(places, positional, network):
+    config = {"positional": {"name": positional}, "network": {"name": network}, "embed_dim": 8}
+    if positional == "spherical_harmonics":
+        config["positional"]["l_max"] = 3
+    if network != "linear":
+        config["network"]["hidden_dim"] = 16
+    encoder = build_location_encoder(config, seed=0).eval()
+    again = build_location_encoder(json.loads(json.dumps(encoder.config)), seed=1).eval()
+    again.load_state_dict(encoder.state_dict())
+    assert torch.equal(encoder(places), again(places))
+    assert again.config == encoder.config
+    assert encoder(places).shape == (4, 8)
+    assert encoder(places[:0]).shape == (0, 8)
+
+
+def test_weights_depend_on_the_seed_alone():
+    torch.manual_seed(1)
+    first = build_location_encoder(CONFIG, seed=7)
+    state = torch.random.get_rng_state()
+    again = build_location_encoder(CONFIG, seed=7)
+    assert torch.equal(state, torch.random.get_rng_state())
+    other = build_location_encoder(CONFIG, seed=8)
+    for a, b, c in zip(first.parameters(), again.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
+        assert not torch.equal(a, c)
+
+
+def test_autocast_leaves_the_angles_alone(places):
+    encoder = build_location_encoder({**CONFIG, "positional": {"name": "spherical_harmonics", "l_max": 12}}, seed=0)
+    want = encoder.features(places)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(encoder.features(places), want, rtol=0, atol=0)
+        assert encoder(places).dtype == torch.float32
+        assert encoder.handout(places).dtype == torch.float32
+
+
+def test_gradient_reaches_every_weight_and_the_place(places):
+    encoder = build_location_encoder(CONFIG, seed=0)
+    places = places.requires_grad_()
+    encoder(places).square().sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in encoder.parameters())
+    assert places.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"positional": {"name": "spherical_harmonic", "l_max": 4}},
+            "did you mean 'spherical_harmonics'.*Known: .*wrap",
+        ),
+        ({"positional": {"name": "spherical_harmonics", "lmax": 4}}, "Unknown keyword 'lmax'.*did you mean 'l_max'"),
+        ({"positional": {"name": "spherical_harmonics"}}, "'spherical_harmonics' needs l_max"),
+        ({"positional": {"name": "spherical_harmonics", "l_max": 200}}, "from 0 to 199, got 200"),
+        ({"positional": {"name": "direct", "l_max": 2}}, "Unknown keyword 'l_max' of positional 'direct'; known: none"),
+        ({"positional": "wrap"}, "must be a mapping with a 'name', got 'wrap'"),
+        ({"network": {"name": "sirne"}}, "did you mean 'siren'.*Known: siren, residual_mlp, mlp, linear"),
+        ({"network": {"name": "siren", "in_dim": 3}}, "Unknown keyword 'in_dim'"),
+        ({"network": {"hidden_dim": 3}}, "must be a mapping with a 'name'"),
+        ({"embed_dim": 0}, "embed_dim must be a whole number of 1 or more, got 0"),
+        ({"readout": "both"}, "Unknown readout 'both'.*output, hidden, hidden_and_output"),
+        ({"embeddim": 3}, "Unknown key 'embeddim'.*did you mean 'embed_dim'"),
+    ],
+)
+def test_unknown_words_are_answered_with_the_known_ones(change, message):
+    with pytest.raises(ValueError, match=message):
+        build_location_encoder({**CONFIG, **change}, seed=0)
+
+
+def test_missing_parts_are_named():
+    with pytest.raises(ValueError, match=r"needs a 'network', such as \{'name': 'siren'\}"):
+        build_location_encoder({"positional": {"name": "wrap"}}, seed=0)
+
+
+def test_sizes_that_do_not_fit():
+    with pytest.raises(ValueError, match="gives 25 features and the network takes 9; build the network with in_dim=25"):
+        LocationEncoder(SphericalHarmonics(4), Siren(9, 8))
+
+
+def test_a_stranger_has_no_config():
+    class Mine(nn.Module):
+        out_dim = 25
+
+    assert LocationEncoder(SphericalHarmonics(4), Siren(25, 8)).config["readout"] == READOUTS[0]
+    with pytest.raises(TypeError, match="Mine has no name in the registry"):
+        _ = LocationEncoder(Mine(), Siren(25, 8)).config
+
+
+def test_bad_places_are_refused(places):
+    encoder = build_location_encoder(CONFIG, seed=0)
+    for call in (encoder, encoder.handout):
+        with pytest.raises(ValueError, match=r"row 0 is .*other way round"):
+            call(torch.tensor([(-33.87, 151.21)], dtype=torch.float64))
+
+
+def test_parts_build_alone():
+    assert build_positional({"name": "grid", "num_scales": 3}).out_dim == 12
+    assert build_network({"name": "linear"}, in_dim=12, out_dim=5).hidden_dim == 12

@@ -1,0 +1,101 @@
+"""Mirrors src/geotether/encoders/heads.py and model.py."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.preprocessing import StandardScaler
+
+from geotether.encoders import Cartesian, Linear, LocationEncoder, ProjectionHead, TiedModel
+
+
+def location() -> LocationEncoder:
+    return LocationEncoder(Cartesian(), Linear(3, 8))
+
+
+@pytest.fixture
+def model() -> TiedModel:
+    return TiedModel(location(), {"text": ProjectionHead(5, 8), "night-lights": ProjectionHead(7, 8, hidden_dim=6)})
+
+
+def test_standardisation_agrees_with_scikit_learn(monkeypatch):
+    monkeypatch.setattr("geotether.encoders.heads.ROWS", 7)
+    rng = np.random.default_rng(0)
+    features = (rng.normal(size=(50, 5)) * [1, 10, 0.1, 1, 3] + [0, 1000, 5, 0, -2]).astype(np.float32)
+    features[:, 3] = 4.2  # a column that never varies
+    head = ProjectionHead(5, 8)
+    head.fit_standardisation(features)
+    want = StandardScaler().fit(features.astype(np.float64))
+    np.testing.assert_allclose(head.mean, want.mean_, rtol=1e-6)
+    np.testing.assert_allclose(head.scale, want.scale_, rtol=1e-5)
+    head.projection = torch.nn.Identity()
+    assert head(torch.from_numpy(features)).isfinite().all()
+
+
+def test_standardisation_is_saved_and_refuses_other_widths():
+    head = ProjectionHead(5, 8)
+    head.fit_standardisation(np.random.default_rng(0).normal(size=(20, 5)))
+    again = ProjectionHead(5, 8)
+    again.load_state_dict(head.state_dict())
+    assert torch.equal(again.mean, head.mean)
+    with pytest.raises(ValueError, match=r"Need rows of 5 features, got shape \(3, 4\)"):
+        head.fit_standardisation(np.zeros((3, 4)))
+    with pytest.raises(ValueError, match=r"got shape \(0, 5\)"):
+        head.fit_standardisation(np.zeros((0, 5)))
+
+
+def test_head_is_linear_unless_asked():
+    linear, deep = ProjectionHead(5, 8).eval(), ProjectionHead(5, 8, hidden_dim=6).eval()
+    a, b = torch.randn(2, 9, 5, generator=torch.Generator().manual_seed(0))
+    for head, straight in ((linear, True), (deep, False)):
+        between = (head(a) + head(b)) / 2
+        assert torch.allclose(head((a + b) / 2), between, atol=1e-5) == straight
+    assert linear(a[:0]).shape == (0, 8)
+    with pytest.raises(ValueError, match="in_dim and embed_dim must be 1 or more"):
+        ProjectionHead(0, 8)
+
+
+def test_logit_scale_starts_at_clips_and_is_capped(model):
+    assert model.logit_scale("text").item() == pytest.approx(1 / 0.07)
+    assert model.sigmoid_bias["text"].item() == -10
+    with torch.no_grad():
+        model.log_logit_scale["text"].fill_(math.log(1e6))
+    assert model.logit_scale("text").item() == 100
+    assert model.logit_scale("night-lights").item() == pytest.approx(1 / 0.07)
+
+
+def test_encodes_each_modality_with_its_own_head(model):
+    assert model.encode_modality("text", torch.zeros(3, 5)).shape == (3, 8)
+    assert model.encode_modality("night-lights", torch.zeros(3, 7)).shape == (3, 8)
+    assert model.modalities == ("text", "night-lights")
+
+
+def test_unknown_modalities_are_answered_with_the_known_ones(model):
+    for call in (lambda: model.logit_scale("texts"), lambda: model.encode_modality("texts", torch.zeros(1, 5))):
+        with pytest.raises(
+            ValueError, match=r"Unknown modality 'texts'; did you mean 'text'\? Known: text, night-lights"
+        ):
+            call()
+
+
+@pytest.mark.parametrize("name", ["a.b", "", "keys", "forward", "two words"])
+def test_names_that_cannot_be_parameters_are_refused(name):
+    with pytest.raises(ValueError, match="cannot be a name"):
+        TiedModel(location(), {name: ProjectionHead(5, 8)})
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="at least one modality"):
+        TiedModel(location(), {})
+    with pytest.raises(ValueError, match="projects to 9 and the location encoder to 8; build it with embed_dim=8"):
+        TiedModel(location(), {"text": ProjectionHead(5, 9)})
+    with pytest.raises(ValueError, match="init_temperature must be more than 0"):
+        TiedModel(location(), {"text": ProjectionHead(5, 8)}, init_temperature=0)
+
+
+def test_state_comes_back(model):
+    again = TiedModel(location(), {"text": ProjectionHead(5, 8), "night-lights": ProjectionHead(7, 8, hidden_dim=6)})
+    again.load_state_dict(model.state_dict())
+    places = torch.tensor([[5.66, 51.97]], dtype=torch.float64)
+    assert torch.equal(again.location(places), model.location(places))
