@@ -1,0 +1,126 @@
+"""Masks of false negatives: rows that share a place are matches, whatever the batch says."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float, Float64
+from torch import Tensor
+
+from geotether.geodesy.coordinates import check_lonlat, unit_vectors
+from geotether.geodesy.distance import chord_of_km
+
+PairMask = Callable[[slice, slice], Tensor]
+"""Given the rows and the columns of a block of pairs, the Bool (rows, columns) block of those to leave out."""
+
+SAME_PLACE_KM = 0.001
+"""Rows closer than this are one place: 1 m, well above what float64 loses on the unit sphere."""
+
+ROWS_AT_ONCE = 128  # of float64 cosines; keeps them in the processor's cache, which is four times faster at n = 2048
+
+
+def closer_than_km(lonlat_a: Float[Tensor, "n 2"], lonlat_b: Float[Tensor, "m 2"], km: float) -> Bool[Tensor, "n m"]:
+    """Say which places of two lists lie closer to each other than `km` along the great circle.
+
+    Args:
+        lonlat_a: Longitude and latitude in degrees, WGS 84, shape (n, 2).
+        lonlat_b: The same, shape (m, 2).
+        km: Distance in kilometres, 0 or more; 0 asks for the same place (within 1 m).
+
+    Returns:
+        Shape (n, m), True where the two are closer.
+
+    Raises:
+        ValueError: If coordinates are not (longitude, latitude) in degrees or `km` is negative or not finite.
+
+    Example:
+        >>> seam = torch.tensor([[179.99, 0.0], [-179.99, 0.0], [0.0, 0.0]], dtype=torch.float64)
+        >>> closer_than_km(seam[:1], seam, km=5.0)
+        tensor([[ True,  True, False]])
+    """
+    min_cosine = _cosine_of_km(km)
+    return _closer(_unit_vectors(lonlat_a), _unit_vectors(lonlat_b), min_cosine)
+
+
+class NearbyPairs:
+    """The pairs of a batch that lie closer than `km`, computed a block at a time when asked.
+
+    It is passed as `ignore` to an objective, which never leaves out a row's own pair. With `km=0` only
+    rows at the very same place are left out, such as a row that came twice because its table is small.
+
+    Args:
+        lonlat: Longitude and latitude of the batch in degrees, WGS 84, shape (n, 2).
+        km: Distance in kilometres, 0 or more.
+
+    Raises:
+        ValueError: If coordinates are not (longitude, latitude) in degrees or `km` is negative or not finite.
+
+    Example:
+        >>> lonlat = torch.tensor([[5.66, 51.97], [5.66, 51.97], [-74.01, 40.71]], dtype=torch.float64)
+        >>> NearbyPairs(lonlat, km=0.0)(slice(0, 1), slice(0, 3))
+        tensor([[ True,  True, False]])
+    """
+
+    def __init__(self, lonlat: Float[Tensor, "n 2"], km: float) -> None:
+        self.km = km
+        self.min_cosine = _cosine_of_km(km)
+        self.unit_vectors = _unit_vectors(lonlat)
+
+    def __call__(self, rows: slice, columns: slice) -> Bool[Tensor, "r c"]:
+        """Give the block of the mask at `rows` and `columns`."""
+        return _closer(self.unit_vectors[rows], self.unit_vectors[columns], self.min_cosine)
+
+    def __len__(self) -> int:
+        return len(self.unit_vectors)
+
+
+def as_pair_mask(ignore: Bool[Tensor, "n n"] | PairMask | None, rows: int) -> PairMask | None:
+    """Bring a dense mask, a block-wise mask or none to the block-wise form.
+
+    Args:
+        ignore: True where a negative is left out, as a matrix or as a function of two slices.
+        rows: Number of rows of the batch it has to fit.
+
+    Raises:
+        ValueError: If the mask was made for another number of rows.
+    """
+    if ignore is None:
+        return None
+    if isinstance(ignore, Tensor):
+        came, fits = f"shape {tuple(ignore.shape)}", ignore.shape == (rows, rows)
+    elif isinstance(ignore, NearbyPairs):
+        came, fits = f"{len(ignore)} rows", len(ignore) == rows
+    else:
+        return ignore
+    if not fits:
+        raise ValueError(f"The mask `ignore` has {came}, but the batch has {rows} rows: make it from the same batch.")
+    return ignore if isinstance(ignore, NearbyPairs) else lambda r, c: ignore[r, c]
+
+
+def shifted(mask: PairMask | None, start: int) -> PairMask | None:
+    """See a mask from a group of rows that begins at row `start`."""
+    if mask is None:
+        return None
+    return lambda r, c: mask(slice(r.start + start, r.stop + start), slice(c.start + start, c.stop + start))
+
+
+def _cosine_of_km(km: float) -> float:
+    """Cosine of the angle between two places `km` apart, from the chord between them."""
+    if not (math.isfinite(km) and km >= 0):
+        raise ValueError(f"The distance km must be finite and 0 or more, got {km}; pass None to leave nothing out.")
+    # The hair lets antipodes, whose computed cosine may pass -1, count at half the circumference.
+    return 1 - chord_of_km(max(km, SAME_PLACE_KM)) ** 2 / 2 - 1e-15
+
+
+def _unit_vectors(lonlat: Float[Tensor, "n 2"]) -> Float64[Tensor, "n 3"]:
+    check_lonlat(lonlat)
+    return unit_vectors(lonlat.detach().double())
+
+
+def _closer(a: Float64[Tensor, "n 3"], b: Float64[Tensor, "m 3"], min_cosine: float) -> Bool[Tensor, "n m"]:
+    # float64, because in float32 the cosine cannot tell places less than about 2 km apart.
+    near = torch.empty(len(a), len(b), dtype=torch.bool, device=a.device)
+    for first in range(0, len(a), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        torch.ge(a[rows] @ b.T, min_cosine, out=near[rows])
+    return near

@@ -1,0 +1,112 @@
+"""Mirrors src/geotether/objectives/chunked.py."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from geotether.objectives.chunked import pair_logsumexp, pair_logsumexp_both
+from geotether.objectives.masks import NearbyPairs
+from geotether.objectives.readings import READINGS
+from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
+
+SRC = str(Path(__file__).parents[2] / "src")
+GROUPS = [slice(0, 17), slice(17, 18), slice(18, 50)]
+
+
+@pytest.mark.parametrize("reading", [*READINGS, "sigmoid"])
+@pytest.mark.parametrize("chunk_rows", [1, 7, 49, 500])
+@pytest.mark.parametrize("masking", ["no mask", "matrix", "places"])
+@pytest.mark.parametrize("largest_scale", [14.3, 600.0], ids=["bounded", "unbounded"])
+def test_chunks_change_neither_value_nor_gradient(
+    random_pair, random_mask, random_places, reading, chunk_rows, masking, largest_scale
+):
+    inputs = [*random_pair(50, 6), *(torch.tensor(s).double().requires_grad_() for s in (2.0, 9.0, largest_scale))]
+    location, modality, *scales = inputs
+    places = NearbyPairs(random_places(50), 2500.0)
+    ignore = {"no mask": None, "matrix": random_mask(50, 0.2), "places": places}[masking]
+
+    def value_and_gradients(chunk_rows):
+        if reading == "sigmoid":
+            losses = sigmoid_tying_loss(location, modality, GROUPS, scales, [-3.0, 0.0, 1.0], ignore, chunk_rows)
+        else:
+            losses = tying_loss(location, modality, GROUPS, scales, reading, ignore, chunk_rows)
+        return losses, torch.autograd.grad(mean_over_rows(losses, GROUPS), inputs)
+
+    torch.testing.assert_close(value_and_gradients(chunk_rows), value_and_gradients(None), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [10.0, 600.0], ids=["bounded", "unbounded"])
+@pytest.mark.parametrize("height", [None, 4])
+def test_equals_torch_on_the_whole_matrix(random_pair, random_mask, scale, height):
+    anchors, candidates = (torch.nn.functional.normalize(x, dim=-1) for x in random_pair(9, 4))
+    ignore = random_mask(9, 0.4)
+    logits = scale * anchors @ candidates.T
+    logits = logits.masked_fill(ignore & ~torch.eye(9, dtype=torch.bool), -torch.inf)
+    rows, columns = pair_logsumexp_both(scale * anchors, candidates, ignore, height)
+    torch.testing.assert_close(rows, logits.logsumexp(1))
+    torch.testing.assert_close(columns, logits.logsumexp(0))
+    torch.testing.assert_close(pair_logsumexp(scale * anchors, candidates, ignore, chunk_rows=height), rows)
+
+
+def test_the_graph_can_be_walked_twice(random_pair):
+    left, right = random_pair(9, 4)
+    loss = pair_logsumexp_both(left, right)[1].sum()
+    first = torch.autograd.grad(loss, [left, right], retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(loss, [left, right]), first)
+
+
+def test_embeddings_that_are_not_numbers_show():
+    broken = torch.ones(4, 3)
+    broken[2] = torch.nan
+    assert pair_logsumexp(broken, torch.ones(4, 3))[2].isnan()
+
+
+PEAK_MEMORY = """
+import sys, torch
+from geotether.objectives.tying import tying_loss
+
+def peak_mb():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+
+def step(rows, width, reading):
+    generator = torch.Generator().manual_seed(0)
+    place, seen = (torch.randn(rows, width, generator=generator, requires_grad=True) for _ in range(2))
+    before = peak_mb()
+    scale = torch.tensor(14.3, requires_grad=True)
+    (loss,) = tying_loss(place, seen, [slice(0, rows)], [scale], reading)
+    loss.backward()
+    assert torch.isfinite(place.grad).all() and torch.isfinite(seen.grad).all() and scale.grad != 0
+    return peak_mb() - before
+
+rows, width, reading = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+step(64, width, reading)  # what the libraries set up on first use is not the loss's
+print(step(rows, width, reading))
+"""
+
+
+FULL_SIZE = pytest.mark.skipif(
+    not os.environ.get("GEOTETHER_FULL_SIZE"), reason="2.2 TFLOP, 16 s on two idle cores: set GEOTETHER_FULL_SIZE=1"
+)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc")
+@pytest.mark.parametrize(
+    "width, reading, limit_mb",
+    [
+        # Time goes with the width, the memory that matters does not: a full matrix would take 4,096 MB at
+        # any width, while twelve copies of 256-d embeddings, more than are made, take 384 MB.
+        (16, "within_modality", 1000 - 384),
+        pytest.param(256, "within_modality", 1000, marks=FULL_SIZE),
+        pytest.param(256, "all_pairs", 1000, marks=FULL_SIZE),
+    ],
+)
+def test_large_batches_need_less_than_a_gigabyte(width, reading, limit_mb):
+    arguments = [sys.executable, "-c", PEAK_MEMORY, "32768", str(width), reading]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": SRC})
+    assert done.returncode == 0, done.stderr
+    assert 10 < float(done.stdout) < limit_mb

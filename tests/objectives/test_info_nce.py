@@ -1,0 +1,118 @@
+"""Mirrors src/geotether/objectives/info_nce.py."""
+
+import math
+
+import pytest
+import torch
+
+from geotether.objectives.info_nce import info_nce
+from geotether.objectives.masks import NearbyPairs, closer_than_km
+
+
+def by_hand(left, right, scale, ignore):
+    """The definition with loops and no library loss."""
+    cosine = [[(a @ b / a.norm() / b.norm()).item() for b in right] for a in left]
+    n, total = len(cosine), 0.0
+    for i in range(n):
+        row = [math.exp(scale * cosine[i][j]) for j in range(n) if i == j or not ignore[i][j]]
+        column = [math.exp(scale * cosine[j][i]) for j in range(n) if i == j or not ignore[j][i]]
+        total -= 2 * scale * cosine[i][i] - math.log(sum(row)) - math.log(sum(column))
+    return total / (2 * n)
+
+
+@pytest.mark.parametrize("scale", [1.0, 14.3, 100.0, 600.0])
+@pytest.mark.parametrize("ignored", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("chunk_rows", [None, 1, 4])
+def test_equals_the_definition(random_pair, random_mask, scale, ignored, chunk_rows):
+    left, right = random_pair(6, 8)
+    ignore = random_mask(6, ignored)
+    got = info_nce(left, right, scale, ignore, chunk_rows).item()
+    assert got == pytest.approx(by_hand(left, right, scale, ignore.tolist()), abs=1e-12)
+
+
+@pytest.mark.parametrize("scale", [14.3, 600.0], ids=["bounded", "unbounded"])
+@pytest.mark.parametrize("chunk_rows", [None, 4])
+def test_gradient_is_exact(random_pair, random_mask, scale, chunk_rows):
+    """Against finite differences, that of the logit scale included."""
+    left, right = random_pair(6, 3)
+    log_scale = torch.tensor(math.log(scale), dtype=torch.float64, requires_grad=True)
+    ignore = random_mask(6, 0.3)
+
+    def loss(left, right, log_scale):
+        return info_nce(left, right, log_scale.exp(), ignore, chunk_rows)
+
+    assert torch.autograd.gradcheck(loss, (left, right, log_scale), atol=1e-4, rtol=1e-4)
+
+
+def test_swapping_the_modalities_changes_nothing(random_pair):
+    left, right = random_pair(6, 8)
+    torch.testing.assert_close(info_nce(left, right, 14.3), info_nce(right, left, 14.3))
+
+
+def test_no_information_costs_log_n():
+    same = torch.ones(32, 4)
+    assert info_nce(same, same, 14.3).item() == pytest.approx(math.log(32))
+
+
+def test_length_of_embeddings_does_not_matter(random_pair):
+    left, right = random_pair(6, 8)
+    torch.testing.assert_close(info_nce(7 * left, right / 3, 14.3), info_nce(left, right, 14.3))
+
+
+def test_one_row_has_nothing_to_compete_with(random_pair):
+    loss = info_nce(*random_pair(1, 4), 14.3)
+    assert loss.item() == pytest.approx(0, abs=1e-14)
+
+
+@pytest.mark.parametrize("scale", [1.0, 14.3, 60.0, 100.0])
+def test_float32_is_as_good_as_its_digits(random_pair, scale):
+    """At 100 opposite pairs have logits that float32 cannot exponentiate as they are."""
+    left, right = random_pair(64, 4)
+    left.data[:8] = right.data[:8]
+    left.data[8:12] = -right.data[8:12]
+    exact = info_nce(left, right, scale)
+    rough = info_nce(left.float(), right.float(), scale)
+    assert rough.dtype == torch.float32
+    assert rough.item() == pytest.approx(exact.item(), rel=2e-6)
+    (want,) = torch.autograd.grad(exact, left)
+    (got,) = torch.autograd.grad(rough, left)
+    torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-5 * want.abs().max().item())
+
+
+def test_half_precision_and_autocast_are_widened(random_pair):
+    left, right = (x.detach().bfloat16() for x in random_pair(64, 16))
+    want = info_nce(left.float(), right.float(), 14.3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        got = info_nce(left, right, 14.3)
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got, want, rtol=0, atol=0)
+
+
+def test_nearby_pairs_equal_their_matrix(random_pair, random_places):
+    left, right = random_pair(40, 8)
+    lonlat = random_places(40)
+    dense = closer_than_km(lonlat, lonlat, 3000.0)
+    assert dense.sum() > 60
+    torch.testing.assert_close(
+        info_nce(left, right, 14.3, NearbyPairs(lonlat, 3000.0), chunk_rows=7), info_nce(left, right, 14.3, dense)
+    )
+
+
+def test_the_mask_is_not_written_to(random_pair, random_mask):
+    ignore = random_mask(6, 0.5)
+    before = ignore.clone()
+    info_nce(*random_pair(6, 8), 14.3, ignore).backward()
+    assert torch.equal(ignore, before)
+
+
+def test_no_partner_is_named(random_pair):
+    left, right = random_pair(6, 8)
+    with pytest.raises(ValueError, match=r"left has shape \(6, 8\) and right \(5, 8\)"):
+        info_nce(left, right[:5], 14.3)
+    with pytest.raises(ValueError, match="have no rows"):
+        info_nce(left[:0], right[:0], 14.3)
+
+
+def test_chunks_of_no_rows_are_refused(random_pair):
+    with pytest.raises(ValueError, match="chunk_rows must be 1 or more, got 0"):
+        info_nce(*random_pair(6, 8), 14.3, chunk_rows=0)

@@ -1,0 +1,178 @@
+"""Mirrors src/geotether/objectives/tying.py."""
+
+import math
+
+import pytest
+import torch
+
+from geotether.objectives.info_nce import info_nce
+from geotether.objectives.masks import NearbyPairs
+from geotether.objectives.readings import READINGS
+from geotether.objectives.sigmoid import sigmoid_loss
+from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
+
+GROUPS = [slice(0, 3), slice(3, 7), slice(7, 12)]
+SCALES = [1.0, 14.3, 40.0]
+
+
+def share_of(own, others):
+    """-log of exp(own) among itself and the others."""
+    return math.log(sum(math.exp(x - own) for x in [own, *others]))
+
+
+def by_hand(location, modality, reading, ignore):
+    """Every reading as papers put it, a row at a time, with no library loss."""
+    unit = [[row / row.norm() for row in x] for x in (location, modality)]
+    places, seen = unit
+    losses = [0.0] * len(GROUPS)
+    for k, rows in enumerate(GROUPS):
+        for i in range(rows.start, rows.stop):
+            rivals = [j for j in range(len(places)) if j != i]
+            toward = [j for j in rivals if not ignore[i][j]]
+            kin = [j for j in rivals if rows.start <= j < rows.stop]
+
+            def logit(a, b, scale=SCALES[k]):
+                return scale * (a @ b).item()
+
+            own = logit(seen[i], places[i])
+            if reading == "modality_to_location":
+                loss = share_of(own, [logit(seen[i], places[j]) for j in toward])
+            elif reading == "location_to_modality":
+                loss = share_of(own, [logit(places[i], seen[j]) for j in toward])
+            elif reading == "all_pairs":
+                to_places = [logit(seen[i], places[j]) for j in toward]
+                loss = share_of(own, to_places + [logit(seen[i], seen[j]) for j in toward])
+            else:
+                there = share_of(own, [logit(seen[i], places[j]) for j in kin if not ignore[i][j]])
+                back = share_of(own, [logit(seen[j], places[i]) for j in kin if not ignore[j][i]])
+                loss = (there + back) / 2
+            losses[k] += loss / (rows.stop - rows.start)
+    return losses
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("ignored", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("chunk_rows", [None, 5])
+def test_equals_the_definition(random_pair, random_mask, reading, ignored, chunk_rows):
+    location, modality = random_pair(12, 6)
+    ignore = random_mask(12, ignored)
+    got = tying_loss(location, modality, GROUPS, SCALES, reading, ignore, chunk_rows)
+    want = by_hand(location, modality, reading, ignore.tolist())
+    assert [loss.item() for loss in got] == pytest.approx(want, abs=1e-12)
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("largest_scale", [40.0, 600.0], ids=["bounded", "unbounded"])
+def test_gradient_is_exact(random_pair, random_mask, reading, largest_scale):
+    """Against finite differences, those of all logit scales included; every group gets a weight of its own."""
+    log_scales = [torch.tensor(math.log(s), dtype=torch.float64, requires_grad=True) for s in (1.0, 9.0, largest_scale)]
+    ignore = random_mask(12, 0.3)
+
+    def loss(location, modality, *logs):
+        losses = tying_loss(location, modality, GROUPS, [x.exp() for x in logs], reading, ignore)
+        return losses[0] + 2 * losses[1] - losses[2]
+
+    assert torch.autograd.gradcheck(loss, (*random_pair(12, 2), *log_scales), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_places_leave_out_what_their_distances_say(random_pair, random_places, reading):
+    """Oracle for the distances: haversine, pair by pair."""
+    location, modality = random_pair(12, 6)
+    lonlat = random_places(12)
+    got = tying_loss(location, modality, GROUPS, SCALES, reading, NearbyPairs(lonlat, 4000.0), chunk_rows=5)
+    near = [[haversine_km(a, b) < 4000.0 for b in lonlat.tolist()] for a in lonlat.tolist()]
+    assert 12 < sum(map(sum, near)) < 100
+    assert [loss.item() for loss in got] == pytest.approx(by_hand(location, modality, reading, near))
+
+
+def haversine_km(a, b):
+    (lon_a, lat_a), (lon_b, lat_b) = (map(math.radians, place) for place in (a, b))
+    h = math.sin((lat_b - lat_a) / 2) ** 2 + math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
+    return 2 * 6371.0088 * math.asin(math.sqrt(min(h, 1)))
+
+
+@pytest.mark.parametrize(
+    "reading, rivals",
+    [("modality_to_location", 12), ("location_to_modality", 12), ("all_pairs", 23), ("within_modality", None)],
+)
+def test_no_information_costs_the_log_of_the_candidates(reading, rivals):
+    same = torch.ones(12, 4)
+    losses = tying_loss(same, same, GROUPS, SCALES, reading)
+    want = [math.log(rivals or rows.stop - rows.start) for rows in GROUPS]
+    assert [loss.item() for loss in losses] == pytest.approx(want, rel=1e-5)
+
+
+def test_one_modality_within_itself_is_clip(random_pair):
+    location, modality = random_pair(12, 6)
+    (loss,) = tying_loss(location, modality, [slice(0, 12)], [14.3], "within_modality")
+    torch.testing.assert_close(loss, info_nce(location, modality, 14.3))
+
+
+def test_the_two_directions_mirror_each_other(random_pair):
+    location, modality = random_pair(12, 6)
+    there = tying_loss(location, modality, GROUPS, SCALES, "modality_to_location")
+    back = tying_loss(modality, location, GROUPS, SCALES, "location_to_modality")
+    torch.testing.assert_close(there, back)
+
+
+def test_modalities_do_not_touch_within_modality(random_pair):
+    location, modality = random_pair(12, 6)
+    first = tying_loss(location, modality, GROUPS, SCALES, "within_modality")[0]
+    (gradient,) = torch.autograd.grad(first, modality)
+    assert gradient[:3].abs().sum() > 0
+    assert gradient[3:].abs().sum() == 0
+
+
+def test_the_order_of_rows_within_groups_does_not_matter(random_pair):
+    location, modality = random_pair(12, 6)
+    order = [2, 0, 1, 6, 4, 5, 3, 11, 7, 9, 8, 10]
+    for reading in READINGS:
+        torch.testing.assert_close(
+            tying_loss(location[order], modality[order], GROUPS, SCALES, reading),
+            tying_loss(location, modality, GROUPS, SCALES, reading),
+        )
+
+
+def test_mean_over_rows_is_the_mean_over_rows():
+    rows = torch.arange(12.0)
+    losses = [rows[part].mean() for part in GROUPS]
+    torch.testing.assert_close(mean_over_rows(losses, GROUPS), rows.mean())
+
+
+def test_sigmoid_takes_each_modality_by_itself(random_pair, random_mask):
+    location, modality = random_pair(12, 6)
+    ignore = random_mask(12, 0.3)
+    biases = [-10.0, 0.0, 2.0]
+    got = sigmoid_tying_loss(location, modality, GROUPS, SCALES, biases, ignore)
+    want = [
+        sigmoid_loss(modality[rows], location[rows], scale, bias, ignore[rows, rows])
+        for rows, scale, bias in zip(GROUPS, SCALES, biases, strict=True)
+    ]
+    torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"reading": "within_modalities"}, r"Unknown reading .* Did you mean 'within_modality'\?"),
+        ({"group": [slice(0, 3), slice(4, 12)], "logit_scale": [1.0, 1.0]}, "follow one another without gap"),
+        ({"group": [slice(0, 3), slice(3, 3)], "logit_scale": [1.0, 1.0]}, "have a row each"),
+        ({"group": [slice(0, 3), slice(3, 7)], "logit_scale": [1.0, 1.0]}, "cover 7 rows, but the batch has 12"),
+        ({"logit_scale": [1.0, 1.0]}, "logit_scale has 2 entries for 3 groups"),
+        ({"modality": torch.ones(11, 6)}, r"location has shape \(12, 6\) and modality \(11, 6\)"),
+        ({"ignore": NearbyPairs(torch.zeros(9, 2, dtype=torch.float64), 1.0)}, "has 9 rows, but the batch has 12 rows"),
+    ],
+)
+def test_what_does_not_fit_is_named(random_pair, change, message):
+    location, modality = random_pair(12, 6)
+    fitting = {
+        "location": location,
+        "modality": modality,
+        "group": GROUPS,
+        "logit_scale": SCALES,
+        "reading": "all_pairs",
+        "ignore": None,
+    }
+    with pytest.raises(ValueError, match=message):
+        tying_loss(**{**fitting, **change})
