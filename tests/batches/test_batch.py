@@ -1,0 +1,120 @@
+"""Mirrors src/geotether/batches/batch.py."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from geotether.batches.batch import assemble
+from geotether.batches.sampler import permutation
+from geotether.batches.schedule import build_schedule
+
+
+@dataclass(frozen=True)
+class Table:
+    lonlat: np.ndarray
+    features: np.ndarray
+
+
+@pytest.fixture
+def tables() -> dict[str, Table]:
+    """Tables whose features say which row they are and whose longitude says which table."""
+    sizes = {"image": (90, 3), "text": (40, 5), "light": (7, 1)}
+    made = {}
+    for number, (name, (rows, width)) in enumerate(sizes.items()):
+        row = np.arange(rows, dtype=np.float64)
+        lonlat = np.stack([np.full(rows, 10.0 * number), row / 10], axis=1)
+        made[name] = Table(lonlat, np.repeat(row[:, None], width, axis=1).astype(np.float32))
+    return made
+
+
+def schedule_for(tables, name, **options):
+    return build_schedule(name, {name: len(table.lonlat) for name, table in tables.items()}, 20, **options)
+
+
+def test_rows_keep_their_places(tables):
+    batch = assemble(tables, schedule_for(tables, "melt"), step=3, seed=0)
+    assert len(batch) == 20
+    assert batch.lonlat.dtype == torch.float64
+    assert list(batch.groups) == list(batch.features) == ["image", "text", "light"]
+    end = 0
+    for number, (name, rows) in enumerate(batch.groups.items()):
+        features = batch.features[name]
+        assert rows.start == end
+        assert features.shape == (rows.stop - rows.start, tables[name].features.shape[1])
+        assert features.dtype == torch.float32
+        assert (batch.lonlat[rows, 0] == 10.0 * number).all()
+        torch.testing.assert_close(batch.lonlat[rows, 1] * 10, features[:, 0].double())
+        end = rows.stop
+    assert end == 20
+
+
+def test_salt_brings_the_active_table_alone(tables):
+    batch = assemble(tables, schedule_for(tables, "salt"), step=4, seed=0)
+    assert batch.groups == {"text": slice(0, 20)}
+    assert list(batch.features) == ["text"]
+
+
+@pytest.mark.parametrize("name, options", [("melt", {}), ("salt", {}), ("salt", {"switch": "step"})])
+def test_a_fresh_run_at_any_step_gives_the_same_batch(tables, name, options):
+    schedule = schedule_for(tables, name, **options)
+    run = [assemble(tables, schedule, step, seed=5) for step in range(12)]
+    for step in (0, 7, 11):
+        permutation.cache_clear()
+        again = assemble(tables, schedule_for(tables, name, **options), step, seed=5)
+        assert torch.equal(again.lonlat, run[step].lonlat)
+        assert again.groups == run[step].groups
+        assert all(torch.equal(again.features[m], run[step].features[m]) for m in again.features)
+
+
+@pytest.mark.parametrize("name, options", [("melt", {}), ("salt", {}), ("salt", {"switch": "step"})])
+def test_every_row_is_seen_as_often_as_any_other(tables, name, options):
+    """Over any number of steps the rows of one table differ by one visit at most."""
+    schedule = schedule_for(tables, name, **options)
+    seen = {m: np.zeros(len(table.lonlat), dtype=int) for m, table in tables.items()}
+    for step in range(30):
+        for m, features in assemble(tables, schedule, step, seed=1).features.items():
+            np.add.at(seen[m], features[:, 0].int().numpy(), 1)
+    assert all(visits.max() - visits.min() <= 1 for visits in seen.values())
+    assert all(visits.sum() == schedule.rows_before(m, 30) for m, visits in seen.items())
+
+
+def test_another_seed_gives_another_batch(tables):
+    schedule = schedule_for(tables, "melt")
+    first, second = (assemble(tables, schedule, 0, seed).lonlat for seed in (0, 1))
+    assert not torch.equal(first, second)
+
+
+def test_the_batch_is_a_copy(tables):
+    batch = assemble(tables, schedule_for(tables, "melt"), step=0, seed=0)
+    batch.features["image"].fill_(-1)
+    batch.lonlat.fill_(0)
+    assert (tables["image"].features >= 0).all()
+
+
+def test_memory_maps_and_other_precisions_are_read(tables, tmp_path):
+    np.save(tmp_path / "features.npy", tables["image"].features.astype(np.float16))
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+    schedule = build_schedule("pairwise", {"image": 90}, 20)
+    batch = assemble({"image": Table(tables["image"].lonlat, mapped)}, schedule, step=2, seed=0)
+    want = assemble({"image": tables["image"]}, schedule, step=2, seed=0)
+    torch.testing.assert_close(batch.features["image"], want.features["image"], rtol=0, atol=0)
+
+
+def test_moves_to_a_device(tables):
+    batch = assemble(tables, schedule_for(tables, "melt"), step=0, seed=0).to("meta")
+    assert batch.lonlat.is_meta
+    assert all(features.is_meta for features in batch.features.values())
+
+
+def test_a_missing_table_is_named(tables):
+    schedule = schedule_for(tables, "melt")
+    del tables["text"]
+    with pytest.raises(ValueError, match="Unknown modality 'text'; known are image, light"):
+        assemble(tables, schedule, step=0, seed=0)
+
+
+def test_negative_steps_are_refused(tables):
+    with pytest.raises(ValueError, match="step must be 0 or more, got -1"):
+        assemble(tables, schedule_for(tables, "melt"), step=-1, seed=0)

@@ -1,0 +1,140 @@
+"""Mirrors src/geotether/batches/schedule.py."""
+
+import itertools
+
+import pytest
+
+from geotether.batches.schedule import SCHEDULES, TyingSchedule, build_schedule
+
+SIZES = [{"image": 300}, {"image": 300, "text": 100}, {"image": 95, "text": 1000, "light": 17, "birds": 300}]
+OPTIONS = [
+    ("melt", {"shares": "equal"}),
+    ("melt", {"shares": "proportional"}),
+    ("salt", {}),
+    ("salt", {"steps_per_epoch": "smallest"}),
+    ("salt", {"steps_per_epoch": 5}),
+    ("salt", {"switch": "step"}),
+    ("pairwise", {"modality": "image"}),
+]
+EVERY = [
+    pytest.param(name, sizes, batch, options, id=f"{name}-{'-'.join(map(str, options.values()))}-{len(sizes)}-{batch}")
+    for (name, options), sizes, batch in itertools.product(OPTIONS, SIZES, [8, 33, 400])
+]
+STEPS = 120
+
+
+@pytest.mark.parametrize("name, sizes, batch, options", EVERY)
+def test_shares_sum_to_the_batch(name, sizes, batch, options):
+    schedule = build_schedule(name, sizes, batch, **options)
+    assert isinstance(schedule, TyingSchedule)
+    for step in range(STEPS):
+        ties = schedule.ties(step)
+        assert sum(tie.rows for tie in ties) == batch
+        assert min(tie.rows for tie in ties) >= 2
+        assert len({tie.modality for tie in ties}) == len(ties)
+
+
+@pytest.mark.parametrize("name, sizes, batch, options", EVERY)
+def test_rows_before_is_the_sum_of_the_ties_before(name, sizes, batch, options):
+    schedule = build_schedule(name, sizes, batch, **options)
+    consumed = dict.fromkeys([options["modality"]] if name == "pairwise" else sizes, 0)
+    for step in range(STEPS):
+        assert {modality: schedule.rows_before(modality, step) for modality in consumed} == consumed
+        for tie in schedule.ties(step):
+            consumed[tie.modality] += tie.rows
+
+
+@pytest.mark.parametrize("name, sizes, batch, options", EVERY)
+def test_epochs_count_up_and_agree_with_their_steps(name, sizes, batch, options):
+    schedule = build_schedule(name, sizes, batch, **options)
+    epochs = [schedule.epoch_of(step) for step in range(STEPS)]
+    assert epochs[0] == 0
+    assert all(later - earlier in (0, 1) for earlier, later in itertools.pairwise(epochs))
+    for epoch in range(epochs[-1] + 1):
+        assert schedule.steps_in(epoch) == epochs.index(epoch)
+
+
+@pytest.mark.parametrize("name, sizes, batch, options", EVERY)
+def test_switches_are_where_the_active_modality_changes(name, sizes, batch, options):
+    schedule = build_schedule(name, sizes, batch, **options)
+    active = [schedule.ties(step)[0].modality if name != "melt" else None for step in range(STEPS)]
+    changes = [(step, active[step]) for step in range(1, STEPS) if active[step] != active[step - 1]]
+    assert schedule.switches(STEPS) == changes
+    assert schedule.switches(0) == []
+
+
+def test_melt_shares_of_the_paper_are_equal():
+    melt = build_schedule("melt", {"image": 100_000, "text": 5_000, "light": 30}, 2048)
+    assert [tie.rows for tie in melt.ties(7)] == [683, 683, 682]
+    assert melt.steps_in(1) == 105_030 // 2048
+
+
+def test_proportional_shares_follow_the_tables():
+    melt = build_schedule("melt", {"image": 3000, "text": 1000}, 100, shares="proportional")
+    assert [tie.rows for tie in melt.ties(0)] == [75, 25]
+    assert melt.steps_in(1) == 40
+    assert melt.rows_before("image", 40) == 3000  # one epoch is one pass over each table
+
+
+def test_salt_goes_round_robin_by_epoch():
+    salt = build_schedule("salt", {"image": 250, "text": 100, "light": 30}, 100)
+    active = [salt.ties(step)[0].modality for step in range(8)]
+    assert active == ["image", "image", "text", "light", "image", "image", "text", "light"]
+    assert [salt.epoch_of(step) for step in range(8)] == [0, 0, 1, 2, 3, 3, 4, 5]
+
+
+def test_salt_by_step_changes_every_step_and_has_the_epochs_of_melt():
+    salt = build_schedule("salt", {"image": 250, "text": 150}, 100, switch="step")
+    assert [salt.ties(step)[0].modality for step in range(4)] == ["image", "text", "image", "text"]
+    assert salt.steps_in(3) == 12
+    assert salt.switches(4) == [(1, "text"), (2, "image"), (3, "text")]
+
+
+def test_salt_can_keep_all_turns_as_short_as_the_smallest():
+    salt = build_schedule("salt", {"image": 1000, "text": 200}, 100, steps_per_epoch="smallest")
+    assert salt.switches(7) == [(2, "text"), (4, "image"), (6, "text")]
+
+
+def test_pairwise_takes_the_only_table():
+    assert build_schedule("pairwise", {"text": 100}, 10).ties(3)[0].modality == "text"
+
+
+@pytest.mark.parametrize(
+    "name, options, message",
+    [
+        ("melts", {}, r"Unknown schedule 'melts'; known are melt, salt, pairwise\. Did you mean 'melt'\?"),
+        ("melt", {"share": "equal"}, r"Unknown option of schedule 'melt': 'share'; known are shares\. Did you mean"),
+        ("melt", {"switch": "epoch"}, "Unknown option of schedule 'melt'"),
+        ("melt", {"shares": "fair"}, "Unknown shares 'fair'; known are equal, proportional"),
+        ("salt", {"switch": "steps"}, r"Unknown switch 'steps'; known are epoch, step\. Did you mean 'step'"),
+        ("salt", {"steps_per_epoch": 0}, "steps_per_epoch must be 1 or more, got 0"),
+        ("salt", {"steps_per_epoch": "small"}, "Unknown steps_per_epoch 'small'; known are smallest"),
+        ("salt", {"switch": "step", "steps_per_epoch": 4}, 'has a meaning for switch="epoch" only'),
+        ("pairwise", {}, "'pairwise' needs one of image, text: set modality"),
+        ("pairwise", {"modality": "txt"}, r"Unknown modality 'txt'; known are image, text\. Did you mean 'text'"),
+    ],
+)
+def test_what_is_unknown_is_answered_with_the_known(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        build_schedule(name, {"image": 300, "text": 100}, 50, **options)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_sizes_are_checked(name):
+    with pytest.raises(ValueError, match="at least one table, got none"):
+        build_schedule(name, {}, 10)
+    with pytest.raises(ValueError, match="table of 'image' has 0 rows"):
+        build_schedule(name, {"image": 0}, 10)
+    with pytest.raises(ValueError, match="set batch_size to 2 or more"):
+        build_schedule(name, {"image": 10}, 1)
+
+
+@pytest.mark.parametrize("name", ["melt", "salt", "pairwise"])
+def test_an_unknown_modality_has_no_rows(name):
+    with pytest.raises(ValueError, match="Unknown modality 'txt'; known are text"):
+        build_schedule(name, {"text": 100}, 10).rows_before("txt", 3)
+
+
+def test_a_batch_too_small_for_all_modalities_is_refused():
+    with pytest.raises(ValueError, match="3 tables in a batch need at least 2 rows each: set batch_size to 6"):
+        build_schedule("melt", {"a": 9, "b": 9, "c": 9}, 5)
