@@ -1,0 +1,211 @@
+"""The model folder: weights, configuration, provenance and a card; it explains itself and runs nothing."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_of_bytes
+from safetensors.torch import save as bytes_of_tensors
+from torch import Tensor, nn
+
+from geotether.encoders.build import build_location_encoder
+from geotether.encoders.heads import ProjectionHead
+from geotether.encoders.location import LocationEncoder
+from geotether.sources.disk import replacing_folder
+from geotether.version import __version__
+
+FORMAT = "geotether-model"
+FORMAT_VERSION = 1
+WEIGHTS, CONFIG, PROVENANCE, CARD = "model.safetensors", "config.json", "provenance.json", "README.md"
+_HEAD_ARGUMENTS = ("in_dim", "embed_dim", "hidden_dim", "dropout")
+
+
+def save_model(
+    folder: str | Path,
+    location: LocationEncoder,
+    config: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    card: str,
+    heads: Mapping[str, ProjectionHead] | nn.ModuleDict | None = None,
+) -> None:
+    """Save a location encoder as a folder that takes the place of an older one only when complete.
+
+    Args:
+        folder: Where; missing parents are created. An existing folder must be empty or a model folder;
+            what else lies in it stays.
+        location: The encoder, of registered parts. It is rebuilt from its own `config`.
+        config: Settings to keep beside it, plain values; comes back from `load_location_encoder`.
+        provenance: Where the model comes from: tables by hash, recipe, seed, versions, steps; plain values.
+        card: Text of the model card, Markdown.
+        heads: Projection heads by modality, to be kept in the same file of weights.
+
+    Raises:
+        FileExistsError: If `folder` holds something else than a model.
+        TypeError: If `config` or `provenance` holds what JSON cannot, or a part has no registered name.
+        ValueError: If a weight is not finite.
+        OSError: If the disk is full or read-only; an older model is unchanged.
+    """
+    folder = Path(folder)
+    if folder.is_dir() and any(folder.iterdir()) and _format_of(folder) != FORMAT:
+        raise FileExistsError(f"{folder} holds other files than a model; choose a new or empty folder.")
+    kept: dict[str, Any] = {} if heads is None else dict(heads.items())
+    weights = {f"location.{name}": tensor for name, tensor in location.state_dict().items()}
+    for modality, head in kept.items():
+        weights |= {f"heads.{modality}.{name}": tensor for name, tensor in head.state_dict().items()}
+    broken = [name for name, tensor in weights.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if broken:
+        raise ValueError(f"The weights {broken[0]} are not finite, so the model would be of no use; nothing was saved.")
+    # Clones, because the format refuses tensors that share memory.
+    data = bytes_of_tensors({name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()})
+    about = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "geotether": __version__,
+        "encoder": location.config,
+        "heads": {name: {key: getattr(head, key) for key in _HEAD_ARGUMENTS} for name, head in kept.items()},
+        "weights_sha256": hashlib.sha256(data).hexdigest(),
+        "config": dict(config),
+    }
+    texts = {CONFIG: _json(about, CONFIG), PROVENANCE: _json(provenance, PROVENANCE), CARD: card}
+    with replacing_folder(folder) as part:
+        (part / WEIGHTS).write_bytes(data)
+        for name, text in texts.items():
+            (part / name).write_text(text, encoding="utf-8")
+
+
+def load_location_encoder(folder: str | Path) -> tuple[LocationEncoder, dict[str, Any], dict[str, Any]]:
+    """Load the location encoder of a model folder. Only numbers and JSON are read; nothing is executed.
+
+    Args:
+        folder: From `save_model`.
+
+    Returns:
+        The encoder on the CPU in evaluation mode, the settings kept beside it, and its provenance.
+
+    Raises:
+        FileNotFoundError: If the folder or one of its files is missing.
+        ValueError: If it is no model of geotether, of a newer format, truncated, or its files do not
+            belong together.
+    """
+    folder = Path(folder)
+    about, weights = _read(folder)
+    try:
+        location = build_location_encoder(about["encoder"], seed=0)
+    except ValueError as error:
+        raise ValueError(f"{folder / CONFIG} describes an encoder that this version cannot build: {error}") from error
+    _fill(location, weights, "location.", folder)
+    return location.eval(), about["config"], _read_json(folder / PROVENANCE)
+
+
+def load_heads(folder: str | Path) -> dict[str, ProjectionHead]:
+    """Load the projection heads of a model folder.
+
+    Args:
+        folder: From `save_model`.
+
+    Returns:
+        Modality to head, on the CPU in evaluation mode; empty if none were saved.
+
+    Raises:
+        FileNotFoundError: As for `load_location_encoder`.
+        ValueError: As for `load_location_encoder`.
+    """
+    folder = Path(folder)
+    about, weights = _read(folder)
+    heads = {}
+    for modality, arguments in about["heads"].items():
+        heads[modality] = ProjectionHead(**arguments).eval()
+        _fill(heads[modality], weights, f"heads.{modality}.", folder)
+    return heads
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The description and the weights, checked against each other."""
+    if folder.is_file():
+        raise ValueError(f"{folder} is a file; give the model's folder, such as {folder.parent}.")
+    missing = [name for name in (CONFIG, WEIGHTS, PROVENANCE) if not (folder / name).is_file()]
+    if missing:
+        inner = folder / "model"
+        hint = f" Did you mean {inner}?" if (inner / CONFIG).is_file() else ""
+        what = f"it has no {missing[0]}" if folder.is_dir() else "there is no such folder"
+        raise FileNotFoundError(f"{folder} is no model folder: {what}.{hint}")
+    about = _read_json(folder / CONFIG)
+    if about.get("format") != FORMAT:
+        raise ValueError(
+            f"{folder / CONFIG} is not from geotether: its format is {about.get('format')!r}, not {FORMAT!r}."
+        )
+    version = about.get("format_version")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ValueError(
+            f"{folder} has format version {version}, written by geotether {about.get('geotether')}; this is "
+            f"{__version__} and reads up to {FORMAT_VERSION}. Upgrade: pip install -U geotether."
+        )
+    absent = [key for key in ("encoder", "heads", "weights_sha256", "config") if key not in about]
+    if absent:
+        raise ValueError(f"{folder / CONFIG} lacks {', '.join(absent)}; copy the model folder again.")
+    data = (folder / WEIGHTS).read_bytes()
+    try:
+        weights = tensors_of_bytes(data)
+    except SafetensorError as error:
+        pickled = " It looks like a pickle, which is never loaded." if data[:2] in (b"PK", b"\x80\x02") else ""
+        raise ValueError(
+            f"{folder / WEIGHTS} is truncated or is no safetensors file ({error}).{pickled} "
+            "Copy the model folder again."
+        ) from error
+    if hashlib.sha256(data).hexdigest() != about["weights_sha256"]:
+        raise ValueError(f"{folder / WEIGHTS} and {CONFIG} do not belong together; copy the model folder again.")
+    return about, weights
+
+
+def _fill(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, folder: Path) -> None:
+    mine = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
+    wanted = module.state_dict()
+    wrong = sorted(wanted.keys() ^ mine.keys()) or [
+        name for name, tensor in wanted.items() if tensor.shape != mine[name].shape or tensor.dtype != mine[name].dtype
+    ]
+    if wrong:
+        raise ValueError(f"{folder / WEIGHTS} does not fit the encoder in {CONFIG}: {prefix}{wrong[0]} differs.")
+    module.load_state_dict(mine)
+
+
+def _format_of(folder: Path) -> Any:
+    try:
+        return _read_json(folder / CONFIG).get("format")
+    except (OSError, ValueError):
+        return None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is truncated or is no JSON file ({error}); copy the model folder again.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {type(content).__name__} where an object was expected; is it from geotether?")
+    return content
+
+
+def _json(content: Mapping[str, Any], name: str) -> str:
+    return json.dumps(_plain(content, name), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(value: Any, where: str) -> Any:
+    """JSON's own kinds. A score that is not a number becomes null rather than the end of a long run."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, f"{where}: {key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, where) for item in value]
+    if isinstance(value, np.ndarray | np.generic | Tensor):
+        return _plain(value.tolist(), where)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{where} holds {type(value).__name__}, which JSON cannot; give plain values.")

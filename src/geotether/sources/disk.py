@@ -1,0 +1,165 @@
+"""Writing to disk so that a file is either complete or as it was before."""
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_LOCKED = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def _explained(error: OSError, path: Path) -> OSError:
+    """The same error with what to do about it, in the subclass that belongs to its number."""
+    number = error.errno or errno.EIO
+    if number in _FULL:
+        advice = "the disk is full or a size limit was reached. Free some space or write to another folder"
+    elif number in _LOCKED:
+        advice = "the folder cannot be written to. Choose another folder or change its permissions"
+    elif number in {errno.ENOTDIR, errno.EEXIST}:
+        advice = "a part of this path is a file, not a folder. Choose another folder"
+    elif number == errno.EISDIR:
+        advice = "this is a folder. Give the name of a file in it"
+    else:
+        advice = f"{error.strerror or error}"
+    return OSError(number, f"Could not write {path}: {advice}. What was there before is unchanged.")
+
+
+def _make_parents(path: Path) -> list[Path]:
+    """Create the missing folders above `path` and return them, deepest first."""
+    missing = [parent for parent in path.parents if not parent.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.{suffix}")
+
+
+def _sync(path: Path) -> None:
+    """Ask the disk for the truth: some file systems report a full disk only now."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    """Delete what may be there; a read-only disk must not hide the error that led here."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _into(target: Path, working: Path, made: list[Path]) -> Iterator[None]:
+    """Undo everything if the body fails, and say what an operating system error means."""
+    try:
+        yield
+    except BaseException as error:  # an interrupt must not leave half a file either
+        _remove(working)
+        for folder in made:
+            with suppress(OSError):  # somebody else's file may be in it by now
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise _explained(error, target) from error
+        raise
+
+
+@contextmanager
+def replacing_file(path: str | Path) -> Iterator[Path]:
+    """Yield a path to write to; when the block ends well, the file takes the place of `path` in one step.
+
+    Missing parent folders are created. If the block raises, or the disk is full, an existing file at
+    `path` is as it was and nothing else is left behind. A path that is not a regular file, such as a
+    pipe, is written to directly.
+
+    Args:
+        path: Where the file shall be.
+
+    Yields:
+        A path in the same folder that does not exist yet.
+
+    Raises:
+        OSError: With the reason and what to do, if the disk is full, the folder is read-only, or the
+            path leads through a file.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with replacing_file(f"{folder}/note.txt") as part:
+        ...         _ = part.write_text("complete")
+        ...     Path(f"{folder}/note.txt").read_text()
+        'complete'
+    """
+    target = Path(os.path.realpath(path))  # a link stays a link; the file it names is replaced
+    if target.exists() and not target.is_file() and not target.is_dir():
+        try:
+            yield target
+        except OSError as error:
+            raise _explained(error, target) from error
+        return
+    if target.is_dir():
+        raise _explained(IsADirectoryError(errno.EISDIR, "is a folder"), target)
+    try:
+        made = _make_parents(target)
+    except OSError as error:
+        raise _explained(error, target) from error
+    part = _beside(target, "part")
+    with _into(target, part, made):
+        yield part
+        _sync(part)
+        os.replace(part, target)
+
+
+@contextmanager
+def replacing_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a new empty folder to fill; when the block ends well, it takes the place of `path`.
+
+    Files of an existing folder that the new one lacks are carried over, so nothing of the user's is
+    lost. The exchange itself is two renames: only a crash exactly between them leaves the old folder
+    under a hidden name beside.
+
+    Args:
+        path: Where the folder shall be. Missing parents are created.
+
+    Yields:
+        An empty folder beside `path`.
+
+    Raises:
+        OSError: As for `replacing_file`.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_dir():
+        raise _explained(NotADirectoryError(errno.ENOTDIR, "is a file"), target)
+    part, old = _beside(target, "part"), _beside(target, "old")
+    try:
+        made = _make_parents(target)
+    except OSError as error:
+        raise _explained(error, target) from error
+    with _into(target, part, made):
+        part.mkdir()
+        yield part
+        if target.exists():
+            for kept in target.iterdir():
+                if not (part / kept.name).exists():
+                    (shutil.copytree if kept.is_dir() else shutil.copy2)(kept, part / kept.name)
+        for file in part.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        if not target.exists():
+            part.rename(target)
+            return
+        target.rename(old)
+        try:
+            part.rename(target)
+        except BaseException:
+            old.rename(target)
+            raise
+        _remove(old)

@@ -1,0 +1,145 @@
+"""Features of short texts from their character n-grams: any script, no vocabulary to download."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float32, Integer
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+_BUCKETS = 2**16
+
+
+class NgramFeatures:
+    """Character n-grams, hashed, weighted by TF-IDF and reduced to `dim` numbers by a truncated SVD.
+
+    Args:
+        dim: Number of features.
+        ngram_range: Shortest and longest n-gram; they do not cross the borders of words.
+        seed: Start of the randomised SVD. The same texts and seed give the same features.
+
+    Attributes:
+        out_dim: Number of features, `dim`.
+
+    Source:
+        Weinberger et al. (2009), arXiv:0902.2206 (hashing); Deerwester et al. (1990), J. Am. Soc. Inf. Sci.
+        41:391 (latent semantic analysis); Halko et al. (2011), arXiv:0909.4061 (the randomised SVD).
+
+    Example:
+        >>> towns = ["Wageningen", "Groningen", "Beijing", "Nanjing"]
+        >>> features = NgramFeatures(dim=2, seed=0).fit(towns).transform(towns)
+        >>> features.shape
+        (4, 2)
+    """
+
+    def __init__(self, dim: int = 256, ngram_range: tuple[int, int] = (2, 4), seed: int = 0) -> None:
+        if dim < 1:
+            raise ValueError(f"dim must be 1 or more, got {dim}.")
+        shortest, longest = ngram_range
+        if not 1 <= shortest <= longest:
+            raise ValueError(
+                f"ngram_range must be (shortest, longest) with 1 <= shortest <= longest, got {ngram_range}."
+            )
+        self.dim = dim
+        self.ngram_range = (shortest, longest)
+        self.seed = seed
+        self.out_dim = dim
+
+    def fit(self, texts: Sequence[str]) -> "NgramFeatures":
+        """Learn how rare each n-gram is, and the directions in which the texts differ most.
+
+        Args:
+            texts: At least `dim` texts, none of them empty.
+
+        Returns:
+            Itself.
+
+        Raises:
+            TypeError: If a text is not a string; the row is named.
+            ValueError: If a text is empty, or the texts are too few or too alike for `dim` features.
+        """
+        return self._fit_counts(self._counts(texts))
+
+    def fit_transform(
+        self, texts: Sequence[str], fit_rows: Integer[np.ndarray, "m"] | None = None
+    ) -> Float32[np.ndarray, "n k"]:
+        """Fit on some of the texts and compute the features of all, at half the time of the two calls.
+
+        Args:
+            texts: Any number of texts, none of them empty.
+            fit_rows: Numbers of the rows to learn from, at least `dim`; by default all.
+
+        Returns:
+            Shape (n, dim).
+
+        Raises:
+            TypeError: As for `fit`.
+            ValueError: As for `fit`.
+        """
+        counts = self._counts(texts)
+        self._fit_counts(counts if fit_rows is None else counts[fit_rows])
+        return self._transform_counts(counts)
+
+    def transform(self, texts: Sequence[str]) -> Float32[np.ndarray, "n k"]:
+        """Compute the features of texts.
+
+        Args:
+            texts: Any number of texts, none of them empty.
+
+        Returns:
+            Shape (n, dim). A text of n-grams never seen in `fit` gets zeros.
+
+        Raises:
+            TypeError: If a text is not a string; the row is named.
+            ValueError: If nothing was fitted yet or a text is empty.
+        """
+        if not hasattr(self, "directions_"):
+            raise ValueError("These features have not seen any text yet; call fit(texts) first.")
+        return self._transform_counts(self._counts(texts))
+
+    def _fit_counts(self, counts: "csr_matrix") -> "NgramFeatures":
+        from sklearn.feature_extraction.text import TfidfTransformer
+        from sklearn.utils.extmath import randomized_svd
+
+        count = counts.shape[0]
+        if count < self.dim:
+            raise ValueError(f"{self.dim} features need at least {self.dim} texts, got {count}; lower dim.")
+        frequency = counts.getnnz(axis=0)
+        used = np.flatnonzero(frequency >= max(3, count // 2000))  # rarer n-grams cost time and tie few texts together
+        if len(used) < 4 * self.dim:
+            used = np.flatnonzero(frequency)
+        if len(used) < self.dim:
+            raise ValueError(f"The texts have only {len(used)} different n-grams, too few for {self.dim} features.")
+        self.buckets_ = used
+        self.weights_ = TfidfTransformer(sublinear_tf=True).fit(counts[:, used])
+        weighted = self.weights_.transform(counts[:, used])
+        _, _, self.directions_ = randomized_svd(weighted, self.dim, n_iter=2, random_state=self.seed)
+        return self
+
+    def _transform_counts(self, counts: "csr_matrix") -> np.ndarray:
+        weighted = self.weights_.transform(counts[:, self.buckets_])
+        return (weighted @ self.directions_.T).astype(np.float32, copy=False)
+
+    def _counts(self, texts: Sequence[str]) -> "csr_matrix":
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        if isinstance(texts, str):
+            raise TypeError("texts must be a list of strings, got one string; put it into a list.")
+        for row, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"Row {row} is not a text but {type(text).__name__} ({text!r}).")
+            if not text.strip():
+                raise ValueError(f"Row {row} is an empty text; leave such rows out.")
+        if len(texts) == 0:
+            raise ValueError("There are no texts.")
+        hashing = HashingVectorizer(
+            analyzer="char_wb",
+            ngram_range=self.ngram_range,
+            n_features=_BUCKETS,
+            alternate_sign=False,
+            norm=None,
+            dtype=np.float32,
+        )
+        return hashing.transform(texts)

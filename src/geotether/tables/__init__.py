@@ -1,0 +1,7 @@
+"""Feature tables: the only form in which data reach the training.
+
+* `table`: `FeatureTable`, checked once.
+* `store`: GeoParquet in and out, memory-mapped where large.
+* `splits`: training, validation and test rows by blocks of space.
+* `featurize`: chips and texts to tables.
+"""

@@ -1,0 +1,125 @@
+"""Splits: which rows may be learned from, decided before anything is trained."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float, Float64, Integer, Shaped, UInt64
+
+from geotether.geodesy.blocks import block_id, within_km_of
+from geotether.tables.table import SPLITS
+
+_PARTS = SPLITS[:3]
+
+
+def assign_split(
+    lonlat: Float[np.ndarray, "n 2"],
+    block_km: float,
+    shares: Mapping[str, float],
+    seed: int,
+    buffer_km: float = 0.0,
+    away_from: Float[np.ndarray, "m 2"] | None = None,
+) -> Shaped[np.ndarray, "n"]:
+    """Split places by whole equal-area blocks, with a buffer between the parts.
+
+    The part of a block depends on the seed and the block alone, not on the table: tables of different
+    modalities that are split with the same seed, sides and shares hold out the same regions. So the shares
+    are met only on average; a few blocks with many rows can shift them.
+
+    Args:
+        lonlat: Longitude and latitude in degrees, shape (n, 2).
+        block_km: Side of a block in kilometres.
+        shares: Part to its share of the blocks, such as {"train": 0.8, "validation": 0.1, "test": 0.1}.
+        seed: Decides which blocks go where.
+        buffer_km: Rows for training closer than this to a row held out, and rows for validation closer
+            than this to a test row, become "buffer" and belong to no part.
+        away_from: Further places, such as those of another table's test rows, shape (m, 2): rows for
+            training or validation closer than `buffer_km` to them become "buffer" too.
+
+    Returns:
+        "train", "validation", "test" or "buffer" for each row, shape (n,).
+
+    Raises:
+        ValueError: If coordinates, shares or lengths are not what they should be, or a part with a share
+            gets no rows.
+
+    Source:
+        Roberts et al. (2017), Cross-validation strategies for data with temporal, spatial, hierarchical, or
+        phylogenetic structure, Ecography 40:913 (blocks); Ploton et al. (2020), Nature Communications
+        11:4540 (buffers).
+
+    Example:
+        >>> towns = np.array([[5.7, 52.0], [4.9, 52.4], [151.2, -33.9], [-74.0, 40.7], [36.8, -1.3]])
+        >>> split = assign_split(towns, block_km=500.0, shares={"train": 0.5, "test": 0.5}, seed=1)
+        >>> sorted(set(split.tolist()))
+        ['test', 'train']
+    """
+    if not buffer_km >= 0:
+        raise ValueError(f"buffer_km must be 0 or more, got {buffer_km}.")
+    blocks = block_id(lonlat, block_km)
+    split = _cut(_uniform(blocks, seed), shares)
+    for name, share in shares.items():
+        if share > 0 and not (split == name).any():
+            raise ValueError(
+                f"No row fell into {name!r}: {len(np.unique(blocks))} blocks of {block_km:g} km hold rows. "
+                "Use a smaller block_km or another seed."
+            )
+    if buffer_km > 0:
+        split = _with_buffer(split, lonlat, buffer_km, lonlat[:0] if away_from is None else away_from)
+    return split
+
+
+def random_split(count: int, shares: Mapping[str, float], seed: int) -> Shaped[np.ndarray, "n"]:
+    """Split rows at random, for comparison only: neighbours of a training row tell what a test row is.
+
+    Args:
+        count: Number of rows.
+        shares: Part to its share of the rows, which is met to within one row.
+        seed: Decides which rows go where.
+
+    Returns:
+        "train", "validation" or "test" for each row, shape (count,).
+
+    Raises:
+        ValueError: If shares are not what they should be.
+    """
+    ranks = np.random.default_rng(seed).permutation(count)
+    return _cut((ranks + 0.5) / max(count, 1), shares)
+
+
+def _cut(position: Float64[np.ndarray, "n"], shares: Mapping[str, float]) -> np.ndarray:
+    """Name the part in which a position in [0, 1) lies; parts follow one another in the order of `_PARTS`."""
+    unknown = sorted(set(shares) - set(_PARTS))
+    if unknown:
+        raise ValueError(f"Unknown part {unknown[0]!r} in shares; the parts are {', '.join(_PARTS)}.")
+    values = np.array([shares.get(name, 0.0) for name in _PARTS], dtype=np.float64)
+    if not (values >= 0).all() or abs(values.sum() - 1) > 1e-6:
+        raise ValueError(f"shares must be 0 or more and sum to 1, got {dict(shares)}.")
+    borders = np.cumsum(values)[:-1]
+    return np.array(_PARTS)[np.searchsorted(borders, position, side="right")]
+
+
+def _with_buffer(split: np.ndarray, lonlat: np.ndarray, buffer_km: float, away_from: np.ndarray) -> np.ndarray:
+    split = split.astype("<U10")
+    test, validation = lonlat[split == "test"], lonlat[split == "validation"]
+    for name, others in (("validation", [test, away_from]), ("train", [validation, test, away_from])):
+        rows = np.flatnonzero(split == name)
+        split[rows[within_km_of(lonlat[rows], np.concatenate(others), buffer_km)]] = "buffer"
+    return split
+
+
+def _uniform(numbers: Integer[np.ndarray, "n"], seed: int) -> Float64[np.ndarray, "n"]:
+    """A number in [0, 1) for each whole number, the same for the same (seed, number) everywhere.
+
+    Source:
+        Steele et al. (2014), Fast splittable pseudorandom number generators, OOPSLA (the SplitMix64 mix).
+    """
+
+    def mix(z: UInt64[np.ndarray, "..."]) -> UInt64[np.ndarray, "..."]:
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))
+
+    step = np.uint64(0x9E3779B97F4A7C15)
+    start = mix(np.array([seed % 2**64], dtype=np.uint64) + step)
+    mixed = mix(start + (numbers.astype(np.uint64) + np.uint64(1)) * step)
+    return (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53

@@ -1,0 +1,182 @@
+"""Mirrors src/geotether/sources/disk.py."""
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from geotether.sources.disk import replacing_file, replacing_folder
+
+SRC = Path(__file__).parents[2] / "src"
+
+
+def write_half(replacing, target, error):
+    with replacing(target) as part:
+        (part / "a" if part.is_dir() else part).write_text("half")
+        raise error
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_takes_the_place_of_the_old_one(tmp_path):
+    target = tmp_path / "new" / "deep" / "note.txt"
+    for text in ("one", "two"):
+        with replacing_file(target) as part:
+            part.write_text(text)
+    assert target.read_text() == "two"
+    assert names(target.parent) == ["note.txt"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    target = tmp_path / "note.txt"
+    target.write_text("old")
+    with pytest.raises(error):
+        write_half(replacing_file, target, error)
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["note.txt"]
+
+
+def test_a_failure_removes_the_folders_it_made(tmp_path):
+    with pytest.raises(RuntimeError), replacing_file(tmp_path / "a" / "b" / "note.txt"):
+        raise RuntimeError
+    assert names(tmp_path) == []
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    with replacing_file(tmp_path / "link.txt") as part:
+        part.write_text("new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "new"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_device_is_named_and_stays_a_device():
+    with (
+        pytest.raises(OSError, match=r"/dev/full: the disk is full.*Free some space"),
+        replacing_file("/dev/full") as part,
+        part.open("wb") as file,
+    ):
+        file.write(b"x" * 100_000)
+    assert not Path("/dev/full").is_file()
+
+
+def test_a_real_size_limit_is_explained(tmp_path):
+    """The kernel itself refuses the write, as it does on a full disk."""
+    target = tmp_path / "big.bin"
+    target.write_bytes(b"old")
+    program = (
+        "import sys; from geotether.sources.disk import replacing_file\n"
+        "with replacing_file(sys.argv[1]) as part: part.write_bytes(bytes(1_000_000))"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", program, str(target)],
+        env={**os.environ, "PYTHONPATH": str(SRC), "PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode != 0
+    assert "the disk is full or a size limit was reached" in child.stderr
+    assert target.read_bytes() == b"old"
+    assert names(tmp_path) == ["big.bin"]
+
+
+@pytest.mark.parametrize("replacing", [replacing_file, replacing_folder])
+def test_a_path_through_a_file_is_named(tmp_path, replacing):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError, match=r"a part of this path is a file"), replacing(tmp_path / "file" / "out"):
+        pass
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("replacing", [replacing_file, replacing_folder])
+def test_a_read_only_disk_refuses_everything_and_is_named(tmp_path, monkeypatch, replacing):
+    """Even clearing up is refused there, which must not hide the reason."""
+
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    for name in ("open", "mkdir", "unlink", "rmdir", "rename"):
+        monkeypatch.setattr(Path, name, refuse)
+    with pytest.raises(OSError, match=r"cannot be written to. Choose another folder"):
+        write_half(replacing, tmp_path / "out", RuntimeError)
+
+
+def test_a_read_only_folder_is_named(tmp_path, monkeypatch):
+    target = tmp_path / "note.txt"
+    target.write_text("old")
+
+    def refuse(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match=r"cannot be written to. Choose another folder"), replacing_file(target) as part:
+        part.write_text("new")
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["note.txt"]
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="this system has no /sys")
+def test_a_really_read_only_folder_is_named():
+    with (
+        pytest.raises(OSError, match=r"Could not write /sys/kernel/note.txt: the folder cannot be written to"),
+        replacing_file("/sys/kernel/note.txt") as part,
+    ):
+        part.write_text("no")
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(IsADirectoryError, match="Give the name of a file"), replacing_file(tmp_path):
+        pass
+
+
+def test_a_folder_takes_the_place_of_the_old_one_and_keeps_what_else_lay_there(tmp_path):
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "a").write_text("old")
+    (target / "mine").write_text("mine")
+    (target / "sub").mkdir()
+    with replacing_folder(target) as part:
+        (part / "a").write_text("new")
+    assert {path.name: path.read_text() for path in target.iterdir() if path.is_file()} == {"a": "new", "mine": "mine"}
+    assert names(target) == ["a", "mine", "sub"]
+    assert names(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_failure_leaves_the_old_folder(tmp_path, existing):
+    target = tmp_path / "model"
+    if existing:
+        target.mkdir()
+        (target / "a").write_text("old")
+    with pytest.raises(RuntimeError):
+        write_half(replacing_folder, target, RuntimeError)
+    assert names(tmp_path) == (["model"] if existing else [])
+    assert not existing or (target / "a").read_text() == "old"
+
+
+def test_a_failed_exchange_puts_the_old_folder_back(tmp_path, monkeypatch):
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "a").write_text("old")
+    rename = Path.rename
+
+    def fail_on_the_new(self, to):
+        if self.name.endswith(".part"):
+            raise OSError(28, "No space left on device")
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", fail_on_the_new)
+    with pytest.raises(OSError, match="the disk is full"), replacing_folder(target) as part:
+        (part / "a").write_text("new")
+    assert (target / "a").read_text() == "old"
+    assert names(tmp_path) == ["model"]

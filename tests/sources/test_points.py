@@ -1,0 +1,255 @@
+"""Mirrors src/geotether/sources/points.py, with readers.py and writers.py behind it."""
+
+import csv
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from geotether.sources.points import PointRecords, read_points, write_columns
+
+LONLAT = np.array([[5.66, 51.97], [-180.0, -90.0], [180.0, 0.0]])
+EMBEDDING = np.array([[0.1, -2.0], [3.5, 1e-8], [0.0, 7.0]], dtype=np.float32)
+
+
+@pytest.fixture
+def points_csv(tmp_path):
+    path = tmp_path / "towns.csv"
+    path.write_text('postcode,lon,lat,name\n01234,5.66,51.97,"Wageningen, ""stad"""\n00001,-180,-90,\n99999,180,0,三\n')
+    return path
+
+
+def test_a_csv_keeps_its_columns(points_csv):
+    records = read_points(points_csv)
+    np.testing.assert_array_equal(records.lonlat, LONLAT)
+    assert len(records) == 3
+    assert records.columns["postcode"].to_pylist() == ["01234", "00001", "99999"]
+    assert records.columns["name"].to_pylist() == ['Wageningen, "stad"', "", "三"]
+
+
+@pytest.mark.parametrize(
+    "header", ["lon,lat", "LONGITUDE,Latitude", "lng,lat", "long,y", "x,y", "lon;lat", "lon\tlat", "\ufefflon,lat"]
+)
+def test_columns_of_coordinates_are_found_by_name(tmp_path, header):
+    path = tmp_path / "p.csv"
+    delimiter = next((mark for mark in ";\t" if mark in header), ",")
+    path.write_text(f"{header}\n5.66{delimiter}51.97\n", encoding="utf-8")
+    np.testing.assert_array_equal(read_points(path).lonlat, LONLAT[:1])
+
+
+def test_lon_goes_before_x(tmp_path):
+    (tmp_path / "p.csv").write_text("x,y,lon,lat\n600000,5000000,5.66,51.97\n")
+    np.testing.assert_array_equal(read_points(tmp_path / "p.csv").lonlat, LONLAT[:1])
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (
+            "lon,lat\n51.97,5.66\n-33.87,151.21\n",
+            r"p\.csv: 1 of 2 rows .*row 1 is \(-33\.87, 151\.21\).*other way round",
+        ),
+        ("lon,lat\n0,0\n,5\n", "row 1 is .nan, 5."),
+        ("lon,lat\n0,0\n0,inf\n", "row 1 is .0, inf."),
+        ("lon,lat\n600000,5000000\n", "projected metres"),
+        ("lon,lat\n0,0\n5°E,1\n", "column 'lon' must hold degrees as numbers, but row 1 is '5°E'"),
+        ("east,lat,name\n0,0,a\n", "no column for lon in degrees.*Columns found: 'east', 'lat', 'name'"),
+        ("a,b\n0,0\n", "no column for lon and lat"),
+        ("lon,Lon,lat\n0,0,0\n", "two columns could be 'lon'"),
+        ("lon,lat,a,a\n0,0,0,0\n", "names column 'a' twice"),
+        ("lon,lat\n", "it has no rows"),
+        ("", "damaged or is not a csv file"),
+        ("lon,lat\n0,0\n1,2,3\n", "Expected 2 columns, got 3"),
+    ],
+)
+def test_an_unfit_csv_is_refused(tmp_path, text, message):
+    (tmp_path / "p.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        read_points(tmp_path / "p.csv")
+
+
+@pytest.mark.parametrize("where", ["header", "value"])
+def test_another_text_encoding_is_named(tmp_path, where):
+    text = "lon,lat,näme\n0,0,a\n" if where == "header" else "lon,lat,name\n0,0,ä\n"
+    (tmp_path / "p.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match="UTF-8"):
+        read_points(tmp_path / "p.csv")
+
+
+def test_unknown_endings_and_missing_files_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"ends in '\.xlsx'.*\.csv.*\.parquet.*\.geojson"):
+        read_points(tmp_path / "p.xlsx")
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        read_points(tmp_path / "p.csv")
+    (tmp_path / "d.csv").mkdir()
+    with pytest.raises(FileNotFoundError, match="is not a file"):
+        read_points(tmp_path / "d.csv")
+
+
+def feature(coordinates, kind="Point", **properties):
+    geometry = {"type": kind, "coordinates": coordinates}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def write_geojson(path, features, **more):
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features, **more}))
+    return path
+
+
+def test_geojson_gives_properties_and_geometry(tmp_path):
+    features = [feature([5.66, 51.97], a=1, b="x"), feature([0, 0, 12.5], c=[1, 2]), feature([180, 0], a="one")]
+    records = read_points(write_geojson(tmp_path / "p.geojson", features))
+    np.testing.assert_array_equal(records.lonlat, [[5.66, 51.97], [0, 0], [180, 0]])
+    assert records.columns.column_names == ["geometry", "a", "b", "c"]
+    assert records.columns["a"].to_pylist() == ["1", None, '"one"']
+    assert records.columns["c"].to_pylist() == [None, [1, 2], None]
+
+
+def test_geojson_without_properties_is_read(tmp_path):
+    records = read_points(write_geojson(tmp_path / "p.json", [{**feature([1, 2]), "properties": None}]))
+    np.testing.assert_array_equal(records.lonlat, [[1, 2]])
+
+
+@pytest.mark.parametrize(
+    "features, more, message",
+    [
+        ([feature([0, 0]), feature([[0, 0]], "MultiPoint")], {}, "row 1 is a MultiPoint, not a Point"),
+        ([{"type": "Feature", "geometry": None}], {}, "row 0 is a feature without geometry"),
+        ([feature([0])], {}, r"row 0 has coordinates \[0\]"),
+        ([feature([51.97, 151.0])], {}, r"row 0 is \(51\.97, 151\).*other way round"),
+        ([], {}, "no rows"),
+        (
+            [feature([0, 0])],
+            {"crs": {"properties": {"name": "urn:ogc:def:crs:EPSG::3857"}}},
+            "3857, but GeoJSON is in WGS",
+        ),
+        ([feature([0, 0])], {"type": "Topology"}, "no GeoJSON FeatureCollection"),
+    ],
+)
+def test_unfit_geojson_is_refused(tmp_path, features, more, message):
+    with pytest.raises(ValueError, match=message):
+        read_points(write_geojson(tmp_path / "p.geojson", features, **more))
+
+
+@pytest.mark.parametrize("ending", ["parquet", "geojson"])
+def test_other_bytes_are_refused(tmp_path, ending):
+    path = tmp_path / f"p.{ending}"
+    path.write_bytes(b"\x00\x01 nothing of the kind")
+    with pytest.raises(ValueError, match=r"damaged or is not a parquet|not JSON"):
+        read_points(path)
+
+
+def test_a_truncated_parquet_is_refused(tmp_path):
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.table({"lon": LONLAT[:, 0], "lat": LONLAT[:, 1]}), path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match="damaged or is not a parquet file"):
+        read_points(path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:geopandas")
+def test_geopandas_reads_what_is_written_and_back(tmp_path):
+    geopandas = pytest.importorskip("geopandas")
+    frame = geopandas.GeoDataFrame({"a": [1, 2, 3]}, geometry=geopandas.points_from_xy(*LONLAT.T), crs="OGC:CRS84")
+    frame.to_parquet(tmp_path / "in.parquet")
+    records = read_points(tmp_path / "in.parquet")
+    np.testing.assert_array_equal(records.lonlat, LONLAT)
+    write_columns(records, tmp_path / "out.parquet", {"embedding": EMBEDDING})
+    back = geopandas.read_parquet(tmp_path / "out.parquet")
+    assert back.crs.equals("OGC:CRS84")
+    assert back.geometry.geom_equals(frame.geometry).all()
+    np.testing.assert_array_equal(np.stack(back["embedding"].to_list()), EMBEDDING)
+    write_columns(records, tmp_path / "out.geojson", {"embedding": EMBEDDING})
+    np.testing.assert_array_equal(read_points(tmp_path / "out.geojson").lonlat, LONLAT)
+
+
+def test_projected_geoparquet_is_converted(tmp_path):
+    geopandas = pytest.importorskip("geopandas")
+    points = geopandas.points_from_xy([5.66], [51.97])
+    frame = geopandas.GeoDataFrame({"a": [1]}, geometry=points, crs="OGC:CRS84").to_crs("EPSG:28992")
+    frame.to_parquet(tmp_path / "rd.parquet")
+    np.testing.assert_allclose(read_points(tmp_path / "rd.parquet").lonlat, LONLAT[:1], atol=1e-8)
+
+
+def test_embeddings_are_fixed_size_lists_in_parquet(points_csv, tmp_path):
+    write_columns(read_points(points_csv), tmp_path / "out.parquet", {"embedding": EMBEDDING, "rank": np.arange(3)})
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table.column_names == ["postcode", "lon", "lat", "name", "embedding", "rank"]
+    assert table.schema.field("embedding").type == pa.list_(pa.float32(), 2)
+    assert table["embedding"].to_pylist() == EMBEDDING.tolist()
+
+
+def test_embeddings_are_json_lists_in_csv(points_csv, tmp_path):
+    write_columns(read_points(points_csv), tmp_path / "out.csv", {"embedding": EMBEDDING})
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["embedding"] == "[0.1, -2.0]"
+    assert rows[0]["postcode"] == "01234"
+    assert [json.loads(row["embedding"]) for row in rows][1] == [3.5, 1e-8]
+    again = read_points(tmp_path / "out.csv")
+    np.testing.assert_array_equal(again.lonlat, LONLAT)
+
+
+def test_embeddings_are_lists_in_geojson(points_csv, tmp_path):
+    write_columns(
+        read_points(points_csv), tmp_path / "out.geojson", {"embedding": EMBEDDING, "x": np.array([1, np.nan, 2])}
+    )
+    document = json.loads((tmp_path / "out.geojson").read_text(encoding="utf-8"))
+    assert [f["geometry"]["coordinates"] for f in document["features"]] == LONLAT.tolist()
+    assert document["features"][0]["properties"]["embedding"] == [0.1, -2.0]
+    assert document["features"][1]["properties"]["x"] is None
+
+
+def test_a_geometry_becomes_lon_and_lat_in_a_csv(tmp_path):
+    records = read_points(write_geojson(tmp_path / "p.geojson", [feature(place, a=1) for place in LONLAT.tolist()]))
+    write_columns(records, tmp_path / "out.csv", {})
+    assert (tmp_path / "out.csv").read_text().splitlines()[:2] == ['"lon","lat","a"', "5.66,51.97,1"]
+
+
+def test_dates_and_decimals_survive_text(tmp_path):
+    (tmp_path / "p.csv").write_text("lon,lat,day,when\n0,0,2024-02-29,2024-02-29 12:30:00\n")
+    write_columns(read_points(tmp_path / "p.csv"), tmp_path / "o.geojson", {})
+    properties = json.loads((tmp_path / "o.geojson").read_text())["features"][0]["properties"]
+    assert properties["day"] == "2024-02-29"
+    assert properties["when"] == "2024-02-29T12:30:00"
+
+
+@pytest.mark.parametrize(
+    "path, extra, message",
+    [
+        ("out.txt", {}, r"ends in '\.txt'"),
+        ("out.csv", {"name": np.arange(3)}, "have a column 'name' already"),
+        ("out.csv", {"e": np.arange(2)}, r"shape \(2,\), but there are 3 points"),
+        ("out.csv", {"e": np.zeros((3, 2, 2))}, r"shape \(3, 2, 2\)"),
+    ],
+)
+def test_unfit_output_is_refused(points_csv, tmp_path, path, extra, message):
+    with pytest.raises(ValueError, match=message):
+        write_columns(read_points(points_csv), tmp_path / path, extra)
+    assert not (tmp_path / path).exists()
+
+
+def test_bytes_need_parquet(tmp_path):
+    records = PointRecords(LONLAT, pa.table({"photo": pa.array([b"\x00"] * 3)}))
+    with pytest.raises(ValueError, match=r"'photo' holds bytes.*write a \.parquet"):
+        write_columns(records, tmp_path / "out.csv", {})
+    write_columns(records, tmp_path / "out.parquet", {})
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "geojson"])
+def test_a_failed_write_leaves_the_old_file(points_csv, tmp_path, monkeypatch, ending):
+    records = read_points(points_csv)
+    target = tmp_path / f"out.{ending}"
+    target.write_text("old")
+    before = sorted(path.name for path in tmp_path.iterdir())
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="the disk is full"):
+        write_columns(records, target, {"embedding": EMBEDDING})
+    assert target.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == before

@@ -1,0 +1,111 @@
+"""Mirrors src/geotether/tables/splits.py."""
+
+import math
+
+import numpy as np
+import pytest
+
+from geotether.geodesy.blocks import block_id
+from geotether.tables.splits import assign_split, random_split
+
+SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}
+
+
+@pytest.fixture
+def places():
+    rng = np.random.default_rng(0)
+    return np.stack([rng.uniform(-180, 180, 3000), np.degrees(np.arcsin(rng.uniform(-1, 1, 3000)))], axis=1)
+
+
+def kilometres(a, b):
+    """Haversine formula, written out."""
+    (lon1, lat1), (lon2, lat2) = np.radians(a), np.radians(b)
+    half = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
+    return 2 * 6371.0088 * math.asin(math.sqrt(half))
+
+
+def test_a_block_is_never_divided(places):
+    split = assign_split(places, block_km=1000.0, shares=SHARES, seed=0)
+    blocks = block_id(places, 1000.0)
+    assert all(len(set(split[blocks == block].tolist())) == 1 for block in np.unique(blocks))
+
+
+def test_shares_are_met_on_average(places):
+    splits = [assign_split(places, block_km=1000.0, shares=SHARES, seed=seed) for seed in range(20)]
+    for name, share in SHARES.items():
+        assert np.mean([(split == name).mean() for split in splits]) == pytest.approx(share, abs=0.02)
+
+
+def test_two_tables_hold_out_the_same_regions(places):
+    whole = assign_split(places, block_km=1000.0, shares=SHARES, seed=4)
+    half = assign_split(places[::2], block_km=1000.0, shares=SHARES, seed=4)
+    np.testing.assert_array_equal(half, whole[::2])
+
+
+def test_the_seed_decides(places):
+    one, two = (assign_split(places, block_km=1000.0, shares=SHARES, seed=seed) for seed in (1, 2))
+    assert 0.2 < (one == two).mean() < 0.8
+    np.testing.assert_array_equal(one, assign_split(places, block_km=1000.0, shares=SHARES, seed=1))
+
+
+def test_the_buffer_keeps_parts_apart_and_is_no_larger(places):
+    places = places[:600]
+    plain = assign_split(places, block_km=2000.0, shares=SHARES, seed=0)
+    split = assign_split(places, block_km=2000.0, shares=SHARES, seed=0, buffer_km=300.0)
+    assert (split == "test").sum() == (plain == "test").sum() > 0
+    held_out = {"train": ("validation", "test"), "validation": ("test",)}
+    for row in range(len(places)):
+        others = held_out.get(plain[row])
+        if others is None:
+            continue
+        near = any(
+            kilometres(places[row], places[other]) <= 300
+            for other in np.flatnonzero(np.isin(split, others) | (np.isin(plain, others) & (split != "buffer")))
+        )
+        assert (split[row] == "buffer") == near
+
+
+def test_places_of_other_tables_are_kept_clear_of(places):
+    away = np.array([[0.0, 0.0], [180.0, 10.0]])
+    split = assign_split(places, block_km=1000.0, shares=SHARES, seed=0, buffer_km=1500.0, away_from=away)
+    used = places[np.isin(split, ["train", "validation"])]
+    assert min(kilometres(place, other) for place in used for other in away) > 1500
+
+
+def test_one_part_takes_all(places):
+    assert set(assign_split(places, block_km=500.0, shares={"train": 1.0}, seed=0).tolist()) == {"train"}
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"shares": {"train": 0.5, "val": 0.5}}, "Unknown part 'val'.*train, validation, test"),
+        ({"shares": {"train": 0.5}}, "sum to 1"),
+        ({"shares": {"train": 1.5, "test": -0.5}}, "sum to 1"),
+        ({"shares": {"train": float("nan")}}, "sum to 1"),
+        ({"buffer_km": -1.0}, "buffer_km must be 0 or more"),
+        ({"buffer_km": float("nan")}, "buffer_km must be 0 or more"),
+        ({"block_km": 0.0}, "block_km must lie in"),
+    ],
+)
+def test_unfit_options_are_refused(places, options, message):
+    with pytest.raises(ValueError, match=message):
+        assign_split(places, **{"block_km": 1000.0, "shares": SHARES, "seed": 0, **options})
+    if "shares" in options:
+        with pytest.raises(ValueError, match=message):
+            random_split(10, options["shares"], seed=0)
+
+
+def test_an_empty_part_and_swapped_places_are_named():
+    with pytest.raises(ValueError, match=r"No row fell into '.*1 blocks of 1000 km"):
+        assign_split(np.array([[5.0, 52.0], [5.1, 52.0]]), block_km=1000.0, shares=SHARES, seed=0)
+    with pytest.raises(ValueError, match="the other way round"):
+        assign_split(np.array([[52.0, 151.0]]), block_km=1000.0, shares=SHARES, seed=0)
+
+
+def test_a_random_split_meets_its_shares():
+    split = random_split(1000, SHARES, seed=0)
+    assert [(split == name).sum() for name in SHARES] == [600, 150, 250]
+    np.testing.assert_array_equal(split, random_split(1000, SHARES, seed=0))
+    assert (split != random_split(1000, SHARES, seed=1)).any()
+    assert len(random_split(0, SHARES, seed=0)) == 0

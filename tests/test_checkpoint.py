@@ -1,0 +1,251 @@
+"""Mirrors src/geotether/checkpoint.py."""
+
+import hashlib
+import json
+import os
+import pickle
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from geotether.checkpoint import load_heads, load_location_encoder, save_model
+from geotether.encoders.build import build_location_encoder
+from geotether.encoders.heads import ProjectionHead
+
+SRC = Path(__file__).parents[1] / "src"
+FILES = ["README.md", "config.json", "model.safetensors", "provenance.json"]
+ENCODER = {
+    "positional": {"name": "spherical_harmonics", "l_max": 3},
+    "network": {"name": "siren", "hidden_dim": 8},
+    "embed_dim": 4,
+    "readout": "hidden_and_output",
+}
+PLACES = torch.tensor([[5.66, 51.97], [180.0, -90.0], [-180.0, 0.0]], dtype=torch.float64)
+
+
+@pytest.fixture
+def location():
+    return build_location_encoder(ENCODER, seed=1).eval()
+
+
+@pytest.fixture
+def folder(location, tmp_path):
+    save_model(tmp_path / "model", location, {"a": (1, 2)}, {"seed": 1, "score": float("nan")}, "# Card\n")
+    return tmp_path / "model"
+
+
+def edit(folder, **changes):
+    about = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(about | changes))
+
+
+def replace_weights(folder, weights):
+    save_file(weights, folder / "model.safetensors")
+    edit(folder, weights_sha256=hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest())
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_loading_gives_back_what_was_saved(folder, location):
+    loaded, config, provenance = load_location_encoder(folder)
+    assert names(folder) == FILES
+    assert (config, provenance) == ({"a": [1, 2]}, {"seed": 1, "score": None})
+    assert (folder / "README.md").read_text() == "# Card\n"
+    assert not loaded.training
+    assert loaded.config == location.config
+    torch.testing.assert_close(loaded.handout(PLACES), location.handout(PLACES), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "positional",
+    [
+        {"name": "sphere_fourier", "num_features": 6, "sigma": 2.0, "seed": 3},
+        {"name": "equal_earth_fourier", "seed": 3},
+    ],
+)
+def test_random_frequencies_come_back(tmp_path, positional):
+    encoder = build_location_encoder({**ENCODER, "positional": positional, "network": {"name": "linear"}}, seed=0)
+    save_model(tmp_path / "model", encoder, {}, {}, "")
+    torch.testing.assert_close(load_location_encoder(tmp_path / "model")[0](PLACES), encoder(PLACES), rtol=0, atol=0)
+
+
+def test_heads_come_back(location, tmp_path):
+    heads = torch.nn.ModuleDict({"text": ProjectionHead(5, 4), "night_lights": ProjectionHead(7, 4, hidden_dim=6)})
+    heads["text"].fit_standardisation(np.random.default_rng(0).normal(3, 2, (9, 5)))
+    save_model(tmp_path / "model", location, {}, {}, "", heads)
+    loaded = load_heads(tmp_path / "model")
+    assert list(loaded) == ["text", "night_lights"]
+    for name, width in (("text", 5), ("night_lights", 7)):
+        torch.testing.assert_close(loaded[name](torch.ones(2, width)), heads[name].eval()(torch.ones(2, width)))
+    load_location_encoder(tmp_path / "model")
+
+
+def test_saving_again_replaces_the_model_and_keeps_other_files(folder, location):
+    (folder / "coverage.png").write_bytes(b"map")
+    save_model(folder, build_location_encoder(ENCODER, seed=2), {}, {}, "new")
+    assert names(folder) == sorted([*FILES, "coverage.png"])
+    assert not torch.equal(load_location_encoder(folder)[0](PLACES), location(PLACES))
+    assert names(folder.parent) == ["model"]
+
+
+def test_a_folder_of_something_else_is_left_alone(location, tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(FileExistsError, match="holds other files than a model"):
+        save_model(tmp_path, location, {}, {}, "")
+    assert names(tmp_path) == ["thesis.tex"]
+    (tmp_path / "empty").mkdir()
+    save_model(tmp_path / "empty", location, {}, {}, "")
+
+
+@pytest.mark.parametrize(
+    "provenance, error, message",
+    [
+        ({"tables": {"a": object()}}, TypeError, "provenance.json: tables: a holds object"),
+        (None, ValueError, "not finite"),
+    ],
+)
+def test_what_cannot_be_saved_is_named_and_nothing_is_written(location, tmp_path, provenance, error, message):
+    if provenance is None:
+        with torch.no_grad():
+            next(location.parameters())[0] = float("nan")
+    with pytest.raises(error, match=message):
+        save_model(tmp_path / "model", location, {}, provenance or {}, "")
+    assert names(tmp_path) == []
+
+
+def test_numbers_of_numpy_are_plain(location, tmp_path):
+    save_model(tmp_path / "m", location, {"rate": np.float32(0.5), "path": Path("a")}, {"n": np.arange(2)}, "")
+    assert load_location_encoder(tmp_path / "m")[1:] == ({"rate": 0.5, "path": "a"}, {"n": [0, 1]})
+
+
+@pytest.mark.parametrize("name", FILES[1:])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"is no model folder: it has no {name}"):
+        load_location_encoder(folder)
+
+
+def test_wrong_paths_are_named(folder):
+    with pytest.raises(FileNotFoundError, match="there is no such folder"):
+        load_location_encoder(folder / "no")
+    with pytest.raises(FileNotFoundError, match=r"Did you mean .*model\?"):
+        load_location_encoder(folder.parent)
+    with pytest.raises(ValueError, match=r"is a file; give the model's folder"):
+        load_location_encoder(folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, -1])
+def test_truncated_weights_are_named(folder, keep):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=r"truncated or is no safetensors file.*Copy the model folder again"):
+        load_location_encoder(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "provenance.json"])
+def test_truncated_json_is_named(folder, name):
+    (folder / name).write_text((folder / name).read_text()[:-5])
+    with pytest.raises(ValueError, match=f"{name} is truncated or is no JSON"):
+        load_location_encoder(folder)
+
+
+def test_a_flipped_bit_is_noticed(folder):
+    data = bytearray((folder / "model.safetensors").read_bytes())
+    data[-3] ^= 1
+    (folder / "model.safetensors").write_bytes(data)
+    with pytest.raises(ValueError, match="do not belong together"):
+        load_location_encoder(folder)
+
+
+class Trap:
+    def __reduce__(self):
+        return os.mkdir, (str(Trap.mark),)
+
+
+@pytest.mark.parametrize("kind", ["pickle", "torch"])
+def test_a_pickle_is_never_loaded(folder, tmp_path, kind):
+    Trap.mark = tmp_path / "executed"
+    path = folder / "model.safetensors"
+    if kind == "pickle":
+        path.write_bytes(pickle.dumps(Trap(), protocol=2))
+    else:
+        torch.save({"trap": Trap()}, path)
+    with pytest.raises(ValueError, match="looks like a pickle, which is never loaded"):
+        load_location_encoder(folder)
+    assert not Trap.mark.exists()
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"format": "bert"}, "not from geotether: its format is 'bert'"),
+        ({"format_version": 2}, "format version 2, written by geotether .* reads up to 1. Upgrade"),
+        ({"format_version": None}, "format version None"),
+        ({"encoder": {**ENCODER, "network": {"name": "mamba"}}}, "cannot build: Unknown network 'mamba'"),
+        ({"encoder": {**ENCODER, "network": {"name": "siren", "hidden_dim": 9}}}, "does not fit the encoder"),
+        ({"encoder": {**ENCODER, "network": {"name": "linear"}}}, "does not fit the encoder"),
+        ({"weights_sha256": "0"}, "do not belong together"),
+    ],
+)
+def test_a_foreign_or_newer_configuration_is_named(folder, changes, message):
+    edit(folder, **changes)
+    with pytest.raises(ValueError, match=message):
+        load_location_encoder(folder)
+
+
+def test_configurations_of_others_are_named(folder):
+    (folder / "config.json").write_text('{"format": "geotether-model", "format_version": 1}')
+    with pytest.raises(ValueError, match="lacks encoder, heads, weights_sha256, config"):
+        load_location_encoder(folder)
+    (folder / "config.json").write_text("[1]")
+    with pytest.raises(ValueError, match="holds list where an object was expected"):
+        load_location_encoder(folder)
+
+
+def test_missing_extra_and_converted_weights_are_named(folder):
+    weights = load_file(folder / "model.safetensors")
+    first = sorted(weights)[0]
+    for changed in (
+        {name: tensor for name, tensor in weights.items() if name != first},
+        {**weights, "location.more": torch.zeros(1)},
+        {**weights, first: weights[first].half()},
+    ):
+        replace_weights(folder, changed)
+        with pytest.raises(ValueError, match=r"does not fit the encoder in config.json: location\..* differs"):
+            load_location_encoder(folder)
+
+
+def test_a_full_disk_leaves_the_old_model(folder):
+    """The kernel refuses the write halfway, as on a full disk."""
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    program = (
+        "import sys; from geotether.checkpoint import save_model\n"
+        "from geotether.encoders.build import build_location_encoder\n"
+        "parts = {'positional': {'name': 'cartesian'}, 'network': {'name': 'mlp', 'hidden_dim': 512}}\n"
+        "save_model(sys.argv[1], build_location_encoder(parts, 0), {}, {}, '')"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", program, str(folder)],
+        env={**os.environ, "PYTHONPATH": str(SRC), "PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "the disk is full or a size limit was reached" in child.stderr
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert names(folder.parent) == ["model"]
+
+
+def test_a_moved_folder_loads(folder, tmp_path, location):
+    shutil.move(folder, tmp_path / "elsewhere")
+    torch.testing.assert_close(load_location_encoder(tmp_path / "elsewhere")[0](PLACES), location(PLACES))

@@ -1,0 +1,162 @@
+"""Mirrors src/geotether/embed.py."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from geotether.checkpoint import save_model
+from geotether.embed import EarthEmbedding, load
+from geotether.encoders.build import build_location_encoder
+from geotether.sources.points import PointRecords
+from geotether.tables.table import FeatureTable
+
+SRC = Path(__file__).parents[1] / "src"
+ENCODER = {
+    "positional": {"name": "spherical_harmonics", "l_max": 4},
+    "network": {"name": "siren", "hidden_dim": 8, "dropout": 0.5},
+    "embed_dim": 4,
+    "readout": "hidden_and_output",
+}
+LONLAT = np.array([[5.66, 51.97], [-74.01, 40.71], [151.21, -33.87], [0.0, 90.0]])
+
+
+@pytest.fixture
+def model():
+    return EarthEmbedding(build_location_encoder(ENCODER, seed=0), {"a": 1}, {"seed": 0})
+
+
+@pytest.fixture
+def frame():
+    geopandas = pytest.importorskip("geopandas")
+    return geopandas.GeoDataFrame(
+        {"town": list("abc")}, geometry=geopandas.points_from_xy(*LONLAT[:3].T), crs="OGC:CRS84", index=[10, 20, 30]
+    )
+
+
+@pytest.fixture
+def wanted(model):
+    with torch.no_grad():
+        return model.location.handout(torch.tensor(LONLAT)).numpy()
+
+
+def test_gives_what_the_encoder_hands_out(model, wanted):
+    got = model.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1])
+    assert (got.dtype, got.shape, model.dim) == (np.float32, (4, 12), 12)
+    np.testing.assert_array_equal(got, wanted)
+    assert repr(model) == "EarthEmbedding(12 numbers a place, spherical_harmonics + siren)"
+    assert (model.config, model.provenance) == ({"a": 1}, {"seed": 0})
+
+
+def test_numbers_lists_and_nothing(model, wanted):
+    np.testing.assert_allclose(model.encode(lon=5.66, lat=51.97), wanted[:1], atol=1e-6)
+    np.testing.assert_allclose(model.encode(lon=[5.66], lat=[51.97]), wanted[:1], atol=1e-6)
+    assert model.encode(lon=[], lat=[]).shape == (0, 12)
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 3, 100])
+def test_chunks_do_not_matter(model, wanted, chunk_rows):
+    got = model.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1], chunk_rows=chunk_rows)
+    np.testing.assert_allclose(got, wanted, atol=1e-6)
+
+
+def test_the_antimeridian_is_no_seam(model):
+    west, east, around = model.encode(lon=[-180, 180, 540 - 360], lat=[10, 10, 10])
+    np.testing.assert_allclose(west, east, atol=1e-5)
+    np.testing.assert_allclose(west, around, atol=1e-5)
+    np.testing.assert_allclose(model.encode(lon=286, lat=40), model.encode(lon=-74, lat=40), atol=1e-5)
+
+
+def test_tables_and_records_are_encoded(model, wanted):
+    table = FeatureTable("t", LONLAT, np.eye(4, dtype=np.float32))
+    np.testing.assert_allclose(model.encode(table), wanted, atol=1e-6)
+    np.testing.assert_allclose(model.encode(PointRecords(LONLAT, pa.table({"a": range(4)}))), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("crs", ["OGC:CRS84", "EPSG:4326", "EPSG:3857", "EPSG:8857"])
+def test_geodataframes_of_any_crs_are_encoded(model, wanted, frame, crs):
+    np.testing.assert_allclose(model.encode(frame.to_crs(crs)), wanted[:3], atol=1e-5)
+    np.testing.assert_allclose(model.encode(frame.to_crs(crs).geometry), wanted[:3], atol=1e-5)
+
+
+def test_the_row_that_is_no_point_is_named(model, frame):
+    from shapely import LineString, Point
+
+    for geometry, message in (
+        (LineString([(0, 0), (1, 1)]), r"1 of 3 rows are not points; row 1 \(index 20\) is a LineString"),
+        (None, r"row 1 \(index 20\) has no geometry"),
+        (Point(), r"row 1 \(index 20\) is an empty Point"),
+    ):
+        broken = frame.copy()
+        broken.loc[20, "geometry"] = geometry
+        with pytest.raises(ValueError, match=message):
+            model.encode(broken)
+
+
+def test_a_frame_without_crs_is_refused(model, frame):
+    with pytest.raises(ValueError, match=r"no CRS; say which with \.set_crs\('OGC:CRS84'\)"):
+        model.encode(frame.set_crs(None, allow_override=True))
+
+
+@pytest.mark.parametrize(
+    "lon, lat, message",
+    [
+        ([5.66, -33.87], [51.97, 151.21], r"row 1 is \(-33\.87, 151\.21\).*pass lon= and lat= the other way round"),
+        ([0.0, np.nan], [0.0, 0.0], r"row 1 is \(nan, 0\)"),
+        ([0.0, np.inf], [0.0, 0.0], r"row 1 is \(inf, 0\)"),
+        ([0.0, 400.0], [0.0, 0.0], r"row 1 is \(400, 0\)"),
+        ([0.0], [0.0, 1.0], "lon has 1 values and lat has 2"),
+    ],
+)
+def test_wrong_coordinates_are_named(model, lon, lat, message):
+    with pytest.raises(ValueError, match=message):
+        model.encode(lon=lon, lat=lat)
+
+
+def test_other_misuse_is_named(model):
+    import pandas as pd
+
+    for arguments, options, message in (
+        ((), {}, "needs lon= and lat="),
+        ((), {"lon": 5.0}, "needs lon= and lat="),
+        ((LONLAT,), {}, "cannot tell longitude from latitude in a ndarray"),
+        ((pd.DataFrame({"lon": [1.0], "lat": [2.0]}),), {}, r"in a DataFrame; pass lon= and lat=.*table\['lon'\]"),
+        ((LONLAT,), {"lon": 1.0}, "not both"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            model.encode(*arguments, **options)
+    with pytest.raises(ValueError, match="chunk_rows must be 1"):
+        model.encode(lon=1.0, lat=2.0, chunk_rows=0)
+
+
+def test_a_loaded_model_gives_the_same(model, wanted, tmp_path):
+    save_model(tmp_path / "model", model.location, {"a": 1}, {"seed": 0}, "# Card")
+    loaded = load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1]), wanted)
+    assert (loaded.config, loaded.provenance) == ({"a": 1}, {"seed": 0})
+
+
+def test_loading_and_encoding_needs_no_training_code(model, tmp_path):
+    """Neither the training code nor the libraries that only preparing data needs."""
+    save_model(tmp_path / "model", model.location, {}, {}, "")
+    program = (
+        "import sys; from geotether.embed import load\n"
+        "assert load(sys.argv[1]).encode(lon=[5.66, 4.9], lat=[51.97, 52.4]).shape == (2, 12)\n"
+        "rooms = ('training', 'objectives', 'batches', 'tables', 'probes', 'benchmark', 'maps', 'report', 'cli')\n"
+        "unwanted = [f'geotether.{room}' for room in rooms] + ['pyarrow', 'pandas', 'sklearn', 'geopandas']\n"
+        "print([name for name in unwanted if name in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SRC), "PYTHONDONTWRITEBYTECODE": "1"}
+    child = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "model")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.stdout.strip() == "[]", child.stderr
