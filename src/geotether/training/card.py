@@ -1,0 +1,71 @@
+"""The model card: what a stranger reads first in a model folder."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from geotether.objectives.readings import READINGS
+
+OBJECTIVES = {**READINGS, "sigmoid": "each modality by itself: every pair is judged on its own, match or not"}
+
+
+def model_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], handout_dim: int, notes: str = "") -> str:
+    """Write a model card in Markdown.
+
+    Args:
+        settings: From `plain_settings`.
+        provenance: From `run_provenance`.
+        handout_dim: Width of what `encode` returns.
+        notes: More Markdown, put before the settings: a coverage map, scores with their split.
+    """
+    positional, network = settings["encoder"]["positional"], settings["encoder"]["network"]
+    rows = [
+        f"| {modality} | {facts['rows']:,} | {facts['split'].get('train', 0):,} "
+        f"| {facts['split'].get('validation', 0):,} | {facts['dim']:,} | `{facts['sha256'][:12]}` |"
+        for modality, facts in provenance["tables"].items()
+    ]
+    averaged = f", weights averaged with decay {settings['ema_decay']}" if settings["ema_decay"] else ""
+    kept_best = settings["keep"] == "best"
+    best = f", taken after {provenance['best_step']:,} steps (lowest validation loss)" if kept_best else ""
+    lines = [
+        "# A location encoder by geotether",
+        "",
+        f"Turns a place (longitude, latitude) into {handout_dim:,} numbers that say what the place is like.",
+        "",
+        "## Use",
+        "",
+        "```python",
+        "import geotether",
+        "",
+        'model = geotether.load("path/to/this/folder")',
+        f"embedding = model.encode(lon=[5.66, -74.01], lat=[51.97, 40.71])  # float32 array, shape (2, {handout_dim})",
+        "```",
+        "",
+        "**Coordinate order: longitude, then latitude**, in degrees, WGS 84.",
+        "",
+        "## Modalities",
+        "",
+        "They share no samples; each is tied to the place it was seen at. Rows marked as validation or test",
+        "were not trained on.",
+        "",
+        "| modality | rows | for training | for validation | width | sha256 |",
+        "|---|---|---|---|---|---|",
+        *rows,
+        "",
+        *([notes.strip(), ""] if notes.strip() else []),
+        "## How it was made",
+        "",
+        f"- Encoder: {_spoken(positional)}; {_spoken(network)}; handed out: {settings['encoder']['readout']}.",
+        f"- Objective: {OBJECTIVES[settings['objective']['reading']]}; schedule: {_spoken(settings['schedule'])}.",
+        f"- Recipe `{provenance['recipe']}`, seed {provenance['seed']}, {provenance['steps']:,} steps of "
+        f"{settings['batch_size']:,} rows{averaged}{best}.",
+        f"- Places were moved by {settings['jitter_m']:g} m (standard deviation along each axis) in every step.",
+        "",
+        "The whole record is in `provenance.json`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _spoken(options: Mapping[str, Any]) -> str:
+    details = ", ".join(f"{key} {value}" for key, value in options.items() if key != "name" and value is not None)
+    return f"{options['name']} ({details})" if details else str(options["name"])

@@ -1,0 +1,228 @@
+"""The configuration of a run: one typed, validated tree, readable as YAML."""
+
+import difflib
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from geotether.training.layers import overlay, parse_override, read_layer
+from geotether.training.recipes import recipe_layer
+
+# What each schedule can be told; anything else would be ignored, so it is refused.
+SCHEDULE_OPTIONS = {"melt": ("shares",), "salt": ("switch", "steps_per_epoch"), "pairwise": ("modality",)}
+
+
+def _unknown(kind: str, got: Any, known: Iterable[str], where: str = "") -> PydanticCustomError:
+    """Compose the answer to an unknown name: the closest known one, then all of them."""
+    known = [str(name) for name in known]
+    closest = difflib.get_close_matches(str(got), known, n=1, cutoff=0.5)
+    guess = f" Did you mean '{closest[0]}'?" if closest else ""
+    text = f"unknown {kind} '{got}'{where}.{guess} Known: {', '.join(known)}."
+    return PydanticCustomError("unknown_name", "{text}", {"text": text, "key": str(got) if kind == "key" else ""})
+
+
+class Section(BaseModel):
+    """A part of the configuration that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_every_key(cls, data: Any) -> Any:
+        for key in data if isinstance(data, Mapping) else ():
+            if key not in cls.model_fields:
+                raise _unknown("key", key, cls.model_fields)
+        return data
+
+
+class EncoderConfig(Section):
+    """The location encoder; see `geotether.encoders.build`."""
+
+    positional: dict[str, Any] = {"name": "spherical_harmonics", "l_max": 9}
+    network: dict[str, Any] = {"name": "siren"}
+    embed_dim: int = Field(default=256, ge=1)
+    readout: Literal["output", "hidden", "hidden_and_output"] = "output"
+
+    @field_validator("positional", "network")
+    @classmethod
+    def _know_name_and_options(cls, value: dict[str, Any], info: Any) -> dict[str, Any]:
+        # Late, so that reading a configuration's type does not import torch.
+        if info.field_name == "positional":
+            from geotether.encoders.positional import POSITIONAL as REGISTRY
+        else:
+            from geotether.encoders.networks import NETWORKS as REGISTRY
+        if value.get("name") not in REGISTRY:
+            raise _unknown(f"{info.field_name} name", value.get("name"), sorted(REGISTRY))
+        options = set(inspect.signature(REGISTRY[value["name"]]).parameters) - {"in_dim", "out_dim"}
+        for key in value:
+            if key != "name" and key not in options:
+                raise _unknown("key", key, sorted(options), f" for {value['name']}")
+        return value
+
+
+class HeadsConfig(Section):
+    """The projection head of every modality: linear, or with one hidden layer."""
+
+    hidden_dim: int = Field(default=0, ge=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+class ObjectiveConfig(Section):
+    """What is contrasted: a reading of the tying loss or `sigmoid`; see `geotether.objectives`."""
+
+    reading: str = "within_modality"
+    ignore_km: float | None = Field(default=None, ge=0)
+    chunk_rows: int | None = Field(default=None, ge=1)
+    init_temperature: float = Field(default=0.07, ge=0.01, le=10)
+
+    @field_validator("reading")
+    @classmethod
+    def _know_reading(cls, value: str) -> str:
+        from geotether.objectives.readings import READINGS
+
+        if value not in (*READINGS, "sigmoid"):
+            raise _unknown("reading", value, (*READINGS, "sigmoid"))
+        return value
+
+
+class ScheduleConfig(Section):
+    """Which ties are active at which step; see `geotether.batches.schedule`."""
+
+    name: str = "melt"
+    shares: Literal["equal", "proportional"] | None = None
+    switch: Literal["epoch", "step"] | None = None
+    steps_per_epoch: Annotated[int, Field(ge=1)] | Literal["smallest"] | None = None
+    modality: str | None = None
+
+    @model_validator(mode="after")
+    def _know_name_and_options(self) -> "ScheduleConfig":
+        if self.name not in SCHEDULE_OPTIONS:
+            raise _unknown("schedule", self.name, SCHEDULE_OPTIONS)
+        for key in self.options:
+            if key not in SCHEDULE_OPTIONS[self.name]:
+                raise _unknown("key", key, SCHEDULE_OPTIONS[self.name], f" for the schedule {self.name}")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that were given, without the name."""
+        return self.model_dump(exclude={"name"}, exclude_none=True)
+
+
+class RunConfig(Section):
+    """Everything that decides a pre-training run.
+
+    Attributes:
+        recipe: The recipe this configuration started from; a label, kept in the provenance.
+        tables: Modality to the path of its feature table; relative paths are seen from the configuration file.
+        encoder: The location encoder.
+        heads: The modalities' projection heads.
+        objective: The loss.
+        schedule: Which modality takes part when, and with how many rows.
+        batch_size: Rows a step, over all modalities.
+        steps: Optimiser updates; give this or `epochs`.
+        epochs: Passes as the schedule counts them; give this or `steps`.
+        learning_rate: The peak, reached after the warm-up.
+        warmup_steps: Steps of linear warm-up.
+        final_share: Rate at the last step as a share of the peak; 1 keeps it constant.
+        weight_decay: AdamW's decay, applied to matrices only.
+        clip_norm: Gradients longer than this are shortened to it; null leaves them.
+        jitter_m: Standard deviation of the places' jitter along each axis, in metres.
+        ema_decay: Hand out an exponential moving average of the weights with this decay; null hands out the last.
+        precision: `bf16` runs the networks in bfloat16 where the hardware gains from it; the loss stays in float32.
+        device: `auto` takes an NVIDIA GPU if there is one.
+        seed: Decides weights, batches, jitter and dropout.
+        validate_every: Steps between validations on the tables' validation rows; null never validates.
+        validation_rows: At most so many held-out rows of each modality are compared.
+        keep: Hand out the `last` weights or those with the `best` validation loss.
+        patience: Stop after so many validations without a better one; null never stops early.
+        save_every: Steps between states saved for resuming; null saves only when interrupted.
+    """
+
+    recipe: str | None = None
+    tables: dict[str, Path] = {}
+    encoder: EncoderConfig = Field(default_factory=EncoderConfig)
+    heads: HeadsConfig = Field(default_factory=HeadsConfig)
+    objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+    batch_size: int = Field(default=2048, ge=2)
+    steps: int | None = Field(default=None, ge=1)
+    epochs: int | None = Field(default=None, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    warmup_steps: int = Field(default=0, ge=0)
+    final_share: float = Field(default=0.01, ge=0, le=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    clip_norm: float | None = Field(default=None, gt=0)
+    jitter_m: float = Field(default=0.0, ge=0, le=1_000_000)
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    precision: Literal["float32", "bf16"] = "float32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    validate_every: int | None = Field(default=50, ge=1)
+    validation_rows: int = Field(default=2048, ge=2)
+    keep: Literal["last", "best"] = "last"
+    patience: int | None = Field(default=None, ge=1)
+    save_every: int | None = Field(default=100, ge=1)
+
+    @model_validator(mode="after")
+    def _agree(self) -> "RunConfig":
+        if (self.steps is None) == (self.epochs is None):
+            raise PydanticCustomError("length", "give the length of the run as steps or as epochs, one of the two.")
+        if self.validate_every is None and (self.keep == "best" or self.patience is not None):
+            raise PydanticCustomError("validation", "keep: best and patience need validate_every.")
+        return self
+
+
+def make_config(layer: Mapping[str, Any]) -> RunConfig:
+    """Validate a nested mapping as a run's configuration.
+
+    Raises:
+        ValueError: One line for each fault, with its dotted key, what came and what is known.
+    """
+    try:
+        return RunConfig.model_validate(layer)
+    except ValidationError as error:
+        raise ValueError("\n".join(["The configuration cannot be used:", *map(_fault, error.errors())])) from None
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    key = fault.get("ctx", {}).get("key", "")
+    path = ".".join(str(part) for part in (*fault["loc"], key) if part != "")
+    got = "" if isinstance(fault["input"], Mapping | BaseModel) else f" (got {fault['input']!r})"
+    return f"  {path or 'run'}: {fault['msg']}" + ("" if fault["type"] == "unknown_name" else got)
+
+
+def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), recipe: str | None = None) -> RunConfig:
+    """Compose a configuration: defaults, under a recipe, under a YAML file, under `key=value` overrides.
+
+    Args:
+        path: YAML file, or None for the recipe alone. Its `tables` are seen from the file's folder.
+        overrides: Such as `["learning_rate=1e-3", "encoder.positional.l_max=39"]`; values are YAML.
+        recipe: Name of the recipe; None takes the file's `recipe` key, and without one `default`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If anything in it is unknown or out of range; every fault is named.
+
+    Example:
+        >>> load_config(overrides=["steps=20", "schedule.name=salt"]).schedule.name
+        'salt'
+    """
+    layer = read_layer(Path(path)) if path is not None else {}
+    if path is not None and isinstance(layer.get("tables"), dict):
+        folder = Path(path).resolve().parent  # absolute, so that the saved configuration can be moved and read again
+        layer["tables"] = {name: folder / str(place) for name, place in layer["tables"].items()}
+    for override in overrides:
+        layer = overlay(layer, parse_override(override))
+    name = recipe or layer.get("recipe") or "default"
+    return make_config({**overlay(recipe_layer(name), layer), "recipe": name})
+
+
+def config_yaml(config: RunConfig) -> str:
+    """Write the effective configuration as YAML that `load_config` reads back to the same values."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,43 @@
+"""The loss of one batch, as the configuration's objective says."""
+
+from collections.abc import Mapping
+
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from geotether.encoders.model import TiedModel
+from geotether.objectives.masks import NearbyPairs
+from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
+from geotether.training.config import ObjectiveConfig
+
+
+def batch_loss(
+    model: TiedModel,
+    location: Float[Tensor, "n d"],
+    modality: Float[Tensor, "m d"],
+    lonlat: Float64[Tensor, "n 2"],
+    groups: Mapping[str, slice],
+    objective: ObjectiveConfig,
+) -> tuple[Float[Tensor, ""], list[Float[Tensor, ""]]]:
+    """Compute the loss of a batch and of each modality in it, in float32.
+
+    Args:
+        model: Holds the logit scale and bias of every modality.
+        location: Embeddings of the places.
+        modality: Embeddings of what was observed there, in the same row order.
+        lonlat: The places, degrees; only the mask of false negatives looks at them.
+        groups: Modality to its rows, one after the other.
+        objective: Which loss, and which negatives to leave out.
+
+    Returns:
+        The mean over all rows, and the mean over each modality's rows in the order of `groups`.
+    """
+    rows = list(groups.values())
+    scales = [model.logit_scale(name) for name in groups]
+    ignore = None if objective.ignore_km is None else NearbyPairs(lonlat, objective.ignore_km)
+    if objective.reading == "sigmoid":
+        biases = [model.sigmoid_bias[name] for name in groups]
+        losses = sigmoid_tying_loss(location, modality, rows, scales, biases, ignore, objective.chunk_rows)
+    else:
+        losses = tying_loss(location, modality, rows, scales, objective.reading, ignore, objective.chunk_rows)
+    return mean_over_rows(losses, rows), losses

@@ -1,0 +1,80 @@
+"""Metrics on disk: one JSON object a line, so that a plot or `tail -f` needs no library."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from geotether.sources.disk import replacing_file
+
+FILE_NAME = "metrics.jsonl"
+
+
+def read_metrics(path: str | Path) -> list[dict[str, Any]]:
+    """Read the lines of a metrics file; a last line cut off by a crash is left out.
+
+    Args:
+        path: The file, or the run's folder.
+
+    Returns:
+        One dict a line. Training lines hold `loss`; validation lines hold `validation/loss`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a line other than the last is not JSON.
+    """
+    path = Path(path)
+    path = path / FILE_NAME if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no metrics file {path}.")
+    lines = path.read_text(encoding="utf-8").split("\n")
+    records = []
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            if number < len(lines):
+                raise ValueError(f"Line {number} of {path} is not JSON: {line[:80]!r}.") from None
+    return records
+
+
+class MetricsFile:
+    """Appends lines to `metrics.jsonl` in a run's folder; without a folder it does nothing.
+
+    Args:
+        folder: The run's folder, or None.
+        first_step: The step that the run starts with. Lines of this step and later are dropped first:
+            they belong to work done after the last saved state, which is about to be done again.
+
+    Example:
+        >>> with MetricsFile(None, first_step=0) as metrics:
+        ...     metrics.write({"step": 0, "loss": 6.2})
+    """
+
+    def __init__(self, folder: Path | None, first_step: int) -> None:
+        self._file = None
+        if folder is None:
+            return
+        path = folder / FILE_NAME
+        kept = [line for line in read_metrics(path) if line["step"] < first_step] if path.is_file() else []
+        with replacing_file(path) as shortened:
+            shortened.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8")
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Append one line and hand it to the operating system, so that a killed run has kept it."""
+        if self._file is not None:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+
+    def __enter__(self) -> "MetricsFile":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()

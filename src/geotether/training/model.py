@@ -1,0 +1,34 @@
+"""The model of a run: the location encoder and one projection head a modality."""
+
+from collections.abc import Mapping
+
+import torch
+
+from geotether.encoders.build import build_location_encoder
+from geotether.encoders.heads import ProjectionHead
+from geotether.encoders.model import TiedModel
+from geotether.tables.table import FeatureTable
+from geotether.training.config import RunConfig
+from geotether.training.randomness import derived_seed
+
+
+def build_model(config: RunConfig, tables: Mapping[str, FeatureTable]) -> TiedModel:
+    """Build the model with weights that depend on the configuration alone.
+
+    A head's first weights depend on the seed and the modality's name, so that adding a modality
+    leaves the others' as they were.
+
+    Args:
+        config: The run's configuration.
+        tables: Modality to its training rows, which also say how features are standardised.
+    """
+    location = build_location_encoder(config.encoder.model_dump(), config.seed)
+    heads: dict[str, ProjectionHead] = {}
+    for modality, table in tables.items():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(config.seed, 0, f"head of {modality}"))
+            heads[modality] = ProjectionHead(
+                table.dim, config.encoder.embed_dim, config.heads.hidden_dim, config.heads.dropout
+            )
+        heads[modality].fit_standardisation(table.features)
+    return TiedModel(location, heads, config.objective.init_temperature)

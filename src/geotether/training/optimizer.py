@@ -1,0 +1,76 @@
+"""The optimiser, its learning rate, and the averaged weights."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+
+def build_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """Build AdamW that decays matrices only.
+
+    Biases, norms, logit scales and anything else with fewer than two axes are left alone: pulling
+    them to zero would fight the quantity they hold.
+
+    Args:
+        model: Its trainable parameters are optimised.
+        learning_rate: The peak rate; `set_learning_rate` changes it each step.
+        weight_decay: Decay per unit of learning rate.
+
+    Source:
+        Loshchilov & Hutter (2019), ICLR, arXiv:1711.05101.
+    """
+    trainable = [weight for weight in model.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [weight for weight in trainable if weight.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [weight for weight in trainable if weight.ndim < 2], "weight_decay": 0.0},
+    ]
+    # One kernel for all weights; the plain loop over tensors costs several times as much on small ones.
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate, fused=True)
+
+
+def learning_rate_at(
+    step: int, total_steps: int, peak: float, warmup_steps: int = 0, final_share: float = 0.0
+) -> float:
+    """Linear warm-up to `peak`, then half a cosine down to `final_share * peak` at the last step.
+
+    Args:
+        step: 0 for the first update.
+        total_steps: Updates in the whole run.
+        peak: Highest rate.
+        warmup_steps: The peak is reached at this step; 0 starts there.
+        final_share: Rate of the last update over the peak; 1 keeps the peak.
+
+    Example:
+        >>> [round(learning_rate_at(step, 5, 1.0, 2, 0.0), 3) for step in range(5)]
+        [0.333, 0.667, 1.0, 0.5, 0.0]
+    """
+    if step < warmup_steps:
+        return peak * (step + 1) / (warmup_steps + 1)
+    fall = max(total_steps - 1 - warmup_steps, 1)
+    progress = min((step - warmup_steps) / fall, 1.0)
+    return peak * (final_share + (1 - final_share) * (1 + math.cos(math.pi * progress)) / 2)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Use `learning_rate` for every group from the next update on."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+
+
+def average_into(averaged: Iterable[torch.Tensor], current: Iterable[torch.Tensor], decay: float, step: int) -> None:
+    """Move an exponential moving average of weights one step on, in place.
+
+    Early on the decay is lowered to (1 + step) / (10 + step), so that the random first weights are
+    forgotten at once instead of lingering for 1 / (1 - decay) steps.
+
+    Args:
+        averaged: The averages; changed.
+        current: The weights after the update, in the same order.
+        decay: Share kept of the old average, in (0, 1).
+        step: 0 for the first update.
+    """
+    warm = min(decay, (1 + step) / (10 + step))
+    get_ema_multi_avg_fn(warm)([w.detach() for w in averaged], [w.detach() for w in current], None)

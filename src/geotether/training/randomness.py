@@ -1,0 +1,52 @@
+"""Randomness as a function of (seed, step): nothing is carried over, so nothing has to be saved."""
+
+import zlib
+
+import numpy as np
+import torch
+
+
+def derived_seed(seed: int, step: int, purpose: str) -> int:
+    """Mix a run's seed, a step and a purpose into one 63-bit seed.
+
+    Args:
+        seed: The run's seed, 0 or more.
+        step: The step, 0 or more.
+        purpose: A word such as `jitter`; different words give unrelated streams.
+
+    Example:
+        >>> derived_seed(0, 7, "jitter") == derived_seed(0, 7, "jitter") != derived_seed(0, 7, "dropout")
+        True
+    """
+    entropy = (seed, step, zlib.crc32(purpose.encode()))
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def step_generator(seed: int, step: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return a generator whose stream depends only on (seed, step, purpose).
+
+    Args:
+        seed: The run's seed.
+        step: The step.
+        purpose: A word that keeps streams apart.
+        device: Where the numbers are drawn.
+    """
+    return torch.Generator(device=device).manual_seed(derived_seed(seed, step, purpose))
+
+
+def seed_step(seed: int, step: int, device: torch.device | str = "cpu") -> None:
+    """Set torch's global generator of one device for one step; dropout has no other door.
+
+    The loop calls this inside `torch.random.fork_rng`, so the caller's streams stay as they were.
+    (`torch.manual_seed` would seed every kind of device there is, which takes 0.4 ms instead of 0.03.)
+
+    Args:
+        seed: The run's seed.
+        step: The step.
+        device: Where the networks run.
+    """
+    dropout_seed = derived_seed(seed, step, "dropout")
+    if torch.device(device).type == "cuda":
+        torch.cuda.manual_seed(dropout_seed)
+    else:
+        torch.default_generator.manual_seed(dropout_seed)

@@ -1,0 +1,194 @@
+"""The state of an unfinished run: what `kill -9` leaves behind, and how a run goes on from it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from geotether.sources.disk import replacing_file
+from geotether.training.layers import flatten
+
+MODEL_FOLDER = "model"
+FOLDER_NAME = "state"
+POINTER_NAME = "state.json"
+FORMAT = 1
+
+# Settings that decide nothing about the numbers: a run may go on under others.
+FREE_SETTINGS = ("save_every", "tables", "recipe")
+
+
+@dataclass
+class RunState:
+    """Where a run stands, apart from tensors.
+
+    Attributes:
+        step: Updates done, which is also the next step.
+        seconds: Time spent in the loop so far.
+        best_loss: Lowest validation loss so far.
+        best_step: Updates done when it was reached.
+        stale_validations: Validations since then.
+        stopped: Whether early stopping has ended the run.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    best_loss: float | None = None
+    best_step: int | None = None
+    stale_validations: int = 0
+    stopped: bool = False
+
+
+def check_folder(folder: Path, resume: bool) -> None:
+    """See that a run's folder holds an unfinished run exactly if one is to be resumed.
+
+    Raises:
+        FileExistsError: If it holds an unfinished run and `resume` is not set, or foreign files where the
+            model is to go.
+        FileNotFoundError: If `resume` is set and there is nothing to resume.
+    """
+    pointer = folder / FOLDER_NAME / POINTER_NAME
+    if resume and not pointer.is_file():
+        raise FileNotFoundError(f"{folder} holds no unfinished run to resume; start it without resume.")
+    if not resume and pointer.is_file():
+        raise FileExistsError(
+            f"{folder} holds an unfinished run. Resume it (resume=True), choose another folder, "
+            f"or delete {pointer.parent} to start afresh."
+        )
+    model = folder / MODEL_FOLDER
+    if model.exists() and not (model / "config.json").is_file() and not (model.is_dir() and not any(model.iterdir())):
+        raise FileExistsError(f"{model} holds something else than a model; choose another folder.")
+
+
+def pack_tensors(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    averaged: nn.Module | None,
+    best: Mapping[str, Tensor] | None,
+) -> dict[str, Tensor]:
+    """Collect every tensor that the rest of the run depends on, under readable names."""
+    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    for name, weight in model.named_parameters():
+        for key, tensor in optimizer.state.get(weight, {}).items():
+            tensors[f"optimizer/{name}/{key}"] = tensor
+    if averaged is not None:
+        tensors |= {f"averaged/{name}": tensor for name, tensor in averaged.state_dict().items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in (best or {}).items()}
+    return tensors
+
+
+def unpack_tensors(
+    tensors: Mapping[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer, averaged: nn.Module | None
+) -> dict[str, Tensor] | None:
+    """Put packed tensors back; the weights are copied into place, so their memory layout does not change.
+
+    Returns:
+        The best weights so far, if the run keeps them.
+    """
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+    model.load_state_dict(part("model/"))
+    if averaged is not None:
+        averaged.load_state_dict(part("averaged/"))
+    for name, weight in model.named_parameters():
+        moments = part(f"optimizer/{name}/")
+        if moments:
+            optimizer.state[weight] = {key: tensor.clone() for key, tensor in moments.items()}
+    return part("best/") or None
+
+
+def save_state(folder: Path, state: RunState, tensors: Mapping[str, Tensor], identity: Mapping[str, Any]) -> None:
+    """Save the state so that a crash at any moment leaves either the old state or the new one.
+
+    The tensors go into a file named after the step; only then is `state.json`, which points to it, replaced.
+
+    Args:
+        folder: The run's folder.
+        state: Where the run stands.
+        tensors: From `pack_tensors`.
+        identity: `config` and `tables` (modality to content hash): what a resumed run must agree with.
+
+    Raises:
+        OSError: If the disk is full or read-only; the previous state is still there.
+    """
+    place = folder / FOLDER_NAME
+    target = place / f"step-{state.step:08d}.safetensors"
+    pointer = {"format": FORMAT, "file": target.name, **asdict(state), **identity}
+    with replacing_file(target) as part:
+        part.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+    with replacing_file(place / POINTER_NAME) as part:
+        part.write_text(json.dumps(pointer, indent=1), encoding="utf-8")
+    for older in place.iterdir():
+        if older.name not in (target.name, POINTER_NAME):
+            older.unlink()
+
+
+def load_state(folder: Path, identity: Mapping[str, Any], device: str = "cpu") -> tuple[RunState, dict[str, Tensor]]:
+    """Load the state of an unfinished run.
+
+    Args:
+        folder: The run's folder.
+        identity: `config` and `tables` of the run that wants to go on.
+        device: Where the tensors go.
+
+    Raises:
+        FileNotFoundError: If there is no state.
+        ValueError: If it belongs to another configuration or other tables (what differs is named), or is damaged.
+    """
+    place = folder / FOLDER_NAME
+    pointer = place / POINTER_NAME
+    if not pointer.is_file():
+        raise FileNotFoundError(f"{folder} holds no unfinished run to resume; start it without resume.")
+    try:
+        saved = json.loads(pointer.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"The state {pointer} is damaged ({error}): delete {place} and start afresh.") from error
+    if saved.get("format") != FORMAT:
+        raise ValueError(f"{pointer} has format {saved.get('format')!r}, this version reads {FORMAT}: start afresh.")
+    differences = _differences(saved, identity)
+    if differences:
+        raise ValueError(
+            f"The run in {folder} cannot be resumed with these settings; "
+            f"give the same ones or choose another folder:\n" + "\n".join(differences)
+        )
+    try:
+        tensors = load_file(place / saved["file"], device=device)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(
+            f"The state {place / saved['file']} is damaged ({error}): delete {place} and start afresh."
+        ) from error
+    return RunState(**{name: saved[name] for name in RunState.__dataclass_fields__}), tensors
+
+
+def _differences(saved: Mapping[str, Any], identity: Mapping[str, Any]) -> list[str]:
+    before, now = flatten(saved["config"]), flatten(json.loads(json.dumps(identity["config"])))
+    lines = [
+        f"  {key}: the run had {before.get(key)!r}, now {now.get(key)!r}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key) and key.split(".")[0] not in FREE_SETTINGS
+    ]
+    tables_before, tables_now = saved["tables"], identity["tables"]
+    for name in sorted(tables_before.keys() | tables_now.keys()):
+        if tables_before.get(name) != tables_now.get(name):
+            there = "is new" if name not in tables_before else "is missing" if name not in tables_now else "has changed"
+            lines.append(f"  table {name}: it {there}")
+    if not lines and list(tables_before) != list(tables_now):
+        lines.append(f"  tables: the run had them in the order {list(tables_before)}, now {list(tables_now)}")
+    return lines
+
+
+def discard_state(folder: Path) -> None:
+    """Remove the state of a run that has finished; its model is what is left."""
+    place = folder / FOLDER_NAME
+    (place / POINTER_NAME).unlink(missing_ok=True)  # first, so that a crash here cannot leave a dangling pointer
+    for leftover in place.iterdir() if place.is_dir() else ():
+        leftover.unlink()
+    if place.is_dir():
+        place.rmdir()

@@ -1,0 +1,124 @@
+"""Mirrors src/geotether/training/config.py and recipes.py."""
+
+import inspect
+
+import pytest
+import yaml
+
+from geotether.batches.schedule import SCHEDULES
+from geotether.training.config import SCHEDULE_OPTIONS, RunConfig, config_yaml, load_config, make_config
+from geotether.training.layers import flatten
+from geotether.training.recipes import RECIPES, recipe_layer
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
+def test_every_recipe_is_a_whole_configuration(recipe):
+    config = load_config(recipe=recipe)
+    assert config.recipe == recipe
+    for key, value in flatten(RECIPES[recipe]).items():
+        assert flatten(config.model_dump())[key] == value
+
+
+def test_paper_is_the_published_setting():
+    paper = load_config(recipe="paper")
+    assert (paper.batch_size, paper.learning_rate, paper.epochs, paper.steps) == (2048, 1e-4, 50, None)
+    assert paper.encoder.positional == {"name": "spherical_harmonics", "l_max": 39}  # L = 40 counts from 1
+    assert (paper.encoder.network["hidden_dim"], paper.encoder.network["num_layers"]) == (512, 2)
+    assert paper.final_share == 1.0  # a constant rate
+
+
+def test_layers_win_in_order(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("recipe: paper\nseed: 3\nlearning_rate: 2e-4\nencoder: {positional: {l_max: 9}}\n")
+    config = load_config(file, ["learning_rate=1e-3", "steps=20"])
+    assert config.batch_size == 2048
+    assert config.seed == 3
+    assert config.encoder.positional["l_max"] == 9
+    assert config.learning_rate == 1e-3
+    assert (config.steps, config.epochs) == (20, None)
+    assert load_config(file, recipe="default").recipe == "default"
+
+
+def test_another_positional_encoding_drops_the_options_of_the_first():
+    config = load_config(overrides=["encoder.positional.name=wrap", "encoder.network.name=linear"])
+    assert config.encoder.positional == {"name": "wrap"}
+    assert config.encoder.network == {"name": "linear"}
+
+
+def test_tables_are_seen_from_the_file(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.yaml").write_text("tables: {text: places.parquet}\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_config("run/run.yaml").tables == {"text": tmp_path / "run" / "places.parquet"}
+
+
+def test_the_saved_configuration_reads_back_to_itself(tmp_path):
+    config = load_config(overrides=["epochs=7", "schedule.name=salt", "schedule.steps_per_epoch=smallest", "seed=5"])
+    (tmp_path / "config.yaml").write_text(config_yaml(config))
+    assert load_config(tmp_path / "config.yaml") == config
+    assert yaml.safe_load(config_yaml(config))["learning_rate"] == config.learning_rate
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("learnig_rate=1", r"learnig_rate: unknown key 'learnig_rate'. Did you mean 'learning_rate'\? Known: recipe"),
+        ("encoder.positionall=1", r"encoder\.positionall: unknown key.*Did you mean 'positional'\?"),
+        ("encoder.positional.lmax=3", r"encoder\.positional\.lmax: unknown key 'lmax' for spherical_harm.*'l_max'"),
+        ("encoder.network.hiden_dim=3", r"encoder\.network\.hiden_dim: unknown key.*Did you mean 'hidden_dim'\?"),
+        ("encoder.positional.name=harmonics", r"unknown positional name 'harmonics'.*sphere_m_plus"),
+        ("encoder.network.name=sirens", r"encoder\.network: unknown network name 'sirens'\. Did you mean 'siren'\?"),
+        ("encoder.readout=last", r"encoder\.readout: .*'hidden_and_output'.*\(got 'last'\)"),
+        ("objective.reading=within", r"objective\.reading: unknown reading 'within'.*all_pairs.*sigmoid"),
+        ("schedule.name=pepper", r"schedule: unknown schedule 'pepper'\. Known: melt, salt, pairwise"),
+        ("schedule.switch=step", r"schedule\.switch: unknown key 'switch' for the schedule melt"),
+        ("schedule.shares=half", r"schedule\.shares: .*'equal' or 'proportional'"),
+        ("recipe=papr", r"There is no recipe 'papr'; known: default, paper\. Did you mean 'paper'\?"),
+        ("batch_size=1", r"batch_size: .*greater than or equal to 2 \(got 1\)"),
+        ("batch_size=many", r"batch_size: .*valid integer.* \(got 'many'\)"),
+        ("learning_rate=0", r"learning_rate: .*greater than 0 \(got 0\)"),
+        ("ema_decay=1", r"ema_decay: .*less than 1"),
+        ("jitter_m=-1", r"jitter_m: .*greater than or equal to 0"),
+        ("steps=0", r"steps: .*greater than or equal to 1"),
+        ("precision=fp8", r"precision: .*'float32' or 'bf16'"),
+        ("objective.init_temperature=0", r"objective\.init_temperature"),
+        ("encoder=3", r"encoder: .*\(got 3\)"),
+    ],
+)
+def test_a_fault_is_answered_with_its_path_and_what_is_known(override, message):
+    with pytest.raises(ValueError, match=message):
+        load_config(overrides=[override])
+
+
+def test_every_fault_is_named_at_once():
+    with pytest.raises(ValueError, match=r"(?s)batch_size.*seed") as caught:
+        load_config(overrides=["batch_size=1", "seed=-1"])
+    assert "pydantic" not in str(caught.value)
+
+
+def test_the_length_is_given_once():
+    with pytest.raises(ValueError, match="as steps or as epochs, one of the two"):
+        make_config({"steps": 3, "epochs": 1})
+    with pytest.raises(ValueError, match="as steps or as epochs"):
+        make_config({})
+
+
+def test_keeping_the_best_needs_validation():
+    with pytest.raises(ValueError, match="need validate_every"):
+        load_config(overrides=["keep=best", "validate_every=null"])
+
+
+def test_schedule_options_are_those_of_the_schedules():
+    for name, options in SCHEDULE_OPTIONS.items():
+        assert set(options) <= set(inspect.signature(SCHEDULES[name]).parameters)
+    assert set(SCHEDULE_OPTIONS) == set(SCHEDULES)
+
+
+def test_every_setting_is_explained():
+    for field in RunConfig.model_fields:
+        assert f"        {field}: " in (RunConfig.__doc__ or ""), field
+
+
+def test_a_recipe_is_a_copy():
+    recipe_layer("paper")["encoder"]["embed_dim"] = 1
+    assert RECIPES["paper"]["encoder"]["embed_dim"] == 256

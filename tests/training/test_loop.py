@@ -1,0 +1,180 @@
+"""Mirrors src/geotether/training/loop.py."""
+
+import json
+import signal
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from geotether.checkpoint import load_location_encoder
+from geotether.training.interruption import RunInterrupted
+from geotether.training.layers import flatten
+from geotether.training.loop import pretrain
+from geotether.training.metrics import read_metrics
+
+SCHEDULES = {
+    "melt": [],
+    "salt by epoch": ["schedule.name=salt"],
+    "salt by step": ["schedule.name=salt", "schedule.switch=step"],
+    "pairwise": ["schedule.name=pairwise", "schedule.modality=text"],
+    "proportional": ["schedule.shares=proportional"],
+    "modality to location": ["objective.reading=modality_to_location"],
+    "location to modality": ["objective.reading=location_to_modality"],
+    "all pairs": ["objective.reading=all_pairs", "objective.ignore_km=100"],
+    "sigmoid": ["objective.reading=sigmoid"],
+    "bf16": ["precision=bf16"],
+    "all options": ["ema_decay=0.9", "keep=best", "encoder.network.dropout=0.2", "heads.hidden_dim=8", "clip_norm=0.5"],
+}
+
+
+def weights_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def assert_equal_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+@pytest.mark.parametrize("overrides", SCHEDULES.values(), ids=SCHEDULES.keys())
+def test_held_out_loss_falls(planet, small, tmp_path, overrides):
+    config = small(*overrides, "jitter_m=1000")
+    pretrain(config, planet, tmp_path, progress="none")
+    lines = read_metrics(tmp_path)
+    training = [line for line in lines if "loss" in line]
+    held_out = [line for line in lines if "validation/loss" in line]
+    assert [line["step"] for line in training] == list(range(30))
+    assert [line["step"] for line in held_out] == [9, 19, 29]
+    modalities = ["text"] if config.schedule.name == "pairwise" else list(planet)
+    for modality in modalities:
+        of_modality = [line[f"loss/{modality}"] for line in training if f"loss/{modality}" in line]
+        assert np.mean(of_modality[-3:]) < np.mean(of_modality[:2])
+        chance = held_out[-1][f"validation/chance/{modality}"]
+        assert held_out[-1][f"validation/loss/{modality}"] < 0.9 * chance
+        assert held_out[-1][f"validation/recall@10/{modality}"] > 2 * 10 / 80
+
+
+def test_the_same_seed_gives_the_same_bits(planet, small):
+    config = small("steps=4", "jitter_m=500", "encoder.network.dropout=0.3")
+    torch.manual_seed(1)
+    first = weights_of(pretrain(config, planet, progress="none"))
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    assert_equal_bits(first, weights_of(pretrain(config, planet, progress="none")))
+    assert torch.equal(torch.get_rng_state(), before)  # the caller's stream is as it was
+    other = weights_of(pretrain(small("steps=4", "jitter_m=500", "seed=1"), planet, progress="none"))
+    assert not torch.equal(first["heads.text.projection.1.weight"], other["heads.text.projection.1.weight"])
+
+
+def test_the_folder_explains_itself(planet, small, tmp_path):
+    config = small("steps=3", "encoder.readout=hidden_and_output")
+    model = pretrain(config, planet, tmp_path, progress="none", card_notes="Made for a test.")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "metrics.jsonl", "model"]
+    assert not model.training
+    location, settings, provenance = load_location_encoder(tmp_path / "model")
+    assert_equal_bits(weights_of(location), weights_of(model.location))
+    assert flatten(settings)["encoder.positional.l_max"] == 4
+    assert provenance["steps"] == 3
+    assert provenance["tables"]["text"]["sha256"] == planet["text"].content_hash
+    assert "Made for a test." in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_rows_for_testing_are_never_touched(planet, small):
+    """Whatever stands in test rows, the model is the same."""
+    config = small("steps=3")
+    spoilt = {}
+    for name, table in planet.items():
+        features = table.features.copy()
+        features[table.split == "test"] = 1e6
+        spoilt[name] = type(table)(name, table.lonlat, features, split=table.split)
+    one, other = (weights_of(pretrain(config, tables, progress="none")) for tables in (planet, spoilt))
+    assert_equal_bits(one, other)
+
+
+def test_validation_does_not_change_the_run(planet, small):
+    one, other = (
+        weights_of(pretrain(small("steps=4", f"validate_every={every}"), planet, progress="none"))
+        for every in (1, "null")
+    )
+    assert_equal_bits(one, other)
+
+
+def test_the_best_weights_are_kept_and_a_stale_run_stops(planet, small, tmp_path):
+    """A rate so high that the first validation stays the best."""
+    overrides = ["validate_every=1", "learning_rate=0.9", "warmup_steps=0", "final_share=1", "keep=best", "patience=3"]
+    model = pretrain(small(*overrides), planet, tmp_path, progress="none")
+    held_out = [line for line in read_metrics(tmp_path) if "validation/loss" in line]
+    losses = [line["validation/loss"] for line in held_out]
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 1 + 3 < 30
+    provenance = json.loads((tmp_path / "model" / "provenance.json").read_text())
+    assert (provenance["best_step"], provenance["stopped_early"]) == (best + 1, True)
+    until_best = pretrain(small(*overrides[:4], f"steps={best + 1}"), planet, progress="none")
+    assert_equal_bits(weights_of(model), weights_of(until_best))
+
+
+def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_bits(planet, small, tmp_path, monkeypatch):
+    config = small("steps=12", "ema_decay=0.9", "keep=best", "validate_every=2", "jitter_m=500", "save_every=null")
+    whole = weights_of(pretrain(config, planet, tmp_path / "whole", progress="none"))
+
+    monkeypatch.setattr("signal.getsignal", lambda number: signal.default_int_handler)  # also under nohup
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    from geotether.training.metrics import MetricsFile
+
+    write = MetricsFile.write
+
+    def write_then_interrupt(self, line):
+        write(self, line)
+        if line["step"] == 6 and "loss" in line:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsFile, "write", write_then_interrupt)
+        with pytest.raises(RunInterrupted, match=r"Stopped after step 7 of 12.*--resume"):
+            pretrain(config, planet, tmp_path / "cut", progress="none")
+    signal.signal(signal.SIGINT, before)
+
+    with pytest.raises(FileExistsError, match="holds an unfinished run"):
+        pretrain(config, planet, tmp_path / "cut", progress="none")
+    with pytest.raises(ValueError, match="seed: the run had 0, now 3"):
+        pretrain(config.model_copy(update={"seed": 3}), planet, tmp_path / "cut", resume=True, progress="none")
+    shifted = {**planet, "text": planet["text"].rows(np.arange(1, 250))}
+    with pytest.raises(ValueError, match="table text: it has changed"):
+        pretrain(config, shifted, tmp_path / "cut", resume=True, progress="none")
+
+    resumed = weights_of(pretrain(config, planet, tmp_path / "cut", resume=True, progress="none"))
+    assert_equal_bits(whole, resumed)
+    lines = [read_metrics(tmp_path / name) for name in ("whole", "cut")]
+    for one, other in zip(*lines, strict=True):
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    with pytest.raises(FileNotFoundError, match="no unfinished run to resume"):
+        pretrain(config, planet, tmp_path / "cut", resume=True, progress="none")
+
+
+def test_it_runs_outside_the_main_thread(planet, small):
+    caught: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            pretrain(small("steps=2"), planet, progress="none")
+        except BaseException as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert caught == []
+
+
+def test_an_exploding_run_says_so(planet, small, monkeypatch):
+    monkeypatch.setattr("geotether.training.loop.read_scalars", lambda values: dict.fromkeys(values, float("nan")))
+    with pytest.raises(FloatingPointError, match="The loss is nan at step 0: lower learning_rate"):
+        pretrain(small(), planet, progress="none")
+
+
+def test_an_unwritable_folder_is_named_before_work_begins(planet, small, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="a part of this path is a file"):
+        pretrain(small(), planet, tmp_path / "file" / "run", progress="none")

@@ -1,0 +1,141 @@
+"""Mirrors src/geotether/training/state.py."""
+
+import copy
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from geotether.training.optimizer import build_optimizer
+from geotether.training.state import (
+    RunState,
+    check_folder,
+    discard_state,
+    load_state,
+    pack_tensors,
+    save_state,
+    unpack_tensors,
+)
+
+IDENTITY = {
+    "config": {"seed": 0, "encoder": {"embed_dim": 8}, "save_every": 5},
+    "tables": {"text": "a1", "lights": "b2"},
+}
+
+
+def trained(steps: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    optimizer = build_optimizer(model, 0.01, 0.1)
+    train(model, optimizer, range(steps))
+    return model, optimizer
+
+
+def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: range) -> None:
+    for step in steps:
+        optimizer.zero_grad(set_to_none=True)
+        model(torch.full((5, 3), 0.1 * step)).square().sum().backward()
+        optimizer.step()
+
+
+def test_a_run_goes_on_as_if_nothing_had_happened(tmp_path):
+    straight, _ = trained(7)
+    model, optimizer = trained(4)
+    averaged, best = copy.deepcopy(model), {"0.weight": torch.ones(4, 3)}
+    save_state(tmp_path, RunState(step=4, best_loss=0.5), pack_tensors(model, optimizer, averaged, best), IDENTITY)
+
+    fresh, optimizer = trained(0)
+    averaged = copy.deepcopy(fresh)
+    state, tensors = load_state(tmp_path, IDENTITY)
+    best = unpack_tensors(tensors, fresh, optimizer, averaged)
+    assert (state.step, state.best_loss) == (4, 0.5)
+    assert torch.equal(best["0.weight"], torch.ones(4, 3))
+    assert torch.equal(averaged[0].weight, model[0].weight)
+    train(fresh, optimizer, range(4, 7))
+    for name, weight in fresh.state_dict().items():
+        assert torch.equal(weight, straight.state_dict()[name]), name
+
+
+def test_only_the_newest_state_is_kept(tmp_path):
+    for step in (1, 2, 2):
+        save_state(tmp_path, RunState(step=step), {"x": torch.full((2,), step)}, IDENTITY)
+    assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["state.json", "step-00000002.safetensors"]
+    assert load_state(tmp_path, IDENTITY)[1]["x"].tolist() == [2, 2]
+
+
+def test_a_crash_while_saving_leaves_the_old_state(tmp_path, monkeypatch):
+    save_state(tmp_path, RunState(step=1), {"x": torch.ones(2)}, IDENTITY)
+
+    def full_disk(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_text", full_disk)  # the tensors are written, the pointer is not
+        with pytest.raises(OSError, match="disk is full"):
+            save_state(tmp_path, RunState(step=2), {"x": torch.zeros(2)}, IDENTITY)
+    state, tensors = load_state(tmp_path, IDENTITY)
+    assert (state.step, tensors["x"].tolist()) == (1, [1, 1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"config": {"seed": 1, "encoder": {"embed_dim": 8}}}, r"seed: the run had 0, now 1"),
+        ({"config": {"seed": 0, "encoder": {"embed_dim": 9}}}, r"encoder\.embed_dim: the run had 8, now 9"),
+        ({"tables": {"text": "a2", "lights": "b2"}}, r"table text: it has changed"),
+        ({"tables": {"text": "a1"}}, r"table lights: it is missing"),
+        ({"tables": {"text": "a1", "lights": "b2", "birds": "c3"}}, r"table birds: it is new"),
+        ({"tables": {"lights": "b2", "text": "a1"}}, r"in the order \['text', 'lights'\], now \['lights', 'text'\]"),
+    ],
+)
+def test_another_run_is_refused_and_the_difference_named(tmp_path, change, message):
+    save_state(tmp_path, RunState(step=1), {}, IDENTITY)
+    with pytest.raises(ValueError, match=message):
+        load_state(tmp_path, {**IDENTITY, **change})
+
+
+def test_how_often_to_save_may_change(tmp_path):
+    save_state(tmp_path, RunState(step=1), {}, IDENTITY)
+    state, _ = load_state(tmp_path, {**IDENTITY, "config": {**IDENTITY["config"], "save_every": 1}})
+    assert state.step == 1
+
+
+def test_damage_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no unfinished run to resume"):
+        load_state(tmp_path, IDENTITY)
+    save_state(tmp_path, RunState(step=1), {"x": torch.ones(100)}, IDENTITY)
+    file = tmp_path / "state" / "step-00000001.safetensors"
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"step-00000001\.safetensors is damaged"):
+        load_state(tmp_path, IDENTITY)
+    pointer = tmp_path / "state" / "state.json"
+    pointer.write_text(json.dumps({**json.loads(pointer.read_text()), "format": 99}))
+    with pytest.raises(ValueError, match="has format 99, this version reads 1"):
+        load_state(tmp_path, IDENTITY)
+    pointer.write_text('{"format": 1, "st')
+    with pytest.raises(ValueError, match=r"state\.json is damaged"):
+        load_state(tmp_path, IDENTITY)
+
+
+def test_the_folder_is_checked_before_work_begins(tmp_path):
+    check_folder(tmp_path / "new", resume=False)
+    with pytest.raises(FileNotFoundError, match="no unfinished run to resume"):
+        check_folder(tmp_path / "new", resume=True)
+    save_state(tmp_path, RunState(), {}, IDENTITY)
+    check_folder(tmp_path, resume=True)
+    with pytest.raises(FileExistsError, match=r"holds an unfinished run\. Resume it"):
+        check_folder(tmp_path, resume=False)
+    discard_state(tmp_path)
+    check_folder(tmp_path, resume=False)
+    assert list(tmp_path.iterdir()) == []
+    discard_state(tmp_path)  # nothing to do
+
+
+def test_foreign_files_are_found_before_work_begins(tmp_path):
+    (tmp_path / "model").mkdir()
+    check_folder(tmp_path, resume=False)
+    (tmp_path / "model" / "thesis.docx").touch()
+    with pytest.raises(FileExistsError, match="something else than a model"):
+        check_folder(tmp_path, resume=False)
