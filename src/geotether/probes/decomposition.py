@@ -1,0 +1,167 @@
+"""One decomposition of the training features from which every ridge follows: all strengths, targets and folds."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float, Float64, Integer
+
+# Above this many elements the rotated rows are kept in the dtype of the features instead of float64.
+DOUBLE_ELEMENTS = 40_000_000
+CHUNK_ROWS = 16_384
+
+
+class RidgeDecomposition:
+    """Eigenvectors of the standardised training features, found once and used for every ridge fit.
+
+    Features are centred and scaled by the mean and standard deviation of the rows given here, which are training
+    rows; constant columns are left at zero. With n > d the d x d covariance is decomposed, else the n x n Gram matrix.
+
+    Args:
+        features: Training features, shape (n, d), finite; float32 input keeps large intermediate arrays in float32.
+
+    Raises:
+        ValueError: If there are fewer than 2 rows, no columns, or a value is not finite.
+
+    Attributes:
+        mean, scale: What the columns are standardised with, shape (d,).
+        eigenvalues: Of X^T X (equally X X^T), shape (k,) with k = min(n, d), never negative.
+
+    Source:
+        Hastie, Tibshirani & Friedman (2009), The Elements of Statistical Learning, section 3.4.1 (ridge by SVD).
+
+    Example:
+        >>> basis = RidgeDecomposition(np.array([[0.0], [1.0], [2.0], [3.0]]))
+        >>> weights, intercept = basis.solve(np.array([[0.0], [1.0], [2.0], [3.0]]), alpha=1e-9)
+        >>> basis.predict(np.array([[10.0]]), weights, intercept).round(6)
+        array([[10.]])
+    """
+
+    def __init__(self, features: Float[np.ndarray, "n d"]) -> None:
+        if features.ndim != 2 or features.shape[0] < 2 or features.shape[1] < 1:
+            raise ValueError(f"features must be (n, d) with n of 2 or more and d of 1 or more; got {features.shape}.")
+        self.mean = features.mean(axis=0, dtype=np.float64)
+        self.scale = features.std(axis=0, dtype=np.float64)
+        if not np.isfinite(self.scale).all():
+            column = int(np.flatnonzero(~np.isfinite(self.scale))[0])
+            raise ValueError(f"features hold NaN or infinite values, first in column {column}.")
+        # A constant column has a standard deviation of rounding size: dividing by it would make noise of it.
+        tiny = self.scale <= 1e-7 * np.maximum(np.abs(self.mean), np.finfo(np.float32).tiny)
+        self.scale = np.where(tiny, np.inf, self.scale)
+        self.num_rows, self.num_columns = features.shape
+        large = features.size > DOUBLE_ELEMENTS
+        self.features = self.standardise(features, np.dtype(features.dtype if large else np.float64))
+        self.primal = self.num_rows > self.num_columns
+        gram = self._gram()
+        # NumPy only, not SciPy: each brings its own BLAS threads, and two pools in one loop wait for each other.
+        eigenvalues, self.vectors = np.linalg.eigh(gram)
+        self.eigenvalues = np.maximum(eigenvalues, 0.0)
+        # Rows in the rotated basis: X V for n > d, the eigenvectors of X X^T otherwise.
+        self.rotated = self.features @ self.vectors.astype(self.features.dtype) if self.primal else self.vectors
+
+    def _gram(self) -> Float64[np.ndarray, "k k"]:
+        """X^T X or X X^T in float64, adding chunks of rows so that float32 rounding does not pile up."""
+        if not self.primal:
+            return (self.features @ self.features.T).astype(np.float64)
+        gram = np.zeros((self.num_columns, self.num_columns))
+        for start in range(0, self.num_rows, CHUNK_ROWS):
+            rows = self.features[start : start + CHUNK_ROWS]
+            gram += rows.T @ rows
+        return gram
+
+    def standardise(self, features: Float[np.ndarray, "m d"], dtype: np.dtype) -> Float[np.ndarray, "m d"]:
+        """Centre and scale other rows with the mean and scale of the training rows."""
+        return ((features - self.mean.astype(dtype)) / self.scale.astype(dtype)).astype(dtype, copy=False)
+
+    def solve(
+        self, columns: Float64[np.ndarray, "n t"], alpha: float
+    ) -> tuple[Float64[np.ndarray, "d t"], Float64[np.ndarray, " t"]]:
+        """Ridge weights on the standardised features, and the intercept, which is not penalised.
+
+        Args:
+            columns: Target columns of the training rows, shape (n, t).
+            alpha: Penalty on the squared weights, as in scikit-learn; above 0.
+
+        Returns:
+            Weights (d, t) and intercepts (t,).
+        """
+        intercept = columns.mean(axis=0)
+        rotated = (self.rotated.T @ (columns - intercept)) / (self.eigenvalues + alpha)[:, None]
+        weights = self.vectors @ rotated
+        return (weights if self.primal else self.features.T @ weights), intercept
+
+    def predict(
+        self,
+        features: Float[np.ndarray, "m d"],
+        weights: Float64[np.ndarray, "d t"],
+        intercept: Float64[np.ndarray, " t"],
+    ) -> Float64[np.ndarray, "m t"]:
+        """Fitted columns at other rows, in chunks."""
+        out = np.empty((len(features), weights.shape[1]))
+        # The scale is folded into the weights, so that no standardised copy of the new rows is made.
+        scaled = weights / self.scale[:, None]
+        for start in range(0, len(features), CHUNK_ROWS):
+            rows = slice(start, start + CHUNK_ROWS)
+            out[rows] = (features[rows].astype(np.float64) - self.mean) @ scaled + intercept
+        return out
+
+    def held_out(
+        self, columns: Float64[np.ndarray, "n t"], alphas: Float64[np.ndarray, " a"], folds: Integer[np.ndarray, " n"]
+    ) -> Iterator[tuple[Integer[np.ndarray, " f"], Float64[np.ndarray, "a f t"]]]:
+        """What each row would be predicted as by the ridge fitted without the row's fold; exact, nothing is refitted.
+
+        With residuals r = (I - H) y of the one fit on all rows, the residuals of the fit without fold F are
+        (I - H_FF)^-1 r_F. Small folds are solved as such; folds larger than the number of features by the same
+        identity turned round (Woodbury), with a d x d matrix.
+
+        Args:
+            columns: Target columns, shape (n, t).
+            alphas: Strengths, shape (a,), above 0.
+            folds: The fold of each row, shape (n,); at least two different folds.
+
+        Yields:
+            For each fold its rows (f,) and their held-out predictions for every alpha, shape (a, f, t).
+
+        Source:
+            Golub, Heath & Wahba (1979), Technometrics 21:215 (one row); Cook & Weisberg (1982), Residuals and
+            Influence in Regression, section 3.6 (several rows at once).
+        """
+        centred = columns - columns.mean(axis=0)
+        # One column block an alpha, so that the residuals of a fold come out of a single multiplication.
+        if self.primal:
+            shrink = 1.0 / (self.eigenvalues + alphas[:, None])
+        else:  # I - H without a difference of nearly equal numbers, which matters for small alpha
+            shrink = alphas[:, None] / (self.eigenvalues + alphas[:, None])
+        projected = (shrink.T[:, :, None] * (self.rotated.T @ centred)[:, None, :]).reshape(len(self.eigenvalues), -1)
+        for fold in np.unique(folds):
+            rows = np.flatnonzero(folds == fold)
+            part = self.rotated[rows].astype(np.float64)
+            residuals = (part @ projected).reshape(len(rows), len(alphas), -1).transpose(1, 0, 2)
+            if self.primal:
+                residuals = centred[rows] - residuals
+            if self.primal and len(rows) > self.num_columns:
+                wide = np.concatenate([np.ones((len(rows), 1)), part], axis=1)
+                inner, right = wide.T @ wide, wide.T @ residuals
+                penalty = np.concatenate([np.full((len(alphas), 1), self.num_rows), 1.0 / shrink], axis=1)
+                changes = [wide @ solve(np.diag(p) - inner, r) for p, r in zip(penalty, right, strict=True)]
+                errors = residuals + np.stack(changes)
+            else:
+                makers = (self._residual_maker(part, row) for row in shrink)
+                errors = np.stack([solve(m, r) for m, r in zip(makers, residuals, strict=True)])
+            yield rows, columns[rows] - errors
+
+    def _residual_maker(
+        self, part: Float64[np.ndarray, "f k"], shrink: Float64[np.ndarray, " k"]
+    ) -> Float64[np.ndarray, "f f"]:
+        """I - H between the rows of one fold."""
+        maker = (part * (-shrink if self.primal else shrink)) @ part.T
+        if self.primal:
+            maker[np.diag_indices(len(part))] += 1.0
+        return maker - 1.0 / self.num_rows
+
+
+def solve(matrix: Float64[np.ndarray, "f f"], right: Float64[np.ndarray, "f t"]) -> Float64[np.ndarray, "f t"]:
+    """Solve a linear system; one that rounding made singular is solved by least squares."""
+    try:
+        return np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError:
+        return np.linalg.lstsq(matrix, right, rcond=None)[0]

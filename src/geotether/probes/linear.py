@@ -1,0 +1,156 @@
+"""Ridge probe: the linear read-out of frozen features, its strength chosen on held-out spatial blocks."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Float64, Integer, Shaped
+
+from geotether.probes.decomposition import RidgeDecomposition
+from geotether.probes.target import Target, as_target
+
+# Half decades. Features have unit variance, so X^T X has eigenvalues from far below 1 up to n times d.
+ALPHAS = tuple(float(alpha) for alpha in 10.0 ** np.arange(-1.0, 5.5, 0.5))
+
+
+class RidgeProbe:
+    """Linear least squares with an L2 penalty on standardised features, for numbers and (by 0/1 columns) for classes.
+
+    The strength is the one with the best predictions for held-out folds of the training rows: smallest squared error
+    for a number; highest accuracy for classes, where equal accuracy goes to the smaller squared error.
+
+    Args:
+        kind: "regression" or "classification".
+        alphas: Strengths to choose from, each above 0, in the scale of scikit-learn's `Ridge`.
+
+    Attributes:
+        alpha_: The chosen strength, after `fit`.
+        weights_, intercept_: Shape (d, t) and (t,), on standardised features.
+        held_out_errors_: Mean squared held-out error per alpha, shape (a,); 0 if there was one alpha only.
+
+    Example:
+        >>> x = np.linspace(0, 1, 20)[:, None]
+        >>> probe = RidgeProbe(alphas=(1e-3, 10.0)).fit(x, 3 * x[:, 0] + 1, folds=np.arange(20) // 4)
+        >>> probe.alpha_, bool(abs(probe.predict(np.array([[2.0]]))[0] - 7) < 0.01)
+        (0.001, True)
+    """
+
+    basis_: RidgeDecomposition
+    target_: Target
+    alpha_: float
+    weights_: np.ndarray
+    intercept_: np.ndarray
+    held_out_errors_: np.ndarray
+
+    def __init__(self, kind: str = "regression", alphas: Sequence[float] = ALPHAS) -> None:
+        self.kind = kind
+        self.alphas = alphas
+
+    def fit(
+        self,
+        features: Float[np.ndarray, "n d"],
+        target: Target | Shaped[np.ndarray, " _"],
+        folds: Integer[np.ndarray, " _"] | None = None,
+    ) -> "RidgeProbe":
+        """Fit on training rows.
+
+        Args:
+            features: Frozen features of the training rows, shape (n, d).
+            target: Their labels, shape (n,).
+            folds: The inner fold of each row; rows of a fold are held out together. None: every row is its own fold.
+
+        Returns:
+            The fitted probe.
+
+        Raises:
+            ValueError: If lengths differ, an alpha is not above 0, or all rows are in one fold.
+        """
+        target = as_target(target, self.kind)
+        if len(target) != len(features):
+            raise ValueError(f"{len(features)} rows of features, but {len(target)} labels.")
+        fitted = fit_ridges(RidgeDecomposition(features), [target], folds, self.alphas)[0]
+        self.__dict__.update(fitted.__dict__)
+        return self
+
+    def columns(self, features: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "m t"]:
+        """The fitted columns: the number, or one score a class."""
+        return self.basis_.predict(features, self.weights_, self.intercept_)
+
+    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, " m"]:
+        """Predict a number or a class for each row."""
+        return self.target_.from_columns(self.columns(features))
+
+
+def fit_ridges(
+    basis: RidgeDecomposition,
+    targets: Sequence[Target],
+    folds: Integer[np.ndarray, " _"] | None = None,
+    alphas: Sequence[float] = ALPHAS,
+) -> list[RidgeProbe]:
+    """Fit one ridge probe a target from one decomposition: the costly work is done once for all of them.
+
+    Args:
+        basis: Decomposition of the features of the training rows.
+        targets: Labels of the same rows, any mix of kinds.
+        folds: The inner fold of each row, shape (n,); None: every row is its own fold.
+        alphas: Strengths to choose from, each above 0.
+
+    Returns:
+        Fitted probes in the order of the targets.
+
+    Raises:
+        ValueError: If an alpha is not above 0, a target has another number of rows, or all rows are in one fold.
+    """
+    strengths = np.asarray(alphas, dtype=np.float64)
+    if strengths.ndim != 1 or not len(strengths) or not (np.isfinite(strengths) & (strengths > 0)).all():
+        raise ValueError(f"alphas must be numbers above 0, got {tuple(alphas)}.")
+    for target in targets:
+        if len(target) != basis.num_rows:
+            raise ValueError(f"the decomposition has {basis.num_rows} rows, but a target has {len(target)}.")
+    folds = np.arange(basis.num_rows) if folds is None else folds
+    if len(folds) != basis.num_rows:
+        raise ValueError(f"the decomposition has {basis.num_rows} rows, but folds has {len(folds)}.")
+    if len(strengths) > 1 and len(np.unique(folds)) < 2:
+        raise ValueError("all rows are in one fold, so nothing can be held out: pass at least two folds or one alpha.")
+
+    errors, right = held_out_scores(basis, targets, folds, strengths)
+    probes = []
+    for i, target in enumerate(targets):
+        # Highest accuracy first (always equal for numbers), then the smallest squared error.
+        best = int(np.where(right[i] == right[i].max(), errors[i], np.inf).argmin())
+        probe = RidgeProbe(target.kind, alphas)
+        probe.basis_, probe.target_, probe.held_out_errors_ = basis, target, errors[i]
+        probe.alpha_ = float(strengths[best])
+        probe.weights_, probe.intercept_ = basis.solve(target.columns, probe.alpha_)
+        probes.append(probe)
+    return probes
+
+
+def held_out_scores(
+    basis: RidgeDecomposition,
+    targets: Sequence[Target],
+    folds: Integer[np.ndarray, " n"],
+    alphas: Float64[np.ndarray, " a"],
+) -> tuple[Float64[np.ndarray, "t a"], Float64[np.ndarray, "t a"]]:
+    """Score every alpha on the held-out folds of every target.
+
+    Args:
+        basis: Decomposition of the training features.
+        targets: Labels of the same rows.
+        folds: The inner fold of each row, shape (n,).
+        alphas: Strengths, shape (a,). With one there is nothing to choose and nothing is held out.
+
+    Returns:
+        Mean squared held-out error and share of right classes (0 for numbers), each (targets, alphas).
+    """
+    errors, right = np.zeros((len(targets), len(alphas))), np.zeros((len(targets), len(alphas)))
+    if len(alphas) == 1:
+        return errors, right
+    columns = np.concatenate([target.columns for target in targets], axis=1)
+    ends = np.cumsum([target.columns.shape[1] for target in targets])
+    for rows, predicted in basis.held_out(columns, alphas, folds):
+        for i, target in enumerate(targets):
+            own = predicted[:, :, ends[i] - target.columns.shape[1] : ends[i]]
+            errors[i] += ((own - target.columns[rows]) ** 2).mean(axis=2).sum(axis=1) / basis.num_rows
+            if target.kind == "classification":
+                right[i] += (own.argmax(axis=2) == target.codes[rows]).sum(axis=1)
+    return errors, right / basis.num_rows

@@ -1,0 +1,180 @@
+"""Multinomial logistic probe: softmax regression with an L2 penalty, fast enough to run for every encoder and seed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Integer, Shaped
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from geotether.probes.decomposition import RidgeDecomposition
+from geotether.probes.target import Target, as_target
+
+# 1 / C of scikit-learn. Standardised features of about 1,000 columns and 1,000 rows want 10 to 250.
+PENALTIES = (10.0, 50.0, 250.0)
+# Steps a candidate gets: enough to rank penalties, which is all that is asked of it.
+CHOOSING_STEPS = 10
+
+
+class LogisticProbe:
+    """Softmax regression on standardised features, in float32 by L-BFGS.
+
+    The work is done in the eigenbasis of the features, with every direction scaled by its curvature, so that tens of
+    steps do what takes hundreds otherwise. The penalty is the one with the highest accuracy on a held-out fifth of the
+    inner folds (equal accuracy: the smaller loss); then all rows are fitted. The weaker the penalty, the more steps a
+    last digit takes: 50 steps end within 1e-3 of the optimal loss from a penalty of about 30 upwards.
+
+    Args:
+        penalties: Strengths to choose from, each 1 / C of scikit-learn's `LogisticRegression`, above 0.
+        max_steps: L-BFGS steps the last fit may take.
+
+    Attributes:
+        penalty_: The chosen strength, after `fit`.
+        weights_, intercept_: Shape (d, c) and (c,), on standardised features.
+
+    Source:
+        Boehning (1992), Ann. Inst. Statist. Math. 44:197 (the curvature bound behind the scaling).
+
+    Example:
+        >>> x = np.linspace(-1, 1, 40)[:, None]
+        >>> probe = LogisticProbe(penalties=(0.1,)).fit(x, np.where(x[:, 0] > 0, "east", "west"))
+        >>> probe.predict(np.array([[-0.9], [0.9]])).tolist()
+        ['west', 'east']
+    """
+
+    def __init__(self, penalties: Sequence[float] = PENALTIES, max_steps: int = 50) -> None:
+        self.penalties = penalties
+        self.max_steps = max_steps
+
+    def fit(
+        self,
+        features: Float[np.ndarray, "n d"] | RidgeDecomposition,
+        target: Target | Shaped[np.ndarray, " _"],
+        folds: Integer[np.ndarray, " _"] | None = None,
+    ) -> "LogisticProbe":
+        """Fit on training rows.
+
+        Args:
+            features: Features of the training rows, shape (n, d), or their decomposition if there is one already.
+            target: Classes, shape (n,). With a single class that class is always predicted.
+            folds: The inner fold of each row; about a fifth of the rows, in whole folds, is held out to choose the
+                penalty. None: every row is its own fold.
+
+        Returns:
+            The fitted probe.
+
+        Raises:
+            ValueError: If lengths differ or a penalty is not above 0.
+        """
+        target = as_target(target, "classification")
+        basis = features if isinstance(features, RidgeDecomposition) else RidgeDecomposition(features)
+        if len(target) != basis.num_rows:
+            raise ValueError(f"{basis.num_rows} rows of features, but {len(target)} labels.")
+        if not len(self.penalties) or not min(self.penalties) > 0:
+            raise ValueError(f"penalties must be numbers above 0, got {tuple(self.penalties)}.")
+        rows = torch.from_numpy(np.ascontiguousarray(principal_rows(basis), dtype=np.float32))
+        codes = torch.from_numpy(target.codes.astype(np.int64))
+        held = torch.from_numpy(held_out_fifth(folds, basis.num_rows))
+        # From strong to weak: each solution is a good start for the next.
+        penalties = sorted(self.penalties, reverse=True)
+        if len(penalties) > 1 and held.any():
+            solutions: list[tuple[Tensor, Tensor]] = []
+            scores: list[tuple[float, float]] = []
+            for penalty in penalties:
+                start = solutions[-1] if solutions else None
+                steps = min(CHOOSING_STEPS, self.max_steps)
+                solutions.append(self._minimise(rows[~held], codes[~held], target, basis, penalty, start, steps))
+                logits = rows[held] @ solutions[-1][0] + solutions[-1][1]
+                right = (logits.argmax(dim=1) == codes[held]).float().mean()
+                scores.append((-float(right), float(cross_entropy(logits, codes[held]))))
+            best = scores.index(min(scores))
+            self.penalty_, start = float(penalties[best]), solutions[best]
+        else:
+            self.penalty_, start = float(penalties[0]), None
+        weights, intercept = self._minimise(rows, codes, target, basis, self.penalty_, start, self.max_steps)
+        self.basis_, self.target_ = basis, target
+        self.weights_ = to_feature_weights(basis, weights.numpy().astype(np.float64))
+        self.intercept_ = intercept.numpy().astype(np.float64)
+        return self
+
+    def _minimise(
+        self,
+        rows: Float[Tensor, "n k"],
+        codes: Integer[Tensor, " n"],
+        target: Target,
+        basis: RidgeDecomposition,
+        penalty: float,
+        start: tuple[Float[Tensor, "k c"], Float[Tensor, " c"]] | None,
+        steps: int,
+    ) -> tuple[Float[Tensor, "k c"], Float[Tensor, " c"]]:
+        """Weights and intercept at one penalty, in the basis of the rotated rows."""
+        num_classes = len(target.classes)
+        # A class may be missing from the inner training rows.
+        frequency = (torch.bincount(codes, minlength=num_classes) / len(codes)).clamp(min=0.5 / len(codes))
+        # Between the p (1 - p) of a class and that of the average class: rare classes have little curvature, not none.
+        confidence = 0.3 * (frequency / max(num_classes, 2)).sqrt()
+        share = len(rows) / basis.num_rows
+        curvature = torch.from_numpy(basis.eigenvalues).float()[:, None] * share * confidence + penalty
+        scale = (len(rows) / curvature).sqrt()
+        theta = torch.zeros(rows.shape[1], num_classes) if start is None else start[0] / scale
+        # The intercepts have a curvature too; unscaled they are the last to arrive.
+        bias_scale = confidence.rsqrt()
+        bias = (frequency.log() if start is None else start[1]) / bias_scale
+        theta.requires_grad_()
+        bias.requires_grad_()
+        optimiser = torch.optim.LBFGS(
+            [theta, bias],
+            max_iter=steps,
+            max_eval=2 * steps,
+            history_size=10,
+            tolerance_grad=1e-5,
+            tolerance_change=1e-6,
+            line_search_fn="strong_wolfe",
+        )
+
+        def loss() -> Tensor:
+            optimiser.zero_grad()
+            weights = theta * scale
+            value = (
+                cross_entropy(rows @ weights + bias * bias_scale, codes)
+                + penalty / (2 * len(rows)) * weights.square().sum()
+            )
+            value.backward()
+            return value
+
+        optimiser.step(loss)
+        return (theta * scale).detach(), (bias * bias_scale).detach()
+
+    def columns(self, features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m c"]:
+        """One logit a class."""
+        return self.basis_.predict(features, self.weights_, self.intercept_)
+
+    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, " m"]:
+        """Predict a class for each row."""
+        return self.target_.from_columns(self.columns(features))
+
+
+def held_out_fifth(folds: Integer[np.ndarray, " n"] | None, num_rows: int) -> Shaped[np.ndarray, " n"]:
+    """Mark whole folds, the first ones, until about a fifth of the rows is held out; none if there is one fold."""
+    folds = np.arange(num_rows) % 5 if folds is None else folds
+    names, sizes = np.unique(folds, return_counts=True)
+    if len(names) < 2:
+        return np.zeros(num_rows, dtype=bool)
+    count = int(np.searchsorted(np.cumsum(sizes), num_rows / 5)) + 1
+    return np.isin(folds, names[: min(count, len(names) - 1)])
+
+
+def principal_rows(basis: RidgeDecomposition) -> Float[np.ndarray, "n k"]:
+    """Training rows along the eigenvectors of their covariance, whichever way the decomposition was made."""
+    return basis.rotated if basis.primal else basis.rotated * np.sqrt(basis.eigenvalues)
+
+
+def to_feature_weights(basis: RidgeDecomposition, weights: Float[np.ndarray, "k c"]) -> Float[np.ndarray, "d c"]:
+    """Turn weights on principal rows into weights on standardised features."""
+    if basis.primal:
+        return basis.vectors @ weights
+    # X = U S V^T, so V = X^T U / S; directions without variance carry no weight.
+    root = np.sqrt(basis.eigenvalues)
+    inverse = np.divide(1.0, root, out=np.zeros_like(root), where=root > 1e-7 * root.max())
+    return basis.features.T.astype(np.float64) @ (basis.vectors @ (weights * inverse[:, None]))

@@ -1,0 +1,160 @@
+"""Small neural probe: one or two hidden layers on frozen features, stopped early on held-out blocks."""
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Integer, Shaped
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+from geotether.probes.logistic import held_out_fifth
+from geotether.probes.target import Target, as_target
+
+
+class MlpProbe:
+    """A multilayer perceptron on standardised features; about a fifth of the inner folds decides when to stop.
+
+    The weights handed out are those of the epoch with the smallest loss on the held-out fifth, which is not trained
+    on. Everything random (first weights, order of rows, dropout) follows from the seed alone.
+
+    Args:
+        kind: "regression" or "classification".
+        hidden_dim: Width of the hidden layers.
+        num_layers: Number of hidden layers, 1 or 2.
+        dropout: Share of hidden activations dropped while training.
+        learning_rate: Of AdamW.
+        weight_decay: Of AdamW, on matrices and biases alike.
+        batch_size: Rows a step at most; with few training rows a sixteenth of them, so that an epoch has some steps.
+        max_epochs: Passes over the training rows at most.
+        patience: Epochs without a smaller held-out loss after which it stops.
+        seed: Seed of everything random.
+
+    Attributes:
+        epochs_: The epoch whose weights were kept, from 1.
+
+    Example:
+        >>> x = np.linspace(-1, 1, 200)[:, None]
+        >>> probe = MlpProbe(hidden_dim=32, max_epochs=200, patience=50).fit(x, np.abs(x[:, 0]))
+        >>> bool(abs(probe.predict(np.array([[-0.5]]))[0] - 0.5) < 0.15)
+        True
+    """
+
+    def __init__(
+        self,
+        kind: str = "regression",
+        hidden_dim: int = 256,
+        num_layers: int = 1,
+        dropout: float = 0.2,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.05,
+        batch_size: int = 256,
+        max_epochs: int = 60,
+        patience: int = 6,
+        seed: int = 0,
+    ) -> None:
+        self.kind = kind
+        self.hidden_dim = hidden_dim
+        self.num_layers = num_layers
+        self.dropout = dropout
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.seed = seed
+
+    def fit(
+        self,
+        features: Float[np.ndarray, "n d"],
+        target: Target | Shaped[np.ndarray, " _"],
+        folds: Integer[np.ndarray, " _"] | None = None,
+    ) -> "MlpProbe":
+        """Fit on training rows.
+
+        Args:
+            features: Features of the training rows, shape (n, d).
+            target: Their labels, shape (n,).
+            folds: The inner fold of each row, for early stopping. None: every fifth row is held out.
+
+        Returns:
+            The fitted probe.
+
+        Raises:
+            ValueError: If lengths differ or `num_layers` is neither 1 nor 2.
+        """
+        self.target_ = target = as_target(target, self.kind)
+        if len(target) != len(features):
+            raise ValueError(f"{len(features)} rows of features, but {len(target)} labels.")
+        if self.num_layers not in (1, 2):
+            raise ValueError(f"num_layers must be 1 or 2, got {self.num_layers}.")
+        held = held_out_fifth(folds, len(features))
+        # Mean and scale of all training rows: labels play no part in them.
+        self.mean_, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+        self.scale_ = np.where(scale > 0, scale, 1.0)
+        x = torch.from_numpy(self._standardise(features))
+        y, loss_of = self._target_tensor(target)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            self._train(x, y, torch.from_numpy(held), loss_of)
+        return self
+
+    def _target_tensor(self, target: Target) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
+        """Labels as a tensor, numbers standardised, and the loss that fits them."""
+        if target.kind == "classification":
+            return torch.from_numpy(target.codes.astype(np.int64)), cross_entropy
+        values = target.columns
+        self.target_mean_, self.target_scale_ = float(values.mean()), float(values.std()) or 1.0
+        return torch.from_numpy((values - self.target_mean_) / self.target_scale_).float(), mse_loss
+
+    def _network(self, in_dim: int, out_dim: int) -> nn.Sequential:
+        """Linear, GELU and dropout per hidden layer, then a linear map to the outputs."""
+        layers: list[nn.Module] = []
+        for width in [in_dim] + [self.hidden_dim] * (self.num_layers - 1):
+            layers += [nn.Linear(width, self.hidden_dim), nn.GELU(), nn.Dropout(self.dropout)]
+        return nn.Sequential(*layers, nn.Linear(self.hidden_dim, out_dim))
+
+    def _train(self, x: Tensor, y: Tensor, held: Tensor, loss_of: Callable[[Tensor, Tensor], Tensor]) -> None:
+        """Epochs of AdamW until the held-out loss has not fallen for `patience` epochs."""
+        network = self._network(x.shape[1], len(self.target_.classes) if self.kind == "classification" else 1)
+        optimiser = torch.optim.AdamW(network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        train, best, kept = (~held).nonzero()[:, 0], float("inf"), copy.deepcopy(network.state_dict())
+        self.epochs_ = 0
+        batch = min(self.batch_size, max(16, len(train) // 16))
+        for epoch in range(1, self.max_epochs + 1):
+            network.train()
+            for rows in train[torch.randperm(len(train))].split(batch):
+                optimiser.zero_grad()
+                loss_of(network(x[rows]), y[rows]).backward()
+                optimiser.step()
+            network.eval()
+            if not held.any():  # one fold only: nothing to stop on, so all epochs are run
+                kept, self.epochs_ = network.state_dict(), epoch
+                continue
+            with torch.inference_mode():
+                loss = float(loss_of(network(x[held]), y[held]))
+            if loss < best:
+                best, self.epochs_, kept = loss, epoch, copy.deepcopy(network.state_dict())
+            elif epoch - self.epochs_ >= self.patience:
+                break
+        network.load_state_dict(kept)
+        self.network_ = network.eval()
+
+    def _standardise(self, features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m d"]:
+        return ((features - self.mean_) / self.scale_).astype(np.float32)
+
+    def columns(self, features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m t"]:
+        """The number, or one logit a class."""
+        with torch.inference_mode():
+            parts = [
+                self.network_(torch.from_numpy(self._standardise(features[start : start + 16_384]))).numpy()
+                for start in range(0, len(features), 16_384)
+            ]
+        num_columns = len(self.target_.classes) if self.kind == "classification" else 1
+        out = np.concatenate([*parts, np.empty((0, num_columns))]).astype(np.float64)
+        return out * self.target_scale_ + self.target_mean_ if self.kind == "regression" else out
+
+    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, " m"]:
+        """Predict a number or a class for each row."""
+        return self.target_.from_columns(self.columns(features))
