@@ -1,0 +1,53 @@
+"""Predictions for every labelled place, each by a probe that saw labels in other blocks only: for maps."""
+
+import numpy as np
+from jaxtyping import Integer, Shaped
+
+from geotether.benchmark.encoding import Encoder, encode
+from geotether.benchmark.ladder import draw_rows
+from geotether.benchmark.task import Task
+from geotether.probes.decomposition import RidgeDecomposition
+from geotether.probes.linear import fit_ridges
+from geotether.probes.spatial_cv import block_folds
+
+
+def predict_everywhere(
+    encoder: Encoder, task: Task, labels: int = 2700, block_km: float | int = 1000.0, num_folds: int = 5, seed: int = 0
+) -> tuple[Integer[np.ndarray, " n"], Shaped[np.ndarray, " n"]]:
+    """Predict all labelled rows of a task by ridge, fold by fold of whole spatial blocks.
+
+    A map of the test rows alone has holes where training rows lie; here each block is predicted from labels outside
+    it, so that the map covers the land and still shows nothing that was learned on the spot. The task's own split
+    plays no part, so this is a picture and not a score of the benchmark.
+
+    Args:
+        encoder: Function of lonlat (n, 2) that returns (n, d).
+        task: The task.
+        labels: Labelled rows drawn for every fold; fewer where there are not as many.
+        block_km: Side of the blocks in km.
+        num_folds: Number of folds.
+        seed: Seed of blocks and draws.
+
+    Returns:
+        Row numbers of the labelled rows, shape (n,), and predictions for them in the same order.
+
+    Raises:
+        ValueError: If all places lie in one block.
+    """
+    rows = np.flatnonzero(task.valid)
+    lonlat = task.lonlat[rows]
+    features = encode("encoder", encoder, lonlat)
+    folds = block_folds(lonlat, num_folds, block_km, seed)
+    if folds.max() == 0:
+        raise ValueError(f"task {task.name!r}: all places lie in one block of {block_km:g} km; use a smaller block_km.")
+    target = task.targets(rows)
+    values = np.empty(len(rows), dtype=target.values.dtype)
+    for fold in range(int(folds.max()) + 1):
+        held = folds == fold
+        others = np.flatnonzero(~held)
+        drawn = draw_rows(others, min(labels, len(others)), seed)
+        inner = block_folds(lonlat[drawn], 50, block_km, seed)
+        inner = inner if inner.max() > 0 else np.arange(len(drawn))
+        probe = fit_ridges(RidgeDecomposition(features[drawn]), [target.rows(drawn)], inner)[0]
+        values[held] = probe.predict(features[held])
+    return rows, values

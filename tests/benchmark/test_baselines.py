@@ -1,0 +1,45 @@
+"""Mirrors src/geotether/benchmark/baselines.py."""
+
+import numpy as np
+import pytest
+import torch
+
+from geotether.benchmark.baselines import baseline_encoders
+from geotether.encoders.build import build_location_encoder
+
+CONFIG = {
+    "positional": {"name": "spherical_harmonics", "l_max": 3},
+    "network": {"name": "siren", "hidden_dim": 16, "dropout": 0.5},
+    "embed_dim": 8,
+    "readout": "hidden_and_output",
+}
+LONLAT = np.array([[5.66, 51.97], [-74.01, 40.71], [180.0, 0.0]])
+
+
+@pytest.fixture
+def location():
+    return build_location_encoder(CONFIG, seed=3)
+
+
+def test_widths_and_names(location):
+    widths = {name: encoder(LONLAT).shape for name, encoder in baseline_encoders(location).items()}
+    assert widths == {"xyz": (3, 3), "raw encoding": (3, 16), "nearest in space": (3, 3), "untrained": (3, 24)}
+
+
+def test_untrained_forgets_the_weights_and_follows_its_seed(location):
+    with torch.no_grad():
+        for parameter in location.parameters():
+            parameter.add_(1.0)
+    one, same, other = (baseline_encoders(location, seed=s)["untrained"](LONLAT) for s in (3, 3, 4))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+    fresh = build_location_encoder(CONFIG, seed=3).eval()
+    with torch.inference_mode():
+        np.testing.assert_allclose(one, fresh.handout(torch.from_numpy(LONLAT)).numpy(), rtol=1e-6)
+    assert fresh.training is False
+
+
+def test_raw_encoding_is_the_positional_one(location):
+    raw = baseline_encoders(location)["raw encoding"](LONLAT)
+    np.testing.assert_allclose(raw, location.positional(torch.from_numpy(LONLAT)).numpy(), rtol=1e-6, atol=1e-7)
+    assert raw.dtype == np.float32

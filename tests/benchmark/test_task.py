@@ -1,0 +1,69 @@
+"""Mirrors src/geotether/benchmark/task.py."""
+
+import numpy as np
+import pytest
+
+from geotether.benchmark.task import Task
+
+LONLAT = np.stack([np.arange(6.0), np.zeros(6)], axis=1)
+SPLIT = np.array(["train"] * 4 + ["test"] * 2)
+
+
+def make(target, kind="regression", split=SPLIT, **options):
+    return Task("t", kind, LONLAT, np.asarray(target, dtype=options.pop("dtype", None)), split, **options)
+
+
+def test_missing_labels_are_left_out_and_counted():
+    task = make([1.0, np.nan, 3.0, 4.0, np.nan, 6.0])
+    assert task.num_missing == 2
+    assert task.rows("train").tolist() == [0, 2, 3]
+    assert task.rows("test").tolist() == [5]
+    words = make(["a", None, "", "b", "a", float("nan")], "classification", dtype=object)
+    assert words.rows("train").tolist() == [0, 3]
+    assert words.targets(words.rows("train")).classes.tolist() == ["a", "b"]
+
+
+def test_transform_and_unit_make_the_label():
+    task = make([0.0, 1.0, 3.0, 4.0, 5.0, 6.0], transform="log1p", unit="people/km²")
+    assert task.values[1] == pytest.approx(np.log(2))
+    assert task.label == "t (log(1 + people/km²))"
+    assert make(np.arange(6.0)).label == "t"
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "error", "message"),
+    [
+        (np.full(6, np.nan), {}, ValueError, "all 6 labels are missing"),
+        (np.ones(6), {}, ValueError, "the label is constant .1.0. in the 4 rows of its part 'train'"),
+        (["a"] * 4 + ["b", "c"], {"kind": "classification"}, ValueError, "has one class .a."),
+        ([1, "a", 2, "b", 3, "c"], {"kind": "classification", "dtype": object}, TypeError, "mixes numbers and text"),
+        (list("abcdef"), {}, TypeError, "needs numbers, but the label is text such as 'a'"),
+        ([1.0, np.inf, 2, 3, 4, 5], {}, ValueError, "label of row 1 is inf, not finite"),
+        ([1.0, -1.0, 2, 3, 4, 5], {"transform": "log1p"}, ValueError, "row 1 is -1, not finite after log1p"),
+        (np.arange(6.0), {"transform": "cube"}, ValueError, "log1p; got 'cube'"),
+        (np.arange(6.0), {"kind": "ranking"}, ValueError, "regression, classification; got 'ranking'"),
+        (np.arange(5.0), {}, ValueError, r"6 places, but target has shape \(5,\)"),
+        ([1.0, *[np.nan] * 3, 2.0, 3.0], {}, ValueError, "1 labelled rows in its part 'train'"),
+    ],
+)
+def test_wrong_labels_are_named(target, options, error, message):
+    with pytest.raises(error, match=message):
+        make(target, **options)
+
+
+def test_a_missing_column_is_answered_with_the_known_ones():
+    labels = {"elevation": np.arange(6.0), "country": np.array(list("abcabc"))}
+    with pytest.raises(ValueError, match=r"there are country, elevation\. Did you mean 'elevation'"):
+        Task.from_labels(labels, "elevatoin", LONLAT, SPLIT)
+    assert Task.from_labels(labels, "country", LONLAT, SPLIT).kind == "classification"
+    assert Task.from_labels(labels, "elevation", LONLAT, SPLIT, unit="m").label == "elevation (m)"
+
+
+def test_swapped_coordinates_are_refused():
+    with pytest.raises(ValueError, match="row 0"):
+        Task("t", "regression", np.array([[10.0, 120.0], [10.0, 20.0]]), np.arange(2.0))
+
+
+def test_blocks_need_a_split():
+    with pytest.raises(ValueError, match="has no split"):
+        make(np.arange(6.0), split=None).rows("train")
