@@ -1,0 +1,20 @@
+"""Mirrors src/geotether/report/glossary.py."""
+
+from geotether.benchmark.probing import PROBES
+from geotether.benchmark.task import METRICS
+from geotether.report.glossary import GLOSSARY, words_used
+from geotether.report.page import BASELINES
+
+
+def test_every_probe_metric_and_baseline_is_explained():
+    assert set(PROBES) | set(METRICS.values()) | set(BASELINES) <= set(GLOSSARY)
+
+
+def test_only_words_that_occur_are_listed():
+    assert set(words_used({"ridge", "block", "my encoder"})) == {
+        "ridge",
+        "block split",
+        "labels",
+        "± interval",
+        "probe",
+    }

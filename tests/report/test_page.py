@@ -1,0 +1,108 @@
+"""Mirrors src/geotether/report/page.py."""
+
+import base64
+from html.parser import HTMLParser
+
+import pytest
+
+from geotether.maps.figure import new_figure, save_figure
+from geotether.report.page import write_report
+
+
+def make_rows(name="ours"):
+    return [
+        {"task": task, "encoder": encoder, "probe": probe, "split": split, "labels": labels, "metric": "R2",
+         "seed": seed, "value": base + seed / 1000}
+        for task in ("elevation", "population")
+        for encoder, probe, base in [
+            ("xyz", "ridge", 0.3), (name, "ridge", 0.7), ("nearest in space", "neighbors_in_space", 0.5)
+        ]
+        for split in ("random", "block")
+        for labels in (243, 2700)
+        for seed in range(5)
+    ]  # fmt: skip
+
+
+class Reader(HTMLParser):
+    """Collects text, attributes and unbalanced tags."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text, self.attributes, self.wrong = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += attrs
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def read(path):
+    reader = Reader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    assert not reader.open
+    assert not reader.wrong
+    return reader
+
+
+@pytest.fixture
+def figure(tmp_path):
+    return save_figure(new_figure(1, 1), tmp_path / "map.png", dpi=40)
+
+
+def test_holds_everything_and_needs_nothing_else(tmp_path, figure):
+    path = write_report(tmp_path, "A title", make_rows(), {"A map": figure}, {"seed": 0, "config": {"a": [1, 2]}})
+    reader = read(path)
+    text, page = " ".join(reader.text), path.read_text(encoding="utf-8")
+    assert "http" not in page
+    assert base64.b64encode(figure.read_bytes()).decode() in page
+    assert not [v for k, v in reader.attributes if k in ("src", "href") and not v.startswith("data:")]
+    assert "ours is clearly better than every baseline on 2 of 2 tasks" in text
+    assert "Probe ridge, spatial blocks, 2,700 labels, mean of 5 seeds" in text
+    assert text.index("spatial blocks, 2,700") < text.index("random split, 2,700")
+    assert '<td class="best">0.702 <span class="half">± 0.002</span></td>' in page
+    for word in ("R2", "xyz", "random split", "nearest in space", '"a": ['):
+        assert word in text
+    assert "untrained" not in text
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["map.png", "report.html"]
+
+
+def test_everything_is_escaped(tmp_path, figure):
+    evil = '<script>alert("1")</script>&'
+    path = write_report(
+        tmp_path, evil, make_rows(evil), {evil: figure}, {evil: evil, "nested": {evil: [evil]}}, evil, [evil]
+    )
+    assert "<script" not in path.read_text(encoding="utf-8")
+    assert evil in " ".join(read(path).text)
+
+
+def test_a_failed_report_leaves_the_old_one(tmp_path, figure):
+    path = write_report(tmp_path, "first", make_rows(), {}, {})
+    (tmp_path / "x.png").write_text("no picture")
+    for figures, error, message in [
+        ({"gone": tmp_path / "gone.png"}, FileNotFoundError, "figure gone.png for 'gone' does not exist"),
+        ({"bad": tmp_path / "x.png"}, ValueError, "x.png is not a PNG"),
+    ]:
+        with pytest.raises(error, match=message):
+            write_report(tmp_path, "second", make_rows(), figures, {})
+    assert "first" in path.read_text(encoding="utf-8")
+
+
+def test_wrong_input_is_named(tmp_path):
+    with pytest.raises(ValueError, match="needs scores"):
+        write_report(tmp_path, "t", [], {}, {})
+    with pytest.raises(FileNotFoundError, match="make it first"):
+        write_report(tmp_path / "no", "t", make_rows(), {}, {})
+    with pytest.raises(ValueError, match=r"no scores with 99 labels; there are \[243, 2700\]"):
+        write_report(tmp_path, "t", make_rows(), {}, {}, labels=99)
+
+
+def test_the_largest_count_is_taken_without_2700(tmp_path):
+    rows = [row for row in make_rows() if row["labels"] == 243]
+    assert "243 labels" in write_report(tmp_path, "t", rows, {}, {}).read_text(encoding="utf-8")
