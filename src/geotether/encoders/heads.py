@@ -5,6 +5,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from geotether.encoders.networks.dropout import ByteDropout
+
 # Rows of features read at once: keeps a memory map from being drawn into memory.
 ROWS = 65_536
 
@@ -50,9 +52,9 @@ class ProjectionHead(nn.Module):
         self.register_buffer("mean", torch.zeros(in_dim))
         self.register_buffer("scale", torch.ones(in_dim))
         if hidden_dim:
-            layers = [nn.Linear(in_dim, hidden_dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden_dim, embed_dim)]
+            layers = [nn.Linear(in_dim, hidden_dim), nn.GELU(), ByteDropout(dropout), nn.Linear(hidden_dim, embed_dim)]
         else:
-            layers = [nn.Dropout(dropout), nn.Linear(in_dim, embed_dim)]
+            layers = [ByteDropout(dropout), nn.Linear(in_dim, embed_dim)]
         self.projection = nn.Sequential(*layers)
 
     def fit_standardisation(self, features: Float[np.ndarray, "n in_dim"]) -> None:

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from geotether.encoders.networks import NETWORKS
 from geotether.encoders.positional import POSITIONAL
 
-READOUTS = ("output", "hidden", "hidden_and_output")
+# What is handed out, as the parts that are joined, in order.
+READOUTS: dict[str, tuple[str, ...]] = {
+    "output": ("output",),
+    "hidden": ("hidden",),
+    "hidden_and_output": ("hidden", "output"),
+    "positional_hidden_and_output": ("positional", "hidden", "output"),
+}
 
 
 class LocationEncoder(nn.Module):
@@ -23,8 +29,8 @@ class LocationEncoder(nn.Module):
         positional: Positional encoding, one of `POSITIONAL` or a module like them.
         network: Network, one of `NETWORKS` or a module like them; its `in_dim` must be the
             encoding's `out_dim`.
-        readout: What is handed out: "output", "hidden" (the last hidden layer), or
-            "hidden_and_output" (the two joined in that order).
+        readout: What is handed out: "output", "hidden" (the last hidden layer), "hidden_and_output" (the
+            two joined in that order), or "positional_hidden_and_output" (the positional encoding before them).
 
     Attributes:
         embed_dim: Size of the output.
@@ -54,9 +60,8 @@ class LocationEncoder(nn.Module):
         self.network = network
         self.readout = readout
         self.embed_dim: int = network.out_dim  # type: ignore[assignment]
-        hidden_dim: int = network.hidden_dim  # type: ignore[assignment]
-        self.handout_dim = {"output": 0, "hidden": hidden_dim, "hidden_and_output": hidden_dim}[readout]
-        self.handout_dim += 0 if readout == "hidden" else self.embed_dim
+        dims = {"positional": positional.out_dim, "hidden": network.hidden_dim, "output": network.out_dim}
+        self.handout_dim: int = sum(dims[part] for part in READOUTS[readout])  # type: ignore[misc]
 
     @property
     def config(self) -> dict[str, Any]:
@@ -113,9 +118,10 @@ class LocationEncoder(nn.Module):
         Raises:
             ValueError: If a row is not a coordinate.
         """
-        hidden, output = self.network.forward_with_hidden(self.features(lonlat))  # type: ignore[operator]
-        parts = {"output": [output], "hidden": [hidden], "hidden_and_output": [hidden, output]}[self.readout]
-        return torch.cat(parts, dim=-1).float()
+        positional = self.features(lonlat)
+        hidden, output = self.network.forward_with_hidden(positional)  # type: ignore[operator]
+        parts = {"positional": positional, "hidden": hidden, "output": output}
+        return torch.cat([parts[name] for name in READOUTS[self.readout]], dim=-1).float()
 
 
 def named_arguments(module: nn.Module, registry: dict[str, type[nn.Module]]) -> dict[str, Any]:

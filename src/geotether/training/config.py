@@ -46,7 +46,7 @@ class EncoderConfig(Section):
     positional: dict[str, Any] = {"name": "spherical_harmonics", "l_max": 9}
     network: dict[str, Any] = {"name": "siren"}
     embed_dim: int = Field(default=256, ge=1)
-    readout: Literal["output", "hidden", "hidden_and_output"] = "output"
+    readout: Literal["output", "hidden", "hidden_and_output", "positional_hidden_and_output"] = "output"
 
     @field_validator("positional", "network")
     @classmethod

@@ -6,6 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from geotether.encoders.networks.dropout import ByteDropout
+
 
 class MLP(nn.Module):
     """Hidden layers GELU(W x + b), then a linear map.
@@ -39,7 +41,7 @@ class MLP(nn.Module):
         self.dropout = dropout
         widths = [in_dim] + [hidden_dim] * num_layers
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        self.drop = nn.Dropout(dropout)
+        self.drop = ByteDropout(dropout)
         self.output = nn.Linear(hidden_dim, out_dim)
 
     def forward_with_hidden(

@@ -4,6 +4,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from geotether.encoders.networks.dropout import ByteDropout
+
 
 class ResidualMLP(nn.Module):
     """A linear map in, residual blocks x + W2 GELU(W1 norm(x)), and a linear map out.
@@ -40,7 +42,7 @@ class ResidualMLP(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(hidden_dim) for _ in range(num_layers))
         self.inner = nn.ModuleList(nn.Linear(hidden_dim, hidden_dim) for _ in range(num_layers))
         self.outer = nn.ModuleList(nn.Linear(hidden_dim, hidden_dim) for _ in range(num_layers))
-        self.drop = nn.Dropout(dropout)
+        self.drop = ByteDropout(dropout)
         self.norm = nn.LayerNorm(hidden_dim)
         self.output = nn.Linear(hidden_dim, out_dim)
 

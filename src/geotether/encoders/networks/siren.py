@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from geotether.encoders.networks.dropout import ByteDropout
+
 
 class Siren(nn.Module):
     """Hidden layers sin(omega (W x + b)), then a linear map.
@@ -51,7 +53,7 @@ class Siren(nn.Module):
         self.dropout = dropout
         widths = [in_dim] + [hidden_dim] * num_layers
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        self.drop = nn.Dropout(dropout)
+        self.drop = ByteDropout(dropout)
         self.output = nn.Linear(hidden_dim, out_dim)
         self.reset_parameters()
 
