@@ -58,7 +58,9 @@ def sample(raster: np.ndarray, lonlat: np.ndarray, order: int = 1) -> np.ndarray
     bands = raster[..., None] if raster.ndim == 2 else raster
     padded = np.concatenate([bands[:, -2:], bands, bands[:, :2]], axis=1).astype(np.float32)
     where = np.stack([row, np.mod(column, width) + 2])
-    values = np.stack([map_coordinates(padded[..., b], where, order=order, mode="nearest") for b in range(bands.shape[-1])], -1)
+    values = np.stack(
+        [map_coordinates(padded[..., b], where, order=order, mode="nearest") for b in range(bands.shape[-1])], -1
+    )
     return values[..., 0] if raster.ndim == 2 else values
 
 
@@ -106,9 +108,7 @@ def cut_chips(raster: np.ndarray, lonlat: np.ndarray) -> np.ndarray:
     north = np.cross(up, east)
     step = (np.arange(CHIP_PIXELS) - (CHIP_PIXELS - 1) / 2) * CHIP_GSD_KM / EARTH_RADIUS_KM
     right, down = np.meshgrid(step, step)
-    where = (
-        up[:, None, None] + right[..., None] * east[:, None, None] - down[..., None] * north[:, None, None]
-    )
+    where = up[:, None, None] + right[..., None] * east[:, None, None] - down[..., None] * north[:, None, None]
     places = lonlat_of_unit_vectors(where / np.linalg.norm(where, axis=-1, keepdims=True))
     return np.clip(np.round(sample(raster, places)), 0, 255).astype(np.uint8)
 
@@ -152,7 +152,9 @@ def main() -> None:
     grey = read_tiles(marble / "maps/earth/srtm", 3, "L")
     scale = grey_to_metres(marble)
     height_m = uniform_filter(scale[grey].astype(np.float32), 3, mode=("nearest", "wrap"))  # about 11 km
-    celsius = grey_to_celsius(np.asarray(Image.open(marble / "maps/earth/temp-july/temp-july.jpg").convert("L"), np.float32))
+    celsius = grey_to_celsius(
+        np.asarray(Image.open(marble / "maps/earth/temp-july/temp-july.jpg").convert("L"), np.float32)
+    )
     day = np.asarray(Image.open(marble / "maps/earth/bluemarble/bluemarble.jpg").convert("RGB"))
     night = np.asarray(Image.open(marble / "maps/earth/citylights/citylights.jpg").convert("RGB"))
 
@@ -216,7 +218,11 @@ def main() -> None:
     write_places(
         OUT / "place_texts.parquet",
         city_lonlat[named],
-        {"text": place_texts(texts, rng), "geonameid": [t["geonameid"] for t in texts], "split": pretrain_split(city_lonlat[named])},
+        {
+            "text": place_texts(texts, rng),
+            "geonameid": [t["geonameid"] for t in texts],
+            "split": pretrain_split(city_lonlat[named]),
+        },
     )
     facts = {
         "seed": SEED,
@@ -226,7 +232,11 @@ def main() -> None:
         "buffer_km": BUFFER_KM,
         "population_cell_km": POPULATION_CELL_KM,
         "grey_to_metres": {str(g): round(float(scale[g]), 1) for g in range(SEA_GREY, 256, 8)},
-        "sha256": {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(OUT.glob("*.[pj]*")) if f.suffix != ".json"},
+        "sha256": {
+            f.name: hashlib.sha256(f.read_bytes()).hexdigest()
+            for f in sorted(OUT.glob("*.[pj]*"))
+            if f.suffix != ".json"
+        },
     }
     OUT.joinpath("planet.json").write_text(json.dumps(facts, indent=2) + "\n")
 

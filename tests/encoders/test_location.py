@@ -33,12 +33,14 @@ def places() -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("readout", "width"),
-    [("output", 8), ("hidden", 16), ("hidden_and_output", 24), ("positional_hidden_and_output", None)],
+    [("output", 8), ("hidden", 16), ("hidden_and_output", 24), ("positional_hidden_and_output", 25 + 24)],
 )
 def test_readouts(places, readout, width):
     encoder = build_location_encoder({**CONFIG, "readout": readout}, seed=0)
-    hidden, output = encoder.network.forward_with_hidden(encoder.positional(places).float())
-    want = {"output": output, "hidden": hidden, "hidden_and_output": torch.cat((hidden, output), -1)}[readout]
+    positional = encoder.positional(places).float()
+    hidden, output = encoder.network.forward_with_hidden(positional)
+    parts = {"positional": positional, "hidden": hidden, "output": output}
+    want = torch.cat([parts[name] for name in readout.replace("_and_", "_").split("_")], -1)
     got = encoder.handout(places)
     assert encoder.handout_dim == got.shape[1] == width
     assert got.dtype == torch.float32

@@ -1,0 +1,154 @@
+"""The commands, and how they fail: in words, without a traceback, with a non-zero exit status."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from geotether.version import __version__
+
+# Faults that a user can mend; anything else is a defect of ours and keeps its traceback.
+MENDABLE = (ValueError, TypeError, OSError, ImportError, FloatingPointError)
+
+app = typer.Typer(
+    name="geotether",
+    help="Pre-train, judge and use location encoders (longitude, latitude -> vector).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: rich would triple the time to the first line
+)
+
+Model = Annotated[Path, typer.Argument(help="A model folder, such as the `model` folder of a run.")]
+Out = Annotated[Path, typer.Option(help="Folder to write to.")]
+
+
+def main() -> None:
+    """Run the command line and exit: 0 if all went well, 1 for a fault, 2 for a misspelt command, 130 for Ctrl-C."""
+    speak()
+    try:
+        app()
+    except MENDABLE as error:
+        if os.environ.get("GEOTETHER_TRACEBACK"):
+            raise
+        typer.echo(f"geotether: {error or type(error).__name__}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt as interrupt:  # a run interrupted by Ctrl-C says how to continue
+        typer.echo(f"geotether: {str(interrupt) or 'interrupted.'}", err=True)
+        sys.exit(130)
+
+
+def speak() -> None:
+    """Let the library's progress and warnings be seen: plain lines on standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("geotether")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"geotether {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Pre-train, judge and use location encoders (longitude, latitude -> vector).
+
+    Set GEOTETHER_TRACEBACK=1 to see where an error arose.
+    """
+
+
+@app.command()
+def demo(
+    out: Out = Path("demo-out"),
+    seed: Annotated[int, typer.Option(help="Decides weights, batches and which labels are drawn.", min=0)] = 0,
+    quick: Annotated[bool, typer.Option(help="A few steps, to see that all is in place.")] = False,
+) -> None:
+    """Tie three unpaired sources to the Earth, probe the encoder on four tasks, write a report."""
+    from geotether.demo.run import run_demo
+
+    report = run_demo(out, seed=seed, quick=quick)
+    typer.echo(f"\nThe report is {report}")
+
+
+@app.command()
+def pretrain(
+    config: Annotated[Path, typer.Argument(help="YAML: `tables: {name: path}` and whatever differs from the recipe.")],
+    out: Out,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Such as encoder.positional.l_max=19; repeat."),
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="Recipe to start from: default or paper.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")] = False,
+) -> None:
+    """Pre-train a location encoder on your own feature tables."""
+    from geotether.maps import loss_curves, save_figure
+    from geotether.tables.store import read_table
+    from geotether.training.config import load_config
+    from geotether.training.loop import pretrain as run
+
+    settings = load_config(config, overrides or (), recipe)
+    tables = {name: read_table(path, name=name) for name, path in settings.tables.items()}
+    run(settings, tables, out, resume=resume)
+    drawn = save_figure(loss_curves(out / "metrics.jsonl"), out / "losses.png")
+    typer.echo(f"The model is {out / 'model'}; its losses are drawn in {drawn}")
+
+
+@app.command()
+def encode(
+    model: Model,
+    points: Annotated[Path, typer.Argument(help="Points as .csv, .parquet or .geojson.")],
+    out: Annotated[Path, typer.Option(help="File to write: .parquet, .csv or .geojson.")],
+) -> None:
+    """Add the column `embedding` to a file of points."""
+    from geotether.embed import load
+    from geotether.sources.points import points_kind, read_points, write_columns
+
+    points_kind(out)  # before the work, not after
+    records = read_points(points)
+    embedding = load(model).encode(records)
+    write_columns(records, out, {"embedding": embedding})
+    typer.echo(f"{len(records)} points with embeddings of {embedding.shape[1]} numbers are in {out}")
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    points: Annotated[
+        Path | None,
+        typer.Option(help="Labelled points; without them, the demo planet's four tasks."),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="Label column of --points: text for classes, numbers for a regression."),
+    ] = None,
+    split_column: Annotated[str, typer.Option(help="Column of --points with train, validation, test.")] = "split",
+    out: Annotated[Path | None, typer.Option(help="Folder for scores.csv, figures and report.html.")] = None,
+    probe: Annotated[list[str] | None, typer.Option(help="ridge, logistic, mlp or neighbors; repeat.")] = None,
+    seeds: Annotated[int, typer.Option(help="Repeats, each with its own draw of labels.", min=2)] = 5,
+) -> None:
+    """Probe a model on labelled places, beside baselines, on spatial blocks."""
+    from geotether.cli.evaluation import evaluate_model
+
+    typer.echo(evaluate_model(model, points, label or [], split_column, out, probe or ["ridge"], range(seeds)))
+
+
+@app.command()
+def describe(
+    thing: Annotated[Path, typer.Argument(metavar="MODEL|TABLE", help="A model folder or a .parquet table.")],
+) -> None:
+    """Say what a model or a feature table is."""
+    from geotether.cli.description import describe_model, describe_table
+
+    typer.echo(describe_table(thing) if thing.suffix == ".parquet" else describe_model(thing))

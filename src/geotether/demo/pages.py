@@ -1,0 +1,76 @@
+"""What the demo says in words: the report, and the scores on the model card."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from geotether.benchmark.run import Row
+from geotether.benchmark.score_table import markdown_table
+from geotether.embed import EarthEmbedding
+from geotether.report import write_report
+from geotether.sources.disk import replacing_file
+
+LABELS = 2700
+INTRODUCTION = (
+    "Three sources that share no samples (satellite chips, night-light chips, names of places) were each tied to the "
+    "places they were seen at, and so to one another. What came out is a location encoder: longitude and latitude in, "
+    "a vector out. It was never shown a label.",
+    "Here the frozen vectors are asked four questions about places that pre-training never used, and answer beside "
+    "what any encoder has to beat: the position itself, its raw positional encoding, the nearest labelled places, and "
+    "the same network untrained. Test places lie in spatial blocks of 1000 km without a single label.",
+)
+
+
+def write_demo_report(
+    out: Path, scores: Sequence[Row], figures: Mapping[str, Path], model: EarthEmbedding, seconds: float
+) -> Path:
+    """Write `report.html`.
+
+    Args:
+        out: The demo's folder.
+        scores: Tidy rows.
+        figures: Caption to file.
+        model: The encoder trained on all modalities.
+        seconds: How long the demo has taken so far.
+
+    Returns:
+        The path of the report.
+    """
+    provenance = {
+        "command": "geotether demo",
+        "seconds": round(seconds),
+        "data": "the demo planet of the package; see docs/demo-planet.md for sources and licences",
+        **model.provenance,
+    }
+    labels = LABELS if any(row["labels"] == LABELS for row in scores) else None
+    return write_report(
+        out,
+        "What is a place like?",
+        scores,
+        figures,
+        provenance,
+        subtitle="A location encoder pre-trained on the demo planet, judged on four tasks",
+        introduction=INTRODUCTION,
+        labels=labels,
+    )
+
+
+def write_card(folder: Path, scores: Sequence[Row], figures: Path) -> None:
+    """Add the coverage map and the scores to the model card.
+
+    Args:
+        folder: The model folder.
+        scores: Tidy rows.
+        figures: Folder with `coverage.png`.
+    """
+    shutil.copyfile(figures / "coverage.png", folder / "coverage.png")
+    labels = LABELS if any(row["labels"] == LABELS for row in scores) else max(int(row["labels"]) for row in scores)
+    card = (folder / "README.md").read_text(encoding="utf-8").rstrip()
+    addition = (
+        "\n\n## Coverage\n\n![Where each modality was seen](coverage.png)\n\n"
+        f"## Scores\n\nRidge probe, {labels:,} labels, test places in unseen spatial blocks of 1000 km; mean and 95 % "
+        "interval over five draws of the labels, on the demo planet's four tasks.\n\n"
+        f"{markdown_table(scores, 'ridge', 'block', labels)}\n"
+    )
+    with replacing_file(folder / "README.md") as part:
+        part.write_text(card + addition, encoding="utf-8")

@@ -1,0 +1,87 @@
+"""The main job from the first row to the report: tie, pre-train, judge, draw, tell."""
+
+import logging
+import time
+from pathlib import Path
+
+from geotether.benchmark.baselines import baseline_encoders
+from geotether.benchmark.encoding import Encoder
+from geotether.benchmark.planet import planet_tasks
+from geotether.benchmark.run import evaluate
+from geotether.benchmark.score_table import write_scores
+from geotether.demo.figures import draw_figures
+from geotether.demo.pages import write_card, write_demo_report
+from geotether.embed import EarthEmbedding, load
+from geotether.tables.planet import planet_tables
+from geotether.training.config import RunConfig, load_config
+from geotether.training.loop import pretrain
+
+logger = logging.getLogger(__name__)
+
+TIED = "MELT, all modalities"
+PROBES = ("ridge", "logistic", "mlp")
+LABELS = (243, 810, 2700, 9000)
+SEEDS = (0, 1, 2, 3, 4)
+
+
+def demo_config(seed: int = 0, quick: bool = False) -> RunConfig:
+    """The recipe `default`, or a few steps of it."""
+    overrides = [f"seed={seed}"]
+    if quick:
+        overrides += ["steps=10", "batch_size=256", "warmup_steps=2", "validate_every=5"]
+    return load_config(overrides=overrides)
+
+
+def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
+    """Pre-train on the demo planet with MELT, probe four tasks beside baselines, write everything to a folder.
+
+    Args:
+        out: Folder; gets `model/`, `metrics.jsonl`, `scores.csv`, `figures/*.png`, `report.html`, and
+            `single/` with the encoders of each modality alone, trained with equal steps.
+        seed: Decides weights and batches of all runs.
+        quick: Take a few steps and one seed: to see that all is in place, not to judge.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        FileExistsError: If `out` holds an unfinished run or foreign files.
+        OSError: If the folder cannot be written to.
+    """
+    out, started = Path(out), time.perf_counter()
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    config = demo_config(seed, quick)
+
+    tables = planet_tables(seed=seed)
+    _say(started, "features of " + ", ".join(f"{len(t):,} {name}" for name, t in tables.items()))
+
+    pretrain(config, tables, out)
+    _say(started, "pre-trained on all modalities together")
+    for modality, table in tables.items():
+        pretrain(config, {modality: table}, out / "single" / modality)
+        _say(started, f"pre-trained on {modality} alone")
+
+    tasks = planet_tasks()
+    model = load(out / "model")
+    encoders: dict[str, Encoder] = {TIED: places_encoder(model)}
+    encoders |= {f"{name} alone": places_encoder(load(out / "single" / name / "model")) for name in tables}
+    encoders |= baseline_encoders(model.location, seed=seed)
+    labels, seeds, probes = ((243,), (0, 1), ("ridge",)) if quick else (LABELS, SEEDS, PROBES)
+    scores = evaluate(encoders, tasks, probes=probes, labels=labels, seeds=seeds)
+    write_scores(scores, out / "scores.csv")
+    _say(started, f"{len(scores):,} scores of {len(encoders)} encoders on {len(tasks)} tasks")
+
+    figures = draw_figures(out, tables, tasks, encoders[TIED], scores, TIED)
+    write_card(out / "model", scores, out / "figures")
+    report = write_demo_report(out, scores, figures, model, time.perf_counter() - started)
+    _say(started, "figures and report")
+    return report
+
+
+def places_encoder(model: EarthEmbedding) -> Encoder:
+    """See a loaded model as the benchmark does: a function of lonlat (n, 2)."""
+    return lambda lonlat: model.encode(lon=lonlat[:, 0], lat=lonlat[:, 1])
+
+
+def _say(started: float, what: str) -> None:
+    logger.info("%5.0f s  %s", time.perf_counter() - started, what)
