@@ -9,7 +9,6 @@ from torch import nn
 from geotether.encoders import (
     NETWORKS,
     POSITIONAL,
-    READOUTS,
     LocationEncoder,
     Siren,
     SphericalHarmonics,

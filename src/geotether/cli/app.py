@@ -50,7 +50,7 @@ def speak() -> None:
     logger.setLevel(logging.INFO)
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool | None) -> None:
     if wanted:
         typer.echo(f"geotether {__version__}")
         raise typer.Exit
@@ -59,8 +59,8 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = None,
 ) -> None:
     """Pre-train, judge and use location encoders (longitude, latitude -> vector).
 

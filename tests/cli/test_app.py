@@ -1,0 +1,212 @@
+"""Mirrors src/geotether/cli/app.py: what a user types, and what comes back, right and wrong."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from geotether.cli.app import main
+from geotether.embed import load
+from geotether.tables.store import write_table
+from geotether.tables.table import FeatureTable
+
+TOWNS = "name,lon,lat\nWageningen,5.66,51.97\nNew York,-74.01,40.71\nSydney,151.21,-33.87\n"
+
+
+@pytest.fixture
+def geotether(monkeypatch, capsys):
+    """Run the command line; returns exit status, output and errors."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["geotether", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        said = capsys.readouterr()
+        return int(stop.value.code or 0), said.out, said.err
+
+    return run
+
+
+def write_planet(folder, rows=200):
+    """Two small modalities of a planet on which the north differs from the south."""
+    rng = np.random.default_rng(0)
+    for name, width in (("colour", 5), ("sound", 3)):
+        lonlat = np.stack([rng.uniform(-180, 180, rows), rng.uniform(-80, 80, rows)], -1)
+        features = np.sin(np.radians(lonlat[:, 1:])) + 0.1 * rng.standard_normal((rows, width))
+        split = np.where(np.arange(rows) % 5 == 0, "validation", "train")
+        write_table(FeatureTable(name, lonlat, features.astype(np.float32), split=split), folder / f"{name}.parquet")
+    config = folder / "run.yaml"
+    config.write_text(
+        "tables: {colour: colour.parquet, sound: sound.parquet}\n"
+        "encoder:\n  positional: {name: spherical_harmonics, l_max: 3}\n  network: {name: siren, hidden_dim: 16}\n"
+        "  embed_dim: 8\nsteps: 12\nbatch_size: 32\nwarmup_steps: 2\nvalidate_every: 6\n"
+    )
+    return config
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    sys_argv, sys.argv = sys.argv, ["geotether", "pretrain", str(write_planet(folder)), "--out", str(folder / "out")]
+    try:
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert not stop.value.code
+    finally:
+        sys.argv = sys_argv
+    return folder / "out"
+
+
+def test_pretrain_leaves_a_model_metrics_and_curves(run_folder):
+    assert {"model", "metrics.jsonl", "losses.png", "config.yaml"} <= {file.name for file in run_folder.iterdir()}
+    lines = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
+    assert sum("loss/colour" in line for line in lines) == 12
+    assert load(run_folder / "model").dim > 0
+
+
+def test_set_overrides_the_file(geotether, tmp_path):
+    status, _, errors = geotether(
+        "pretrain", write_planet(tmp_path), "--out", tmp_path / "o", "--set", "steps=3", "--set", "schedule.name=salt"
+    )
+    assert status == 0, errors
+    lines = [json.loads(line) for line in (tmp_path / "o" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [0, 1, 2]
+    assert all(("loss/colour" in line) != ("loss/sound" in line) for line in lines if "loss" in line)
+
+
+@pytest.mark.parametrize("ending", ["csv", "geojson", "parquet"])
+def test_encode_adds_a_column(geotether, run_folder, tmp_path, ending):
+    (tmp_path / "towns.csv").write_text(TOWNS)
+    out = tmp_path / f"towns.{ending}"
+    if ending == "csv":
+        out = tmp_path / "towns-encoded.csv"
+    status, said, errors = geotether("encode", run_folder / "model", tmp_path / "towns.csv", "--out", out)
+    assert status == 0, errors
+    assert "3 points" in said
+    want = load(run_folder / "model").encode(lon=[5.66, -74.01, 151.21], lat=[51.97, 40.71, -33.87])
+    if ending == "parquet":
+        table = pq.read_table(out)
+        assert table["name"].to_pylist() == ["Wageningen", "New York", "Sydney"]
+        np.testing.assert_array_equal(np.stack(table["embedding"].to_numpy()), want)
+    elif ending == "geojson":
+        features = json.loads(out.read_text())["features"]
+        np.testing.assert_allclose([f["properties"]["embedding"] for f in features], want, rtol=1e-6)
+
+
+def test_describe_a_model_and_a_table(geotether, run_folder, tmp_path):
+    status, said, _ = geotether("describe", run_folder / "model")
+    assert status == 0
+    assert "spherical_harmonics (l_max 3" in said
+    assert "colour: 200 rows (160 train, 40 validation) of 5 features" in said
+    write_planet(tmp_path)
+    status, said, _ = geotether("describe", tmp_path / "sound.parquet")
+    assert status == 0
+    assert "A feature table, sound: 200 rows of 3 features." in said
+
+
+def test_evaluate_on_a_file_of_ones_own(geotether, run_folder, tmp_path):
+    rng = np.random.default_rng(1)
+    lon, lat = rng.uniform(-180, 180, 900), np.degrees(np.arcsin(rng.uniform(-0.98, 0.98, 900)))
+    lines = [
+        f"{x:.4f},{y:.4f},{np.sin(np.radians(y)):.4f},{'north' if y > 0 else 'south'}"
+        for x, y in zip(lon, lat, strict=True)
+    ]
+    (tmp_path / "sites.csv").write_text("\n".join(["lon,lat,warmth,half", *lines]))
+    status, said, errors = geotether(
+        "evaluate", run_folder / "model", "--points", tmp_path / "sites.csv", "--label", "warmth", "--label", "half",
+        "--seeds", "2", "--out", tmp_path / "judged",
+    )  # fmt: skip
+    assert status == 0, errors
+    assert "this model" in said
+    assert "nearest in space" in said
+    assert {"scores.csv", "report.html", "figures"} <= {file.name for file in (tmp_path / "judged").iterdir()}
+
+
+WRONG_POINTS = {
+    "swapped": ("lon,lat\n40.71,-74.01\n-33.87,151.21\n", r"row 1 is \(-33\.87, 151\.21\)"),
+    "nan": ("lon,lat\n5.66,51.97\n,40.0\n", r"row 1"),
+    "infinite": ("lon,lat\ninf,0\n", r"row 0"),
+    "out of range": ("lon,lat\n5.66,51.97\n400,0\n", r"row 1 is \(400, 0\)"),
+    "empty": ("lon,lat\n", "no rows"),
+    "no coordinates": ("east,north\n1,2\n", "'east', 'north'"),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG_POINTS)
+def test_wrong_points_are_refused_in_words(geotether, run_folder, tmp_path, fault):
+    text, message = WRONG_POINTS[fault]
+    (tmp_path / "points.csv").write_text(text)
+    out = tmp_path / "out.parquet"
+    status, _, errors = geotether("encode", run_folder / "model", tmp_path / "points.csv", "--out", out)
+    assert status == 1
+    assert "Traceback" not in errors
+    assert re.search(message, errors)
+    assert not out.exists()
+
+
+WRONG_CONFIGS = {
+    "a misspelt key": ("learning_rte=0.1", "learning_rate"),
+    "an unknown reading": ("objective.reading=melt", "within_modality"),
+    "an unknown encoding": ("encoder.positional.name=harmonics", "spherical_harmonics"),
+    "an unknown schedule": ("schedule.name=sald", "salt"),
+    "out of range": ("batch_size=1", "batch_size"),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG_CONFIGS)
+def test_wrong_configurations_name_what_is_known(geotether, tmp_path, fault):
+    override, known = WRONG_CONFIGS[fault]
+    status, _, errors = geotether("pretrain", write_planet(tmp_path), "--out", tmp_path / "o", "--set", override)
+    assert status == 1
+    assert known in errors
+    assert not (tmp_path / "o").exists()
+
+
+def test_an_unknown_recipe_names_the_known_ones(geotether, tmp_path):
+    status, _, errors = geotether("pretrain", write_planet(tmp_path), "--out", tmp_path / "o", "--recipe", "papre")
+    assert status == 1
+    assert "default, paper" in errors
+
+
+def test_a_table_that_is_not_there(geotether, tmp_path):
+    config = write_planet(tmp_path)
+    (tmp_path / "sound.parquet").unlink()
+    status, _, errors = geotether("pretrain", config, "--out", tmp_path / "o")
+    assert status == 1
+    assert "sound.parquet" in errors
+
+
+def test_a_model_that_is_none(geotether, tmp_path):
+    (tmp_path / "towns.csv").write_text(TOWNS)
+    status, _, errors = geotether("encode", tmp_path, tmp_path / "towns.csv", "--out", tmp_path / "o.parquet")
+    assert status == 1
+    assert "is no model folder" in errors
+
+
+def test_a_label_with_one_class(geotether, run_folder, tmp_path):
+    rows = "\n".join(f"{x},{y},same" for x in range(-170, 170, 10) for y in range(-60, 60, 10))
+    (tmp_path / "sites.csv").write_text("lon,lat,kind\n" + rows)
+    status, _, errors = geotether(
+        "evaluate", run_folder / "model", "--points", tmp_path / "sites.csv", "--label", "kind"
+    )
+    assert status == 1
+    assert "one class" in errors
+
+
+def test_an_output_folder_that_cannot_be_written(geotether, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    status, _, errors = geotether("pretrain", write_planet(tmp_path), "--out", tmp_path / "file" / "o")
+    assert status == 1
+    assert "Traceback" not in errors
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_an_unfinished_run_is_not_overwritten(geotether, tmp_path):
+    (tmp_path / "o" / "state").mkdir(parents=True)
+    (tmp_path / "o" / "state" / "state.json").write_text("{}")
+    status, _, errors = geotether("pretrain", write_planet(tmp_path), "--out", tmp_path / "o")
+    assert status == 1
+    assert "resume" in errors

@@ -1,0 +1,53 @@
+"""Mirrors src/geotether/demo/run.py: the whole job, with few steps, on the real planet."""
+
+import csv
+
+import pytest
+
+from geotether.demo.run import run_demo
+from geotether.embed import load
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo")
+    report = run_demo(out, quick=True)
+    return out, report
+
+
+def test_everything_that_was_promised_is_there(demo):
+    out, report = demo
+    assert report == out / "report.html"
+    assert {"model", "metrics.jsonl", "scores.csv", "figures", "report.html"} <= {file.name for file in out.iterdir()}
+    assert len(list((out / "figures").glob("*.png"))) == 8
+    assert not (out / "state").exists()
+
+
+def test_scores_are_tidy_and_hold_every_baseline(demo):
+    out, _ = demo
+    with (out / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["task", "encoder", "probe", "split", "labels", "metric", "seed", "value"]
+    encoders = {row["encoder"] for row in rows}
+    assert {"xyz", "raw encoding", "nearest in space", "untrained", "MELT, all modalities"} <= encoders
+    assert {f"{name} alone" for name in ("satellite", "night_lights", "place_texts")} <= encoders
+    assert {row["task"] for row in rows} == {"country", "population_density", "elevation", "july_temperature"}
+    assert {row["split"] for row in rows} == {"block", "random"}
+    assert all(-50 < float(row["value"]) <= 1 for row in rows)
+
+
+def test_the_report_needs_nothing_else(demo):
+    text = demo[1].read_text()
+    assert "http://" not in text.replace("http://www.w3.org", "")
+    assert text.count("data:image/png;base64,") == 8
+    assert "What is a place like?" in text
+
+
+def test_the_model_loads_and_its_card_shows_the_scores(demo):
+    out, _ = demo
+    model = load(out / "model")
+    assert model.encode(lon=5.66, lat=51.97).shape == (1, model.dim)
+    card = (out / "model" / "README.md").read_text()
+    assert "| MELT, all modalities |" in card
+    assert (out / "model" / "coverage.png").is_file()
+    assert set(model.provenance["tables"]) == {"satellite", "night_lights", "place_texts"}
