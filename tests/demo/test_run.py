@@ -19,7 +19,7 @@ def test_everything_that_was_promised_is_there(demo):
     out, report = demo
     assert report == out / "report.html"
     assert {"model", "metrics.jsonl", "scores.csv", "figures", "report.html"} <= {file.name for file in out.iterdir()}
-    assert len(list((out / "figures").glob("*.png"))) == 8
+    assert len(list((out / "figures").glob("*.png"))) == 7
     assert not (out / "state").exists()
 
 
@@ -39,7 +39,7 @@ def test_scores_are_tidy_and_hold_every_baseline(demo):
 def test_the_report_needs_nothing_else(demo):
     text = demo[1].read_text()
     assert "http://" not in text.replace("http://www.w3.org", "")
-    assert text.count("data:image/png;base64,") == 8
+    assert text.count("data:image/png;base64,") == 7
     assert "What is a place like?" in text
 
 

@@ -7,7 +7,7 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 from geotether.probes.decomposition import RidgeDecomposition
-from geotether.probes.linear import RidgeProbe, fit_ridges
+from geotether.probes.linear import RidgeProbe, fit_ridges, predict_ridges
 from geotether.probes.target import Target
 
 ALPHAS = (1e-2, 1.0, 30.0, 1000.0)
@@ -79,3 +79,27 @@ def test_wrong_input_is_named(alphas, rows, folds, message):
     features = np.random.default_rng(0).standard_normal((10, 2))
     with pytest.raises(ValueError, match=message):
         RidgeProbe(alphas=alphas).fit(features, np.arange(rows, dtype=float), folds)
+
+
+def test_several_probes_predict_together_as_each_does_alone():
+    rng = np.random.default_rng(3)
+    features, new = rng.standard_normal((60, 7)), rng.standard_normal((9, 7))
+    targets = [
+        Target("regression", features @ rng.standard_normal(7)),
+        Target("classification", np.where(features[:, 0] > 0, "a", "b")),
+    ]
+    probes = fit_ridges(RidgeDecomposition(features), targets, np.arange(60) % 5)
+    together = predict_ridges(probes, new)
+    for probe, values in zip(probes, together, strict=True):
+        expected = probe.predict(new)
+        if values.dtype.kind == "f":
+            np.testing.assert_allclose(values, expected)
+        else:
+            np.testing.assert_array_equal(values, expected)
+
+
+def test_single_precision_predicts_as_double_does():
+    rng = np.random.default_rng(4)
+    features = (rng.standard_normal((80, 12)) + 5).astype(np.float32)
+    probe = fit_ridges(RidgeDecomposition(features), [Target("regression", features[:, 0].astype(float))])[0]
+    np.testing.assert_allclose(probe.predict(features), probe.predict(features.astype(np.float64)), atol=1e-4)

@@ -1,5 +1,7 @@
 """Predictions for every labelled place, each by a probe that saw labels in other blocks only: for maps."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Integer, Shaped
 
@@ -7,7 +9,7 @@ from geotether.benchmark.encoding import Encoder, encode
 from geotether.benchmark.ladder import draw_rows
 from geotether.benchmark.task import Task
 from geotether.probes.decomposition import RidgeDecomposition
-from geotether.probes.linear import fit_ridges
+from geotether.probes.linear import fit_ridges, predict_ridges
 from geotether.probes.spatial_cv import block_folds
 
 
@@ -34,20 +36,57 @@ def predict_everywhere(
     Raises:
         ValueError: If all places lie in one block.
     """
-    rows = np.flatnonzero(task.valid)
-    lonlat = task.lonlat[rows]
+    rows, values = predict_together_everywhere(encoder, [task], labels, block_km, num_folds, seed)
+    return rows, values[0]
+
+
+def predict_together_everywhere(
+    encoder: Encoder,
+    tasks: Sequence[Task],
+    labels: int = 2700,
+    block_km: float | int = 1000.0,
+    num_folds: int = 5,
+    seed: int = 0,
+) -> tuple[Integer[np.ndarray, " n"], list[Shaped[np.ndarray, " n"]]]:
+    """Predict several tasks at the same places as `predict_everywhere` does one, from one decomposition a fold.
+
+    Args:
+        encoder: Function of lonlat (n, 2) that returns (n, d).
+        tasks: With equal places and equal labelled rows.
+        labels: As for `predict_everywhere`.
+        block_km: As for `predict_everywhere`.
+        num_folds: As for `predict_everywhere`.
+        seed: As for `predict_everywhere`.
+
+    Returns:
+        Row numbers of the labelled rows, shape (n,), and for each task the predictions in the same order.
+
+    Raises:
+        ValueError: If the tasks differ in places or labelled rows, or all places lie in one block.
+    """
+    first = tasks[0]
+    for task in tasks[1:]:
+        if not (np.array_equal(task.lonlat, first.lonlat) and np.array_equal(task.valid, first.valid)):
+            raise ValueError(
+                f"tasks {first.name!r} and {task.name!r} differ in places or labelled rows; predict each alone."
+            )
+    rows = np.flatnonzero(first.valid)
+    lonlat = first.lonlat[rows]
     features = encode("encoder", encoder, lonlat)
     folds = block_folds(lonlat, num_folds, block_km, seed)
     if folds.max() == 0:
-        raise ValueError(f"task {task.name!r}: all places lie in one block of {block_km:g} km; use a smaller block_km.")
-    target = task.targets(rows)
-    values = np.empty(len(rows), dtype=target.values.dtype)
+        raise ValueError(
+            f"task {first.name!r}: all places lie in one block of {block_km:g} km; use a smaller block_km."
+        )
+    targets = [task.targets(rows) for task in tasks]
+    values = [np.empty(len(rows), dtype=target.values.dtype) for target in targets]
     for fold in range(int(folds.max()) + 1):
         held = folds == fold
         others = np.flatnonzero(~held)
         drawn = draw_rows(others, min(labels, len(others)), seed)
         inner = block_folds(lonlat[drawn], 50, block_km, seed)
         inner = inner if inner.max() > 0 else np.arange(len(drawn))
-        probe = fit_ridges(RidgeDecomposition(features[drawn]), [target.rows(drawn)], inner)[0]
-        values[held] = probe.predict(features[held])
+        probes = fit_ridges(RidgeDecomposition(features[drawn]), [target.rows(drawn) for target in targets], inner)
+        for kept, predicted in zip(values, predict_ridges(probes, features[held]), strict=True):
+            kept[held] = predicted
     return rows, values

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
 from geotether.probes.decomposition import RidgeDecomposition
-from geotether.probes.linear import fit_ridges
+from geotether.probes.linear import fit_ridges, predict_ridges
 from geotether.probes.neighbors import NeighborProbe
 from geotether.probes.target import Target
 
@@ -64,7 +64,8 @@ def ridge(
 ) -> list[Answer | None]:
     """Ridge for all targets from one decomposition; classes by 0/1 columns."""
     probes = fit_ridges(train.basis, targets, train.folds)
-    return [Answer(probe.predict(features), f"alpha {probe.alpha_:g}") for probe in probes]
+    values = predict_ridges(probes, features)
+    return [Answer(value, f"alpha {probe.alpha_:g}") for probe, value in zip(probes, values, strict=True)]
 
 
 def logistic(

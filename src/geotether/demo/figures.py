@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from geotether.benchmark.encoding import Encoder
-from geotether.benchmark.everywhere import predict_everywhere
+from geotether.benchmark.everywhere import predict_together_everywhere
 from geotether.benchmark.run import Row
 from geotether.benchmark.task import Task
 from geotether.maps import accuracy_against_labels, coverage_map, loss_curves, predicted_and_true, save_figure
@@ -40,8 +40,8 @@ def draw_figures(
     def keep(file: str, caption: str, figure: Figure) -> None:
         figures[caption] = save_figure(figure, out / "figures" / file)
 
-    for task in tasks:
-        rows, predicted = predict_everywhere(encoder, task)
+    rows, predictions = predict_together_everywhere(encoder, tasks)
+    for task, predicted in zip(tasks, predictions, strict=True):
         true = task.values[rows]
         score = accuracy(true, predicted) if task.kind == "classification" else r2(true, predicted)
         caption = (
@@ -50,9 +50,8 @@ def draw_figures(
         )
         figure = predicted_and_true(task.lonlat[rows], predicted, true, task.label, f"{task.name} by {name}")
         keep(f"map_{task.name}.png", caption, figure)
-    for split, words in (("block", "unseen spatial blocks"), ("random", "a random split, for comparison only")):
-        caption = f"Scores against the number of labels, ridge probe, on {words}; bands are 95 % intervals over seeds."
-        keep(f"labels_{split}.png", caption, accuracy_against_labels(scores, "ridge", split))
+    caption = "Scores against the number of labels, ridge probe, unseen blocks; bands are 95 % intervals over seeds."
+    keep("accuracy_against_labels.png", caption, accuracy_against_labels(scores, "ridge", "block"))
     keep("losses.png", "Loss of each modality while pre-training, in nats.", loss_curves(out / "metrics.jsonl"))
     places = {modality: table.lonlat for modality, table in tables.items()}
     keep("coverage.png", "Where each modality was seen; no place is shared.", coverage_map(places))

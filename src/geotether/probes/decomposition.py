@@ -97,11 +97,13 @@ class RidgeDecomposition:
     ) -> Float64[np.ndarray, "m t"]:
         """Fitted columns at other rows, in chunks."""
         out = np.empty((len(features), weights.shape[1]))
-        # The scale is folded into the weights, so that no standardised copy of the new rows is made.
-        scaled = weights / self.scale[:, None]
+        # The scale is folded into the weights, so that no standardised copy of the new rows is made, and single
+        # precision stays single: a copy in double precision would cost more than the product.
+        dtype = np.dtype(np.float32 if features.dtype == np.float32 else np.float64)
+        scaled, mean = (weights / self.scale[:, None]).astype(dtype), self.mean.astype(dtype)
         for start in range(0, len(features), CHUNK_ROWS):
             rows = slice(start, start + CHUNK_ROWS)
-            out[rows] = (features[rows].astype(np.float64) - self.mean) @ scaled + intercept
+            out[rows] = (features[rows] - mean) @ scaled + intercept
         return out
 
     def held_out(

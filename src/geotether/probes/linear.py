@@ -154,3 +154,20 @@ def held_out_scores(
             if target.kind == "classification":
                 right[i] += (own.argmax(axis=2) == target.codes[rows]).sum(axis=1)
     return errors, right / basis.num_rows
+
+
+def predict_ridges(probes: Sequence[RidgeProbe], features: Float[np.ndarray, "m d"]) -> list[Shaped[np.ndarray, " m"]]:
+    """Predict with several probes of one decomposition, in one pass over the features.
+
+    Args:
+        probes: From one call of `fit_ridges`.
+        features: Rows to predict, shape (m, d).
+
+    Returns:
+        Predictions of each probe, shape (m,).
+    """
+    weights = np.concatenate([probe.weights_ for probe in probes], axis=1)
+    intercept = np.concatenate([probe.intercept_ for probe in probes])
+    columns = probes[0].basis_.predict(features, weights, intercept)
+    ends = np.cumsum([probe.weights_.shape[1] for probe in probes])[:-1]
+    return [p.target_.from_columns(own) for p, own in zip(probes, np.split(columns, ends, axis=1), strict=True)]

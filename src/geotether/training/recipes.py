@@ -41,33 +41,35 @@ RECIPES: dict[str, dict[str, Any]] = {
         "clip_norm": None,
         "jitter_m": 320.0,
     },
-    # Ours: a smooth encoding (l_max 9), a wide sine network, a softmax inside each modality, a short run
-    # with warm-up and cosine, and the hidden layer handed out together with the output.
+    # Ours; each choice was made on validation blocks, and docs/results.md has the numbers. Harmonics up to
+    # degree 19 whose high degrees are heard quietly, a sine network, a softmax inside each modality, a short run
+    # (more steps lose what the encoder does not need for the contrast), places moved by 100 km so that it
+    # cannot memorise them, and everything handed out, because the output alone keeps only what is shared.
     "default": {
         "encoder": {
-            "positional": {"name": "spherical_harmonics", "l_max": 9},
+            "positional": {"name": "spherical_harmonics", "l_max": 19, "taper_degree": 5.0},
             "network": {
                 "name": "siren",
-                "hidden_dim": 1024,
+                "hidden_dim": 512,
                 "num_layers": 2,
                 "omega_0": 30.0,
                 "omega_0_hidden": 1.0,
                 "dropout": 0.1,
             },
             "embed_dim": 256,
-            "readout": "hidden_and_output",
+            "readout": "positional_hidden_and_output",
         },
         "heads": {"hidden_dim": 0, "dropout": 0.0},
         "objective": {"reading": "within_modality", "init_temperature": 0.07},
         "schedule": {"name": "melt", "shares": "equal"},
-        "batch_size": 2048,
-        "steps": 500,
+        "batch_size": 1024,
+        "steps": 300,
         "learning_rate": 1e-3,
         "final_share": 0.01,
         "warmup_steps": 50,
         "weight_decay": 0.01,
         "clip_norm": 1.0,
-        "jitter_m": 20_000.0,
+        "jitter_m": 100_000.0,
     },
 }
 

@@ -1,0 +1,73 @@
+"""What each choice of the recipe `default` is worth, judged on validation blocks of the demo planet.
+
+    python benchmarks/recipe_ablation.py [--seeds 2] [--only NAME ...]
+
+Each variant changes one thing, is pre-trained once a seed, and is probed by ridge with 2,700 labels of the training
+blocks on the validation blocks (test blocks are never looked at), five draws of labels each. Prints a Markdown
+table: mean over seeds and draws, and the half width of the 95 % interval over all of them.
+"""
+
+import argparse
+import time
+
+from geotether.benchmark.baselines import baseline_encoders
+from geotether.benchmark.encoding import Encoder
+from geotether.benchmark.planet import planet_tasks
+from geotether.benchmark.run import Row, evaluate
+from geotether.benchmark.score_table import markdown_table
+from geotether.embed import EarthEmbedding
+from geotether.tables.planet import planet_tables
+from geotether.training.config import load_config
+from geotether.training.loop import pretrain
+
+VARIANTS: dict[str, list[str]] = {
+    "default": [],
+    "hidden and output": ["encoder.readout=hidden_and_output"],
+    "output only": ["encoder.readout=output"],
+    "places moved by 20 km": ["jitter_m=20000"],
+    "degree 9, no taper": ["encoder.positional={name: spherical_harmonics, l_max: 9}"],
+    "degree 19, no taper": ["encoder.positional={name: spherical_harmonics, l_max: 19}"],
+    "600 steps": ["steps=600"],
+    "batch 2048": ["batch_size=2048"],
+    "rate 3e-4": ["learning_rate=3e-4"],
+    "merged, one direction": ["objective.reading=modality_to_location"],
+    "SALT by step": ["schedule={name: salt, switch: step}"],
+    "SALT by epoch": ["schedule={name: salt, switch: epoch}"],
+    "satellite only": ["schedule={name: pairwise, modality: satellite}", "batch_size=341"],
+    "night lights only": ["schedule={name: pairwise, modality: night_lights}", "batch_size=341"],
+    "place texts only": ["schedule={name: pairwise, modality: place_texts}", "batch_size=341"],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--only", nargs="*", choices=list(VARIANTS), metavar="NAME")
+    arguments = parser.parse_args()
+    tables, tasks, rows = planet_tables(), planet_tasks(), []
+
+    def judge(name: str, encoder: Encoder, seed: int) -> list[Row]:
+        found = evaluate({name: encoder}, tasks, ("ridge",), ("block",), (2700,), range(5), on="validation")
+        return [{**row, "seed": 5 * seed + int(row["seed"])} for row in found]
+
+    for seed in range(arguments.seeds):
+        for name in arguments.only or VARIANTS:
+            started = time.perf_counter()
+            overrides = [*VARIANTS[name], f"seed={seed}", "validate_every=null"]
+            tied = pretrain(load_config(overrides=overrides), tables, progress="none")
+            model = EarthEmbedding(tied.location)
+            rows += judge(name, lambda p, model=model: model.encode(lon=p[:, 0], lat=p[:, 1]), seed)
+            print(f"seed {seed}, {name}: {time.perf_counter() - started:.0f} s", flush=True)
+            if name == "default":
+                for baseline, encoder in baseline_encoders(tied.location, seed=seed).items():
+                    rows += [
+                        {**row, "encoder": baseline, "seed": 5 * seed + int(row["seed"])}
+                        for row in evaluate(
+                            {baseline: encoder}, tasks, ("ridge",), ("block",), (2700,), range(5), on="validation"
+                        )
+                    ]
+    print("\n" + markdown_table(rows, "ridge", "block", 2700))
+
+
+if __name__ == "__main__":
+    main()
