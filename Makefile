@@ -15,7 +15,7 @@ test: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	GEOTETHER_FULL_SIZE=1 $(BIN)/python -m pytest
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check --fix .

@@ -33,5 +33,5 @@ def test_a_block_is_not_predicted_from_its_own_labels():
 
 def test_one_block_is_refused():
     task = Task("t", "regression", np.stack([np.linspace(0, 0.1, 9), np.full(9, 0.1)], axis=1), np.arange(9.0))
-    with pytest.raises(ValueError, match="all places lie in one block; make block_km smaller than 1000"):
+    with pytest.raises(ValueError, match="all places lie in one block of 1000 km"):
         predict_everywhere(xyz, task)

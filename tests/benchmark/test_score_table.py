@@ -42,9 +42,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_missing_folder_and_foreign_file_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="does not exist; make it first"):
-        write_scores([], tmp_path / "no" / "scores.csv")
+def test_missing_folders_are_made_and_foreign_files_are_named(tmp_path):
+    write_scores(make_rows(), tmp_path / "new" / "scores.csv")
+    assert len(read_scores(tmp_path / "new" / "scores.csv")) == len(make_rows())
     (tmp_path / "x.csv").write_text("task,value\n")
     with pytest.raises(ValueError, match="no column encoder, labels"):
         read_scores(tmp_path / "x.csv")

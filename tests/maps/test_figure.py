@@ -13,9 +13,11 @@ def test_equal_figures_are_equal_files(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png"]
 
 
-def test_missing_folder_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="does not exist; make it first"):
-        save_figure(new_figure(1, 1), tmp_path / "no" / "a.png")
+def test_a_missing_folder_is_made_and_a_file_in_the_way_is_named(tmp_path):
+    assert save_figure(new_figure(1, 1), tmp_path / "new" / "a.png").is_file()
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="file"):
+        save_figure(new_figure(1, 1), tmp_path / "file" / "a.png")
 
 
 def test_colours_follow_the_order_of_names():

@@ -17,10 +17,10 @@ def write_scores(rows: Iterable[Row], path: Path) -> None:
 
     Args:
         rows: Rows of `evaluate`.
-        path: The file; its folder must exist.
+        path: The file; missing folders are made.
 
     Raises:
-        FileNotFoundError: If the folder does not exist.
+        OSError: If the disk is full or the folder cannot be written to; an existing file is unchanged.
     """
     with replacing_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")

@@ -55,14 +55,14 @@ def save_figure(figure: Figure, path: Path | str, dpi: int = 150) -> Path:
 
     Args:
         figure: The figure.
-        path: Where to; its folder must exist.
+        path: Where to; missing folders are made.
         dpi: Dots per inch.
 
     Returns:
         The path.
 
     Raises:
-        FileNotFoundError: If the folder does not exist.
+        OSError: If the disk is full or the folder cannot be written to; an existing file is unchanged.
     """
     path = Path(path)
     with replacing_file(path) as part:

@@ -24,7 +24,7 @@ def plain_words(
     Returns:
         Sentences, the general one first.
     """
-    where = "in spatial blocks that training never saw" if split == "block" else "on a random split"
+    where = "in spatial blocks without a single label" if split == "block" else "on a random split"
     judged = [e for e in encoders if e not in baselines]
     sentences, wins = [], 0
     for task in tasks:
