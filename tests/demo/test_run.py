@@ -1,11 +1,15 @@
 """Mirrors src/geotether/demo/run.py: the whole job, with few steps, on the real planet."""
 
 import csv
+import signal
 
+import numpy as np
 import pytest
 
-from geotether.demo.run import run_demo
+from geotether.demo.run import demo_config, pretrain_or_resume, run_demo
 from geotether.embed import load
+from geotether.tables.table import FeatureTable
+from geotether.training.interruption import RunInterrupted
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +55,27 @@ def test_the_model_loads_and_its_card_shows_the_scores(demo):
     assert "| MELT, all modalities |" in card
     assert (out / "model" / "coverage.png").is_file()
     assert set(model.provenance["tables"]) == {"satellite", "night_lights", "place_texts"}
+
+
+def test_an_interrupted_demo_goes_on_when_it_is_run_again(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    lonlat = np.stack([rng.uniform(-180, 180, 400), rng.uniform(-80, 80, 400)], -1)
+    tables = {"satellite": FeatureTable("satellite", lonlat, rng.standard_normal((400, 4), np.float32))}
+    config = demo_config(quick=True)
+    pretrain_or_resume(config, tables, tmp_path / "whole")
+
+    from geotether.training import loop
+
+    def interrupt_at_step_five(seed, step, *rest):
+        if step == 5:
+            signal.raise_signal(signal.SIGINT)
+        return seeded(seed, step, *rest)
+
+    seeded = loop.seed_step
+    monkeypatch.setattr(loop, "seed_step", interrupt_at_step_five)
+    with pytest.raises(RunInterrupted, match="run the same command again"):
+        pretrain_or_resume(config, tables, tmp_path / "cut")
+    monkeypatch.setattr(loop, "seed_step", seeded)
+    pretrain_or_resume(config, tables, tmp_path / "cut")
+    weights = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]

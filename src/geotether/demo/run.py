@@ -15,7 +15,9 @@ from geotether.demo.figures import draw_figures
 from geotether.demo.pages import write_card, write_demo_report
 from geotether.embed import EarthEmbedding, load
 from geotether.tables.planet import planet_tables
+from geotether.tables.table import FeatureTable
 from geotether.training.config import RunConfig, load_config
+from geotether.training.interruption import RunInterrupted
 from geotether.training.loop import pretrain
 
 logger = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
         The path of the report.
 
     Raises:
-        FileExistsError: If `out` holds an unfinished run or foreign files.
+        ValueError: If `out` holds an unfinished run with other settings.
         OSError: If the folder cannot be written to.
     """
     out, started = Path(out), time.perf_counter()
@@ -63,10 +65,10 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
 
     # Alone, a modality gets the very rows a step that it has among the others: all else equal.
     alone = config.model_copy(update={"batch_size": config.batch_size // len(tables)})
-    pretrain(config, tables, out)
+    pretrain_or_resume(config, tables, out)
     _say(started, "pre-trained on all modalities together")
     for modality, table in tables.items():
-        pretrain(alone, {modality: table}, out / "single" / modality)
+        pretrain_or_resume(alone, {modality: table}, out / "single" / modality)
         _say(started, f"pre-trained on {modality} alone")
 
     tasks = planet_tasks()
@@ -83,6 +85,14 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
     report = write_demo_report(out, scores, figures, model, time.perf_counter() - started)
     _say(started, "figures and report")
     return report
+
+
+def pretrain_or_resume(config: RunConfig, tables: Mapping[str, FeatureTable], out: Path) -> None:
+    """Pre-train, or go on where an interrupted demo stopped: the same command again is all a visitor has to know."""
+    try:
+        pretrain(config, tables, out, resume=(out / "state" / "state.json").is_file())
+    except RunInterrupted:
+        raise RunInterrupted(f"Stopped; the state is saved in {out}: run the same command again to go on.") from None
 
 
 def judge(
