@@ -11,7 +11,7 @@ import argparse
 import time
 
 from geotether.benchmark.baselines import baseline_encoders
-from geotether.benchmark.encoding import Encoder
+from geotether.benchmark.encoding import Encoder, encoder_of
 from geotether.benchmark.planet import planet_tasks
 from geotether.benchmark.run import Row, evaluate
 from geotether.benchmark.score_table import markdown_table
@@ -55,17 +55,11 @@ def main() -> None:
             started = time.perf_counter()
             overrides = [*VARIANTS[name], f"seed={seed}", "validate_every=null"]
             tied = pretrain(load_config(overrides=overrides), tables, progress="none")
-            model = EarthEmbedding(tied.location)
-            rows += judge(name, lambda p, model=model: model.encode(lon=p[:, 0], lat=p[:, 1]), seed)
+            rows += judge(name, encoder_of(EarthEmbedding(tied.location)), seed)
             print(f"seed {seed}, {name}: {time.perf_counter() - started:.0f} s", flush=True)
             if name == "default":
                 for baseline, encoder in baseline_encoders(tied.location, seed=seed).items():
-                    rows += [
-                        {**row, "encoder": baseline, "seed": 5 * seed + int(row["seed"])}
-                        for row in evaluate(
-                            {baseline: encoder}, tasks, ("ridge",), ("block",), (2700,), range(5), on="validation"
-                        )
-                    ]
+                    rows += judge(baseline, encoder, seed)
     print("\n" + markdown_table(rows, "ridge", "block", 2700))
 
 

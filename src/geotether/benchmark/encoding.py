@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from geotether.embed import EarthEmbedding
+
 Encoder = Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, "n d"]]
 
 
@@ -41,3 +43,8 @@ def encode(name: str, encoder: Any, lonlat: Float[np.ndarray, "n 2"]) -> Float[n
             f"first for row {bad[0]} at lon={lon:g}, lat={lat:g}."
         )
     return features
+
+
+def encoder_of(model: EarthEmbedding) -> Encoder:
+    """See a loaded model as the benchmark does: a function of lonlat (n, 2)."""
+    return lambda lonlat: model.encode(lon=lonlat[:, 0], lat=lonlat[:, 1])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from geotether.benchmark.baselines import baseline_encoders
-from geotether.benchmark.encoding import Encoder
+from geotether.benchmark.encoding import Encoder, encoder_of
 from geotether.benchmark.ladder import LADDER, rungs
 from geotether.benchmark.planet import planet_tasks
 from geotether.benchmark.run import evaluate
@@ -52,7 +52,7 @@ def evaluate_model(
         raise ValueError("--points and --label belong together, such as --points sites.csv --label yield.")
     model = load(folder)
     tasks = planet_tasks() if points is None else tasks_of(points, labels, split_column)
-    encoders: dict[str, Encoder] = {"this model": lambda lonlat: model.encode(lon=lonlat[:, 0], lat=lonlat[:, 1])}
+    encoders: dict[str, Encoder] = {"this model": encoder_of(model)}
     encoders |= baseline_encoders(model.location)
     ladder = common_rungs(tasks)
     rows = evaluate(encoders, tasks, probes=probes, labels=ladder, seeds=seeds)

@@ -65,11 +65,12 @@ def write_card(folder: Path, scores: Sequence[Row], figures: Path) -> None:
     """
     shutil.copyfile(figures / "coverage.png", folder / "coverage.png")
     labels = LABELS if any(row["labels"] == LABELS for row in scores) else max(int(row["labels"]) for row in scores)
+    draws = len({row["seed"] for row in scores})
     card = (folder / "README.md").read_text(encoding="utf-8").rstrip()
     addition = (
         "\n\n## Coverage\n\n![Where each modality was seen](coverage.png)\n\n"
         f"## Scores\n\nRidge probe, {labels:,} labels, test places in unseen spatial blocks of 1000 km; mean and 95 % "
-        "interval over five draws of the labels, on the demo planet's four tasks.\n\n"
+        f"interval over {draws} draws of the labels, on the demo planet's four tasks.\n\n"
         f"{markdown_table(scores, 'ridge', 'block', labels)}\n"
     )
     with replacing_file(folder / "README.md") as part:

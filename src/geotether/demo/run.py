@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from geotether.benchmark.baselines import baseline_encoders
-from geotether.benchmark.encoding import Encoder
+from geotether.benchmark.encoding import Encoder, encoder_of
 from geotether.benchmark.planet import planet_tasks
 from geotether.benchmark.run import Row, evaluate
 from geotether.benchmark.score_table import write_scores
 from geotether.benchmark.task import Task
 from geotether.demo.figures import draw_figures
 from geotether.demo.pages import write_card, write_demo_report
-from geotether.embed import EarthEmbedding, load
+from geotether.embed import load
 from geotether.tables.planet import planet_tables
 from geotether.tables.table import FeatureTable
 from geotether.training.config import RunConfig, load_config
@@ -73,8 +73,8 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
 
     tasks = planet_tasks()
     model = load(out / "model")
-    encoders: dict[str, Encoder] = {TIED: places_encoder(model)}
-    encoders |= {f"{name} alone": places_encoder(load(out / "single" / name / "model")) for name in tables}
+    encoders: dict[str, Encoder] = {TIED: encoder_of(model)}
+    encoders |= {f"{name} alone": encoder_of(load(out / "single" / name / "model")) for name in tables}
     encoders |= baseline_encoders(model.location, seed=seed)
     scores = judge(encoders, tasks, (243,) if quick else LADDER, SEEDS[:2] if quick else SEEDS)
     write_scores(scores, out / "scores.csv")
@@ -110,11 +110,6 @@ def judge(
     compared = {name: encoders[name] for name in COMPARED}
     scores = evaluate(encoders, tasks, probes=("ridge",), splits=("block",), labels=ladder, seeds=seeds)
     return scores + evaluate(compared, tasks, probes=("ridge",), splits=("random",), labels=(rung,), seeds=seeds)
-
-
-def places_encoder(model: EarthEmbedding) -> Encoder:
-    """See a loaded model as the benchmark does: a function of lonlat (n, 2)."""
-    return lambda lonlat: model.encode(lon=lonlat[:, 0], lat=lonlat[:, 1])
 
 
 def _say(started: float, what: str) -> None:
