@@ -11,7 +11,6 @@ from geotether.version import __version__
 
 if TYPE_CHECKING:
     from geotether.benchmark.run import evaluate
-    from geotether.benchmark.task import Task
     from geotether.embed import EarthEmbedding, load
     from geotether.encoders.build import build_location_encoder
     from geotether.encoders.location import LocationEncoder
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from geotether.tables.splits import assign_split
     from geotether.tables.store import read_table, write_table
     from geotether.tables.table import FeatureTable
+    from geotether.tasks.task import Task
     from geotether.training.config import RunConfig, load_config
     from geotether.training.loop import pretrain
 
@@ -38,7 +38,7 @@ _HOMES = {
     "FeatureTable": "geotether.tables.table",
     "LocationEncoder": "geotether.encoders.location",
     "RunConfig": "geotether.training.config",
-    "Task": "geotether.benchmark.task",
+    "Task": "geotether.tasks.task",
     "TiedModel": "geotether.encoders.model",
     "assign_split": "geotether.tables.splits",
     "block_id": "geotether.geodesy.blocks",

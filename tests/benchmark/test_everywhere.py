@@ -5,9 +5,9 @@ import pytest
 
 from geotether.benchmark.baselines import xyz
 from geotether.benchmark.everywhere import predict_everywhere
-from geotether.benchmark.task import Task
 from geotether.geodesy.blocks import block_id
 from geotether.probes.scores import r2
+from geotether.tasks.task import Task
 
 RNG = np.random.default_rng(0)
 LONLAT = np.stack([RNG.uniform(-180, 180, 400), np.degrees(np.arcsin(RNG.uniform(-1, 1, 400)))], axis=1)

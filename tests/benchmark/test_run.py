@@ -9,9 +9,9 @@ import torch
 from geotether.benchmark.baselines import NearestInSpace, xyz
 from geotether.benchmark.probing import PROBES
 from geotether.benchmark.run import evaluate, predict_tasks
-from geotether.benchmark.task import Task
 from geotether.geodesy.blocks import block_id
 from geotether.probes import decomposition, linear
+from geotether.tasks.task import Task
 
 ALL = tuple(PROBES)
 QUICK = {"splits": ("block",), "labels": (100,), "seeds": (0,)}

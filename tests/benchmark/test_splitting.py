@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from geotether.benchmark.splitting import draw, part_rows
-from geotether.benchmark.task import Task
 from geotether.geodesy.blocks import block_id
+from geotether.tasks.task import Task
 
 RNG = np.random.default_rng(0)
 LONLAT = np.stack([RNG.uniform(-180, 180, 300), np.degrees(np.arcsin(RNG.uniform(-1, 1, 300)))], axis=1)

@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).parents[2] / "src" / "geotether"
 STAIRS = [
     {"version", "geodesy"},
     {"sources", "encoders", "objectives", "probes"},
-    {"tables", "checkpoint"},
+    {"tables", "checkpoint", "peers", "tasks"},
     {"batches", "embed"},
-    {"training", "export", "search", "benchmark"},
+    {"training", "export", "search", "benchmark", "diagnostics"},
     {"maps", "serve", "report"},
-    {"demo"},
+    {"demo", "studies"},
     {"cli"},
 ]
 STEP = {room: height for height, rooms in enumerate(STAIRS) for room in rooms}

@@ -1,9 +1,9 @@
 """Mirrors src/geotether/report/glossary.py."""
 
 from geotether.benchmark.probing import PROBES
-from geotether.benchmark.task import METRICS
 from geotether.report.glossary import GLOSSARY, words_used
 from geotether.report.page import BASELINES
+from geotether.tasks.task import METRICS
 
 
 def test_every_probe_metric_and_baseline_is_explained():

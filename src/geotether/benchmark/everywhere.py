@@ -7,10 +7,10 @@ from jaxtyping import Integer, Shaped
 
 from geotether.benchmark.encoding import Encoder, encode
 from geotether.benchmark.ladder import draw_rows
-from geotether.benchmark.task import Task
 from geotether.probes.decomposition import RidgeDecomposition
 from geotether.probes.linear import fit_ridges, predict_ridges
 from geotether.probes.spatial_cv import block_folds
+from geotether.tasks.task import Task
 
 
 def predict_everywhere(

@@ -1,7 +1,7 @@
 """The four tasks of the demo planet."""
 
-from geotether.benchmark.task import Task
 from geotether.sources.planet import read_probe_places
+from geotether.tasks.task import Task
 
 # Label column: kind, unit, transform.
 PLANET_TASKS: dict[str, tuple[str, str, str | None]] = {

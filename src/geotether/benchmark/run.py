@@ -12,8 +12,8 @@ from geotether.benchmark.encoding import Encoder, encode
 from geotether.benchmark.ladder import LADDER, rungs
 from geotether.benchmark.probing import PROBES, TrainingRows
 from geotether.benchmark.splitting import draw, part_rows
-from geotether.benchmark.task import Task
 from geotether.probes.scores import accuracy, r2
+from geotether.tasks.task import Task
 
 logger = logging.getLogger(__name__)
 

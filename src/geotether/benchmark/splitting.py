@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Integer
 
 from geotether.benchmark.ladder import draw_rows
-from geotether.benchmark.task import Task
 from geotether.probes.spatial_cv import block_folds, random_folds
+from geotether.tasks.task import Task
 
 SPLITS = ("block", "random")
 PARTS = ("test", "validation")

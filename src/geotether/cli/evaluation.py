@@ -11,12 +11,12 @@ from geotether.benchmark.ladder import LADDER, rungs
 from geotether.benchmark.planet import planet_tasks
 from geotether.benchmark.run import evaluate
 from geotether.benchmark.score_table import markdown_table, write_scores
-from geotether.benchmark.task import Task
 from geotether.embed import load
 from geotether.maps import accuracy_against_labels, save_figure
 from geotether.report import write_report
 from geotether.sources.points import read_points
 from geotether.tables.splits import assign_split
+from geotether.tasks.task import Task
 
 SHARES = {"train": 0.6, "validation": 0.1, "test": 0.3}
 BLOCK_KM, BUFFER_KM = 1000.0, 50.0

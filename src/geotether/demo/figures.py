@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from geotether.benchmark.encoding import Encoder
 from geotether.benchmark.everywhere import predict_together_everywhere
 from geotether.benchmark.run import Row
-from geotether.benchmark.task import Task
 from geotether.maps import accuracy_against_labels, coverage_map, loss_curves, predicted_and_true, save_figure
 from geotether.probes.scores import accuracy, r2
 from geotether.tables.table import FeatureTable
+from geotether.tasks.task import Task
 
 
 def draw_figures(

@@ -10,12 +10,12 @@ from geotether.benchmark.encoding import Encoder, encoder_of
 from geotether.benchmark.planet import planet_tasks
 from geotether.benchmark.run import Row, evaluate
 from geotether.benchmark.score_table import write_scores
-from geotether.benchmark.task import Task
 from geotether.demo.figures import draw_figures
 from geotether.demo.pages import write_card, write_demo_report
 from geotether.embed import load
 from geotether.tables.planet import planet_tables
 from geotether.tables.table import FeatureTable
+from geotether.tasks.task import Task
 from geotether.training.config import RunConfig, load_config
 from geotether.training.interruption import RunInterrupted
 from geotether.training.loop import pretrain

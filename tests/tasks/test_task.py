@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geotether.benchmark.task import Task
+from geotether.tasks.task import Task
 
 LONLAT = np.stack([np.arange(6.0), np.zeros(6)], axis=1)
 SPLIT = np.array(["train"] * 4 + ["test"] * 2)

@@ -1,0 +1,1 @@
+"""What an encoder is like apart from any task: dimension, resolution, continuity, bias, coverage."""

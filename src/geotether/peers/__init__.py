@@ -1,0 +1,1 @@
+"""Encoders that others published: their checkpoints, and files of their embeddings."""

@@ -1,0 +1,1 @@
+"""Whole studies in one command: encoders compared, and what each modality is worth."""
