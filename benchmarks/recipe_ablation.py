@@ -4,16 +4,18 @@
 
 Each variant changes one thing, is pre-trained once a seed, and is probed by ridge with 2,700 labels of the training
 blocks on the validation blocks (test blocks are never looked at), five draws of labels each. Prints a Markdown
-table: mean over seeds and draws, and the half width of the 95 % interval over all of them.
+table: mean over seeds and draws, and the 95 % interval by bootstrap over blocks and draws.
 """
 
 import argparse
 import time
+from dataclasses import replace
 
 from geotether.benchmark.baselines import baseline_encoders
 from geotether.benchmark.encoding import Encoder, encoder_of
+from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.planet import planet_tasks
-from geotether.benchmark.run import Row, evaluate
+from geotether.benchmark.run import evaluate
 from geotether.benchmark.score_table import markdown_table
 from geotether.embed import EarthEmbedding
 from geotether.tables.planet import planet_tables
@@ -46,9 +48,9 @@ def main() -> None:
     arguments = parser.parse_args()
     tables, tasks, rows = planet_tables(), planet_tasks(), []
 
-    def judge(name: str, encoder: Encoder, seed: int) -> list[Row]:
-        found = evaluate({name: encoder}, tasks, ("ridge",), ("block",), (2700,), range(5), on="validation")
-        return [{**row, "seed": 5 * seed + int(row["seed"])} for row in found]
+    def judge(name: str, encoder: Encoder, seed: int) -> list[Outcome]:
+        found = evaluate({name: encoder}, tasks, ("ridge",), ("own",), (2700,), range(5), on="validation")
+        return [replace(one, seed=5 * seed + one.seed) for one in found]
 
     for seed in range(arguments.seeds):
         for name in arguments.only or VARIANTS:
@@ -60,7 +62,7 @@ def main() -> None:
             if name == "default":
                 for baseline, encoder in baseline_encoders(tied.location, seed=seed).items():
                     rows += judge(baseline, encoder, seed)
-    print("\n" + markdown_table(rows, "ridge", "block", 2700))
+    print("\n" + markdown_table(rows, "ridge", "own", 2700))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.benchmark.baselines import baseline_encoders
+from geotether.benchmark.baselines import (
+    BASELINES,
+    baseline_encoders,
+    fourier_features,
+    joined_with_fourier,
+    xyz,
+)
 from geotether.encoders.build import build_location_encoder
 
 CONFIG = {
@@ -23,7 +29,11 @@ def location():
 
 def test_widths_and_names(location):
     widths = {name: encoder(LONLAT).shape for name, encoder in baseline_encoders(location).items()}
-    assert widths == {"xyz": (3, 3), "raw encoding": (3, 16), "nearest in space": (3, 3), "untrained": (3, 24)}
+    assert widths == {
+        "mean": (3, 3), "nearest in space": (3, 3), "inverse distance": (3, 3), "xyz": (3, 3),
+        "raw harmonics": (3, 400), "raw Fourier features": (3, 512), "raw encoding": (3, 16), "untrained": (3, 24),
+    }  # fmt: skip
+    assert set(widths) == set(BASELINES)
 
 
 def test_untrained_forgets_the_weights_and_follows_its_seed(location):
@@ -43,3 +53,21 @@ def test_raw_encoding_is_the_positional_one(location):
     raw = baseline_encoders(location)["raw encoding"](LONLAT)
     np.testing.assert_allclose(raw, location.positional(torch.from_numpy(LONLAT)).numpy(), rtol=1e-6, atol=1e-7)
     assert raw.dtype == np.float32
+
+
+def test_joined_features_stand_side_by_side():
+    (name, joined), *_ = joined_with_fourier({"mine": xyz}, ("ridge",), seed=2).items()
+    assert name == "mine + Fourier features"
+    assert joined.probes == ("ridge",)
+    columns = joined(LONLAT)
+    np.testing.assert_allclose(columns[:, :3], xyz(LONLAT), rtol=1e-6)
+    np.testing.assert_array_equal(columns[:, 3:], fourier_features(seed=2)(LONLAT))
+
+
+def test_fourier_features_have_no_seam_and_four_scales():
+    raw = fourier_features()
+    east, west = raw(np.array([[180.0, 10.0]])), raw(np.array([[-180.0, 10.0]]))
+    np.testing.assert_allclose(east, west, atol=1e-6)
+    near = raw(np.array([[0.0, 0.0], [2.0, 0.0]]))
+    change = [np.abs(np.diff(near[:, 128 * i : 128 * (i + 1)], axis=0)).mean() for i in range(4)]
+    assert change == sorted(change)

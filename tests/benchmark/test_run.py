@@ -1,20 +1,31 @@
 """Mirrors src/geotether/benchmark/run.py."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+from sklearn.metrics import r2_score
+from sklearn.preprocessing import StandardScaler
 
-from geotether.benchmark.baselines import NearestInSpace, xyz
+from geotether.benchmark import bench
+from geotether.benchmark.baselines import NoFeatures, xyz
+from geotether.benchmark.bench import Bench
+from geotether.benchmark.draw import draw
 from geotether.benchmark.probing import PROBES
 from geotether.benchmark.run import evaluate, predict_tasks
+from geotether.benchmark.splitting import part_rows
+from geotether.benchmark.store import OutcomeStore
 from geotether.geodesy.blocks import block_id
+from geotether.geodesy.coordinates import unit_vectors
 from geotether.probes import decomposition, linear
+from geotether.probes.linear import ALPHAS
 from geotether.tasks.task import Task
 
 ALL = tuple(PROBES)
-QUICK = {"splits": ("block",), "labels": (100,), "seeds": (0,)}
+QUICK = {"splits": ("own",), "labels": (100,), "seeds": (0,)}
 
 
 def make_tasks(poison: bool = False, seed: int = 0):
@@ -37,18 +48,17 @@ def make_tasks(poison: bool = False, seed: int = 0):
 
 
 def test_rows_are_tidy_and_right():
-    rows = evaluate({"xyz": xyz}, make_tasks(), ("ridge", "logistic"), ("block", "random"), (100,), (0, 1))
-    assert {tuple(row) for row in rows} == {("task", "encoder", "probe", "split", "labels", "metric", "seed", "value")}
-    found = {(r["task"], r["probe"], r["split"], r["metric"]) for r in rows}
+    rows = evaluate({"xyz": xyz}, make_tasks(), ("ridge", "logistic"), ("own", "random"), (100,), (0, 1))
+    found = {(r.task, r.probe, r.split, r.metric) for r in rows}
     assert found == {
         (task, probe, split, metric)
         for task, probe, metric in [
             ("height", "ridge", "R2"), ("zone", "ridge", "accuracy"), ("zone", "logistic", "accuracy")
         ]
-        for split in ("block", "random")
+        for split in ("own", "random")
     }  # fmt: skip
     assert len(rows) == 12
-    assert min(row["value"] for row in rows if row["task"] == "height") > 0.9
+    assert min(row.value for row in rows if row.task == "height") > 0.9
 
 
 @pytest.fixture(autouse=True)
@@ -63,10 +73,9 @@ def one_thread():
 def test_poisoned_test_labels_change_no_prediction_and_no_choice():
     """Nothing is ever tuned on test rows: other labels there leave everything but the score as it was."""
     runs = [
-        list(predict_tasks({"xyz": xyz}, make_tasks(poison), ALL, ("block",), (100,), (0, 1)))
-        for poison in (False, True)
+        list(predict_tasks({"xyz": xyz}, make_tasks(poison), ALL, ("own",), (100,), (0, 1))) for poison in (False, True)
     ]
-    assert len(runs[0]) == 2 * (len(ALL) * 2 - 1)
+    assert len(runs[0]) == 2 * (len(ALL) * 2 - 1)  # two seeds; logistic answers classes only
     for clean, poisoned in zip(*runs, strict=True):
         assert clean.chosen == poisoned.chosen
         np.testing.assert_array_equal(clean.values, poisoned.values)
@@ -75,16 +84,16 @@ def test_poisoned_test_labels_change_no_prediction_and_no_choice():
 
 def test_poisoned_test_labels_change_no_score_on_validation():
     runs = [
-        evaluate({"xyz": xyz}, make_tasks(poison), ("ridge",), ("block", "random"), (100,), (0,), on="validation")
+        evaluate({"xyz": xyz}, make_tasks(poison), ("ridge",), ("own", "random"), (100,), (0,), on="validation")
         for poison in (False, True)
     ]
-    assert runs[0] == runs[1]
+    assert [one.row() for one in runs[0]] == [one.row() for one in runs[1]]
 
 
 def test_all_encoders_see_the_same_rows():
     encoders = {"xyz": xyz, "noise": lambda lonlat: np.random.default_rng(0).standard_normal((len(lonlat), 20))}
     seen = {}
-    for split in ("block", "random"):
+    for split in ("own", "random"):
         for one in predict_tasks(encoders, make_tasks(), ("ridge",), (split,), (50, 100), (0, 1)):
             key = (one.task, one.split, one.labels, one.seed)
             np.testing.assert_array_equal(seen.setdefault(key, one.rows), one.rows)
@@ -104,9 +113,9 @@ def test_one_decomposition_serves_all_tasks_and_linear_probes(monkeypatch):
 
 
 def test_an_encoder_may_bring_its_own_probe():
-    rows = evaluate({"nearest": NearestInSpace()}, make_tasks(), ("ridge",), **QUICK)
-    assert {row["probe"] for row in rows} == {"neighbors_in_space"}
-    assert next(r["value"] for r in rows if r["task"] == "zone") > 0.6
+    rows = evaluate({"nearest": NoFeatures("neighbors_in_space")}, make_tasks(), ("ridge",), **QUICK)
+    assert {row.probe for row in rows} == {"neighbors_in_space"}
+    assert next(r.value for r in rows if r.task == "zone") > 0.6
 
 
 def test_tasks_with_their_own_missing_rows_are_judged_apart():
@@ -115,18 +124,18 @@ def test_tasks_with_their_own_missing_rows_are_judged_apart():
     gappy[::7] = np.nan
     tasks.append(Task("gappy", "regression", tasks[0].lonlat, gappy, tasks[0].split))
     rows = evaluate({"xyz": xyz}, tasks, ("ridge",), **QUICK)
-    assert {row["task"] for row in rows} == {"height", "zone", "gappy"}
+    assert {row.task for row in rows} == {"height", "zone", "gappy"}
 
 
 def test_a_class_seen_in_test_only_counts_as_wrong():
     tasks = make_tasks(poison=True)[1:]
-    assert evaluate({"xyz": xyz}, tasks, ("ridge",), **QUICK)[0]["value"] == 0.0
+    assert evaluate({"xyz": xyz}, tasks, ("ridge",), **QUICK)[0].value == 0.0
 
 
 def test_rungs_beyond_the_rows_are_skipped_and_said(caplog):
     with caplog.at_level(logging.WARNING):
-        rows = evaluate({"xyz": xyz}, make_tasks(), ("ridge",), ("block",), (100, 5000), (0,))
-    assert {row["labels"] for row in rows} == {100}
+        rows = evaluate({"xyz": xyz}, make_tasks(), ("ridge",), ("own",), (100, 5000), (0,))
+    assert {row.labels for row in rows} == {100}
     assert "label counts 5000 skipped, there are" in caplog.text
 
 
@@ -136,7 +145,7 @@ def test_rungs_beyond_the_rows_are_skipped_and_said(caplog):
         ({"probes": ("rigde",)}, "unknown probe 'rigde'; there are .* Did you mean 'ridge'"),
         ({"labels": (5000,)}, "fewer than the smallest label count, 5000"),
         ({"seeds": ()}, "at least one encoder, task, split, label count and seed"),
-        ({"splits": ("continent",)}, "splits are block, random"),
+        ({"splits": ("continent",)}, "splits are own, random"),
     ],
 )
 def test_wrong_options_are_named(change, message):
@@ -158,3 +167,107 @@ def test_changing_widths_are_refused():
             {"odd": lambda lonlat: np.random.default_rng(0).standard_normal((len(lonlat), next(widths)))},
             [make_tasks()[0], renamed], ("ridge",), **QUICK,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("split", ["blocks-40", "continents", "random"])
+def test_poisoned_judged_labels_change_no_choice_on_any_split(split):
+    """As above where rows are parted anew: whatever the seed judges is poisoned for it."""
+    tasks = make_tasks()
+    continent = np.where(tasks[0].lonlat[:, 0] > 0, "east", "west")
+    clean = [replace(task, continent=continent, split=None) for task in tasks]
+    quick = ("ridge", "neighbors", "inverse_distance", "mean")  # the others are poisoned above
+    for found in predict_tasks({"xyz": xyz}, clean, quick, (split,), (100,), (1,)):
+        poisoned = []
+        for task in clean:
+            target = task.target.copy()
+            target[found.rows] = "poison" if task.kind == "classification" else 1e6 * np.arange(len(found.rows))
+            poisoned.append(replace(task, target=target))
+        again = predict_tasks({"xyz": xyz}, poisoned, (found.probe,), (split,), (100,), (1,))
+        same = next(one for one in again if (one.task, one.fold) == (found.task, found.fold))
+        assert same.chosen == found.chosen
+        np.testing.assert_array_equal(same.values, found.values)
+
+
+def test_scores_are_those_of_scikit_learn_on_the_same_folds():
+    """RidgeCV over the same inner folds, refitted, scored on the same rows; to 1e-3."""
+    (height, _) = make_tasks()
+    features = np.random.default_rng(5).standard_normal((500, 12)) + 3 * unit_vectors(height.lonlat)[:, [0, 1, 2] * 4]
+    for split in ("own", "blocks-40", "random"):
+        for seed in (0, 1):
+            (got,) = evaluate({"e": lambda _: features}, [height], ("ridge",), (split,), (150,), (seed,))
+            (parting,) = part_rows(height, split, "test", seed)
+            drawn = draw(height, split, parting, 150, seed, 50)
+            scaler = StandardScaler().fit(features[drawn.train])
+            x, y = scaler.transform(features[drawn.train]), height.values[drawn.train]
+            rows = np.arange(150)
+            inner = [(rows[drawn.folds != f], rows[drawn.folds == f]) for f in np.unique(drawn.folds)]
+            # Every held-out row counts alike, in folds of different size: errors are added up, not averaged by fold.
+            errors = [
+                sum(((Ridge(alpha=a).fit(x[i], y[i]).predict(x[j]) - y[j]) ** 2).sum() for i, j in inner)
+                for a in ALPHAS
+            ]
+            best = Ridge(alpha=ALPHAS[int(np.argmin(errors))]).fit(x, y)
+            judged = drawn.judged
+            reference = r2_score(height.values[judged], best.predict(scaler.transform(features[judged])))
+            assert got.value == pytest.approx(reference, abs=1e-3)
+            if split == "random":  # folds of equal size, where RidgeCV's own mean over folds is the same thing
+                cv = RidgeCV(ALPHAS, cv=inner, scoring="neg_mean_squared_error").fit(x, y)
+                reference = r2_score(height.values[judged], cv.predict(scaler.transform(features[judged])))
+                assert got.value == pytest.approx(reference, abs=1e-3)
+
+
+def test_logistic_scores_are_those_of_scikit_learn():
+    zone = make_tasks()[1]
+    features = np.random.default_rng(5).standard_normal((500, 6)) + 2 * unit_vectors(zone.lonlat)[:, [0, 1, 2] * 2]
+    (got,) = evaluate({"e": lambda _: features}, [zone], ("logistic",), ("own",), (200,), (0,))
+    (parting,) = part_rows(zone, "own", "test", 0)
+    drawn = draw(zone, "own", parting, 200, 0, 50)
+    scaler = StandardScaler().fit(features[drawn.train])
+    reference = LogisticRegression(C=1 / float(got.chosen.split()[1]), tol=1e-8, max_iter=10_000)
+    reference.fit(scaler.transform(features[drawn.train]), zone.values[drawn.train])
+    right = reference.score(scaler.transform(features[drawn.judged]), zone.values[drawn.judged])
+    assert got.value == pytest.approx(right, abs=1e-3)
+
+
+def test_multilabel_tasks_are_judged_by_the_probes_that_answer_them():
+    height = make_tasks()[0]
+    lat = height.lonlat[:, 1]
+    labels = np.stack([lat > 0, np.abs(lat) < 30], axis=1).astype(float)
+    task = Task("zones", "multilabel", height.lonlat, labels, height.split)
+    found = {one.probe: one for one in evaluate({"xyz": xyz}, [task], ALL, **QUICK)}
+    assert set(found) == set(ALL) - {"logistic"}
+    assert {one.metric for one in found.values()} == {"micro F1"}
+    assert found["neighbors_in_space"].value > 0.8
+    assert found["mean"].value < found["ridge"].value
+
+
+def test_classes_that_only_judged_rows_have_are_counted_and_said(caplog):
+    evaluate({"xyz": xyz}, make_tasks(poison=True)[1:], ("ridge",), **QUICK)
+    assert "judged rows have a class that no training row has; they count as wrong" in caplog.text
+
+
+def test_what_is_in_the_store_is_not_computed_again(tmp_path, monkeypatch):
+    with OutcomeStore(tmp_path / "outcomes.sqlite") as store:
+        first = evaluate({"xyz": xyz}, make_tasks(), ("ridge", "mean"), **QUICK, store=store)
+        assert len(store) == 4
+        monkeypatch.setattr(Bench, "judge", lambda *_: pytest.fail("judged again"))
+        second = evaluate({"xyz": xyz}, make_tasks(), ("ridge", "mean"), **QUICK, store=store)
+    assert [one.row() for one in first] == [one.row() for one in second]
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.sums, other.sums)
+
+
+@pytest.mark.parametrize("changed", ["encoder", "labels of the task", "code", "buffer"])
+def test_results_of_other_code_or_data_are_not_taken_from_the_store(tmp_path, monkeypatch, changed):
+    def noisy(lonlat):
+        return xyz(lonlat) + 1e-6
+
+    with OutcomeStore(tmp_path / "outcomes.sqlite") as store:
+        evaluate({"e": xyz}, make_tasks(), ("ridge",), **QUICK, store=store)
+        if changed == "code":
+            monkeypatch.setattr(bench, "code_hash", lambda: "other")
+        tasks = make_tasks(seed=1) if changed == "labels of the task" else make_tasks()
+        encoder = noisy if changed == "encoder" else xyz
+        more = {"buffer_km": 60.0} if changed == "buffer" else {}
+        evaluate({"e": encoder}, tasks, ("ridge",), **QUICK, store=store, **more)
+        assert len(store) == 4

@@ -59,5 +59,5 @@ def test_one_fold_runs_all_epochs_and_no_rows_give_no_predictions(ring):
 
 
 def test_layers_are_one_or_two(ring):
-    with pytest.raises(ValueError, match="1 or 2, got 3"):
-        MlpProbe(num_layers=3).fit(*ring)
+    with pytest.raises(ValueError, match="1, 2 or 3, got 4"):
+        MlpProbe(num_layers=4).fit(*ring)

@@ -5,7 +5,8 @@ import pytest
 from sklearn.metrics.pairwise import haversine_distances
 from sklearn.neighbors import KNeighborsRegressor
 
-from geotether.probes.neighbors import NeighborProbe, nearest
+from geotether.probes.nearest import nearest
+from geotether.probes.neighbors import NeighborProbe
 
 
 def places(count: int, seed: int = 0):

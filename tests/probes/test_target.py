@@ -21,7 +21,7 @@ def test_plain_numbers_become_a_regression_target():
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
-        ("ranking", np.ones(3), "regression, classification; got 'ranking'"),
+        ("ranking", np.ones(3), "multilabel; got 'ranking'"),
         ("regression", np.array([1.0, np.nan]), "row 1 is nan"),
         ("regression", np.ones((2, 2)), r"shape \(2, 2\)"),
         ("classification", np.array([]), "n > 0"),

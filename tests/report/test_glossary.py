@@ -1,8 +1,8 @@
 """Mirrors src/geotether/report/glossary.py."""
 
+from geotether.benchmark.baselines import BASELINES
 from geotether.benchmark.probing import PROBES
 from geotether.report.glossary import GLOSSARY, words_used
-from geotether.report.page import BASELINES
 from geotether.tasks.task import METRICS
 
 
@@ -11,10 +11,7 @@ def test_every_probe_metric_and_baseline_is_explained():
 
 
 def test_only_words_that_occur_are_listed():
-    assert set(words_used({"ridge", "block", "my encoder"})) == {
-        "ridge",
-        "block split",
-        "labels",
-        "± interval",
-        "probe",
-    }
+    used = {"ridge", "blocks-10", "my encoder", "my encoder + Fourier features"}
+    assert set(words_used(used)) == {
+        "ridge", "blocks split", "+ Fourier features", "labels", "interval", "verdict", "probe"
+    }  # fmt: skip

@@ -9,18 +9,14 @@ from geotether.maps.figure import new_figure, save_figure
 from geotether.report.page import write_report
 
 
-def make_rows(name="ours"):
-    return [
-        {"task": task, "encoder": encoder, "probe": probe, "split": split, "labels": labels, "metric": "R2",
-         "seed": seed, "value": base + seed / 1000}
-        for task in ("elevation", "population")
-        for encoder, probe, base in [
-            ("xyz", "ridge", 0.3), (name, "ridge", 0.7), ("nearest in space", "neighbors_in_space", 0.5)
-        ]
-        for split in ("random", "block")
-        for labels in (243, 2700)
-        for seed in range(5)
-    ]  # fmt: skip
+@pytest.fixture
+def make_rows(make_outcomes):
+    def make(name="ours"):
+        quality = {"xyz": 0.3, name: 0.9, "nearest in space": 0.5}
+        tasks, splits = ("elevation", "population"), ("random", "blocks-10")
+        return make_outcomes(quality, tasks, (243, 2700), splits, seeds=range(5))
+
+    return make
 
 
 class Reader(HTMLParser):
@@ -56,24 +52,32 @@ def figure(tmp_path):
     return save_figure(new_figure(1, 1), tmp_path / "map.png", dpi=40)
 
 
-def test_holds_everything_and_needs_nothing_else(tmp_path, figure):
-    path = write_report(tmp_path, "A title", make_rows(), {"A map": figure}, {"seed": 0, "config": {"a": [1, 2]}})
+def test_holds_everything_and_needs_nothing_else(make_rows, tmp_path, figure):
+    path = write_report(
+        tmp_path,
+        "A title",
+        make_rows(),
+        {"A map": figure},
+        {"seed": 0, "config": {"a": [1, 2]}},
+        sections={"More": "<p>said</p>"},
+    )
     reader = read(path)
     text, page = " ".join(reader.text), path.read_text(encoding="utf-8")
     assert "http" not in page
     assert base64.b64encode(figure.read_bytes()).decode() in page
     assert not [v for k, v in reader.attributes if k in ("src", "href") and not v.startswith("data:")]
     assert "ours is clearly better than every baseline on 2 of 2 tasks" in text
-    assert "Probe ridge, spatial blocks, 2,700 labels, mean of 5 seeds" in text
-    assert text.index("spatial blocks, 2,700") < text.index("random split, 2,700")
-    assert '<td class="best">0.702 <span class="half">± 0.002</span></td>' in page
+    assert "Probe ridge, unseen blocks of 10 degrees, 2,700 labels, mean of 5 seeds, 40 blocks judged" in text
+    assert text.index("10 degrees, 2,700") < text.index("random split, 2,700")
+    assert '<td class="best">0.' in page
     for word in ("R2", "xyz", "random split", "nearest in space", '"a": ['):
         assert word in text
     assert "untrained" not in text
+    assert "<h2>More</h2><p>said</p>" in page
     assert sorted(p.name for p in tmp_path.iterdir()) == ["map.png", "report.html"]
 
 
-def test_everything_is_escaped(tmp_path, figure):
+def test_everything_is_escaped(make_rows, tmp_path, figure):
     evil = '<script>alert("1")</script>&'
     path = write_report(
         tmp_path, evil, make_rows(evil), {evil: figure}, {evil: evil, "nested": {evil: [evil]}}, evil, [evil]
@@ -82,7 +86,7 @@ def test_everything_is_escaped(tmp_path, figure):
     assert evil in " ".join(read(path).text)
 
 
-def test_a_failed_report_leaves_the_old_one(tmp_path, figure):
+def test_a_failed_report_leaves_the_old_one(make_rows, tmp_path, figure):
     path = write_report(tmp_path, "first", make_rows(), {}, {})
     (tmp_path / "x.png").write_text("no picture")
     for figures, error, message in [
@@ -94,7 +98,7 @@ def test_a_failed_report_leaves_the_old_one(tmp_path, figure):
     assert "first" in path.read_text(encoding="utf-8")
 
 
-def test_wrong_input_is_named(tmp_path):
+def test_wrong_input_is_named(make_rows, tmp_path):
     with pytest.raises(ValueError, match="needs scores"):
         write_report(tmp_path, "t", [], {}, {})
     with pytest.raises(FileNotFoundError, match="make it first"):
@@ -103,6 +107,6 @@ def test_wrong_input_is_named(tmp_path):
         write_report(tmp_path, "t", make_rows(), {}, {}, labels=99)
 
 
-def test_the_largest_count_is_taken_without_2700(tmp_path):
-    rows = [row for row in make_rows() if row["labels"] == 243]
+def test_the_largest_count_is_taken_without_2700(make_rows, tmp_path):
+    rows = [row for row in make_rows() if row.labels == 243]
     assert "243 labels" in write_report(tmp_path, "t", rows, {}, {}).read_text(encoding="utf-8")

@@ -1,36 +1,44 @@
 """Mirrors src/geotether/report/summary.py."""
 
-import math
-
 import pytest
 
-from geotether.probes.scores import Score
-from geotether.report.summary import compare, plain_words
+from geotether.benchmark.score_table import outcome_grid
+from geotether.report.summary import plain_words, split_in_words
+
+
+def grid_of(outcomes, split="own"):
+    return outcome_grid(outcomes, "ridge", split, 2700)
+
+
+def test_a_clear_win_is_said_with_its_size(make_outcomes):
+    first, second = plain_words(grid_of(make_outcomes()), ["xyz"], "own", 2700)
+    assert first == (
+        "With 2,700 labels, judged on the task's own split, ours is clearly better than every baseline on the task."
+    )
+    assert "elevation: ours reaches R2 0." in second
+    assert "ours is better than xyz by " in second
+
+
+def test_a_tie_is_not_sold_as_a_win(make_outcomes):
+    first, second = plain_words(grid_of(make_outcomes({"a": 0.5, "xyz": 0.5})), ["xyz"], "own", 2700)
+    assert "a is not clearly better" in first
+    assert "a and xyz cannot be told apart (+0.0 to +0.0 points)" in second
+
+
+def test_without_baselines_only_the_best_is_named(make_outcomes):
+    (said,) = plain_words(grid_of(make_outcomes({"a": 0.5, "b": 0.8})), [], "own", 2700)
+    assert said.startswith("elevation: the best is b with R2 0.")
+
+
+def test_losing_is_said_plainly(make_outcomes):
+    grid = grid_of(make_outcomes({"a": 0.3, "xyz": 0.8}, splits=("random",)), "random")
+    first, second = plain_words(grid, ["xyz"], "random", 2700)
+    assert "judged on a random split, a is not clearly better" in first
+    assert "xyz is better than a by " in second
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "verdict", "won"),
-    [
-        (Score(0.7, 0.02, 5), Score(0.6, 0.02, 5), "better by 0.100", True),
-        (Score(0.6, 0.02, 5), Score(0.7, 0.02, 5), "worse by 0.100", False),
-        (Score(0.61, 0.02, 5), Score(0.6, 0.02, 5), "cannot be told apart", False),
-        (Score(0.9, math.nan, 1), Score(0.1, math.nan, 1), "ahead, but one seed", False),
-        (Score(0.5, 0.0, 5), Score(0.5, 0.0, 5), "cannot be told apart", False),
-    ],
+    ("split", "said"), [("blocks-2", "unseen blocks of 2 degrees"), ("continents", "unseen continents")]
 )
-def test_verdicts_claim_no_more_than_the_intervals(ours, theirs, verdict, won):
-    said, clear = compare(ours, theirs)
-    assert verdict in said
-    assert clear is won
-
-
-def test_without_baselines_only_the_best_is_named():
-    grid = {("a", "t, R2"): Score(0.5, 0.1, 5), ("b", "t, R2"): Score(0.6, 0.1, 5)}
-    assert plain_words(grid, ["a", "b"], ["t, R2"], [], "block", 243) == ["t: the best is b with R2 0.600 ± 0.100."]
-
-
-def test_losing_is_said_plainly():
-    grid = {("a", "t, R2"): Score(0.5, 0.01, 5), ("xyz", "t, R2"): Score(0.6, 0.01, 5)}
-    first, second = plain_words(grid, ["a", "xyz"], ["t, R2"], ["xyz"], "random", 243)
-    assert "With 243 labels, judged on a random split, a is not clearly better" in first
-    assert "worse by 0.100" in second
+def test_splits_in_words(split, said):
+    assert split_in_words(split) == said

@@ -7,26 +7,14 @@ from geotether.report.tables import cell, definitions, score_table
 
 
 def test_cells_and_definitions():
-    assert cell(Score(0.5, math.nan, 1)) == "0.500"
-    assert cell(Score(0.5, 0.1, 5)) == '0.500 <span class="half">± 0.100</span>'
+    assert cell(Score(0.5, math.nan, math.nan, 1, 1)) == "0.500"
+    assert cell(Score(0.5, 0.4, 0.6, 5, 30)) == '0.500 <span class="ends">[0.400, 0.600]</span>'
     assert definitions({"a<b": "c&d"}) == "<dl><dt>a&lt;b</dt><dd>c&amp;d</dd></dl>"
 
 
-def test_baselines_come_below():
-    rows = [
-        {
-            "task": "t",
-            "encoder": e,
-            "probe": "ridge",
-            "split": "block",
-            "labels": 10,
-            "metric": "R2",
-            "seed": 0,
-            "value": v,
-        }
-        for e, v in [("xyz", 0.2), ("mine", 0.1)]
-    ]
-    table = score_table(rows, "ridge", "block", 10, ["xyz"])
+def test_baselines_come_below(make_outcomes):
+    outcomes = make_outcomes({"xyz": 0.9, "mine": 0.1}, labels=(10,), seeds=(0,))
+    table = score_table(outcomes, "ridge", "own", 10, ["xyz"])
     assert table.index("mine") < table.index("xyz")
-    assert '<td class="best">0.200</td>' in table
-    assert "mean of 1 seed." in table
+    assert table.count('<td class="best">') == 1
+    assert "mean of 1 seed, 20 blocks judged." in table

@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/benchmark/task.py."""
+"""Mirrors src/geotether/tasks/task.py."""
 
 import numpy as np
 import pytest
@@ -40,8 +40,8 @@ def test_transform_and_unit_make_the_label():
         (list("abcdef"), {}, TypeError, "needs numbers, but the label is text such as 'a'"),
         ([1.0, np.inf, 2, 3, 4, 5], {}, ValueError, "label of row 1 is inf, not finite"),
         ([1.0, -1.0, 2, 3, 4, 5], {"transform": "log1p"}, ValueError, "row 1 is -1, not finite after log1p"),
-        (np.arange(6.0), {"transform": "cube"}, ValueError, "log1p; got 'cube'"),
-        (np.arange(6.0), {"kind": "ranking"}, ValueError, "regression, classification; got 'ranking'"),
+        (np.arange(6.0), {"transform": "cube"}, ValueError, "log10; got 'cube'"),
+        (np.arange(6.0), {"kind": "ranking"}, ValueError, "regression, classification, multilabel; got 'ranking'"),
         (np.arange(5.0), {}, ValueError, r"6 places, but target has shape \(5,\)"),
         ([1.0, *[np.nan] * 3, 2.0, 3.0], {}, ValueError, "1 labelled rows in its part 'train'"),
     ],
@@ -67,3 +67,32 @@ def test_swapped_coordinates_are_refused():
 def test_blocks_need_a_split():
     with pytest.raises(ValueError, match="has no split"):
         make(np.arange(6.0), split=None).rows("train")
+
+
+def test_rows_that_contradict_each_other_are_counted_and_said(caplog):
+    lonlat = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [180.0, 0.0], [3.0, 4.0], [3.0, 4.0]])
+    task = Task("t", "classification", lonlat, np.array(["a", "b", "a", "b", "c", "c"]))
+    assert task.num_conflicting == 3
+    assert "3 rows share their place with a row of another label" in caplog.text
+    numbers = Task("t", "regression", lonlat, np.array([1.0, np.nan, 1.0, 2.0, 5.0, 6.0]))
+    assert numbers.num_conflicting == 2
+
+
+def test_multilabel_rows_are_vectors_of_0_and_1():
+    labels = np.array([[1, 0], [0, 1], [1, 1], [np.nan, 1], [0, 0], [1, 0]], dtype=float)
+    task = Task("t", "multilabel", LONLAT, labels, SPLIT, label_names=("forest", "water"))
+    assert task.num_missing == 1
+    assert task.metric == "micro F1"
+    assert task.targets(task.rows("train")).columns.tolist() == [[1, 0], [0, 1], [1, 1]]
+    with pytest.raises(ValueError, match="are 0 and 1; there are other numbers"):
+        Task("t", "multilabel", LONLAT, labels * 2)
+    with pytest.raises(ValueError, match=r"a multilabel target is \(n, c\) with n = 6; got \(6,\)"):
+        Task("t", "multilabel", LONLAT, labels[:, 0])
+    with pytest.raises(ValueError, match="2 labels, but 1 label_names"):
+        Task("t", "multilabel", LONLAT, labels, label_names=("one",))
+
+
+def test_columns_beside_the_label_have_a_row_a_place():
+    with pytest.raises(ValueError, match=r"6 places, but continent has shape \(2,\)"):
+        make(np.arange(6.0), continent=np.array(["Asia", "Africa"]))
+    assert make(np.arange(1.0, 7.0), transform="log10", unit="m").label == "t (log10 m)"

@@ -1,6 +1,6 @@
 """What any pre-trained encoder has to beat, from the same places and labels: position alone, or no training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,20 @@ from jaxtyping import Float
 
 from geotether.benchmark.encoding import Encoder
 from geotether.encoders.build import build_location_encoder
+from geotether.encoders.positional.fourier import SphereFourierFeatures
+from geotether.encoders.positional.harmonics import SphericalHarmonics
 from geotether.geodesy.coordinates import unit_vectors
 
 CHUNK_ROWS = 8192
+# Names in score tables; reports set these below the encoders that are judged.
+WITHOUT_ENCODER = ("mean", "nearest in space", "inverse distance")
+POSITION_ONLY = ("xyz", "raw harmonics", "raw Fourier features", "raw encoding")
+BASELINES = (*WITHOUT_ENCODER, *POSITION_ONLY, "untrained")
+JOINED = "{} + Fourier features"
+# Degree 19 as in the recipe `default`; scales from 2,000 to 250 km, between countries and valleys.
+HARMONICS_DEGREE = 19
+FOURIER_SIGMAS = (0.5, 1.0, 2.0, 4.0)
+FOURIER_FREQUENCIES = 64
 
 
 def xyz(lonlat: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
@@ -19,14 +30,36 @@ def xyz(lonlat: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
     return unit_vectors(lonlat)
 
 
-class NearestInSpace:
-    """No features at all: judged by the labelled rows nearest on the Earth."""
+class NoFeatures:
+    """No features at all: judged by a probe that reads only the labelled places, or only their labels.
 
-    probes = ("neighbors_in_space",)
+    Args:
+        probe: "neighbors_in_space", "inverse_distance" or "mean".
+    """
+
+    def __init__(self, probe: str) -> None:
+        self.probes = (probe,)
 
     def __call__(self, lonlat: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
         """Return unit vectors, which its probe does not read."""
         return unit_vectors(lonlat)
+
+
+class Joined:
+    """Several encoders side by side, each weighing alike once a probe has standardised the columns.
+
+    Args:
+        parts: Functions of lonlat (n, 2).
+        probes: Names of the probes to judge with.
+    """
+
+    def __init__(self, parts: Sequence[Encoder], probes: Sequence[str]) -> None:
+        self.parts = parts
+        self.probes = tuple(probes)
+
+    def __call__(self, lonlat: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n d"]:
+        """Return the columns of all parts, in float32."""
+        return np.concatenate([np.asarray(part(lonlat), dtype=np.float32) for part in self.parts], axis=1)
 
 
 def in_chunks(encode: Callable[[torch.Tensor], torch.Tensor]) -> Encoder:
@@ -47,21 +80,61 @@ def in_chunks(encode: Callable[[torch.Tensor], torch.Tensor]) -> Encoder:
     return encoder
 
 
+def fourier_features(seed: int = 0) -> Encoder:
+    """Random Fourier features of the unit sphere at four scales, 512 columns: position, and nothing learned.
+
+    Args:
+        seed: Seed of the frequencies.
+
+    Returns:
+        Function of lonlat (n, 2) that returns (n, 512).
+    """
+    scales = [
+        SphereFourierFeatures(FOURIER_FREQUENCIES, sigma, seed=seed + i) for i, sigma in enumerate(FOURIER_SIGMAS)
+    ]
+    return in_chunks(lambda lonlat: torch.cat([scale(lonlat) for scale in scales], dim=1))
+
+
+def place_baselines(seed: int = 0) -> dict[str, Encoder]:
+    """The baselines that need no architecture: labels alone, labelled places alone, position alone."""
+    return {
+        "mean": NoFeatures("mean"),
+        "nearest in space": NoFeatures("neighbors_in_space"),
+        "inverse distance": NoFeatures("inverse_distance"),
+        "xyz": xyz,
+        "raw harmonics": in_chunks(SphericalHarmonics(l_max=HARMONICS_DEGREE)),
+        "raw Fourier features": fourier_features(seed),
+    }
+
+
 def baseline_encoders(location: Any, seed: int = 0) -> dict[str, Encoder]:
     """The baselines of one location encoder.
 
     Args:
         location: A `LocationEncoder`; its positional encoding and its configuration are used, not its weights.
-        seed: Seed of the untrained weights.
+        seed: Seed of the untrained weights and random features.
 
     Returns:
-        "xyz" (unit vector), "raw encoding" (the positional encoding without network), "nearest in space" (nearest
-        labelled places), "untrained" (same architecture, initial weights).
+        Those of `place_baselines`, "raw encoding" (the positional encoding without network) and "untrained" (same
+        architecture, initial weights).
     """
     untrained = build_location_encoder(location.config, seed=seed).eval()
-    return {
-        "xyz": xyz,
+    return place_baselines(seed) | {
         "raw encoding": in_chunks(location.positional),
-        "nearest in space": NearestInSpace(),
         "untrained": in_chunks(untrained.handout),
     }
+
+
+def joined_with_fourier(encoders: dict[str, Encoder], probes: Sequence[str], seed: int = 0) -> dict[str, Encoder]:
+    """Each encoder beside raw Fourier features: does pre-training add anything to position?
+
+    Args:
+        encoders: By name.
+        probes: Linear probes to judge with.
+        seed: Seed of the frequencies, the same as for "raw Fourier features".
+
+    Returns:
+        "NAME + Fourier features" to function.
+    """
+    raw = fourier_features(seed)
+    return {JOINED.format(name): Joined((encoder, raw), probes) for name, encoder in encoders.items()}

@@ -4,19 +4,20 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from geotether.benchmark.run import Row
-from geotether.probes.scores import Score, mean_interval
+from geotether.benchmark.bootstrap import score
+from geotether.benchmark.outcome import COLUMNS, Outcome, Row
+from geotether.benchmark.probing import OWN_PROBES
+from geotether.probes.scores import Score
 from geotether.sources.disk import replacing_file
 
-COLUMNS = ("task", "encoder", "probe", "split", "labels", "metric", "seed", "value")
-Key = tuple[str, str, str, str, int, str]
+Key = tuple[str, str, str, str, int]
 
 
-def write_scores(rows: Iterable[Row], path: Path) -> None:
-    """Write tidy rows as CSV; the file appears whole or not at all.
+def write_scores(outcomes: Iterable[Outcome], path: Path) -> None:
+    """Write one tidy row an outcome as CSV; the file appears whole or not at all.
 
     Args:
-        rows: Rows of `evaluate`.
+        outcomes: From `evaluate`.
         path: The file; missing folders are made.
 
     Raises:
@@ -25,11 +26,11 @@ def write_scores(rows: Iterable[Row], path: Path) -> None:
     with replacing_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(one.row() for one in outcomes)
 
 
 def read_scores(path: Path) -> list[Row]:
-    """Read what `write_scores` wrote.
+    """Read the rows that `write_scores` wrote; sums over blocks are not in them.
 
     Raises:
         ValueError: If a column is missing.
@@ -45,50 +46,67 @@ def read_scores(path: Path) -> list[Row]:
         ]
 
 
-def summarise(rows: Iterable[Row]) -> dict[Key, Score]:
-    """Mean and 95 % interval over seeds.
+def collect(outcomes: Iterable[Outcome]) -> dict[Key, list[Outcome]]:
+    """Put the seeds and folds together that make one score.
 
     Args:
-        rows: Tidy rows.
+        outcomes: From `evaluate`.
 
     Returns:
-        (task, encoder, probe, split, labels, metric) to score, in the order of first appearance.
+        (task, encoder, probe, split, labels) to outcomes, in the order of first appearance.
     """
-    values: dict[Key, list[float]] = {}
-    for row in rows:
-        key = (
-            str(row["task"]), str(row["encoder"]), str(row["probe"]), str(row["split"]),
-            int(row["labels"]), str(row["metric"]),
-        )  # fmt: skip
-        values.setdefault(key, []).append(float(row["value"]))
-    return {key: Score(*mean_interval(found), len(found)) for key, found in values.items()}
+    found: dict[Key, list[Outcome]] = {}
+    for one in outcomes:
+        found.setdefault((one.task, one.encoder, one.probe, one.split, one.labels), []).append(one)
+    return found
+
+
+def outcome_grid(
+    outcomes: Iterable[Outcome], probe: str, split: str, labels: int
+) -> dict[tuple[str, str], list[Outcome]]:
+    """Outcomes of one table: those of the probe, and of baselines that bring a probe of their own.
+
+    Args:
+        outcomes: From `evaluate`.
+        probe: The probe; one table never mixes linear and neural probes.
+        split: Name of the split.
+        labels: Number of labelled rows.
+
+    Returns:
+        (encoder, "task, metric") to outcomes.
+
+    Raises:
+        ValueError: If nothing fits; the message lists what there is.
+    """
+    outcomes = list(outcomes)
+    grid: dict[tuple[str, str], list[Outcome]] = {}
+    for one in outcomes:
+        if one.split == split and one.labels == labels and (one.probe == probe or one.probe in OWN_PROBES):
+            grid.setdefault((one.encoder, f"{one.task}, {one.metric}"), []).append(one)
+    if not grid:
+        have = sorted({(one.probe, one.split, one.labels) for one in outcomes})
+        raise ValueError(f"no scores for probe {probe!r}, split {split!r}, {labels} labels; there are {have}.")
+    return grid
 
 
 def score_grid(
-    rows: Sequence[Row], probe: str, split: str, labels: int
+    outcomes: Iterable[Outcome], probe: str, split: str, labels: int
 ) -> tuple[list[str], list[str], dict[tuple[str, str], Score]]:
     """Encoders by tasks at one probe, split and label count; encoders judged by a probe of their own are kept.
 
     Args:
-        rows: Tidy rows.
-        probe: The probe; one table never mixes linear and neural probes.
-        split: "block" or "random".
+        outcomes: From `evaluate`.
+        probe: The probe.
+        split: Name of the split.
         labels: Number of labelled rows.
 
     Returns:
         Encoders, tasks ("name, metric"), and the scores by (encoder, task).
 
     Raises:
-        ValueError: If no row fits; the message lists what there is.
+        ValueError: If nothing fits; the message lists what there is.
     """
-    general = {"ridge", "logistic", "mlp", "neighbors"}
-    grid: dict[tuple[str, str], Score] = {}
-    for (task, encoder, its_probe, its_split, its_labels, metric), score in summarise(rows).items():
-        if its_split == split and its_labels == labels and (its_probe == probe or its_probe not in general):
-            grid[encoder, f"{task}, {metric}"] = score
-    if not grid:
-        have = sorted({(str(r["probe"]), str(r["split"]), int(r["labels"])) for r in rows})
-        raise ValueError(f"no scores for probe {probe!r}, split {split!r}, {labels} labels; there are {have}.")
+    grid = {key: score(found) for key, found in outcome_grid(outcomes, probe, split, labels).items()}
     return list(dict.fromkeys(e for e, _ in grid)), list(dict.fromkeys(t for _, t in grid)), grid
 
 
@@ -97,22 +115,22 @@ def best_of(grid: dict[tuple[str, str], Score], encoders: Sequence[str], task: s
     return max((e for e in encoders if (e, task) in grid), key=lambda encoder: grid[encoder, task].mean)
 
 
-def markdown_table(rows: Sequence[Row], probe: str = "ridge", split: str = "block", labels: int = 2700) -> str:
-    """A Markdown table of encoders by tasks, mean ± half of the 95 % interval, the best in bold.
+def markdown_table(outcomes: Sequence[Outcome], probe: str = "ridge", split: str = "own", labels: int = 2700) -> str:
+    """A Markdown table of encoders by tasks, mean and 95 % interval, the best in bold.
 
     Args:
-        rows: Tidy rows.
+        outcomes: From `evaluate`.
         probe: The probe.
-        split: "block" or "random".
+        split: Name of the split.
         labels: Number of labelled rows.
 
     Returns:
         Markdown, ending without a newline.
 
     Raises:
-        ValueError: If no row fits.
+        ValueError: If nothing fits.
     """
-    encoders, tasks, grid = score_grid(rows, probe, split, labels)
+    encoders, tasks, grid = score_grid(outcomes, probe, split, labels)
     best = {task: best_of(grid, encoders, task) for task in tasks}
     lines = ["| encoder | " + " | ".join(tasks) + " |", "|---" + "|---:" * len(tasks) + "|"]
     for encoder in encoders:

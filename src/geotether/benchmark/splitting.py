@@ -1,16 +1,28 @@
-"""Which rows are learned from and which are judged on, for one split, label count and seed."""
+"""Which rows may be learned from and which are judged on: blocks, continents, the task's own split, or at random."""
 
+import logging
+import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Integer
 
-from geotether.benchmark.ladder import draw_rows
-from geotether.probes.spatial_cv import block_folds, random_folds
+from geotether.geodesy.blocks import within_km_of
+from geotether.geodesy.distance import EARTH_RADIUS_KM
+from geotether.probes.spatial_cv import block_folds
 from geotether.tasks.task import Task
 
-SPLITS = ("block", "random")
+logger = logging.getLogger(__name__)
+
+KINDS = ("own", "random", "continents", "blocks-2", "blocks-10", "blocks-20", "blocks-40")
 PARTS = ("test", "validation")
+# Five folds: the five usual seeds judge every place once.
+NUM_PARTS = 5
+BUFFER_KM = 50.0
+# Sizes of inner folds and of the blocks that intervals are drawn over, where the split itself has no blocks.
+USUAL_BLOCK_KM = 1000.0
+FEWEST_JUDGED = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,42 +32,82 @@ class Parting:
     Args:
         train: Row numbers, shape (n,).
         judged: Row numbers, shape (m,); no row is in both.
+        fold: What is held out, where one seed has several answers (a continent); else empty.
     """
 
     train: Integer[np.ndarray, " n"]
     judged: Integer[np.ndarray, " m"]
+    fold: str = ""
 
 
-def part_rows(task: Task, split: str, on: str, seed: int) -> Parting:
+def block_side_km(split: str) -> float | None:
+    """The side of a split's blocks, or None where it has none; 10 degrees are 1112 km, everywhere on Earth.
+
+    Raises:
+        ValueError: If there is no such split.
+
+    Example:
+        >>> round(block_side_km("blocks-10"))
+        1112
+    """
+    found = re.fullmatch(r"blocks-(\d+(?:\.\d+)?)", split)
+    if found is None:
+        if split not in KINDS:
+            raise ValueError(f"splits are {', '.join(KINDS)} (or blocks-N for another N in degrees); got {split!r}.")
+        return None
+    degrees = float(found[1])
+    if not 0.1 <= degrees <= 90:
+        raise ValueError(f"the blocks of split {split!r} must have a side of 0.1 to 90 degrees.")
+    return math.radians(degrees) * EARTH_RADIUS_KM
+
+
+def part_rows(task: Task, split: str, on: str, seed: int, buffer_km: float | int = BUFFER_KM) -> list[Parting]:
     """Part the rows of a task.
 
-    "block" uses the table's split column: "train" rows against "test" (or "validation") rows, the same for every
-    seed. "random" draws judged rows anew for every seed, as many as the block split has (a fifth of all rows without
-    one). Judged on "validation", rows marked "test" are used for nothing at all, in either split.
+    * "blocks-N": equal-area blocks of N degrees are dealt into five folds; seed s holds out fold s mod 5 of dealing
+      s // 5, so that five seeds judge every place once. Training rows within the buffer of a judged row are dropped.
+    * "continents": one parting a continent, which is held out whole, with the same buffer.
+    * "own": the task's own split column, "train" against "test", the same for every seed, as it was published: the
+      buffer is the publisher's.
+    * "random": drawn anew for every seed, as many judged rows as the own split has (else a fifth), without buffer.
+
+    Judged on "validation", rows that the same seed would test on are used for nothing at all.
 
     Args:
         task: The task.
-        split: "block" or "random".
+        split: One of the above.
         on: "test" or "validation".
-        seed: Seed of the random split.
+        seed: Seed of the draw or dealing.
+        buffer_km: Least distance between training and judged rows of blocks and continents, 0 or more.
 
     Returns:
-        The parting.
+        The partings of this seed: one, or one a continent.
 
     Raises:
-        ValueError: If the split or part is unknown, the task has no split for "block", or nothing can be judged.
+        ValueError: If the split or part is unknown, the task lacks what the split needs, or nothing can be judged.
     """
-    if split not in SPLITS:
-        raise ValueError(f"splits are {', '.join(SPLITS)}; got {split!r}.")
+    side = block_side_km(split)
     if on not in PARTS:
         raise ValueError(f"on is one of {', '.join(PARTS)}; got {on!r}.")
-    parting = Parting(task.rows("train"), task.rows(on)) if split == "block" else random_parting(task, on, seed)
-    if len(parting.judged) < 2 or len(parting.train) < 2:
-        raise ValueError(
-            f"task {task.name!r}, split {split!r}: {len(parting.train)} rows to train on and {len(parting.judged)} "
-            f"to judge on ({on}); at least 2 of each are needed."
-        )
-    return parting
+    if not buffer_km >= 0:
+        raise ValueError(f"buffer_km must be 0 or more, got {buffer_km}.")
+    if side is not None:
+        partings = [_held_out_blocks(task, split, side, on, seed)]
+    elif split == "continents":
+        partings = _held_out_continents(task, on)
+    elif split == "own":
+        return [_checked(task, split, on, Parting(task.rows("train"), task.rows(on)))]
+    else:
+        return [_checked(task, split, on, random_parting(task, on, seed))]
+    return [_checked(task, split, on, keep_apart(task, parting, float(buffer_km))) for parting in partings]
+
+
+def keep_apart(task: Task, parting: Parting, buffer_km: float) -> Parting:
+    """Drop the training rows within the buffer of a judged row."""
+    if buffer_km == 0:
+        return parting
+    near = within_km_of(task.lonlat[parting.train], task.lonlat[parting.judged], buffer_km)
+    return Parting(parting.train[~near], parting.judged, parting.fold)
 
 
 def random_parting(task: Task, on: str, seed: int) -> Parting:
@@ -71,32 +123,49 @@ def random_parting(task: Task, on: str, seed: int) -> Parting:
     return Parting(order[count:], order[:count])
 
 
-@dataclass(frozen=True, eq=False)
-class Draw:
-    """One problem: labelled rows, their inner folds, and the rows to judge.
+def _held_out_blocks(task: Task, split: str, side_km: float, on: str, seed: int) -> Parting:
+    rows = np.flatnonzero(task.valid)
+    folds = block_folds(task.lonlat[rows], NUM_PARTS, side_km, seed // NUM_PARTS)
+    found = int(folds.max()) + 1
+    if found < NUM_PARTS:
+        raise ValueError(
+            f"task {task.name!r} fills {found} {'block' if found == 1 else 'blocks'} of split {split!r}, too few to "
+            f"deal into {NUM_PARTS} folds; use smaller blocks."
+        )
+    tested = folds == seed % NUM_PARTS
+    if on == "test":
+        return Parting(rows[~tested], rows[tested])
+    judged = folds == (seed + 1) % NUM_PARTS
+    return Parting(rows[~tested & ~judged], rows[judged])
 
-    Args:
-        train: Row numbers with labels, shape (n,).
-        folds: Inner fold of each of them, from which strengths are chosen.
-        judged: Row numbers to predict.
-    """
 
-    train: Integer[np.ndarray, " n"]
-    folds: Integer[np.ndarray, " n"]
-    judged: Integer[np.ndarray, " m"]
+def _held_out_continents(task: Task, on: str) -> list[Parting]:
+    if task.continent is None:
+        raise ValueError(
+            f"task {task.name!r} does not say the continents of its places: give it a `continent` column for the "
+            "split 'continents'."
+        )
+    if on != "test":
+        raise ValueError("the split 'continents' has no validation part; choose on 'own' or 'blocks-10'.")
+    continent = task.continent.astype(str)
+    rows = np.flatnonzero(task.valid & (continent != ""))
+    names, counts = np.unique(continent[rows], return_counts=True)
+    large = names[counts >= FEWEST_JUDGED]
+    if len(large) < 2:
+        raise ValueError(
+            f"task {task.name!r} has {len(large)} continents of {FEWEST_JUDGED} rows or more; 2 are needed."
+        )
+    for name, count in zip(names, counts, strict=True):
+        if count < FEWEST_JUDGED:
+            logger.warning("task %r: continent %s has %d rows and is not held out alone.", task.name, name, count)
+    return [Parting(rows[continent[rows] != name], rows[continent[rows] == name], str(name)) for name in large]
 
 
-def draw(
-    task: Task, split: str, parting: Parting, labels: int, seed: int, block_km: float | int, num_folds: int
-) -> Draw:
-    """Draw the labelled rows and deal them into inner folds of the same nature as the split.
-
-    Inner folds are spatial blocks for the block split, so that strengths are chosen for prediction at a distance, and
-    single rows for the random split, so that its numbers are as good as that protocol allows.
-    """
-    train = draw_rows(parting.train, labels, seed)
-    folds = random_folds(len(train), num_folds, seed)
-    if split == "block":
-        blocks = block_folds(task.lonlat[train], num_folds, block_km, seed)
-        folds = blocks if blocks.max() > 0 else folds  # all labels in one block: only rows are left to hold out
-    return Draw(train, folds, parting.judged)
+def _checked(task: Task, split: str, on: str, parting: Parting) -> Parting:
+    if len(parting.judged) < 2 or len(parting.train) < 2:
+        where = f", {parting.fold} held out" if parting.fold else ""
+        raise ValueError(
+            f"task {task.name!r}, split {split!r}{where}: {len(parting.train)} rows to train on and "
+            f"{len(parting.judged)} to judge on ({on}); at least 2 of each are needed."
+        )
+    return parting

@@ -59,9 +59,9 @@ def evaluate_model(
     most = 2700 if 2700 in ladder else ladder[-1]
     tables = []
     for probe in probes:
-        for split in ("block", "random"):
+        for split in ("own", "random"):
             said = (
-                f"{probe} probe, {split} split, {most:,} labels, mean ± half of the 95 % interval, {len(seeds)} seeds"
+                f"{probe} probe, {split} split, {most:,} labels, mean of {len(seeds)} seeds [95 % interval over blocks]"
             )
             tables.append(f"{said}\n\n{markdown_table(rows, probe, split, most)}")
     if out is not None:
@@ -72,7 +72,7 @@ def evaluate_model(
                 accuracy_against_labels(rows, probe, split), out / "figures" / f"labels_{split}_{probe}.png"
             )
             for probe in probes
-            for split in ("block", "random")
+            for split in ("own", "random")
         }
         report = write_report(out, f"The model {folder.name}, judged", rows, figures, model.provenance, labels=most)
         tables.append(f"The report is {report}")

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from geotether.benchmark.encoding import Encoder
 from geotether.benchmark.everywhere import predict_together_everywhere
-from geotether.benchmark.run import Row
+from geotether.benchmark.outcome import Outcome
 from geotether.maps import accuracy_against_labels, coverage_map, loss_curves, predicted_and_true, save_figure
 from geotether.probes.scores import accuracy, r2
 from geotether.tables.table import FeatureTable
@@ -19,7 +19,7 @@ def draw_figures(
     tables: Mapping[str, FeatureTable],
     tasks: Sequence[Task],
     encoder: Encoder,
-    scores: Sequence[Row],
+    scores: Sequence[Outcome],
     name: str,
 ) -> dict[str, Path]:
     """Draw where the data lie, how training went, maps beside the truth, and scores against labels.
@@ -29,7 +29,7 @@ def draw_figures(
         tables: The modalities.
         tasks: The tasks, at the same places.
         encoder: The one whose predictions are mapped.
-        scores: Tidy rows.
+        scores: Outcomes of `evaluate`.
         name: What the encoder is called in the titles.
 
     Returns:
@@ -50,8 +50,8 @@ def draw_figures(
         )
         figure = predicted_and_true(task.lonlat[rows], predicted, true, task.label, f"{task.name} by {name}")
         keep(f"map_{task.name}.png", caption, figure)
-    caption = "Scores against the number of labels, ridge probe, unseen blocks; bands are 95 % intervals over seeds."
-    keep("accuracy_against_labels.png", caption, accuracy_against_labels(scores, "ridge", "block"))
+    caption = "Scores against the number of labels, ridge probe, unseen blocks; bands are 95 % intervals."
+    keep("accuracy_against_labels.png", caption, accuracy_against_labels(scores, "ridge", "own"))
     keep("losses.png", "Loss of each modality while pre-training, in nats.", loss_curves(out / "metrics.jsonl"))
     places = {modality: table.lonlat for modality, table in tables.items()}
     keep("coverage.png", "Where each modality was seen; no place is shared.", coverage_map(places))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from geotether.benchmark.baselines import baseline_encoders
 from geotether.benchmark.encoding import Encoder, encoder_of
+from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.planet import planet_tasks
-from geotether.benchmark.run import Row, evaluate
+from geotether.benchmark.run import evaluate
 from geotether.benchmark.score_table import write_scores
 from geotether.demo.figures import draw_figures
 from geotether.demo.pages import write_card, write_demo_report
@@ -28,7 +29,16 @@ SEEDS = (0, 1, 2, 3, 4)
 # above and the other probes are a matter of `geotether evaluate`.
 LADDER = (243, 810, 2700)
 RUNG = 2700
-COMPARED = (TIED, "xyz", "raw encoding", "nearest in space", "untrained")
+COMPARED = (
+    TIED,
+    "mean",
+    "xyz",
+    "raw Fourier features",
+    "raw encoding",
+    "nearest in space",
+    "inverse distance",
+    "untrained",
+)
 
 
 def demo_config(seed: int = 0, quick: bool = False) -> RunConfig:
@@ -97,7 +107,7 @@ def pretrain_or_resume(config: RunConfig, tables: Mapping[str, FeatureTable], ou
 
 def judge(
     encoders: Mapping[str, Encoder], tasks: Sequence[Task], ladder: Sequence[int], seeds: Sequence[int]
-) -> list[Row]:
+) -> list[Outcome]:
     """Score every encoder by ridge on spatial blocks, and some of them on a random split.
 
     Args:
@@ -108,7 +118,7 @@ def judge(
     """
     rung = RUNG if RUNG in ladder else max(ladder)
     compared = {name: encoders[name] for name in COMPARED}
-    scores = evaluate(encoders, tasks, probes=("ridge",), splits=("block",), labels=ladder, seeds=seeds)
+    scores = evaluate(encoders, tasks, probes=("ridge",), splits=("own",), labels=ladder, seeds=seeds)
     return scores + evaluate(compared, tasks, probes=("ridge",), splits=("random",), labels=(rung,), seeds=seeds)
 
 

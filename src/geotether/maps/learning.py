@@ -8,21 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from geotether.benchmark.run import Row
+from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.score_table import score_grid
 from geotether.maps.figure import MARKERS, colour_of, dress, new_figure
 from geotether.probes.scores import Score
 
 
 def accuracy_against_labels(
-    rows: Sequence[Row], probe: str = "ridge", split: str = "block", title: str = "", floor: float = -0.1
+    outcomes: Sequence[Outcome], probe: str = "ridge", split: str = "own", title: str = "", floor: float = -0.1
 ) -> Figure:
     """Draw mean scores and 95 % intervals over the label ladder.
 
     Args:
-        rows: Tidy rows of `evaluate`.
+        outcomes: From `evaluate`.
         probe: The probe.
-        split: "block" or "random".
+        split: Name of the split.
         title: Title; by default it names probe and split.
         floor: Lowest score drawn: an R2 far below 0 would leave no room for the others. Lines leave the chart there.
 
@@ -33,15 +33,16 @@ def accuracy_against_labels(
         ValueError: If no row fits.
     """
     by_task: dict[str, dict[str, dict[int, Score]]] = {}
-    for labels in sorted({int(row["labels"]) for row in rows if row["split"] == split}):
-        for (encoder, task), score in score_grid(rows, probe, split, labels)[2].items():
+    for labels in sorted({one.labels for one in outcomes if one.split == split}):
+        for (encoder, task), score in score_grid(outcomes, probe, split, labels)[2].items():
             by_task.setdefault(task, {}).setdefault(encoder, {})[labels] = score
     if not by_task:
-        score_grid(rows, probe, split, -1)  # raises, and says what there is
+        score_grid(outcomes, probe, split, -1)  # raises, and says what there is
     columns = min(len(by_task), 2)
     lines = math.ceil(len(by_task) / columns)
-    what = {"block": "spatial blocks", "random": "random split"}.get(split, split)
-    figure = new_figure(5.2 * columns + 0.6, 3.5 * lines + 0.9, title or f"Score against labels ({probe}, {what})")
+    figure = new_figure(
+        5.2 * columns + 0.6, 3.5 * lines + 0.9, title or f"Score against labels ({probe}, split {split})"
+    )
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     colours = colour_of([encoder for encoders in by_task.values() for encoder in encoders])
     for axes, (task, encoders) in zip(panels, by_task.items(), strict=False):
@@ -69,7 +70,7 @@ def draw_line(axes: Axes, encoder: str, ladder: Mapping[int, Score], colours: Ma
     """Draw the mean, the band, and markers that also tell lines apart without colour."""
     labels = np.array(sorted(ladder))
     mean = np.array([ladder[n].mean for n in labels])
-    half = np.nan_to_num([ladder[n].half_width for n in labels])
+    low, high = (np.array([getattr(ladder[n], end) for n in labels]) for end in ("low", "high"))
     first = list(colours).index(encoder) == 0
     marker = MARKERS[list(colours).index(encoder) % len(MARKERS)]
     shown = np.where(mean < floor - 1.0, floor - 1.0, mean)
@@ -77,4 +78,11 @@ def draw_line(axes: Axes, encoder: str, ladder: Mapping[int, Score], colours: Ma
         labels, shown, color=colours[encoder], marker=marker, markersize=5.5, linewidth=2.4 if first else 1.5,
         label=encoder, zorder=3 if first else 2,
     )  # fmt: skip
-    axes.fill_between(labels, shown - half, shown + half, color=colours[encoder], alpha=0.16, linewidth=0)
+    axes.fill_between(
+        labels,
+        np.maximum(low, floor - 1.0),
+        np.maximum(high, floor - 1.0),
+        color=colours[encoder],
+        alpha=0.16,
+        linewidth=0,
+    )

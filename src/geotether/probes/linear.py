@@ -13,13 +13,13 @@ ALPHAS = tuple(float(alpha) for alpha in 10.0 ** np.arange(-1.0, 5.5, 0.5))
 
 
 class RidgeProbe:
-    """Linear least squares with an L2 penalty on standardised features, for numbers and (by 0/1 columns) for classes.
+    """Linear least squares with an L2 penalty on standardised features; classes and labels by columns of 0 and 1.
 
     The strength is the one with the best predictions for held-out folds of the training rows: smallest squared error
     for a number; highest accuracy for classes, where equal accuracy goes to the smaller squared error.
 
     Args:
-        kind: "regression" or "classification".
+        kind: "regression", "classification" or "multilabel".
         alphas: Strengths to choose from, each above 0, in the scale of scikit-learn's `Ridge`.
 
     Attributes:
@@ -48,7 +48,7 @@ class RidgeProbe:
     def fit(
         self,
         features: Float[np.ndarray, "n d"],
-        target: Target | Shaped[np.ndarray, " _"],
+        target: Target | Shaped[np.ndarray, "_ *c"],
         folds: Integer[np.ndarray, " _"] | None = None,
     ) -> "RidgeProbe":
         """Fit on training rows.
@@ -75,8 +75,8 @@ class RidgeProbe:
         """The fitted columns: the number, or one score a class."""
         return self.basis_.predict(features, self.weights_, self.intercept_)
 
-    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, " m"]:
-        """Predict a number or a class for each row."""
+    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, "m *c"]:
+        """Predict a number, a class or labels for each row."""
         return self.target_.from_columns(self.columns(features))
 
 
@@ -156,7 +156,9 @@ def held_out_scores(
     return errors, right / basis.num_rows
 
 
-def predict_ridges(probes: Sequence[RidgeProbe], features: Float[np.ndarray, "m d"]) -> list[Shaped[np.ndarray, " m"]]:
+def predict_ridges(
+    probes: Sequence[RidgeProbe], features: Float[np.ndarray, "m d"]
+) -> list[Shaped[np.ndarray, "m *_"]]:
     """Predict with several probes of one decomposition, in one pass over the features.
 
     Args:

@@ -1,4 +1,4 @@
-"""Small neural probe: one or two hidden layers on frozen features, stopped early on held-out blocks."""
+"""Small neural probe: one to three hidden layers on frozen features, stopped early on held-out blocks."""
 
 import copy
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Integer, Shaped
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, mse_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
 from geotether.probes.logistic import held_out_fifth
 from geotether.probes.target import Target, as_target
@@ -20,9 +20,9 @@ class MlpProbe:
     on. Everything random (first weights, order of rows, dropout) follows from the seed alone.
 
     Args:
-        kind: "regression" or "classification".
+        kind: "regression", "classification" or "multilabel".
         hidden_dim: Width of the hidden layers.
-        num_layers: Number of hidden layers, 1 or 2.
+        num_layers: Number of hidden layers, 1 to 3.
         dropout: Share of hidden activations dropped while training.
         learning_rate: Of AdamW.
         weight_decay: Of AdamW, on matrices and biases alike.
@@ -33,6 +33,7 @@ class MlpProbe:
 
     Attributes:
         epochs_: The epoch whose weights were kept, from 1.
+        held_out_loss_: Its loss on the held-out fifth; infinite if nothing could be held out.
 
     Example:
         >>> x = np.linspace(-1, 1, 200)[:, None]
@@ -68,7 +69,7 @@ class MlpProbe:
     def fit(
         self,
         features: Float[np.ndarray, "n d"],
-        target: Target | Shaped[np.ndarray, " _"],
+        target: Target | Shaped[np.ndarray, "_ *c"],
         folds: Integer[np.ndarray, " _"] | None = None,
     ) -> "MlpProbe":
         """Fit on training rows.
@@ -82,13 +83,13 @@ class MlpProbe:
             The fitted probe.
 
         Raises:
-            ValueError: If lengths differ or `num_layers` is neither 1 nor 2.
+            ValueError: If lengths differ or `num_layers` is not 1, 2 or 3.
         """
         self.target_ = target = as_target(target, self.kind)
         if len(target) != len(features):
             raise ValueError(f"{len(features)} rows of features, but {len(target)} labels.")
-        if self.num_layers not in (1, 2):
-            raise ValueError(f"num_layers must be 1 or 2, got {self.num_layers}.")
+        if self.num_layers not in (1, 2, 3):
+            raise ValueError(f"num_layers must be 1, 2 or 3, got {self.num_layers}.")
         held = held_out_fifth(folds, len(features))
         # Mean and scale of all training rows: labels play no part in them.
         self.mean_, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
@@ -104,6 +105,8 @@ class MlpProbe:
         """Labels as a tensor, numbers standardised, and the loss that fits them."""
         if target.kind == "classification":
             return torch.from_numpy(target.codes.astype(np.int64)), cross_entropy
+        if target.kind == "multilabel":
+            return torch.from_numpy(target.columns).float(), binary_cross_entropy_with_logits
         values = target.columns
         self.target_mean_, self.target_scale_ = float(values.mean()), float(values.std()) or 1.0
         return torch.from_numpy((values - self.target_mean_) / self.target_scale_).float(), mse_loss
@@ -117,7 +120,7 @@ class MlpProbe:
 
     def _train(self, x: Tensor, y: Tensor, held: Tensor, loss_of: Callable[[Tensor, Tensor], Tensor]) -> None:
         """Epochs of AdamW until the held-out loss has not fallen for `patience` epochs."""
-        network = self._network(x.shape[1], len(self.target_.classes) if self.kind == "classification" else 1)
+        network = self._network(x.shape[1], self._num_columns())
         optimiser = torch.optim.AdamW(network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
         train, best, kept = (~held).nonzero()[:, 0], float("inf"), copy.deepcopy(network.state_dict())
         self.epochs_ = 0
@@ -139,22 +142,27 @@ class MlpProbe:
             elif epoch - self.epochs_ >= self.patience:
                 break
         network.load_state_dict(kept)
+        self.held_out_loss_ = best
         self.network_ = network.eval()
 
     def _standardise(self, features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m d"]:
         return ((features - self.mean_) / self.scale_).astype(np.float32)
 
     def columns(self, features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m t"]:
-        """The number, or one logit a class."""
+        """The number, one logit a class, or the probability of each label."""
         with torch.inference_mode():
             parts = [
                 self.network_(torch.from_numpy(self._standardise(features[start : start + 16_384]))).numpy()
                 for start in range(0, len(features), 16_384)
             ]
-        num_columns = len(self.target_.classes) if self.kind == "classification" else 1
-        out = np.concatenate([*parts, np.empty((0, num_columns))]).astype(np.float64)
+        out = np.concatenate([*parts, np.empty((0, self._num_columns()))]).astype(np.float64)
+        if self.kind == "multilabel":
+            return 1.0 / (1.0 + np.exp(-out))
         return out * self.target_scale_ + self.target_mean_ if self.kind == "regression" else out
 
-    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, " m"]:
-        """Predict a number or a class for each row."""
+    def _num_columns(self) -> int:
+        return len(self.target_.classes) if self.kind == "classification" else self.target_.columns.shape[1]
+
+    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, "m *c"]:
+        """Predict a number, a class or labels for each row."""
         return self.target_.from_columns(self.columns(features))

@@ -6,28 +6,86 @@ import numpy as np
 from jaxtyping import Float, Float64, Integer, Shaped
 
 from geotether.geodesy.coordinates import unit_vectors
+from geotether.probes.nearest import nearest
 from geotether.probes.target import Target, as_target
 
 COUNTS = (1, 2, 3, 5, 8, 12, 20, 32)
+POWERS = (1.0,)
 SPACES = ("sphere", "features")
-# Up to this width a k-d tree is faster than comparing all pairs.
-TREE_COLUMNS = 8
 CHUNK_ROWS = 1024
+# Enough rows to choose a count by; comparing all rows with all costs more than the answer.
+CHOOSING_ROWS = 2000
+
+
+class Neighborhood:
+    """Training rows and who is near whom, found once for all targets.
+
+    Args:
+        features: Training rows, shape (n, 2) of lonlat or (n, d), by `space`.
+        space: "sphere" or "features", as for `NeighborProbe`.
+        folds: The inner fold of each row. None: every row is its own fold.
+        count: The largest number of neighbours that will be asked for.
+    """
+
+    def __init__(
+        self, features: Float[np.ndarray, "n d"], space: str, folds: Integer[np.ndarray, " n"] | None, count: int
+    ) -> None:
+        self.space, self.count = space, min(count, len(features))
+        if space == "features":
+            scale = features.std(axis=0, dtype=np.float64)
+            self.mean, self.scale = features.mean(axis=0, dtype=np.float64), np.where(scale > 0, scale, np.inf)
+        self.vectors = self._vectors(features)
+        self.folds = np.arange(len(features)) if folds is None else folds
+        self._inner: tuple[Integer[np.ndarray, " h"], np.ndarray, np.ndarray] | None = None
+
+    def _vectors(self, features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m k"]:
+        if self.space == "sphere":
+            return unit_vectors(features.astype(np.float64))
+        dtype = np.dtype(np.float32 if features.dtype == np.float32 else np.float64)
+        return (features - self.mean.astype(dtype)) / self.scale.astype(dtype)
+
+    def around(
+        self, features: Float[np.ndarray, "m d"]
+    ) -> tuple[Float64[np.ndarray, "m c"], Integer[np.ndarray, "m c"]]:
+        """Distances to and numbers of the training rows nearest to other rows."""
+        distance, index = nearest(self._vectors(features), self.vectors, self.count)
+        return self._angles(distance), index
+
+    def held_out(self) -> tuple[Integer[np.ndarray, " h"], Float64[np.ndarray, "h c"], Integer[np.ndarray, "h c"]]:
+        """Up to 2,000 training rows, and the nearest rows of other folds for each."""
+        if self._inner is None:
+            rows = np.arange(len(self.vectors))
+            if len(rows) > CHOOSING_ROWS:
+                rows = np.sort(np.random.default_rng(0).permutation(rows)[:CHOOSING_ROWS])
+            distance, index = nearest(self.vectors[rows], self.vectors, self.count, self.folds[rows], self.folds)
+            self._inner = rows, self._angles(distance), index
+        return self._inner
+
+    def _angles(self, distance: Float[np.ndarray, "m c"]) -> Float64[np.ndarray, "m c"]:
+        distance = distance.astype(np.float64)
+        if self.space == "sphere":  # chord to angle; infinity, for a row of the same fold, stays
+            return np.where(np.isinf(distance), np.inf, 2.0 * np.arcsin(np.clip(distance / 2.0, 0.0, 1.0)))
+        return distance
 
 
 class NeighborProbe:
-    """Mean (numbers) or vote (classes) of the k nearest training rows, each weighted by 1 / distance.
+    """Mean (numbers) or vote (classes) of the k nearest training rows, weighted by a power of 1 / distance.
 
-    k is chosen on held-out folds of the training rows: a row may be predicted only by rows of other folds.
+    k and the power are chosen on held-out folds of the training rows (2,000 of them if there are more): a row may be
+    predicted only by rows of other folds.
 
     Args:
-        kind: "regression" or "classification".
+        kind: "regression", "classification" or "multilabel".
         space: "sphere": rows are (lon, lat) in degrees and distance is great-circle; "features": rows are
             embeddings, standardised column by column on the training rows, and distance is Euclidean.
         counts: Numbers of neighbours to choose from, each 1 or more.
+        powers: Powers to choose from, each 0 (all k count alike) or more.
 
     Attributes:
-        count_: The chosen number of neighbours.
+        count_, power_: The chosen number of neighbours and power.
+
+    Source:
+        Shepard (1968), ACM National Conference, 517 (weights by powers of the inverse distance).
 
     Example:
         >>> lonlat = np.array([[179.0, 0.0], [0.0, 0.0], [10.0, 0.0]])
@@ -36,21 +94,29 @@ class NeighborProbe:
         ['fiji']
     """
 
-    def __init__(self, kind: str = "regression", space: str = "sphere", counts: Sequence[int] = COUNTS) -> None:
+    def __init__(
+        self,
+        kind: str = "regression",
+        space: str = "sphere",
+        counts: Sequence[int] = COUNTS,
+        powers: Sequence[float] = POWERS,
+    ) -> None:
         self.kind = kind
         self.space = space
         self.counts = counts
+        self.powers = powers
 
     def fit(
         self,
-        features: Float[np.ndarray, "n d"],
-        target: Target | Shaped[np.ndarray, " _"],
+        features: "Float[np.ndarray, 'n d'] | Neighborhood",
+        target: Target | Shaped[np.ndarray, "_ *c"],
         folds: Integer[np.ndarray, " _"] | None = None,
     ) -> "NeighborProbe":
-        """Keep the training rows and choose k.
+        """Keep the training rows and choose k and the power.
 
         Args:
-            features: Training rows, shape (n, 2) of lonlat or (n, d), by `space`.
+            features: Training rows, shape (n, 2) of lonlat or (n, d), by `space`; or a `Neighborhood` of them, which
+                several probes can share.
             target: Their labels, shape (n,).
             folds: The inner fold of each row. None: every row is its own fold.
 
@@ -58,101 +124,76 @@ class NeighborProbe:
             The fitted probe.
 
         Raises:
-            ValueError: If lengths differ, `space` is unknown, or a count is below 1.
+            ValueError: If lengths differ, `space` is unknown, a count is below 1 or a power below 0.
         """
         self.target_ = target = as_target(target, self.kind)
-        if len(target) != len(features):
-            raise ValueError(f"{len(features)} rows of features, but {len(target)} labels.")
         if self.space not in SPACES:
             raise ValueError(f"space is one of {', '.join(SPACES)}; got {self.space!r}.")
         if not len(self.counts) or min(self.counts) < 1:
             raise ValueError(f"counts must be 1 or more, got {tuple(self.counts)}.")
-        if self.space == "features":
-            scale = features.std(axis=0, dtype=np.float64)
-            self.mean_, self.scale_ = features.mean(axis=0, dtype=np.float64), np.where(scale > 0, scale, np.inf)
-        self.vectors_ = self._vectors(features)
-        self.count_ = int(self.counts[0])
-        if len(self.counts) > 1 and len(target) > 1:
-            self.count_ = self._choose(np.arange(len(target)) if folds is None else folds)
+        if not len(self.powers) or not min(self.powers) >= 0:
+            raise ValueError(f"powers must be 0 or more, got {tuple(self.powers)}.")
+        if not isinstance(features, Neighborhood):
+            features = Neighborhood(features, self.space, folds, max(self.counts))
+        if len(target) != len(features.vectors):
+            raise ValueError(f"{len(features.vectors)} rows of features, but {len(target)} labels.")
+        self.around_ = features
+        self.count_, self.power_ = int(self.counts[0]), float(self.powers[0])
+        if len(self.counts) * len(self.powers) > 1 and len(np.unique(self.around_.folds)) > 1:
+            self._choose()
         return self
 
-    def _choose(self, folds: Integer[np.ndarray, " n"]) -> int:
-        """The count whose held-out predictions are best; with one fold, the first count."""
-        names = np.unique(folds)
-        if len(names) < 2:
-            return int(self.counts[0])
-        if len(names) > 20:  # merge whole folds: one search tree a fold is built
-            folds, names = np.searchsorted(names, folds) % 20, np.arange(20)
-        error = np.zeros(len(self.counts))
-        for fold in names:
-            held = folds == fold
-            predicted = self._columns(self.vectors_[held], self.vectors_[~held], self.target_.columns[~held])
-            for i in range(len(self.counts)):
+    def _choose(self) -> None:
+        """The count and power whose held-out predictions are best; of equals the first."""
+        rows, distance, index = self.around_.held_out()
+        best = np.inf
+        for power in self.powers:
+            said = self._running_means(distance, index, power)
+            for count in self.counts:
+                columns = said[:, min(count, distance.shape[1]) - 1]
                 if self.kind == "classification":
-                    error[i] += (predicted[i].argmax(axis=1) != self.target_.codes[held]).sum()
+                    error = float((columns.argmax(axis=1) != self.target_.codes[rows]).sum())
                 else:
-                    error[i] += ((predicted[i] - self.target_.columns[held]) ** 2).sum()
-        return int(self.counts[int(error.argmin())])
+                    error = float(((columns - self.target_.columns[rows]) ** 2).sum())
+                if error < best:
+                    best, self.count_, self.power_ = error, int(count), float(power)
 
-    def _vectors(self, features: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "m k"]:
-        if self.space == "sphere":
-            return unit_vectors(features.astype(np.float64))
-        return (features - self.mean_) / self.scale_
-
-    def _columns(
-        self, query: Float64[np.ndarray, "m k"], known: Float64[np.ndarray, "n k"], columns: Float64[np.ndarray, "n t"]
-    ) -> Float64[np.ndarray, "c m t"]:
-        """Weighted means of the columns of the nearest known rows, for every count."""
-        counts = [min(count, len(known)) for count in self.counts]
-        distance, index = nearest(query, known, max(counts))
-        if self.space == "sphere":  # chord to angle
-            distance = 2.0 * np.arcsin(np.clip(distance / 2.0, 0.0, 1.0))
-        # A floor keeps a row at the very same place from weighing infinitely: 1e-6 radian is about 6 m.
-        weight = 1.0 / (distance + 1e-6)
-        out = np.empty((len(counts), len(query), columns.shape[1]))
-        for start in range(0, len(query), CHUNK_ROWS):
-            rows = slice(start, start + CHUNK_ROWS)
-            said = np.cumsum(columns[index[rows]] * weight[rows, :, None], axis=1)
-            total = np.cumsum(weight[rows], axis=1)
-            for i, count in enumerate(counts):
-                out[i, rows] = said[:, count - 1] / total[:, count - 1, None]
+    def _running_means(
+        self, distance: Float64[np.ndarray, "m c"], index: Integer[np.ndarray, "m c"], power: float
+    ) -> Float64[np.ndarray, "m c t"]:
+        """Weighted means of the columns of the first 1, 2, ... c neighbours."""
+        weight = weights_of(distance, power)
+        out = np.empty((*index.shape, self.target_.columns.shape[1]))
+        for start in range(0, len(index), CHUNK_ROWS):
+            part = slice(start, start + CHUNK_ROWS)
+            said = np.cumsum(self.target_.columns[index[part]] * weight[part, :, None], axis=1)
+            out[part] = said / np.cumsum(weight[part], axis=1)[:, :, None]
         return out
 
     def columns(self, features: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "m t"]:
         """The weighted mean, or the weighted share of each class."""
-        chosen = NeighborProbe(self.kind, self.space, (self.count_,))
-        return chosen._columns(self._vectors(features), self.vectors_, self.target_.columns)[0]
+        return self.columns_of(*self.around_.around(features))
 
-    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, " m"]:
-        """Predict a number or a class for each row."""
+    def columns_of(
+        self, distance: Float64[np.ndarray, "m c"], index: Integer[np.ndarray, "m c"]
+    ) -> Float64[np.ndarray, "m t"]:
+        """The same from neighbours that were found before."""
+        count = min(self.count_, distance.shape[1])
+        weight = weights_of(distance[:, :count], self.power_)
+        out = np.empty((len(index), self.target_.columns.shape[1]))
+        for start in range(0, len(index), CHUNK_ROWS):
+            part = slice(start, start + CHUNK_ROWS)
+            said = np.einsum("mc,mct->mt", weight[part], self.target_.columns[index[part, :count]])
+            out[part] = said / weight[part].sum(axis=1, keepdims=True)
+        return out
+
+    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, "m *c"]:
+        """Predict a number, a class or labels for each row."""
         return self.target_.from_columns(self.columns(features))
 
 
-def nearest(
-    query: Float64[np.ndarray, "m k"], known: Float64[np.ndarray, "n k"], count: int
-) -> tuple[Float64[np.ndarray, "m c"], Integer[np.ndarray, "m c"]]:
-    """The nearest known rows of every query row by Euclidean distance, nearest first.
-
-    Args:
-        query: Shape (m, k).
-        known: Shape (n, k).
-        count: How many, at most n.
-
-    Returns:
-        Distances and row numbers, each (m, count).
-    """
-    if known.shape[1] <= TREE_COLUMNS:
-        from scipy.spatial import cKDTree
-
-        distance, index = cKDTree(known).query(query, k=np.arange(1, count + 1))
-        return np.asarray(distance), np.asarray(index)
-    distances, indices = np.empty((len(query), count)), np.empty((len(query), count), dtype=np.int64)
-    squares = (known**2).sum(axis=1)
-    for start in range(0, len(query), CHUNK_ROWS):
-        rows = slice(start, start + CHUNK_ROWS)
-        squared = squares - 2.0 * query[rows] @ known.T + (query[rows] ** 2).sum(axis=1, keepdims=True)
-        few = np.argpartition(squared, count - 1, axis=1)[:, :count]
-        order = np.argsort(np.take_along_axis(squared, few, axis=1), axis=1, kind="stable")
-        indices[rows] = np.take_along_axis(few, order, axis=1)
-        distances[rows] = np.sqrt(np.maximum(np.take_along_axis(squared, indices[rows], axis=1), 0.0))
-    return distances, indices
+def weights_of(distance: Float64[np.ndarray, "m c"], power: float) -> Float64[np.ndarray, "m c"]:
+    """Inverse powers of the distance; rows that are not there (infinitely far) weigh nothing, unless all are."""
+    # A floor keeps a row at the very same place from weighing infinitely: 1e-6 radian is about 6 m.
+    weight = np.where(np.isinf(distance), 0.0, 1.0) * (np.where(np.isinf(distance), 1.0, distance) + 1e-6) ** -power
+    return np.where(weight.sum(axis=1, keepdims=True) > 0, weight, 1.0)

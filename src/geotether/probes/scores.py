@@ -1,7 +1,6 @@
-"""How right predictions are, and how sure one may be of the mean of a few repeats."""
+"""How right predictions are, and a mean of repeats with its interval."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,17 +13,22 @@ class Score:
 
     Args:
         mean: Mean of the repeats.
-        half_width: Half the width of the interval; NaN for a single repeat, of which nothing can be said.
-        count: Number of repeats.
+        low, high: Ends of the interval; NaN where there is none.
+        seeds: Number of repeats.
+        blocks: Number of spatial blocks that the judged rows lie in.
     """
 
     mean: float
-    half_width: float
-    count: int
+    low: float
+    high: float
+    seeds: int
+    blocks: int
 
     def __str__(self) -> str:
-        """Write as 0.71 ± 0.02."""
-        return f"{self.mean:.3f}" if math.isnan(self.half_width) else f"{self.mean:.3f} ± {self.half_width:.3f}"
+        """Write as 0.710 [0.690, 0.730]."""
+        if math.isnan(self.low):
+            return f"{self.mean:.3f}"
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def r2(true: Float[np.ndarray, " n"], predicted: Float[np.ndarray, " n"]) -> float:
@@ -58,33 +62,3 @@ def accuracy(true: Shaped[np.ndarray, " n"], predicted: Shaped[np.ndarray, " n"]
         0.5
     """
     return float(np.mean(true == predicted))
-
-
-def mean_interval(values: Sequence[float] | Float[np.ndarray, " n"]) -> tuple[float, float]:
-    """Mean of repeats and half the width of its 95 % interval by Student's t.
-
-    Repeats that share their test rows and part of their training rows are not independent; the interval tells how
-    much the draw of the labels matters, not how much another part of the Earth would.
-
-    Args:
-        values: One value a repeat, at least one.
-
-    Returns:
-        (mean, half_width); the half width is NaN for a single value.
-
-    Raises:
-        ValueError: If there are no values.
-
-    Example:
-        >>> mean, half_width = mean_interval([1.0, 2.0, 3.0])
-        >>> round(mean, 3), round(half_width, 3)
-        (2.0, 2.484)
-    """
-    from scipy.stats import t
-
-    if not len(values):
-        raise ValueError("mean_interval needs at least one value, got none.")
-    count, mean = len(values), float(np.mean(values))
-    if count == 1:
-        return mean, math.nan
-    return mean, float(t.ppf(0.975, count - 1) * np.std(values, ddof=1) / math.sqrt(count))

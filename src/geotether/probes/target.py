@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Float64, Integer, Shaped
 
-KINDS = ("regression", "classification")
+KINDS = ("regression", "classification", "multilabel")
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,8 +15,9 @@ class Target:
     """The labels of the rows that a probe is fitted on; test labels never become a `Target`.
 
     Args:
-        kind: "regression" (real numbers) or "classification" (any values that can be compared for equality).
-        values: Shape (n,), one label a row, none missing.
+        kind: "regression" (real numbers), "classification" (any values that can be compared for equality) or
+            "multilabel" (any number of c labels at once).
+        values: Shape (n,), one label a row, none missing; multilabel (n, c) of 0 and 1.
 
     Raises:
         ValueError: If the kind is unknown, the values are not one finite number (or one class) a row, or empty.
@@ -33,8 +34,10 @@ class Target:
         """Check kind and values once."""
         if self.kind not in KINDS:
             raise ValueError(f"a target's kind is one of {', '.join(KINDS)}; got {self.kind!r}.")
-        if self.values.ndim != 1 or len(self.values) == 0:
-            raise ValueError(f"a target needs one value a row, shape (n,) with n > 0; got shape {self.values.shape}.")
+        wanted = 2 if self.kind == "multilabel" else 1
+        if self.values.ndim != wanted or self.values.size == 0:
+            shape = "0 and 1 for every label, shape (n, c)" if wanted == 2 else "one value a row, shape (n,) with n > 0"
+            raise ValueError(f"a target needs {shape}; got shape {self.values.shape}.")
         if self.kind == "regression" and not np.isfinite(self.values.astype(np.float64)).all():
             row = int(np.flatnonzero(~np.isfinite(self.values.astype(np.float64)))[0])
             raise ValueError(f"a regression target must be finite; row {row} is {self.values[row]}. Drop such rows.")
@@ -55,9 +58,9 @@ class Target:
 
     @cached_property
     def columns(self) -> Float64[np.ndarray, "n t"]:
-        """The numbers that least squares fits: the values themselves, or one column of 0 and 1 a class."""
-        if self.kind == "regression":
-            return self.values.astype(np.float64)[:, None]
+        """The numbers that least squares fits: the values themselves, or one column of 0 and 1 a class or label."""
+        if self.kind != "classification":
+            return self.values.astype(np.float64).reshape(len(self), -1)
         onehot = np.zeros((len(self), len(self.classes)))
         onehot[np.arange(len(self)), self.codes] = 1.0
         return onehot
@@ -66,8 +69,10 @@ class Target:
         """Take the rows given by position or mask."""
         return Target(self.kind, self.values[index])
 
-    def from_columns(self, columns: Float[np.ndarray, "m t"]) -> Shaped[np.ndarray, " m"]:
-        """Turn fitted columns back into values: the number itself, or the class with the largest column."""
+    def from_columns(self, columns: Float[np.ndarray, "m t"]) -> Shaped[np.ndarray, "m *c"]:
+        """Turn fitted columns back into values: the number, the class with the largest column, or labels above half."""
+        if self.kind == "multilabel":
+            return (columns > 0.5).astype(np.float64)
         return columns[:, 0] if self.kind == "regression" else self.classes[columns.argmax(axis=1)]
 
 
@@ -76,7 +81,7 @@ def as_target(target: Target | Sequence | np.ndarray, kind: str) -> Target:
 
     Args:
         target: Labels, shape (n,), or a `Target`.
-        kind: "regression" or "classification".
+        kind: "regression", "classification" or "multilabel".
 
     Returns:
         The target.

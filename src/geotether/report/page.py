@@ -6,27 +6,28 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from geotether.benchmark.run import Row
-from geotether.benchmark.score_table import score_grid
+from geotether.benchmark.baselines import BASELINES
+from geotether.benchmark.outcome import Outcome
+from geotether.benchmark.probing import OWN_PROBES
+from geotether.benchmark.score_table import outcome_grid
 from geotether.report.glossary import words_used
 from geotether.report.style import STYLE
 from geotether.report.summary import plain_words
 from geotether.report.tables import definitions, score_table
 from geotether.sources.disk import replacing_file
 
-BASELINES = ("xyz", "raw encoding", "nearest in space", "untrained")
-
 
 def write_report(
     folder: Path | str,
     title: str,
-    scores: Sequence[Row],
+    scores: Sequence[Outcome],
     figures: Mapping[str, Path | str],
     provenance: Mapping[str, object],
     subtitle: str = "",
     introduction: Sequence[str] = (),
     labels: int | None = None,
     baselines: Sequence[str] = BASELINES,
+    sections: Mapping[str, str] | None = None,
     name: str = "report.html",
 ) -> Path:
     """Write the report of an evaluation as one file that needs no network and prints well.
@@ -34,13 +35,14 @@ def write_report(
     Args:
         folder: Where to; must exist.
         title: Title of the page.
-        scores: Tidy rows of `evaluate`; one table is made for every probe and split in them.
+        scores: Outcomes of `evaluate`; one table is made for every probe and split in them.
         figures: Caption to PNG file, in order; the images are put into the page.
         provenance: How it was made: any values that JSON can hold; nested ones are printed as JSON.
         subtitle: A line below the title.
         introduction: Paragraphs before the summary.
         labels: Number of labelled rows of the tables. None: 2,700 if there, else the largest.
         baselines: Names of encoders that are baselines.
+        sections: Further chapters between scores and figures: heading to HTML, already escaped.
         name: Name of the file.
 
     Returns:
@@ -55,21 +57,22 @@ def write_report(
         raise FileNotFoundError(f"cannot write {name}: the folder {folder} does not exist; make it first.")
     if not scores:
         raise ValueError("a report needs scores, got none; run evaluate first.")
-    counts = sorted({int(row["labels"]) for row in scores})
+    counts = sorted({one.labels for one in scores})
     labels = labels if labels is not None else 2700 if 2700 in counts else counts[-1]
-    sections = [
+    chapters = [
         *(f"<p>{escape(paragraph)}</p>" for paragraph in introduction),
         summary_section(scores, labels, baselines),
         scores_section(scores, labels, baselines),
+        *(f"<h2>{escape(heading)}</h2>{content}" for heading, content in (sections or {}).items()),
         figures_section(figures),
-        "<h2>Words</h2>" + definitions(words_used({str(row[key]) for row in scores for key in NAMES})),
+        "<h2>Words</h2>" + definitions(words_used({str(getattr(one, name)) for one in scores for name in NAMES})),
         "<h2>How it was made</h2>" + provenance_section(provenance),
     ]
     page = (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head><body>\n'
         f'<header><h1>{escape(title)}</h1><div class="subtitle">{escape(subtitle)}</div></header>\n'
-        + "\n".join(sections)
+        + "\n".join(chapters)
         + "\n</body></html>\n"
     )
     path = folder / name
@@ -81,31 +84,31 @@ def write_report(
 NAMES = ("encoder", "probe", "split", "metric")
 
 
-def probes_and_splits(scores: Sequence[Row], labels: int) -> list[tuple[str, str]]:
-    """Probes and splits to make tables of; blocks first, and probes that only one baseline has none of their own."""
-    pairs = dict.fromkeys((str(r["probe"]), str(r["split"])) for r in scores if int(r["labels"]) == labels)
-    pairs = dict.fromkeys(pair for pair in pairs if pair[0] != "neighbors_in_space") or pairs
-    return sorted(pairs, key=lambda pair: pair[1] != "block")
+def probes_and_splits(scores: Sequence[Outcome], labels: int) -> list[tuple[str, str]]:
+    """Probes and splits to make tables of; random splits last, and probes that only baselines bring none."""
+    pairs = dict.fromkeys((one.probe, one.split) for one in scores if one.labels == labels)
+    pairs = dict.fromkeys(pair for pair in pairs if pair[0] not in OWN_PROBES) or pairs
+    return sorted(pairs, key=lambda pair: pair[1] == "random")
 
 
-def summary_section(scores: Sequence[Row], labels: int, baselines: Sequence[str]) -> str:
+def summary_section(scores: Sequence[Outcome], labels: int, baselines: Sequence[str]) -> str:
     """What came out, in plain words, from the first table."""
     pairs = probes_and_splits(scores, labels)
     if not pairs:
-        raise ValueError(f"no scores with {labels} labels; there are {sorted({int(r['labels']) for r in scores})}.")
+        raise ValueError(f"no scores with {labels} labels; there are {sorted({one.labels for one in scores})}.")
     probe, split = pairs[0]
-    encoders, tasks, grid = score_grid(scores, probe, split, labels)
-    sentences = plain_words(grid, encoders, tasks, baselines, split, labels)
+    sentences = plain_words(outcome_grid(scores, probe, split, labels), baselines, split, labels)
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
     return f'<div class="summary"><ul>{items}</ul></div>'
 
 
-def scores_section(scores: Sequence[Row], labels: int, baselines: Sequence[str]) -> str:
+def scores_section(scores: Sequence[Outcome], labels: int, baselines: Sequence[str]) -> str:
     """One table for every probe and split."""
     tables = [score_table(scores, p, s, labels, baselines) for p, s in probes_and_splits(scores, labels)]
     note = (
-        "Higher is better everywhere. Intervals are 95 % intervals of the mean over seeds, each with its own draw of "
-        "labelled places. Baselines have the same places, labels and probe."
+        "Higher is better everywhere. In brackets: 95 % interval of the mean over seeds by bootstrap over spatial "
+        "blocks. Two encoders whose intervals overlap may still differ clearly, since both were judged on the same "
+        "blocks: the verdicts are about paired differences. Baselines have the same places, labels and probe."
     )
     return f'<h2>Scores</h2><p class="note">{note}</p>' + "<br>".join(tables)
 

@@ -20,7 +20,7 @@ th, td { padding: .38rem .7rem; text-align: right; border-bottom: 1px solid var(
 th:first-child, td:first-child { text-align: left; }
 thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; }
 td.best { font-weight: 700; background: #fbeef0; }
-td .half { color: var(--faint); font-weight: 400; }
+td .ends { color: var(--faint); font-weight: 400; font-size: .86em; }
 tr.baseline th { font-weight: 400; }
 tbody th { font-weight: 700; }
 figure { margin: 1.4rem 0; }

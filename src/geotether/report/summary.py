@@ -1,51 +1,57 @@
-"""What the scores say, in plain words that claim no more than the intervals allow."""
+"""What the scores say, in plain words that claim no more than the paired intervals allow."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from geotether.probes.scores import Score
+import numpy as np
 
-Grid = dict[tuple[str, str], Score]
+from geotether.benchmark.bootstrap import score
+from geotether.benchmark.outcome import Outcome
+from geotether.benchmark.verdict import difference, in_words
+
+OutcomeGrid = Mapping[tuple[str, str], Sequence[Outcome]]
 
 
-def plain_words(
-    grid: Grid, encoders: Sequence[str], tasks: Sequence[str], baselines: Sequence[str], split: str, labels: int
-) -> list[str]:
+def split_in_words(split: str) -> str:
+    """A split as a reader would say it.
+
+    Example:
+        >>> split_in_words("blocks-10")
+        'unseen blocks of 10 degrees'
+    """
+    if split.startswith("blocks-"):
+        return f"unseen blocks of {split.removeprefix('blocks-')} degrees"
+    return {"own": "the task's own split", "random": "a random split", "continents": "unseen continents"}[split]
+
+
+def plain_words(grid: OutcomeGrid, baselines: Sequence[str], split: str, labels: int) -> list[str]:
     """Say for every task how the best encoder stands to the best baseline.
 
     Args:
-        grid: Score by (encoder, task).
-        encoders: All encoders of the table.
-        tasks: All tasks of the table, "name, metric".
+        grid: Outcomes by (encoder, "task, metric") of one probe, split and label count.
         baselines: Those encoders that are baselines; without any, or with nothing else, only the best is named.
-        split: "block" or "random".
+        split: Name of the split.
         labels: Number of labelled rows.
 
     Returns:
         Sentences, the general one first.
     """
-    where = "in spatial blocks without a single label" if split == "block" else "on a random split"
+    encoders, tasks = (list(dict.fromkeys(key[i] for key in grid)) for i in (0, 1))
     judged = [e for e in encoders if e not in baselines]
     sentences, wins = [], 0
     for task in tasks:
         name, metric = task.rsplit(", ", 1)
-        ours = max((e for e in judged if (e, task) in grid), key=lambda e: grid[e, task].mean, default=None)
-        theirs = max(
-            (e for e in encoders if e in baselines and (e, task) in grid),
-            key=lambda e: grid[e, task].mean,
-            default=None,
-        )
-        one = ours or theirs
-        if one is None:
-            continue
+        ours = best(grid, judged, task)
+        theirs = best(grid, [e for e in encoders if e in baselines], task)
         if ours is None or theirs is None:
-            sentences.append(f"{name}: the best is {one} with {metric} {grid[one, task]}.")
+            one = ours or theirs
+            if one is not None:
+                sentences.append(f"{name}: the best is {one} with {metric} {score(grid[one, task])}.")
             continue
-        verdict, won = compare(grid[ours, task], grid[theirs, task])
-        wins += won
+        found = difference(grid[ours, task], grid[theirs, task])
+        wins += found.low > 0
         sentences.append(
-            f"{name}: {ours} reaches {metric} {grid[ours, task]}; the best baseline, {theirs}, {grid[theirs, task]}: "
-            f"{verdict}."
+            f"{name}: {ours} reaches {metric} {score(grid[ours, task])}; the best baseline, {theirs}, "
+            f"{score(grid[theirs, task])}: {in_words(ours, theirs, found)}."
         )
     if judged and any(e in baselines for e in encoders):
         subject = judged[0] if len(judged) == 1 else "the best of the encoders"
@@ -53,16 +59,11 @@ def plain_words(
         clear = f"{subject} is clearly better than every baseline on {of}"
         if len(tasks) == 1 and not wins:
             clear = f"{subject} is not clearly better than every baseline"
-        sentences.insert(0, f"With {labels:,} labels, judged {where}, {clear}.")
+        sentences.insert(0, f"With {labels:,} labels, judged on {split_in_words(split)}, {clear}.")
     return sentences
 
 
-def compare(ours: Score, theirs: Score) -> tuple[str, bool]:
-    """A verdict on two means, and whether it is a clear win; intervals that touch decide nothing."""
-    difference = ours.mean - theirs.mean
-    if math.isnan(ours.half_width) or math.isnan(theirs.half_width):
-        ahead = "ahead" if difference > 0 else "behind" if difference < 0 else "level"
-        return f"{ahead}, but one seed has no interval", False
-    if abs(difference) <= ours.half_width + theirs.half_width:
-        return "the intervals overlap, so they cannot be told apart", False
-    return (f"better by {difference:.3f}", True) if difference > 0 else (f"worse by {-difference:.3f}", False)
+def best(grid: OutcomeGrid, encoders: Sequence[str], task: str) -> str | None:
+    """The encoder with the highest mean on a task, or None."""
+    there = [encoder for encoder in encoders if (encoder, task) in grid]
+    return max(there, key=lambda e: np.nan_to_num(score(grid[e, task]).mean, nan=-np.inf), default=None)

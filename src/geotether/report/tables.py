@@ -4,18 +4,19 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from geotether.benchmark.run import Row
+from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.score_table import best_of, score_grid
 from geotether.probes.scores import Score
+from geotether.report.summary import split_in_words
 
 
-def score_table(rows: Sequence[Row], probe: str, split: str, labels: int, baselines: Sequence[str]) -> str:
-    """Encoders by tasks, mean ± half of the 95 % interval, the best of each task marked.
+def score_table(outcomes: Sequence[Outcome], probe: str, split: str, labels: int, baselines: Sequence[str]) -> str:
+    """Encoders by tasks, mean with 95 % interval, the best of each task marked.
 
     Args:
-        rows: Tidy rows.
+        outcomes: From `evaluate`.
         probe: The probe.
-        split: "block" or "random".
+        split: Name of the split.
         labels: Number of labelled rows.
         baselines: Encoders written as baselines, below the others.
 
@@ -25,11 +26,11 @@ def score_table(rows: Sequence[Row], probe: str, split: str, labels: int, baseli
     Raises:
         ValueError: If no row fits.
     """
-    encoders, tasks, grid = score_grid(rows, probe, split, labels)
+    encoders, tasks, grid = score_grid(outcomes, probe, split, labels)
     encoders = [e for e in encoders if e not in baselines] + [e for e in encoders if e in baselines]
     best = {task: best_of(grid, encoders, task) for task in tasks}
-    what = {"block": "spatial blocks", "random": "random split"}.get(split, split)
-    seeds = max(score.count for score in grid.values())
+    what = split_in_words(split)
+    seeds, blocks = (max(getattr(score, what) for score in grid.values()) for what in ("seeds", "blocks"))
     head = "".join(f'<th scope="col">{"<br>".join(escape(t) for t in task.rsplit(", ", 1))}</th>' for task in tasks)
     body = []
     for encoder in encoders:
@@ -41,7 +42,10 @@ def score_table(rows: Sequence[Row], probe: str, split: str, labels: int, baseli
         )
         kind = ' class="baseline"' if encoder in baselines else ""
         body.append(f'<tr{kind}><th scope="row">{escape(encoder)}</th>{cells}</tr>')
-    caption = f"Probe {probe}, {what}, {labels:,} labels, mean of {seeds} {'seed' if seeds == 1 else 'seeds'}"
+    caption = (
+        f"Probe {probe}, {what}, {labels:,} labels, mean of {seeds} {'seed' if seeds == 1 else 'seeds'}, "
+        f"{blocks} blocks judged"
+    )
     return (
         f'<div class="wide"><table><caption>{escape(caption)}. Bold: the highest mean of the column.</caption>'
         f'<thead><tr><th scope="col">encoder</th>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
@@ -49,9 +53,9 @@ def score_table(rows: Sequence[Row], probe: str, split: str, labels: int, baseli
 
 
 def cell(score: Score) -> str:
-    """A mean, and half of its interval in a lighter ink."""
-    half = "" if math.isnan(score.half_width) else f' <span class="half">± {score.half_width:.3f}</span>'
-    return f"{score.mean:.3f}{half}"
+    """A mean, and its interval in a lighter ink."""
+    ends = "" if math.isnan(score.low) else f' <span class="ends">[{score.low:.3f}, {score.high:.3f}]</span>'
+    return f"{score.mean:.3f}{ends}"
 
 
 def definitions(entries: Mapping[str, object]) -> str:

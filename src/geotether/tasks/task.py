@@ -1,8 +1,8 @@
 """A task: places with labels, one kind of answer, and the split that decides what may be learned from."""
 
 import difflib
-import math
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,26 +11,34 @@ from jaxtyping import Bool, Float, Integer, Shaped
 
 from geotether.geodesy.coordinates import check_lonlat
 from geotether.probes.target import KINDS, Target
+from geotether.tasks.labels import check_numbers, conflicting_rows, is_known, kinds_of_value
 
-TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"log1p": np.log1p}
-METRICS = {"regression": "R2", "classification": "accuracy"}
+logger = logging.getLogger(__name__)
+
+TRANSFORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"log1p": np.log1p, "log10": np.log10}
+METRICS = {"regression": "R2", "classification": "accuracy", "multilabel": "micro F1"}
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
     """One question asked of every encoder.
 
-    Rows whose label is missing (NaN, None or an empty string) are left out and counted in `num_missing`.
+    Rows whose label is missing (NaN, None or an empty string) are left out and counted in `num_missing`. Rows at one
+    place with different labels are kept, counted in `num_conflicting` and said in a logged warning.
 
     Args:
         name: Name in the score table.
-        kind: "regression" or "classification".
+        kind: "regression", "classification" or "multilabel".
         lonlat: Places in degrees, shape (n, 2).
-        target: Raw labels, shape (n,): numbers, or classes as strings or whole numbers.
-        split: "train", "validation", "test" or anything else (left out), shape (n,). None: there is only a random
-            split to judge by.
+        target: Raw labels, shape (n,): numbers, or classes as strings or whole numbers. Multilabel: 0 and 1, shape
+            (n, c); a row with a NaN is missing.
+        split: The task's own split: "train", "validation", "test" or anything else (left out), shape (n,). None: it
+            has none and is judged by others.
         unit: Unit of the raw labels, for figures.
-        transform: None, or "log1p" for log(1 + value).
+        transform: None, "log1p" for log(1 + value), or "log10".
+        time: When, datetime64, shape (n,); carried along, not used by the benchmark.
+        continent: Name of each place's continent, shape (n,), for the split that leaves one out; empty where unknown.
+        label_names: Names of the c labels of a multilabel task.
 
     Raises:
         ValueError: If lengths disagree, coordinates are wrong, the kind or transform is unknown, labels are all
@@ -52,6 +60,9 @@ class Task:
     split: np.ndarray | None = None
     unit: str = ""
     transform: str | None = None
+    time: np.ndarray | None = None
+    continent: np.ndarray | None = None
+    label_names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Check once, at the door."""
@@ -64,21 +75,37 @@ class Task:
                 f"got {self.transform!r}."
             )
         check_lonlat(self.lonlat)
-        for what, array in (("target", self.target), ("split", self.split)):
-            if array is not None and array.shape != (len(self.lonlat),):
-                raise ValueError(f"{who}: {len(self.lonlat)} places, but {what} has shape {array.shape}.")
+        self._check_shapes(who)
         known = self.values[self.valid]
         if not len(known):
             raise ValueError(f"{who}: all {len(self.target)} labels are missing; name another label column.")
         parts = {"all": np.flatnonzero(self.valid)} if self.split is None else {"train": self.rows("train")}
         for part, rows in parts.items():
             self._check_part(who, part, self.values[rows])
+        if self.num_conflicting:
+            logger.warning(
+                "%s: %d rows share their place with a row of another label; no encoder of places can tell them apart.",
+                who, self.num_conflicting,
+            )  # fmt: skip
 
-    def _check_part(self, who: str, part: str, values: Shaped[np.ndarray, " m"]) -> None:
+    def _check_shapes(self, who: str) -> None:
+        count = len(self.lonlat)
+        for what, array in (("split", self.split), ("time", self.time), ("continent", self.continent)):
+            if array is not None and array.shape != (count,):
+                raise ValueError(f"{who}: {count} places, but {what} has shape {array.shape}.")
+        if self.kind == "multilabel":
+            if self.target.ndim != 2 or len(self.target) != count or self.target.shape[1] == 0:
+                raise ValueError(f"{who}: a multilabel target is (n, c) with n = {count}; got {self.target.shape}.")
+            if self.label_names and len(self.label_names) != self.target.shape[1]:
+                raise ValueError(f"{who}: {self.target.shape[1]} labels, but {len(self.label_names)} label_names.")
+        elif self.target.shape != (count,):
+            raise ValueError(f"{who}: {count} places, but target has shape {self.target.shape}.")
+
+    def _check_part(self, who: str, part: str, values: Shaped[np.ndarray, "m *c"]) -> None:
         if len(values) < 2:
             raise ValueError(f"{who}: {len(values)} labelled rows in its part {part!r}; at least 2 are needed.")
         if (values == values[0]).all():
-            what = "has one class" if self.kind == "classification" else "is constant"
+            what = "is constant" if self.kind == "regression" else "has one class"
             raise ValueError(
                 f"{who}: the label {what} ({values[0]!s}) in the {len(values)} rows of its part {part!r}, so there is "
                 "nothing to learn; name another label column or check the split."
@@ -87,37 +114,34 @@ class Task:
     @cached_property
     def valid(self) -> Bool[np.ndarray, " n"]:
         """True where the label is not missing."""
-        if self.target.dtype.kind == "f":
-            return ~np.isnan(self.target)
-        if self.target.dtype.kind in "OUS":
-            return np.array(
-                [not (v is None or v == "" or (isinstance(v, float) and math.isnan(v))) for v in self.target]
-            )
-        return np.ones(len(self.target), dtype=bool)
+        return is_known(self.target)
 
     @cached_property
-    def values(self) -> Shaped[np.ndarray, " n"]:
-        """Labels as they are fitted and scored: transformed numbers (NaN where missing) or classes."""
-        found = {("text" if isinstance(v, str) else "number") for v in self.target[self.valid].tolist()}
+    def values(self) -> Shaped[np.ndarray, "n *c"]:
+        """Labels as fitted and scored: transformed numbers (NaN where missing), classes, or rows of 0 and 1."""
+        who = f"task {self.name!r}"
+        found = kinds_of_value(self.target[self.valid])
         if len(found) > 1:
-            raise TypeError(f"task {self.name!r}: the label mixes numbers and text; make it one type.")
+            raise TypeError(f"{who}: the label mixes numbers and text; make it one type.")
         if self.kind == "classification":
             blank = "" if "text" in found else 0
             kept = [v if ok else blank for v, ok in zip(self.target.tolist(), self.valid, strict=True)]
             return np.array(kept)
         if "text" in found:
-            example = next(v for v in self.target[self.valid].tolist())
+            example = self.target[self.valid].ravel().tolist()[0]
             raise TypeError(
-                f"task {self.name!r}: a regression needs numbers, but the label is text such as {example!r}; "
+                f"{who}: a {self.kind} needs numbers, but the label is text such as {example!r}; "
                 'use kind="classification" or convert the column.'
             )
+        if self.kind == "multilabel":
+            values = np.where(self.valid[:, None], self.target, np.nan).astype(np.float64)
+            if not np.isin(values[self.valid], (0.0, 1.0)).all():
+                raise ValueError(f"{who}: the labels of a multilabel task are 0 and 1; there are other numbers.")
+            return values
         raw = np.array([float(v) if ok else np.nan for v, ok in zip(self.target, self.valid, strict=True)])
         with np.errstate(invalid="ignore", divide="ignore"):
             values = TRANSFORMS[self.transform](raw) if self.transform else raw
-        bad = np.flatnonzero(self.valid & ~np.isfinite(values))
-        if len(bad):
-            after = f" after {self.transform}" if self.transform else ""
-            raise ValueError(f"task {self.name!r}: the label of row {bad[0]} is {raw[bad[0]]:g}, not finite{after}.")
+        check_numbers(who, raw, values, self.valid, self.transform)
         return values
 
     @property
@@ -125,21 +149,27 @@ class Task:
         """Rows left out because their label is missing."""
         return int((~self.valid).sum())
 
+    @cached_property
+    def num_conflicting(self) -> int:
+        """Rows that share their place with a row of another label."""
+        return int(conflicting_rows(self.lonlat[self.valid], self.values[self.valid]).sum())
+
     @property
     def metric(self) -> str:
-        """What the task is scored by: "R2" or "accuracy"."""
+        """What the task is scored by: "R2", "accuracy" or "micro F1"."""
         return METRICS[self.kind]
 
     @property
     def label(self) -> str:
         """Name and unit for a figure, such as "elevation (m)"."""
-        unit = f"log(1 + {self.unit or 'value'})" if self.transform == "log1p" else self.unit
+        spoken = {"log1p": "log(1 + {})", "log10": "log10 {}"}
+        unit = spoken[self.transform].format(self.unit or "value") if self.transform else self.unit
         return f"{self.name} ({unit})" if unit else self.name
 
     def rows(self, part: str) -> Integer[np.ndarray, " m"]:
         """Row numbers of a part of the split whose label is not missing."""
         if self.split is None:
-            raise ValueError(f"task {self.name!r} has no split; use splits=('random',) or give it one.")
+            raise ValueError(f"task {self.name!r} has no split of its own; use splits=('blocks-10',) or give it one.")
         return np.flatnonzero((self.split == part) & self.valid)
 
     def targets(self, rows: Integer[np.ndarray, " m"]) -> Target:

@@ -1,0 +1,141 @@
+"""One encoder before a group of tasks: draw, fit, predict, score, or take from the store what is there already."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Integer, Shaped
+
+from geotether.benchmark.draw import draw
+from geotether.benchmark.fingerprint import array_hash, code_hash, task_hash
+from geotether.benchmark.outcome import Outcome, block_sums, interval_blocks, score_of_sums
+from geotether.benchmark.plan import Problem
+from geotether.benchmark.probing import PROBES, TrainingRows
+from geotether.benchmark.splitting import Parting
+from geotether.benchmark.store import Origin, OutcomeStore
+from geotether.tasks.task import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What one probe on one encoder said about the judged rows of one task.
+
+    Args:
+        task: Name of the task.
+        encoder: Name of the encoder.
+        probe: Name of the probe.
+        split: Name of the split.
+        labels: Number of labelled training rows.
+        seed: Seed of the draw.
+        fold: What was held out, where a seed has several answers (a continent); else empty.
+        chosen: The hyper-parameter chosen inside the training rows, in words.
+        rows: Row numbers of the judged rows in the task, shape (m,).
+        values: Predictions for them, shape (m,), or (m, c) for a multilabel task.
+    """
+
+    task: str
+    encoder: str
+    probe: str
+    split: str
+    labels: int
+    seed: int
+    fold: str
+    chosen: str
+    rows: Integer[np.ndarray, " m"]
+    values: Shaped[np.ndarray, "m *c"]
+
+
+class Bench:
+    """One encoder before one group of tasks.
+
+    Args:
+        name: The encoder's name.
+        features: Its features at the tasks' places, shape (n, d).
+        group: Tasks at the same places with the same labelled rows.
+        probes: Names of probes.
+        settings: What else decides the outcomes, for their keys in the store.
+        num_folds: Number of inner folds.
+        store: Where finished outcomes are kept, or None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        features: Float[np.ndarray, "n d"],
+        group: Sequence[Task],
+        probes: Sequence[str],
+        settings: str,
+        num_folds: int,
+        store: OutcomeStore | None,
+    ) -> None:
+        self.name, self.features, self.group, self.probes = name, features, group, probes
+        self.num_folds, self.store = num_folds, store
+        self.origins: dict[str, Origin] = {}
+        if store is not None:
+            content = array_hash(features)
+            self.origins = {task.name: Origin(content, task_hash(task), code_hash(), settings) for task in group}
+
+    def outcomes(self, problem: Problem) -> Iterator[Outcome]:
+        """The outcomes of one split and seed, from the store as far as they are there."""
+        for labels in problem.labels:
+            for parting in problem.partings:
+                if self.store is None:
+                    yield from self.judge(problem.split, parting, labels, problem.seed, self.probes, self.group)
+                else:
+                    yield from self.kept(self.store, problem.split, parting, labels, problem.seed)
+
+    def kept(self, store: OutcomeStore, split: str, parting: Parting, labels: int, seed: int) -> Iterator[Outcome]:
+        """Outcomes of one draw from the store; missing ones are computed and kept."""
+
+        def key(task: str, probe: str) -> str:
+            return self.origins[task].key(self.name, probe, split, labels, seed, parting.fold)
+
+        for probe in self.probes:
+            answered = [task for task in self.group if task.kind in PROBES[probe].kinds]
+            found = {task.name: store.get(key(task.name, probe)) for task in answered}
+            missing = [task for task in answered if found[task.name] is None]
+            if missing:
+                fresh = list(self.judge(split, parting, labels, seed, (probe,), missing))
+                store.put((key(one.task, probe), self.origins[one.task], one) for one in fresh)
+                found |= {one.task: one for one in fresh}
+            yield from (one for one in found.values() if one is not None)
+        self._training = None
+
+    _training: tuple[tuple[str, str, int, int], TrainingRows] | None = None
+
+    def judge(
+        self, split: str, parting: Parting, labels: int, seed: int, probes: Sequence[str], tasks: Sequence[Task]
+    ) -> Iterator[Outcome]:
+        """Fit, predict and score one draw of labelled rows."""
+        by_name = {task.name: task for task in tasks}
+        blocks = interval_blocks(self.group[0].lonlat[parting.judged], split)
+        for found in self.predict(split, parting, labels, seed, probes, tasks):
+            task = by_name[found.task]
+            names, sums = block_sums(task.metric, task.values[found.rows], found.values, blocks)
+            yield Outcome(
+                found.task, self.name, found.probe, split, labels, seed, parting.fold, task.metric,
+                float(score_of_sums(task.metric, sums.sum(axis=0))), found.chosen, names, sums,
+            )  # fmt: skip
+
+    def predict(
+        self, split: str, parting: Parting, labels: int, seed: int, probes: Sequence[str], tasks: Sequence[Task]
+    ) -> Iterator[Prediction]:
+        """Fit and predict one draw of labelled rows: some probes, some tasks of the group."""
+        first = self.group[0]
+        drawn = draw(first, split, parting, labels, seed, self.num_folds)
+        place = (split, parting.fold, labels, seed)
+        if self._training is None or self._training[0] != place:  # one decomposition serves all probes of a draw
+            rows = TrainingRows(self.features[drawn.train], first.lonlat[drawn.train], drawn.folds, seed)
+            self._training = (place, rows)
+        train = self._training[1]
+        judged, lonlat = self.features[drawn.judged], first.lonlat[drawn.judged]
+        for probe in probes:
+            asked = [task for task in tasks if task.kind in PROBES[probe].kinds]
+            if not asked:
+                continue
+            targets = [task.targets(drawn.train) for task in asked]
+            for task, answer in zip(asked, PROBES[probe].predict(train, targets, judged, lonlat), strict=True):
+                yield Prediction(
+                    task.name, self.name, probe, split, labels, seed, parting.fold,
+                    answer.chosen, drawn.judged, answer.values,
+                )  # fmt: skip

@@ -1,0 +1,105 @@
+"""Intervals by bootstrap over spatial blocks: how a score would vary on another sample of the Earth's regions."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from geotether.benchmark.outcome import Outcome, score_of_sums
+from geotether.probes.scores import Score
+
+REPEATS = 1000
+LEVEL = 95
+
+
+def replicates(outcomes: Sequence[Outcome]) -> Float64[np.ndarray, " r"]:
+    """Bootstrap replicates of the mean score of one encoder on one task, probe, split and label count.
+
+    Blocks are drawn with replacement, within each group of blocks that are judged together first, and a block that
+    several seeds judge is drawn for all of them at once. Where all seeds judge the same places ("own", "random",
+    "continents"), seeds are drawn too, so that the interval also holds the luck of the labels. The draws depend on
+    the blocks and seeds alone: encoders judged on the same rows get the same ones, which makes differences of
+    replicates paired.
+
+    Args:
+        outcomes: All seeds and folds of one encoder, task, probe, split and label count, in order.
+
+    Returns:
+        Shape (1000,); NaN where a draw has no defined score.
+
+    Source:
+        Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 8 (resampling of blocks of dependent data).
+    """
+    drawn = draw_blocks(tuple(one.blocks.tobytes() for one in outcomes))
+    names = np.unique(np.concatenate([one.blocks for one in outcomes]))
+    scores = np.empty((REPEATS, len(outcomes)))
+    for i, one in enumerate(outcomes):
+        weights = drawn[:, np.searchsorted(names, one.blocks)]
+        scores[:, i] = score_of_sums(one.metric, weights @ one.sums)
+    weight = draw_seeds(tuple(one.seed for one in outcomes), fixed=outcomes[0].split.startswith("blocks-"))
+    weight = np.where(np.isnan(scores), 0.0, weight)
+    with np.errstate(invalid="ignore"):
+        return np.nansum(scores * weight, axis=1) / weight.sum(axis=1)
+
+
+@lru_cache(maxsize=256)
+def draw_blocks(judged: tuple[bytes, ...]) -> Float64[np.ndarray, "r b"]:
+    """How often each block is drawn in each replicate.
+
+    Args:
+        judged: For each outcome its blocks (int64, as bytes).
+
+    Returns:
+        Counts, shape (1000, b), blocks in ascending order.
+    """
+    parts: list[Int64[np.ndarray, " _"]] = [np.frombuffer(one, dtype=np.int64) for one in judged]
+    names = np.unique(np.concatenate(parts))
+    group = np.full(len(names), -1)
+    for i, part in enumerate(parts):
+        index = np.searchsorted(names, part)
+        group[index[group[index] < 0]] = i
+    rng = np.random.default_rng(0)
+    counts = np.zeros((REPEATS, len(names)))
+    for one in np.unique(group):
+        members = np.flatnonzero(group == one)
+        counts[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=REPEATS)
+    counts.setflags(write=False)
+    return counts
+
+
+@lru_cache(maxsize=256)
+def draw_seeds(seeds: tuple[int, ...], fixed: bool) -> Float64[np.ndarray, "r o"]:
+    """How much each outcome weighs in each replicate, from seeds drawn with replacement (once each if fixed)."""
+    names, index = np.unique(seeds, return_inverse=True)
+    counts = np.ones((REPEATS, len(names)))
+    if not fixed:
+        counts[:] = np.random.default_rng(1).multinomial(len(names), np.full(len(names), 1 / len(names)), size=REPEATS)
+    weight = counts[:, index]
+    weight.setflags(write=False)
+    return weight
+
+
+def interval(values: Float64[np.ndarray, " r"]) -> tuple[float, float]:
+    """The central 95 % of replicates; NaN if none is defined."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return float("nan"), float("nan")
+    tail = (100 - LEVEL) / 2
+    low, high = np.percentile(known, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def score(outcomes: Sequence[Outcome]) -> Score:
+    """Mean over seeds and folds with its interval.
+
+    Args:
+        outcomes: As for `replicates`.
+
+    Returns:
+        The score; NaN where no outcome is defined.
+    """
+    values = np.array([one.value for one in outcomes])
+    mean = float(values[~np.isnan(values)].mean()) if not np.isnan(values).all() else float("nan")
+    blocks = len(np.unique(np.concatenate([one.blocks for one in outcomes])))
+    return Score(mean, *interval(replicates(outcomes)), len({one.seed for one in outcomes}), blocks)
