@@ -8,8 +8,9 @@ from jaxtyping import Float, Float64, Integer, Shaped
 from geotether.probes.decomposition import RidgeDecomposition
 from geotether.probes.target import Target, as_target
 
-# Half decades. Features have unit variance, so X^T X has eigenvalues from far below 1 up to n times d.
-ALPHAS = tuple(float(alpha) for alpha in 10.0 ** np.arange(-1.0, 5.5, 0.5))
+# Nine, three quarters of a decade apart. Features have unit variance, so X^T X has eigenvalues from far below 1 up to
+# n times d.
+ALPHAS = tuple(float(alpha) for alpha in 10.0 ** np.linspace(-1.0, 5.0, 9))
 
 
 class RidgeProbe:
