@@ -79,7 +79,8 @@ def _cells(
         west = min(dataset.bounds.left, dataset.bounds.right)
         x = west + (x - west + 1e-9) % 360.0 - 1e-9
     with np.errstate(invalid="ignore"):
-        columns, rows = ~dataset.transform * (x, y)
+        a, b, c, d, e, f = tuple(~dataset.transform)[:6]
+        columns, rows = a * x + b * y + c, d * x + e * y + f
     cells = []
     inside = np.isfinite(rows) & np.isfinite(columns)
     for place, size in ((rows, dataset.height), (columns, dataset.width)):
