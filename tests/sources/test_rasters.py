@@ -129,7 +129,7 @@ def test_bands_are_told_apart(tmp_path):
 
 def test_wrong_files_are_named(tmp_path):
     place = np.array([[0.0, 0.0]])
-    with pytest.raises(FileNotFoundError, match="no raster .*none.tif"):
+    with pytest.raises(FileNotFoundError, match=r"no raster .*none.tif"):
         raster_values(tmp_path / "none.tif", place)
     (tmp_path / "text.tif").write_text("not a raster")
     with pytest.raises(ValueError, match="damaged or no raster"):
@@ -151,7 +151,7 @@ def terrarium(folder, zoom, metres, skip=()):
         for y in range(2**zoom):
             if (x, y) in skip:
                 continue
-            code = int(round((metres(x, y) + 32768) * 256))
+            code = round((metres(x, y) + 32768) * 256)
             pixel = (code >> 16, (code >> 8) & 255, code & 255)
             path = folder / str(zoom) / str(x) / f"{y}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -191,7 +191,7 @@ def test_missing_and_empty_tiles_are_nan_and_counted(tmp_path):
     (folder / "1" / "0" / "0.png").write_text("not a picture")
     with pytest.raises(ValueError, match=r"0.png is damaged"):
         terrarium_values(folder, np.array([[-90.0, 45.0]]))
-    with pytest.raises(FileNotFoundError, match="no zoom level 7.*zoom levels here: 1"):
+    with pytest.raises(FileNotFoundError, match=r"no zoom level 7.*zoom levels here: 1"):
         terrarium_values(folder, np.array([[-90.0, 45.0]]), zoom=7)
     with pytest.raises(FileNotFoundError, match="holds no zoom level"):
         terrarium_values(folder / "1" / "0", np.array([[-90.0, 45.0]]))
