@@ -1,6 +1,7 @@
 """Mirrors src/geotether/sources/polygons.py."""
 
 import logging
+import sys
 
 import numpy as np
 import pytest
@@ -135,3 +136,19 @@ def test_published_polygons_give_the_labels_that_were_made_of_them(shared_data):
     assert countries.columns["continent"].tolist() == points["continent"].to_pylist()
     regions = find_polygons(folder / "ecoregions_resolve2017_simplified.parquet", lonlat, ["biome_num"])
     assert regions.columns["biome_num"].tolist() == points["biome_num"].to_pylist()
+
+
+@pytest.mark.parametrize("module", ["shapely", "pyogrio"])
+def test_without_geopandas_the_extra_is_named(tmp_path, monkeypatch, module):
+    path = write(frame(), tmp_path / "boxes.gpkg")
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=r"pip install 'geotether\[geo\]'"):
+        find_polygons(path, np.array([[0.0, 0.0]]))
+
+
+def test_polygons_far_from_every_place_are_not_looked_at(tmp_path):
+    bow = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
+    far = shapely.affinity.translate(bow, 100)
+    path = write(gpd.GeoDataFrame({"n": [0, 1]}, geometry=[bow, far], crs=4326), tmp_path / "bows.gpkg")
+    held = find_polygons(path, np.array([[1.0, 5.0]]))
+    assert (held.row.tolist(), held.num_mended) == ([0], 1)

@@ -1,5 +1,7 @@
 """Mirrors src/geotether/sources/rasters.py."""
 
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -207,3 +209,9 @@ def test_published_rasters_give_the_labels_that_were_made_of_them(shared_data):
     people = raster_values(shared_data / "downstream" / "population_density_gpwv4_2020_15min.tif", lonlat)
     same = people.astype(np.float32) == np.asarray(points["population_density"])
     assert same.mean() > 0.9999  # two of 30,000 lie on an edge between cells
+
+
+def test_without_rasterio_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    with pytest.raises(ImportError, match=r"pip install 'geotether\[geo\]'"):
+        raster_values("any.tif", np.array([[0.0, 0.0]]))

@@ -10,8 +10,10 @@ from jaxtyping import Bool, Float, Float64, Integer
 
 from geotether.geodesy.coordinates import check_lonlat
 
-# The most pixels read at once: 128 MB of float32. A global 30-arc-second raster is read in about 30 such pieces.
-PIXELS_AT_ONCE = 32_000_000
+# The most pixels read at once: 64 MB of float32. A global 30-arc-second raster is read in about 60 such pieces.
+PIXELS_AT_ONCE = 16_000_000
+# No block is read twice, so GDAL needs little of its cache, which by default takes 5 % of the machine's memory.
+CACHE_BYTES = 64_000_000
 # Places this close to the outer edge, in cells, belong to the raster: corners are stored with rounding errors.
 EDGE_CELLS = 1e-6
 # Web Mercator ends here: atan(sinh(pi)) in degrees.
@@ -49,7 +51,7 @@ def raster_values(path: str | Path, lonlat: Float[np.ndarray, "n 2"], band: int 
             dataset = rasterio.open(path)
     except rasterio.errors.RasterioIOError as error:
         raise ValueError(f"{path} is damaged or no raster that GDAL knows: {error}") from error
-    with dataset:
+    with dataset, rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
         if not 1 <= band <= dataset.count:
             raise ValueError(f"{path} has {dataset.count} bands; got band={band}.")
         rows, columns, inside = _cells(dataset, lonlat)
