@@ -1,0 +1,205 @@
+"""Columns of a table as a task holds them: labels, indicators of many labels, splits and times."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float64, Shaped
+
+# What published splits call the parts that a task calls train, validation and test.
+SPLIT_WORDS = {
+    "training": "train",
+    "trainval": "train",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "testing": "test",
+}
+_log = logging.getLogger(__name__)
+
+
+def labels_of(name: str, column: pa.ChunkedArray, missing: Sequence[str | float] = ()) -> Shaped[np.ndarray, " n"]:
+    """Turn a column into the target of a regression or classification.
+
+    Args:
+        name: Of the column, for messages.
+        column: Numbers, texts or bools.
+        missing: Values that mean there is no label.
+
+    Returns:
+        Floats with NaN, or an object array with None, where a label is missing; whole numbers where none is.
+
+    Raises:
+        ValueError: If the column holds lists, bytes or times.
+
+    Example:
+        >>> labels_of("height", pa.chunked_array([[3, -999, 5]]), missing=[-999]).tolist()
+        [3.0, nan, 5.0]
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return labels_of(name, column.cast(kind.value_type), missing)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        absent = [float(value) for value in missing if _is_number(value)]
+        if pa.types.is_integer(kind) and not column.null_count and not absent:
+            return np.asarray(column.to_numpy())
+        numbers = np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+        numbers[np.isin(numbers, absent)] = np.nan
+        return numbers
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
+        words = {str(value) for value in missing}
+        values = [None if v is None or v.strip() in words or not v.strip() else v for v in column.to_pylist()]
+        return _objects(values)
+    if pa.types.is_boolean(kind):
+        return _objects([None if value is None else str(value).lower() for value in column.to_pylist()])
+    raise ValueError(f"the label column {name!r} holds {kind}; labels are numbers, texts or true and false.")
+
+
+def indicators_of(
+    columns: pa.Table, missing: Sequence[str | float] = ()
+) -> tuple[Float64[np.ndarray, "n c"], tuple[str, ...]]:
+    """Turn label columns into one column of 0 and 1 a label.
+
+    Args:
+        columns: Columns of 0 and 1 (or bool), or one column of lists of labels.
+        missing: Values that mean it is not known whether a label is there; in lists, labels to ignore.
+
+    Returns:
+        Shape (n, c), NaN where unknown, a row of NaN where a list is null; and the names of the labels, without the
+        `label:` of feature tables.
+
+    Raises:
+        ValueError: If a column holds anything but 0, 1 and missing values, or no list holds a label.
+
+    Example:
+        >>> indicators_of(pa.table({"seen": [["owl"], ["owl", "elk"]]}))
+        (array([[0., 1.], [1., 1.]]), ('elk', 'owl'))
+    """
+    names = columns.column_names
+    if not is_list(columns[names[0]].type):
+        parts = []
+        for name in names:
+            column = columns[name]
+            if pa.types.is_boolean(column.type):
+                column = column.cast(pa.int8())
+            values = labels_of(name, column, missing)
+            known = values[[v is not None and v == v for v in values]]
+            if values.dtype == object or not np.isin(known, (0, 1)).all():
+                odd = next((v for v in known.tolist() if v not in (0, 1)), None)
+                raise ValueError(
+                    f"the label column {name!r} of a multilabel task holds {odd!r}; wanted 0 and 1, or lists."
+                )
+            parts.append(values.astype(np.float64))
+        return np.stack(parts, axis=1), tuple(name.removeprefix("label:") for name in names)
+    lists = columns[names[0]].to_pylist()
+    words = {str(value) for value in missing}
+    found = {value for row in lists for value in row or () if value is not None and str(value) not in words}
+    classes = sorted(found, key=lambda value: (isinstance(value, str), value))
+    if not classes:
+        raise ValueError(f"no list of the label column {names[0]!r} holds a label.")
+    position = {value: number for number, value in enumerate(classes)}
+    target = np.zeros((len(lists), len(classes)))
+    for row, labels in enumerate(lists):
+        if labels is None:
+            target[row] = np.nan
+            continue
+        target[row, [position[value] for value in labels if value in position]] = 1.0
+    return target, tuple(map(str, classes))
+
+
+def splits_of(name: str, column: pa.ChunkedArray, rename: Mapping[str, str] | None = None) -> Shaped[np.ndarray, " n"]:
+    """Turn a column into a split.
+
+    Args:
+        name: Of the column, for messages.
+        column: Names of parts.
+        rename: What its values mean; asked before `SPLIT_WORDS`, which knows val, valid, dev and trainval.
+
+    Returns:
+        Texts, shape (n,); empty where there is none.
+
+    Raises:
+        ValueError: If `rename` names a value that is not there, or no row is in train.
+    """
+    values = np.array(["" if value is None else str(value).strip() for value in column.to_pylist()])
+    there = sorted({*values.tolist()} - {""})
+    unknown = [value for value in rename or {} if value not in there]
+    if unknown:
+        raise ValueError(f"rename_split names {unknown[0]!r}, but the column {name!r} holds {', '.join(there)}.")
+    meaning = {value: (rename or {}).get(value, SPLIT_WORDS.get(value.lower(), value)) for value in there}
+    changed = [f"{old} as {new}" for old, new in meaning.items() if old != new]
+    if changed:
+        _log.info("split column %r: read %s.", name, ", ".join(changed))
+    if "train" not in meaning.values():
+        raise ValueError(
+            f"the split column {name!r} has no rows in train, only {', '.join(there) or 'nothing'}; say what its "
+            "values mean, such as rename_split: {fit: train, held_out: test}."
+        )
+    return np.array([meaning.get(value, "") for value in values.tolist()])
+
+
+def times_of(name: str, column: pa.ChunkedArray) -> Shaped[np.ndarray, " n"]:
+    """Turn a column into times.
+
+    Args:
+        name: Of the column, for messages.
+        column: Timestamps, dates, ISO 8601 texts, years (1000 to 3000), or milliseconds (10^10 and more) or seconds
+            since 1970, UTC.
+
+    Returns:
+        datetime64[s], NaT where missing, shape (n,).
+
+    Raises:
+        ValueError: If a value is no time.
+
+    Example:
+        >>> times_of("year", pa.chunked_array([[2019, None]])).tolist()
+        [datetime.datetime(2019, 1, 1, 0, 0), None]
+    """
+    kind = column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        stamps = column.cast(pa.timestamp("s", getattr(kind, "tz", None)), safe=False)
+        return np.asarray(stamps.to_numpy()).astype("datetime64[s]")
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        numbers = np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+        known = np.isfinite(numbers)
+        years = known.any() and bool(((numbers[known] >= 1000) & (numbers[known] <= 3000)).all())
+        out = np.full(len(numbers), "NaT", dtype="datetime64[s]")
+        if years:
+            out[known] = (numbers[known].astype(np.int64) - 1970).astype("datetime64[Y]").astype("datetime64[s]")
+            return out
+        milliseconds = known.any() and np.abs(numbers[known]).max() >= 1e10
+        seconds = numbers[known] / 1000.0 if milliseconds else numbers[known]
+        out[known] = np.floor(seconds).astype(np.int64).astype("datetime64[s]")
+        return out
+    values = []
+    for row, value in enumerate(column.to_pylist()):
+        try:
+            # NumPy knows no time zone; UTC's own letter is dropped.
+            values.append(np.datetime64(None if value in (None, "") else str(value).strip().removesuffix("Z"), "s"))
+        except ValueError:
+            raise ValueError(
+                f"the time column {name!r} holds {value!r} in row {row}; wanted 2020-06-01T12:00:00."
+            ) from None
+    return np.array(values, dtype="datetime64[s]")
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a column holds lists."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _objects(values: list[Any]) -> np.ndarray:
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
+    return out
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True

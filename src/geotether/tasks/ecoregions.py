@@ -1,0 +1,155 @@
+"""Biomes and ecoregions, from Olson et al. 2001 (WWF) or RESOLVE 2017."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from geotether.sources.polygons import find_polygons, polygon_columns
+from geotether.tasks.countries import continents_at
+from geotether.tasks.sampling import sample_places, without_rare
+from geotether.tasks.task import Task
+
+# The fourteen biomes, by the number that both data sets share; the names are RESOLVE's.
+BIOMES = {
+    1: "Tropical & Subtropical Moist Broadleaf Forests",
+    2: "Tropical & Subtropical Dry Broadleaf Forests",
+    3: "Tropical & Subtropical Coniferous Forests",
+    4: "Temperate Broadleaf & Mixed Forests",
+    5: "Temperate Conifer Forests",
+    6: "Boreal Forests/Taiga",
+    7: "Tropical & Subtropical Grasslands, Savannas & Shrublands",
+    8: "Temperate Grasslands, Savannas & Shrublands",
+    9: "Flooded Grasslands & Savannas",
+    10: "Montane Grasslands & Shrublands",
+    11: "Tundra",
+    12: "Mediterranean Forests, Woodlands & Scrub",
+    13: "Deserts & Xeric Shrublands",
+    14: "Mangroves",
+}
+LAYOUTS = (
+    "known layouts: Olson et al. 2001, wwf_terr_ecos.shp (ECO_ID, ECO_NAME, BIOME, REALM); "
+    "RESOLVE 2017, Ecoregions2017.shp (ECO_ID, ECO_NAME, BIOME_NUM, BIOME_NAME, REALM)"
+)
+# Olson's lakes and ice carry biomes 98 and 99 and ecoregions -9998 and -9999; RESOLVE names its ice only.
+NO_ECOREGION = {"rock and ice", "rock & ice", "lake", "lakes", "n/a", ""}
+LEVELS = ("biome", "ecoregion", "realm")
+
+
+def biome_task(
+    file: Path,
+    rows: int = 10_000,
+    seed: int = 0,
+    level: str = "biome",
+    land: Path | None = None,
+    countries: Path | None = None,
+    south: float = -90.0,
+    north: float = 90.0,
+    min_class_rows: int = 1,
+) -> Task:
+    """Ask for the biome (or ecoregion, or realm) of places drawn uniformly by area where there is one.
+
+    Args:
+        file: Olson's `wwf_terr_ecos.shp`, RESOLVE's `Ecoregions2017.shp`, or either in another format.
+        rows: How many places.
+        seed: Decides the places.
+        level: "biome" (14 classes), "ecoregion" (over 800) or "realm" (8).
+        land: Land polygons that places must also lie in. None: the ecoregions' own coast.
+        countries: Natural Earth file for the continents. None: they stay unknown.
+        south: Southern limit in degrees.
+        north: Northern limit in degrees.
+        min_class_rows: Classes with fewer rows than this are left out as missing labels; 1 keeps all.
+
+    Returns:
+        A classification task. Lakes, rock and ice are no class; no place is drawn there.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the layout is unknown or too few places are found.
+    """
+    if level not in LEVELS:
+        raise ValueError(f"level is one of {', '.join(LEVELS)}; got {level!r}.")
+
+    def look(lonlat: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        names = ecoregions_at(file, lonlat)[level]
+        keep = np.array([name is not None for name in names], dtype=bool)
+        if land is not None:
+            keep[keep] = find_polygons(land, lonlat[keep]).found
+        return keep, {level: names}
+
+    lonlat, said = sample_places(rows, seed, look, south, north)
+    labels = without_rare(said[level], min_class_rows)
+    return Task(level, "classification", lonlat, labels, continent=continents_at(countries, lonlat))
+
+
+def ecoregion_task(
+    file: Path,
+    rows: int = 10_000,
+    seed: int = 0,
+    land: Path | None = None,
+    countries: Path | None = None,
+    south: float = -90.0,
+    north: float = 90.0,
+    min_class_rows: int = 1,
+) -> Task:
+    """Ask for the ecoregion: `biome_task` with level="ecoregion".
+
+    Args:
+        file: As for `biome_task`.
+        rows: As for `biome_task`.
+        seed: As for `biome_task`.
+        land: As for `biome_task`.
+        countries: As for `biome_task`.
+        south: As for `biome_task`.
+        north: As for `biome_task`.
+        min_class_rows: As for `biome_task`.
+    """
+    return biome_task(file, rows, seed, "ecoregion", land, countries, south, north, min_class_rows)
+
+
+def ecoregions_at(file: Path, lonlat: Float[np.ndarray, "n 2"]) -> dict[str, Shaped[np.ndarray, " n"]]:
+    """Name biome, ecoregion and realm of each place.
+
+    Args:
+        file: As for `biome_task`.
+        lonlat: Places in degrees, shape (n, 2).
+
+    Returns:
+        "biome", "ecoregion" and "realm", each an object array of shape (n,); None at sea, on lakes, rock and ice.
+
+    Raises:
+        ValueError: If the layout is unknown.
+    """
+    names = polygon_columns(file)
+    lower = {name.lower(): name for name in names}
+    number = lower.get("biome_num", lower.get("biome"))
+    named = [lower.get(key) for key in ("eco_name", "eco_id", "realm")]
+    if number is None or None in named:
+        raise ValueError(f"{file} has the columns {', '.join(names) or 'none'}; {LAYOUTS}.")
+    eco_name, eco_id, realm = (str(name) for name in named)
+    found = find_polygons(file, lonlat, [number, eco_name, eco_id, realm]).columns
+    biome = np.array([_biome(value) for value in found[number]], dtype=object)
+    for row, (name, code) in enumerate(zip(found[eco_name], found[eco_id], strict=True)):
+        if _is_none(name) or (code is not None and float(code) < 0):
+            biome[row] = None
+    land = np.array([value is not None for value in biome], dtype=bool)
+    text = {
+        key: np.array(
+            [str(v).strip() if ok and not _is_none(v) else None for v, ok in zip(found[column], land, strict=True)],
+            dtype=object,
+        )
+        for key, column in (("ecoregion", eco_name), ("realm", realm))
+    }
+    return {"biome": biome, **text}
+
+
+def _biome(value: Any) -> str | None:
+    try:
+        return BIOMES.get(int(float(value)))
+    except (TypeError, ValueError):
+        return None
+
+
+def _is_none(value: Any) -> bool:
+    return value is None or str(value).strip().lower() in NO_ECOREGION

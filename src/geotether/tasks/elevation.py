@@ -1,0 +1,87 @@
+"""Elevation, from any DEM raster or from terrarium tiles."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from geotether.sources.rasters import raster_values, terrarium_values, terrarium_zooms
+from geotether.tasks.countries import continents_at
+from geotether.tasks.sampling import on_land, sample_places
+from geotether.tasks.task import Task
+
+_log = logging.getLogger(__name__)
+
+
+def elevation_task(
+    file: Path,
+    rows: int = 10_000,
+    seed: int = 0,
+    land: Path | None = None,
+    countries: Path | None = None,
+    zoom: int | None = None,
+    south: float = -90.0,
+    north: float = 90.0,
+) -> Task:
+    """Ask for the elevation of places drawn uniformly by area on land.
+
+    Args:
+        file: A DEM raster in metres (ETOPO, GEBCO, GMTED, SRTM, ...) or a folder of terrarium tiles.
+        rows: How many places.
+        seed: Decides the places.
+        land: Land polygons. None: those of `countries`; without either, everywhere the file has data, which is the
+            sea floor too in many files (a warning says so).
+        countries: Natural Earth file for the continents. None: they stay unknown.
+        zoom: Zoom level of terrarium tiles. None: the deepest.
+        south: Southern limit in degrees.
+        north: Northern limit in degrees.
+
+    Returns:
+        A regression task of metres, not transformed.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the file is no raster, `zoom` is given for one, or too few places are found.
+    """
+    land = land or countries
+
+    def look(lonlat: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        metres = np.full(len(lonlat), np.nan)
+        dry = on_land(lonlat, land)
+        metres[dry] = elevation_at(file, lonlat[dry], zoom)
+        return np.isfinite(metres), {"metres": metres}
+
+    lonlat, said = sample_places(rows, seed, look, south, north)
+    sea = float((said["metres"] < -500.0).mean())
+    if land is None and sea > 0.1:
+        _log.warning("%s: %.0f %% of the places are sea floor; give land= to leave the sea out.", file, 100 * sea)
+    continent = continents_at(countries, lonlat)
+    return Task("elevation", "regression", lonlat, said["metres"], unit="m", continent=continent)
+
+
+def elevation_at(file: Path, lonlat: Float[np.ndarray, "n 2"], zoom: int | None = None) -> Float64[np.ndarray, " n"]:
+    """Read the elevation of each place in metres, NaN where there is no data.
+
+    Args:
+        file: As for `elevation_task`.
+        lonlat: Places in degrees, shape (n, 2).
+        zoom: Zoom level of terrarium tiles. None: the deepest.
+
+    Raises:
+        FileNotFoundError: If there is no such file, folder or zoom level.
+        ValueError: If the layout is unknown, or `zoom` is given for a raster.
+    """
+    if Path(file).is_dir():
+        if not terrarium_zooms(file):
+            raise ValueError(
+                f"the folder {file} holds no zoom levels; known layouts: a DEM raster such as a GeoTIFF in metres, "
+                "or terrarium tiles in {zoom}/{x}/{y}.png."
+            )
+        metres, missing = terrarium_values(file, lonlat, zoom)
+        if missing:
+            _log.warning("%s: the tiles of %d of %d places are missing.", file, missing, len(lonlat))
+        return metres
+    if zoom is not None:
+        raise ValueError(f"zoom={zoom} is for a folder of terrarium tiles, but {file} is a file; leave it out.")
+    return raster_values(file, lonlat)

@@ -1,0 +1,157 @@
+"""The four tasks of the paper, country, population density, elevation and biome, at the same places."""
+
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from geotether.sources.polygons import polygon_columns
+from geotether.sources.rasters import terrarium_zooms
+from geotether.tasks.countries import continents_at, countries_at
+from geotether.tasks.ecoregions import ecoregions_at
+from geotether.tasks.elevation import elevation_at
+from geotether.tasks.population import population_at
+from geotether.tasks.sampling import on_land, sample_places, without_rare
+from geotether.tasks.task import Task
+
+POLYGON_ENDINGS = (".gpkg", ".shp", ".geojson", ".json", ".parquet", ".geoparquet", ".fgb")
+RASTER_ENDINGS = (".tif", ".tiff", ".vrt")
+
+
+@dataclass(frozen=True)
+class PaperFiles:
+    """The files behind the four tasks.
+
+    Attributes:
+        countries: GADM or Natural Earth polygons.
+        population: Raster of people per km².
+        elevation: DEM raster, or a folder of terrarium tiles.
+        ecoregions: Olson's or RESOLVE's polygons.
+        land: Land polygons; None: those of `countries`.
+        continents: Natural Earth countries; None: those of `countries` where it has continents, else unknown.
+    """
+
+    countries: Path
+    population: Path
+    elevation: Path
+    ecoregions: Path
+    land: Path | None = None
+    continents: Path | None = None
+
+
+def find_paper_files(folder: str | Path) -> PaperFiles:
+    """Find the files of the four tasks by their published names, in a folder and the folders in it.
+
+    Args:
+        folder: Holds `gadm*.gpkg` or `*countries*`, `gpw_v4*` or `*population_density*`, a raster named after
+            elevation, ETOPO, GEBCO, GMTED or SRTM (or `terrarium/{z}/{x}/{y}.png`), `wwf_terr_ecos.*` or
+            `*ecoregions*`, and optionally `*_land*`. Where several match, GADM, Olson and rasters come before their
+            peers, then the alphabet. Natural Earth beside GADM tells the continents.
+
+    Returns:
+        The files.
+
+    Raises:
+        FileNotFoundError: If the folder or one of the files is missing; the message says which and what was looked for.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}.")
+    here = sorted(path for path in [*folder.iterdir(), *folder.glob("*/*")] if not path.name.startswith("."))
+    wanted: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
+        "countries": [(("gadm",), POLYGON_ENDINGS), (("countries", "admin_0"), POLYGON_ENDINGS)],
+        "population": [(("gpw_v4", "population_density"), RASTER_ENDINGS)],
+        "elevation": [(("elevation", "etopo", "gebco", "gmted", "srtm"), RASTER_ENDINGS)],
+        "ecoregions": [(("wwf_terr_ecos",), POLYGON_ENDINGS), (("ecoregions",), POLYGON_ENDINGS)],
+        "land": [(("land",), POLYGON_ENDINGS)],
+        "continents": [(("countries", "admin_0"), POLYGON_ENDINGS)],
+    }
+    found: dict[str, Path | None] = {}
+    for role, patterns in wanted.items():
+        hits = [
+            path
+            for words, endings in patterns
+            for path in here
+            if path.suffix.lower() in endings and any(_names(path.stem.lower(), word) for word in words)
+        ]
+        if not hits and role == "elevation":
+            hits = [path for path in [folder, *here] if path.is_dir() and terrarium_zooms(path)]
+        if not hits and role not in ("land", "continents"):
+            words = ", ".join(f"*{word}*" for group, _ in patterns for word in group)
+            tiles = " or a folder of terrarium tiles" if role == "elevation" else ""
+            raise FileNotFoundError(
+                f"{folder} holds no file for {role}: looked for {words} ending in {', '.join(patterns[0][1])}{tiles}."
+            )
+        found[role] = hits[0] if hits else None
+    return PaperFiles(**found)  # type: ignore[arg-type]  # only land and continents may be None
+
+
+def paper_tasks(
+    folder: str | Path | PaperFiles,
+    rows: int = 10_000,
+    seed: int = 0,
+    south: float = -90.0,
+    north: float = 90.0,
+    min_class_rows: int = 1,
+) -> list[Task]:
+    """Build the paper's four tasks at one set of places, so that an encoder encodes them once.
+
+    Places are drawn uniformly by area and kept where they lie on land and all four labels are known; so ice sheets
+    (no biome) and Antarctica (no population) are left out.
+
+    Args:
+        folder: Where the published files lie (see `find_paper_files`), or the files themselves.
+        rows: How many places.
+        seed: Decides the places.
+        south: Southern limit in degrees.
+        north: Northern limit in degrees.
+        min_class_rows: Countries and biomes with fewer rows than this are left out as missing labels; 1 keeps all.
+
+    Returns:
+        Tasks "country", "population density", "elevation" and "biome", in that order, with continents where the
+        country file tells them.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If a layout is unknown or too few places are found.
+    """
+    files = folder if isinstance(folder, PaperFiles) else find_paper_files(folder)
+    for field in fields(files):
+        path = getattr(files, field.name)
+        if path is not None and not Path(path).exists():
+            raise FileNotFoundError(f"There is no file {path} for {field.name}.")
+
+    def look(lonlat: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        keep = on_land(lonlat, files.land)
+        said: dict[str, np.ndarray] = {}
+        for name, at in (
+            ("population", lambda dry: population_at(files.population, dry)),
+            ("elevation", lambda dry: elevation_at(files.elevation, dry)),
+            ("biome", lambda dry: ecoregions_at(files.ecoregions, dry)["biome"]),
+            ("country", lambda dry: countries_at(files.countries, dry)),
+        ):
+            dry = np.flatnonzero(keep)  # each file is asked only about places that the ones before knew
+            known = at(lonlat[dry])
+            said[name] = np.full(len(lonlat), np.nan if known.dtype.kind == "f" else None, dtype=known.dtype)
+            said[name][dry] = known
+            lost = np.isnan(known) if known.dtype.kind == "f" else np.array([v is None for v in known], dtype=bool)
+            keep[dry[lost]] = False
+        return keep, said
+
+    lonlat, said = sample_places(rows, seed, look, south, north)
+    tells = any(name.lower() == "continent" for name in polygon_columns(files.countries))
+    continent = continents_at(files.countries if tells else files.continents, lonlat)
+    country, biome = (without_rare(said[name], min_class_rows) for name in ("country", "biome"))
+    return [
+        Task("country", "classification", lonlat, country, continent=continent),
+        Task("population density", "regression", lonlat, said["population"], unit="people/km²",
+             transform="log1p", continent=continent),
+        Task("elevation", "regression", lonlat, said["elevation"], unit="m", continent=continent),
+        Task("biome", "classification", lonlat, biome, continent=continent),
+    ]  # fmt: skip
+
+
+def _names(stem: str, word: str) -> bool:
+    """Whether a file's name speaks of something; "land" only as a word of its own, for there is iceland.gpkg too."""
+    return word in (re.split(r"[^a-z0-9]+", stem) if word == "land" else stem)

@@ -1,0 +1,113 @@
+"""Places drawn uniformly by area, and kept where there is something to know about them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Shaped
+
+from geotether.sources.polygons import find_polygons
+
+# What is known of some places: which of them to keep, and values by name, each of shape (n,).
+Look = Callable[[np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]]
+# Drawing stops at the larger of these; land is three tenths of the Earth, so far fewer are usual.
+DRAWS_PER_ROW, FEWEST_DRAWS = 400, 200_000
+
+
+def sample_sphere(
+    n: int, seed: int | np.random.Generator = 0, south: float = -90.0, north: float = 90.0
+) -> Float64[np.ndarray, "n 2"]:
+    """Draw places uniformly by area on the sphere, or on a band of it.
+
+    Args:
+        n: How many, 0 or more.
+        seed: Decides them; a generator goes on where it was. The first of more are the same as fewer.
+        south: Southern limit in degrees.
+        north: Northern limit in degrees.
+
+    Returns:
+        Longitude and latitude in degrees, shape (n, 2).
+
+    Raises:
+        ValueError: If the limits are not -90 <= south < north <= 90.
+
+    Example:
+        >>> lonlat = sample_sphere(20_000, seed=0)
+        >>> round(float((lonlat[:, 1] > 30).mean()), 2)  # a quarter of the sphere lies north of 30 degrees
+        0.25
+    """
+    if not -90.0 <= south < north <= 90.0:
+        raise ValueError(f"the limits must be -90 <= south < north <= 90; got south={south:g}, north={north:g}.")
+    drawn = np.random.default_rng(seed).random((n, 2))
+    low, high = np.sin(np.radians([south, north]))
+    lat = np.degrees(np.arcsin(np.clip(low + (high - low) * drawn[:, 1], -1.0, 1.0)))
+    return np.stack([360.0 * drawn[:, 0] - 180.0, lat], axis=1)
+
+
+def sample_places(
+    rows: int, seed: int, look: Look, south: float = -90.0, north: float = 90.0
+) -> tuple[Float64[np.ndarray, "n 2"], dict[str, np.ndarray]]:
+    """Draw places uniformly by area until enough of them can be kept.
+
+    Args:
+        rows: How many to keep, 1 or more.
+        seed: Decides the places; the first of more are the same as fewer.
+        look: Says of places of shape (m, 2) which to keep, a bool array of shape (m,), and what is known of them.
+        south: Southern limit in degrees.
+        north: Northern limit in degrees.
+
+    Returns:
+        The places, shape (rows, 2), and what `look` said of them.
+
+    Raises:
+        ValueError: If too few are found; the message says how many.
+    """
+    if rows < 1:
+        raise ValueError(f"rows must be 1 or more, got {rows}.")
+    rng = np.random.default_rng(seed)
+    found: list[np.ndarray] = []
+    said: list[dict[str, np.ndarray]] = []
+    kept, drawn, most = 0, 0, max(FEWEST_DRAWS, DRAWS_PER_ROW * rows)
+    while kept < rows:
+        if drawn >= most:
+            raise ValueError(
+                f"only {kept} of the {rows} places asked for were found among {drawn} drawn between latitudes "
+                f"{south:g} and {north:g}; ask for fewer rows, narrow south and north, or check the files."
+            )
+        share = max(kept / drawn, 0.01) if drawn else 0.25
+        count = min(int(1.2 * (rows - kept) / share) + 1000, most - drawn)
+        lonlat = sample_sphere(count, rng, south, north)
+        keep, values = look(lonlat)
+        found.append(lonlat[keep])
+        said.append({name: value[keep] for name, value in values.items()})
+        kept, drawn = kept + int(keep.sum()), drawn + count
+    joined = {name: np.concatenate([part[name] for part in said])[:rows] for name in said[0]}
+    return np.concatenate(found)[:rows], joined
+
+
+def on_land(lonlat: Float[np.ndarray, "n 2"], land: str | Path | None) -> Bool[np.ndarray, " n"]:
+    """Say which places lie on land.
+
+    Args:
+        lonlat: Places in degrees, shape (n, 2).
+        land: Land or country polygons; None: everywhere counts.
+    """
+    return np.ones(len(lonlat), dtype=bool) if land is None else find_polygons(land, lonlat).found
+
+
+def without_rare(labels: Shaped[np.ndarray, " n"], fewest: int) -> Shaped[np.ndarray, " n"]:
+    """Make the labels of rare classes missing.
+
+    Args:
+        labels: Classes as an object array, None where missing.
+        fewest: Classes with fewer rows than this become None; 1 keeps all.
+
+    Example:
+        >>> without_rare(np.array(["a", "a", "b", None], dtype=object), fewest=2).tolist()
+        ['a', 'a', None, None]
+    """
+    known = np.array([label is not None for label in labels], dtype=bool)
+    _, which, counts = np.unique(labels[known].astype(str), return_inverse=True, return_counts=True)
+    kept = labels.copy()
+    kept[np.flatnonzero(known)[counts[which] < fewest]] = None
+    return kept

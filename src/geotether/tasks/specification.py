@@ -1,0 +1,211 @@
+"""Tasks from a few lines of YAML: tables of one's own, and built-in tasks from published files."""
+
+import difflib
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from geotether.tasks.coordbench import coordbench_task
+from geotether.tasks.countries import country_task
+from geotether.tasks.ecoregions import biome_task, ecoregion_task
+from geotether.tasks.elevation import elevation_task
+from geotether.tasks.housing import housing_task
+from geotether.tasks.mosaiks import mosaiks_task
+from geotether.tasks.population import population_task
+from geotether.tasks.table import table_task
+from geotether.tasks.task import TRANSFORMS, Task
+from geotether.tasks.temperature import temperature_task
+
+# Name in a specification to the function that builds the task from the published file.
+BUILDERS: dict[str, Callable[..., Task]] = {
+    "countries": country_task,
+    "population": population_task,
+    "elevation": elevation_task,
+    "biomes": biome_task,
+    "ecoregions": ecoregion_task,
+    "temperature": temperature_task,
+    "housing": housing_task,
+    "mosaiks": mosaiks_task,
+    "coordbench": coordbench_task,
+}
+Kind = Literal["regression", "classification", "multilabel"]
+_log = logging.getLogger(__name__)
+
+
+def _unknown(
+    what: str, got: Any, known: Iterable[str], where: str = "", given: Iterable[str] = ()
+) -> PydanticCustomError:
+    """Compose the answer to an unknown name: the closest known one that was not given too, then all of them."""
+    known = [str(name) for name in known]
+    close = difflib.get_close_matches(str(got), [name for name in known if name not in given], n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    text = f"unknown {what} {got!r}{where}.{hint} Known: {', '.join(known)}."
+    return PydanticCustomError("unknown_name", "{text}", {"text": text})
+
+
+class Entry(BaseModel):
+    """What both kinds of entry share: keys that are not known are an error with the closest one.
+
+    Attributes:
+        name: In the score table; None: the builder's or the label's.
+        transform: Of a regression's labels: one of `TRANSFORMS`, or null for none.
+        unit: Of the raw labels.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str | None = Field(default=None, min_length=1)
+    transform: str | None = None
+    unit: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_every_key(cls, data: Any) -> Any:
+        for key in data if isinstance(data, Mapping) else ():
+            if key not in cls.model_fields:
+                raise _unknown("key", key, cls.model_fields, given=data)
+        if isinstance(data, Mapping) and data.get("transform") not in (None, *TRANSFORMS):
+            raise _unknown("transform", data["transform"], TRANSFORMS)
+        return data
+
+
+class TableEntry(Entry):
+    """A table of one's own; the attributes are the arguments of `geotether.tasks.table.table_task`."""
+
+    table: Path
+    label: str | list[str]
+    kind: Kind | None = None
+    lon: str | None = None
+    lat: str | None = None
+    time: str | None = None
+    split: str | None = None
+    continent: str | None = None
+    rename_split: dict[str, str] | None = None
+    missing: list[str | float] = []
+
+    def build(self, folder: Path) -> Task:
+        """Read the table, its path seen from `folder`."""
+        return table_task(**{**dict(self), "table": folder / self.table})
+
+
+class BuiltInEntry(Entry):
+    """A built-in task; which of the attributes a builder takes is said by its signature."""
+
+    builder: str
+    file: Path
+    land: Path | None = None
+    countries: Path | None = None
+    places: Path | None = None
+    rows: int = Field(default=10_000, ge=2)
+    seed: int = Field(default=0, ge=0)
+    south: float = -90.0
+    north: float = 90.0
+    label: str | None = None
+    level: Literal["biome", "ecoregion", "realm"] = "biome"
+    zoom: int | None = Field(default=None, ge=0)
+    min_class_rows: int = Field(default=1, ge=1)
+    kind: Kind | None = None
+    rename_split: dict[str, str] | None = None
+    missing: list[str | float] = []
+
+    @model_validator(mode="after")
+    def _know_builder_and_options(self) -> "BuiltInEntry":
+        if self.builder not in BUILDERS:
+            raise _unknown("builder", self.builder, BUILDERS)
+        taken = [*inspect.signature(BUILDERS[self.builder]).parameters]
+        for key in sorted(self.model_fields_set - {"builder", *Entry.model_fields}):
+            if key not in taken:
+                raise _unknown("key", key, taken, f" for the builder {self.builder}")
+        return self
+
+    def build(self, folder: Path) -> Task:
+        """Build the task, its paths seen from `folder`."""
+        options = {key: getattr(self, key) for key in self.model_fields_set - {"builder", *Entry.model_fields}}
+        for key, value in options.items():
+            if isinstance(value, Path):
+                options[key] = folder / value
+        task = BUILDERS[self.builder](**options)
+        changes = {key: getattr(self, key) for key in self.model_fields_set & {*Entry.model_fields}}
+        changes = {
+            key: value for key, value in changes.items() if getattr(task, key) != value and (value or key != "name")
+        }
+        return replace(task, **changes) if changes else task
+
+
+def read_specification(path: str | Path) -> list[TableEntry | BuiltInEntry]:
+    """Read and check a specification without reading the data.
+
+    Args:
+        path: YAML: one task, a list of tasks, or {tasks: [...]}. An entry with `builder` is built in, one with `table`
+            is a table.
+
+    Returns:
+        The entries.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not YAML, an entry lacks or misspells a key, or a value is wrong; the message names the
+            entry.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no specification {path}.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML in UTF-8: {error}") from error
+    if isinstance(content, Mapping) and set(content) == {"tasks"}:
+        content = content["tasks"]
+    rows = content if isinstance(content, list) else [content]
+    if not rows:
+        raise ValueError(f"{path} lists no tasks.")
+    entries: list[TableEntry | BuiltInEntry] = []
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping) or ("table" in row) == ("builder" in row):
+            raise ValueError(
+                f"{path}, task {number}: give either table (a file of yours) or builder (one of "
+                f"{', '.join(BUILDERS)}); got {sorted(map(str, row)) if isinstance(row, Mapping) else row!r}."
+            )
+        try:
+            entries.append((TableEntry if "table" in row else BuiltInEntry).model_validate(row))
+        except ValidationError as error:
+            called = row.get("name", row.get("builder", row.get("table")))
+            said = "; ".join(
+                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault["loc"] else fault["msg"]
+                for fault in error.errors()
+            )
+            raise ValueError(f"{path}, task {number} ({called}): {said}") from error
+    return entries
+
+
+def read_tasks(path: str | Path) -> list[Task]:
+    """Read or build the tasks of a specification.
+
+    Args:
+        path: As for `read_specification`; paths in it are relative to its folder.
+
+    Returns:
+        The tasks, in order.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the specification or a table is wrong, or two tasks have one name.
+        TypeError: As in `Task`.
+    """
+    path = Path(path)
+    tasks = []
+    for entry in read_specification(path):
+        tasks.append(entry.build(path.parent))
+        _log.info("task %s: %d rows, %d without a label.", tasks[-1].name, len(tasks[-1].lonlat), tasks[-1].num_missing)
+    names = [task.name for task in tasks]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{path}: two tasks are called {twice[0]!r}; give them a name each.")
+    return tasks

@@ -1,0 +1,77 @@
+"""Mirrors src/geotether/tasks/columns.py."""
+
+import datetime
+import decimal
+import logging
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from geotether.tasks.columns import indicators_of, is_list, labels_of, splits_of, times_of
+
+
+def chunked(values, kind=None):
+    return pa.chunked_array([pa.array(values, kind)])
+
+
+def test_numbers_stay_numbers_and_texts_texts():
+    assert labels_of("a", chunked([1, 2, 3])).dtype.kind == "i"
+    np.testing.assert_array_equal(labels_of("a", chunked([1, None, 3])), [1, np.nan, 3])
+    np.testing.assert_array_equal(labels_of("a", chunked([1.5, -999.0]), [-999, "sea"]), [1.5, np.nan])
+    np.testing.assert_array_equal(labels_of("a", chunked([decimal.Decimal("1.25")])), [1.25])
+    assert labels_of("a", chunked(["x", "", " ", None, "sea"]), ["sea"]).tolist() == ["x", None, None, None, None]
+    assert labels_of("a", chunked([True, None, False])).tolist() == ["true", None, "false"]
+    assert labels_of("a", chunked(["x", "y", "x"]).dictionary_encode()).tolist() == ["x", "y", "x"]
+    with pytest.raises(ValueError, match="label column 'a' holds timestamp"):
+        labels_of("a", chunked([datetime.datetime(2020, 1, 1)]))
+
+
+def test_lists_and_columns_of_ones_become_the_same_indicators():
+    lists, names = indicators_of(pa.table({"crops": [["rye"], ["oat", "rye"], [], None]}))
+    assert names == ("oat", "rye")
+    np.testing.assert_array_equal(lists, [[0, 1], [1, 1], [0, 0], [np.nan, np.nan]])
+    ones, names = indicators_of(pa.table({"label:oat": [False, True, False, None], "rye": [1, 1, 0, None]}))
+    assert names == ("oat", "rye")
+    np.testing.assert_array_equal(ones, lists)
+    assert indicators_of(pa.table({"n": [[10, 2], [-1]]}), missing=[-1])[1] == ("2", "10")
+    assert is_list(pa.list_(pa.int8()))
+    for column, message in (([0, 2], "holds 2;"), (["a", "b"], "holds 'a'"), ([[], None], "no list of the label")):
+        with pytest.raises(ValueError, match=message):
+            indicators_of(pa.table({"a": column}))
+
+
+def test_words_of_published_splits_are_understood_and_said(caplog):
+    with caplog.at_level(logging.INFO):
+        split = splits_of("part", chunked(["train", "val", "test", "dev", "trainval", None, "buffer"]))
+    assert split.tolist() == ["train", "validation", "test", "validation", "train", "", "buffer"]
+    assert "dev as validation, trainval as train, val as validation" in caplog.text
+    assert splits_of("fold", chunked([0, 1, 2]), {"0": "train", "2": "test"}).tolist() == ["train", "1", "test"]
+    with pytest.raises(ValueError, match="no rows in train, only a, b; say what its values mean"):
+        splits_of("part", chunked(["a", "b"]))
+    with pytest.raises(ValueError, match="names 'c', but the column 'part' holds a, b"):
+        splits_of("part", chunked(["a", "b"]), {"c": "train"})
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted"),
+    [
+        (chunked([2019, 2020, None]), ["2019-01-01T00:00:00", "2020-01-01T00:00:00", "NaT"]),
+        (chunked([1577836800000, None]), ["2020-01-01T00:00:00", "NaT"]),
+        (chunked([1577836800.0, 0.0]), ["2020-01-01T00:00:00", "1970-01-01T00:00:00"]),
+        (chunked(["2020-01-01T00:00:05Z", "2020-02", ""]), ["2020-01-01T00:00:05", "2020-02-01T00:00:00", "NaT"]),
+        (chunked([datetime.date(2020, 1, 1)]), ["2020-01-01T00:00:00"]),
+        (chunked([1577836800123], pa.timestamp("ms", "UTC")), ["2020-01-01T00:00:00"]),
+        (chunked([None, None]), ["NaT", "NaT"]),
+        (chunked([], pa.int64()), []),
+    ],
+)
+def test_times_of_every_spelling(column, wanted):
+    times = times_of("when", column)
+    assert times.dtype == "datetime64[s]"
+    np.testing.assert_array_equal(times, np.array(wanted, dtype="datetime64[s]"))
+
+
+def test_a_value_that_is_no_time_is_named():
+    with pytest.raises(ValueError, match="time column 'when' holds 'spring' in row 1"):
+        times_of("when", chunked(["2020-01-01", "spring"]))

@@ -1,0 +1,88 @@
+"""Mirrors src/geotether/tasks/specification.py."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from geotether.tasks.specification import BUILDERS, BuiltInEntry, Entry, read_specification, read_tasks
+
+TABLE = "lon,lat,y,kind,part\n1,2,3,a,train\n2,3,5,b,train\n3,4,8,a,val\n4,5,9,b,test\n"
+STATIONS = "Lon,Lat,meanT\n1,2,3\n4,5,6\n"
+
+
+def write(folder, text):
+    (folder / "sites.csv").write_text(TABLE)
+    (folder / "stations.csv").write_text(STATIONS)
+    (folder / "tasks.yaml").write_text(text)
+    return folder / "tasks.yaml"
+
+
+def test_a_list_of_tables_and_built_in_tasks(tmp_path):
+    path = write(
+        tmp_path,
+        """
+- {name: height, table: sites.csv, label: y, unit: m, split: part, transform: log1p}
+- {table: sites.csv, label: kind}
+- {builder: temperature, file: stations.csv}
+- {builder: temperature, file: stations.csv, name: warmth, unit: K, transform: null}
+""",
+    )
+    height, kind, air, warmth = read_tasks(path)
+    assert height.label == "height (log(1 + m))"
+    assert height.split.tolist() == ["train", "train", "validation", "test"]
+    np.testing.assert_allclose(height.values, np.log([4, 6, 9, 10]))
+    assert (kind.name, kind.kind) == ("kind", "classification")
+    assert (air.label, warmth.label) == ("air temperature (°C)", "warmth (K)")
+
+
+@pytest.mark.parametrize("text", ["table: sites.csv\nlabel: y\n", "tasks:\n- table: sites.csv\n  label: y\n"])
+def test_one_task_alone_and_a_key_tasks_are_understood(tmp_path, text):
+    assert [task.name for task in read_tasks(write(tmp_path, text))] == ["y"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "lists no tasks"),
+        ("- {name: a, label: y}", "task 0: give either table .* or builder .*; got .'label', 'name'."),
+        ("- {table: a.csv, builder: mosaiks}", "give either table"),
+        ("- 7", "give either table .*; got 7"),
+        ("- {table: sites.csv, lable: y}", r"task 0 \(sites.csv\): unknown key 'lable'. Did you mean 'label'"),
+        ("- {table: sites.csv}", "label: Field required"),
+        ("- {table: sites.csv, label: y, kind: regresion}", "kind: Input should be 'regression', 'classification' or"),
+        ("- {table: sites.csv, label: y, transform: log}", r"unknown transform 'log'. Did you mean 'log1"),
+        ("- {builder: countrys, file: a.gpkg}", "unknown builder 'countrys'. Did you mean 'countries'"),
+        (
+            "- {builder: housing, file: a, rows: 5}",
+            "for the builder housing. Known: file, countries",
+        ),
+        ("- {builder: elevation, file: a, zom: 5}", "unknown key 'zom'. Did you mean 'zoom'"),
+        ("- {builder: elevation, file: a, rows: 0}", "rows: Input should be greater than or equal to 2"),
+        ("- {builder: elevation}", "file: Field required"),
+        ("- {table: sites.csv, label: y}\n- {table: sites.csv, label: y}", "two tasks are called 'y'"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_wrong_specifications_are_answered(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        read_tasks(write(tmp_path, text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no specification"):
+        read_tasks(tmp_path / "none.yaml")
+    with pytest.raises(FileNotFoundError, match=r"no table .*none.csv"):
+        read_tasks(write(tmp_path, "{table: none.csv, label: y}"))
+    assert len(read_specification(tmp_path / "tasks.yaml")) == 1  # checked without the data
+
+
+def test_every_option_of_every_builder_can_be_said(tmp_path):
+    said = set(BuiltInEntry.model_fields) - {"builder", *Entry.model_fields}
+    taken = {name: dict(inspect.signature(builder).parameters) for name, builder in BUILDERS.items()}
+    assert said == {key for parameters in taken.values() for key in parameters}
+    for name, parameters in taken.items():
+        assert parameters["file"].default is inspect.Parameter.empty, name
+        for key in parameters.keys() - {"file"}:
+            default = BuiltInEntry.model_fields[key].default
+            assert parameters[key].default in (default, () if default == [] else default), (name, key)
