@@ -1,11 +1,11 @@
 """Checkpoints in the exact layouts of the published ones, small where size does not matter."""
 
 import collections
+import itertools
 from pathlib import Path
 
 import pytest
 import torch
-import itertools
 
 
 def satclip_state(legendre_polys: int, capacity: int, layers: int, embed_dim: int) -> "collections.OrderedDict":

@@ -154,5 +154,5 @@ def test_without_settings_other_encodings_are_not_taken_for_harmonics(saved, sat
     """SatCLIP's `wrap` has four features, as two degrees of harmonics would have."""
     content = satclip(2, capacity=16, embed_dim=8)
     del content["hyper_parameters"]
-    with pytest.raises(ValueError, match="takes 4 features and does not say which.*100 or 1600"):
+    with pytest.raises(ValueError, match=r"takes 4 features and does not say which.*100 or 1600"):
         open_checkpoint(saved(content))

@@ -40,7 +40,7 @@ def as_encoder(thing: Any) -> Encoder:
     """
     if inspect.isclass(thing):
         raise TypeError(f"{thing.__name__} is a class; build an object of it first, such as {thing.__name__}().")
-    if callable(getattr(thing, "encode", None)):
+    if callable(getattr(thing, "encode", None)) and not isinstance(thing, str):  # a str encodes itself
         return lambda lonlat: thing.encode(lon=lonlat[:, 0], lat=lonlat[:, 1])
     if not callable(thing):
         raise TypeError(
@@ -53,7 +53,9 @@ def as_encoder(thing: Any) -> Encoder:
         return _as_array(call(lonlat))
 
     functools.update_wrapper(encoder, thing)
-    del encoder.__wrapped__  # type: ignore[attr-defined]  # it would answer for the arguments of this function
+    # Asked for its arguments, the result must not answer with those of `thing`: it may be opened once more.
+    lonlat = inspect.Parameter("lonlat", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    encoder.__signature__ = inspect.Signature([lonlat])  # type: ignore[attr-defined]
     if hasattr(thing, "probes"):  # of an object's class, which the line above does not see
         encoder.probes = thing.probes  # type: ignore[attr-defined]
     return encoder
