@@ -38,6 +38,11 @@ def test_torch_files_are_read(saved, nest):
     assert len(weights.sha256) == 64
 
 
+def test_files_of_old_torch_are_read(tmp_path):
+    torch.save(ARRAYS, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    assert torch.equal(read_weights(tmp_path / "old.pth").tensors["a.weight"], ARRAYS["a.weight"])
+
+
 def test_safetensors_are_read_with_their_settings(tmp_path):
     path = tmp_path / "anything"
     save_file(ARRAYS, path, metadata={"hyper_parameters": json.dumps({"legendre_polys": 10, "odd": [1]})})
