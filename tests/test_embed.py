@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from geotether.checkpoint import save_model
-from geotether.embed import EarthEmbedding, load
+from geotether.embed import EarthEmbedding, load, load_folder
 from geotether.encoders.build import build_location_encoder
 from geotether.sources.points import PointRecords
 from geotether.tables.table import FeatureTable
@@ -139,6 +139,24 @@ def test_a_loaded_model_gives_the_same(model, wanted, tmp_path):
     loaded = load(tmp_path / "model")
     np.testing.assert_array_equal(loaded.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1]), wanted)
     assert (loaded.config, loaded.provenance) == ({"a": 1}, {"seed": 0})
+
+
+def test_a_folder_is_loaded_as_a_folder_and_nothing_else(model, wanted, tmp_path):
+    save_model(tmp_path / "model", model.location, {}, {}, "")
+    np.testing.assert_array_equal(load_folder(tmp_path / "model").encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1]), wanted)
+    (tmp_path / "x.ckpt").write_bytes(b"PK")
+    with pytest.raises(ValueError, match="is a file; give the model's folder"):
+        load_folder(tmp_path / "x.ckpt")
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*satclip\.ckpt"):
+        load(tmp_path / "satclip.ckpt")
+    with pytest.raises(FileNotFoundError, match="there is no such folder"):
+        load(tmp_path / "model")
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(ValueError, match="neither a PyTorch file nor safetensors"):
+        load(tmp_path / "notes.txt")
 
 
 def test_loading_and_encoding_needs_no_training_code(model, tmp_path):

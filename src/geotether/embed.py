@@ -1,7 +1,7 @@
 """Embedding places: load a model once, encode points, GeoDataFrames or tables."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,6 +10,9 @@ from jaxtyping import Float32, Float64
 from geotether.checkpoint import load_location_encoder
 from geotether.encoders.location import LocationEncoder
 from geotether.geodesy.coordinates import as_lonlat, check_lonlat
+
+if TYPE_CHECKING:
+    from geotether.peers.embedding_file import EmbeddingFile
 
 _WGS84 = "OGC:CRS84"
 
@@ -82,8 +85,43 @@ class EarthEmbedding:
         return embeddings
 
 
-def load(folder: str | Path, device: str = "cpu") -> EarthEmbedding:
-    """Load a model folder.
+def load(path: str | Path, device: str = "cpu") -> "EarthEmbedding | EmbeddingFile":
+    """Load a model of ours or of others. Nothing in it is executed.
+
+    Args:
+        path: A model folder (`model.safetensors`, `config.json`, `provenance.json`); a published checkpoint of
+            SatCLIP or GeoCLIP (PyTorch or safetensors), told by the names of its arrays; or a Parquet file of
+            embeddings, which can only be looked up.
+        device: Where to compute, such as "cpu" or "cuda".
+
+    Returns:
+        The model, ready to encode.
+
+    Raises:
+        FileNotFoundError: If the folder or one of its files is missing.
+        ValueError: If it is no model of geotether, of a newer format, truncated, or damaged; if a file has no known
+            layout, or would need foreign code to be read; or if a Parquet file has no embeddings.
+    """
+    path = Path(path)
+    if path.suffix and not path.exists():
+        raise FileNotFoundError(f"There is no file {path}.")
+    if not path.is_file():
+        return load_folder(path, device)
+    with path.open("rb") as file:
+        is_parquet = file.read(4) == b"PAR1"
+    if not is_parquet:
+        from geotether.peers.checkpoint_layouts import open_checkpoint
+
+        return EarthEmbedding(*open_checkpoint(path), device=device)
+    if device != "cpu":
+        raise ValueError(f"{path} is a file of embeddings, where nothing is computed; leave out device={device!r}.")
+    from geotether.peers.embedding_file import EmbeddingFile
+
+    return EmbeddingFile(path)
+
+
+def load_folder(folder: str | Path, device: str = "cpu") -> EarthEmbedding:
+    """Load a model folder of geotether, and nothing else.
 
     Args:
         folder: With `model.safetensors`, `config.json` and `provenance.json`. Nothing in it is executed.

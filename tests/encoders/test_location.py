@@ -54,8 +54,10 @@ def test_every_pair_builds_and_rebuilds(places, positional, network):
     config = {"positional": {"name": positional}, "network": {"name": network}, "embed_dim": 8}
     if positional == "spherical_harmonics":
         config["positional"]["l_max"] = 3
+    if positional == "satclip_harmonics":
+        config["positional"]["legendre_polys"] = 4
     if network != "linear":
-        config["network"]["hidden_dim"] = 16
+        config["network"]["capsule_dim" if network == "capsules" else "hidden_dim"] = 16
     encoder = build_location_encoder(config, seed=0).eval()
     again = build_location_encoder(json.loads(json.dumps(encoder.config)), seed=1).eval()
     again.load_state_dict(encoder.state_dict())

@@ -11,7 +11,7 @@ from geotether.benchmark.ladder import LADDER, rungs
 from geotether.benchmark.planet import planet_tasks
 from geotether.benchmark.run import evaluate
 from geotether.benchmark.score_table import markdown_table, write_scores
-from geotether.embed import load
+from geotether.embed import load_folder
 from geotether.maps import accuracy_against_labels, save_figure
 from geotether.report import write_report
 from geotether.sources.points import read_points
@@ -50,7 +50,7 @@ def evaluate_model(
     """
     if (points is None) != (not labels):
         raise ValueError("--points and --label belong together, such as --points sites.csv --label yield.")
-    model = load(folder)
+    model = load_folder(folder)
     tasks = planet_tasks() if points is None else tasks_of(points, labels, split_column)
     encoders: dict[str, Encoder] = {"this model": encoder_of(model)}
     encoders |= baseline_encoders(model.location)

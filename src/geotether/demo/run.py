@@ -13,7 +13,7 @@ from geotether.benchmark.run import evaluate
 from geotether.benchmark.score_table import write_scores
 from geotether.demo.figures import draw_figures
 from geotether.demo.pages import write_card, write_demo_report
-from geotether.embed import load
+from geotether.embed import load_folder
 from geotether.tables.planet import planet_tables
 from geotether.tables.table import FeatureTable
 from geotether.tasks.task import Task
@@ -82,9 +82,9 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
         _say(started, f"pre-trained on {modality} alone")
 
     tasks = planet_tasks()
-    model = load(out / "model")
+    model = load_folder(out / "model")
     encoders: dict[str, Encoder] = {TIED: encoder_of(model)}
-    encoders |= {f"{name} alone": encoder_of(load(out / "single" / name / "model")) for name in tables}
+    encoders |= {f"{name} alone": encoder_of(load_folder(out / "single" / name / "model")) for name in tables}
     encoders |= baseline_encoders(model.location, seed=seed)
     scores = judge(encoders, tasks, (243,) if quick else LADDER, SEEDS[:2] if quick else SEEDS)
     write_scores(scores, out / "scores.csv")

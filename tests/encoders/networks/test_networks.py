@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import erf
 
-from geotether.encoders.networks import MLP, NETWORKS, Linear, ResidualMLP, Siren
+from geotether.encoders.networks import MLP, NETWORKS, Capsules, Linear, ResidualMLP, Siren
 
 
 @pytest.fixture
@@ -60,6 +60,31 @@ def test_linear_hands_its_input_on(x):
     hidden, out = net.forward_with_hidden(x)
     assert torch.equal(hidden, x)
     np.testing.assert_allclose(out.detach(), affine(net.output, x.double().numpy()), atol=1e-6)
+
+
+def test_capsules_equal_the_definition(x):
+    net = Capsules(10, 4, num_capsules=2, capsule_dim=8, num_layers=3)
+    hidden, out = 2 * [0.0], 0.0
+    for number, part in enumerate((x.double().numpy()[:, :5], x.double().numpy()[:, 5:])):
+        for layer in net.layers[number]:
+            part = np.maximum(affine(layer, part), 0)
+        hidden[number] = part
+        out = out + affine(net.outputs[number], part)
+    got_hidden, got = net.forward_with_hidden(x)
+    np.testing.assert_allclose(got_hidden.detach(), np.concatenate(hidden, axis=1), atol=1e-5)
+    np.testing.assert_allclose(got.detach(), out, atol=1e-5)
+
+
+def test_capsules_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="10 positional features cannot be dealt equally to 3 capsules"):
+        Capsules(10, 4, num_capsules=3)
+    with pytest.raises(ValueError, match="must be 1 or more, got 1, 1024 and 0"):
+        Capsules(10, 4, num_layers=0)
+
+
+def test_geoclip_has_as_many_parameters():
+    """9.45 M by its model card, which counts the 1536 frequencies as well."""
+    assert sum(p.numel() for p in Capsules(1536, 512, num_capsules=3).parameters()) == 9_447_936
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -90,6 +90,7 @@ PLAIN = [direct, cartesian, wrap]
 SCALED = [grid, theory, sphere_c, sphere_c_plus, sphere_m, sphere_m_plus]
 ARGUMENTS = {
     "spherical_harmonics": {"l_max": 7, "taper_degree": 3.0},
+    "satclip_harmonics": {"legendre_polys": 8, "harmonics_calculation": "closed-form"},
     "sphere_fourier": {"num_features": 16, "sigma": 1.5, "seed": 3},
     "equal_earth_fourier": {"sigmas": (1, 4), "num_features": 8, "seed": 3},
     **{formula.__name__: {"num_scales": 5, "min_wavelength_km": 900.0} for formula in SCALED},
@@ -160,7 +161,7 @@ def step_across(name: str, lon: float) -> float:
     return ((west - east).norm() / (west.norm() + east.norm())).item()
 
 
-SEAMLESS = ["spherical_harmonics", "cartesian", "wrap", "sphere_fourier"]
+SEAMLESS = ["spherical_harmonics", "satclip_harmonics", "cartesian", "wrap", "sphere_fourier"]
 
 
 @pytest.mark.parametrize("name", SEAMLESS)
@@ -173,6 +174,15 @@ def test_published_seams_are_where_the_documentation_says(name):
     """GeoCLIP's Equal Earth features and every planar encoding tear at the antimeridian, and only there."""
     assert step_across(name, 180.0) > 0.1
     assert step_across(name, 60.0) < 1e-4
+
+
+def test_an_edge_that_is_kept_has_two_codes_for_one_meridian():
+    """As GeoCLIP's own code: x is the longitude times a factor, so 180 and -180 are mirror images."""
+    encoding = POSITIONAL["equal_earth_fourier"](sigmas=(1,), num_features=4, keep_edge=True)
+    west, east, beyond, before = encoding(torch.tensor([[-180, 0], [180, 0], [270, 0], [-90, 0]], dtype=torch.float64))
+    torch.testing.assert_close(east, west * torch.tensor([1, 1, 1, 1, -1, -1, -1, -1]))
+    assert (east - west).abs().max() > 0.1
+    torch.testing.assert_close(beyond, before)
 
 
 @pytest.mark.parametrize("name", [f.__name__ for f in SCALED])

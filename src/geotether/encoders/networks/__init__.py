@@ -6,6 +6,7 @@ Every class has `in_dim`, `out_dim`, `hidden_dim` (width of the last hidden laye
 
 from torch import nn
 
+from geotether.encoders.networks.capsules import Capsules
 from geotether.encoders.networks.linear import Linear
 from geotether.encoders.networks.mlp import MLP
 from geotether.encoders.networks.residual_mlp import ResidualMLP
@@ -16,6 +17,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "residual_mlp": ResidualMLP,
     "mlp": MLP,
     "linear": Linear,
+    "capsules": Capsules,
 }
 
-__all__ = ["MLP", "NETWORKS", "Linear", "ResidualMLP", "Siren"]
+__all__ = ["MLP", "NETWORKS", "Capsules", "Linear", "ResidualMLP", "Siren"]

@@ -12,6 +12,7 @@ from geotether.encoders.positional.equal_earth import EqualEarthFourierFeatures
 from geotether.encoders.positional.fourier import SphereFourierFeatures
 from geotether.encoders.positional.grid import Grid
 from geotether.encoders.positional.harmonics import SphericalHarmonics
+from geotether.encoders.positional.satclip_harmonics import SatCLIPHarmonics
 from geotether.encoders.positional.sphere_c import SphereC
 from geotether.encoders.positional.sphere_c_plus import SphereCPlus
 from geotether.encoders.positional.sphere_m import SphereM
@@ -21,6 +22,7 @@ from geotether.encoders.positional.wrap import Wrap
 
 POSITIONAL: dict[str, type[nn.Module]] = {
     "spherical_harmonics": SphericalHarmonics,
+    "satclip_harmonics": SatCLIPHarmonics,
     "direct": Direct,
     "cartesian": Cartesian,
     "wrap": Wrap,
@@ -40,6 +42,7 @@ __all__ = [
     "Direct",
     "EqualEarthFourierFeatures",
     "Grid",
+    "SatCLIPHarmonics",
     "SphereC",
     "SphereCPlus",
     "SphereFourierFeatures",

@@ -20,13 +20,15 @@ class EqualEarthFourierFeatures(nn.Module):
     The map is cut at the antimeridian: two places a kilometre apart on either side of it
     get unrelated codes. It stands here as the published baseline; prefer
     `SphereFourierFeatures`. GeoCLIP feeds each bandwidth to a network of its own and adds
-    the results; here the bandwidths are joined for one network.
+    the results; the network `Capsules` does so.
 
     Args:
         sigmas: Standard deviations of the frequencies in cycles per unit of the scaled map
             (one unit is half the equator), each more than 0.
         num_features: Frequencies for each bandwidth, 1 or more; each gives a cosine and a sine.
         seed: Seed of the frequencies, which are saved with the weights.
+        keep_edge: False takes longitude 180 as -180, the western edge of the map. True leaves it on the eastern
+            edge, as GeoCLIP's own code does, so that one meridian has two codes.
 
     Attributes:
         out_dim: 2 * num_features * len(sigmas).
@@ -41,7 +43,13 @@ class EqualEarthFourierFeatures(nn.Module):
 
     frequencies: Tensor
 
-    def __init__(self, sigmas: Sequence[float | int] = (1, 16, 256), num_features: int = 256, seed: int = 0) -> None:
+    def __init__(
+        self,
+        sigmas: Sequence[float | int] = (1, 16, 256),
+        num_features: int = 256,
+        seed: int = 0,
+        keep_edge: bool = False,
+    ) -> None:
         super().__init__()
         if num_features < 1 or not len(sigmas) or not all(sigma > 0 for sigma in sigmas):
             raise ValueError(
@@ -50,6 +58,7 @@ class EqualEarthFourierFeatures(nn.Module):
         self.sigmas = tuple(sigmas)
         self.num_features = num_features
         self.seed = seed
+        self.keep_edge = keep_edge
         self.out_dim = 2 * num_features * len(self.sigmas)
         generator = torch.Generator().manual_seed(seed)
         bands = [s * torch.randn(num_features, 2, generator=generator, dtype=torch.float64) for s in self.sigmas]
@@ -59,8 +68,7 @@ class EqualEarthFourierFeatures(nn.Module):
         """Encode places.
 
         Args:
-            lonlat: Longitude and latitude in degrees, shape (n, 2); 180 is taken as -180, the
-                western edge of the map.
+            lonlat: Longitude and latitude in degrees, shape (n, 2).
             dtype: What to return; the work is done in float64.
 
         Returns:
@@ -68,7 +76,8 @@ class EqualEarthFourierFeatures(nn.Module):
         """
         check_lonlat(lonlat)
         lon, lat = lonlat.double().unbind(-1)
-        place = MAP_SCALE * equal_earth(torch.stack((wrap_longitude(lon), lat), dim=-1))
+        lon = lon if self.keep_edge else wrap_longitude(lon)
+        place = MAP_SCALE * equal_earth(torch.stack((lon, lat), dim=-1))
         parts = []
         for frequencies in self.frequencies.double().unbind(0):
             angles = 2 * math.pi * place @ frequencies.T

@@ -1,0 +1,197 @@
+"""Mirrors src/geotether/benchmark/opening.py; answers go through the benchmark's own check."""
+
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from geotether.benchmark.baselines import NearestInSpace
+from geotether.benchmark.encoding import encode
+from geotether.benchmark.opening import as_encoder, open_encoder
+from geotether.checkpoint import save_model
+from geotether.embed import EarthEmbedding
+from geotether.encoders.build import build_location_encoder
+
+LONLAT = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+MODEL = {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 4}
+CODE = """
+from neighbour import SHIFT
+import dataclasses
+
+@dataclasses.dataclass
+class Shifted:
+    by: float = 1.0
+    def encode(self, lon, lat):
+        import numpy
+        return numpy.stack([lon + self.by, lat], axis=1)
+
+def swap(lon, lat):
+    import numpy
+    return numpy.stack([lat, lon + SHIFT], axis=1)
+
+shifted = Shifted()
+NUMBER = 3
+"""
+
+
+class Together:
+    """An object that is called with one array."""
+
+    probes = ("neighbors",)
+
+    def __call__(self, lonlat):
+        return 2 * lonlat
+
+
+def two(lon, lat):
+    return np.stack([lon, lat], axis=1)
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        two,
+        lambda latitude, longitude: np.stack([longitude, latitude], axis=1),
+        lambda lat, lon, /: np.stack([lon, lat], axis=1),
+        lambda lon, lat, /: np.stack([lon, lat], axis=1),
+        lambda x, y: np.stack([x, y], axis=1),
+        lambda *, lat, lon, scale=1.0: np.stack([lon, lat], axis=1) * scale,
+        lambda lonlat: lonlat,
+        lambda places, batch=3: places,
+        lambda lonlat: torch.tensor(lonlat),
+        lambda lonlat: torch.tensor(lonlat, requires_grad=True),
+        lambda lonlat: torch.tensor(lonlat).to(torch.bfloat16),
+        lambda lonlat: pytest.importorskip("pandas").DataFrame(lonlat),
+        lambda lonlat: lonlat.tolist(),
+    ],
+)
+def test_every_form_of_function_gets_its_places(thing):
+    encoder = as_encoder(thing)
+    np.testing.assert_array_equal(encode("mine", encoder, LONLAT), LONLAT)
+    np.testing.assert_array_equal(encode("again", as_encoder(encoder), LONLAT), LONLAT)
+
+
+def test_a_model_is_an_encoder():
+    model = EarthEmbedding(build_location_encoder(MODEL, seed=0))
+    got = encode("mine", as_encoder(model), LONLAT)
+    np.testing.assert_array_equal(got, model.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1]))
+
+
+def test_attributes_are_kept():
+    assert as_encoder(Together()).probes == ("neighbors",)
+    assert as_encoder(NearestInSpace()).probes == NearestInSpace.probes
+    two.probes = ("ridge",)
+    assert as_encoder(two).probes == ("ridge",)
+    assert as_encoder(two).__name__ == "two"
+    assert not hasattr(as_encoder(lambda lonlat: lonlat), "probes")
+
+
+@pytest.mark.parametrize(
+    ("thing", "message"),
+    [
+        ("model.ckpt", r"'model\.ckpt' is a str, which cannot encode places; give a function f\(lon, lat\)"),
+        (Together, r"Together is a class; build an object of it first, such as Together\(\)"),
+        (lambda: LONLAT, r"takes \(nothing\); an encoder takes f\(lon, lat\)"),
+        (lambda lon, lat, time: LONLAT, r"takes \(lon, lat, time\).*Wrap it: lambda lon, lat"),
+        (lambda lon: LONLAT, r"takes \(lon\)"),
+        (lambda latlon: LONLAT, r"takes \(latlon\)"),
+        (lambda *values: LONLAT, r"takes \(values\)"),
+        (lambda *, places: LONLAT, r"takes \(places\)"),
+        (max, "max does not say what it takes; wrap it"),
+    ],
+)
+def test_what_is_no_encoder_is_named(thing, message):
+    with pytest.raises(TypeError, match=message):
+        as_encoder(thing)
+
+
+@pytest.mark.parametrize(
+    ("thing", "error", "message"),
+    [
+        (lambda lon, lat: np.full((len(lon), 2), np.nan), ValueError, "NaN or infinity for 3 of 3 places"),
+        (lambda lon, lat: torch.full((len(lon), 2), torch.inf), ValueError, "NaN or infinity for 3 of 3 places"),
+        (lambda lon, lat: np.ones((2, 4)), ValueError, r"shape \(2, 4\) for 3 places; wanted \(n, d\)"),
+        (lambda lon, lat: np.ones(3), ValueError, r"shape \(3,\) for 3 places"),
+        (lambda lon, lat: None, ValueError, r"shape \(\) for 3 places"),
+        (lambda lonlat: pytest.importorskip("pandas").DataFrame({"a": list("xyz")}), TypeError, "real numbers"),
+    ],
+)
+def test_wrong_answers_are_named_by_the_benchmark(thing, error, message):
+    with pytest.raises(error, match=message):
+        encode("theirs", as_encoder(thing), LONLAT)
+
+
+@pytest.fixture
+def code(tmp_path):
+    (tmp_path / "neighbour.py").write_text("SHIFT = 10\n")
+    (tmp_path / "their_code.py").write_text(CODE)
+    yield tmp_path / "their_code.py"
+    for name in ("neighbour", "their_code", "geotether_user_their_code"):
+        sys.modules.pop(name, None)
+
+
+SHIFTED = LONLAT + np.array([1.0, 0.0])
+SWAPPED = np.array([[2.0, 11.0], [4.0, 13.0], [6.0, 15.0]])
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "want"),
+    [
+        ("{file}:swap", "swap", SWAPPED),
+        ("their name={file}:swap", "their name", SWAPPED),
+        ("{file}:shifted", "shifted", SHIFTED),
+        ("{file}:shifted.encode", "shifted.encode", SHIFTED),
+        ("their_code:swap", "swap", SWAPPED),
+    ],
+)
+def test_code_is_opened(code, monkeypatch, spec, name, want):
+    monkeypatch.chdir(code.parent)
+    path = list(sys.path)
+    got, encoder = open_encoder(spec.format(file=code))
+    assert got == name
+    np.testing.assert_array_equal(encode(got, encoder, LONLAT), want)
+    assert sys.path == path
+
+
+def test_models_and_files_are_opened(tmp_path):
+    model = EarthEmbedding(build_location_encoder(MODEL, seed=0))
+    want = model.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1])
+    save_model(tmp_path / "run" / "model", model.location, {}, {}, "")
+    columns = {"lon": LONLAT[:, 0], "lat": LONLAT[:, 1], "embedding": pa.array(list(want))}
+    pq.write_table(pa.table(columns), tmp_path / "a=b.parquet")
+    for spec, name in (
+        (f"{tmp_path}/run/model", "model"),
+        (f"ours={tmp_path}/run/model/", "ours"),
+        (f"{tmp_path}/a=b.parquet", "a=b"),
+        (f"theirs={tmp_path}/a=b.parquet", "theirs"),
+    ):
+        got, encoder = open_encoder(spec)
+        assert got == name
+        np.testing.assert_array_equal(encode(got, encoder, LONLAT), want)
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "message"),
+    [
+        ("", ValueError, r"names no encoder; give \[NAME=\] and a model folder"),
+        ("mine=", ValueError, "names no encoder"),
+        (
+            "mine=no/such/folder",
+            FileNotFoundError,
+            r"no/such/folder; give a model folder, a checkpoint",
+        ),
+        ("no_such.py:f", FileNotFoundError, r"There is no file no_such\.py"),
+        ("no_such.py", FileNotFoundError, r"given as path/to/file\.py:function"),
+        ("no_such_module:f", ImportError, "no_such_module"),
+        ("a folder/model:f", ValueError, "is neither a module nor a .py file"),
+        ("{file}:swop", ValueError, "has no 'swop'; it has Shifted, swap"),
+        ("{file}:NUMBER", TypeError, "3 is a int, which cannot encode places"),
+        ("{file}", ValueError, r"neither a PyTorch file nor safetensors"),
+    ],
+)
+def test_wrong_forms_are_answered_with_what_to_type(code, spec, error, message):
+    with pytest.raises(error, match=message):
+        open_encoder(spec.format(file=code))

@@ -1,0 +1,39 @@
+"""Mirrors src/geotether/peers/checkpoint_layouts.py."""
+
+import pytest
+import torch
+
+from geotether.checkpoint import save_model
+from geotether.embed import load
+from geotether.encoders.build import build_location_encoder
+from geotether.peers.checkpoint_layouts import open_checkpoint
+
+
+def test_an_unknown_layout_is_answered_with_the_known_ones(saved):
+    path = saved({"encoder.weight": torch.ones(2, 2), "encoder.bias": torch.ones(2)}, "satclip.ckpt")
+    with pytest.raises(
+        ValueError,
+        match=r"holds 2 arrays \(encoder\.bias, encoder\.weight, \.\.\.\) in no known layout. Known: "
+        r"SatCLIP \(nnet\.layers.*\); GeoCLIP \(LocEnc0.*f\(lon, lat\).*\.parquet.*docs/peers\.md",
+    ):
+        open_checkpoint(path)
+
+
+def test_a_file_without_arrays_is_named(saved):
+    with pytest.raises(ValueError, match="holds no arrays in no known layout"):
+        open_checkpoint(saved({"epoch": 3}))
+
+
+def test_one_file_of_our_own_folder_is_answered_with_the_folder(tmp_path):
+    parts = {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 4}
+    save_model(tmp_path / "model", build_location_encoder(parts, seed=0), {}, {}, "")
+    with pytest.raises(ValueError, match=r"a geotether model; give its folder, .*model\."):
+        load(tmp_path / "model" / "model.safetensors")
+
+
+def test_the_name_of_the_file_does_not_matter(saved, satclip, geoclip):
+    for content, name, layout in (
+        (satclip(10, capacity=8, embed_dim=4), "geoclip.pth", "SatCLIP"),
+        (geoclip(features=4, capsule_dim=4, embed_dim=4), "satclip.ckpt", "GeoCLIP"),
+    ):
+        assert open_checkpoint(saved(content, name))[2]["layout"] == layout
