@@ -139,11 +139,17 @@ def test_rungs_beyond_the_rows_are_skipped_and_said(caplog):
     assert "label counts 5000 skipped, there are" in caplog.text
 
 
+def test_where_no_rung_fits_all_rows_are_taken_and_said(caplog):
+    (one,) = evaluate({"xyz": xyz}, make_tasks()[:1], ("ridge",), ("own",), (5000,), (0,))
+    assert one.labels == len(make_tasks()[0].rows("train"))
+    assert "label counts 5000 skipped" in caplog.text
+    assert "all of which are taken" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"probes": ("rigde",)}, "unknown probe 'rigde'; there are .* Did you mean 'ridge'"),
-        ({"labels": (5000,)}, "fewer than the smallest label count, 5000"),
         ({"seeds": ()}, "at least one encoder, task, split, label count and seed"),
         ({"splits": ("continent",)}, "splits are own, random"),
     ],

@@ -41,7 +41,12 @@ def as_encoder(thing: Any) -> Encoder:
     if inspect.isclass(thing):
         raise TypeError(f"{thing.__name__} is a class; build an object of it first, such as {thing.__name__}().")
     if callable(getattr(thing, "encode", None)) and not isinstance(thing, str):  # a str encodes itself
-        return lambda lonlat: thing.encode(lon=lonlat[:, 0], lat=lonlat[:, 1])
+
+        def encode_places(lonlat: Any) -> Any:
+            return thing.encode(lon=lonlat[:, 0], lat=lonlat[:, 1])
+
+        encode_places.model = thing  # type: ignore[attr-defined]  # for baselines of its architecture
+        return encode_places
     if not callable(thing):
         raise TypeError(
             f"{thing!r:.60} is a {type(thing).__name__}, which cannot encode places; give a function f(lon, lat) that "

@@ -36,26 +36,23 @@ def problems_of(
 ) -> list[Problem]:
     """Part the rows of a group of tasks for every split and seed, once for all encoders.
 
-    Label counts that do not fit the training rows of every seed are skipped, with a logged warning, and so is said
-    how many judged rows have a class that no training row has.
+    Label counts that do not fit the training rows of every seed are skipped, with a logged warning; where none fits,
+    all training rows are taken. How many judged rows have a class that no training row has is said too.
 
     Raises:
-        ValueError: If no label count fits, or a task lacks what a split needs.
+        ValueError: If a task lacks what a split needs, or has too few rows for it.
     """
     first, problems = group[0], []
     for split in splits:
         partings = {seed: part_rows(first, split, on, seed, buffer_km) for seed in seeds}
         available = min(len(parting.train) for found in partings.values() for parting in found)
         fitting, skipped = rungs(available, tuple(labels))
-        if not fitting:
-            raise ValueError(
-                f"task {first.name!r}, split {split!r}: {available} training rows are fewer than the smallest label "
-                f"count, {min(labels)}; pass labels=({available},) or add rows."
-            )
+        fitting = fitting or [available]
         if skipped:
             logger.warning(
-                "task %r, split %r: label counts %s skipped, there are %d training rows.",
+                "task %r, split %r: label counts %s skipped, there are %d training rows%s.",
                 first.name, split, ", ".join(map(str, skipped)), available,
+                ", all of which are taken" if fitting == [available] else "",
             )  # fmt: skip
         for task in group:
             warn_of_unseen(task, split, [one for found in partings.values() for one in found])

@@ -1,5 +1,7 @@
 """Judge encoders: every task, probe, split, label count and seed becomes one outcome."""
 
+import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -13,6 +15,8 @@ from geotether.benchmark.probing import PROBES
 from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
 from geotether.tasks.task import Task
+
+logger = logging.getLogger(__name__)
 
 # Many small folds: a held-out fold costs the square of its rows, so whole blocks one by one are cheapest.
 NUM_FOLDS = 250
@@ -43,7 +47,8 @@ def evaluate(
         tasks: The tasks, with different names.
         probes: Names in `PROBES`.
         splits: "blocks-N" (N degrees), "continents", "own", "random"; see `geotether.benchmark.splitting.part_rows`.
-        labels: Numbers of labelled rows. One that exceeds the training rows is skipped, with a logged warning.
+        labels: Numbers of labelled rows. One that exceeds the training rows is skipped, with a logged warning; where
+            none fits, all training rows are taken.
         seeds: One repeat each.
         on: "test", or "validation" to choose recipes by: then test rows are not used at all.
         buffer_km: Least distance between training and judged rows of the block and continent splits.
@@ -54,7 +59,7 @@ def evaluate(
         Outcomes; those of one encoder stand together.
 
     Raises:
-        ValueError: If a name is unknown or used twice, no label count fits, or an encoder returns NaN or a wrong shape.
+        ValueError: If a name is unknown or used twice, or an encoder returns NaN, a wrong shape or changing widths.
     """
     check_names("probe", probes, list(PROBES))
     for encoder in encoders.values():
@@ -68,6 +73,7 @@ def evaluate(
     settings = f"{on} {float(buffer_km):g} {num_folds}"
     outcomes: list[Outcome] = []
     for name, encoder in encoders.items():
+        started, before = time.perf_counter(), 0 if store is None else len(store)
         width: int | None = None
         last: tuple[bytes, np.ndarray] | None = None
         for group, problems in zip(groups, plans, strict=True):
@@ -81,6 +87,11 @@ def evaluate(
             bench = Bench(name, features, group, getattr(encoder, "probes", probes), settings, num_folds, store)
             for problem in problems:
                 outcomes += bench.outcomes(problem)
+        if store is not None:
+            kept = sum(one.encoder == name for one in outcomes) - (len(store) - before)
+            said = f", {kept:,} of them from before" if kept else ""
+            count, seconds = sum(one.encoder == name for one in outcomes), time.perf_counter() - started
+            logger.info("%6.0f s  %s: %s outcomes%s", seconds, name, f"{count:,}", said)
     return outcomes
 
 

@@ -145,6 +145,86 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    encoders: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ENCODER...",
+            help="[NAME=]PATH of a model folder, checkpoint or Parquet of embeddings, or [NAME=]module:function.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for scores, verdicts, figures and report; run again to go on.")],
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option(help="YAML of tasks, or a folder of published files for the paper's four; repeat. Or: planet."),
+    ] = None,
+    probe: Annotated[list[str] | None, typer.Option(help="ridge, neighbors, logistic or mlp; repeat.")] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(help="blocks-2, -10, -20, -40, continents, own or random; repeat.")
+    ] = None,
+    labels: Annotated[
+        list[int] | None, typer.Option(help="Numbers of labels instead of 243, 810, ...; repeat.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Repeats, each with its own draw of labels.", min=1)] = 5,
+    buffer_km: Annotated[float, typer.Option(help="Least distance of training to judged places.", min=0)] = 50.0,
+) -> None:
+    """Compare encoders beside every baseline: ranks, intervals, verdicts, figures, a report."""
+    from geotether.benchmark.ladder import LADDER
+    from geotether.cli.comparison import compare_encoders
+    from geotether.studies.comparison import PROBES_USED, SPLITS_USED
+
+    said = compare_encoders(
+        encoders, tasks or ["planet"], out, probe or PROBES_USED, split or SPLITS_USED, labels or LADDER, seeds,
+        buffer_km,
+    )  # fmt: skip
+    typer.echo(said)
+
+
+tasks_app = typer.Typer(help="Tasks from your tables and from published files.", no_args_is_help=True)
+app.add_typer(tasks_app, name="tasks")
+
+
+@tasks_app.command("build")
+def build_tasks(
+    spec: Annotated[Path, typer.Argument(help="YAML of tasks.")],
+    out: Annotated[Path, typer.Option(help="Folder for a table each and tasks.yaml.")],
+) -> None:
+    """Read or build tasks once and write them as tables."""
+    from geotether.cli.tasks import build_tasks as build
+
+    typer.echo(build(spec, out))
+
+
+@tasks_app.command("list")
+def list_tasks() -> None:
+    """Say which tasks are built in, and what they ask for."""
+    from geotether.cli.tasks import list_builders
+
+    typer.echo(list_builders())
+
+
+@app.command()
+def diagnose(
+    model: Annotated[str, typer.Argument(metavar="ENCODER", help="As for compare: a path or module:function.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for diagnosis.json, figures and a page.")] = None,
+    table: Annotated[list[Path] | None, typer.Option(help="Feature table of pre-training; repeat.")] = None,
+    points: Annotated[Path | None, typer.Option(help="Labelled test places, for leakage and geo-bias.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Label column of --points; repeat.")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="Largest error of a number that counts as right.")] = None,
+    split_column: Annotated[str, typer.Option(help="Column of --points that marks test places.")] = "split",
+    seed: Annotated[int, typer.Option(help="Decides which places are looked at.", min=0)] = 0,
+) -> None:
+    """Say what an encoder is like: dimension, resolution, seams, coverage, leakage, geographic bias."""
+    from geotether.cli.diagnosis import diagnose_model
+
+    typer.echo(
+        diagnose_model(
+            model, out, table or (), points, label or (), tolerance=tolerance, split_column=split_column, seed=seed
+        )
+    )
+
+
+@app.command()
 def describe(
     thing: Annotated[Path, typer.Argument(metavar="MODEL|TABLE", help="A model folder or a .parquet table.")],
 ) -> None:
