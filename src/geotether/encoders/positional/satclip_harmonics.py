@@ -29,7 +29,7 @@ class SatCLIPHarmonics(nn.Module):
 
     Note:
         The published code adds up powers of the cosine, which cancel: in float64 at L=40 its functions are off
-        by 4e-4 at 60 degrees of latitude and by 1e-2 near the poles. These are right to 1e-11 everywhere.
+        by 4e-4 at 60 degrees of latitude and by 2e-2 near the poles. These are right to 1e-11 everywhere.
 
     Source:
         Klemmer et al. (2025), AAAI, arXiv:2311.17179; the scales and signs are those of its published code.
