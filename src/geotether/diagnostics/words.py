@@ -75,6 +75,7 @@ def lines_of(diagnosis: Diagnosis) -> list[Line]:
         f"{name}: spread {spread:.2%}, step {step:.2g}"
         for name, spread, step in zip(("south", "north"), seam.pole_spread, seam.pole_step, strict=True)
     ]
+    usual, worst = float(np.median(seam.seam)), float(seam.seam.max())
     lines = [
         Line("intrinsic dimension", f"{plain(one.two_nn.value)} (TwoNN), {plain(one.mle.value)} (MLE){copies}"),
         Line("local dimension", f"{plain(middle)} ({plain(low)} to {plain(high)})"),
@@ -84,9 +85,7 @@ def lines_of(diagnosis: Diagnosis) -> list[Line]:
         Line("uniformity", f"{diagnosis.uniformity:.2f}"),
         Line("effective resolution", resolution_words(diagnosis.resolution)),
         Line("effective resolution, centred", resolution_words(diagnosis.centered_resolution)),
-        Line(
-            "seam at the antimeridian", f"{plain(float(np.median(seam.seam)))}, at most {plain(float(seam.seam.max()))}"
-        ),
+        Line("seam at the antimeridian", f"{plain(usual)}, at most {plain(worst)}"),
         Line("poles", "; ".join(poles)),
     ]
     lines += [Line(f"coverage: {name}", near_words(near, "100 km")) for name, near in diagnosis.coverage.items()]
@@ -120,7 +119,7 @@ def resolution_words(one: Resolution) -> str:
 def near_words(one: Nearness, within: str) -> str:
     """Median distance and one share."""
     middle = plain(one.quantiles_km["50%"])
-    return f"median {middle} km, {one.within[within]:.1%} within {within} of {one.rows:,} places"
+    return f"median {middle} km, {one.within[within]:.1%} within {within} of one of {one.rows:,} places"
 
 
 def plain(value: float) -> str:
