@@ -47,8 +47,8 @@ def write_page(
     page = (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}{WORDS_STYLE}</style>'
-        f'</head><body>\n<header><h1>{escape(title)}</h1><div class="subtitle">Measured at {count:,} places on land, without '
-        f'labels unless a line says so; seed {found.seed}</div></header>\n<div class="summary">'
+        f'</head><body>\n<header><h1>{escape(title)}</h1><div class="subtitle">Measured at {count:,} places on '
+        f'land, without labels unless a line says so; seed {found.seed}</div></header>\n<div class="summary">'
         f"{escape(found.continuity.verdict)}</div>\n<h2>Numbers</h2><div class='wide'><table><thead><tr>"
         '<th scope="col">what</th><th scope="col" style="text-align:left">value</th>'
         '<th scope="col" style="text-align:left">meaning</th></tr></thead>'

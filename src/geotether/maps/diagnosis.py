@@ -144,4 +144,5 @@ def bias_map(lonlat: Float[np.ndarray, "n 2"], found: GeoBias, name: str) -> Fig
     places = lonlat[found.centers]
     order = np.argsort(found.marked_at, kind="stable")  # the most surprising on top
     label = "surprise at which answers are wrong (nats)"
-    return value_maps({heading: places[order]}, {heading: found.marked_at[order]}, label, colour_map="magma_r")
+    scores = {heading: found.marked_at[order]}
+    return value_maps({heading: places[order]}, scores, label, colour_map="magma_r", backdrop=lonlat)

@@ -26,6 +26,7 @@ def value_maps(
     colour_map: str = "viridis",
     logarithmic: bool = False,
     beyond: str = "beyond",
+    backdrop: Float[np.ndarray, "_ 2"] | None = None,
 ) -> Figure:
     """Draw one map for each set of places, all in one colour scale.
 
@@ -40,6 +41,7 @@ def value_maps(
         colour_map: Matplotlib's name.
         logarithmic: Whether equal steps of colour are equal ratios; values of 0 or less take the lowest colour.
         beyond: What an infinite value means.
+        backdrop: Other places, drawn pale behind on every map.
 
     Returns:
         The figure.
@@ -60,9 +62,12 @@ def value_maps(
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     everything = np.concatenate([one[np.isfinite(one)] for one in values.values()])
     scale = colour_scale(everything, logarithmic)
-    south, north = limits(np.concatenate(list(lonlat.values())))
+    behind = np.empty((0, 2)) if backdrop is None else backdrop
+    south, north = limits(np.concatenate([*lonlat.values(), behind]))
     for axes, name in zip(panels, values, strict=False):
         draw_world(axes, name, south, north)
+        shade: dict[str, Any] = {"color": "#d5dde2", "linewidths": 0, "zorder": 1.5, "rasterized": True}
+        axes.scatter(*place_points(behind).T, s=point_size(len(behind), width), **shade)
         draw_values(axes, lonlat[name], values[name], scale, colour_map, width, beyond)
     for axes in panels[len(values) :]:
         axes.set_axis_off()
@@ -89,7 +94,7 @@ def draw_values(
     if far.any():
         axes.scatter(points[far, 0], points[far, 1], color=BEYOND, **look)
         axes.scatter([], [], color=BEYOND, s=40, linewidths=0, label=beyond)
-        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, -0.06), "handletextpad": 0.2}
+        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, -0.14), "handletextpad": 0.2}
         axes.legend(frameon=False, labelcolor=INK, fontsize=9, **place)
 
 
