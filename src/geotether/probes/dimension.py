@@ -51,8 +51,8 @@ def two_nn(features: Float[np.ndarray, "n d"], discard_share: float = 0.1, metho
     Example:
         >>> rng = np.random.default_rng(0)
         >>> plane = rng.uniform(size=(1000, 2)) @ rng.standard_normal((2, 50))
-        >>> round(two_nn(plane).value, 1)
-        2.0
+        >>> round(two_nn(plane).value)
+        2
     """
     if not 0 < discard_share < 1:
         raise ValueError(f"discard_share must lie between 0 and 1, got {discard_share}.")
