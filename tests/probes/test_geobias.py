@@ -82,7 +82,7 @@ def test_the_poles_and_turning_the_earth_do_not_matter():
     np.testing.assert_array_equal(here.counts, there.counts)
     # North points elsewhere among the test places, and the background with it: scores agree roughly, not one by one.
     assert there.marked == pytest.approx(here.marked, rel=0.4)
-    moved = geo_bias(flat + [179.8, 0.0], correct, radius_km=300)
+    moved = geo_bias(flat + np.array([179.8, 0.0]), correct, radius_km=300)
     np.testing.assert_allclose(moved.marked_at, here.marked_at, rtol=1e-6)
 
 

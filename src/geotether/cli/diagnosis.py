@@ -85,7 +85,7 @@ def diagnose_model(
         with replacing_file(out / "diagnosis.json") as part:
             part.write_text(json.dumps(found.numbers(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
         write_places(found, out / "places.csv")
-        page = write_page(out, f"The model {model.name}, diagnosed", found, files, loaded.provenance)
+        page = write_page(out, f"Diagnosis of {Path(model.parent.name) / model.name}", found, files, loaded.provenance)
         said += f"\n\nThe report is {page}"
     return said
 

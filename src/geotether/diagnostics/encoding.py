@@ -17,12 +17,12 @@ CHUNK_ROWS = 8192
 
 
 def encode_places(
-    encoder: Encoder, lonlat: Float[np.ndarray, "n 2"], chunk_rows: int = CHUNK_ROWS
+    encoder: Any, lonlat: Float[np.ndarray, "n 2"], chunk_rows: int = CHUNK_ROWS
 ) -> Float[np.ndarray, "n d"]:
     """Encode places chunk by chunk and check the answer.
 
     Args:
-        encoder: Function of lonlat.
+        encoder: An `Encoder`.
         lonlat: Places, degrees, shape (n, 2), n at least 1.
         chunk_rows: Places asked for at once.
 

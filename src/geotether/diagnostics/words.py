@@ -68,9 +68,8 @@ def lines_of(diagnosis: Diagnosis) -> list[Line]:
     """
     one, seam = diagnosis.dimensionality, diagnosis.continuity
     low, middle, high = one.local_quartiles
-    copies = f", {one.two_nn.duplicates:,} of {len(one.lonlat):,} places left out as equal" * (
-        one.two_nn.duplicates > 0
-    )
+    copies = f"; {one.two_nn.duplicates:,} of {len(one.lonlat):,} equal to others, left out"
+    copies = copies if one.two_nn.duplicates else ""
     poles = [
         f"{name}: spread {spread:.2%}, step {step:.2g}"
         for name, spread, step in zip(("south", "north"), seam.pole_spread, seam.pole_step, strict=True)
