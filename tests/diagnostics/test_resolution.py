@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from geotether.diagnostics.encoding import even_places
 from geotether.diagnostics.resolution import RINGS_KM, cosines, crossing_km, effective_resolution, resolutions
+from geotether.encoders.positional.harmonics import real_spherical_harmonics
 from geotether.geodesy.coordinates import unit_vectors
 from geotether.geodesy.distance import EARTH_RADIUS_KM, great_circle_km
 
@@ -108,3 +110,23 @@ def test_quantiles_count_places_beyond():
 def test_misuse_is_named(options, message):
     with pytest.raises(ValueError, match=message):
         effective_resolution(unit_vectors, CORNERS, **options)
+
+
+@pytest.mark.parametrize("l_max", [9, 25])
+def test_harmonics_have_the_resolution_of_the_addition_theorem(l_max):
+    """All harmonics up to a degree: the cosine at angle g is the sum of (2 l + 1) P_l(cos g) over (l_max + 1)^2."""
+    from scipy.optimize import brentq
+    from scipy.special import eval_legendre
+
+    degrees = np.arange(l_max + 1)
+
+    def cosine(angle: float) -> float:
+        return float(((2 * degrees + 1) * eval_legendre(degrees, np.cos(angle))).sum() / (l_max + 1) ** 2)
+
+    want = brentq(lambda angle: cosine(angle) - 0.5, 1e-6, 2.4 / l_max) * EARTH_RADIUS_KM
+
+    def encoder(lonlat):
+        return real_spherical_harmonics(torch.tensor(lonlat), l_max).numpy()
+
+    got = effective_resolution(encoder, CORNERS, np.arange(50.0, 2000.0, 50.0).tolist())
+    np.testing.assert_allclose(got.km, want, rtol=0.005)
