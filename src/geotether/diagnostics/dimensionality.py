@@ -1,0 +1,88 @@
+"""Intrinsic dimension of an encoder over the Earth: one number, and one a place for a map."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from geotether.diagnostics.encoding import Encoder, encode_places
+from geotether.probes.dimension import (
+    Dimension,
+    effective_rank,
+    local_dimension,
+    mle_dimension,
+    participation_ratio,
+    two_nn,
+)
+
+LOCAL_NEIGHBORS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Dimensionality:
+    """How many numbers an embedding really has.
+
+    Attributes:
+        dim: Length of an embedding.
+        two_nn: Intrinsic dimension by TwoNN.
+        mle: Intrinsic dimension by maximum likelihood over 20 neighbours, inverses averaged.
+        effective_rank: Exp of the entropy of the normalised singular values, centred.
+        participation_ratio: Squared sum over sum of squares of the principal variances.
+        lonlat: Places, shape (n, 2).
+        local: Intrinsic dimension around each place, shape (n,); NaN where it is not defined.
+        local_neighbors: Neighbours that the local estimates rest on.
+    """
+
+    dim: int
+    two_nn: Dimension
+    mle: Dimension
+    effective_rank: float
+    participation_ratio: float
+    lonlat: Float[np.ndarray, "n 2"]
+    local: Float64[np.ndarray, " n"]
+    local_neighbors: int
+
+    @property
+    def local_quartiles(self) -> tuple[float, float, float]:
+        """Lower quartile, median and upper quartile of the local dimension; NaN if it is nowhere defined."""
+        known = self.local[np.isfinite(self.local)]
+        if not len(known):
+            return (float("nan"),) * 3
+        low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
+        return float(low), float(middle), float(high)
+
+
+def dimensionality(
+    encoder: Encoder, lonlat: Float[np.ndarray, "n 2"], local_neighbors: int = LOCAL_NEIGHBORS
+) -> Dimensionality:
+    """Estimate the intrinsic dimension of the embeddings of places.
+
+    The places should be drawn at random: on a regular grid the nearest two neighbours are equally far, which every
+    estimate from neighbours takes for a high dimension.
+
+    Args:
+        encoder: Function of lonlat.
+        lonlat: Places drawn at random, degrees, shape (n, 2), n at least 3; time grows with n squared.
+        local_neighbors: Neighbours for the local estimates, 2 or more.
+
+    Returns:
+        The estimates, of the raw embeddings.
+
+    Raises:
+        ValueError: If there are too few places, or the encoder's answer is unfit.
+
+    Source:
+        "Measuring the intrinsic dimension of earth representations" (2025), arXiv:2511.02101, for the protocol; the
+        estimators name their own.
+    """
+    features = encode_places(encoder, lonlat)
+    return Dimensionality(
+        dim=features.shape[1],
+        two_nn=two_nn(features),
+        mle=mle_dimension(features),
+        effective_rank=effective_rank(features),
+        participation_ratio=participation_ratio(features),
+        lonlat=lonlat,
+        local=local_dimension(features, local_neighbors),
+        local_neighbors=local_neighbors,
+    )
