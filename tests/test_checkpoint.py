@@ -249,3 +249,12 @@ def test_a_full_disk_leaves_the_old_model(folder):
 def test_a_moved_folder_loads(folder, tmp_path, location):
     shutil.move(folder, tmp_path / "elsewhere")
     torch.testing.assert_close(load_location_encoder(tmp_path / "elsewhere")[0](PLACES), location(PLACES))
+
+
+def test_double_precision_comes_back_double(tmp_path):
+    location = build_location_encoder(
+        {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 4}, seed=0
+    ).double()
+    save_model(tmp_path / "model", location, config={}, provenance={}, card="")
+    again, _, _ = load_location_encoder(tmp_path / "model")
+    assert {parameter.dtype for parameter in again.parameters()} == {torch.float64}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_of_bytes
 from safetensors.torch import save as bytes_of_tensors
@@ -166,11 +167,16 @@ def _fill(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, folder:
     mine = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
     wanted = module.state_dict()
     wrong = sorted(wanted.keys() ^ mine.keys()) or [
-        name for name, tensor in wanted.items() if tensor.shape != mine[name].shape or tensor.dtype != mine[name].dtype
+        name for name, tensor in wanted.items() if tensor.shape != mine[name].shape or not alike(tensor, mine[name])
     ]
     if wrong:
         raise ValueError(f"{folder / WEIGHTS} does not fit the encoder in {CONFIG}: {prefix}{wrong[0]} differs.")
-    module.load_state_dict(mine)
+    module.load_state_dict(mine, assign=True)  # in the precision that was saved: SatCLIP's weights are float64
+
+
+def alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same kind of number, single or double precision."""
+    return one.dtype == other.dtype or {one.dtype, other.dtype} == {torch.float32, torch.float64}
 
 
 def _format_of(folder: Path) -> Any:

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from geotether.benchmark.encoding import Encoder, encoder_of
+from geotether.benchmark.encoding import Encoder
 from geotether.benchmark.everywhere import predict_together_everywhere
+from geotether.benchmark.opening import open_encoder
 from geotether.benchmark.planet import planet_tasks
 from geotether.cli.diagnosis_page import write_page, write_places
 from geotether.diagnostics import Diagnosis, diagnose, seen_places, table_of
-from geotether.embed import load
 from geotether.maps import save_figure
 from geotether.maps.diagnosis import (
     bias_map,
@@ -35,7 +35,7 @@ BLOCK_KM = 1000.0
 
 
 def diagnose_model(
-    model: Path,
+    model: str | Path,
     out: Path | None = None,
     tables: Sequence[Path] = (),
     points: Path | None = None,
@@ -45,10 +45,11 @@ def diagnose_model(
     num_places: int = 4000,
     seed: int = 0,
 ) -> str:
-    """Diagnose a model folder and say what was found.
+    """Diagnose an encoder and say what was found.
 
     Args:
-        model: The model folder.
+        model: `[NAME=]PATH` of a model folder or checkpoint, or `[NAME=]module:function`, as for `open_encoder`. A file
+            of embeddings knows its own places only and cannot be diagnosed.
         out: Folder for `diagnosis.json`, `places.csv`, `figures/` and `diagnosis.html`, or None.
         tables: Feature tables that the model was pre-trained on, for coverage and leakage. Without any, a model of the
             demo planet's modalities is held against those.
@@ -70,11 +71,12 @@ def diagnose_model(
     """
     if labels and points is None:
         raise ValueError("--label names columns of a file of points: give --points as well.")
-    loaded = load(model)
-    encoder = encoder_of(loaded)
+    name, encoder = open_encoder(str(model))
+    provenance: dict[str, object] = getattr(getattr(encoder, "model", None), "provenance", {})
+    modalities = list(dict(provenance.get("tables") or {}))  # type: ignore[call-overload]
     trained = {name: seen_places(table) for name, table in read_tables(tables).items()}
-    if not trained and {*loaded.provenance.get("tables", {})} <= {*CHIP_MODALITIES, TEXT_MODALITY}:
-        trained = planet_places([*loaded.provenance.get("tables", {})])
+    if not trained and {*modalities} <= {*CHIP_MODALITIES, TEXT_MODALITY}:
+        trained = planet_places(modalities)
     test, tasks = places_and_tasks(points, labels, split_column)
     found = diagnose(encoder, tables=trained, test_lonlat=test, num_places=num_places, seed=seed)
     answered = biases(encoder, tasks, tolerance, seed)
@@ -85,7 +87,7 @@ def diagnose_model(
         with replacing_file(out / "diagnosis.json") as part:
             part.write_text(json.dumps(found.numbers(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
         write_places(found, out / "places.csv")
-        page = write_page(out, f"Diagnosis of {Path(model.parent.name) / model.name}", found, files, loaded.provenance)
+        page = write_page(out, f"Diagnosis of {name}", found, files, provenance)
         said += f"\n\nThe report is {page}"
     return said
 
