@@ -56,9 +56,9 @@ def test_raw_encoding_is_the_positional_one(location):
 
 
 def test_joined_features_stand_side_by_side():
-    (name, joined), *_ = joined_with_fourier({"mine": xyz}, ("ridge",), seed=2).items()
+    (name, joined), *_ = joined_with_fourier({"mine": xyz}, ("ridge",), (2700,), seed=2).items()
     assert name == "mine + Fourier features"
-    assert joined.probes == ("ridge",)
+    assert (joined.probes, joined.labels) == (("ridge",), (2700,))
     columns = joined(LONLAT)
     np.testing.assert_allclose(columns[:, :3], xyz(LONLAT), rtol=1e-6)
     np.testing.assert_array_equal(columns[:, 3:], fourier_features(seed=2)(LONLAT))

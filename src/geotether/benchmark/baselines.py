@@ -1,6 +1,6 @@
 """What any pre-trained encoder has to beat, from the same places and labels: position alone, or no training."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,11 +51,13 @@ class Joined:
     Args:
         parts: Functions of lonlat (n, 2).
         probes: Names of the probes to judge with.
+        labels: Label counts to judge at.
     """
 
-    def __init__(self, parts: Sequence[Encoder], probes: Sequence[str]) -> None:
+    def __init__(self, parts: Sequence[Encoder], probes: Sequence[str], labels: Sequence[int]) -> None:
         self.parts = parts
         self.probes = tuple(probes)
+        self.labels = tuple(labels)
 
     def __call__(self, lonlat: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n d"]:
         """Return the columns of all parts, in float32."""
@@ -125,16 +127,19 @@ def baseline_encoders(location: Any, seed: int = 0) -> dict[str, Encoder]:
     }
 
 
-def joined_with_fourier(encoders: dict[str, Encoder], probes: Sequence[str], seed: int = 0) -> dict[str, Encoder]:
+def joined_with_fourier(
+    encoders: Mapping[str, Encoder], probes: Sequence[str], labels: Sequence[int], seed: int = 0
+) -> dict[str, Encoder]:
     """Each encoder beside raw Fourier features: does pre-training add anything to position?
 
     Args:
         encoders: By name.
         probes: Linear probes to judge with.
+        labels: Label counts to judge at; one answers the question.
         seed: Seed of the frequencies, the same as for "raw Fourier features".
 
     Returns:
         "NAME + Fourier features" to function.
     """
     raw = fourier_features(seed)
-    return {JOINED.format(name): Joined((encoder, raw), probes) for name, encoder in encoders.items()}
+    return {JOINED.format(name): Joined((encoder, raw), probes, labels) for name, encoder in encoders.items()}

@@ -75,9 +75,9 @@ class Bench:
             content = array_hash(features)
             self.origins = {task.name: Origin(content, task_hash(task), code_hash(), settings) for task in group}
 
-    def outcomes(self, problem: Problem) -> Iterator[Outcome]:
-        """The outcomes of one split and seed, from the store as far as they are there."""
-        for labels in problem.labels:
+    def outcomes(self, problem: Problem, wanted: Sequence[int] | None = None) -> Iterator[Outcome]:
+        """The outcomes of one split and seed, from the store as far as they are there; of wanted label counts only."""
+        for labels in problem.labels if wanted is None else [one for one in problem.labels if one in wanted]:
             for parting in problem.partings:
                 if self.store is None:
                     yield from self.judge(problem.split, parting, labels, problem.seed, self.probes, self.group)

@@ -31,6 +31,34 @@ class Problem:
     labels: list[int]
 
 
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Tasks that share places, and all that they will be asked.
+
+    Args:
+        group: The tasks.
+        problems: One a split and seed.
+    """
+
+    group: list[Task]
+    problems: list[Problem]
+
+
+def plan_tasks(
+    tasks: Sequence[Task], splits: Sequence[str], labels: Sequence[int], seeds: Sequence[int], on: str, buffer_km: float
+) -> list[Plan]:
+    """Plan tasks, those with equal places, split and labelled rows together; arguments as for `evaluate`.
+
+    Raises:
+        ValueError: If two tasks have one name, nothing is asked, or as in `problems_of`.
+    """
+    if len({task.name for task in tasks}) < len(tasks):
+        raise ValueError(f"tasks need different names, got {', '.join(task.name for task in tasks)}.")
+    if not (tasks and splits and labels and seeds):
+        raise ValueError("evaluate needs at least one encoder, task, split, label count and seed.")
+    return [Plan(group, problems_of(group, splits, labels, seeds, on, buffer_km)) for group in group_tasks(tasks)]
+
+
 def problems_of(
     group: Sequence[Task], splits: Sequence[str], labels: Sequence[int], seeds: Sequence[int], on: str, buffer_km: float
 ) -> list[Problem]:

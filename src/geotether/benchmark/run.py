@@ -10,7 +10,7 @@ from geotether.benchmark.bench import Bench, Prediction
 from geotether.benchmark.encoding import Encoder, encode
 from geotether.benchmark.ladder import LADDER
 from geotether.benchmark.outcome import Outcome
-from geotether.benchmark.plan import check_names, group_tasks, problems_of
+from geotether.benchmark.plan import Plan, check_names, plan_tasks
 from geotether.benchmark.probing import PROBES
 from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
@@ -61,37 +61,62 @@ def evaluate(
     Raises:
         ValueError: If a name is unknown or used twice, or an encoder returns NaN, a wrong shape or changing widths.
     """
+    plans = plan_tasks(tasks, splits, labels, seeds, on, float(buffer_km))
+    return evaluate_plans(encoders, plans, probes, f"{on} {float(buffer_km):g}", num_folds, store)
+
+
+def evaluate_plans(
+    encoders: Mapping[str, Encoder],
+    plans: Sequence[Plan],
+    probes: Sequence[str],
+    settings: str,
+    num_folds: int = NUM_FOLDS,
+    store: OutcomeStore | None = None,
+) -> list[Outcome]:
+    """Score every encoder on what was planned; `evaluate` in its second half.
+
+    Args:
+        encoders: As for `evaluate`; one with an attribute `labels` is judged at these label counts only.
+        plans: From `plan_tasks`.
+        probes: Names in `PROBES`.
+        settings: What was planned with, for the keys of the store.
+        num_folds: Number of inner folds.
+        store: As for `evaluate`.
+
+    Returns:
+        Outcomes; those of one encoder stand together.
+
+    Raises:
+        ValueError: As for `evaluate`.
+    """
+    if not encoders:
+        raise ValueError("evaluate needs at least one encoder, task, split, label count and seed.")
     check_names("probe", probes, list(PROBES))
     for encoder in encoders.values():
         check_names("probe", getattr(encoder, "probes", ()), list(PROBES))
-    if len({task.name for task in tasks}) < len(tasks):
-        raise ValueError(f"tasks need different names, got {', '.join(task.name for task in tasks)}.")
-    if not (encoders and tasks and splits and labels and seeds):
-        raise ValueError("evaluate needs at least one encoder, task, split, label count and seed.")
-    groups = group_tasks(tasks)
-    plans = [problems_of(group, splits, labels, seeds, on, buffer_km) for group in groups]
-    settings = f"{on} {float(buffer_km):g} {num_folds}"
     outcomes: list[Outcome] = []
     for name, encoder in encoders.items():
         started, before = time.perf_counter(), 0 if store is None else len(store)
         width: int | None = None
+        own: list[Outcome] = []
         last: tuple[bytes, np.ndarray] | None = None
-        for group, problems in zip(groups, plans, strict=True):
-            places = group[0].lonlat.tobytes()
+        for plan in plans:
+            places = plan.group[0].lonlat.tobytes()
             if last is None or last[0] != places:
-                last = (places, encode(name, encoder, group[0].lonlat))
+                last = (places, encode(name, encoder, plan.group[0].lonlat))
             features = last[1]
             if width is not None and features.shape[1] != width:
                 raise ValueError(f"encoder {name!r} returned {width} columns before and {features.shape[1]} now.")
             width = features.shape[1]
-            bench = Bench(name, features, group, getattr(encoder, "probes", probes), settings, num_folds, store)
-            for problem in problems:
-                outcomes += bench.outcomes(problem)
+            used = getattr(encoder, "probes", probes)
+            bench = Bench(name, features, plan.group, used, f"{settings} {num_folds}", num_folds, store)
+            for problem in plan.problems:
+                own += bench.outcomes(problem, getattr(encoder, "labels", None))
         if store is not None:
-            kept = sum(one.encoder == name for one in outcomes) - (len(store) - before)
+            kept = len(own) - (len(store) - before)
             said = f", {kept:,} of them from before" if kept else ""
-            count, seconds = sum(one.encoder == name for one in outcomes), time.perf_counter() - started
-            logger.info("%6.0f s  %s: %s outcomes%s", seconds, name, f"{count:,}", said)
+            logger.info("%6.0f s  %s: %s outcomes%s", time.perf_counter() - started, name, f"{len(own):,}", said)
+        outcomes += own
     return outcomes
 
 
@@ -108,12 +133,12 @@ def predict_tasks(
 ) -> Iterator[Prediction]:
     """Yield the predictions behind `evaluate`, which has the same arguments; for figures and other scores."""
     check_names("probe", probes, list(PROBES))
-    for group in group_tasks(tasks):
-        problems = problems_of(group, splits, labels, seeds, on, buffer_km)
+    for plan in plan_tasks(tasks, splits, labels, seeds, on, float(buffer_km)):
+        group = plan.group
         for name, encoder in encoders.items():
             features = encode(name, encoder, group[0].lonlat)
             bench = Bench(name, features, group, getattr(encoder, "probes", probes), "", num_folds, None)
-            for problem in problems:
+            for problem in plan.problems:
                 for count in problem.labels:
                     for parting in problem.partings:
                         yield from bench.predict(problem.split, parting, count, problem.seed, bench.probes, group)

@@ -14,7 +14,7 @@ POWERS = (1.0,)
 SPACES = ("sphere", "features")
 CHUNK_ROWS = 1024
 # Enough rows to choose a count by; comparing all rows with all costs more than the answer.
-CHOOSING_ROWS = 2000
+CHOOSING_ROWS = 1000
 
 
 class Neighborhood:
@@ -52,7 +52,7 @@ class Neighborhood:
         return self._angles(distance), index
 
     def held_out(self) -> tuple[Integer[np.ndarray, " h"], Float64[np.ndarray, "h c"], Integer[np.ndarray, "h c"]]:
-        """Up to 2,000 training rows, and the nearest rows of other folds for each."""
+        """Up to 1,000 training rows, and the nearest rows of other folds for each."""
         if self._inner is None:
             rows = np.arange(len(self.vectors))
             if len(rows) > CHOOSING_ROWS:
@@ -71,7 +71,7 @@ class Neighborhood:
 class NeighborProbe:
     """Mean (numbers) or vote (classes) of the k nearest training rows, weighted by a power of 1 / distance.
 
-    k and the power are chosen on held-out folds of the training rows (2,000 of them if there are more): a row may be
+    k and the power are chosen on held-out folds of the training rows (1,000 of them if there are more): a row may be
     predicted only by rows of other folds.
 
     Args:

@@ -12,9 +12,9 @@ from geotether.benchmark.encoding import Encoder
 from geotether.benchmark.fingerprint import code_hash, task_hash
 from geotether.benchmark.ladder import LADDER
 from geotether.benchmark.opening import as_encoder
-from geotether.benchmark.plan import check_names
+from geotether.benchmark.plan import check_names, plan_tasks
 from geotether.benchmark.probing import LINEAR_PROBES, PROBES
-from geotether.benchmark.run import evaluate
+from geotether.benchmark.run import evaluate_plans
 from geotether.benchmark.score_table import write_scores
 from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
@@ -74,15 +74,16 @@ def compare(
     out, started = Path(out), time.perf_counter()
     check_names("probe", probes, list(PROBES))
     opened = {name: as_encoder(thing) for name, thing in encoders.items()}
-    beside = baselines_of(opened, probes)
+    plans = plan_tasks(tasks, splits, labels, seeds, "test", float(buffer_km))
+    counts = common_labels(plans)
+    rung = USUAL_LABELS if USUAL_LABELS in counts else counts[-1]
+    beside = baselines_of(opened, probes, rung)
     taken = sorted(set(opened) & set(beside))
     if taken:
         raise ValueError(f"{taken[0]!r} is the name of a baseline; give the encoder another, such as mine={taken[0]}.")
     out.mkdir(parents=True, exist_ok=True)
     with OutcomeStore(out / "outcomes.sqlite") as store:
-        outcomes = evaluate(opened | beside, tasks, probes, splits, labels, seeds, "test", buffer_km, store=store)
-    counts = common_labels(outcomes)
-    rung = USUAL_LABELS if USUAL_LABELS in counts else counts[-1]
+        outcomes = evaluate_plans(opened | beside, plans, probes, f"test {float(buffer_km):g}", store=store)
     provenance: dict[str, object] = {
         "geotether": __version__,
         "code": code_hash(),
@@ -101,8 +102,8 @@ def compare(
     return found
 
 
-def baselines_of(opened: Mapping[str, Encoder], probes: Sequence[str]) -> dict[str, Encoder]:
-    """Every baseline: of places, of each architecture untrained, and each encoder joined with Fourier features."""
+def baselines_of(opened: Mapping[str, Encoder], probes: Sequence[str], rung: int) -> dict[str, Encoder]:
+    """Every baseline: of places, of each architecture untrained, and at one rung encoders beside Fourier features."""
     beside = place_baselines()
     seen: dict[str, str] = {}
     for name, encoder in opened.items():
@@ -119,7 +120,7 @@ def baselines_of(opened: Mapping[str, Encoder], probes: Sequence[str]) -> dict[s
         own = baseline_encoders(location)
         beside |= {kind: own[kind] for kind in ("raw encoding", "untrained")}
     linear = [probe for probe in probes if probe in LINEAR_PROBES]
-    return beside | (joined_with_fourier(dict(opened), linear) if linear else {})
+    return beside | (joined_with_fourier(opened, linear, (rung,)) if linear else {})
 
 
 def origin_of(thing: Any) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from geotether.benchmark.baselines import JOINED
 from geotether.benchmark.outcome import Outcome
+from geotether.benchmark.plan import Plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +30,10 @@ class Comparison:
     provenance: dict[str, object]
 
 
-def common_labels(outcomes: Sequence[Outcome]) -> list[int]:
+def common_labels(plans: Sequence[Plan]) -> list[int]:
     """The rungs that every task and split has, ascending; else those that any has."""
-    rungs: dict[tuple[str, str], set[int]] = {}
-    for one in outcomes:
-        rungs.setdefault((one.task, one.split), set()).add(one.labels)
-    shared = set.intersection(*rungs.values())
-    return sorted(shared or set.union(*rungs.values()))
+    rungs = [set(problem.labels) for plan in plans for problem in plan.problems]
+    return sorted(set.intersection(*rungs) or set.union(*rungs))
 
 
 def tables_of(found: Comparison) -> list[tuple[str, str]]:
