@@ -4,7 +4,8 @@
 
 The encoders have the shapes of published ones (SatCLIP at L = 10 and 40, GeoCLIP, the recipe `default` twice, a
 function of 64 columns) with random weights: time does not depend on what was learned. Baselines and joined encoders
-come on top, as in any comparison. Then one ridge over all strengths, as a multiple of one decomposition of its training matrix.
+come on top, as in any comparison. Then one ridge over all strengths, as a multiple of one decomposition of its training
+matrix.
 """
 
 import argparse

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import bootstrap
 
 from geotether.benchmark.bootstrap import REPEATS, draw_blocks, draw_seeds, interval, replicates, score
 from geotether.benchmark.outcome import Outcome
@@ -57,9 +58,9 @@ def test_seeds_are_drawn_unless_each_judges_blocks_of_its_own():
 
 
 def test_undefined_draws_are_left_out():
-    low, high = interval(np.array([np.nan, 1.0, 1.0]))
+    low, high = interval(np.array([np.nan, 1.0, 1.0]), 1.0)
     assert (low, high) == (1.0, 1.0)
-    assert math.isnan(interval(np.full(3, np.nan))[0])
+    assert math.isnan(interval(np.full(3, np.nan), 0.0)[0])
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():
@@ -71,3 +72,19 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
         found = score([outcome(range(80), np.stack([np.full(80, 20), right], axis=1))])
         hits += found.low <= 0.6 <= found.high
     assert 180 <= hits <= 198
+
+
+def test_the_correction_for_bias_is_that_of_scipy_without_acceleration():
+    """Of a skewed statistic (a variance); SciPy's BCa differs by its acceleration alone, which is small here."""
+    rng = np.random.default_rng(3)
+    values = rng.standard_normal(400)
+    drawn = values[rng.integers(0, 400, (4000, 400))].var(axis=1)
+    got = interval(drawn, float(values.var()))
+    reference = bootstrap((values,), np.var, n_resamples=4000, rng=np.random.default_rng(4)).confidence_interval
+    assert got == pytest.approx((reference.low, reference.high), abs=0.02)
+    assert interval(drawn - 0.1, float(values.var()) - 0.1)[1] == pytest.approx(got[1] - 0.1)
+
+
+def test_a_point_beyond_all_replicates_has_an_interval():
+    low, high = interval(np.linspace(0, 1, 500), 2.0)
+    assert low <= high == 1.0

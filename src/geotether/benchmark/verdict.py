@@ -54,7 +54,7 @@ def difference(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> Difference
     """
     theirs = in_order_of(ours, theirs)
     mean = float(np.nanmean([a.value - b.value for a, b in zip(ours, theirs, strict=True)]))
-    low, high = interval(replicates(ours) - replicates(theirs))
+    low, high = interval(replicates(ours) - replicates(theirs), mean)
     return Difference(mean, low, high, len(np.unique(np.concatenate([one.blocks for one in ours]))))
 
 
@@ -86,7 +86,7 @@ def mean_difference(pairs: Sequence[tuple[Sequence[Outcome], Sequence[Outcome]]]
         [replicates(ours) - replicates(in_order_of(ours, theirs)) for ours, theirs in pairs]
     )
     mean = float(np.mean([one.mean for one in found]))
-    return Difference(mean, *interval(drawn.mean(axis=0)), max(one.blocks for one in found))
+    return Difference(mean, *interval(drawn.mean(axis=0), mean), max(one.blocks for one in found))
 
 
 def in_words(name: str, other: str, found: Difference) -> str:
@@ -109,10 +109,11 @@ def in_words(name: str, other: str, found: Difference) -> str:
     low, high = 100 * found.low, 100 * found.high
     if math.isnan(low):
         return f"{name} and {other} cannot be compared: no draw has a defined score"
-    if found.low > 0:
-        return f"{name} is better than {other} by {low:.1f} to {high:.1f} points"
-    if found.high < 0:
-        return f"{other} is better than {name} by {-high:.1f} to {-low:.1f} points"
+    if found.clear:
+        better, worse = (name, other) if found.low > 0 else (other, name)
+        least, most = sorted((abs(low), abs(high)))
+        said = f"{least:.1f}" if least >= 0.05 else f"{least:.2g}"  # never "0.0": zero is left out
+        return f"{better} is better than {worse} by {said} to {most:.1f} points"
     return f"{name} and {other} cannot be told apart ({low:+.1f} to {high:+.1f} points)"
 
 
@@ -132,5 +133,5 @@ def ranks(outcomes: Mapping[str, Sequence[Sequence[Outcome]]]) -> dict[str, tupl
     drawn = np.stack([np.stack([replicates(task) for task in outcomes[name]]) for name in names])  # (e, t, r)
     point = rankdata(-np.nan_to_num(means, nan=-np.inf), axis=0).mean(axis=1)
     spread = rankdata(-np.nan_to_num(drawn, nan=-np.inf), axis=0).mean(axis=1)
-    found = {name: (float(point[i]), *interval(spread[i])) for i, name in enumerate(names)}
+    found = {name: (float(point[i]), *interval(spread[i], float(point[i]))) for i, name in enumerate(names)}
     return dict(sorted(found.items(), key=lambda item: item[1][0]))

@@ -19,6 +19,8 @@ caption { text-align: left; padding: .2rem 0 .5rem; }
 th, td { padding: .38rem .7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; }
+td.words { text-align: left; white-space: normal; }
+.wide + .wide { margin-top: 1.6rem; }
 td.best { font-weight: 700; background: #fbeef0; }
 td .ends { color: var(--faint); font-weight: 400; font-size: .86em; }
 tr.baseline th { font-weight: 400; }
