@@ -3,7 +3,7 @@
 import pytest
 
 from geotether.studies import code
-from geotether.studies.code import JUDGING, PACKAGE, TRAINING, code_hash, meaning, source_files
+from geotether.studies.code import PACKAGE, TRAINING, code_hash, meaning, source_files
 
 
 @pytest.fixture
@@ -57,8 +57,9 @@ def test_of_the_real_package():
     assert {"training/loop.py", "training/loss.py", "objectives/tying.py", "batches/salt.py", "tables/table.py",
             "encoders/networks/siren.py", "geodesy/jitter.py"} <= training  # fmt: skip
     assert not {file for file in training if file.split("/")[0] in {"maps", "cli", "studies", "benchmark", "probes"}}
-    assert "probes/linear.py" in {file.relative_to(PACKAGE).as_posix() for file in source_files(JUDGING)}
-    assert code_hash(TRAINING) != code_hash(JUDGING)
+    judging = {file.relative_to(PACKAGE).as_posix() for file in source_files("benchmark.run")}
+    assert "probes/linear.py" in judging
+    assert code_hash(TRAINING) != code_hash("benchmark.run")
 
 
 def test_an_unknown_module_is_said():

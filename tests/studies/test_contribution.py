@@ -5,9 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from geotether.studies.contribution import measure_contribution, tasks_hash
+from geotether.benchmark.bench import Bench
+from geotether.studies.contribution import measure_contribution
 from geotether.studies.effects import ADDED, ALONE
-from geotether.tasks.task import Task
 from geotether.training import loop
 
 
@@ -17,13 +17,26 @@ def read(path):
 
 
 def test_a_study_from_tables_to_page(config, tables, tasks, tmp_path, monkeypatch):
-    found = measure_contribution(config(), tables, tasks, tmp_path, seeds=(4,), budget=7 * 20, labels=60, draws=2)
-    assert (found.steps, found.runs) == (20, 7)
-    assert len(list((tmp_path / "runs").iterdir())) == 7
+    def study():
+        return measure_contribution(
+            config(),
+            tables,
+            tasks,
+            tmp_path,
+            seeds=(4,),
+            budget=5 * 20,
+            modalities=["image", "text"],
+            labels=60,
+            draws=1,
+        )
+
+    found = study()
+    assert (found.steps, found.runs) == (20, 5)
+    assert len(list((tmp_path / "runs").iterdir())) == 5
     assert {(e.task, e.modality, e.kind) for e in found.effects} == {
         (task, modality, kind)
         for task in ("height", "zone")
-        for modality in tables
+        for modality in ("image", "text")
         for kind in (ADDED, ALONE)
     }  # fmt: skip
 
@@ -37,9 +50,11 @@ def test_a_study_from_tables_to_page(config, tables, tasks, tmp_path, monkeypatc
         ours, theirs = ("all", f"without {row['modality']}") if row["kind"] == ADDED else (
             f"only {row['modality']}", "untrained")  # fmt: skip
         assert float(row["mean"]) == pytest.approx(mean(ours, row["task"]) - mean(theirs, row["task"]), abs=1e-12)
-        assert len(row["code_hash"]) == len(row["data_hash"]) == len(row["tasks_hash"]) == 64
+        assert len(row["code_hash"]) == len(row["data_hash"]) == 64
+        assert row["judging_hash"]
+        assert row["task_hash"]
     hashes = {row["encoder"]: row["data_hash"] for row in scores}
-    assert len(set(hashes.values())) == 8  # seven choices of tables, and none for the untrained network
+    assert len(set(hashes.values())) == 6  # five choices of tables, and none for the untrained network
 
     page = found.page.read_text()
     assert "| height, R2 |" in page
@@ -47,10 +62,11 @@ def test_a_study_from_tables_to_page(config, tables, tasks, tmp_path, monkeypatc
         assert f"(figures/{figure})" in page
         assert (tmp_path / "figures" / figure).read_bytes().startswith(b"\x89PNG")
 
-    # Again: nothing is trained, and the same comes out.
+    # Again: nothing is trained or judged, and the same comes out.
     before = (tmp_path / "contribution.csv").read_bytes()
     monkeypatch.setattr(loop, "seed_step", lambda *_: pytest.fail("a finished run was trained again"))
-    measure_contribution(config(), tables, tasks, tmp_path, seeds=(4,), budget=7 * 20, labels=60, draws=2)
+    monkeypatch.setattr(Bench, "predict", lambda *_: pytest.fail("a finished run was judged again"))
+    study()
     assert (tmp_path / "contribution.csv").read_bytes() == before
 
 
@@ -62,6 +78,9 @@ def test_a_study_from_tables_to_page(config, tables, tasks, tmp_path, monkeypatc
         ({"budget": 100}, "set the budget to 140 or more"),
         ({"modalities": ["taste"]}, "Unknown modality 'taste'"),
         ({"equal": "hours"}, "Unknown choice 'hours'"),
+        ({"probe": "rigde"}, "unknown probe 'rigde'"),
+        ({"split": "contintents"}, "splits are own"),
+        ({"draws": 0}, "draws and labels must be 1 or more"),
     ],
 )
 def test_wrong_options_are_said_before_any_training(config, tables, tasks, tmp_path, options, message):
@@ -73,13 +92,3 @@ def test_wrong_options_are_said_before_any_training(config, tables, tasks, tmp_p
 def test_one_modality_is_no_study(config, tables, tasks, tmp_path):
     with pytest.raises(ValueError, match="two or more, got text"):
         measure_contribution(config(), {"text": tables["text"]}, tasks, tmp_path)
-
-
-def test_tasks_are_known_by_their_content(tasks):
-    first = tasks[0]
-    again = Task("height", "regression", first.lonlat.copy(), first.target.copy(), first.split.copy())
-    assert tasks_hash([again]) == tasks_hash([first])
-    other = first.target.copy()
-    other[3] += 1e-9
-    assert tasks_hash([Task("height", "regression", first.lonlat, other, first.split)]) != tasks_hash([first])
-    assert tasks_hash(tasks[::-1]) != tasks_hash(tasks)

@@ -26,6 +26,7 @@ def contribution_of(
     count: int = 2700,
     draws: int = 5,
     probe: str = "ridge",
+    split: str = "own",
 ) -> str:
     """Run the study and say what came out.
 
@@ -44,6 +45,7 @@ def contribution_of(
         count: Labelled rows of a probe.
         draws: Draws of labels.
         probe: Name of the probe.
+        split: "own" (the file's split column), "blocks-10", "continents" or "random".
 
     Returns:
         Both tables in Markdown, and where the files are.
@@ -59,7 +61,7 @@ def contribution_of(
     tables = {name: read_table(path, name=name) for name, path in settings.tables.items()}
     tasks = planet_tasks() if points is None else tasks_of(points, labels, split_column)
     found = measure_contribution(
-        settings, tables, tasks, out, range(seeds), budget, equal, list(modalities) or None, count, draws, probe
+        settings, tables, tasks, out, range(seeds), budget, equal, list(modalities) or None, count, draws, probe, split
     )
     kinds = {ADDED: "Added to the others", ALONE: "Alone, above the untrained network"}
     parts = [f"{kinds[kind]} (points)\n\n{effect_table(found.effects, kind)}" for kind in kinds]

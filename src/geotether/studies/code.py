@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-TRAINING, JUDGING = "training.loop", "benchmark.run"
+TRAINING = "training.loop"
 
 
 @cache

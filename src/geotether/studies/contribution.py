@@ -1,27 +1,31 @@
 """What is a modality worth? One study: train every variant, judge them, say what each modality adds to each task."""
 
 import csv
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from geotether.benchmark.baselines import baseline_encoders
 from geotether.benchmark.encoding import Encoder, encoder_of
-from geotether.benchmark.run import Row
+from geotether.benchmark.fingerprint import code_hash as judging_hash
+from geotether.benchmark.fingerprint import task_hash
+from geotether.benchmark.outcome import Row
+from geotether.benchmark.plan import check_names
+from geotether.benchmark.probing import PROBES
+from geotether.benchmark.splitting import block_side_km
+from geotether.benchmark.store import OutcomeStore
 from geotether.embed import load
 from geotether.maps.contribution import contribution_matrix
 from geotether.maps.figure import save_figure
 from geotether.sources.disk import replacing_file
-from geotether.studies.code import JUDGING, code_hash
+from geotether.studies.code import code_hash
 from geotether.studies.effects import (
     ADDED,
     ALONE,
     UNTRAINED,
     Effect,
+    Judged,
     contribution_effects,
     effect_table,
     judge_variants,
@@ -34,7 +38,7 @@ from geotether.training.config import RunConfig
 
 logger = logging.getLogger(__name__)
 
-RUNS, SCORES, EFFECTS, PAGE = "runs", "scores.csv", "contribution.csv", "contribution.md"
+RUNS, OUTCOMES, SCORES, EFFECTS, PAGE = "runs", "outcomes.sqlite", "scores.csv", "contribution.csv", "contribution.md"
 FIGURES = {ADDED: "added.png", ALONE: "alone.png"}
 
 
@@ -67,6 +71,7 @@ def measure_contribution(
     labels: int = 2700,
     draws: int = 5,
     probe: str = "ridge",
+    split: str = "own",
 ) -> Contribution:
     """Pre-train all modalities, all but each and each alone; judge them; write what each modality adds.
 
@@ -77,7 +82,7 @@ def measure_contribution(
         config: Of the full set; its seed is not used.
         tables: The full set, two modalities or more.
         tasks: What to judge on.
-        out: Folder; gets `runs/`, `scores.csv`, `contribution.csv`, `contribution.md` and two figures.
+        out: Folder; gets `runs/`, `outcomes.sqlite`, `scores.csv`, `contribution.csv`, `contribution.md`, two figures.
         seeds: Pre-training seeds, one model of every variant each.
         budget: Steps of all runs together; None takes the configuration's length for each.
         equal: "rows" or "batch"; see `variant_config`.
@@ -85,17 +90,23 @@ def measure_contribution(
         labels: Labelled rows of a probe.
         draws: Draws of labels.
         probe: Name of the probe.
+        split: What is held out; see `geotether.benchmark.splitting.part_rows`.
 
     Returns:
         The effects, and where they are written.
 
     Raises:
-        ValueError: If there are fewer than two modalities, a name is unknown, no seed, or the budget is too small.
+        ValueError: If there are fewer than two modalities, a name is unknown, there is no seed or draw, or the budget
+            is too small; all before anything is trained.
         RunInterrupted: After Ctrl-C, once the state is saved.
         OSError: If the folder cannot be written to.
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"A study needs one pre-training seed or more, all different; got {list(seeds)}.")
+    if draws < 1 or labels < 1:
+        raise ValueError(f"draws and labels must be 1 or more, got {draws} and {labels}.")
+    check_names("probe", [probe], list(PROBES))
+    block_side_km(split)
     chosen = variants(list(tables), modalities)
     steps = steps_of(config, tables, len(chosen) * len(seeds), budget)
     configs = {v.name: variant_config(config, tables, v.modalities, steps, equal) for v in chosen}
@@ -108,29 +119,42 @@ def measure_contribution(
             runs[variant.name, seed] = done
             logger.info("seed %d, %s: %s", seed, variant.name, done.folder.name)
 
-    rows = judge_variants(encoders_of(runs, chosen, seeds), tasks, labels, draws, probe)
-    effects = contribution_effects(rows, chosen)
-    # What made each number stands beside it: results of other code or data can be told apart wherever they end up.
-    judged = {"tasks_hash": tasks_hash(tasks), "judging_hash": code_hash(JUDGING)}
-    trained = {
-        key: (run.config_hash, run.data_hash, run.code_hash) for key, run in runs.items()
-    }  # the untrained network has no run of its own
-    nothing = ("", "", runs[chosen[0].name, seeds[0]].code_hash)
-    names = ("config_hash", "data_hash", "code_hash")
-    write_rows(
-        [
-            {**row, **dict(zip(names, trained.get(_run_of(row), nothing), strict=True)), **judged}
-            for row in rows
-        ],
-        out / SCORES,
-    )  # fmt: skip
+    with OutcomeStore(out / OUTCOMES) as store:
+        judged = judge_variants(encoders_of(runs, chosen, seeds), tasks, labels, draws, probe, split, store=store)
+    effects = contribution_effects(judged, chosen)
     whole = runs[chosen[0].name, seeds[0]]
     facts: Row = {
-        "probe": probe, "labels": labels, "draws": draws, "seeds": len(seeds), "steps": steps, "equal": equal,
-        "recipe": config.recipe or "", "data_hash": data_hash(tables), "code_hash": whole.code_hash, **judged,
+        "probe": probe, "split": split, "labels": labels, "draws": draws, "steps": steps, "equal": equal,
+        "recipe": config.recipe or "", "data_hash": data_hash(tables), "code_hash": whole.code_hash,
+        "judging_hash": judging_hash(),
     }  # fmt: skip
-    write_rows([{**asdict(effect), **facts} for effect in effects], out / EFFECTS)
+    hashes = {task.name: task_hash(task) for task in tasks}
+    write_rows(score_rows(judged, runs, hashes), out / SCORES)
+    write_rows([{**asdict(effect), "task_hash": hashes[effect.task], **facts} for effect in effects], out / EFFECTS)
     return Contribution(effects, write_page(effects, facts, out), steps, len(runs))
+
+
+def score_rows(judged: Judged, runs: Mapping[tuple[str, int], TrainedRun], hashes: Mapping[str, str]) -> list[Row]:
+    """Tidy rows with what made each number, so that results of other code or data can be told apart anywhere.
+
+    Args:
+        judged: From `judge_variants`.
+        runs: (variant, seed) to run; the untrained network has none.
+        hashes: Task to its hash.
+    """
+    rows: list[Row] = []
+    for name, by_seed in judged.items():
+        for seed, outcomes in by_seed.items():
+            run = runs.get((name, seed))
+            made: Row = {
+                "pretraining_seed": seed,
+                "config_hash": run.config_hash if run else "",
+                "data_hash": run.data_hash if run else "",
+                "code_hash": run.code_hash if run else code_hash(),
+                "judging_hash": judging_hash(),
+            }
+            rows += [{**one.row(), **made, "task_hash": hashes[one.task]} for one in outcomes]
+    return rows
 
 
 def encoders_of(
@@ -142,19 +166,6 @@ def encoders_of(
     }
     location = load(runs[chosen[0].name, seeds[0]].model).location
     return found | {UNTRAINED: {seed: baseline_encoders(location, seed)[UNTRAINED] for seed in seeds}}
-
-
-def tasks_hash(tasks: Sequence[Task]) -> str:
-    """SHA-256 of places, labels, splits and kinds of tasks."""
-    digest = hashlib.sha256()
-    for task in tasks:
-        digest.update(f"{task.name}\n{task.kind}\n{task.transform}\n".encode())
-        for values in (task.lonlat, task.values, task.split):
-            if values is not None and values.dtype.kind in "OU":
-                digest.update("\n".join(map(str, values)).encode())
-            elif values is not None:
-                digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()
 
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
@@ -174,10 +185,10 @@ def write_page(effects: Sequence[Effect], facts: Mapping[str, str | int | float]
     lines = [
         "# What each modality is worth",
         "",
-        f"Differences in points (hundredths of accuracy or R2) with 95 % intervals, paired over {facts['seeds']} "
-        f"pre-training seeds and {facts['draws']} draws of {facts['labels']:,} labels; probe {facts['probe']}. "
-        f"Every model took {facts['steps']:,} steps; equal besides: {facts['equal']}. Bold: the interval leaves zero "
-        "out.",
+        f"Differences in points (hundredths of the score) with 95 % intervals by bootstrap over "
+        f"{max(e.blocks for e in effects)} spatial blocks, {facts['draws']} draws of {facts['labels']:,} labels and "
+        f"{effects[0].seeds} pre-training seeds, paired; probe {facts['probe']}, split {facts['split']}. Every model "
+        f"took {facts['steps']:,} steps; equal besides: {facts['equal']}. Bold: the interval leaves zero out.",
     ]
     for kind, file in FIGURES.items():
         if not any(effect.kind == kind for effect in effects):
@@ -191,7 +202,3 @@ def write_page(effects: Sequence[Effect], facts: Mapping[str, str | int | float]
     with replacing_file(out / PAGE) as part:
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return out / PAGE
-
-
-def _run_of(row: Row) -> tuple[str, int]:
-    return str(row["encoder"]), int(row["pretraining_seed"])
