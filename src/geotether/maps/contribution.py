@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
@@ -43,8 +44,8 @@ def contribution_matrix(
         row, column = tasks.index(task), modalities.index(modality)
         means[row, column], clear[row, column] = 100 * mean, low > 0 or high < 0
         bracket = "" if math.isnan(low) else f"\n[{100 * low:.1f}, {100 * high:.1f}]"
-        ink = INK if clear[row, column] else "#5d6b75"
-        axes.text(column, row, f"{100 * mean:+.1f}{bracket}", ha="center", va="center", fontsize=9, color=ink)
+        style: dict[str, Any] = {"color": INK, "fontweight": "bold"} if clear[row, column] else {"color": "#5d6b75"}
+        axes.text(column, row, f"{100 * mean:+.1f}{bracket}", ha="center", va="center", fontsize=9, **style)
     shown = np.abs(means[clear])
     reach = float(shown.max()) if shown.size else 1.0
     scale = Normalize(-reach, reach)
