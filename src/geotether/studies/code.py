@@ -1,0 +1,85 @@
+"""The code that a result depends on, as one hash."""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+TRAINING = "training.loop"
+
+
+@cache
+def code_hash(module: str = TRAINING) -> str:
+    """Hash a module and every module of the package that it imports, directly or not.
+
+    Comments, docstrings and layout do not count, nor do parts of the package that the module never sees: a new
+    source or figure leaves a trained model what it was, a changed loss does not. Other packages do not count
+    either; their versions stand in a model's provenance.
+
+    Args:
+        module: Dotted name below the package, such as "training.loop".
+
+    Returns:
+        SHA-256 in hexadecimal.
+
+    Raises:
+        ValueError: If there is no such module.
+
+    Example:
+        >>> len(code_hash("training.loop"))
+        64
+    """
+    digest = hashlib.sha256()
+    for file in source_files(module):
+        digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n{meaning(file.read_text(encoding='utf-8'))}\n".encode())
+    return digest.hexdigest()
+
+
+def source_files(module: str) -> list[Path]:
+    """The files of a module and of all that it imports from the package, sorted; the version's number is not code."""
+    first = _file_of(module.split("."))
+    if first is None:
+        raise ValueError(f"There is no module {module!r} in geotether.")
+    found, waiting = {first}, [first]
+    while waiting:
+        for file in _imported(waiting.pop()) - found:
+            found.add(file)
+            waiting.append(file)
+    return sorted(found - {PACKAGE / "version.py"})
+
+
+def meaning(source: str) -> str:
+    """Python source without comments, docstrings and layout.
+
+    Example:
+        >>> meaning("x = 1  # one") == meaning("x  =  1")
+        True
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def _imported(file: Path) -> set[Path]:
+    """Files of the package that a file imports, wherever in it; packages on the way count, the front door does not."""
+    names: list[list[str]] = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [[*node.module.split("."), alias.name] for alias in node.names]
+    files: set[Path] = set()
+    for parts in names:
+        if parts[0] == PACKAGE.name:
+            files |= {found for end in range(2, len(parts) + 1) if (found := _file_of(parts[1:end]))}
+    return files
+
+
+def _file_of(parts: list[str]) -> Path | None:
+    place = PACKAGE.joinpath(*parts)
+    return next((f for f in (place.with_suffix(".py"), place / "__init__.py") if f.is_file()), None)

@@ -1,0 +1,180 @@
+"""Pre-training of many variants that can be compared: equal steps, never trained twice, never mixed up."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from geotether.batches.schedule import MeltSchedule, build_schedule
+from geotether.sources.disk import replacing_file
+from geotether.studies.code import TRAINING, code_hash
+from geotether.tables.table import FeatureTable
+from geotether.training.config import RunConfig
+from geotether.training.interruption import RunInterrupted
+from geotether.training.loop import pretrain
+from geotether.training.state import FREE_SETTINGS, MODEL_FOLDER
+
+EQUAL = ("rows", "batch")
+MIN_STEPS = 20
+RECORD = "study.json"
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run of a study.
+
+    Attributes:
+        modalities: What it was trained on.
+        seed: Seed of weights and batches.
+        steps: Optimiser updates.
+        folder: The run's folder; the model lies in `model/`.
+        config_hash: SHA-256 of the configuration without what decides no number.
+        data_hash: SHA-256 of the tables' names and contents.
+        code_hash: SHA-256 of the code that trained it.
+    """
+
+    modalities: tuple[str, ...]
+    seed: int
+    steps: int
+    folder: Path
+    config_hash: str
+    data_hash: str
+    code_hash: str
+
+    @property
+    def model(self) -> Path:
+        """The model folder."""
+        return self.folder / MODEL_FOLDER
+
+
+def steps_of(config: RunConfig, tables: Mapping[str, FeatureTable], runs: int, budget: int | None = None) -> int:
+    """Give the number of steps that every run of a study takes.
+
+    Args:
+        config: The study's configuration; without a budget its `steps` count, or its `epochs` of the full set.
+        tables: The full set.
+        runs: Number of runs, over all variants and seeds.
+        budget: Steps of all runs together, divided equally; None for the configuration's own length.
+
+    Returns:
+        Steps of each run.
+
+    Raises:
+        ValueError: If the budget leaves a run fewer steps than its warm-up or than 20.
+
+    Example:
+        >>> from geotether.training.config import load_config
+        >>> steps_of(load_config(), {}, runs=14, budget=7000)
+        500
+    """
+    if budget is None:
+        if config.steps is not None:
+            return config.steps
+        sizes = {name: len(table.training_rows()) for name, table in tables.items()}
+        schedule = build_schedule(config.schedule.name, sizes, config.batch_size, **config.schedule.options)
+        return schedule.steps_in(config.epochs or 1)
+    least = max(MIN_STEPS, config.warmup_steps + 1)
+    if budget // runs < least:
+        raise ValueError(
+            f"A budget of {budget} steps leaves {budget // runs} for each of {runs} runs, fewer than {least}: "
+            f"set the budget to {least * runs} or more, take fewer seeds or modalities, or shorten warmup_steps."
+        )
+    return budget // runs
+
+
+def variant_config(
+    config: RunConfig, tables: Mapping[str, FeatureTable], names: Sequence[str], steps: int, equal: str = "rows"
+) -> RunConfig:
+    """Make the configuration of one variant, so that it can be compared with the others.
+
+    All variants take equally many steps. What else is equal is a choice: "rows" gives a modality in every step the
+    rows that it has in the full set, so that a variant with fewer modalities sees smaller batches and nothing but the
+    absence of the others differs; "batch" gives every variant the same batch, as the paper does, so that what one
+    modality leaves the others take.
+
+    Args:
+        config: The study's configuration.
+        tables: The full set.
+        names: The variant's modalities.
+        steps: Steps of every run.
+        equal: "rows" or "batch".
+
+    Returns:
+        The configuration.
+
+    Raises:
+        ValueError: If `equal` is unknown, or the schedule does not allow it.
+    """
+    if equal not in EQUAL:
+        raise ValueError(f"Unknown choice {equal!r} of what is equal; there are {', '.join(EQUAL)}.")
+    if config.schedule.name == "pairwise":
+        raise ValueError("The schedule pairwise ties one modality only; a study of several takes melt or salt.")
+    if equal == "rows" and config.schedule.name != "melt":
+        raise ValueError(
+            "Under SALT a modality has the whole batch or nothing, so equal rows mean nothing: take batch."
+        )
+    update: dict[str, Any] = {"steps": steps, "epochs": None, "tables": {}}
+    if equal == "rows":
+        sizes = {name: len(table.training_rows()) for name, table in tables.items()}
+        among_all = MeltSchedule(sizes, config.batch_size, config.schedule.shares or "equal").rows_a_step
+        update["batch_size"] = sum(among_all[name] for name in names)
+    return config.model_copy(update=update)
+
+
+def pretrain_variant(
+    config: RunConfig,
+    tables: Mapping[str, FeatureTable],
+    names: Sequence[str],
+    seed: int,
+    folder: Path,
+    progress: str = "none",
+) -> TrainedRun:
+    """Pre-train on some of the tables, go on where that was interrupted, or find it done.
+
+    The run's folder bears a hash of configuration, tables, code and seed. So a finished run is found again only if
+    all of them are what they were; otherwise a new folder is made, and what the old one holds is never used.
+
+    Args:
+        config: From `variant_config`.
+        tables: The full set.
+        names: Modalities to train on.
+        seed: Seed of weights and batches; the configuration's own is not used.
+        folder: Folder of the study.
+        progress: As for `pretrain`.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        RunInterrupted: After Ctrl-C, once the state is saved.
+        ValueError: As for `pretrain`.
+    """
+    config = config.model_copy(update={"seed": seed})
+    chosen = {name: tables[name] for name in names}
+    hashes = {"config_hash": config_hash(config), "data_hash": data_hash(chosen), "code_hash": code_hash(TRAINING)}
+    key = hashlib.sha256("".join(hashes.values()).encode()).hexdigest()
+    place = folder / f"{'+'.join(names)[:60]}-seed{seed}-{key[:12]}"
+    waiting = (place / "state" / "state.json").is_file()
+    run = TrainedRun(tuple(names), seed, config.steps or 0, place, **hashes)
+    if not waiting and (place / MODEL_FOLDER / "config.json").is_file():
+        return run
+    with replacing_file(place / RECORD) as part:
+        part.write_text(json.dumps({"modalities": list(names), "seed": seed, **hashes}, indent=1), encoding="utf-8")
+    try:
+        pretrain(config, chosen, place, resume=waiting, progress=progress)
+    except RunInterrupted:
+        raise RunInterrupted(f"Stopped; all is saved in {folder}: run the same command again to go on.") from None
+    return run
+
+
+def config_hash(config: RunConfig) -> str:
+    """SHA-256 of a configuration without the settings that decide no number, such as where the tables lie."""
+    plain = config.model_dump(mode="json", exclude=set(FREE_SETTINGS))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def data_hash(tables: Mapping[str, FeatureTable]) -> str:
+    """SHA-256 of tables' names and contents, in their order."""
+    return hashlib.sha256(json.dumps([[n, t.content_hash] for n, t in tables.items()]).encode()).hexdigest()

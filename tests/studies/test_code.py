@@ -1,0 +1,72 @@
+"""Mirrors src/geotether/studies/code.py."""
+
+import pytest
+
+from geotether.studies import code
+from geotether.studies.code import PACKAGE, TRAINING, code_hash, meaning, source_files
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of a few files in the place of the real one."""
+    root = tmp_path / "geotether"
+    files = {
+        "training/loop.py": "from geotether.encoders.siren import Siren\nimport numpy\n",
+        "training/report.py": "x = 1\n",
+        "encoders/__init__.py": "",
+        "encoders/siren.py": "def Siren():\n    '''Sines.'''\n    import geotether.geodesy.angles\n    return 1\n",
+        "geodesy/angles.py": "pi = 3\n",
+        "geodesy/unused.py": "e = 2\n",
+        "version.py": "__version__ = '1'\n",
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    monkeypatch.setattr(code, "PACKAGE", root)
+    code_hash.cache_clear()
+    yield root
+    code_hash.cache_clear()
+
+
+def test_the_files_are_those_that_are_imported(package):
+    found = [file.relative_to(package).as_posix() for file in source_files(TRAINING)]
+    assert found == ["encoders/__init__.py", "encoders/siren.py", "geodesy/angles.py", "training/loop.py"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "same"),
+    [
+        ("geodesy/angles.py", "pi = 3.1\n", False),
+        ("geodesy/angles.py", "'''Angles.'''\npi  =  3  # about\n", True),
+        ("encoders/siren.py", "def Siren():\n    'Waves.'\n    import geotether.geodesy.angles\n    return 1", True),
+        ("encoders/siren.py", "def Siren():\n    import geotether.geodesy.angles\n    return 2\n", False),
+        ("geodesy/unused.py", "e = 3\n", True),
+        ("training/report.py", "x = 2\n", True),
+        ("version.py", "__version__ = '2'\n", True),
+    ],
+)  # fmt: skip
+def test_the_hash_follows_what_the_code_does(package, file, text, same):
+    before = code_hash()
+    (package / file).write_text(text)
+    code_hash.cache_clear()
+    assert (code_hash() == before) == same
+
+
+def test_of_the_real_package():
+    training = {file.relative_to(PACKAGE).as_posix() for file in source_files(TRAINING)}
+    assert {"training/loop.py", "training/loss.py", "objectives/tying.py", "batches/salt.py", "tables/table.py",
+            "encoders/networks/siren.py", "geodesy/jitter.py"} <= training  # fmt: skip
+    assert not {file for file in training if file.split("/")[0] in {"maps", "cli", "studies", "benchmark", "probes"}}
+    judging = {file.relative_to(PACKAGE).as_posix() for file in source_files("benchmark.run")}
+    assert "probes/linear.py" in judging
+    assert code_hash(TRAINING) != code_hash("benchmark.run")
+
+
+def test_an_unknown_module_is_said():
+    with pytest.raises(ValueError, match=r"no module 'training\.lop'"):
+        source_files("training.lop")
+
+
+def test_a_value_that_is_no_docstring_counts():
+    assert meaning("x = 'a'") != meaning("x = 'b'")
+    assert meaning("def f():\n    'a'") == meaning("def f():\n    'b'")
