@@ -40,6 +40,7 @@ def test_the_code_on_the_first_screen_runs(tmp_path):
 
 def test_the_commands_are_those_of_the_command_line():
     known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    known |= {group.name for group in app.registered_groups}
     assert set(re.findall(r"^geotether (\w+)", README, re.M)) == known
 
 

@@ -33,7 +33,15 @@ def test_scores_are_tidy_and_hold_every_baseline(demo):
         rows = list(csv.DictReader(file))
     assert {"task", "encoder", "probe", "split", "labels", "metric", "seed", "value"} <= set(rows[0])
     encoders = {row["encoder"] for row in rows}
-    assert {"xyz", "raw encoding", "nearest in space", "inverse distance", "mean", "untrained", "MELT, all modalities"} <= encoders
+    assert {
+        "xyz",
+        "raw encoding",
+        "nearest in space",
+        "inverse distance",
+        "mean",
+        "untrained",
+        "MELT, all modalities",
+    } <= encoders
     assert {f"{name} alone" for name in ("satellite", "night_lights", "place_texts")} <= encoders
     assert {row["task"] for row in rows} == {"country", "population_density", "elevation", "july_temperature"}
     assert {row["split"] for row in rows} == {"own", "random"}

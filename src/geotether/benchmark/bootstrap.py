@@ -105,8 +105,9 @@ def interval(values: Float64[np.ndarray, " r"], point: float) -> tuple[float, fl
     known = values[~np.isnan(values)]
     if not len(known):
         return float("nan"), float("nan")
-    # Ties count half; never all replicates on one side, for that has no finite quantile.
-    below = ((known < point).sum() + 0.5 * (known == point).sum()) / len(known)
+    # Ties (up to rounding) count half; never all replicates on one side, for that has no finite quantile.
+    tie = 1e-9 * np.ptp(known) + 1e-12
+    below = ((known < point - tie).sum() + 0.5 * (np.abs(known - point) <= tie).sum()) / len(known)
     shift = 2 * ndtri(np.clip(below, 1 / (len(known) + 1), len(known) / (len(known) + 1)))
     edge = ndtri(0.5 + LEVEL / 200)
     low, high = np.percentile(known, 100 * ndtr([shift - edge, shift + edge]))

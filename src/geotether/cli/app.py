@@ -204,6 +204,37 @@ def list_tasks() -> None:
 
 
 @app.command()
+def contribution(
+    config: Annotated[Path, typer.Argument(help="YAML as for pretrain, with two tables or more.")],
+    out: Annotated[Path, typer.Option(help="Folder of the study; run again to go on.")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as schedule.name=salt; repeat.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="Recipe to start from: default or paper.")] = None,
+    seeds: Annotated[int, typer.Option(help="Pre-training seeds, one model of every variant each.", min=1)] = 3,
+    budget: Annotated[int | None, typer.Option(help="Steps of all runs together.", min=1)] = None,
+    equal: Annotated[str, typer.Option(help="What else is equal: rows (of a modality) or batch.")] = "rows",
+    modality: Annotated[list[str] | None, typer.Option(help="Only this one's worth; repeat.")] = None,
+    tasks: Annotated[list[str] | None, typer.Option(help="YAML of tasks, instead of the demo planet's four.")] = None,
+    points: Annotated[Path | None, typer.Option(help="Labelled points, instead of --tasks.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Label column of --points; repeat.")] = None,
+    split_column: Annotated[str, typer.Option(help="Column of --points with train, validation, test.")] = "split",
+    labels: Annotated[int, typer.Option(help="Labelled rows of a probe.", min=1)] = 2700,
+    draws: Annotated[int, typer.Option(help="Draws of labels.", min=1)] = 5,
+    probe: Annotated[str, typer.Option(help="ridge, neighbors, logistic or mlp.")] = "ridge",
+    split: Annotated[str, typer.Option(help="own, blocks-10, continents or random.")] = "own",
+) -> None:
+    """Say what each modality adds to every task: all of them, without it, it alone."""
+    from geotether.cli.contribution import contribution_of
+
+    said = contribution_of(
+        config, out, overrides or (), recipe, seeds, budget, equal, modality or (), points, label or (), split_column,
+        tasks or (), labels, draws, probe, split,
+    )  # fmt: skip
+    typer.echo(said)
+
+
+@app.command()
 def diagnose(
     model: Annotated[str, typer.Argument(metavar="ENCODER", help="As for compare: a path or module:function.")],
     out: Annotated[Path | None, typer.Option(help="Folder for diagnosis.json, figures and a page.")] = None,

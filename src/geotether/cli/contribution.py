@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from geotether.benchmark.planet import planet_tasks
+from geotether.cli.comparison import tasks_named
 from geotether.cli.evaluation import tasks_of
 from geotether.studies.contribution import measure_contribution
 from geotether.studies.effects import ADDED, ALONE, effect_table
@@ -23,6 +23,7 @@ def contribution_of(
     points: Path | None = None,
     labels: Sequence[str] = (),
     split_column: str = "split",
+    tasks: Sequence[str] = (),
     count: int = 2700,
     draws: int = 5,
     probe: str = "ridge",
@@ -42,6 +43,7 @@ def contribution_of(
         points: File of labelled points, or None for the demo planet's tasks.
         labels: Label columns of `points`.
         split_column: Column with train, validation and test.
+        tasks: YAML files of tasks, or folders of published files, instead of points.
         count: Labelled rows of a probe.
         draws: Draws of labels.
         probe: Name of the probe.
@@ -55,13 +57,17 @@ def contribution_of(
     """
     if (points is None) != (not labels):
         raise ValueError("--points and --label belong together, such as --points sites.csv --label yield.")
+    if tasks and points is not None:
+        raise ValueError("give --points with --label, or --tasks, not both.")
     if seeds < 1:
         raise ValueError(f"--seeds must be 1 or more, got {seeds}.")
     settings = load_config(config, overrides, recipe)
     tables = {name: read_table(path, name=name) for name, path in settings.tables.items()}
-    tasks = planet_tasks() if points is None else tasks_of(points, labels, split_column)
+    asked = [task for where in tasks or ["planet"] for task in tasks_named(where)]
+    if points is not None:
+        asked = tasks_of(points, labels, split_column)
     found = measure_contribution(
-        settings, tables, tasks, out, range(seeds), budget, equal, list(modalities) or None, count, draws, probe, split
+        settings, tables, asked, out, range(seeds), budget, equal, list(modalities) or None, count, draws, probe, split
     )
     kinds = {ADDED: "Added to the others", ALONE: "Alone, above the untrained network"}
     parts = [f"{kinds[kind]} (points)\n\n{effect_table(found.effects, kind)}" for kind in kinds]

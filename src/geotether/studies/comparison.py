@@ -22,7 +22,7 @@ from geotether.embed import EarthEmbedding
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.location import LocationEncoder
 from geotether.studies.comparison_pages import write_comparison_report
-from geotether.studies.coordbench_rows import coordbench_rows, write_coordbench
+from geotether.studies.coordbench_rows import coordbench_rows
 from geotether.studies.findings import Comparison, common_labels, tables_of
 from geotether.studies.standings import summary_rows, verdict_rows, verdicts, write_rows
 from geotether.tasks.task import Task
@@ -145,4 +145,4 @@ def write_tables(found: Comparison, tasks: Sequence[Task], widths: Mapping[str, 
         said = verdicts(found.outcomes, probe, split, found.labels, found.names)
         rows += verdict_rows(said, probe, split, found.labels)
     write_rows(rows, out / "verdicts.csv")
-    write_coordbench(coordbench_rows(found.outcomes, tasks, widths), out / "coordbench.csv")
+    write_rows(coordbench_rows(found.outcomes, tasks, widths), out / "coordbench.csv")

@@ -1,6 +1,5 @@
 """What is a modality worth? One study: train every variant, judge them, say what each modality adds to each task."""
 
-import csv
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ from geotether.benchmark.plan import check_names
 from geotether.benchmark.probing import PROBES
 from geotether.benchmark.splitting import block_side_km
 from geotether.benchmark.store import OutcomeStore
-from geotether.embed import load
+from geotether.embed import load_folder
 from geotether.maps.contribution import contribution_matrix
 from geotether.maps.figure import save_figure
 from geotether.sources.disk import replacing_file
@@ -31,6 +30,7 @@ from geotether.studies.effects import (
     judge_variants,
 )
 from geotether.studies.pretraining import TrainedRun, data_hash, pretrain_variant, steps_of, variant_config
+from geotether.studies.standings import write_rows
 from geotether.studies.variants import Variant, variants
 from geotether.tables.table import FeatureTable
 from geotether.tasks.task import Task
@@ -162,18 +162,11 @@ def encoders_of(
 ) -> dict[str, dict[int, Encoder]]:
     """Load the variants of every seed, and the untrained network that each seed started from."""
     found: dict[str, dict[int, Encoder]] = {
-        variant.name: {seed: encoder_of(load(runs[variant.name, seed].model)) for seed in seeds} for variant in chosen
+        variant.name: {seed: encoder_of(load_folder(runs[variant.name, seed].model)) for seed in seeds}
+        for variant in chosen
     }
-    location = load(runs[chosen[0].name, seeds[0]].model).location
+    location = load_folder(runs[chosen[0].name, seeds[0]].model).location
     return found | {UNTRAINED: {seed: baseline_encoders(location, seed)[UNTRAINED] for seed in seeds}}
-
-
-def write_rows(rows: Sequence[Row], path: Path) -> None:
-    """Write tidy rows as CSV; the file appears whole or not at all."""
-    with replacing_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def write_page(effects: Sequence[Effect], facts: Mapping[str, str | int | float], out: Path) -> Path:

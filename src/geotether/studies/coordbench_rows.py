@@ -1,8 +1,6 @@
 """Scores in the row shape of CoordBench's results, so that they can stand in its tables."""
 
-import csv
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -10,13 +8,8 @@ from geotether.benchmark.bootstrap import score
 from geotether.benchmark.outcome import Outcome, Row
 from geotether.benchmark.score_table import collect
 from geotether.benchmark.splitting import NUM_PARTS
-from geotether.sources.disk import replacing_file
 from geotether.tasks.task import Task
 
-COLUMNS = (
-    "dataset", "task", "task_type", "method", "split", "metric_name", "metric_value", "ci_lower", "ci_upper", "n_folds",
-    "cell_deg", "feature_dim", "n_samples", "n_test", "seed", "model_name", "model_target",
-)  # fmt: skip
 METHODS = {"ridge": "linear", "logistic": "logistic", "neighbors": "knn", "mlp": "mlp"}
 SPLITS = {"own": "official", "random": "random"}
 METRICS = {"R2": "r2", "accuracy": "accuracy", "micro F1": "f1_micro"}
@@ -84,11 +77,3 @@ def judged_rows(outcomes: Sequence[Outcome]) -> int:
     if outcomes[0].metric == "micro F1":
         return 0
     return int(np.sum([one.sums[:, 0].sum() for one in outcomes]))
-
-
-def write_coordbench(rows: Sequence[Row], path: Path) -> None:
-    """Write rows as CSV; the file appears whole or not at all."""
-    with replacing_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

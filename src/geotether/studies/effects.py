@@ -146,8 +146,9 @@ def paired_effect(
     drawn = np.stack([replicates(ours[seed]) - replicates(in_order_of(ours[seed], theirs[seed])) for seed in ours])
     count = len(ours)
     weights = np.random.default_rng(2).multinomial(count, np.full(count, 1 / count), size=REPEATS) / count
-    low, high = interval((drawn.T * weights).sum(axis=1))
-    return float(np.mean([one.mean for one in one_by_one])), low, high, count, one_by_one[0].blocks
+    mean = float(np.mean([one.mean for one in one_by_one]))
+    low, high = interval((drawn.T * weights).sum(axis=1), mean)
+    return mean, low, high, count, one_by_one[0].blocks
 
 
 def tasks_in(by_seed: Mapping[int, Sequence[Outcome]]) -> list[str]:
