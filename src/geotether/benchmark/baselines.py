@@ -143,3 +143,8 @@ def joined_with_fourier(
     """
     raw = fourier_features(seed)
     return {JOINED.format(name): Joined((encoder, raw), probes, labels) for name, encoder in encoders.items()}
+
+
+def is_joined(name: str) -> bool:
+    """Whether a name in a table is an encoder beside Fourier features, from `joined_with_fourier`."""
+    return name.endswith(JOINED.format(""))

@@ -4,11 +4,12 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from geotether.benchmark.baselines import is_joined
 from geotether.benchmark.opening import open_encoder
 from geotether.benchmark.planet import planet_tasks
 from geotether.benchmark.score_table import markdown_table
 from geotether.studies.comparison import compare
-from geotether.studies.findings import is_joined, tables_of
+from geotether.studies.findings import tables_of
 from geotether.studies.standings import verdicts
 from geotether.tasks import paper_tasks, read_tasks
 from geotether.tasks.task import Task

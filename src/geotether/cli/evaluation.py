@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from geotether.benchmark.baselines import baseline_encoders
+from geotether.benchmark.baselines import baseline_encoders, is_joined, joined_with_fourier
 from geotether.benchmark.encoding import Encoder, encoder_of
 from geotether.benchmark.ladder import LADDER, rungs
 from geotether.benchmark.planet import planet_tasks
+from geotether.benchmark.probing import LINEAR_PROBES
 from geotether.benchmark.run import evaluate
 from geotether.benchmark.score_table import markdown_table, write_scores
 from geotether.embed import load_folder
@@ -55,8 +56,12 @@ def evaluate_model(
     encoders: dict[str, Encoder] = {"this model": encoder_of(model)}
     encoders |= baseline_encoders(model.location)
     ladder = common_rungs(tasks)
-    rows = evaluate(encoders, tasks, probes=probes, labels=ladder, seeds=seeds)
     most = 2700 if 2700 in ladder else ladder[-1]
+    linear = [probe for probe in probes if probe in LINEAR_PROBES]
+    if linear:
+        encoders |= joined_with_fourier({"this model": encoders["this model"]}, linear, (most,))
+    rows = evaluate(encoders, tasks, probes=probes, labels=ladder, seeds=seeds)
+    drawn = [one for one in rows if not is_joined(one.encoder)]
     tables = []
     for probe in probes:
         for split in ("own", "random"):
@@ -69,7 +74,7 @@ def evaluate_model(
         write_scores(rows, out / "scores.csv")
         figures = {
             f"Scores against the number of labels ({split} split, {probe}).": save_figure(
-                accuracy_against_labels(rows, probe, split), out / "figures" / f"labels_{split}_{probe}.png"
+                accuracy_against_labels(drawn, probe, split), out / "figures" / f"labels_{split}_{probe}.png"
             )
             for probe in probes
             for split in ("own", "random")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from geotether.benchmark.baselines import is_joined
 from geotether.benchmark.encoding import Encoder
 from geotether.benchmark.everywhere import predict_together_everywhere
 from geotether.benchmark.outcome import Outcome
@@ -50,8 +51,9 @@ def draw_figures(
         )
         figure = predicted_and_true(task.lonlat[rows], predicted, true, task.label, f"{task.name} by {name}")
         keep(f"map_{task.name}.png", caption, figure)
+    plain = [one for one in scores if not is_joined(one.encoder)]
     caption = "Scores against the number of labels, ridge probe, unseen blocks; bands are 95 % intervals."
-    keep("accuracy_against_labels.png", caption, accuracy_against_labels(scores, "ridge", "own"))
+    keep("accuracy_against_labels.png", caption, accuracy_against_labels(plain, "ridge", "own"))
     keep("losses.png", "Loss of each modality while pre-training, in nats.", loss_curves(out / "metrics.jsonl"))
     places = {modality: table.lonlat for modality, table in tables.items()}
     keep("coverage.png", "Where each modality was seen; no place is shared.", coverage_map(places))

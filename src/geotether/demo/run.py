@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from geotether.benchmark.baselines import baseline_encoders
+from geotether.benchmark.baselines import baseline_encoders, joined_with_fourier
 from geotether.benchmark.encoding import Encoder, encoder_of
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.planet import planet_tasks
@@ -118,7 +118,8 @@ def judge(
     """
     rung = RUNG if RUNG in ladder else max(ladder)
     compared = {name: encoders[name] for name in COMPARED}
-    scores = evaluate(encoders, tasks, probes=("ridge",), splits=("own",), labels=ladder, seeds=seeds)
+    joined = joined_with_fourier({TIED: encoders[TIED]}, ("ridge",), (rung,))
+    scores = evaluate({**encoders, **joined}, tasks, probes=("ridge",), splits=("own",), labels=ladder, seeds=seeds)
     return scores + evaluate(compared, tasks, probes=("ridge",), splits=("random",), labels=(rung,), seeds=seeds)
 
 

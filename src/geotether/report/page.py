@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from geotether.benchmark.baselines import BASELINES, JOINED
+from geotether.benchmark.baselines import BASELINES, is_joined
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.probing import OWN_PROBES
 from geotether.benchmark.score_table import outcome_grid
@@ -57,6 +57,8 @@ def write_report(
         raise FileNotFoundError(f"cannot write {name}: the folder {folder} does not exist; make it first.")
     if not scores:
         raise ValueError("a report needs scores, got none; run evaluate first.")
+    joined = {one.encoder for one in scores if is_joined(one.encoder)}
+    baselines = (*baselines, *sorted(joined - set(baselines)))
     counts = sorted({one.labels for one in scores})
     labels = labels if labels is not None else 2700 if 2700 in counts else counts[-1]
     chapters = [
@@ -98,7 +100,7 @@ def summary_section(scores: Sequence[Outcome], labels: int, baselines: Sequence[
         raise ValueError(f"no scores with {labels} labels; there are {sorted({one.labels for one in scores})}.")
     probe, split = pairs[0]
     # An encoder beside Fourier features holds the encoder itself: no baseline for it to beat.
-    plain = [one for one in scores if not one.encoder.endswith(JOINED.format(""))]
+    plain = [one for one in scores if not is_joined(one.encoder)]
     sentences = plain_words(outcome_grid(plain, probe, split, labels), baselines, split, labels)
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
     return f'<div class="summary"><ul>{items}</ul></div>'

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from geotether.benchmark.baselines import is_joined
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.score_table import collect
 from geotether.benchmark.verdict import difference, mean_difference
@@ -12,7 +13,7 @@ from geotether.maps.intervals import score_intervals
 from geotether.maps.learning import accuracy_against_labels
 from geotether.report.page import write_report
 from geotether.report.summary import split_in_words
-from geotether.studies.findings import Comparison, is_joined, tables_of
+from geotether.studies.findings import Comparison, tables_of
 from geotether.studies.standings import MEAN, Verdict, mean_ranks, verdicts
 
 # Baselines drawn beside the encoders in the charts over labels; tables hold all of them.

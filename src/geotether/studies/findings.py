@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from geotether.benchmark.baselines import JOINED
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.plan import Plan
 
@@ -42,8 +41,3 @@ def tables_of(found: Comparison) -> list[tuple[str, str]]:
         (one.probe, one.split) for one in found.outcomes if one.labels == found.labels and one.encoder in found.names
     )
     return sorted(pairs, key=lambda pair: pair[1] == "random")
-
-
-def is_joined(name: str) -> bool:
-    """Whether a name in a table is an encoder beside Fourier features."""
-    return name.endswith(JOINED.format(""))
