@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from geotether.objectives.tying import tying_loss
     from geotether.probes.spatial_cv import BlockKFold
     from geotether.sources.points import read_points
+    from geotether.studies.comparison import compare
     from geotether.tables.featurize import featurize_chips, featurize_texts
     from geotether.tables.splits import assign_split
     from geotether.tables.store import read_table, write_table
     from geotether.tables.table import FeatureTable
+    from geotether.tasks.specification import read_tasks
     from geotether.tasks.task import Task
     from geotether.training.config import RunConfig, load_config
     from geotether.training.loop import pretrain
@@ -43,6 +45,7 @@ _HOMES = {
     "assign_split": "geotether.tables.splits",
     "block_id": "geotether.geodesy.blocks",
     "build_location_encoder": "geotether.encoders.build",
+    "compare": "geotether.studies.comparison",
     "evaluate": "geotether.benchmark.run",
     "featurize_chips": "geotether.tables.featurize",
     "featurize_texts": "geotether.tables.featurize",
@@ -53,6 +56,7 @@ _HOMES = {
     "pretrain": "geotether.training.loop",
     "read_points": "geotether.sources.points",
     "read_table": "geotether.tables.store",
+    "read_tasks": "geotether.tasks.specification",
     "real_spherical_harmonics": "geotether.encoders.positional.harmonics",
     "recall_at_k": "geotether.objectives.retrieval",
     "tying_loss": "geotether.objectives.tying",
@@ -71,6 +75,7 @@ __all__ = [
     "assign_split",
     "block_id",
     "build_location_encoder",
+    "compare",
     "evaluate",
     "featurize_chips",
     "featurize_texts",
@@ -81,6 +86,7 @@ __all__ = [
     "pretrain",
     "read_points",
     "read_table",
+    "read_tasks",
     "real_spherical_harmonics",
     "recall_at_k",
     "tying_loss",
