@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from geotether.benchmark.baselines import NearestInSpace
+from geotether.benchmark.baselines import NoFeatures
 from geotether.benchmark.encoding import encode
 from geotether.benchmark.opening import as_encoder, open_encoder
 from geotether.checkpoint import save_model
@@ -82,7 +82,7 @@ def test_a_model_is_an_encoder():
 
 def test_attributes_are_kept():
     assert as_encoder(Together()).probes == ("neighbors",)
-    assert as_encoder(NearestInSpace()).probes == NearestInSpace.probes
+    assert as_encoder(NoFeatures("neighbors_in_space")).probes == ("neighbors_in_space",)
     two.probes = ("ridge",)
     assert as_encoder(two).probes == ("ridge",)
     assert as_encoder(two).__name__ == "two"

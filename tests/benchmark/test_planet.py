@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from geotether.benchmark.plan import group_tasks
 from geotether.benchmark.planet import planet_tasks
-from geotether.benchmark.run import group_tasks
 
 
 def test_four_tasks_at_the_same_places():
