@@ -26,8 +26,10 @@ import pandas as pd
 
 from geotether.benchmark.baselines import baseline_encoders
 from geotether.benchmark.encoding import Encoder, encoder_of
+from geotether.benchmark.plan import plan_tasks
+from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
-from geotether.embed import load
+from geotether.embed import load_folder
 from geotether.studies.effects import Judged, judge_variants, of_task, paired_effect, tasks_in
 from geotether.studies.pretraining import TrainedRun, pretrain_variant, variant_config
 from geotether.tables.store import read_table
@@ -93,11 +95,14 @@ def settings(model: Model) -> RunConfig:
     return load_config(overrides=overrides, recipe=model.recipe)
 
 
-def train(model: Model, tables: dict[str, FeatureTable], seed: int, steps: int, out: Path) -> TrainedRun:
+def train(
+    model: Model, tables: dict[str, FeatureTable], seed: int, steps: int, out: Path, code: str | None = None
+) -> TrainedRun:
     """Train one model or find it trained; `default` keeps its own 300 steps."""
     config, chosen = settings(model), {name: tables[name] for name in model.names}
     steps = steps if model.recipe == "paper" else config.steps or steps
-    return pretrain_variant(variant_config(config, chosen, model.names, steps, "batch"), chosen, model.names, seed, out)
+    config = variant_config(config, chosen, model.names, steps, "batch")
+    return pretrain_variant(config, chosen, model.names, seed, out, trained_by=code)
 
 
 def world_tasks(data: Path) -> list[Task]:
@@ -126,14 +131,15 @@ def judge(runs: Runs, data: Path, out: Path, split: str) -> Judged:
     """Judge all models and, for each architecture, what training has to beat."""
     encoders: dict[str, dict[int, Encoder]] = {}
     for name, by_seed in runs.items():
-        encoders[name] = {seed: encoder_of(load(run.model)) for seed, run in by_seed.items()}
+        encoders[name] = {seed: encoder_of(load_folder(run.model)) for seed, run in by_seed.items()}
         recipe = MODELS[name].recipe
         for seed, run in by_seed.items():
-            baselines = baseline_encoders(load(run.model).location, seed)
+            baselines = baseline_encoders(load_folder(run.model).location, seed)
             for baseline in BASELINES:
                 encoders.setdefault(f"{recipe}, {baseline}", {}).setdefault(seed, baselines[baseline])
+    plans = plan_tasks(world_tasks(data), (split,), (2700,), range(5), "test", BUFFER_KM)
     with OutcomeStore(out / "outcomes.sqlite") as store:
-        return judge_variants(encoders, world_tasks(data), labels=2700, draws=5, split=split, store=store)
+        return judge_variants(encoders, plans, store=store)
 
 
 def score_lines(judged: Judged, names: list[str]) -> list[str]:
@@ -227,6 +233,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400, help="of every model under `paper`")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--split", nargs="*", default=["own"], help="own (its 10-degree blocks), blocks-10, ...")
+    parser.add_argument("--trained-by", metavar="HASH", help="judge what code of this hash trained; trains nothing")
     parser.add_argument("--train-only", action="store_true")
     arguments = parser.parse_args()
     names = models_of(arguments.question)
@@ -236,7 +243,7 @@ def main() -> None:
     for seed in range(arguments.seeds):
         for name in names:
             started = time.perf_counter()
-            runs[name][seed] = train(MODELS[name], tables, seed, arguments.steps, arguments.out)
+            runs[name][seed] = train(MODELS[name], tables, seed, arguments.steps, arguments.out, arguments.trained_by)
             print(f"seed {seed}, {name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     if arguments.train_only:
         return

@@ -113,3 +113,14 @@ def test_other_settings_data_code_or_seed_never_meet(config, tables, tmp_path, m
     # What a run does not see does not count.
     other = FeatureTable("sound", tables["sound"].lonlat, np.square(tables["sound"].features))
     assert pretrain_variant(quick, tables | {"sound": other}, names, 0, tmp_path) == runs[-1]
+
+
+def test_what_other_code_trained_is_found_on_request_and_never_trained(config, tables, tmp_path, monkeypatch, counted):
+    quick, names = config("steps=2"), ("image", "text")
+    old = pretrain_variant(quick, tables, names, 0, tmp_path)
+    monkeypatch.setattr(pretraining, "code_hash", lambda module: "later code")
+    found = pretrain_variant(quick, tables, names, 0, tmp_path, trained_by=old.code_hash)
+    assert found == old
+    with pytest.raises(FileNotFoundError, match=r"no finished run of image, text \(seed 1\) by code"):
+        pretrain_variant(quick, tables, names, 1, tmp_path, trained_by=old.code_hash)
+    assert counted == [0, 1]

@@ -10,9 +10,9 @@ from geotether.benchmark.encoding import Encoder, encoder_of
 from geotether.benchmark.fingerprint import code_hash as judging_hash
 from geotether.benchmark.fingerprint import task_hash
 from geotether.benchmark.outcome import Row
-from geotether.benchmark.plan import check_names
+from geotether.benchmark.plan import check_names, plan_tasks
 from geotether.benchmark.probing import PROBES
-from geotether.benchmark.splitting import block_side_km
+from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
 from geotether.embed import load_folder
 from geotether.maps.contribution import contribution_matrix
@@ -106,7 +106,7 @@ def measure_contribution(
     if draws < 1 or labels < 1:
         raise ValueError(f"draws and labels must be 1 or more, got {draws} and {labels}.")
     check_names("probe", [probe], list(PROBES))
-    block_side_km(split)
+    plans = plan_tasks(tasks, (split,), (labels,), range(draws), "test", BUFFER_KM)
     chosen = variants(list(tables), modalities)
     steps = steps_of(config, tables, len(chosen) * len(seeds), budget)
     configs = {v.name: variant_config(config, tables, v.modalities, steps, equal) for v in chosen}
@@ -120,7 +120,7 @@ def measure_contribution(
             logger.info("seed %d, %s: %s", seed, variant.name, done.folder.name)
 
     with OutcomeStore(out / OUTCOMES) as store:
-        judged = judge_variants(encoders_of(runs, chosen, seeds), tasks, labels, draws, probe, split, store=store)
+        judged = judge_variants(encoders_of(runs, chosen, seeds), plans, probe, store)
     effects = contribution_effects(judged, chosen)
     whole = runs[chosen[0].name, seeds[0]]
     facts: Row = {
@@ -161,11 +161,11 @@ def encoders_of(
     runs: Mapping[tuple[str, int], TrainedRun], chosen: Sequence[Variant], seeds: Sequence[int]
 ) -> dict[str, dict[int, Encoder]]:
     """Load the variants of every seed, and the untrained network that each seed started from."""
+    loaded = {key: load_folder(run.model) for key, run in runs.items()}
     found: dict[str, dict[int, Encoder]] = {
-        variant.name: {seed: encoder_of(load_folder(runs[variant.name, seed].model)) for seed in seeds}
-        for variant in chosen
+        variant.name: {seed: encoder_of(loaded[variant.name, seed]) for seed in seeds} for variant in chosen
     }
-    location = load_folder(runs[chosen[0].name, seeds[0]].model).location
+    location = loaded[chosen[0].name, seeds[0]].location
     return found | {UNTRAINED: {seed: baseline_encoders(location, seed)[UNTRAINED] for seed in seeds}}
 
 

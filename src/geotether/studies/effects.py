@@ -9,11 +9,12 @@ import numpy as np
 from geotether.benchmark.bootstrap import REPEATS, interval, replicates
 from geotether.benchmark.encoding import Encoder
 from geotether.benchmark.outcome import Outcome
-from geotether.benchmark.run import evaluate
+from geotether.benchmark.plan import Plan
+from geotether.benchmark.run import evaluate_plans
+from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
 from geotether.benchmark.verdict import difference, in_order_of
 from geotether.studies.variants import ALL, Variant, without
-from geotether.tasks.task import Task
 
 UNTRAINED = "untrained"
 ADDED, ALONE = "added to the others", "alone, above untrained"
@@ -55,25 +56,19 @@ class Effect:
 
 def judge_variants(
     encoders: Mapping[str, Mapping[int, Encoder]],
-    tasks: Sequence[Task],
-    labels: int = 2700,
-    draws: int = 5,
+    plans: Sequence[Plan],
     probe: str = "ridge",
-    split: str = "own",
-    on: str = "test",
     store: OutcomeStore | None = None,
+    on: str = "test",
 ) -> Judged:
     """Score every variant of every pre-training seed; all see the same draws of labels.
 
     Args:
         encoders: Variant to pre-training seed to encoder.
-        tasks: The tasks, with different names.
-        labels: Labelled rows; on the split "own", tasks with fewer for training take all that they have.
-        draws: Draws of labels (of folds, where the split is made of blocks), one repeat each.
+        plans: From `plan_tasks`, with the buffer `BUFFER_KM`.
         probe: A name in `geotether.benchmark.probing.PROBES`.
-        split: As for `evaluate`.
-        on: "test", or "validation" to choose by.
         store: Where finished outcomes are kept.
+        on: What was planned: "test" or "validation".
 
     Returns:
         Variant to pre-training seed to outcomes.
@@ -81,17 +76,14 @@ def judge_variants(
     Raises:
         ValueError: As for `evaluate`.
     """
-    by_count: dict[int, list[Task]] = {}
-    for task in tasks:
-        own = split == "own" and task.split is not None
-        by_count.setdefault(min(labels, len(task.rows("train"))) if own else labels, []).append(task)
-    judged: Judged = {}
-    for name, by_seed in encoders.items():
-        for seed, encoder in by_seed.items():
-            found = judged.setdefault(name, {}).setdefault(seed, [])
-            for count, some in by_count.items():
-                found += evaluate({name: encoder}, some, (probe,), (split,), (count,), range(draws), on, store=store)
-    return judged
+    settings = f"{on} {BUFFER_KM:g}"
+    return {
+        name: {
+            seed: evaluate_plans({name: encoder}, plans, (probe,), settings, store=store)
+            for seed, encoder in by_seed.items()
+        }
+        for name, by_seed in encoders.items()
+    }
 
 
 def contribution_effects(judged: Judged, chosen: Sequence[Variant]) -> list[Effect]:
@@ -147,8 +139,7 @@ def paired_effect(
     count = len(ours)
     weights = np.random.default_rng(2).multinomial(count, np.full(count, 1 / count), size=REPEATS) / count
     mean = float(np.mean([one.mean for one in one_by_one]))
-    low, high = interval((drawn.T * weights).sum(axis=1), mean)
-    return mean, low, high, count, one_by_one[0].blocks
+    return mean, *interval((drawn.T * weights).sum(axis=1), mean), count, one_by_one[0].blocks
 
 
 def tasks_in(by_seed: Mapping[int, Sequence[Outcome]]) -> list[str]:

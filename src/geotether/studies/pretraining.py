@@ -130,6 +130,7 @@ def pretrain_variant(
     seed: int,
     folder: Path,
     progress: str = "none",
+    trained_by: str | None = None,
 ) -> TrainedRun:
     """Pre-train on some of the tables, go on where that was interrupted, or find it done.
 
@@ -143,23 +144,31 @@ def pretrain_variant(
         seed: Seed of weights and batches; the configuration's own is not used.
         folder: Folder of the study.
         progress: As for `pretrain`.
+        trained_by: Hash of other training code, whose finished run is wanted, to judge it anew; trains nothing.
 
     Returns:
         The finished run.
 
     Raises:
+        FileNotFoundError: If `trained_by` is given and there is no finished run of that code.
         RunInterrupted: After Ctrl-C, once the state is saved.
         ValueError: As for `pretrain`.
     """
     config = config.model_copy(update={"seed": seed})
     chosen = {name: tables[name] for name in names}
-    hashes = {"config_hash": config_hash(config), "data_hash": data_hash(chosen), "code_hash": code_hash(TRAINING)}
+    code = trained_by or code_hash(TRAINING)
+    hashes = {"config_hash": config_hash(config), "data_hash": data_hash(chosen), "code_hash": code}
     key = hashlib.sha256("".join(hashes.values()).encode()).hexdigest()
     place = folder / f"{'+'.join(names)[:60]}-seed{seed}-{key[:12]}"
     waiting = (place / "state" / "state.json").is_file()
     run = TrainedRun(tuple(names), seed, config.steps or 0, place, **hashes)
     if not waiting and (place / MODEL_FOLDER / "config.json").is_file():
         return run
+    if code != code_hash(TRAINING):
+        raise FileNotFoundError(
+            f"{folder} holds no finished run of {', '.join(names)} (seed {seed}) by code {trained_by}: other settings, "
+            "other tables or another hash? Leave the hash out to train with the code that is here."
+        )
     with replacing_file(place / RECORD) as part:
         part.write_text(json.dumps({"modalities": list(names), "seed": seed, **hashes}, indent=1), encoding="utf-8")
     try:
