@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from geotether.benchmark.baselines import baseline_encoders, joined_with_fourier, place_baselines
+from geotether.benchmark.baselines import Joined, baseline_encoders, joined_with_fourier, place_baselines
 from geotether.benchmark.encoding import Encoder
 from geotether.benchmark.fingerprint import code_hash, task_hash
 from geotether.benchmark.ladder import LADDER
@@ -103,24 +103,35 @@ def compare(
 
 
 def baselines_of(opened: Mapping[str, Encoder], probes: Sequence[str], rung: int) -> dict[str, Encoder]:
-    """Every baseline: of places, of each architecture untrained, and at one rung encoders beside Fourier features."""
+    """Every baseline: of places, of each architecture, and each encoder joined with Fourier features.
+
+    The first architecture is judged untrained at all label counts. Raw encodings, further architectures and joined
+    encoders are judged at the rung of the tables only: they answer one question each, and would triple the time.
+    """
     beside = place_baselines()
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
     for name, encoder in opened.items():
         location = getattr(getattr(encoder, "model", None), "location", None)
         if isinstance(location, LocationEncoder):
             architecture = json.dumps(location.config, sort_keys=True)
             if architecture not in seen:
-                suffix = f" ({name})" if seen else ""
-                own = baseline_encoders(location)
-                beside |= {f"{kind}{suffix}": own[kind] for kind in ("raw encoding", "untrained")}
-                seen[architecture] = name
+                beside |= of_architecture(location, f" ({name})" if seen else "", probes, rung)
+                seen.add(architecture)
     if not seen:
-        location = build_location_encoder(load_config().encoder.model_dump(), seed=0)
-        own = baseline_encoders(location)
-        beside |= {kind: own[kind] for kind in ("raw encoding", "untrained")}
+        usual = build_location_encoder(load_config().encoder.model_dump(), seed=0)
+        beside |= of_architecture(usual, "", probes, rung)
     linear = [probe for probe in probes if probe in LINEAR_PROBES]
     return beside | (joined_with_fourier(opened, linear, (rung,)) if linear else {})
+
+
+def of_architecture(location: LocationEncoder, suffix: str, probes: Sequence[str], rung: int) -> dict[str, Encoder]:
+    """The raw encoding of an architecture and its untrained network; with a suffix, both at one rung only."""
+    own = baseline_encoders(location)
+    untrained: Encoder = own["untrained"]
+    return {
+        f"raw encoding{suffix}": Joined([own["raw encoding"]], probes, (rung,)),
+        f"untrained{suffix}": Joined([untrained], probes, (rung,)) if suffix else untrained,
+    }
 
 
 def origin_of(thing: Any) -> str:
