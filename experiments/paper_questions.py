@@ -250,7 +250,9 @@ def main() -> None:
     for split in arguments.split:
         judged = judge(runs, arguments.data, arguments.out, split) if set(arguments.question) - {2} else {}
         for question in arguments.question:
-            print("\n".join([f"\n## Question {question}, split {split}\n", *answer(question, runs, judged)]))
+            if question != 2 or split == arguments.split[0]:  # losses have no split
+                heading = f"\n## Question {question}" + (f", split {split}\n" if question != 2 else "\n")
+                print("\n".join([heading, *answer(question, runs, judged)]))
 
 
 if __name__ == "__main__":
