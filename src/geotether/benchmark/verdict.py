@@ -112,8 +112,8 @@ def in_words(name: str, other: str, found: Difference) -> str:
     if found.clear:
         better, worse = (name, other) if found.low > 0 else (other, name)
         least, most = sorted((abs(low), abs(high)))
-        said = f"{least:.1f}" if least >= 0.05 else f"{least:.2g}"  # never "0.0": zero is left out
-        return f"{better} is better than {worse} by {said} to {most:.1f} points"
+        size = f"{least:.1f} to {most:.1f}" if least >= 0.05 else f"up to {most:.1f}"  # zero is left out, if barely
+        return f"{better} is better than {worse} by {size} points"
     return f"{name} and {other} cannot be told apart ({low:+.1f} to {high:+.1f} points)"
 
 

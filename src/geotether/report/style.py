@@ -36,7 +36,8 @@ pre { background: var(--tint); padding: .8rem 1rem; white-space: pre-wrap; overf
   @page { size: A4; margin: 16mm 15mm; }
   body { max-width: none; padding: 0; font-size: 10.5pt; }
   h2, h3 { break-after: avoid; }
-  table, figure, .summary, dl > div { break-inside: avoid; }
+  tr, figure, .summary, dl > div { break-inside: avoid; }
+  caption { break-after: avoid; }
   .wide { overflow: visible; }
   th, td { padding: .25rem .4rem; }
   table { font-size: 8.8pt; }

@@ -7,7 +7,7 @@ from pathlib import Path
 from geotether.benchmark.baselines import is_joined
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.score_table import collect
-from geotether.benchmark.verdict import difference, mean_difference
+from geotether.benchmark.verdict import Difference, difference, mean_difference
 from geotether.maps.figure import save_figure
 from geotether.maps.intervals import score_intervals
 from geotether.maps.learning import accuracy_against_labels
@@ -31,7 +31,7 @@ def write_comparison_report(found: Comparison, out: Path) -> None:
         found: The comparison.
         out: Its folder.
     """
-    sections = {"Ranks": "".join(ranks_table(found, *pair) for pair in tables_of(found))}
+    sections = {"Ranks": ranks_table(found)}
     for probe, split in tables_of(found):
         heading = f"Verdicts: {probe}, {split_in_words(split)}"
         sections[heading] = verdicts_section(found, probe, split)
@@ -75,48 +75,76 @@ def draw_figures(found: Comparison, out: Path) -> dict[str, Path]:
     return figures
 
 
-def ranks_table(found: Comparison, probe: str, split: str) -> str:
-    """Mean ranks over tasks as HTML."""
+def ranks_table(found: Comparison) -> str:
+    """Mean ranks over tasks as HTML, a column for every probe and split, in the order of the first."""
     plain = [one for one in found.outcomes if not is_joined(one.encoder)]
+    pairs = tables_of(found)
+    standings = [mean_ranks(plain, probe, split, found.labels) for probe, split in pairs]
+    names = dict.fromkeys(name for ranks in standings for name in ranks)
     rows = []
-    for name, (rank, low, high) in mean_ranks(plain, probe, split, found.labels).items():
-        kind = "" if name in found.names else ' class="baseline"'
-        rows.append(
-            f'<tr{kind}><th scope="row">{escape(name)}</th><td>{rank:.2f}</td>'
-            f'<td><span class="ends">{low:.2f} to {high:.2f}</span></td></tr>'
-        )
-    caption = f"{probe}, {split_in_words(split)}, {found.labels:,} labels: mean rank over tasks, 1 is best."
-    return table(caption, ("encoder", "mean rank", "95 % interval"), rows)
+    for name in names:
+        kind = "" if name in found.names else FAINT_ROW
+        cells = [f"{r[0]:.2f} {ends(r[1], r[2], '.1f')}" if (r := ranks.get(name)) else "" for ranks in standings]
+        rows.append(f'<tr{kind}><th scope="row">{escape(name)}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>')
+    caption = f"Mean rank over tasks with its 95 % interval, {found.labels:,} labels; 1 is best."
+    return table(caption, ("encoder", *(f"{probe}, {split}" for probe, split in pairs)), rows)
 
 
 def verdicts_section(found: Comparison, probe: str, split: str) -> str:
-    """Verdicts of the compared encoders on each other, and on the baselines in the mean of tasks."""
+    """Verdicts of the compared encoders on each other, and on the baselines, in the mean of tasks."""
     plain = [one for one in found.outcomes if not is_joined(one.encoder)]
     said = verdicts(plain, probe, split, found.labels, found.names)
     main = MEAN if any(one.task == MEAN for one in said) else said[0].task
     among = [one for one in said if one.name in found.names and one.other in found.names]
-    beside = [one for one in said if not (one.name in found.names and one.other in found.names)]
     parts = []
     if among:
-        parts.append(verdict_table(among, "Encoders against each other."))
-    parts.append(verdict_table([one for one in beside if one.task == main], f"Encoders against baselines, {main}."))
-    return "".join(parts)
+        # Task by task where that is a page at most; all of it stands in verdicts.csv.
+        shown = among if len(found.names) <= FEW else [one for one in among if one.task == main]
+        parts.append(verdict_table(shown, "Encoders against each other."))
+    baselines = [name for name in dict.fromkeys(one.other for one in said) if name not in found.names]
+    by_pair = {(one.name, one.other): one.found for one in said if one.task == main}
+    rows = [
+        f'<tr{FAINT_ROW}><th scope="row">{escape(other)}</th>'
+        + "".join(difference_cell(by_pair.get((name, other))) for name in found.names)
+        + "</tr>"
+        for other in baselines
+    ]
+    caption = (
+        f"Encoder (column) minus baseline (row), {main}, in points; bold: the 95 % interval leaves zero out. "
+        "Every task is in verdicts.csv."
+    )
+    return "".join([*parts, table(caption, ("baseline", *found.names), rows)])
+
+
+def difference_cell(found: Difference | None) -> str:
+    """A difference in points as a table cell."""
+    if found is None:
+        return "<td></td>"
+    mean = f"{100 * found.mean:+.1f}"
+    return f"<td>{f'<b>{mean}</b>' if found.clear else mean} {ends(100 * found.low, 100 * found.high, '.1f')}</td>"
+
+
+def ends(low: float, high: float, how: str) -> str:
+    """An interval in a lighter ink."""
+    return f'<span class="ends">[{low:{how}}, {high:{how}}]</span>'
 
 
 def verdict_table(said: Sequence[Verdict], caption: str) -> str:
     """Verdicts as HTML."""
     rows = [
-        f'<tr{"" if one.found.clear else UNCLEAR}><td>{escape(one.task)}</td><td class="words">{escape(one.words)}</td>'
-        f"<td>{100 * one.found.mean:+.1f}</td></tr>"
+        f"<tr{'' if one.found.clear else FAINT_ROW}><td>{escape(one.task)}</td>"
+        f'<td class="words">{escape(one.words)}</td><td>{100 * one.found.mean:+.1f}</td></tr>'
         for one in said
     ]
     return table(caption, ("task", "verdict", "points"), rows)
 
 
-UNCLEAR = ' class="baseline"'
+FEW = 3
+FAINT_ROW = ' class="baseline"'
 JOINED_NOTE = (
     '<p class="note">Each encoder beside raw Fourier features, against raw Fourier features alone (what pre-training '
-    "adds to position) and against the encoder alone (what the encoder misses of position). Mean of tasks.</p>"
+    "adds to position) and against the encoder alone (what the encoder misses of position). Mean of tasks, in points."
+    "</p>"
 )
 
 
@@ -137,8 +165,8 @@ def joined_table(found: Comparison, probe: str, split: str) -> str:
         cells = []
         for other in ("raw Fourier features", name):
             pairs = list(zip(joined, get(other), strict=True))
-            cells.append(str(mean_difference(pairs) if len(pairs) > 1 else difference(*pairs[0])))
-        rows.append(f'<tr><th scope="row">{escape(name)}</th><td>{cells[0]}</td><td>{cells[1]}</td></tr>')
+            cells.append(difference_cell(mean_difference(pairs) if len(pairs) > 1 else difference(*pairs[0])))
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
     if not rows:
         return ""
     caption = f"{probe}, {split_in_words(split)}, {found.labels:,} labels."
