@@ -208,7 +208,7 @@ def test_published_rasters_give_the_labels_that_were_made_of_them(shared_data):
     np.testing.assert_array_equal(elevation, points["elevation_m"])
     people = raster_values(shared_data / "downstream" / "population_density_gpwv4_2020_15min.tif", lonlat)
     same = people.astype(np.float32) == np.asarray(points["population_density"])
-    assert same.mean() > 0.9999  # two of 30,000 lie on an edge between cells
+    assert same.mean() > 0.9999  # two of 30,000 differ
 
 
 def test_without_rasterio_the_extra_is_named(monkeypatch):

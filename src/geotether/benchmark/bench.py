@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
-from geotether.benchmark.draw import draw
+from geotether.benchmark.draw import Draw, draw
 from geotether.benchmark.fingerprint import array_hash, code_hash, task_hash
 from geotether.benchmark.outcome import Outcome, block_sums, interval_blocks, score_of_sums
 from geotether.benchmark.plan import Problem
@@ -70,6 +70,8 @@ class Bench:
     ) -> None:
         self.name, self.features, self.group, self.probes = name, features, group, probes
         self.num_folds, self.store = num_folds, store
+        # One draw serves all probes of a problem, and so does one decomposition.
+        self._drawn: tuple[tuple[str, str, int, int], Draw, TrainingRows] | None = None
         self.origins: dict[str, Origin] = {}
         if store is not None:
             content = array_hash(features)
@@ -99,9 +101,6 @@ class Bench:
                 store.put((key(one.task, probe), self.origins[one.task], one) for one in fresh)
                 found |= {one.task: one for one in fresh}
             yield from (one for one in found.values() if one is not None)
-        self._training = None
-
-    _training: tuple[tuple[str, str, int, int], TrainingRows] | None = None
 
     def judge(
         self, split: str, parting: Parting, labels: int, seed: int, probes: Sequence[str], tasks: Sequence[Task]
@@ -121,13 +120,12 @@ class Bench:
         self, split: str, parting: Parting, labels: int, seed: int, probes: Sequence[str], tasks: Sequence[Task]
     ) -> Iterator[Prediction]:
         """Fit and predict one draw of labelled rows: some probes, some tasks of the group."""
-        first = self.group[0]
-        drawn = draw(first, split, parting, labels, seed, self.num_folds)
-        place = (split, parting.fold, labels, seed)
-        if self._training is None or self._training[0] != place:  # one decomposition serves all probes of a draw
+        first, problem = self.group[0], (split, parting.fold, labels, seed)
+        if self._drawn is None or self._drawn[0] != problem:
+            drawn = draw(first, split, parting, labels, seed, self.num_folds)
             rows = TrainingRows(self.features[drawn.train], first.lonlat[drawn.train], drawn.folds, seed)
-            self._training = (place, rows)
-        train = self._training[1]
+            self._drawn = problem, drawn, rows
+        _, drawn, train = self._drawn
         judged, lonlat = self.features[drawn.judged], first.lonlat[drawn.judged]
         for probe in probes:
             asked = [task for task in tasks if task.kind in PROBES[probe].kinds]

@@ -125,5 +125,10 @@ def score(outcomes: Sequence[Outcome]) -> Score:
     """
     values = np.array([one.value for one in outcomes])
     mean = float(values[~np.isnan(values)].mean()) if not np.isnan(values).all() else float("nan")
-    blocks = len(np.unique(np.concatenate([one.blocks for one in outcomes])))
-    return Score(mean, *interval(replicates(outcomes), mean), len({one.seed for one in outcomes}), blocks)
+    seeds = len({one.seed for one in outcomes})
+    return Score(mean, *interval(replicates(outcomes), mean), seeds, count_blocks(outcomes))
+
+
+def count_blocks(outcomes: Sequence[Outcome]) -> int:
+    """Number of different blocks that are judged."""
+    return len(np.unique(np.concatenate([one.blocks for one in outcomes])))

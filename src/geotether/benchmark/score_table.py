@@ -23,10 +23,20 @@ def write_scores(outcomes: Iterable[Outcome], path: Path) -> None:
     Raises:
         OSError: If the disk is full or the folder cannot be written to; an existing file is unchanged.
     """
+    write_rows((one.row() for one in outcomes), path, COLUMNS)
+
+
+def write_rows(rows: Iterable[Row], path: Path, columns: Sequence[str]) -> None:
+    """Write rows with these columns as CSV; the file appears whole or not at all.
+
+    Raises:
+        ValueError: If a row has another column.
+        OSError: As for `write_scores`.
+    """
     with replacing_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(one.row() for one in outcomes)
+        writer.writerows(rows)
 
 
 def read_scores(path: Path) -> list[Row]:

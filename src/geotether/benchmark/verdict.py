@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from geotether.benchmark.bootstrap import interval, replicates
+from geotether.benchmark.bootstrap import count_blocks, interval, replicates
 from geotether.benchmark.outcome import Outcome
 
 
@@ -52,10 +52,8 @@ def difference(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> Difference
     Source:
         Efron & Tibshirani (1993), section 8.6; both encoders are seen through the same draws of blocks.
     """
-    theirs = in_order_of(ours, theirs)
-    mean = float(np.nanmean([a.value - b.value for a, b in zip(ours, theirs, strict=True)]))
-    low, high = interval(replicates(ours) - replicates(theirs), mean)
-    return Difference(mean, low, high, len(np.unique(np.concatenate([one.blocks for one in ours]))))
+    mean, drawn = paired(ours, theirs)
+    return Difference(mean, *interval(drawn, mean), count_blocks(ours))
 
 
 def in_order_of(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> list[Outcome]:
@@ -81,12 +79,17 @@ def mean_difference(pairs: Sequence[tuple[Sequence[Outcome], Sequence[Outcome]]]
     Returns:
         Mean and interval; blocks are those of the task that has most.
     """
-    found = [difference(ours, theirs) for ours, theirs in pairs]
-    drawn: Float64[np.ndarray, "t r"] = np.stack(
-        [replicates(ours) - replicates(in_order_of(ours, theirs)) for ours, theirs in pairs]
-    )
-    mean = float(np.mean([one.mean for one in found]))
-    return Difference(mean, *interval(drawn.mean(axis=0), mean), max(one.blocks for one in found))
+    found = [paired(ours, theirs) for ours, theirs in pairs]
+    mean = float(np.mean([one for one, _ in found]))
+    drawn = np.mean([one for _, one in found], axis=0)
+    return Difference(mean, *interval(drawn, mean), max(count_blocks(ours) for ours, _ in pairs))
+
+
+def paired(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> tuple[float, Float64[np.ndarray, " r"]]:
+    """The mean difference and its bootstrap replicates, both encoders seen through the same draws."""
+    theirs = in_order_of(ours, theirs)
+    mean = float(np.nanmean([a.value - b.value for a, b in zip(ours, theirs, strict=True)]))
+    return mean, replicates(ours) - replicates(theirs)
 
 
 def in_words(name: str, other: str, found: Difference) -> str:

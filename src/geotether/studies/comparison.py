@@ -61,7 +61,7 @@ def compare(
         probes: Names of probes.
         splits: Names of splits.
         labels: Numbers of labelled rows.
-        seeds: One repeat each; five or more.
+        seeds: One repeat each; five judge every place of a block split once.
         buffer_km: Least distance between training and judged rows of block and continent splits.
 
     Returns:

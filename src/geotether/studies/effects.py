@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geotether.benchmark.bootstrap import REPEATS, interval, replicates
+from geotether.benchmark.bootstrap import REPEATS, count_blocks, interval
 from geotether.benchmark.encoding import Encoder
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.plan import Plan
 from geotether.benchmark.run import evaluate_plans
 from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
-from geotether.benchmark.verdict import difference, in_order_of
+from geotether.benchmark.verdict import paired
 from geotether.studies.variants import ALL, Variant, without
 
 UNTRAINED = "untrained"
@@ -134,12 +134,12 @@ def paired_effect(
     """
     if ours.keys() != theirs.keys() or not ours:
         raise ValueError(f"Only variants of the same seeds can be compared, got {sorted(ours)} and {sorted(theirs)}.")
-    one_by_one = [difference(ours[seed], theirs[seed]) for seed in ours]
-    drawn = np.stack([replicates(ours[seed]) - replicates(in_order_of(ours[seed], theirs[seed])) for seed in ours])
+    one_by_one = [paired(ours[seed], theirs[seed]) for seed in ours]
+    drawn = np.stack([replicated for _, replicated in one_by_one])
     count = len(ours)
     weights = np.random.default_rng(2).multinomial(count, np.full(count, 1 / count), size=REPEATS) / count
-    mean = float(np.mean([one.mean for one in one_by_one]))
-    return mean, *interval((drawn.T * weights).sum(axis=1), mean), count, one_by_one[0].blocks
+    mean = float(np.mean([one for one, _ in one_by_one]))
+    return mean, *interval((drawn.T * weights).sum(axis=1), mean), count, count_blocks(next(iter(ours.values())))
 
 
 def tasks_in(by_seed: Mapping[int, Sequence[Outcome]]) -> list[str]:

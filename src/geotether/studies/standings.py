@@ -1,16 +1,15 @@
 """Who stands where: ranks over tasks, and verdicts on every pair, as tidy rows."""
 
-import csv
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from geotether.benchmark import score_table
 from geotether.benchmark.bootstrap import score
 from geotether.benchmark.outcome import Outcome, Row
 from geotether.benchmark.score_table import collect, outcome_grid
 from geotether.benchmark.verdict import Difference, difference, in_words, mean_difference, ranks
-from geotether.sources.disk import replacing_file
 
 MEAN = "mean of tasks"
 
@@ -116,8 +115,5 @@ def verdict_rows(found: Sequence[Verdict], probe: str, split: str, labels: int) 
 
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
-    """Write rows that have the same keys as CSV; the file appears whole or not at all."""
-    with replacing_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    """Write rows that have the same keys, at least one, as CSV; the file appears whole or not at all."""
+    score_table.write_rows(rows, path, list(rows[0]))

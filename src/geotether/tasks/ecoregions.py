@@ -8,7 +8,7 @@ from jaxtyping import Float, Shaped
 
 from geotether.sources.polygons import find_polygons, polygon_columns
 from geotether.tasks.countries import continents_at
-from geotether.tasks.sampling import sample_places, without_rare
+from geotether.tasks.sampling import on_land, sample_places, without_rare
 from geotether.tasks.task import Task
 
 # The fourteen biomes, by the number that both data sets share; the names are RESOLVE's.
@@ -74,8 +74,7 @@ def biome_task(
     def look(lonlat: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         names = ecoregions_at(file, lonlat)[level]
         keep = np.array([name is not None for name in names], dtype=bool)
-        if land is not None:
-            keep[keep] = find_polygons(land, lonlat[keep]).found
+        keep[keep] = on_land(lonlat[keep], land)
         return keep, {level: names}
 
     lonlat, said = sample_places(rows, seed, look, south, north)
