@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from geotether.sources.convolution import RandomConvolution
-from geotether.sources.ngrams import NgramFeatures
+from geotether.features.convolution import RandomConvolution
+from geotether.features.ngrams import NgramFeatures
 from geotether.tables.featurize import featurize_chips, featurize_texts
 from geotether.tables.splits import assign_split
 from geotether.tables.store import write_table

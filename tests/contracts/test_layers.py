@@ -10,9 +10,9 @@ PACKAGE = Path(__file__).parents[2] / "src" / "geotether"
 # From the ground up. Rooms that share a step may not import each other.
 STAIRS = [
     {"version", "geodesy"},
-    {"sources", "encoders", "objectives", "probes"},
-    {"tables", "checkpoint", "peers", "tasks"},
-    {"batches", "embed"},
+    {"sources", "features", "encoders", "objectives", "probes"},
+    {"tables", "checkpoint", "peers", "tasks", "datasets"},
+    {"batches", "embed", "featurizing"},
     {"training", "export", "search", "benchmark", "diagnostics"},
     {"maps", "serve", "report"},
     {"demo", "studies"},

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from geotether.sources.convolution import RandomConvolution
-from geotether.sources.ngrams import NgramFeatures
+from geotether.features.convolution import RandomConvolution
+from geotether.features.ngrams import NgramFeatures
 from geotether.tables.featurize import featurize_chips, featurize_texts
 
 LONLAT = np.stack([np.linspace(-180, 179, 12), np.linspace(-90, 90, 12)], axis=1)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from geotether.sources.convolution import RandomConvolution
-from geotether.sources.ngrams import NgramFeatures
+from geotether.features.convolution import RandomConvolution
+from geotether.features.ngrams import NgramFeatures
 from geotether.tables.table import FeatureTable
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from geotether.sources.convolution import RandomConvolution
-from geotether.sources.ngrams import NgramFeatures
+from geotether.features.convolution import RandomConvolution
+from geotether.features.ngrams import NgramFeatures
 from geotether.sources.planet import CHIP_MODALITIES, TEXT_MODALITY, read_chips, read_place_texts
 from geotether.tables.featurize import featurize_chips, featurize_texts
 from geotether.tables.table import FeatureTable

@@ -1,9 +1,9 @@
-"""Mirrors src/geotether/sources/convolution.py."""
+"""Mirrors src/geotether/features/convolution.py."""
 
 import numpy as np
 import pytest
 
-from geotether.sources.convolution import RandomConvolution
+from geotether.features.convolution import RandomConvolution
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""Mirrors src/geotether/sources/ngrams.py."""
+"""Mirrors src/geotether/features/ngrams.py."""
 
 import numpy as np
 import pytest
 
-from geotether.sources.ngrams import NgramFeatures
+from geotether.features.ngrams import NgramFeatures
 
 DUTCH = ["Wageningen", "Groningen", "Scheveningen", "Vlissingen", "Harlingen", "Vlaardingen", "Beringen", "Tongeren"]
 CHINESE = [

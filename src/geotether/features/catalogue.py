@@ -1,0 +1,59 @@
+"""Which features there are, and how some are made by name."""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from geotether.features.featurizer import Featurizer
+
+# Name to where its class lives; imported only when used, because backbones bring heavy libraries.
+FEATURES = {
+    "columns": "geotether.features.columns:ColumnFeatures",
+    "ngrams": "geotether.features.ngrams:NgramFeatures",
+    "sentences": "geotether.features.sentences:SentenceFeatures",
+    "convolution": "geotether.features.convolution:RandomConvolution",
+    "backbone": "geotether.features.backbone:BackboneFeatures",
+    "ssl4eo": "geotether.features.ssl4eo:Ssl4eoFeatures",
+    "vectors": "geotether.features.vectors:VectorFeatures",
+}
+
+
+def features_class(name: str) -> type[Featurizer]:
+    """Find the class of some features.
+
+    Args:
+        name: A key of `FEATURES`.
+
+    Raises:
+        ValueError: If there are none of that name; the known ones are named.
+        ImportError: If an extra is missing.
+    """
+    if name not in FEATURES:
+        close = difflib.get_close_matches(str(name), FEATURES, n=1)
+        guess = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"There are no features {name!r}; known: {', '.join(FEATURES)}.{guess}")
+    module, _, class_name = FEATURES[name].partition(":")
+    return getattr(importlib.import_module(module), class_name)
+
+
+def make_features(name: str, options: Mapping[str, Any] | None = None) -> Featurizer:
+    """Make features by name, not fitted yet.
+
+    Args:
+        name: A key of `FEATURES`.
+        options: Arguments of its constructor.
+
+    Raises:
+        ValueError: If the name or an option is unknown (the known ones are named), or an option is out of range.
+        ImportError: If an extra is missing; the message has the install command.
+    """
+    kind = features_class(name)
+    known = list(inspect.signature(kind).parameters)
+    for option in options or {}:
+        if option not in known:
+            close = difflib.get_close_matches(str(option), known, n=1)
+            guess = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"The features {name!r} have no option {option!r}; they have {', '.join(known)}.{guess}")
+    return kind(**dict(options or {}))

@@ -1,0 +1,97 @@
+"""Which sources there are, built in and from other packages, and how one is opened by name."""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from geotether.sources.source import KINDS, Source
+
+ENTRY_POINTS = "geotether.sources"
+# Name to where its class lives; imported only when used.
+SOURCES = {
+    "columns": "geotether.sources.columns:ColumnsSource",
+    "texts": "geotether.sources.texts:TextsSource",
+    "darwin_core": "geotether.sources.darwin_core:DarwinCoreSource",
+    "images": "geotether.sources.images:ImagesSource",
+    "image_column": "geotether.sources.image_column:ImageColumnSource",
+    "raster": "geotether.sources.raster_source:RasterSource",
+    "sentinel2": "geotether.sources.sentinel2:Sentinel2Source",
+    "vectors": "geotether.sources.vectors:VectorsSource",
+}
+
+
+def source_names() -> list[str]:
+    """List the names of all sources, built in and registered by other packages."""
+    return sorted({*SOURCES, *_registered()})
+
+
+def source_class(name: str) -> type[Source]:
+    """Find the class of a source.
+
+    Args:
+        name: One of `source_names`.
+
+    Raises:
+        ValueError: If there is no such source; the known ones are named.
+        ImportError: If another package registered it but it cannot be imported.
+        TypeError: If what was registered is no source; what it lacks is named.
+    """
+    registered = _registered()
+    if name in SOURCES:
+        module, _, class_name = SOURCES[name].partition(":")
+        return getattr(importlib.import_module(module), class_name)
+    if name not in registered:
+        known = source_names()
+        close = difflib.get_close_matches(str(name), known, n=1)
+        guess = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"There is no source {name!r}; known: {', '.join(known)}.{guess}")
+    entry = registered[name]
+    try:
+        found = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise ImportError(f"The source {name!r} is registered as {entry.value}, which fails: {error}") from error
+    missing = [
+        part for part in ("kind", "features", "__len__", "prepare", "read", "fingerprint") if not _has(found, part)
+    ]
+    if missing:
+        raise TypeError(f"{entry.value} is registered as the source {name!r}, but it has no {', '.join(missing)}.")
+    return found
+
+
+def open_source(name: str, path: str | Path, options: Mapping[str, Any] | None = None) -> Source:
+    """Open a source by name.
+
+    Args:
+        name: One of `source_names`.
+        path: A file or a folder, as the source wants it.
+        options: Further arguments of its constructor.
+
+    Raises:
+        ValueError: If the source or an option is unknown (the known ones are named), or the source refuses.
+    """
+    kind = source_class(name)
+    known = [option for option in inspect.signature(kind).parameters if option != "path"]
+    for option in options or {}:
+        if option not in known:
+            close = difflib.get_close_matches(str(option), known, n=1)
+            guess = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(
+                f"The source {name!r} has no option {option!r}; it has {', '.join(known) or 'none'}.{guess}"
+            )
+    source = kind(path=path, **dict(options or {}))  # type: ignore[call-arg]
+    if source.kind not in KINDS:
+        raise TypeError(f"The source {name!r} says its rows are {source.kind!r}; they must be {', '.join(KINDS)}.")
+    return source
+
+
+def _registered() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+
+
+def _has(found: Any, part: str) -> bool:
+    # An attribute may be set in the constructor or be declared only, so annotations count as well.
+    return hasattr(found, part) or part in inspect.get_annotations(found) if isinstance(found, type) else False

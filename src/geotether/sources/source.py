@@ -1,0 +1,129 @@
+"""The protocol of a source: whoever can give rows by number can become a modality."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float64
+
+from geotether.geodesy.coordinates import check_lonlat
+
+# What the rows of a source can be: a table of columns, texts, images (height, width, bands), or vectors.
+KINDS = ("columns", "texts", "images", "vectors")
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that cannot be used.
+
+    Attributes:
+        row: Its number in the source, from 0.
+        reason: Why, in words, such as "latitude 91.2 is outside [-90, 90]"; the same words for the same fault
+            where possible, because the summary counts them.
+        id: Its id, where it has one.
+    """
+
+    row: int
+    reason: str
+    id: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """Some rows of a source, in its order.
+
+    Attributes:
+        row: Number of each row in the source, shape (n,), int64.
+        lonlat: Longitude and latitude in degrees, WGS 84, float64, shape (n, 2); all of them valid.
+        content: What was seen, by the source's `kind`: an Arrow table of n rows, n texts, n arrays (height,
+            width, bands) of any number type, or an array of n vectors.
+        id: One text a row, shape (n,); empty where rows have no id of their own.
+        time: datetime64[ms] in UTC, shape (n,), NaT where unknown; or None.
+        labels: By name, numbers or texts of shape (n,).
+        rejected: Rows of the same run that cannot be used; they are not among the n.
+    """
+
+    row: np.ndarray
+    lonlat: Float64[np.ndarray, "n 2"]
+    content: Any
+    id: np.ndarray = field(default_factory=lambda: np.empty(0, dtype="<U1"))
+    time: np.ndarray | None = None
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """Count the usable rows."""
+        return len(self.row)
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where the rows of a modality come from.
+
+    An implementation is a small class whose constructor takes `path` and options of plain values (texts, numbers,
+    lists, mappings, so that YAML can hold them), checks them, and raises ValueError or FileNotFoundError in words a
+    user can act on. It must survive pickling, since workers get a copy: keep paths, not open files. Third parties
+    register theirs under the entry point group `geotether.sources`.
+
+    Attributes:
+        kind: One of `KINDS`.
+        features: Name of the features that suit it when none are asked for, such as "convolution".
+    """
+
+    kind: str
+    features: str
+
+    def __len__(self) -> int:
+        """Count the rows, usable or not. Called after `prepare`."""
+        ...
+
+    def prepare(self, folder: Path) -> None:
+        """Get ready to read any row; called once in the main process, before anything else.
+
+        Args:
+            folder: Exists, and stays until the table is built. A format that must be read from front to back is
+                copied here once, in one that can be read from anywhere. After a crash the same folder comes
+                again: what is complete in it (written with `replacing_file`) need not be made again.
+        """
+        ...
+
+    def read(self, start: int, stop: int) -> Observations:
+        """Read rows `start` to `stop`, `stop` not included, and reject those that cannot be used.
+
+        It must give the same rows whenever and in whatever process it is called, and hold only these in memory.
+        """
+        ...
+
+    def fingerprint(self) -> str:
+        """Return a text that changes when the rows change: see `file_fingerprint`."""
+        ...
+
+
+def refuse_places(lonlat: Float64[np.ndarray, "n 2"]) -> dict[int, str]:
+    """Say which places cannot be (longitude, latitude) in degrees.
+
+    Args:
+        lonlat: Shape (n, 2), anything.
+
+    Returns:
+        Row to reason.
+
+    Example:
+        >>> refuse_places(np.array([[5.66, 51.97], [5.66, 91.0], [np.nan, 0.0]]))
+        {1: 'latitude outside [-90, 90]', 2: 'longitude or latitude missing'}
+    """
+    lon, lat = lonlat[:, 0], lonlat[:, 1]
+    reasons = {}
+    missing = ~np.isfinite(lonlat).all(axis=1)
+    with np.errstate(invalid="ignore"):
+        beyond_lat, beyond_lon = np.abs(lat) > 90, (lon < -180) | (lon > 360)
+    for row in np.flatnonzero(missing | beyond_lat | beyond_lon).tolist():
+        if missing[row]:
+            reasons[row] = "longitude or latitude missing"
+        elif beyond_lat[row]:
+            reasons[row] = "latitude outside [-90, 90]"
+        else:
+            reasons[row] = "longitude outside [-180, 360]"
+    check_lonlat(lonlat[[row for row in range(len(lonlat)) if row not in reasons]])
+    return reasons
