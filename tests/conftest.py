@@ -18,6 +18,25 @@ def shared_data() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def torchvision_imports():
+    """Let torchvision be imported beside a torch for CPUs.
+
+    The registry's torchvision is built for CUDA; without CUDA its compiled operators do not load, and its import fails
+    on the two of them that it describes. Neither is used for transforms or backbones, so declaring them is enough.
+    """
+    import torch
+
+    try:
+        import torchvision
+    except RuntimeError:
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import torchvision
+    return torchvision
+
+
 @pytest.fixture
 def make_outcomes():
     """Outcomes of made-up predictions: every encoder is as good as its `quality`, 0 (noise) to 1 (perfect)."""

@@ -1,6 +1,6 @@
 """What all features have in common: fitted once, stored beside the table, applied to any new rows."""
 
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -21,7 +21,7 @@ class Featurizer(Protocol):
     takes: ClassVar[str]
     fit_rows: ClassVar[int]
 
-    def fit(self, content: Any) -> Self:
+    def fit(self, content: Any) -> "Featurizer":
         """Learn what has to be learned, from rows for training only."""
         ...
 
@@ -41,7 +41,7 @@ class Featurizer(Protocol):
         """Give what was fitted, as plain values for JSON and as arrays for safetensors."""
         ...
 
-    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
+    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "Featurizer":
         """Take back what `fitted` gave; the features are then the same bit for bit."""
         ...
 

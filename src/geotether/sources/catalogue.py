@@ -23,6 +23,8 @@ SOURCES = {
     "vectors": "geotether.sources.vectors:VectorsSource",
 }
 
+_PARTS = ("kind", "features", "__len__", "prepare", "read", "fingerprint")
+
 
 def source_names() -> list[str]:
     """List the names of all sources, built in and registered by other packages."""
@@ -54,9 +56,7 @@ def source_class(name: str) -> type[Source]:
         found = entry.load()
     except (ImportError, AttributeError) as error:
         raise ImportError(f"The source {name!r} is registered as {entry.value}, which fails: {error}") from error
-    missing = [
-        part for part in ("kind", "features", "__len__", "prepare", "read", "fingerprint") if not _has(found, part)
-    ]
+    missing = [part for part in _PARTS if not _has(found, part)]
     if missing:
         raise TypeError(f"{entry.value} is registered as the source {name!r}, but it has no {', '.join(missing)}.")
     return found
