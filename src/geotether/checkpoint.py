@@ -15,6 +15,7 @@ from safetensors.torch import save as bytes_of_tensors
 from torch import Tensor, nn
 
 from geotether.encoders.build import build_location_encoder
+from geotether.encoders.decoders import FeatureDecoder
 from geotether.encoders.heads import ProjectionHead
 from geotether.encoders.location import LocationEncoder
 from geotether.sources.disk import replacing_folder
@@ -24,6 +25,7 @@ FORMAT = "geotether-model"
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG, PROVENANCE, CARD = "model.safetensors", "config.json", "provenance.json", "README.md"
 _HEAD_ARGUMENTS = ("in_dim", "embed_dim", "hidden_dim", "dropout")
+_DECODER_ARGUMENTS = ("embed_dim", "in_dim", "components")
 
 
 def save_model(
@@ -33,6 +35,7 @@ def save_model(
     provenance: Mapping[str, Any],
     card: str,
     heads: Mapping[str, ProjectionHead] | nn.ModuleDict | None = None,
+    decoders: Mapping[str, FeatureDecoder] | nn.ModuleDict | None = None,
 ) -> None:
     """Save a location encoder as a folder that takes the place of an older one only when complete.
 
@@ -44,6 +47,7 @@ def save_model(
         provenance: Where the model comes from: tables by hash, recipe, seed, versions, steps; plain values.
         card: Text of the model card, Markdown.
         heads: Projection heads by modality, to be kept in the same file of weights.
+        decoders: Decoders by modality, likewise.
 
     Raises:
         FileExistsError: If `folder` holds something else than a model.
@@ -54,10 +58,12 @@ def save_model(
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()) and _format_of(folder) != FORMAT:
         raise FileExistsError(f"{folder} holds other files than a model; choose a new or empty folder.")
-    kept: dict[str, Any] = {} if heads is None else dict(heads.items())
+    kept: dict[str, Any] = dict(heads.items()) if heads else {}
+    decoding: dict[str, Any] = dict(decoders.items()) if decoders else {}
     weights = {f"location.{name}": tensor for name, tensor in location.state_dict().items()}
-    for modality, head in kept.items():
-        weights |= {f"heads.{modality}.{name}": tensor for name, tensor in head.state_dict().items()}
+    for kind, modules in (("heads", kept), ("decoders", decoding)):
+        for modality, module in modules.items():
+            weights |= {f"{kind}.{modality}.{name}": tensor for name, tensor in module.state_dict().items()}
     broken = [name for name, tensor in weights.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if broken:
         raise ValueError(f"The weights {broken[0]} are not finite, so the model would be of no use; nothing was saved.")
@@ -69,6 +75,7 @@ def save_model(
         "geotether": __version__,
         "encoder": location.config,
         "heads": {name: {key: getattr(head, key) for key in _HEAD_ARGUMENTS} for name, head in kept.items()},
+        "decoders": {name: {key: getattr(one, key) for key in _DECODER_ARGUMENTS} for name, one in decoding.items()},
         "weights_sha256": hashlib.sha256(data).hexdigest(),
         "config": dict(config),
     }
@@ -103,6 +110,22 @@ def load_location_encoder(folder: str | Path) -> tuple[LocationEncoder, dict[str
     return location.eval(), about["config"], _read_json(folder / PROVENANCE)
 
 
+def load_decoders(folder: str | Path) -> dict[str, FeatureDecoder]:
+    """Load the decoders of a model folder: what each modality would look like at a place.
+
+    Args:
+        folder: From `save_model`.
+
+    Returns:
+        Modality to decoder, in evaluation mode; empty if the model was saved without.
+
+    Raises:
+        FileNotFoundError: As for `load_location_encoder`.
+        ValueError: As for `load_location_encoder`.
+    """
+    return _modules(Path(folder), "decoders", FeatureDecoder)
+
+
 def load_heads(folder: str | Path) -> dict[str, ProjectionHead]:
     """Load the projection heads of a model folder.
 
@@ -116,13 +139,17 @@ def load_heads(folder: str | Path) -> dict[str, ProjectionHead]:
         FileNotFoundError: As for `load_location_encoder`.
         ValueError: As for `load_location_encoder`.
     """
-    folder = Path(folder)
+    return _modules(Path(folder), "heads", ProjectionHead)
+
+
+def _modules(folder: Path, kind: str, module: type[Any]) -> dict[str, Any]:
+    """The modules of one kind by modality; folders of older versions have no decoders."""
     about, weights = _read(folder)
-    heads = {}
-    for modality, arguments in about["heads"].items():
-        heads[modality] = ProjectionHead(**arguments).eval()
-        _fill(heads[modality], weights, f"heads.{modality}.", folder)
-    return heads
+    found = {}
+    for modality, arguments in about.get(kind, {}).items():
+        found[modality] = module(**arguments).eval()
+        _fill(found[modality], weights, f"{kind}.{modality}.", folder)
+    return found
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

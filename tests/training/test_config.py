@@ -68,7 +68,7 @@ def test_the_saved_configuration_reads_back_to_itself(tmp_path):
         ("encoder.network.hiden_dim=3", r"encoder\.network\.hiden_dim: unknown key.*Did you mean 'hidden_dim'\?"),
         ("encoder.positional.name=harmonics", r"unknown positional name 'harmonics'.*sphere_m_plus"),
         ("encoder.network.name=sirens", r"encoder\.network: unknown network name 'sirens'\. Did you mean 'siren'\?"),
-        ("encoder.readout=last", r"encoder\.readout: .*'hidden_and_output'.*\(got 'last'\)"),
+        ("encoder.readout=last", r"encoder\.readout: unknown readout 'last'.*hidden_and_output"),
         ("objective.reading=within", r"objective\.reading: unknown reading 'within'.*all_pairs.*sigmoid"),
         ("schedule.name=pepper", r"schedule: unknown schedule 'pepper'\. Known: melt, salt, pairwise"),
         ("schedule.switch=step", r"schedule\.switch: unknown key 'switch' for the schedule melt"),

@@ -43,7 +43,9 @@ def build_location_encoder(config: Mapping[str, Any], seed: int) -> LocationEnco
         torch.manual_seed(seed)
         positional = build_positional(config["positional"])
         network = build_network(config["network"], positional.out_dim, config.get("embed_dim", 256))  # type: ignore[arg-type]
-    return LocationEncoder(positional, network, config.get("readout", "output"))
+    encoder = LocationEncoder(positional, network, config.get("readout", "output"))
+    encoder.settle()
+    return encoder
 
 
 def build_positional(config: Any) -> nn.Module:

@@ -3,12 +3,15 @@
 import inspect
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
+from geotether.encoders.mixing import BlockMixing
 from geotether.encoders.networks import NETWORKS
 from geotether.encoders.positional import POSITIONAL
+from geotether.geodesy.blocks import block_center, block_count
 
 # What is handed out, as the parts that are joined, in order.
 READOUTS: dict[str, tuple[str, ...]] = {
@@ -16,7 +19,11 @@ READOUTS: dict[str, tuple[str, ...]] = {
     "hidden": ("hidden",),
     "hidden_and_output": ("hidden", "output"),
     "positional_hidden_and_output": ("positional", "hidden", "output"),
+    "mixed_positional_and_output": ("positional", "output"),
+    "mixed_positional_hidden_and_output": ("positional", "hidden", "output"),
 }
+# Sides of the equal-area blocks whose centres stand for the Earth when a mixed readout is fitted: about 4,000 places.
+_SETTLING_BLOCK_KM = 350.0
 
 
 class LocationEncoder(nn.Module):
@@ -30,7 +37,9 @@ class LocationEncoder(nn.Module):
         network: Network, one of `NETWORKS` or a module like them; its `in_dim` must be the
             encoding's `out_dim`.
         readout: What is handed out: "output", "hidden" (the last hidden layer), "hidden_and_output" (the
-            two joined in that order), or "positional_hidden_and_output" (the positional encoding before them).
+            two joined in that order), "positional_hidden_and_output" (the positional encoding before them), or one
+            of these after "mixed_": the parts are brought to the same total variance and rotated together, so that
+            a probe that standardises columns keeps their proportions; see `BlockMixing`.
 
     Attributes:
         embed_dim: Size of the output.
@@ -61,7 +70,9 @@ class LocationEncoder(nn.Module):
         self.readout = readout
         self.embed_dim: int = network.out_dim  # type: ignore[assignment]
         dims = {"positional": positional.out_dim, "hidden": network.hidden_dim, "output": network.out_dim}
-        self.handout_dim: int = sum(dims[part] for part in READOUTS[readout])  # type: ignore[misc]
+        widths: list[int] = [dims[part] for part in READOUTS[readout]]  # type: ignore[misc]
+        self.mixing = BlockMixing(widths) if readout.startswith("mixed_") else None
+        self.handout_dim: int = sum(widths) if self.mixing is None else self.mixing.out_dim
 
     @property
     def config(self) -> dict[str, Any]:
@@ -118,10 +129,29 @@ class LocationEncoder(nn.Module):
         Raises:
             ValueError: If a row is not a coordinate.
         """
+        parts = self._parts(lonlat)
+        return (torch.cat(parts, dim=-1) if self.mixing is None else self.mixing(parts)).float()
+
+    def settle(self) -> None:
+        """Fit a mixed readout to the weights as they are, on places spread evenly over the Earth.
+
+        To be called once the weights have their final values; the other readouts have nothing to fit.
+        """
+        if self.mixing is None:
+            return
+        places = block_center(np.arange(block_count(_SETTLING_BLOCK_KM)), _SETTLING_BLOCK_KM)
+        was_training = self.training
+        self.eval()
+        with torch.no_grad():
+            self.mixing.fit(self._parts(torch.tensor(places, device=self.mixing.centre.device)))
+        self.train(was_training)
+
+    def _parts(self, lonlat: Float[Tensor, "n 2"]) -> list[Tensor]:
+        """The parts of the readout, in order."""
         positional = self.features(lonlat)
         hidden, output = self.network.forward_with_hidden(positional)  # type: ignore[operator]
         parts = {"positional": positional, "hidden": hidden, "output": output}
-        return torch.cat([parts[name] for name in READOUTS[self.readout]], dim=-1).float()
+        return [parts[name] for name in READOUTS[self.readout]]
 
 
 def named_arguments(module: nn.Module, registry: dict[str, type[nn.Module]]) -> dict[str, Any]:

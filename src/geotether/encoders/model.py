@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geotether.encoders.build import known_names
+from geotether.encoders.decoders import FeatureDecoder
 from geotether.encoders.heads import ProjectionHead
 from geotether.encoders.location import LocationEncoder
 
@@ -23,6 +24,7 @@ class TiedModel(nn.Module):
         heads: Modality to head; all project to the location encoder's `embed_dim`.
         init_temperature: Initial temperature tau of every modality, more than 0.
         init_bias: Initial bias of the sigmoid loss.
+        decoders: Modality to decoder, for the same modalities as `heads`, or empty where none is trained.
 
     Attributes:
         log_logit_scale: Modality to learned log(1 / tau).
@@ -48,6 +50,7 @@ class TiedModel(nn.Module):
         heads: Mapping[str, ProjectionHead],
         init_temperature: float | int = 0.07,
         init_bias: float | int = -10.0,
+        decoders: Mapping[str, FeatureDecoder] | None = None,
     ) -> None:
         super().__init__()
         if not heads:
@@ -63,9 +66,12 @@ class TiedModel(nn.Module):
                     f"The head of {modality!r} projects to {head.embed_dim} and the location encoder to "
                     f"{location.embed_dim}; build it with embed_dim={location.embed_dim}."
                 )
+        if decoders and set(decoders) != set(heads):
+            raise ValueError(f"There are heads for {', '.join(heads)} but decoders for {', '.join(decoders)}.")
         start = math.log(1 / init_temperature)
         self.location = location
         self.heads = nn.ModuleDict(dict(heads))
+        self.decoders = nn.ModuleDict(dict(decoders or {}))
         self.log_logit_scale = nn.ParameterDict({m: nn.Parameter(torch.tensor(start)) for m in heads})
         self.sigmoid_bias = nn.ParameterDict({m: nn.Parameter(torch.tensor(float(init_bias))) for m in heads})
 

@@ -46,7 +46,16 @@ class EncoderConfig(Section):
     positional: dict[str, Any] = {"name": "spherical_harmonics", "l_max": 9}
     network: dict[str, Any] = {"name": "siren"}
     embed_dim: int = Field(default=256, ge=1)
-    readout: Literal["output", "hidden", "hidden_and_output", "positional_hidden_and_output"] = "output"
+    readout: str = "output"
+
+    @field_validator("readout")
+    @classmethod
+    def _know_readout(cls, value: str) -> str:
+        from geotether.encoders.location import READOUTS
+
+        if value not in READOUTS:
+            raise _unknown("readout", value, READOUTS)
+        return value
 
     @field_validator("positional", "network")
     @classmethod
@@ -73,12 +82,18 @@ class HeadsConfig(Section):
 
 
 class ObjectiveConfig(Section):
-    """What is contrasted: a reading of the tying loss or `sigmoid`; see `geotether.objectives`."""
+    """What is contrasted, a reading of the tying loss or `sigmoid`, and what is regressed; see `geotether.objectives`.
+
+    `regression_weight` is how much predicting each modality's leading `regression_components` from the place counts
+    beside the contrast; 0 leaves it out.
+    """
 
     reading: str = "within_modality"
     ignore_km: float | None = Field(default=None, ge=0)
     chunk_rows: int | None = Field(default=None, ge=1)
     init_temperature: float = Field(default=0.07, ge=0.01, le=10)
+    regression_weight: float = Field(default=0.0, ge=0)
+    regression_components: int = Field(default=64, ge=1)
 
     @field_validator("reading")
     @classmethod

@@ -21,7 +21,7 @@ from geotether.training.card import model_card
 from geotether.training.config import RunConfig, config_yaml
 from geotether.training.door import check_tables, choose_device, taking_part
 from geotether.training.interruption import Interruption, RunInterrupted, farewell
-from geotether.training.loss import batch_loss
+from geotether.training.loss import batch_loss, batch_regression, mean_regression
 from geotether.training.metrics import MetricsFile
 from geotether.training.model import build_model
 from geotether.training.optimizer import average_into, build_optimizer, learning_rate_at, set_learning_rate
@@ -125,6 +125,9 @@ def pretrain(
                 observed = torch.cat([model.encode_modality(name, rows) for name, rows in batch.features.items()])
             location, observed = location.float(), observed.float()
             loss, losses = batch_loss(model, location, observed, batch.lonlat, batch.groups, config.objective)
+            errors = batch_regression(model, location, batch.features, batch.groups) if model.decoders else []
+            if errors:
+                loss = loss + config.objective.regression_weight * mean_regression(errors)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             if config.clip_norm is not None:
@@ -139,6 +142,7 @@ def pretrain(
                 values[f"loss/{name}"] = modality_loss
                 values[f"recall@10/{name}"] = pool_recall(location[rows], observed[rows])
                 values[f"logit_scale/{name}"] = model.logit_scale(name)
+            values |= {f"regression/{name}": error for name, error in zip(batch.groups, errors, strict=False)}
             line = {"step": step, "epoch": schedule.epoch_of(step), **read_scalars(values)}
             state.seconds = time.perf_counter() - started
             line |= {"learning_rate": learning_rate, "seconds": round(state.seconds, 3)}
@@ -167,9 +171,12 @@ def pretrain(
     if best is not None:
         handed_out.load_state_dict(best)
     handed_out.eval()
+    handed_out.location.settle()
     if out is not None:
         settings, provenance = plain_settings(config), run_provenance(config, tables, state)
         card = model_card(settings, provenance, handed_out.location.handout_dim, card_notes)
-        save_model(out / MODEL_FOLDER, handed_out.location, settings, provenance, card, handed_out.heads)
+        save_model(
+            out / MODEL_FOLDER, handed_out.location, settings, provenance, card, handed_out.heads, handed_out.decoders
+        )
         discard_state(out)
     return handed_out

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
 from geotether.encoders.model import TiedModel
 from geotether.objectives.masks import NearbyPairs
+from geotether.objectives.regression import regression_loss
 from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
 from geotether.training.config import ObjectiveConfig
 
@@ -41,3 +43,32 @@ def batch_loss(
     else:
         losses = tying_loss(location, modality, rows, scales, objective.reading, ignore, objective.chunk_rows)
     return mean_over_rows(losses, rows), losses
+
+
+def batch_regression(
+    model: TiedModel,
+    location: Float[Tensor, "n d"],
+    features: Mapping[str, Float[Tensor, "_ _"]],
+    groups: Mapping[str, slice],
+) -> list[Float[Tensor, ""]]:
+    """Compute how far each modality's features are from those predicted for their places, in float32.
+
+    Args:
+        model: With decoders.
+        location: Embeddings of the places.
+        features: Modality to what was observed there, as it is in the tables.
+        groups: Modality to its rows of `location`, one after the other.
+
+    Returns:
+        One squared error a modality, in the order of `groups`; 1 is that of knowing nothing.
+    """
+    errors = []
+    for name, rows in groups.items():
+        decoder = model.decoders[name]
+        errors.append(regression_loss(decoder(location[rows]), decoder.targets(features[name])))  # type: ignore[operator]
+    return errors
+
+
+def mean_regression(errors: list[Float[Tensor, ""]]) -> Float[Tensor, ""]:
+    """Average over modalities: each counts alike, however many rows it has in the batch."""
+    return torch.stack(errors).mean()

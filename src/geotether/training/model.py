@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 
 from geotether.encoders.build import build_location_encoder
+from geotether.encoders.decoders import FeatureDecoder
 from geotether.encoders.heads import ProjectionHead
 from geotether.encoders.model import TiedModel
 from geotether.tables.table import FeatureTable
@@ -15,7 +16,7 @@ from geotether.training.randomness import derived_seed
 def build_model(config: RunConfig, tables: Mapping[str, FeatureTable]) -> TiedModel:
     """Build the model with weights that depend on the configuration alone.
 
-    A head's first weights depend on the seed and the modality's name, so that adding a modality
+    The first weights of a head and of a decoder depend on the seed and the modality's name, so that adding a modality
     leaves the others' as they were.
 
     Args:
@@ -31,4 +32,12 @@ def build_model(config: RunConfig, tables: Mapping[str, FeatureTable]) -> TiedMo
                 table.dim, config.encoder.embed_dim, config.heads.hidden_dim, config.heads.dropout
             )
         heads[modality].fit_standardisation(table.features)
-    return TiedModel(location, heads, config.objective.init_temperature)
+    decoders: dict[str, FeatureDecoder] = {}
+    for modality, table in tables.items() if config.objective.regression_weight else ():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(config.seed, 0, f"decoder of {modality}"))
+            decoders[modality] = FeatureDecoder(
+                config.encoder.embed_dim, table.dim, config.objective.regression_components
+            )
+        decoders[modality].fit(table.features)
+    return TiedModel(location, heads, config.objective.init_temperature, decoders=decoders)

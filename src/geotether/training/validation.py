@@ -10,6 +10,7 @@ from torch import Tensor
 
 from geotether.encoders.model import TiedModel
 from geotether.objectives.info_nce import info_nce
+from geotether.objectives.regression import regression_loss
 from geotether.objectives.retrieval import recall_at_k
 from geotether.tables.table import FeatureTable
 from geotether.training.randomness import derived_seed, step_generator
@@ -70,7 +71,8 @@ def validate(model: TiedModel, batch: Mapping[str, HeldOut]) -> dict[str, float]
 
     Returns:
         `validation/loss/M`, `validation/chance/M` (the natural logarithm of the number of rows),
-        `validation/recall@10/M` for every modality M, and `validation/loss`, their mean.
+        `validation/recall@10/M`, with decoders `validation/regression/M` (1 is that of knowing nothing), for every
+        modality M, and `validation/loss`, the mean of the first.
     """
     was_training = model.training
     model.eval()
@@ -81,6 +83,10 @@ def validate(model: TiedModel, batch: Mapping[str, HeldOut]) -> dict[str, float]
             observed = model.encode_modality(modality, held_out.features)
             values[f"validation/loss/{modality}"] = info_nce(location, observed, model.logit_scale(modality))
             values[f"validation/recall@{RECALL_AT}/{modality}"] = pool_recall(location, observed)
+            if model.decoders:
+                decoder = model.decoders[modality]
+                error = regression_loss(decoder(location), decoder.targets(held_out.features))  # type: ignore[operator]
+                values[f"validation/regression/{modality}"] = error
     model.train(was_training)
     line = read_scalars(values)
     line |= {f"validation/chance/{modality}": math.log(len(part.lonlat)) for modality, part in batch.items()}

@@ -1,0 +1,89 @@
+"""Mirrors src/geotether/encoders/mixing.py."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import hadamard
+from sklearn.linear_model import Ridge
+
+from geotether.encoders.mixing import BlockMixing
+
+
+@pytest.fixture
+def blocks():
+    generator = torch.Generator().manual_seed(0)
+    loud = 100 * torch.randn(200, 3, generator=generator) + 7
+    quiet = torch.randn(200, 50, generator=generator) * torch.linspace(1, 0.01, 50)
+    return [loud, quiet]
+
+
+def scaled(blocks):
+    """Each block centred and of a total variance of one."""
+    centred = [block - block.mean(0) for block in blocks]
+    return [block / block.square().sum(1).mean().sqrt() for block in centred]
+
+
+def test_equals_the_matrix_product_of_signs_and_hadamard(blocks):
+    mixing = BlockMixing([3, 50])
+    mixing.fit(blocks)
+    padded = np.pad(torch.cat(scaled(blocks), 1).numpy(), ((0, 0), (0, 64 - 53))) * mixing.signs.numpy()
+    np.testing.assert_allclose(mixing(blocks).numpy(), padded @ hadamard(64) / 8, atol=1e-5)
+
+
+def test_keeps_distances_and_gives_every_block_the_same_variance(blocks):
+    mixing = BlockMixing([3, 50])
+    mixing.fit(blocks)
+    mixed = mixing(blocks)
+    assert mixed.var(0, unbiased=False).sum().item() == pytest.approx(2.0, rel=1e-4)
+    joined = torch.cat(scaled(blocks), 1).double()
+    torch.testing.assert_close(torch.cdist(mixed, mixed).double(), torch.cdist(joined, joined), atol=5e-3, rtol=1e-3)
+
+
+def test_a_standardised_ridge_keeps_the_proportions_only_when_mixed(blocks):
+    """A target that depends on the loud direction of a block is learned with few rows only if quiet ones stay quiet."""
+    generator = torch.Generator().manual_seed(1)
+    quiet = torch.randn(400, 200, generator=generator) * (1 / torch.arange(1, 201))
+    target = quiet[:, 0].numpy()
+    mixing = BlockMixing([200])
+    mixing.fit([quiet])
+    errors = {}
+    for name, X in {"plain": quiet.numpy(), "mixed": mixing([quiet]).numpy()}.items():
+        X = (X - X.mean(0)) / X.std(0)
+        fitted = Ridge(alpha=10.0).fit(X[:100], target[:100])
+        errors[name] = np.square(fitted.predict(X[100:]) - target[100:]).mean()
+    assert errors["mixed"] < 0.25 * errors["plain"]
+
+
+def test_columns_vary_about_equally(blocks):
+    mixing = BlockMixing([3, 50])
+    mixing.fit(blocks)
+    spread = mixing(blocks).var(0, unbiased=False)
+    assert spread.max() / spread.mean() < 2.5
+
+
+def test_a_constant_block_is_centred_and_not_blown_up():
+    mixing = BlockMixing([2, 40])
+    constant, other = torch.full((5, 2), 3.0), torch.randn(5, 40, generator=torch.Generator().manual_seed(2))
+    mixing.fit([constant, other])
+    assert mixing([constant, other]).isfinite().all()
+    assert mixing.scale[:2].tolist() == [1.0, 1.0]
+
+
+def test_no_rows_give_no_rows():
+    assert BlockMixing([3]).forward([torch.zeros(0, 3)]).shape == (0, 32)
+
+
+@pytest.mark.parametrize("dims", [[], [3, 0]])
+def test_blocks_without_columns_are_refused(dims):
+    with pytest.raises(ValueError, match="one column or more"):
+        BlockMixing(dims)
+
+
+def test_other_widths_are_refused(blocks):
+    with pytest.raises(ValueError, match=r"Blocks of \[3, 49\] columns are wanted, got \[3, 50\]"):
+        BlockMixing([3, 49])(blocks)
+
+
+def test_one_row_has_no_variance():
+    with pytest.raises(ValueError, match="two rows or more, got 1"):
+        BlockMixing([3]).fit([torch.zeros(1, 3)])
