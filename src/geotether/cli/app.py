@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from geotether.cli.data import data_app
 from geotether.version import __version__
 
 # Faults that a user can mend; anything else is a defect of ours and keeps its traceback.
@@ -201,6 +202,9 @@ def list_tasks() -> None:
     from geotether.cli.tasks import list_builders
 
     typer.echo(list_builders())
+
+
+app.add_typer(data_app, name="data")
 
 
 @app.command()
