@@ -262,8 +262,15 @@ def diagnose(
 @app.command()
 def describe(
     thing: Annotated[Path, typer.Argument(metavar="MODEL|TABLE", help="A model folder or a .parquet table.")],
+    out: Annotated[Path | None, typer.Option(help="Of a table: folder for figures, numbers and a page.")] = None,
+    beside: Annotated[Path | None, typer.Option(help="Another table, to see how the two overlap.")] = None,
 ) -> None:
     """Say what a model or a feature table is."""
     from geotether.cli.description import describe_model, describe_table
 
-    typer.echo(describe_table(thing) if thing.suffix == ".parquet" else describe_model(thing))
+    if thing.suffix == ".parquet":
+        typer.echo(describe_table(thing, out, beside))
+        return
+    if out is not None or beside is not None:
+        raise ValueError(f"--out and --beside are for tables (.parquet), and {thing} is none; try geotether diagnose.")
+    typer.echo(describe_model(thing))

@@ -1,5 +1,6 @@
 """`geotether data`: list public data sets, say what one is, and fetch it when asked to."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,7 +94,9 @@ def next_step(dataset: Any, path: Path) -> str:
     """What to type when the data are there."""
     if dataset.builder.task is not None:
         return f"geotether tasks build tasks.yaml --out tasks, with {{builder: {dataset.builder.task}, file: {path}}}"
-    return f"geotether table build {path} --source {dataset.builder.source} --out {dataset.name}.parquet"
+    words = ["geotether", "table", "build", str(path), "--source", dataset.builder.source]
+    words += ["--out", f"{dataset.name}.parquet", *shlex.split(dataset.arguments)]
+    return shlex.join([*words, "--licence", dataset.licence, "--citation", dataset.citation])
 
 
 def size_in_words(size: int | None) -> str:

@@ -24,13 +24,15 @@ def with_header(table: PlainTable, folder: Path) -> Path:
     source, target = folder / table.source, folder / table.to
     if not source.is_file():
         raise FileNotFoundError(f"There is no table {source}; the archive may have another content than expected.")
-    quoting = csv.QUOTE_MINIMAL if table.quoted else csv.QUOTE_NONE
     with (
         source.open(encoding="utf-8", newline="") as given,
         replacing_file(target) as part,
         part.open("w", encoding="utf-8", newline="") as written,
     ):
-        rows = csv.reader(given, delimiter=table.delimiter, quoting=quoting)
+        if table.quoted:
+            rows = csv.reader(given, delimiter=table.delimiter)
+        else:
+            rows = csv.reader(given, delimiter=table.delimiter, quoting=csv.QUOTE_NONE)
         writer = csv.writer(written, lineterminator="\n")
         writer.writerow(table.columns)
         try:

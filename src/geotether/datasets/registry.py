@@ -122,8 +122,8 @@ class RemoteFile(Checked):
         for x in range(2**self.zoom):
             for y in range(2**self.zoom):
                 where = {"z": self.zoom, "x": x, "y": y}
-                filled = {"name": _filled(self.name, where), "address": [_filled(one, where) for one in self.address]}
-                found.append(RemoteFile(**filled, checked=False, seen=self.seen))
+                addresses = tuple(_filled(one, where) for one in self.address)
+                found.append(RemoteFile(name=_filled(self.name, where), address=addresses, seen=self.seen))
         return found
 
 
@@ -140,6 +140,7 @@ class Dataset(Checked):
     files: tuple[RemoteFile, ...] = Field(min_length=1)
     note: str = ""
     how_to: str = ""
+    arguments: str = ""
 
     @model_validator(mode="after")
     def _explain_hand_work(self) -> "Dataset":

@@ -84,13 +84,8 @@ def get_dataset(
     if not any((home / file.name).is_file() for file in dataset.files) and (home / dataset.data).is_file():
         _log.info("%s is there already; there is no file of the registry to verify it by.", home / dataset.data)
         return home / dataset.data
-    missing = []
-    for file in (one for given in dataset.files for one in given.expanded()):
-        fetch = renew and file.address
-        if not fetch and not _present(file, home, sums):
-            fetch = True
-        if fetch:
-            missing.append(file)
+    files = [one for given in dataset.files for one in given.expanded()]
+    missing = [file for file in files if (renew and file.address) or not _present(file, home, sums)]
     if missing:
         _fetch_all(dataset, missing, home, sums, agree, unasked_bytes, renew, waits, timeout, report)
     for file in dataset.files:

@@ -5,6 +5,7 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -44,14 +45,14 @@ def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
         if stat.S_ISLNK(info.external_attr >> 16):
             raise ValueError(f"{info.filename!r} in it is a link")
         name = info.filename
-        yield name, info.file_size, None if info.is_dir() else (lambda info=info: archive.open(info))
+        yield name, info.file_size, None if info.is_dir() else partial(archive.open, info)
 
 
 def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
     for info in archive:
         if not (info.isfile() or info.isdir()):
             raise ValueError(f"{info.name!r} in it is a link or a device")
-        yield info.name, info.size, None if info.isdir() else (lambda info=info: archive.extractfile(info))
+        yield info.name, info.size, None if info.isdir() else partial(archive.extractfile, info)
 
 
 def _write(members: list[Member], archive: Path, folder: Path) -> None:
