@@ -163,21 +163,24 @@ def _fetch(file: RemoteFile, path: Path, known: str | None, options: dict[str, A
     """Fetch a file from the first address that has it; returns its hash."""
     pooch = _pooch()
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".fetched")
+    # Pooch's own temporary files stay in here, so that a killed run leaves nothing strange among the data.
+    fresh = path.with_name(f".{path.name}.fetching") / path.name
     faults: list[OSError | ValueError] = []
     for address in file.address:
         downloader = Downloader(path, size=file.bytes, verified=known is not None, **options)
         try:
             with _quiet(pooch):
                 fresh.unlink(missing_ok=True)  # pooch would take it for the file
-                pooch.retrieve(address, known, fname=fresh.name, path=path.parent, downloader=downloader)
+                pooch.retrieve(address, known, fname=fresh.name, path=fresh.parent, downloader=downloader)
             sha256 = known or pooch.file_hash(str(fresh))
             os.replace(fresh, path)  # only now: until here an older file was as it was
+            shutil.rmtree(fresh.parent)
             return sha256
         except (ConnectionError, PermissionError, FileNotFoundError, ValueError) as error:
             if isinstance(error, FileExistsError):
                 raise
             faults.append(_explained(error, address, known))
+            shutil.rmtree(fresh.parent, ignore_errors=True)
             if len(file.address) > 1:
                 _log.info("%s", faults[-1])
     said = " ".join(str(fault) if str(fault).endswith(".") else f"{fault}." for fault in faults)
