@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from geotether.cli.data import data_app
 from geotether.version import __version__
 
 # Faults that a user can mend; anything else is a defect of ours and keeps its traceback.
@@ -203,6 +204,9 @@ def list_tasks() -> None:
     typer.echo(list_builders())
 
 
+app.add_typer(data_app, name="data")
+
+
 @app.command()
 def contribution(
     config: Annotated[Path, typer.Argument(help="YAML as for pretrain, with two tables or more.")],
@@ -258,8 +262,15 @@ def diagnose(
 @app.command()
 def describe(
     thing: Annotated[Path, typer.Argument(metavar="MODEL|TABLE", help="A model folder or a .parquet table.")],
+    out: Annotated[Path | None, typer.Option(help="Of a table: folder for figures, numbers and a page.")] = None,
+    beside: Annotated[Path | None, typer.Option(help="Another table, to see how the two overlap.")] = None,
 ) -> None:
     """Say what a model or a feature table is."""
     from geotether.cli.description import describe_model, describe_table
 
-    typer.echo(describe_table(thing) if thing.suffix == ".parquet" else describe_model(thing))
+    if thing.suffix == ".parquet":
+        typer.echo(describe_table(thing, out, beside))
+        return
+    if out is not None or beside is not None:
+        raise ValueError(f"--out and --beside are for tables (.parquet), and {thing} is none; try geotether diagnose.")
+    typer.echo(describe_model(thing))

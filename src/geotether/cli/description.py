@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 
 def describe_model(folder: Path) -> str:
     """Describe a model folder.
@@ -39,41 +37,42 @@ def describe_model(folder: Path) -> str:
     return "\n".join(lines)
 
 
-def describe_table(path: Path) -> str:
-    """Describe a feature table.
+def describe_table(path: Path, out: Path | None = None, beside: Path | None = None) -> str:
+    """Describe a feature table, alone or beside another.
 
     Args:
         path: GeoParquet, as `write_table` writes it, or anything else that `read_table` reads.
+        out: Folder for `describe.html`, `describe.json` and `figures/`, or None.
+        beside: Another table, for the overlap of the two.
 
     Returns:
-        A few lines of plain text.
+        Plain text.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no feature table; the message says what is missing.
+        OSError: If the disk is full or the folder cannot be written to.
     """
+    from geotether.diagnostics.contents import contents
+    from geotether.diagnostics.overlap import overlap
+    from geotether.diagnostics.table_words import contents_lines, headline, in_columns, overlap_lines
     from geotether.tables.store import read_table
 
     table = read_table(path)
-    west, south = table.lonlat.min(axis=0)
-    east, north = table.lonlat.max(axis=0)
-    lines = [
-        f"A feature table, {table.name}: {len(table):,} rows of {table.dim} features.",
-        f"  places        longitude {west:.2f} to {east:.2f}, latitude {south:.2f} to {north:.2f}",
-    ]
-    if table.time is not None:
-        lines.append(f"  time          {table.time.min()} to {table.time.max()}")
-    if table.split is not None:
-        names, counts = np.unique(np.asarray(table.split, dtype=str), return_counts=True)
-        lines.append("  split         " + ", ".join(f"{n:,} {s}" for s, n in zip(names, counts, strict=True)))
-    for name, values in table.labels.items():
-        if values.dtype.kind in "OUSb":
-            content = f"{len(set(values.tolist()))} classes"
-        else:
-            content = f"{np.nanmin(values):g} to {np.nanmax(values):g}"
-        lines.append(f"  label         {name}: {content}")
-    lines.append(f"  content hash  {table.content_hash}")
-    return "\n".join(lines)
+    found = contents(table)
+    said = f"{headline(found)}\n{in_columns(contents_lines(found))}"
+    both = None
+    if beside is not None:
+        other = read_table(beside)
+        if other.name == table.name:
+            other = read_table(beside, name=f"{other.name} in {beside.name}")
+        both = overlap(table, other)
+        said += f"\nBeside {other.name}, {len(other):,} rows:\n{in_columns(overlap_lines(both))}"
+    if out is not None:
+        from geotether.cli.table_page import write_description  # drawing loads a lot
+
+        said += f"\nThe page is {write_description(out, table, found, both)}"
+    return said
 
 
 def _spoken(part: dict[str, object]) -> str:

@@ -1,0 +1,139 @@
+"""`geotether data`: list public data sets, say what one is, and fetch it when asked to."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+data_app = typer.Typer(help="Public data sets: list them, fetch them when asked.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="As `geotether data list` has it.")]
+Folder = Annotated[Path | None, typer.Option(help="Folder for all data sets; also GEOTETHER_DATA.")]
+Registry = Annotated[Path | None, typer.Option(help="YAML of further data sets; also GEOTETHER_REGISTRY.")]
+
+
+@data_app.command("list")
+def list_data(registry: Registry = None) -> None:
+    """List the data sets, their sizes and licences. Nothing is fetched."""
+    datasets = known_datasets(registry)
+    width = max(map(len, datasets))
+    for name, dataset in datasets.items():
+        size = "by hand" if dataset.by_hand else size_in_words(dataset.bytes)
+        typer.echo(f"{name:<{width}}  {size:>8}  {dataset.title}\n{'':<{width}}  {'':>8}  {dataset.licence}")
+
+
+@data_app.command("info")
+def info(
+    name: Name, registry: Registry = None, to: Annotated[Path | None, typer.Option(help="As for get.")] = None
+) -> None:
+    """Say what a data set is, where it comes from, and what reads it."""
+    from geotether.datasets import data_folder, find_dataset
+
+    dataset = find_dataset(known_datasets(registry), name)
+    home = data_folder(to) / name
+    lines = [dataset.title, f"  homepage  {dataset.homepage}", f"  licence   {dataset.licence}"]
+    lines += [f"  citation  {dataset.citation}"]
+    lines += [f"  note      {dataset.note}"] if dataset.note else []
+    lines += [f"  by hand   {dataset.how_to}"] if dataset.how_to else []
+    for file in dataset.files:
+        there = "there" if (home / file.name).exists() else "not there"
+        lines.append(f"  file      {file.name} ({size_in_words(file.bytes)}; {there})")
+        lines += [f"              {address}" for address in file.address]
+        known = "recorded by several public projects" if file.checked else "not checked"
+        lines.append(
+            f"              SHA-256 {file.sha256} ({known})" if file.sha256 else "              SHA-256 not known"
+        )
+        lines += [f"              {file.seen}"] if file.seen else []
+    lines += [f"  folder    {home}", f"  next      {next_step(dataset, home / dataset.data)}"]
+    typer.echo("\n".join(lines))
+
+
+@data_app.command("get")
+def get(
+    name: Name,
+    to: Folder = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before more than 1 GB or an unknown size.")] = False,
+    renew: Annotated[bool, typer.Option("--renew", help="Fetch again, and trust the files of today.")] = False,
+    registry: Registry = None,
+) -> None:
+    """Fetch a data set and verify it; goes on where it was interrupted. Proxies come from the environment."""
+    from geotether.datasets import find_dataset, get_dataset
+
+    dataset = find_dataset(known_datasets(registry), name)
+
+    def agree(question: str) -> bool:
+        return yes or (sys.stdin.isatty() and typer.confirm(f"{question} Fetch it?", err=True))
+
+    with progress_bar() as report:
+        path = get_dataset(name, to, registry, agree, renew=renew, report=report)
+    typer.echo(f"{path}\nLicence: {dataset.licence}\nCite: {dataset.citation}\nNext: {next_step(dataset, path)}")
+
+
+def known_datasets(registry: Path | None) -> dict[str, Any]:
+    """The registry, with the tasks in it checked.
+
+    Raises:
+        ValueError: If a data set names a task that is none.
+    """
+    from geotether.datasets import read_registry
+    from geotether.tasks.specification import BUILDERS
+
+    datasets = read_registry(registry)
+    for dataset in datasets.values():
+        task = dataset.builder.task
+        if task is not None and task not in BUILDERS:
+            raise ValueError(f"data set {dataset.name}: there is no task {task!r}; known: {', '.join(BUILDERS)}.")
+    return datasets
+
+
+def next_step(dataset: Any, path: Path) -> str:
+    """What to type when the data are there."""
+    if dataset.builder.task is not None:
+        return f"geotether tasks build tasks.yaml --out tasks, with {{builder: {dataset.builder.task}, file: {path}}}"
+    words = ["geotether", "table", "build", str(path), "--source", dataset.builder.source]
+    words += ["--out", f"{dataset.name}.parquet", *shlex.split(dataset.arguments)]
+    return shlex.join([*words, "--licence", dataset.licence, "--citation", dataset.citation])
+
+
+def size_in_words(size: int | None) -> str:
+    """Bytes for people.
+
+    Example:
+        >>> size_in_words(149_248_653)
+        '149 MB'
+    """
+    if size is None:
+        return "unknown"
+    for unit, limit in (("kB", 1e6), ("MB", 1e9)):
+        if size < limit:
+            return f"{size / limit * 1000:,.{0 if size >= limit / 100 else 1}f} {unit}"
+    return f"{size / 1e9:,.1f} GB"
+
+
+@contextmanager
+def progress_bar() -> Iterator[Any]:
+    """A bar for each file on a terminal; a function that does nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("", total=None)
+
+        def report(name: str, done: int, total: int | None) -> None:
+            progress.update(bar, description=name, completed=done, total=total)
+
+        yield report

@@ -1,0 +1,205 @@
+"""What a feature table holds: places, times, splits, labels, and how its features spread."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from geotether.geodesy.blocks import block_count, block_id
+from geotether.tables.table import SPLITS, FeatureTable
+
+BLOCK_KM = 500.0
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+LOOKED_AT = 20_000
+MISSING = " missing"
+_BYTES_AT_MOST = 2**28
+# A feature is called nearly constant if so many rows have one value.
+NEARLY_ALL = 0.999
+MOSTLY = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """How each feature is distributed, over some of the rows.
+
+    Attributes:
+        names: Names of the d features, or "0" to "d-1" where the table does not say.
+        rows: Number of rows looked at.
+        mean: Shape (d,).
+        deviation: Standard deviation, shape (d,).
+        quantiles: At `QUANTILES`, shape (7, d).
+        zero: Share of the rows that are 0, shape (d,).
+        same: Share of the rows that have the median value, shape (d,).
+    """
+
+    names: list[str]
+    rows: int
+    mean: Float64[np.ndarray, " d"]
+    deviation: Float64[np.ndarray, " d"]
+    quantiles: Float64[np.ndarray, "q d"]
+    zero: Float64[np.ndarray, " d"]
+    same: Float64[np.ndarray, " d"]
+
+    @property
+    def nearly_constant(self) -> list[int]:
+        """Features that nearly always have one value."""
+        return np.flatnonzero((self.same >= NEARLY_ALL) | (self.deviation == 0)).tolist()
+
+    @property
+    def mostly_zero(self) -> list[int]:
+        """Features that are 0 in most rows, without the nearly constant ones."""
+        found = np.flatnonzero(self.zero >= MOSTLY).tolist()
+        return [number for number in found if number not in self.nearly_constant]
+
+    @property
+    def missing(self) -> dict[str, float]:
+        """Share of the rows where a value is missing, by name; told by the flags called "... missing"."""
+        return {
+            name.removesuffix(MISSING): float(self.mean[number])
+            for number, name in enumerate(self.names)
+            if name.endswith(MISSING)
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What a feature table holds.
+
+    Attributes:
+        name: Of the modality.
+        rows: Number of rows.
+        dim: Number of features.
+        bounds: West, south, east, north in degrees; west is greater than east where the rows lie across 180 degrees.
+        blocks: Number of blocks of 500 km that hold rows, and of all blocks.
+        duplicated: Number of rows that share a place with others, and of such places.
+        time: First and last, and the number of rows without; or None.
+        split: Number of rows by part; empty where the table was not split.
+        labels: By name, what is known of it: kind, classes or least and greatest, unknown.
+        spread: Of the features.
+        origin: Licence, source, citation, url, and how it was made, as far as the table says.
+        content_hash: Of the table.
+    """
+
+    name: str
+    rows: int
+    dim: int
+    bounds: tuple[float, float, float, float]
+    blocks: tuple[int, int]
+    duplicated: tuple[int, int]
+    time: tuple[str, str, int] | None
+    split: dict[str, int]
+    labels: dict[str, dict[str, Any]]
+    spread: Spread
+    origin: dict[str, Any]
+    content_hash: str
+
+
+def contents(table: FeatureTable, looked_at: int = LOOKED_AT, seed: int = 0) -> Contents:
+    """Say what a table holds. Of a large one, the features of some rows are looked at; all else is of all rows.
+
+    Args:
+        table: The table; its features may be a memory map.
+        looked_at: At most so many rows, drawn at random.
+        seed: Decides which.
+
+    Returns:
+        What it holds.
+
+    Example:
+        >>> lonlat = np.array([[179.0, 0.0], [-178.0, 10.0], [-178.0, 10.0]])
+        >>> found = contents(FeatureTable("rain", lonlat, np.array([[0.0, 1], [1, 1], [2, 1]], np.float32)))
+        >>> found.bounds, found.duplicated, found.spread.nearly_constant
+        ((179.0, 0.0, -178.0, 10.0), (2, 1), [1])
+    """
+    held = len(np.unique(block_id(table.lonlat, BLOCK_KM)))
+    parts = {} if table.split is None else {part: int((table.split == part).sum()) for part in SPLITS}
+    origin = getattr(table, "origin", None)
+    return Contents(
+        name=table.name,
+        rows=len(table),
+        dim=table.dim,
+        bounds=bounds(table.lonlat),
+        blocks=(held, block_count(BLOCK_KM)),
+        duplicated=duplicated(table.lonlat),
+        time=_times(table.time),
+        split={part: count for part, count in parts.items() if count},
+        labels={name: _label(values) for name, values in table.labels.items()},
+        spread=spread(table, looked_at, seed),
+        origin={} if origin is None else origin.plain(),
+        content_hash=table.content_hash,
+    )
+
+
+def spread(table: FeatureTable, looked_at: int = LOOKED_AT, seed: int = 0) -> Spread:
+    """Measure how the features spread.
+
+    Args:
+        table: The table.
+        looked_at: At most so many rows, drawn at random; fewer of very wide tables, to keep within memory.
+        seed: Decides which.
+    """
+    most = min(len(table), looked_at, max(100, _BYTES_AT_MOST // (8 * table.dim)))
+    features = table.features
+    if most < len(table):
+        features = features[np.sort(np.random.default_rng(seed).choice(len(table), most, replace=False))]
+    features = np.asarray(features, dtype=np.float64)
+    median = np.quantile(features, 0.5, axis=0, method="lower")
+    made = getattr(getattr(table, "origin", None), "made", {})
+    names = [str(name) for name in made.get("features", ())]
+    return Spread(
+        names=names if len(names) == table.dim else [str(number) for number in range(table.dim)],
+        rows=most,
+        mean=features.mean(axis=0),
+        deviation=features.std(axis=0),
+        quantiles=np.quantile(features, QUANTILES, axis=0),
+        zero=(features == 0).mean(axis=0),
+        same=(features == median).mean(axis=0),
+    )
+
+
+def bounds(lonlat: Float[np.ndarray, "n 2"]) -> tuple[float, float, float, float]:
+    """West, south, east and north of places; across 180 degrees if a rectangle of less than half the Earth lies there.
+
+    Args:
+        lonlat: Degrees, shape (n, 2), at least one row.
+
+    Example:
+        >>> bounds(np.array([[170.0, -20.0], [-175.0, -10.0]]))
+        (170.0, -20.0, -175.0, -10.0)
+    """
+    lon = np.unique(lonlat[:, 0])
+    gaps = np.diff(np.append(lon, lon[0] + 360))
+    widest = int(gaps.argmax())
+    # Rows all around the Earth have no west and east worth turning the map for.
+    across = widest < len(lon) - 1 and gaps[widest] > 180.0
+    west, east = (lon[widest + 1], lon[widest]) if across else (lon[0], lon[-1])
+    return float(west), float(lonlat[:, 1].min()), float(east), float(lonlat[:, 1].max())
+
+
+def duplicated(lonlat: Float[np.ndarray, "n 2"]) -> tuple[int, int]:
+    """Count the rows that share a place with others, and such places."""
+    _, counts = np.unique(np.ascontiguousarray(lonlat) + 0.0, axis=0, return_counts=True)
+    return int(counts[counts > 1].sum()), int((counts > 1).sum())
+
+
+def _times(time: np.ndarray | None) -> tuple[str, str, int] | None:
+    if time is None:
+        return None
+    known = time[~np.isnat(time)]
+    ends = (str(known.min()), str(known.max())) if len(known) else ("", "")
+    return (*ends, int(len(time) - len(known)))
+
+
+def _label(values: np.ndarray) -> dict[str, Any]:
+    if values.dtype.kind in "OUS":
+        texts, counts = np.unique(values.astype(str), return_counts=True)
+        known = {str(text): int(count) for text, count in zip(texts, counts, strict=True) if text}
+        largest = max(known, key=lambda text: known[text], default="")
+        unknown = int(counts[texts == ""].sum())
+        return {"classes": len(known), "largest": largest, "count": known.get(largest, 0), "unknown": unknown}
+    if values.dtype.kind == "b":
+        return {"classes": 2, "largest": "true", "count": int(values.sum()), "unknown": 0}
+    known_values = values[np.isfinite(values.astype(np.float64))]
+    ends = (float(known_values.min()), float(known_values.max())) if len(known_values) else (None, None)
+    return {"least": ends[0], "greatest": ends[1], "unknown": int(len(values) - len(known_values))}

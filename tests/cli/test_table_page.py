@@ -1,0 +1,100 @@
+"""Mirrors src/geotether/cli/table_page.py and description.py: a table in words, figures, numbers and one page."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from geotether.cli.app import main
+from geotether.cli.description import describe_table
+from geotether.tables.store import write_table
+from geotether.tables.table import FeatureTable
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Two tables of one region, one with an awkward name."""
+    for seed, name in enumerate(("soil", "<rain>")):
+        rng = np.random.default_rng(seed)
+        lonlat = np.stack([rng.uniform(3, 7, 80), rng.uniform(50, 54, 80)], 1)
+        split = np.where(np.arange(80) % 4 == 0, "test", "train")
+        features = rng.standard_normal((80, 4)).astype(np.float32)
+        labels = {"crop": np.array(["<maize>", "wheat"] * 40)}
+        write_table(FeatureTable(name, lonlat, features, split=split, labels=labels), tmp_path / f"t{seed}.parquet")
+    return tmp_path / "t0.parquet", tmp_path / "t1.parquet"
+
+
+def test_words_alone(tables):
+    said = describe_table(tables[0])
+    assert said.startswith("A feature table, soil: 80 rows of 4 features.\n")
+    for words in ("60 train, 20 test", "crop: 2 classes", "standard deviation", "content hash", "blocks of 500 km"):
+        assert words in said
+    assert "Beside" not in said
+
+
+def test_page_figures_and_numbers(tables, tmp_path):
+    said = describe_table(tables[0], tmp_path / "out", tables[1])
+    assert "Beside <rain>, 80 rows:" in said
+    assert "the splits contradict" in said
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"describe.html", "describe.json", "figures"}
+    assert {file.name for file in (tmp_path / "out" / "figures").iterdir()} == {
+        "places.png", "spread.png", "overlap.png", "nearness.png",
+    }  # fmt: skip
+    page = (tmp_path / "out" / "describe.html").read_text()
+    assert page.count("data:image/png;base64,") == 4
+    assert "<rain>" not in page
+    assert "&lt;rain&gt;" in page
+    assert "&lt;maize&gt;" in page
+    assert "http" not in page
+    numbers = json.loads((tmp_path / "out" / "describe.json").read_text())
+    assert numbers["split"] == {"train": 60, "test": 20}
+    assert numbers["beside"]["names"] == ["soil", "<rain>"]
+    assert numbers["features"]["rows_looked_at"] == 80
+
+
+def test_beside_a_table_of_the_same_name(tables):
+    assert "Beside soil in t0.parquet" in describe_table(tables[0], beside=tables[0])
+
+
+def test_wide_tables_list_some_features(tables, tmp_path):
+    rng = np.random.default_rng(0)
+    lonlat = np.stack([rng.uniform(3, 7, 30), rng.uniform(50, 54, 30)], 1)
+    write_table(FeatureTable("wide", lonlat, rng.standard_normal((30, 300)).astype(np.float32)), tmp_path / "w.parquet")
+    describe_table(tmp_path / "w.parquet", tmp_path / "out")
+    page = (tmp_path / "out" / "describe.html").read_text()
+    assert "100 of 300 are left out" in page
+
+
+def test_on_the_command_line(tables, tmp_path, monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["geotether", "describe", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return int(stop.value.code or 0), capsys.readouterr()
+
+    status, said = run(tables[0], "--beside", tables[1], "--out", tmp_path / "out")
+    assert status == 0, said.err
+    assert f"The page is {tmp_path / 'out' / 'describe.html'}" in said.out
+    status, said = run(tmp_path / "nowhere.parquet")
+    assert status == 1
+    assert "There is no file" in said.err
+    status, said = run(tmp_path / "model", "--out", tmp_path / "out")
+    assert status == 1
+    assert "are for tables (.parquet)" in said.err
+    (tmp_path / "bad.parquet").write_text("not parquet")
+    status, said = run(tables[0], "--beside", tmp_path / "bad.parquet")
+    assert status == 1
+    assert "is damaged or is not a Parquet file" in said.err
+
+
+def test_real_tables(shared_data, tmp_path):
+    import pyarrow.parquet as pq
+
+    birds = pq.read_table(shared_data / "pretrain" / "birds_avonet.parquet", columns=["lon", "lat", "Mass"]).to_pandas()
+    birds = birds.dropna().iloc[::5]
+    features = np.log(birds[["Mass"]].to_numpy(np.float32))
+    write_table(FeatureTable("birds", birds[["lon", "lat"]].to_numpy(), features), tmp_path / "birds.parquet")
+    said = describe_table(tmp_path / "birds.parquet", tmp_path / "out")
+    assert f"{len(birds):,} rows of 1 features" in said
+    assert (tmp_path / "out" / "figures" / "places.png").stat().st_size > 20_000

@@ -1,0 +1,78 @@
+"""Mirrors src/geotether/maps/tables.py."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from geotether.diagnostics.contents import spread
+from geotether.diagnostics.overlap import overlap
+from geotether.maps.figure import save_figure
+from geotether.maps.tables import overlap_chart, overlap_map, split_map, spread_chart
+from geotether.tables.table import FeatureTable
+
+
+def table(name, west, east, south, north, rows=60, dim=3, split=None):
+    rng = np.random.default_rng(len(name))
+    lonlat = np.stack([rng.uniform(west, east, rows), rng.uniform(south, north, rows)], 1)
+    return FeatureTable(name, lonlat, rng.standard_normal((rows, dim)).astype(np.float32), split=split)
+
+
+PARTS = np.array(["train", "train", "validation", "buffer"] * 15)
+REGIONS = {
+    "world": (-180, 180, -60, 80),
+    "a country": (3, 7, 50, 54),
+    "across 180": (174, 186, -20, -12),
+    "a village": (5.66, 5.67, 51.97, 51.98),
+    "a pole": (-180, 180, 85, 90),
+}
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_places_by_split_anywhere(tmp_path, region, caplog):
+    caplog.set_level(logging.INFO)
+    one = table("soil", *REGIONS[region], split=PARTS)
+    figure = split_map(one.lonlat, one.split, "soil")
+    save_figure(figure, tmp_path / "map.png", dpi=50)
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
+        "train (30)", "validation (15)", "buffer (15)",
+    ]  # fmt: skip
+    assert not caplog.records
+    # The world has no frame; a region has degrees at its edges.
+    assert figure.axes[0].axison == (region in ("a country", "across 180", "a village"))
+
+
+def test_places_without_a_split_and_very_many():
+    figure = split_map(np.zeros((50_000, 2)), None)
+    assert figure.axes[0].get_legend() is None
+    assert len(figure.axes[0].collections[0].get_offsets()) == 16_667
+
+
+def test_one_place_twice_can_be_drawn(tmp_path):
+    save_figure(split_map(np.array([[5.0, 52.0], [5.0, 52.0]]), None), tmp_path / "map.png", dpi=50)
+
+
+@pytest.mark.parametrize("dim", [1, 3, 30, 500])
+def test_spread_of_any_width(tmp_path, dim):
+    one = table("soil", -180, 180, -60, 80, dim=dim)
+    features = one.features * np.geomspace(1e-3, 1e5, dim, dtype=np.float32)
+    figure = spread_chart(spread(FeatureTable("soil", one.lonlat, features)))
+    save_figure(figure, tmp_path / "spread.png", dpi=50)
+    steps = figure.axes[0].patches[0].get_data()
+    assert len(steps.values) == dim
+    assert (np.diff(steps.values) <= 0).all(), "the largest comes first"
+
+
+def test_overlap_is_drawn_in_groups_and_as_curves(tmp_path):
+    one, two = table("one", 3, 7, 50, 54, split=PARTS), table("second", 3, 60, 50, 54)
+    found = overlap(one, two)
+    figure = overlap_map(found)
+    near = int((found.forth.km <= 100).sum())
+    texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert texts[0] == "second (60)"
+    assert f"one, within 100 km ({near})" in texts
+    save_figure(figure, tmp_path / "overlap.png", dpi=50)
+    chart = overlap_chart(found)
+    assert len(chart.axes[0].get_lines()) == 3, "nothing is held out of the second"
+    assert chart.axes[0].get_lines()[0].get_ydata()[-1] == 1.0
+    save_figure(chart, tmp_path / "nearness.png", dpi=50)
