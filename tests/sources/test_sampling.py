@@ -1,10 +1,10 @@
-"""Mirrors src/geotether/tasks/sampling.py."""
+"""Mirrors src/geotether/sources/sampling.py."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from geotether.tasks.sampling import on_land, sample_places, sample_sphere, without_rare
+from geotether.sources.sampling import on_land, sample_places, sample_sphere, without_rare
 
 
 def test_places_are_uniform_by_area():
