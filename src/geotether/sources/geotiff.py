@@ -37,7 +37,11 @@ class GdalRaster:
         self.path = Path(path)
         self._dataset = open_gdal(self.path)
         self.grid = gdal_grid(self._dataset)
-        every = [text or f"band {number}" for number, text in enumerate(self._dataset.descriptions, 1)]
+        colours = [colour.name for colour in self._dataset.colorinterp]
+        every = [
+            text or (colour if colour in ("red", "green", "blue", "alpha") else f"band {number}")
+            for number, (text, colour) in enumerate(zip(self._dataset.descriptions, colours, strict=True), 1)
+        ]
         every = [name if every.count(name) == 1 else f"{name} {number}" for number, name in enumerate(every, 1)]
         chosen = choose_bands(self.path, every, bands)
         self.names = [every[band] for band in chosen]

@@ -44,7 +44,8 @@ class Grid:
         a, b, _, d, *_ = self.affine
         if b or d or self.x_centers is not None:
             return None
-        return 360.0 / abs(a) if self.geographic else _cylinder_m(self.crs) / abs(a) or None
+        whole = 360.0 if self.crs is None else _whole_turn(self.crs)
+        return whole / abs(a) or None
 
     @property
     def wraps(self) -> bool:
@@ -167,10 +168,12 @@ def same_as_wgs84(crs: str) -> bool:
 
 
 def axis_steps(centers: Float[np.ndarray, "n"]) -> tuple[float, float] | None:
-    """Give step and outer edge of an axis if it is even, to a hundredth of a step; else None."""
+    """Give step and outer edge of an axis if it is even, as far as single precision can say; else None."""
     step = (centers[-1] - centers[0]) / (len(centers) - 1)
     even = centers[0] + step * np.arange(len(centers))
-    return (float(step), float(centers[0] - step / 2)) if np.abs(centers - even).max() < 0.01 * abs(step) else None
+    if np.abs(centers - even).max() > 1e-3 * abs(step) + 1.2e-7 * np.abs(centers).max():
+        return None
+    return float(step), float(centers[0] - step / 2)
 
 
 def _edges(centers: Any) -> np.ndarray:
@@ -203,9 +206,11 @@ def _transformer(text: str, back: bool) -> Any:
 
 
 @lru_cache(maxsize=16)
-def _cylinder_m(crs: str | None) -> float:
-    """Length of a whole turn in a cylindrical projection, in its units; 0 for any other."""
-    x, _ = _transformer(str(crs), False).transform([-90.0, 0.0, 90.0, 0.0, 90.0], [0.0, 0.0, 0.0, 60.0, 60.0])
+def _whole_turn(crs: str) -> float:
+    """A turn around the Earth in units of x, where x depends on the longitude alone; 0 for any other CRS."""
+    if _crs(crs).is_geographic:
+        return float(2 * np.pi / _crs(crs).axis_info[0].unit_conversion_factor)  # some count in gon
+    x, _ = _transformer(crs, False).transform([-90.0, 0.0, 90.0, 0.0, 90.0], [0.0, 0.0, 0.0, 60.0, 60.0])
     with np.errstate(invalid="ignore"):
         quarter = x[2] - x[1]
         same = np.allclose([x[1] - x[0], x[4] - x[3], x[3] - x[1] + quarter], quarter, rtol=1e-9)

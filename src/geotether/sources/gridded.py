@@ -55,10 +55,16 @@ class GriddedRaster:
         grids = {str(name): dims for name in dataset.data_vars if (dims := _axes(dataset, str(name))) is not None}
         names = _variables(self.path, dataset, grids, variable)
         self._y, self._x = grids[names[0]]
-        self._arrays = [_selected(self.path, dataset[name], select or {}, (self._y, self._x)) for name in names]
+        axes = (self._y, self._x)
+        further = {str(dim) for name in names for dim in dataset[name].dims} - set(axes)
+        for dim in select or {}:
+            if dim not in further:
+                known = ", ".join(sorted(further)) or "none"
+                raise ValueError(f"{path}: {', '.join(names)} have no further dimension {dim!r}; there are: {known}.")
+        self._arrays = [_selected(self.path, dataset[name], select or {}) for name in names]
         every, self._shapes = [], []
         for array in self._arrays:
-            labels = _band_names(array, (self._y, self._x), alone=len(names) == 1)
+            labels = _band_names(array, axes)
             every += labels
             self._shapes.append(len(labels))
         self._chosen = choose_bands(self.path, every, bands)
@@ -145,9 +151,8 @@ def _variables(path: Path, dataset: Any, grids: dict[str, Any], wanted: str | Se
     if not grids:
         dims = {str(name): dataset[name].dims for name in list(dataset.data_vars)[:20]}
         curved = [str(name) for name in dataset.coords if dataset[name].ndim == 2]
-        why = (
-            f"; {', '.join(curved)} have two dimensions, so warp it to an even grid first (gdalwarp)" if curved else ""
-        )
+        hint = "have two dimensions: warp it to an even grid first (gdalwarp)"
+        why = f"; {', '.join(curved)} {hint}" if curved else ""
         raise ValueError(
             f"{path} does not say where it lies: no variable has axes of longitude and latitude, or x and y, with "
             f"coordinates{why}. Variables and their axes: {dims or 'none'}."
@@ -161,13 +166,10 @@ def _variables(path: Path, dataset: Any, grids: dict[str, Any], wanted: str | Se
     return names
 
 
-def _selected(path: Path, array: Any, select: Mapping[str, Any], axes: tuple[str, str]) -> Any:
-    further = [str(dim) for dim in array.dims if dim not in axes]
+def _selected(path: Path, array: Any, select: Mapping[str, Any]) -> Any:
     for dim, value in select.items():
-        if dim not in further:
-            raise ValueError(
-                f"{path}: {array.name!r} has no dimension {dim!r}; there are {', '.join(further) or 'none'}."
-            )
+        if dim not in array.dims:  # of a variable that knows no months, the one there is
+            continue
         values = array[dim].to_numpy()
         shown = ", ".join(str(v)[:10] for v in values[:10]) + (", ..." if len(values) > 10 else "")
         try:
@@ -179,7 +181,7 @@ def _selected(path: Path, array: Any, select: Mapping[str, Any], axes: tuple[str
     return array
 
 
-def _band_names(array: Any, axes: tuple[str, str], alone: bool) -> list[str]:
+def _band_names(array: Any, axes: tuple[str, str]) -> list[str]:
     names = [str(array.name)]
     for dim in [dim for dim in array.dims if dim not in axes]:
         values = array[dim].to_numpy()

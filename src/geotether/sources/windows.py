@@ -112,8 +112,12 @@ def _nearest(cells: Cells, rows: np.ndarray, columns: np.ndarray) -> tuple[np.nd
 
 def _between(cells: Cells, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Bilinear values; missing where the cell that holds the point is, and elsewhere from the cells that have data."""
-    _, missing = _nearest(cells, rows, columns)
     grid = cells.raster.grid
+    if cells.raster.missing is not None:
+        _, missing = _nearest(cells, rows, columns)
+    else:
+        inside = np.broadcast_to(grid.inside(rows, columns)[..., None], (*rows.shape, len(cells.raster.names)))
+        missing = None if inside.all() else ~inside
     above, before = np.floor(rows - 0.5), np.floor(columns - 0.5)
     down, along = rows - 0.5 - above, columns - 0.5 - before
     total: Any = 0.0
