@@ -82,11 +82,11 @@ def test_what_is_missing_is_nan(tmp_path):
 def test_all_variables_on_the_grid_are_bands_and_may_be_chosen(tmp_path):
     path = save(tmp_path, "v3.zarr", climate())
     raster = GriddedRaster(path, select={"time": "2020-07"})
-    assert raster.names == ["t2m time=2020-07-01", "height"]
+    assert set(raster.names) == {"t2m time=2020-07-01", "height"}
     assert GriddedRaster(path, variable="t2m", select={"time": ["2020-08-01", "2020-06-01"]}).names == [
         "t2m time=2020-08-01", "t2m time=2020-06-01",
     ]  # fmt: skip
-    one = GriddedRaster(path, bands=["height", 2])
+    one = GriddedRaster(path, bands=["height", "t2m time=2020-07-01"])
     assert one.names == ["height", "t2m time=2020-07-01"]
     middle = np.stack(np.meshgrid(LON[:5], LAT[:5]), -1).reshape(-1, 2)
     field = surface(*middle.T)
@@ -179,6 +179,13 @@ def test_what_cannot_be_read_is_refused_with_what_there_is(tmp_path, monkeypatch
     metres = xarray.Dataset({"t": (("lat", "lon"), np.zeros((2, 2)))}, {"lat": [1e5, 2e5], "lon": [1e5, 2e5]})
     with pytest.raises(ValueError, match="which are no degrees"):
         GriddedRaster(save(tmp_path, "metres.nc3.nc", metres))
+    (tmp_path / "four.nc").write_bytes(b"\x89HDF\r\n\x1a\n and more")
+    with pytest.raises(ValueError, match="damaged or no NetCDF"):
+        GriddedRaster(tmp_path / "four.nc")
+    with monkeypatch.context() as bare:
+        bare.setattr("geotether.sources.gridded.find_spec", lambda name: None)
+        with pytest.raises(ImportError, match="NetCDF 4, which is read with h5py or netCDF4: pip install h5py"):
+            GriddedRaster(tmp_path / "four.nc")
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(ImportError, match=r"pip install 'geotether\[geo\]'"):
         GriddedRaster(path)

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -112,21 +113,30 @@ def open_dataset(path: Path) -> Any:
     if not path.exists():
         raise FileNotFoundError(f"There is no raster {path}.")
     options: dict[str, Any] = {"cache": False, "decode_coords": "all", "decode_timedelta": False}
-    if path.is_dir():
-        options["engine"] = "zarr"
+    options["engine"] = "zarr" if path.is_dir() else _engine(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of metadata that is not consolidated, or of odd calendars
         try:
-            return xarray.open_dataset(path, **options)
-        except ImportError as error:
-            raise ImportError(f"{path} cannot be read: {error} pip install 'geotether[geo]' h5py.") from error
-        except Exception as error:  # each engine has its own errors
             try:
+                return xarray.open_dataset(path, **options)
+            except (ImportError, ValueError, OverflowError):  # a calendar that is not ours
                 return xarray.open_dataset(path, decode_times=False, **options)
-            except Exception:
-                if "h5py" in str(error) or "netcdf4" in str(error).lower():
-                    raise ImportError(f"{path} cannot be read; is h5py installed? pip install h5py. {error}") from error
-                raise ValueError(f"{path} is damaged or no NetCDF or Zarr: {error}") from error
+        except Exception as error:  # each engine has its own errors
+            raise ValueError(f"{path} is damaged or no NetCDF or Zarr: {error}") from error
+
+
+def _engine(path: Path) -> str:
+    """Which of xarray's engines reads a file, by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start.startswith((b"CDF\x01", b"CDF\x02")):
+        return "scipy"
+    if not start.startswith((b"CDF\x05", b"\x89HDF")):
+        raise ValueError(f"{path} is damaged or no NetCDF or Zarr: it starts with {start!r}.")
+    for module, engine in (("netCDF4", "netcdf4"), ("h5py", "h5netcdf")):
+        if find_spec(module) is not None:
+            return engine
+    raise ImportError(f"{path} is NetCDF 4, which is read with h5py or netCDF4: pip install h5py.")
 
 
 def _axes(dataset: Any, name: str) -> tuple[str, str] | None:
