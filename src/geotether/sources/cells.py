@@ -122,7 +122,9 @@ class Cells:
         row = np.clip(rows.astype(np.int64), 0, grid.height - 1)
         return row, np.clip(columns.astype(np.int64), 0, grid.width - 1), None if everywhere else inside
 
-    def take(self, row: Integer[np.ndarray, "*n"], column: Integer[np.ndarray, "*n"]) -> Shaped[np.ndarray, "*n bands"]:
+    def take(
+        self, row: Integer[np.ndarray, "*#n"], column: Integer[np.ndarray, "*#n"]
+    ) -> Shaped[np.ndarray, "*n bands"]:
         """Take cells as stored; rows and columns broadcast and must be inside."""
         if self._flat is not None:
             return self._flat.take(row * self.raster.grid.width + column, axis=0)
@@ -137,7 +139,7 @@ class Cells:
                 number = int(tile[here[0]])
                 top, left = number // self._across * height, number % self._across * width
                 found[here] = self._tile(number)[row[here] - top, column[here] - left]
-        return found.reshape(*shape, -1)
+        return found.reshape(*shape, len(self.raster.names))
 
     def tiles_of(self, rows: Float[np.ndarray, "n"], columns: Float[np.ndarray, "n"]) -> Integer[np.ndarray, "n"]:
         """Number the tile that each place lies in, so that places can be met tile by tile."""

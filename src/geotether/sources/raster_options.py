@@ -18,7 +18,7 @@ from geotether.sources.windows import RESAMPLING, Window
 
 TAKES = ("value", "window", "statistics")
 # Points along the diameter of a circle whose cells are summed up: at least, at most.
-_FEWEST_POINTS, _MOST_POINTS = 8, 128
+_FEWEST_POINTS, _MOST_POINTS = 32, 128
 
 
 def check_options(options: Mapping[str, Any]) -> None:
