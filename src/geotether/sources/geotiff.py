@@ -90,7 +90,8 @@ class GdalRaster:
         scales = np.array([self._dataset.scales[band] for band in chosen])
         offsets = np.array([self._dataset.offsets[band] for band in chosen])
         plain = (scales == 1).all() and (offsets == 0).all()
-        self.scales, self.offsets = (None, None) if plain else (scales, offsets)
+        self.scales: np.ndarray | None = None if plain else scales
+        self.offsets: np.ndarray | None = None if plain else offsets
 
 
 def open_gdal(path: Path) -> Any:

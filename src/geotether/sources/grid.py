@@ -201,8 +201,8 @@ def _transformer(text: str, back: bool) -> Any:
     from pyproj import Transformer
 
     # OGC:CRS84 is longitude, latitude by definition.
-    ends = ("OGC:CRS84", text)
-    return Transformer.from_crs(*(reversed(ends) if back else ends), always_xy=True)
+    before, after = (text, "OGC:CRS84") if back else ("OGC:CRS84", text)
+    return Transformer.from_crs(before, after, always_xy=True)
 
 
 @lru_cache(maxsize=16)

@@ -81,7 +81,9 @@ class GriddedRaster:
             raise ValueError(f"{self.path}: {names[0]!r} holds {self.dtype}, not numbers; choose another variable.")
         self.dtype = self.dtype.newbyteorder("=")
         self.missing: float | None = math.nan if self.dtype.kind == "f" else None
-        self.scales = self.offsets = None  # xarray applies scale_factor, add_offset and _FillValue
+        # xarray applies scale_factor, add_offset and _FillValue.
+        self.scales: np.ndarray | None = None
+        self.offsets: np.ndarray | None = None
         self.tile = _tile(self._arrays[0], self._y, self._x, len(every))
 
     def read(self, top: int, left: int, height: int, width: int) -> np.ndarray:
@@ -143,7 +145,7 @@ def _axes(dataset: Any, name: str) -> tuple[str, str] | None:
     """Dimensions of a variable that run north and east, or None."""
     found = {}
     for axis, (standard, units, usual) in _AXES.items():
-        best = []
+        best: list[str] = []
         for dim in map(str, dataset[name].dims):
             attributes = dataset[dim].attrs if dim in dataset.coords else {}
             unit = str(attributes.get("units", "")).lower()

@@ -95,7 +95,8 @@ def _around(cells: Cells, lonlat: np.ndarray, side: int) -> tuple[np.ndarray, np
         rows, columns = np.floor(rows - (side - 1) / 2) + up[:, None], np.floor(columns - (side - 1) / 2) + left
     if grid.wraps:
         columns = np.mod(columns, grid.width)
-    return np.broadcast_arrays(rows, columns)
+    rows, columns = np.broadcast_arrays(rows, columns)
+    return rows, columns
 
 
 def _nearest(cells: Cells, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -112,26 +113,36 @@ def _nearest(cells: Cells, rows: np.ndarray, columns: np.ndarray) -> tuple[np.nd
 
 def _between(cells: Cells, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Bilinear values; missing where the cell that holds the point is, and elsewhere from the cells that have data."""
-    grid = cells.raster.grid
-    if cells.raster.missing is not None:
-        _, missing = _nearest(cells, rows, columns)
-    else:
-        inside = np.broadcast_to(grid.inside(rows, columns)[..., None], (*rows.shape, len(cells.raster.names)))
-        missing = None if inside.all() else ~inside
+    grid, raster = cells.raster.grid, cells.raster
+    inside = grid.inside(rows, columns)
+    if not inside.all():
+        rows, columns = np.where(inside, rows, 0.0), np.where(inside, columns, 0.0)
     above, before = np.floor(rows - 0.5), np.floor(columns - 0.5)
-    down, along = rows - 0.5 - above, columns - 0.5 - before
+    down, along = (rows - 0.5 - above)[..., None], (columns - 0.5 - before)[..., None]
+    # Beyond the edge lies the outermost cell once more, or the other end of a whole turn.
+    row = [np.clip(above.astype(np.int64) + step, 0, grid.height - 1) for step in (0, 1)]
+    column = [before.astype(np.int64) + step for step in (0, 1)]
+    column = [np.mod(c, grid.width) if grid.wraps else np.clip(c, 0, grid.width - 1) for c in column]
+    corners = [cells.take(r, c) for r in row for c in column]
+    outside = None if inside.all() else np.broadcast_to(~inside[..., None], corners[0].shape)
+    if raster.missing is None:
+        if raster.scales is not None or raster.dtype.itemsize > 2:
+            corners = [decode(raster, corner) for corner in corners]
+        else:  # single precision holds bytes and 16-bit numbers exactly, at half the time
+            down, along = down.astype(np.float32), along.astype(np.float32)
+        upper = corners[0] * (1 - along) + corners[1] * along
+        lower = corners[2] * (1 - along) + corners[3] * along
+        return upper * (1 - down) + lower * down, outside
     total: Any = 0.0
     weight: Any = 0.0
-    for row, row_share in ((above, 1 - down), (above + 1, down)):
-        for column, column_share in ((before, 1 - along), (before + 1, along)):
-            beside = np.mod(column, grid.width) if grid.wraps else column
-            values, unknown = _nearest(cells, row + 0.5, beside + 0.5)
-            share = np.broadcast_to(np.nan_to_num(row_share * column_share)[..., None], values.shape)
-            share = share if unknown is None else np.where(unknown, 0.0, share)
-            total = total + share * (values if unknown is None else np.where(unknown, 0.0, values))
-            weight = weight + share
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight > 0, total / weight, 0.0), missing
+    shares = [(1 - down) * (1 - along), (1 - down) * along, down * (1 - along), down * along]
+    for corner, share in zip(corners, shares, strict=True):
+        values = decode(raster, corner)
+        known = ~np.isnan(values)
+        total = total + np.where(known, share * values, 0.0)
+        weight = weight + share * known
+    _, missing = _nearest(cells, rows, columns)
+    return total / np.where(weight > 0, weight, 1.0), _either(missing, outside)
 
 
 def _either(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:
