@@ -59,11 +59,11 @@ def test_bands_by_number_and_name_in_the_order_asked(tmp_path):
         GdalRaster(path, bands=[])
 
 
-def test_bands_of_one_name_are_told_apart(tmp_path):
+def test_bands_of_one_name_go_by_their_numbers(tmp_path):
     path = write(tmp_path / "a.tif", CELLS)
     with rasterio.open(path, "r+") as file:
         file.descriptions = ("x", "x")
-    assert GdalRaster(path).names == ["x 1", "x 2"]
+    assert GdalRaster(path).names == ["band 1", "band 2"]
 
 
 def test_no_data_by_number_nan_mask_and_alpha(tmp_path):

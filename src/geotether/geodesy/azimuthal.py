@@ -50,7 +50,12 @@ def ground_squares(lonlat: Float[np.ndarray, "n 2"], km: float, size: int) -> Fl
     east_part, north_part = along * east, along * north
     lat = np.radians(lonlat[:, 1].astype(np.float64))[:, None, None]
     sin, cos = np.sin(lat), np.cos(lat)
-    turn = np.degrees(np.arctan2(east_part, up * cos - north_part * sin))
+    ahead = up * cos - north_part * sin
+    # The arctangent of a quotient takes a third of the time, and is right except over a pole and beyond.
+    near = (ahead > 0).all(axis=(1, 2))
+    turn = np.empty_like(ahead)
+    turn[near] = np.degrees(np.arctan(east_part / ahead[near]))
+    turn[~near] = np.degrees(np.arctan2(east_part, ahead[~near]))
     parallel = np.degrees(np.arcsin(np.clip(up * sin + north_part * cos, -1.0, 1.0)))
     squares = np.empty((len(lonlat), size, size, 2))
     lon = lonlat[:, 0].astype(np.float64)[:, None, None]

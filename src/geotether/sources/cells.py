@@ -119,8 +119,10 @@ class Cells:
         if not everywhere:
             rows, columns = np.where(inside, rows, 0.0), np.where(inside, columns, 0.0)
         # Truncation is the floor here, and the edges belong to the outermost cells.
-        row = np.clip(rows.astype(np.int64), 0, grid.height - 1)
-        return row, np.clip(columns.astype(np.int64), 0, grid.width - 1), None if everywhere else inside
+        row, column = rows.astype(np.int64), columns.astype(np.int64)
+        np.minimum(row, grid.height - 1, out=row)
+        np.minimum(column, grid.width - 1, out=column)
+        return row, column, None if everywhere else inside
 
     def take(
         self, row: Integer[np.ndarray, "*#n"], column: Integer[np.ndarray, "*#n"]

@@ -42,7 +42,7 @@ class GdalRaster:
             text or (colour if colour in ("red", "green", "blue", "alpha") else f"band {number}")
             for number, (text, colour) in enumerate(zip(self._dataset.descriptions, colours, strict=True), 1)
         ]
-        every = [name if every.count(name) == 1 else f"{name} {number}" for number, name in enumerate(every, 1)]
+        every = [name if every.count(name) == 1 else f"band {number}" for number, name in enumerate(every, 1)]
         chosen = choose_bands(self.path, every, bands)
         self.names = [every[band] for band in chosen]
         self._numbers = [band + 1 for band in chosen]

@@ -96,7 +96,9 @@ class Grid:
             elif self.turn is not None:
                 # A place on the western edge stays there after rounding.
                 turns = np.floor((columns + EDGE_CELLS) * (1.0 / self.turn))
-                columns = np.maximum(columns - self.turn * turns, 0.0)
+                if turns.any():
+                    columns = columns - self.turn * turns
+                columns = np.maximum(columns, 0.0)
             if self.y_centers is not None:
                 rows = _between(self.y_centers, self._to_pole(y) if self.geographic else y)
         return rows, columns
