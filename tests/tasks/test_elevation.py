@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geotether.tasks import sampling
+from geotether.sources import sampling
 from geotether.tasks.elevation import elevation_at, elevation_task
 
 rasterio = pytest.importorskip("rasterio")

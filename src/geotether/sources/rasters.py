@@ -1,21 +1,17 @@
 """Values of rasters at places: GeoTIFF of any grid, and terrarium elevation tiles."""
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Integer
+from jaxtyping import Float, Float64, Integer
 
 from geotether.geodesy.coordinates import check_lonlat
+from geotether.sources.geotiff import CACHE_BYTES, gdal_grid, open_gdal
 
 # The most pixels read at once: 64 MB of float32. A global 30-arc-second raster is read in about 60 such pieces.
 PIXELS_AT_ONCE = 16_000_000
-# No block is read twice, so GDAL needs little of its cache, which by default takes 5 % of the machine's memory.
-CACHE_BYTES = 64_000_000
-# Places this close to the outer edge, in cells, belong to the raster: corners are stored with rounding errors.
-EDGE_CELLS = 1e-6
 # Web Mercator ends here: atan(sinh(pi)) in degrees.
 MERCATOR_LATITUDE = 85.0511287798066
 TERRARIUM_EMPTY = -32768.0
@@ -40,55 +36,27 @@ def raster_values(path: str | Path, lonlat: Float[np.ndarray, "n 2"], band: int 
         ValueError: If it is no raster, has no such band, or does not say where it lies.
         ImportError: If rasterio is missing.
     """
-    rasterio = _rasterio()
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"There is no raster {path}.")
-    check_lonlat(lonlat)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)  # an error below
-            dataset = rasterio.open(path)
-    except rasterio.errors.RasterioIOError as error:
-        raise ValueError(f"{path} is damaged or no raster that GDAL knows: {error}") from error
+    dataset = open_gdal(path)
+    import rasterio
+
     with dataset, rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
+        check_lonlat(lonlat)
         if not 1 <= band <= dataset.count:
             raise ValueError(f"{path} has {dataset.count} bands; got band={band}.")
-        rows, columns, inside = _cells(dataset, lonlat)
+        grid = gdal_grid(dataset)
+        found_rows, found_columns = grid.cells(lonlat.astype(np.float64))
+        inside = grid.inside(found_rows, found_columns)
+        rows, columns = (
+            np.clip(np.floor(np.where(inside, place, 0.0)), 0, size - 1).astype(np.int64)
+            for place, size in ((found_rows, grid.height), (found_columns, grid.width))
+        )
         values = np.full(len(lonlat), np.nan)
         for window, here in _pieces(dataset, rows, columns, np.flatnonzero(inside), band):
             piece = dataset.read(band, window=window, masked=True)
             found = piece[rows[here] - window.row_off, columns[here] - window.col_off]
             values[here] = np.ma.filled(found.astype(np.float64), np.nan)
         return values * dataset.scales[band - 1] + dataset.offsets[band - 1]
-
-
-def _cells(
-    dataset: Any, lonlat: Float[np.ndarray, "n 2"]
-) -> tuple[Integer[np.ndarray, " n"], Integer[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-    """Row and column of every place, and whether it lies inside."""
-    if dataset.transform.is_identity:
-        raise ValueError(f"{dataset.name} does not say where it lies (no geotransform); warp it with gdalwarp first.")
-    x, y = lonlat[:, 0].astype(np.float64), lonlat[:, 1].astype(np.float64)
-    if dataset.crs is None and max(map(abs, dataset.bounds)) > 361:
-        raise ValueError(f"{dataset.name} has no CRS, and its bounds {tuple(dataset.bounds)} are no degrees.")
-    if dataset.crs is not None and dataset.crs.to_epsg() != 4326:
-        from rasterio.warp import transform
-
-        # OGC:CRS84 is longitude, latitude by definition; GDAL would read EPSG:4326 so too, but only by its setting.
-        x, y = (np.asarray(axis, dtype=np.float64) for axis in transform("OGC:CRS84", dataset.crs, x, y))
-    if dataset.crs is None or dataset.crs.is_geographic:
-        west = min(dataset.bounds.left, dataset.bounds.right)
-        x = west + (x - west + 1e-9) % 360.0 - 1e-9
-    with np.errstate(invalid="ignore"):
-        a, b, c, d, e, f = tuple(~dataset.transform)[:6]
-        columns, rows = a * x + b * y + c, d * x + e * y + f
-    cells = []
-    inside = np.isfinite(rows) & np.isfinite(columns)
-    for place, size in ((rows, dataset.height), (columns, dataset.width)):
-        inside &= (place >= -EDGE_CELLS) & (place <= size + EDGE_CELLS)
-        cells.append(np.clip(np.floor(np.where(inside, place, 0.0)), 0, size - 1).astype(np.int64))
-    return cells[0], cells[1], inside
 
 
 def _pieces(
@@ -184,12 +152,3 @@ def terrarium_zooms(folder: str | Path) -> list[int]:
     folder = Path(folder)
     entries = folder.iterdir() if folder.is_dir() else ()
     return sorted(int(entry.name) for entry in entries if entry.is_dir() and entry.name.isdecimal())
-
-
-def _rasterio() -> Any:
-    try:
-        import rasterio
-        import rasterio.errors
-    except ImportError:
-        raise ImportError("Rasters are read with rasterio: pip install 'geotether[geo]'.") from None
-    return rasterio

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from geotether.sources.polygons import find_polygons, polygon_columns, polygon_layers
-from geotether.tasks.sampling import sample_places, without_rare
+from geotether.sources.sampling import sample_places, without_rare
 from geotether.tasks.task import Task
 
 # GADM's country layer: of the world's file, of one country's file, of version 3.6.

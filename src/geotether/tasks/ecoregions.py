@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from geotether.sources.polygons import find_polygons, polygon_columns
+from geotether.sources.sampling import on_land, sample_places, without_rare
 from geotether.tasks.countries import continents_at
-from geotether.tasks.sampling import on_land, sample_places, without_rare
 from geotether.tasks.task import Task
 
 # The fourteen biomes, by the number that both data sets share; the names are RESOLVE's.

@@ -8,11 +8,11 @@ import numpy as np
 
 from geotether.sources.polygons import polygon_columns
 from geotether.sources.rasters import terrarium_zooms
+from geotether.sources.sampling import on_land, sample_places, without_rare
 from geotether.tasks.countries import continents_at, countries_at
 from geotether.tasks.ecoregions import ecoregions_at
 from geotether.tasks.elevation import elevation_at
 from geotether.tasks.population import population_at
-from geotether.tasks.sampling import on_land, sample_places, without_rare
 from geotether.tasks.task import Task
 
 POLYGON_ENDINGS = (".gpkg", ".shp", ".geojson", ".json", ".parquet", ".geoparquet", ".fgb")

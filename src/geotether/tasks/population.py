@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from geotether.sources.rasters import raster_values
+from geotether.sources.sampling import on_land, sample_places
 from geotether.tasks.countries import continents_at
-from geotether.tasks.sampling import on_land, sample_places
 from geotether.tasks.task import Task
 
 

@@ -15,21 +15,28 @@ DRAWS_PER_ROW, FEWEST_DRAWS = 400, 200_000
 
 
 def sample_sphere(
-    n: int, seed: int | np.random.Generator = 0, south: float = -90.0, north: float = 90.0
+    n: int,
+    seed: int | np.random.Generator = 0,
+    south: float = -90.0,
+    north: float = 90.0,
+    west: float = -180.0,
+    east: float = 180.0,
 ) -> Float64[np.ndarray, "n 2"]:
-    """Draw places uniformly by area on the sphere, or on a band of it.
+    """Draw places uniformly by area on the sphere, or between limits.
 
     Args:
         n: How many, 0 or more.
         seed: Decides them; a generator goes on where it was. The first of more are the same as fewer.
         south: Southern limit in degrees.
         north: Northern limit in degrees.
+        west: Western limit in degrees.
+        east: Eastern limit, above `west` and at most a turn from it.
 
     Returns:
-        Longitude and latitude in degrees, shape (n, 2).
+        Longitude and latitude in degrees, shape (n, 2); longitudes lie between the limits.
 
     Raises:
-        ValueError: If the limits are not -90 <= south < north <= 90.
+        ValueError: If the limits are not -90 <= south < north <= 90 and west < east <= west + 360.
 
     Example:
         >>> lonlat = sample_sphere(20_000, seed=0)
@@ -38,14 +45,22 @@ def sample_sphere(
     """
     if not -90.0 <= south < north <= 90.0:
         raise ValueError(f"the limits must be -90 <= south < north <= 90; got south={south:g}, north={north:g}.")
+    if not west < east <= west + 360.0:
+        raise ValueError(f"the limits must be west < east <= west + 360; got west={west:g}, east={east:g}.")
     drawn = np.random.default_rng(seed).random((n, 2))
     low, high = np.sin(np.radians([south, north]))
     lat = np.degrees(np.arcsin(np.clip(low + (high - low) * drawn[:, 1], -1.0, 1.0)))
-    return np.stack([360.0 * drawn[:, 0] - 180.0, lat], axis=1)
+    return np.stack([(east - west) * drawn[:, 0] + west, lat], axis=1)
 
 
 def sample_places(
-    rows: int, seed: int, look: Look, south: float = -90.0, north: float = 90.0
+    rows: int,
+    seed: int,
+    look: Look,
+    south: float = -90.0,
+    north: float = 90.0,
+    west: float = -180.0,
+    east: float = 180.0,
 ) -> tuple[Float64[np.ndarray, "n 2"], dict[str, np.ndarray]]:
     """Draw places uniformly by area until enough of them can be kept.
 
@@ -55,6 +70,8 @@ def sample_places(
         look: Says of places of shape (m, 2) which to keep, a bool array of shape (m,), and what is known of them.
         south: Southern limit in degrees.
         north: Northern limit in degrees.
+        west: Western limit in degrees.
+        east: Eastern limit, above `west` and at most a turn from it.
 
     Returns:
         The places, shape (rows, 2), and what `look` said of them.
@@ -76,7 +93,7 @@ def sample_places(
             )
         share = max(kept / drawn, 0.01) if drawn else 0.25
         count = min(int(1.2 * (rows - kept) / share) + 1000, most - drawn)
-        lonlat = sample_sphere(count, rng, south, north)
+        lonlat = sample_sphere(count, rng, south, north, west, east)
         keep, values = look(lonlat)
         found.append(lonlat[keep])
         said.append({name: value[keep] for name, value in values.items()})

@@ -1,10 +1,10 @@
-"""Mirrors src/geotether/tasks/sampling.py."""
+"""Mirrors src/geotether/sources/sampling.py."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from geotether.tasks.sampling import on_land, sample_places, sample_sphere, without_rare
+from geotether.sources.sampling import on_land, sample_places, sample_sphere, without_rare
 
 
 def test_places_are_uniform_by_area():
@@ -53,3 +53,13 @@ def test_rare_classes_become_missing():
     assert without_rare(labels, 1).tolist() == labels.tolist()
     assert without_rare(labels, 2).tolist() == ["a", "b", "a", None, None, "b", "a"]
     assert without_rare(labels, 3).tolist() == ["a", None, "a", None, None, None, "a"]
+
+
+def test_places_may_be_drawn_between_meridians_also_over_the_antimeridian():
+    lonlat = sample_sphere(5000, seed=0, south=-10, north=10, west=170.0, east=200.0)
+    assert lonlat[:, 0].min() > 170
+    assert lonlat[:, 0].max() < 200
+    assert abs((lonlat[:, 0] > 180).mean() - 2 / 3) < 0.03
+    np.testing.assert_array_equal(sample_sphere(50, 1), sample_sphere(50, 1, west=-180.0, east=180.0))
+    with pytest.raises(ValueError, match=r"west < east <= west \+ 360; got west=10, east=-10"):
+        sample_sphere(3, west=10.0, east=-10.0)

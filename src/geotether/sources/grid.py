@@ -1,0 +1,219 @@
+"""Where the cells of a raster lie: from places to rows and columns, in any CRS."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+
+from geotether.geodesy.distance import great_circle_km
+
+# Places this close to the outer edge, in cells, belong to the raster: corners are stored with rounding errors.
+EDGE_CELLS = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The cells of a raster on the Earth. Rows and columns are counted from 0 at the outer corner of the first cell.
+
+    Attributes:
+        height: Number of rows.
+        width: Number of columns.
+        affine: Six numbers a to f: x = a column + b row + c and y = d column + e row + f.
+        crs: What x and y are, as text that PROJ knows; None: longitude and latitude in degrees, WGS 84.
+        x_centers: Centres of columns that are not evenly spaced; None: `affine` holds.
+        y_centers: The same of rows, such as the Gaussian latitudes of a weather model.
+    """
+
+    height: int
+    width: int
+    affine: tuple[float, float, float, float, float, float]
+    crs: str | None = None
+    x_centers: np.ndarray | None = None
+    y_centers: np.ndarray | None = None
+
+    @property
+    def geographic(self) -> bool:
+        """True where x and y are degrees."""
+        return self.crs is None or _crs(self.crs).is_geographic
+
+    @property
+    def turn(self) -> float | None:
+        """Columns in a whole turn around the Earth, as far as columns are meridians; else None."""
+        a, b, _, d, *_ = self.affine
+        if b or d or self.x_centers is not None:
+            return None
+        whole = 360.0 if self.crs is None else _whole_turn(self.crs)
+        return whole / abs(a) or None
+
+    @property
+    def wraps(self) -> bool:
+        """True where the last column is the neighbour of the first."""
+        return self.turn is not None and abs(self.turn - self.width) < 0.5
+
+    @property
+    def flips(self) -> tuple[bool, bool]:
+        """Whether rows run northwards, and whether columns run westwards."""
+        a, _, _, _, e, _ = self.affine
+        rows = e > 0 if self.y_centers is None else bool(self.y_centers[-1] > self.y_centers[0])
+        return rows, a < 0 if self.x_centers is None else bool(self.x_centers[-1] < self.x_centers[0])
+
+    @property
+    def cell_km(self) -> float:
+        """North-south size of a cell on the ground, in the middle of the raster."""
+        row, column = self.height / 2, self.width / 2
+        steps = np.array([[row - 0.5, column], [row + 0.5, column]])
+        return float(great_circle_km(*self.lonlat(steps[:, 0], steps[:, 1])))
+
+    def cells(self, lonlat: Float[np.ndarray, "*n 2"]) -> tuple[Float64[np.ndarray, "*n"], Float64[np.ndarray, "*n"]]:
+        """Find the row and column of places as broken numbers: cell 0 reaches from 0 to 1.
+
+        Args:
+            lonlat: Degrees, WGS 84; longitudes of any number of turns.
+
+        Returns:
+            Rows and columns; not finite where the CRS does not know the place.
+        """
+        x, y = lonlat[..., 0], lonlat[..., 1]
+        if self.crs is not None:
+            # The CRS may not know longitudes of more than one turn.
+            shape, x = x.shape, x - 360.0 * np.floor((x + 180.0) / 360.0)
+            x, y = _transformer(self.crs, False).transform(x.ravel(), y.ravel())
+            x, y = np.reshape(x, shape), np.reshape(y, shape)
+        with np.errstate(invalid="ignore"):
+            a, b, c, d, e, f = self.affine
+            scale = a * e - b * d
+            if b or d:
+                columns = (e * (x - c) - b * (y - f)) / scale
+                rows = (a * (y - f) - d * (x - c)) / scale
+            else:
+                columns, rows = (x - c) * (1.0 / a), (y - f) * (1.0 / e)
+            if self.x_centers is not None:
+                if self.geographic:
+                    x = self._beside(x)
+                columns = _between(self.x_centers, x)
+            elif self.turn is not None:
+                # A place on the western edge stays there after rounding.
+                turns = np.floor((columns + EDGE_CELLS) * (1.0 / self.turn))
+                if turns.any():
+                    columns = columns - self.turn * turns
+                columns = np.maximum(columns, 0.0)
+            if self.y_centers is not None:
+                rows = _between(self.y_centers, self._to_pole(y) if self.geographic else y)
+        return rows, columns
+
+    def inside(self, rows: Float[np.ndarray, "*n"], columns: Float[np.ndarray, "*n"]) -> Bool[np.ndarray, "*n"]:
+        """Say which rows and columns, as given by `cells`, belong to the raster, its outer edge included."""
+        with np.errstate(invalid="ignore"):
+            return (
+                (rows >= -EDGE_CELLS)
+                & (rows <= self.height + EDGE_CELLS)
+                & (columns >= -EDGE_CELLS)
+                & (columns <= self.width + EDGE_CELLS)
+            )
+
+    def lonlat(self, rows: Float[np.ndarray, "n"], columns: Float[np.ndarray, "n"]) -> Float64[np.ndarray, "n 2"]:
+        """Find the places of rows and columns, the inverse of `cells`; longitudes as the raster counts them."""
+        a, b, c, d, e, f = self.affine
+        x, y = a * columns + b * rows + c, d * columns + e * rows + f
+        if self.x_centers is not None:
+            x = np.interp(columns, np.arange(self.width) + 0.5, self.x_centers)
+        if self.y_centers is not None:
+            y = np.interp(rows, np.arange(self.height) + 0.5, self.y_centers)
+        if self.crs is not None:
+            x, y = _transformer(self.crs, True).transform(x, y)
+        return np.stack([x, y], axis=-1)
+
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Bound the raster: west, south, east, north in degrees, with east above west, at most a turn."""
+        x, y = self._corner_xy()
+        if self.crs is None:
+            west, south, east, north = x.min(), y.min(), x.max(), y.max()
+        else:
+            west, south, east, north = _transformer(self.crs, True).transform_bounds(
+                x.min(), y.min(), x.max(), y.max(), densify_pts=101
+            )
+        if not np.isfinite([west, south, east, north]).all():
+            west, south, east, north = -180.0, -90.0, 180.0, 90.0
+        east = east + 360.0 if east <= west else east
+        if east - west >= 360.0 - 1e-9:
+            west, east = -180.0, 180.0
+        return float(west), float(max(south, -90.0)), float(east), float(min(north, 90.0))
+
+    def _corner_xy(self) -> tuple[np.ndarray, np.ndarray]:
+        a, b, c, d, e, f = self.affine
+        columns, rows = np.array([0, self.width, 0, self.width]), np.array([0, 0, self.height, self.height])
+        x, y = a * columns + b * rows + c, d * columns + e * rows + f
+        x = x if self.x_centers is None else _edges(self.x_centers)[[0, -1]]
+        return x, y if self.y_centers is None else _edges(self.y_centers)[[0, -1]]
+
+    def _to_pole(self, y: np.ndarray) -> np.ndarray:
+        # Gaussian latitudes end short of the poles, but their outermost rows stand for all that is left.
+        edges = np.sort(_edges(self.y_centers)[[0, 1, -2, -1]])
+        south = edges[0] if -90.0 < edges[0] < -90.0 + (edges[1] - edges[0]) else -np.inf
+        north = edges[3] if 90.0 - (edges[3] - edges[2]) < edges[3] < 90.0 else np.inf
+        return np.clip(y, south, north)
+
+    def _beside(self, x: np.ndarray) -> np.ndarray:
+        west = _edges(self.x_centers).min()
+        return west + (x - west + 1e-9) % 360.0 - 1e-9
+
+
+def same_as_wgs84(crs: str) -> bool:
+    """Say whether x and y of a CRS are longitude and latitude of WGS 84 as they stand, to a tenth of a millimetre."""
+    if not _crs(crs).is_geographic:
+        return False
+    lon, lat = (axis.ravel() for axis in np.meshgrid(np.linspace(-179, 179, 9), np.linspace(-89, 89, 9)))
+    x, y = _transformer(crs, False).transform(lon, lat)
+    return bool(np.allclose(x, lon, rtol=0, atol=1e-9) and np.allclose(y, lat, rtol=0, atol=1e-9))
+
+
+def axis_steps(centers: Float[np.ndarray, "n"]) -> tuple[float, float] | None:
+    """Give step and outer edge of an axis if it is even, as far as single precision can say; else None."""
+    step = (centers[-1] - centers[0]) / (len(centers) - 1)
+    even = centers[0] + step * np.arange(len(centers))
+    if np.abs(centers - even).max() > 1e-3 * abs(step) + 1.2e-7 * np.abs(centers).max():
+        return None
+    return float(step), float(centers[0] - step / 2)
+
+
+def _edges(centers: Any) -> np.ndarray:
+    between = (centers[1:] + centers[:-1]) / 2
+    return np.concatenate([[2 * centers[0] - between[0]], between, [2 * centers[-1] - between[-1]]])
+
+
+def _between(centers: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The position of values among uneven cells: their edges lie half-way between the centres."""
+    edges, position = _edges(centers), np.arange(len(centers) + 1.0)
+    if edges[-1] < edges[0]:
+        edges, position = edges[::-1], position[::-1]
+    return np.interp(values, edges, position, left=np.nan, right=np.nan)
+
+
+@lru_cache(maxsize=16)
+def _crs(text: str) -> Any:
+    from pyproj import CRS
+
+    return CRS.from_user_input(text)
+
+
+@lru_cache(maxsize=16)
+def _transformer(text: str, back: bool) -> Any:
+    from pyproj import Transformer
+
+    # OGC:CRS84 is longitude, latitude by definition.
+    before, after = (text, "OGC:CRS84") if back else ("OGC:CRS84", text)
+    return Transformer.from_crs(before, after, always_xy=True)
+
+
+@lru_cache(maxsize=16)
+def _whole_turn(crs: str) -> float:
+    """A turn around the Earth in units of x, where x depends on the longitude alone; 0 for any other CRS."""
+    if _crs(crs).is_geographic:
+        return float(2 * np.pi / _crs(crs).axis_info[0].unit_conversion_factor)  # some count in gon
+    x, _ = _transformer(crs, False).transform([-90.0, 0.0, 90.0, 0.0, 90.0], [0.0, 0.0, 0.0, 60.0, 60.0])
+    with np.errstate(invalid="ignore"):
+        quarter = x[2] - x[1]
+        same = np.allclose([x[1] - x[0], x[4] - x[3], x[3] - x[1] + quarter], quarter, rtol=1e-9)
+    return 4.0 * quarter if same and quarter > 0 else 0.0
