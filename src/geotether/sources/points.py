@@ -157,7 +157,7 @@ def lonlat_of_columns(columns: pa.Table) -> Float64[np.ndarray, "n 2"]:
     """
     if geometry_column(columns.schema) is not None:
         return lonlat_of_geometry(columns)
-    names = {axis: _find(columns.column_names, known) for axis, known in (("lon", LON_NAMES), ("lat", LAT_NAMES))}
+    names = {axis: find_name(columns.column_names, known) for axis, known in (("lon", LON_NAMES), ("lat", LAT_NAMES))}
     missing = [axis for axis, name in names.items() if name is None]
     if missing:
         found = ", ".join(map(repr, columns.column_names[:30])) or "none"
@@ -168,7 +168,12 @@ def lonlat_of_columns(columns: pa.Table) -> Float64[np.ndarray, "n 2"]:
     return np.stack([_numbers(str(name), columns[str(name)]) for name in names.values()], axis=1)
 
 
-def _find(names: list[str], known: tuple[str, ...]) -> str | None:
+def find_name(names: list[str], known: tuple[str, ...]) -> str | None:
+    """Find the first of the known names among columns, in any case.
+
+    Raises:
+        ValueError: If two columns differ from it by case only.
+    """
     for wanted in known:
         hits = [name for name in names if name.strip().lower() == wanted]
         if len(hits) > 1:
