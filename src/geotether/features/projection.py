@@ -21,7 +21,7 @@ def principal_directions(matrix: Float[np.ndarray, "n d"], dim: int) -> Float64[
 
     Example:
         >>> principal_directions(np.array([[3.0, 0.0], [-3.0, 0.1], [0.0, -0.1]]), 1).round(2)
-        array([[ 1.  , -0.01]])
+        array([[ 1.  , -0.02]])
     """
     if dim > min(matrix.shape):
         raise ValueError(

@@ -52,7 +52,9 @@ def times_of(column: pa.ChunkedArray | pa.Array) -> tuple[np.ndarray, Bool[np.nd
         found = [_of_text(value) for value in column.to_pylist()]
     else:
         found = [None] * len(column)
-    times = np.array([_NOT_A_TIME if value is None else np.datetime64(value, "ms") for value in found], "datetime64[ms]")
+    times = np.array(
+        [_NOT_A_TIME if value is None else np.datetime64(value, "ms") for value in found], "datetime64[ms]"
+    )
     given = np.asarray(pc.is_valid(column).to_numpy(**_copying(column)), dtype=bool)
     if not pa.types.is_integer(kind) and given.any() and pa.types.is_floating(kind):
         given &= ~np.isnan(np.asarray(column.to_numpy(**_copying(column)), dtype=np.float64))

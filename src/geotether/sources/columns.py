@@ -6,12 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from geotether.sources.row_file import RowFile, names_of, usable
+from geotether.sources.cells import usable
+from geotether.sources.row_file import RowFile, names_of
 from geotether.sources.source import Observations
 
 
 class ColumnsSource:
-    """Rows of a table with a place each.
+    r"""Rows of a table with a place each.
 
     Formats: CSV and TSV (delimiter found, also .gz), Parquet and GeoParquet, GeoJSON, JSON lines (also .gz), and with
     the extra `geo` GeoPackage, Shapefile and FlatGeobuf. Geometries of any CRS are converted to WGS 84; a line or a
@@ -40,7 +41,7 @@ class ColumnsSource:
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     _ = Path(f"{folder}/trees.csv").write_text("lon,lat,height\\n5.66,51.97,12.5\\n5.67,91,9\\n")
+        ...     _ = Path(f"{folder}/trees.csv").write_text("lon,lat,height\n5.66,51.97,12.5\n5.67,91,9\n")
         ...     trees = ColumnsSource(f"{folder}/trees.csv")
         ...     trees.prepare(Path(folder))
         ...     found = trees.read(0, 2)

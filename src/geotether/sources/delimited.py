@@ -40,7 +40,7 @@ class Layout:
 def spool_delimited(
     opened: Callable[[], BinaryIO],
     spool: Path,
-    layout: Layout = Layout(),  # noqa: B008
+    layout: Layout = Layout(),
     keep: Callable[[pa.Table], pa.Table] = lambda rows: rows,
 ) -> None:
     """Copy delimited text into a spool, reading it twice from front to back.

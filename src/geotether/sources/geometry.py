@@ -156,7 +156,9 @@ def _points_inside(values: list[bytes], rows: np.ndarray, reasons: dict[int, str
             "The file has lines or polygons; a point inside each is found by shapely: pip install 'geotether[geo]'."
         ) from None
     xy = np.full((len(values), 2), np.nan)
-    for place, (row, shape) in enumerate(zip(rows.tolist(), shapely.from_wkb(values, on_invalid="ignore"), strict=True)):
+    for place, (row, shape) in enumerate(
+        zip(rows.tolist(), shapely.from_wkb(values, on_invalid="ignore"), strict=True)
+    ):
         if shape is None:
             reasons[row] = "geometry is no well-known binary"
             continue

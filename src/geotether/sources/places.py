@@ -1,4 +1,4 @@
-"""Where the rows of a table lie: from columns or a geometry, in any CRS, row by row, refusing rows rather than files."""
+"""Where the rows of a table lie: from columns or a geometry, in any CRS, refusing rows rather than files."""
 
 import functools
 import json
@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Float64
 
-from geotether.sources.geometry import WGS84, geometry_column, geometry_notes, points_of_wkb
+from geotether.sources.geometry import geometry_column, geometry_notes, points_of_wkb
 from geotether.sources.points import LAT_NAMES, LON_NAMES, find_name
 from geotether.sources.source import refuse_places
 
@@ -124,7 +123,9 @@ def _crs_name(crs: Any) -> str:
     about = json.loads(crs) if isinstance(crs, str) and crs.startswith("{") else crs
     if isinstance(about, dict):
         named = about.get("id", {})
-        return f"{named['authority']}:{named['code']}" if "code" in named else str(about.get("name", "a CRS of its own"))
+        return (
+            f"{named['authority']}:{named['code']}" if "code" in named else str(about.get("name", "a CRS of its own"))
+        )
     return str(about) if len(str(about)) < 40 else f"{str(about)[:40]}..."
 
 

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,14 @@ import pyarrow.compute as pc
 
 from geotether.geodesy.coordinates import swap_suspicion
 from geotether.geodesy.dates import times_of
+from geotether.sources.cells import label_of, texts_of
 from geotether.sources.delimited import Layout, spool_delimited
 from geotether.sources.fingerprints import file_fingerprint
 from geotether.sources.json_records import LINE_ENDINGS, spool_json
 from geotether.sources.layers import ENDINGS as LAYER_ENDINGS
 from geotether.sources.layers import open_layer
 from geotether.sources.places import PlaceFinder
-from geotether.sources.source import Observations, Rejected
+from geotether.sources.source import Observations
 from geotether.sources.spool import FAULT, ROWS_AT_ONCE, ParquetRows, Rows, SpooledRows, write_spool
 
 DELIMITED_ENDINGS = (".csv", ".tsv", ".txt")
@@ -42,6 +43,7 @@ class RowFile:
         layer: Of a GeoPackage with several.
         where: Column to the value or the list of values of the rows to read; the others are as if not in the file.
         layout: How delimited text is written, where its header does not tell.
+        ending: Says the format where the file's own does not.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -60,11 +62,12 @@ class RowFile:
         layer: str | None = None,
         where: Mapping[str, Any] | None = None,
         layout: Layout | None = None,
+        ending: str | None = None,
     ) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise FileNotFoundError(f"There is no file {path}." if not self.path.exists() else f"{path} is not a file.")
-        self.ending = _ending(self.path)
+        self.ending = ending or _ending(self.path)
         self.lon, self.lat, self.crs, self.layer, self.layout = lon, lat, crs, layer, layout
         self.id, self.time, self.labels = id, time, names_of("labels", labels)
         if where is not None and (not isinstance(where, Mapping) or not where):
@@ -112,7 +115,7 @@ class RowFile:
 
         Returns:
             All of them with every column; all of them as observations without content, their places not all valid; and
-            why some are refused, by position. `usable` puts the three together.
+            why some are refused, by position. `geotether.sources.cells.usable` puts the three together.
         """
         table = self.rows.read(start, stop)
         faults: dict[int, str] = {}
@@ -124,15 +127,18 @@ class RowFile:
         count = table.num_rows
         ids = np.empty(0, dtype="<U1")
         if self.id is not None:
-            texts = _texts(table[self.id])
-            reasons |= {row: "no id" for row in range(count) if texts[row] == "" and row not in reasons}
-            ids = texts
+            ids = texts_of(table[self.id])
+            reasons = dict.fromkeys(np.flatnonzero(ids == "").tolist(), "no id") | reasons
         time = None
         if self.time is not None:
             time, bad = times_of(table[self.time])
-            reasons |= {int(row): f"{self.time} is not a date" for row in np.flatnonzero(bad) if int(row) not in reasons}
-        labels = {name: self._label(name, table[name]) for name in self.labels}
-        seen = Observations(np.arange(max(start, 0), max(start, 0) + count, dtype=np.int64), lonlat, None, ids, time, labels)
+            reasons |= {
+                int(row): f"{self.time} is not a date" for row in np.flatnonzero(bad) if int(row) not in reasons
+            }
+        labels = {name: label_of(table[name], name in self._with_gaps) for name in self.labels}
+        seen = Observations(
+            np.arange(max(start, 0), max(start, 0) + count, dtype=np.int64), lonlat, None, ids, time, labels
+        )
         return table, seen, reasons | faults
 
     def fingerprint(self) -> str:
@@ -205,17 +211,6 @@ class RowFile:
             found |= {name for name in asked if table[name].null_count}
         return found
 
-    def _label(self, name: str, column: pa.ChunkedArray) -> np.ndarray:
-        kind = column.type
-        if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-            if name in self._with_gaps:
-                whole = column.cast(pa.int8()) if pa.types.is_boolean(kind) else column
-                return np.asarray(whole.cast(pa.float64()).to_numpy(), dtype=np.float64)
-            return np.asarray(column.to_numpy())
-        if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-            return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
-        return _texts(column)
-
     def _require_a_place(self) -> None:
         """Raise unless some row can be used; reading stops at the first."""
         why: Counter[str] = Counter()
@@ -230,29 +225,6 @@ class RowFile:
             f"none of the {len(self.rows)} rows can be used; most often: {why.most_common(1)[0][0]}. {hint}"
             f" Columns found: {', '.join(map(repr, self.schema.names[:40]))}."
         )
-
-
-def usable(seen: Observations, reasons: Mapping[int, str], content: Callable[[np.ndarray], Any]) -> Observations:
-    """Put together what `RowFile.read` gave: the good rows with their content, and the rejected ones.
-
-    Args:
-        seen: All rows.
-        reasons: Position to reason.
-        content: Gives the content of some positions.
-    """
-    good = np.array([row for row in range(len(seen)) if row not in reasons], dtype=np.int64)
-    rejected = [
-        Rejected(int(seen.row[row]), reasons[row], str(seen.id[row]) if len(seen.id) else "") for row in sorted(reasons)
-    ]
-    return Observations(
-        row=seen.row[good],
-        lonlat=seen.lonlat[good],
-        content=content(good),
-        id=seen.id[good] if len(seen.id) else seen.id,
-        time=None if seen.time is None else seen.time[good],
-        labels={name: values[good] for name, values in seen.labels.items()},
-        rejected=rejected,
-    )
 
 
 def names_of(option: str, given: Any) -> tuple[str, ...]:
@@ -274,20 +246,6 @@ def _ending(path: Path) -> str:
         f"{path} ends in {path.suffix or 'nothing'!r}; rows are read from {', '.join(known)}, and from "
         f"{', '.join(ending + '.gz' for ending in (*DELIMITED_ENDINGS, *LINE_ENDINGS))}."
     )
-
-
-def _texts(column: pa.ChunkedArray) -> np.ndarray:
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return np.array([value or "" for value in column.to_pylist()], dtype=str)
-    if pa.types.is_dictionary(column.type):
-        return _texts(column.cast(column.type.value_type))
-    return np.array(["" if value is None else _plain(value) for value in column.to_pylist()], dtype=str)
-
-
-def _plain(value: Any) -> str:
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _said(where: Mapping[str, list[Any]]) -> str:
