@@ -2,7 +2,6 @@
 
 import fnmatch
 import logging
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +23,8 @@ from geotether.features.projection import principal_directions, project
 
 _log = logging.getLogger(__name__)
 _A = {"numeric": "a number", "boolean": "true or false", "date": "a date", "categorical": "a class"}
-Names = Sequence[str] | str | None
+# A name, a pattern, or several of them; checked by `_patterns`.
+Names = Any
 
 
 class ColumnFeatures:
@@ -113,8 +113,8 @@ class ColumnFeatures:
         self.max_levels, self.min_count, self.hash_buckets = max_levels, min_count, hash_buckets
         self.clip, self.missing, self.infer, self.dim = clip, missing, infer, dim
 
-    def fit(self, columns: pa.Table) -> "ColumnFeatures":
-        """Decide what becomes of every column.
+    def fit(self, columns: Any) -> "ColumnFeatures":
+        """Decide what becomes of every column of an Arrow table.
 
         Raises:
             TypeError: If this is no Arrow table.

@@ -64,7 +64,9 @@ class SentenceFeatures:
             ImportError: If sentence-transformers is missing.
         """
         loaded = self._model()
-        self.out_dim = int(loaded.get_embedding_dimension())
+        # Its name before version 5.
+        dimension = getattr(loaded, "get_embedding_dimension", None) or loaded.get_sentence_embedding_dimension
+        self.out_dim = int(dimension())
         self.weights_ = _weights_hash(loaded)
         return self
 

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import numpy as np
@@ -39,6 +39,7 @@ _NS = "{http://rs.tdwg.org/dwc/text/}"
 class DarwinCoreSource:
     """Occurrences with what was found there.
 
+    The time is that of eventDate: the start of a range, the first day of a month or a year; what is no date is unknown.
     Rejected are rows without valid coordinates, with both of them 0, with a flag of GBIF that they are wrong
     (`WRONG_PLACES`), less exact than asked, and records of absence.
 
@@ -107,7 +108,10 @@ class DarwinCoreSource:
         table, seen, reasons = self.file.read(start, stop)
         reasons = self._doubts(table, seen.lonlat) | reasons
         if "eventDate" in table.column_names:  # what is no date stays unknown: "spring 1902" is as good a record
-            seen = Observations(seen.row, seen.lonlat, None, seen.id, times_of(table["eventDate"])[0], seen.labels)
+            times = times_of(table["eventDate"])[0]
+            seen = Observations(seen.row, seen.lonlat, None, seen.id, times, seen.labels)
+            at = table.column_names.index("eventDate")
+            table = table.set_column(at, "eventDate", pa.array(times, pa.timestamp("ms")))
         content = table.select(list(self.kept)).replace_schema_metadata(None)
         return usable(seen, reasons, lambda good: content.take(pa.array(good)))
 
@@ -145,11 +149,11 @@ class Core:
     names: tuple[str, ...]
     layout: Layout
 
-    def open(self) -> BinaryIO:
+    def open(self) -> io.BufferedIOBase:
         """Open it to read it from front to back."""
         if self.member is None:
             return self.path.open("rb")
-        return _Member(self.path, self.member)  # type: ignore[return-value]
+        return _Member(self.path, self.member)
 
 
 class _Member(io.BufferedReader):
@@ -171,7 +175,7 @@ class CoreFile(RowFile):
         self._core = core
         super().__init__(core.path, _LON, _LAT, id, None, labels, None, None, where, core.layout, ending=".csv")
 
-    def _opened(self) -> BinaryIO:
+    def _opened(self) -> io.BufferedIOBase:
         return self._core.open()
 
 
@@ -221,7 +225,7 @@ def _with_names(path: Path, member: str | None, names: tuple[str, ...], layout: 
     core = Core(path, member, names, layout)
     if names:
         return core
-    with contextlib.closing(io.TextIOWrapper(core.open(), encoding="utf-8-sig", errors="replace")) as file:
+    with contextlib.closing(io.TextIOWrapper(cast(Any, core.open()), encoding="utf-8-sig", errors="replace")) as file:
         header = file.readline().rstrip("\r\n")
     delimiter = max("\t,;", key=header.count)
     # GBIF's tab-separated files quote nothing; with commas there is no other way.
@@ -235,14 +239,14 @@ def _described(meta: bytes, path: Path) -> tuple[str, tuple[str, ...], Layout]:
     try:
         core = ElementTree.fromstring(meta).find(f"{_NS}core")
         if core is None:
-            raise ValueError(f"{path}: meta.xml names no core.")
+            raise KeyError("no core")
         location = core.findtext(f"{_NS}files/{_NS}location")
         named = {
             int(field.attrib["index"]): field.attrib["term"]
             for field in core.iter(f"{_NS}field")
             if "index" in field.attrib
         }
-    except (ElementTree.ParseError, KeyError) as error:
+    except (ElementTree.ParseError, KeyError, ValueError) as error:
         raise ValueError(f"{path}: meta.xml is not as the Darwin Core text guide has it ({error}).") from error
     if not location or not named:
         raise ValueError(f"{path}: meta.xml names no file or no columns of the core.")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,7 +38,7 @@ class Layout:
 
 
 def spool_delimited(
-    opened: Callable[[], BinaryIO],
+    opened: Callable[[], io.BufferedIOBase],
     spool: Path,
     layout: Layout = Layout(),
     keep: Callable[[pa.Table], pa.Table] = lambda rows: rows,
@@ -76,11 +76,11 @@ def spool_delimited(
     write_spool(spool, schema, batches())
 
 
-def _with_header(opened: Callable[[], BinaryIO], layout: Layout) -> Layout:
+def _with_header(opened: Callable[[], io.BufferedIOBase], layout: Layout) -> Layout:
     """The same layout with delimiter and names filled in."""
     encoding = "utf-8-sig" if layout.encoding.lower() in {"utf-8", "utf8"} else layout.encoding
     try:
-        with closing(io.TextIOWrapper(opened(), encoding=encoding, newline="")) as file:
+        with closing(io.TextIOWrapper(cast(Any, opened()), encoding=encoding, newline="")) as file:
             header = file.readline()
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not {layout.encoding} text ({error.reason} at byte {error.start}); save it as UTF-8.")  # noqa: B904
@@ -89,7 +89,7 @@ def _with_header(opened: Callable[[], BinaryIO], layout: Layout) -> Layout:
     delimiter = layout.delimiter or max(",;\t|", key=header.count)
     names, skip = layout.names, layout.skip
     if names is None:
-        quoting = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
+        quoting: Any = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
         line = header.rstrip("\r\n")
         names = tuple(next(csv.reader([line], delimiter=delimiter, quotechar=layout.quote or '"', quoting=quoting), []))
         skip = 1
@@ -101,7 +101,7 @@ def _with_header(opened: Callable[[], BinaryIO], layout: Layout) -> Layout:
     return Layout(delimiter, layout.quote, layout.encoding, names, skip)
 
 
-def _texts(opened: Callable[[], BinaryIO], layout: Layout, broken: list[str]) -> Iterator[pa.RecordBatch]:
+def _texts(opened: Callable[[], io.BufferedIOBase], layout: Layout, broken: list[str]) -> Iterator[pa.RecordBatch]:
     from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
 
     def set_aside(line: Any) -> str:
@@ -133,7 +133,7 @@ def _texts(opened: Callable[[], BinaryIO], layout: Layout, broken: list[str]) ->
             raise ValueError(f"it is not {layout.encoding} text: {error}.") from error
 
 
-def _column_kinds(opened: Callable[[], BinaryIO], layout: Layout) -> dict[str, str]:
+def _column_kinds(opened: Callable[[], io.BufferedIOBase], layout: Layout) -> dict[str, str]:
     """The narrowest kind that every value of a column has, by column."""
     possible = ["boolean", "whole", "number"] + (["comma"] if layout.delimiter != "," else [])
     left = {name: list(possible) for name in layout.names or ()}

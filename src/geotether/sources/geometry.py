@@ -218,6 +218,8 @@ def _to_wgs84(xy: np.ndarray, about: dict[str, Any]) -> np.ndarray:
     crs = about["crs"]
     if crs is None:
         raise ValueError("The geometry column has no CRS; write the file again with OGC:CRS84 (longitude, latitude).")
+    if isinstance(crs, str) and tuple(crs.upper().split(":")) in WGS84:
+        return xy
     named = crs.get("id", {}) if isinstance(crs, dict) else {}
     if (named.get("authority"), str(named.get("code"))) in WGS84:
         return xy

@@ -1,11 +1,12 @@
 """JSON of any size into a spool: one object a line, or the features of a GeoJSON collection."""
 
 import gzip
+import io
 import json
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pyarrow as pa
 
@@ -72,14 +73,14 @@ def _tables(records: Iterator[Record], schema: pa.Schema) -> Iterator[pa.Table]:
     yield pa.Table.from_pylist(run, schema=schema)
 
 
-def _opened(path: Path) -> TextIO:
+def _opened(path: Path) -> io.TextIOBase:
     # What is not UTF-8 becomes a sign that JSON texts may hold, so that one bad line is one bad row.
     if path.name.endswith(".gz"):
         return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace")
     return path.open(encoding="utf-8-sig", errors="replace")
 
 
-def _lines(file: TextIO) -> Iterator[Record]:
+def _lines(file: io.TextIOBase) -> Iterator[Record]:
     for line in file:
         line = line.strip("\x1e \t\r\n")  # GeoJSON text sequences start every record with a separator
         if not line:
@@ -95,7 +96,7 @@ def _lines(file: TextIO) -> Iterator[Record]:
             yield _feature(value) if value.get("type") == "Feature" else (value, None, None)
 
 
-def _collection(file: TextIO, notes: dict[str, Any]) -> Iterator[Record]:
+def _collection(file: io.TextIOBase, notes: dict[str, Any]) -> Iterator[Record]:
     """The features of a collection, one after the other, without holding the rest."""
     stream = _Stream(file)
     hint = 'it must be {"type": "FeatureCollection", "features": [...]}'
@@ -128,7 +129,7 @@ def _collection(file: TextIO, notes: dict[str, Any]) -> Iterator[Record]:
 class _Stream:
     """JSON values one by one from a text that is read in pieces."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: io.TextIOBase) -> None:
         self.file, self.buffer, self.at = file, "", 0
         self.decoder = json.JSONDecoder()
 

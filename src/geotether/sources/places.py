@@ -71,7 +71,7 @@ class PlaceFinder:
         finite = np.isfinite(xy).all(axis=1)
         if not _is_wgs84(self.crs):
             converted = np.full(xy.shape, np.nan)
-            converted[finite] = np.stack(_transformer(self.crs).transform(*xy[finite].T), axis=1)
+            converted[finite] = _converted(xy[finite], self.crs)
             lost = np.flatnonzero(finite & ~np.isfinite(converted).all(axis=1))
             reasons |= dict.fromkeys(lost.tolist(), f"coordinates outside the range of {_crs_name(self.crs)}")
             xy = converted
@@ -133,6 +133,21 @@ def _crs_name(crs: Any) -> str:
 def _is_wgs84(crs: str) -> bool:
     name = _crs_name(crs).upper()
     return name.endswith(("CRS84", "CRS:84")) or (name.startswith("EPSG") and name.endswith(":4326"))
+
+
+def _converted(xy: np.ndarray, crs: str) -> np.ndarray:
+    """Longitudes and latitudes, NaN for what lies outside the range of a CRS.
+
+    Some projections give far too large metres a place all the same; on the way back they give other metres. Signs may
+    differ on the way back, since both ends of a map are the same meridian.
+    """
+    transformer = _transformer(crs)
+    lonlat = np.stack(transformer.transform(*xy.T), axis=1)
+    back = np.stack(transformer.transform(*lonlat.T, direction="INVERSE"), axis=1)
+    with np.errstate(invalid="ignore"):
+        lost = ~(np.abs(np.abs(back) - np.abs(xy)) <= 1e-6 * np.abs(xy) + 1).all(axis=1)
+    lonlat[lost] = np.nan
+    return lonlat
 
 
 @functools.lru_cache(maxsize=8)

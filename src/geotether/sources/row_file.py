@@ -214,12 +214,13 @@ class RowFile:
     def _require_a_place(self) -> None:
         """Raise unless some row can be used; reading stops at the first."""
         why: Counter[str] = Counter()
+        first = np.empty((0, 2))
         for start in range(0, len(self.rows), ROWS_AT_ONCE):
             _, seen, reasons = self.read(start, start + ROWS_AT_ONCE)
             if len(reasons) < len(seen):
                 return
             why.update(reasons.values())
-            first = seen.lonlat if start == 0 else first
+            first = first if len(first) else seen.lonlat
         hint = swap_suspicion(first) or ""
         raise ValueError(
             f"none of the {len(self.rows)} rows can be used; most often: {why.most_common(1)[0][0]}. {hint}"
@@ -229,7 +230,9 @@ class RowFile:
 
 def names_of(option: str, given: Any) -> tuple[str, ...]:
     """Take one column name or several."""
-    names = (given,) if isinstance(given, str) else tuple(given or ())
+    names = (given,) if isinstance(given, str) or not hasattr(given, "__iter__") else tuple(given)
+    if given is None:
+        return ()
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"{option} are names of columns, got {given!r}.")
     return names

@@ -64,9 +64,7 @@ class VectorsSource:
         self.is_array = self.path.suffix.lower() in _ARRAY_ENDINGS
         self.positions = None if positions is None else Path(positions)
         if self.is_array and self.positions is None:
-            raise ValueError(
-                f"{path} is an array; say where its rows are with positions=, a table or a .npy of (n, 2)."
-            )
+            raise ValueError(f"{path} is an array; say where its rows are: positions= a table or a .npy of (n, 2).")
         if not self.is_array and self.positions is not None:
             raise ValueError(f"{path} is a table with places of its own; leave positions={str(positions)!r} out.")
         if self.is_array and where is not None:
@@ -93,11 +91,11 @@ class VectorsSource:
             ValueError: If a file is damaged, the vectors are not found (the columns there are listed), the places are
                 fewer or more than the vectors, or no row can be used.
         """
-        schema = self.file.prepare(folder) if self.file else None
+        schema = self.file.prepare(folder) if self.file is not None else None
         if self.is_array:
             self._unpacked = _unpack(self.path, self.column, folder)
             array = self._mapped()
-            places = len(self.file) if self.file else len(self._places())
+            places = len(self.file) if self.file is not None else len(self._places())
             if places != len(array):
                 raise ValueError(f"{self.path} has {len(array)} vectors, but {self.positions} has {places} places.")
             self.width = int(array.shape[1])
@@ -110,7 +108,7 @@ class VectorsSource:
 
     def __len__(self) -> int:
         """Count the rows."""
-        return len(self.file) if self.file else len(self._mapped())
+        return len(self.file) if self.file is not None else len(self._mapped())
 
     def read(self, start: int, stop: int) -> Observations:
         """Read some rows; see `Source.read`."""
@@ -133,7 +131,7 @@ class VectorsSource:
 
     def fingerprint(self) -> str:
         """See `Source.fingerprint`."""
-        parts = [self.file.fingerprint() if self.file else file_fingerprint(self.positions or self.path)]
+        parts = [self.file.fingerprint() if self.file is not None else file_fingerprint(self.positions or self.path)]
         parts += [file_fingerprint(self.path)] * self.is_array + [repr(self.column)]
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
@@ -146,9 +144,7 @@ class VectorsSource:
         assert self.positions is not None
         places = _load(self.positions)
         if places.ndim != 2 or places.shape[1] != 2 or places.dtype.kind not in "fiu":
-            raise ValueError(
-                f"{self.positions} must hold longitudes and latitudes of shape (n, 2), got {places.shape}."
-            )
+            raise ValueError(f"{self.positions} must hold longitudes, latitudes of shape (n, 2), got {places.shape}.")
         return places
 
     def _columns(self, schema: pa.Schema) -> list[str]:
