@@ -70,9 +70,9 @@ def _copying(column: pa.ChunkedArray | pa.Array) -> dict[str, bool]:
 def _of_number(value: float | None) -> datetime.datetime | None:
     if value is None or value != value:
         return None
-    whole = int(value)
-    year, month, day = (whole, 1, 1) if whole <= 9999 else (whole // 10000, whole // 100 % 100, whole % 100)
     try:
+        whole = int(value)
+        year, month, day = (whole, 1, 1) if whole <= 9999 else (whole // 10000, whole // 100 % 100, whole % 100)
         return datetime.datetime(year, month, day)
     except (ValueError, OverflowError):
         return None
