@@ -1,8 +1,12 @@
 """Mirrors src/geotether/features/ngrams.py."""
 
+import json
+import pickle
+
 import numpy as np
 import pytest
 
+from geotether.features.featurizer import Featurizer
 from geotether.features.ngrams import NgramFeatures
 
 DUTCH = ["Wageningen", "Groningen", "Scheveningen", "Vlissingen", "Harlingen", "Vlaardingen", "Beringen", "Tongeren"]
@@ -85,3 +89,23 @@ def test_misuse_is_named():
         NgramFeatures(dim=0)
     with pytest.raises(ValueError, match=r"got \(4, 2\)"):
         NgramFeatures(ngram_range=(4, 2))
+
+
+def test_restored_features_are_the_same_bit_for_bit():
+    features = NgramFeatures(dim=4, seed=1).fit(DUTCH + CHINESE)
+    values, arrays = features.fitted()
+    again = NgramFeatures(**json.loads(json.dumps(features.settings())))
+    again = pickle.loads(pickle.dumps(again.restore(json.loads(json.dumps(values)), arrays)))
+    assert isinstance(again, Featurizer)
+    want = features.transform(DUTCH)
+    np.testing.assert_array_equal(again.transform(DUTCH), want)
+    for row, text in enumerate(DUTCH):
+        np.testing.assert_array_equal(again.transform([text])[0], want[row])
+    assert again.names() == ["direction 1", "direction 2", "direction 3", "direction 4"]
+    assert again.refuse(["a", " ", ""]) == {1: "empty text", 2: "empty text"}
+
+
+def test_a_range_from_yaml_is_a_list():
+    assert NgramFeatures(ngram_range=[1, 3]).ngram_range == (1, 3)
+    with pytest.raises(ValueError, match=r"got \[1, 2, 3\]"):
+        NgramFeatures(ngram_range=[1, 2, 3])

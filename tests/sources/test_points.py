@@ -253,3 +253,24 @@ def test_a_failed_write_leaves_the_old_file(points_csv, tmp_path, monkeypatch, e
         write_columns(records, target, {"embedding": EMBEDDING})
     assert target.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("ending", ["gpkg", "shp", "fgb"])
+def test_layers_of_any_crs_are_read(tmp_path, ending):
+    gpd = pytest.importorskip("geopandas")
+    places = gpd.points_from_xy([5.66, 4.9], [51.97, 52.37])
+    frame = gpd.GeoDataFrame({"name": ["Wageningen", "Amsterdam"]}, geometry=places, crs=4326)
+    frame.to_crs(28992).to_file(tmp_path / f"p.{ending}")
+    records = read_points(tmp_path / f"p.{ending}")
+    order = np.argsort(records.columns["name"].to_pylist())[::-1]
+    np.testing.assert_allclose(records.lonlat[order], [[5.66, 51.97], [4.9, 52.37]], atol=1e-8)
+    frame.to_file(tmp_path / f"q.{ending}")
+    again = read_points(tmp_path / f"q.{ending}")
+    np.testing.assert_array_equal(np.sort(again.lonlat[:, 0]), [4.9, 5.66])
+    write_columns(again, tmp_path / "out.csv", {})
+    assert (tmp_path / "out.csv").read_text().startswith('"lon","lat","name"\n')
+    with pytest.raises(ValueError, match="points are read and written as"):
+        write_columns(again, tmp_path / f"out.{ending}", {})
+    (tmp_path / f"p.{ending}").write_bytes(b"nothing of the kind")
+    with pytest.raises(ValueError, match=rf"p\.{ending}: it is damaged or no file that GDAL knows"):
+        read_points(tmp_path / f"p.{ending}")

@@ -1,7 +1,7 @@
 """Features of short texts from their character n-grams: any script, no vocabulary to download."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float32, Integer
@@ -34,10 +34,14 @@ class NgramFeatures:
         (4, 2)
     """
 
-    def __init__(self, dim: int = 256, ngram_range: tuple[int, int] = (2, 4), seed: int = 0) -> None:
+    takes: ClassVar[str] = "texts"
+    fit_rows: ClassVar[int] = 100_000
+
+    def __init__(self, dim: int = 256, ngram_range: Sequence[int] = (2, 4), seed: int = 0) -> None:
         if dim < 1:
             raise ValueError(f"dim must be 1 or more, got {dim}.")
-        shortest, longest = ngram_range
+        # YAML has lists where Python has tuples.
+        shortest, longest = ngram_range if len(ngram_range) == 2 else (0, 0)
         if not 1 <= shortest <= longest:
             raise ValueError(
                 f"ngram_range must be (shortest, longest) with 1 <= shortest <= longest, got {ngram_range}."
@@ -98,6 +102,32 @@ class NgramFeatures:
         if not hasattr(self, "directions_"):
             raise ValueError("These features have not seen any text yet; call fit(texts) first.")
         return self._transform_counts(self._counts(texts))
+
+    def refuse(self, texts: Sequence[str]) -> dict[int, str]:
+        """Refuse empty texts."""
+        return {row: "empty text" for row, text in enumerate(texts) if not text.strip()}
+
+    def settings(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {"dim": self.dim, "ngram_range": list(self.ngram_range), "seed": self.seed}
+
+    def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Give what was fitted; see `Featurizer.fitted`."""
+        arrays = {"buckets": self.buckets_, "rarity": self.weights_.idf_, "directions": self.directions_}
+        return {}, arrays
+
+    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "NgramFeatures":
+        """Take back what `fitted` gave."""
+        from sklearn.feature_extraction.text import TfidfTransformer
+
+        self.buckets_, self.directions_ = np.asarray(arrays["buckets"]), np.asarray(arrays["directions"])
+        self.weights_ = TfidfTransformer(sublinear_tf=True)
+        self.weights_.idf_ = np.asarray(arrays["rarity"])
+        return self
+
+    def names(self) -> list[str]:
+        """Name the features: "direction 1" and so on, the strongest first."""
+        return [f"direction {number + 1}" for number in range(self.dim)]
 
     def _fit_counts(self, counts: "csr_matrix") -> "NgramFeatures":
         from sklearn.feature_extraction.text import TfidfTransformer

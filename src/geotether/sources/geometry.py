@@ -12,7 +12,7 @@ from jaxtyping import Float64
 # One point in well-known binary: byte order, type 1, x, y.
 _POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y", "<f8")])
 _TYPES = {1: "Point", 2: "LineString", 3: "Polygon", 4: "MultiPoint", 5: "MultiLineString", 6: "MultiPolygon"}
-_WGS84 = {("OGC", "CRS84"), ("EPSG", "4326")}
+WGS84 = {("OGC", "CRS84"), ("EPSG", "4326")}
 
 
 def wkb_of_lonlat(lonlat: Float64[np.ndarray, "n 2"]) -> pa.Array:
@@ -70,7 +70,7 @@ def with_geometry(columns: pa.Table, lonlat: Float64[np.ndarray, "n 2"]) -> pa.T
 
 def geometry_column(schema: pa.Schema) -> str | None:
     """Name the primary geometry column of a GeoParquet schema, or None if it is no GeoParquet."""
-    geo = _geo(schema)
+    geo = geometry_notes(schema)
     name = geo.get("primary_column", "geometry")
     return name if geo and name in schema.names else None
 
@@ -104,10 +104,82 @@ def lonlat_of_geometry(table: pa.Table) -> Float64[np.ndarray, "n 2"]:
         xy = np.stack([pc.struct_field(column, axis).to_numpy(zero_copy_only=False) for axis in "xy"], axis=1)
     else:
         xy = _xy_of_wkb(column.cast(pa.large_binary()))
-    return _to_wgs84(xy.astype(np.float64), _geo(table.schema)["columns"].get(name, {}))
+    return _to_wgs84(xy.astype(np.float64), geometry_notes(table.schema)["columns"].get(name, {}))
 
 
-def _geo(schema: pa.Schema) -> dict[str, Any]:
+def points_of_wkb(column: pa.ChunkedArray) -> tuple[Float64[np.ndarray, "n 2"], dict[int, str]]:
+    """Read one point from each geometry, refusing single rows.
+
+    Args:
+        column: Well-known binary, or points as GeoArrow writes them. A line, a polygon or a collection gives a point
+            on or inside it (the centroid may lie outside), for which shapely is needed.
+
+    Returns:
+        x and y in the column's own CRS, shape (n, 2), and row to reason where there is none.
+
+    Raises:
+        ValueError: If the column holds neither.
+        ImportError: If a geometry is not a point and shapely is missing.
+    """
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks)
+    if isinstance(array.type, pa.BaseExtensionType):
+        array = array.storage
+    reasons = dict.fromkeys(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False)).tolist(), "no geometry")
+    if pa.types.is_struct(array.type) and {"x", "y"} <= {part.name for part in array.type}:
+        axes = [pc.struct_field(array, axis).cast(pa.float64()) for axis in "xy"]
+        return np.stack([axis.to_numpy(zero_copy_only=False) for axis in axes], axis=1), reasons
+    if not (pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type)):
+        raise ValueError(f"the geometry is stored as {array.type}; only well-known binary and points can be read.")
+    array = array.cast(pa.large_binary())
+    xy = np.full((len(array), 2), np.nan)
+    plain = np.array([value is not None and len(value) == _POINT.itemsize for value in array.to_pylist()], dtype=bool)
+    points = array.filter(pa.array(plain))
+    bits = np.frombuffer(b"".join(points.to_pylist()), dtype=_POINT)
+    simple = (bits["order"] == 1) & (bits["type"] == 1)
+    rows = np.flatnonzero(plain)
+    xy[rows[simple]] = np.stack([bits["x"], bits["y"]], axis=1)[simple]
+    empty = rows[simple][np.isnan(xy[rows[simple]]).any(axis=1)]
+    reasons |= dict.fromkeys(empty.tolist(), "empty geometry")
+    others = np.setdiff1d(np.setdiff1d(np.arange(len(array)), rows[simple]), list(reasons)).astype(np.int64)
+    if len(others):
+        xy[others] = _points_inside([array[int(row)].as_py() for row in others], others, reasons)
+    return xy, reasons
+
+
+def _points_inside(values: list[bytes], rows: np.ndarray, reasons: dict[int, str]) -> np.ndarray:
+    try:
+        import shapely
+    except ImportError:
+        raise ImportError(
+            "The file has lines or polygons; a point inside each is found by shapely: pip install 'geotether[geo]'."
+        ) from None
+    xy = np.full((len(values), 2), np.nan)
+    for place, (row, shape) in enumerate(
+        zip(rows.tolist(), shapely.from_wkb(values, on_invalid="ignore"), strict=True)
+    ):
+        if shape is None:
+            reasons[row] = "geometry is no well-known binary"
+            continue
+        try:
+            inside = shapely.point_on_surface(shape)
+        except shapely.errors.GEOSException:
+            reasons[row] = "invalid geometry"
+            continue
+        if inside.is_empty:
+            reasons[row] = "empty geometry"
+        else:
+            xy[place] = inside.x, inside.y
+    return xy
+
+
+def geometry_notes(schema: pa.Schema) -> dict[str, Any]:
+    """Read the `geo` entry of a schema; empty where there is none.
+
+    Raises:
+        ValueError: If it is not JSON.
+    """
     try:
         return json.loads((schema.metadata or {}).get(b"geo", b"{}"))
     except ValueError as error:
@@ -146,8 +218,10 @@ def _to_wgs84(xy: np.ndarray, about: dict[str, Any]) -> np.ndarray:
     crs = about["crs"]
     if crs is None:
         raise ValueError("The geometry column has no CRS; write the file again with OGC:CRS84 (longitude, latitude).")
+    if isinstance(crs, str) and tuple(crs.upper().split(":")) in WGS84:
+        return xy
     named = crs.get("id", {}) if isinstance(crs, dict) else {}
-    if (named.get("authority"), str(named.get("code"))) in _WGS84:
+    if (named.get("authority"), str(named.get("code"))) in WGS84:
         return xy
     try:
         from pyproj import CRS, Transformer

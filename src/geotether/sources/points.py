@@ -1,4 +1,4 @@
-"""Points with columns from CSV, Parquet, GeoParquet and GeoJSON."""
+"""Points with columns from CSV, Parquet, GeoParquet, GeoJSON, GeoPackage and Shapefile."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from jaxtyping import Float64
 
 from geotether.geodesy.coordinates import check_lonlat
 from geotether.sources.geometry import geometry_column, lonlat_of_geometry
+from geotether.sources.layers import ENDINGS as LAYER_ENDINGS
+from geotether.sources.layers import read_layer
 from geotether.sources.readers import read_csv, read_geojson, read_parquet
 from geotether.sources.writers import list_column, refuse_bytes, write_csv, write_geojson, write_parquet
 
@@ -69,7 +71,8 @@ def read_points(path: str | Path) -> PointRecords:
     latitude or y, in degrees. A GeoParquet or GeoJSON geometry comes first where there is one.
 
     Args:
-        path: CSV (comma, semicolon or tab), Parquet, GeoParquet or GeoJSON, told apart by the ending.
+        path: CSV (comma, semicolon or tab), Parquet, GeoParquet or GeoJSON, or with the extra `geo` GeoPackage,
+            Shapefile or FlatGeobuf in any CRS; told apart by the ending.
 
     Returns:
         Coordinates and all columns. Numbers of a CSV with leading zeros stay texts.
@@ -80,11 +83,12 @@ def read_points(path: str | Path) -> PointRecords:
             are listed), or a row is not (longitude, latitude) in degrees.
     """
     path = Path(path)
-    kind = points_kind(path)
+    kind = "layer" if path.suffix.lower() in LAYER_ENDINGS else points_kind(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}." if not path.exists() else f"{path} is not a file.")
     try:
-        columns = {"csv": read_csv, "parquet": read_parquet, "geojson": read_geojson}[kind](path)
+        readers = {"csv": read_csv, "parquet": read_parquet, "geojson": read_geojson, "layer": read_layer}
+        columns = readers[kind](path)
         if columns.num_rows == 0:
             raise ValueError("it has no rows.")
         lonlat = lonlat_of_columns(columns)
@@ -157,7 +161,7 @@ def lonlat_of_columns(columns: pa.Table) -> Float64[np.ndarray, "n 2"]:
     """
     if geometry_column(columns.schema) is not None:
         return lonlat_of_geometry(columns)
-    names = {axis: _find(columns.column_names, known) for axis, known in (("lon", LON_NAMES), ("lat", LAT_NAMES))}
+    names = {axis: find_name(columns.column_names, known) for axis, known in (("lon", LON_NAMES), ("lat", LAT_NAMES))}
     missing = [axis for axis, name in names.items() if name is None]
     if missing:
         found = ", ".join(map(repr, columns.column_names[:30])) or "none"
@@ -168,7 +172,12 @@ def lonlat_of_columns(columns: pa.Table) -> Float64[np.ndarray, "n 2"]:
     return np.stack([_numbers(str(name), columns[str(name)]) for name in names.values()], axis=1)
 
 
-def _find(names: list[str], known: tuple[str, ...]) -> str | None:
+def find_name(names: list[str], known: tuple[str, ...]) -> str | None:
+    """Find the first of the known names among columns, in any case.
+
+    Raises:
+        ValueError: If two columns differ from it by case only.
+    """
     for wanted in known:
         hits = [name for name in names if name.strip().lower() == wanted]
         if len(hits) > 1:

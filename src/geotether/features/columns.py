@@ -1,0 +1,279 @@
+"""Features of columns: numbers scaled, classes and truths as 0/1, dates on a circle; declared or inferred."""
+
+import fnmatch
+import logging
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float32, Float64
+
+from geotether.features.column_encodings import (
+    BooleanEncoding,
+    DateEncoding,
+    Encoding,
+    LevelEncoding,
+    NumberEncoding,
+    encoding_of_plain,
+    plain_encoding,
+)
+from geotether.features.column_kinds import UnsuitedError, as_plain, infer_kind
+from geotether.features.column_names import names_a_place
+from geotether.features.projection import principal_directions, project
+
+_log = logging.getLogger(__name__)
+_A = {"numeric": "a number", "boolean": "true or false", "date": "a date", "categorical": "a class"}
+# A name, a pattern, or several of them; checked by `_patterns`.
+Names = Any
+
+
+class ColumnFeatures:
+    """Features of the columns of a table.
+
+    Columns are declared (a name, or a pattern such as "bio*" or "[0-9]*[A-Z]"), and the others are inferred by
+    `geotether.features.column_kinds.infer_kind`. Inference leaves out ids, free texts, constants, and whatever by its
+    name tells where a row is (country, tz, min_latitude ...); `ignored_` says what and why. A declared column is used
+    whatever its name; one that cannot be is an error.
+
+    Numbers are centred on their median, divided by their interquartile range (scaled to a standard deviation) and
+    clipped; those never negative and of a skewness above 2 become log(1 + x) first. Classes become one 0/1 feature for
+    each frequent value and one for all others; several values in one cell (lists) set several. Dates become sine and
+    cosine of the day of the year and of the hour, and the year. A gap is 0, the median, or the share of ones, and a
+    feature of its own where more than 0.1 % of the fitted rows have one.
+
+    Args:
+        numeric: Columns of numbers as they are.
+        log: Columns of numbers to be taken as log(1 + x).
+        categorical: Columns of classes, such as codes.
+        boolean: Columns of truths: true/false, yes/no, 1/0.
+        date: Columns of dates or times; see `geotether.geodesy.dates.times_of`.
+        ignore: Columns to leave out.
+        max_levels: At most so many values of a class get a feature.
+        min_count: Each in at least so many of the rows fitted on.
+        hash_buckets: So many features for the values beyond these, by their hash; 0: one for all of them.
+        clip: Numbers and years end at -clip and clip.
+        missing: "flag": tell gaps by features of their own; "fill": only fill them.
+        infer: Use columns that were not declared too.
+        dim: Standardise all features and project them on so many principal directions of the rows fitted on: for many
+            sparse classes.
+
+    Attributes:
+        ignored_: After `fit`: column to the reason why it is not used.
+        kinds_: After `fit`: column to its kind.
+
+    Source:
+        Fisher-Pearson skewness; robust scaling as in scikit-learn's RobustScaler(unit_variance=True); hashing after
+        Weinberger et al. (2009), arXiv:0902.2206.
+
+    Example:
+        >>> trees = pa.table({"height": [3.0, 9.0, 12.0, 4.0], "kind": ["oak", "oak", "elm", "elm"]})
+        >>> features = ColumnFeatures(min_count=2).fit(trees)
+        >>> features.names()
+        ['height', 'kind=elm', 'kind=oak']
+        >>> features.transform(trees)[:2]
+        array([[-0.7869047,  0.       ,  1.       ],
+               [ 0.5620748,  0.       ,  1.       ]], dtype=float32)
+    """
+
+    takes: ClassVar[str] = "columns"
+    fit_rows: ClassVar[int] = 100_000
+
+    def __init__(
+        self,
+        numeric: Names = None,
+        log: Names = None,
+        categorical: Names = None,
+        boolean: Names = None,
+        date: Names = None,
+        ignore: Names = (),
+        max_levels: int = 40,
+        min_count: int = 20,
+        hash_buckets: int = 0,
+        clip: float = 5.0,
+        missing: str = "flag",
+        infer: bool = True,
+        dim: int | None = None,
+    ) -> None:
+        declared = {"numeric": numeric, "log": log, "categorical": categorical, "boolean": boolean, "date": date}
+        self.declared = {kind: _patterns(kind, names) for kind, names in declared.items()}
+        self.ignore = _patterns("ignore", ignore)
+        for option, value, least in (
+            ("max_levels", max_levels, 1), ("min_count", min_count, 1), ("hash_buckets", hash_buckets, 0)
+        ):  # fmt: skip
+            if value < least:
+                raise ValueError(f"{option} must be {least} or more, got {value}.")
+        if not clip > 0:
+            raise ValueError(f"clip must be above 0, got {clip}.")
+        if missing not in ("flag", "fill"):
+            raise ValueError(f'missing is "flag" or "fill", got {missing!r}.')
+        if dim is not None and dim < 1:
+            raise ValueError(f"dim must be 1 or more, or None, got {dim}.")
+        if not infer and not any(self.declared.values()):
+            raise ValueError("With infer=False, declare columns: numeric, log, categorical, boolean or date.")
+        self.max_levels, self.min_count, self.hash_buckets = max_levels, min_count, hash_buckets
+        self.clip, self.missing, self.infer, self.dim = clip, missing, infer, dim
+
+    def fit(self, columns: Any) -> "ColumnFeatures":
+        """Decide what becomes of every column of an Arrow table.
+
+        Raises:
+            TypeError: If this is no Arrow table.
+            ValueError: If a declared column is not there or does not hold what was declared, a column is declared
+                twice, or no column is left; what was left out is listed with the reasons.
+        """
+        _check_table(columns)
+        if columns.num_rows == 0:
+            raise ValueError("There are no rows to fit on.")
+        kinds = self._declared_kinds(columns.column_names)
+        ignored = _matching("ignore", self.ignore, columns.column_names)
+        self.ignored_: dict[str, str] = {}
+        self.encodings_: list[Encoding] = []
+        for name in columns.column_names:
+            if name in kinds and name in ignored:
+                raise ValueError(f"Column {name!r} is both declared {kinds[name]} and ignored.")
+            if name in ignored or (name not in kinds and not self.infer):
+                self.ignored_[name] = "as asked" if name in ignored else "not declared"
+                continue
+            column = as_plain(columns[name])
+            try:
+                self.encodings_.append(self._encoding(name, column, kinds.get(name)))
+            except UnsuitedError as reason:
+                if name in kinds and str(reason) != "constant" and "min_count" not in str(reason):
+                    raise ValueError(f"Column {name!r} is declared {kinds[name]}, but: {reason}.") from None
+                self.ignored_[name] = str(reason)
+        self._tell()
+        if not self.encodings_:
+            said = "; ".join(f"{name}: {reason}" for name, reason in self.ignored_.items())
+            raise ValueError(f"No column is left to make features of. {said or 'There are no columns.'}")
+        self.kinds_ = {encoding.name: encoding.kind for encoding in self.encodings_}
+        if self.dim is not None:
+            matrix = self._encoded(columns)
+            spread = matrix.std(axis=0)
+            self.mean_, self.spread_ = matrix.mean(axis=0), np.where(spread > 0, spread, 1.0)
+            self.directions_ = principal_directions((matrix - self.mean_) / self.spread_, self.dim)
+        return self
+
+    def transform(self, columns: pa.Table) -> Float32[np.ndarray, "n d"]:
+        """Compute the features, shape (n, d); a value not seen in `fit` is among the others, or 0 in all.
+
+        Raises:
+            TypeError: If this is no Arrow table.
+            ValueError: If nothing was fitted yet, or a column is not there or holds something else.
+        """
+        matrix = self._encoded(columns)
+        if self.dim is None:
+            return matrix.astype(np.float32)
+        return project((matrix - self.mean_) / self.spread_, self.directions_)
+
+    def refuse(self, columns: pa.Table) -> dict[int, str]:
+        """Refuse rows with a value that cannot be read, or with none in any column that is used."""
+        self._check(columns)
+        empty = np.ones(columns.num_rows, dtype=bool)
+        reasons: dict[int, str] = {}
+        for encoding in self.encodings_:
+            gaps, bad = encoding.read(as_plain(columns[encoding.name]))
+            empty &= gaps & ~bad
+            reasons |= dict.fromkeys(np.flatnonzero(bad).tolist(), f"{encoding.name} is not {_A[encoding.kind]}")
+        return reasons | dict.fromkeys(np.flatnonzero(empty).tolist(), "no value in any of the columns used")
+
+    def settings(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        lists = {kind: None if names is None else list(names) for kind, names in self.declared.items()}
+        rest = ("max_levels", "min_count", "hash_buckets", "clip", "missing", "infer", "dim")
+        return lists | {"ignore": list(self.ignore or ())} | {name: getattr(self, name) for name in rest}
+
+    def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Give what was fitted; see `Featurizer.fitted`."""
+        arrays = {"mean": "mean_", "spread": "spread_", "directions": "directions_"} if self.dim is not None else {}
+        values = {"encodings": [plain_encoding(encoding) for encoding in self.encodings_], "ignored": self.ignored_}
+        return values, {name: getattr(self, part) for name, part in arrays.items()}
+
+    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "ColumnFeatures":
+        """Take back what `fitted` gave."""
+        self.encodings_ = [encoding_of_plain(plain) for plain in values["encodings"]]
+        self.ignored_ = dict(values["ignored"])
+        self.kinds_ = {encoding.name: encoding.kind for encoding in self.encodings_}
+        for name, array in arrays.items():
+            setattr(self, f"{name}_", np.asarray(array))
+        return self
+
+    def names(self) -> list[str]:
+        """Name the features: "log mass", "mass missing", "diet=seeds"; with `dim` "direction 1" and so on."""
+        if self.dim is not None:
+            return [f"direction {number + 1}" for number in range(self.dim)]
+        return [name for encoding in self.encodings_ for name in encoding.names()]
+
+    def _declared_kinds(self, there: list[str]) -> dict[str, str]:
+        kinds: dict[str, str] = {}
+        for kind, patterns in self.declared.items():
+            for name in _matching(kind, patterns, there):
+                if name in kinds:
+                    raise ValueError(f"Column {name!r} is declared both {kinds[name]} and {kind}.")
+                kinds[name] = kind
+        return kinds
+
+    def _encoding(self, name: str, column: pa.ChunkedArray, kind: str | None) -> Encoding:
+        flag, declared = self.missing == "flag", kind
+        kind = kind or infer_kind(name, column, self.min_count)
+        if kind in ("numeric", "log"):
+            log = None if declared is None else kind == "log"
+            return NumberEncoding.fit(name, column, log, self.clip, flag)
+        if kind == "boolean":
+            return BooleanEncoding.fit(name, column, flag)
+        if pa.types.is_binary(column.type) or pa.types.is_struct(column.type):
+            raise ValueError(f"Column {name!r} is declared {kind}, but holds {column.type}.")
+        if kind == "date":
+            return DateEncoding.fit(name, column, self.clip, flag)
+        return LevelEncoding.fit(name, column, self.max_levels, self.min_count, self.hash_buckets, flag)
+
+    def _tell(self) -> None:
+        placed = [name for name, reason in self.ignored_.items() if names_a_place(name) and "place" in reason]
+        if placed:
+            _log.warning(
+                "Left out, because their names say that they tell the place: %s. Declare them to use them.",
+                ", ".join(placed),
+            )
+        rest = [f"{name} ({reason})" for name, reason in self.ignored_.items() if name not in placed]
+        if rest:
+            _log.info("Left out: %s.", "; ".join(rest))
+
+    def _check(self, columns: pa.Table) -> None:
+        _check_table(columns)
+        if not hasattr(self, "encodings_"):
+            raise ValueError("These features have seen no columns yet; call fit(columns) first.")
+        lacking = [encoding.name for encoding in self.encodings_ if encoding.name not in columns.column_names]
+        if lacking:
+            raise ValueError(
+                f"The columns lack {lacking[0]!r}, which the features were fitted on; "
+                f"there are {', '.join(map(repr, columns.column_names[:40]))}."
+            )
+
+    def _encoded(self, columns: pa.Table) -> Float64[np.ndarray, "n d"]:
+        self._check(columns)
+        return np.concatenate([part.encode(as_plain(columns[part.name])) for part in self.encodings_], axis=1)
+
+
+def _check_table(columns: Any) -> None:
+    if not isinstance(columns, pa.Table):
+        raise TypeError(f"Columns are an Arrow table, got {type(columns).__name__}; see pyarrow.Table.from_pandas.")
+
+
+def _patterns(option: str, names: Names) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    given = (names,) if isinstance(names, str) else tuple(names)
+    if not all(isinstance(name, str) for name in given):
+        raise ValueError(f"{option} are names of columns or patterns, got {names!r}.")
+    return given
+
+
+def _matching(option: str, patterns: tuple[str, ...] | None, there: list[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for pattern in patterns or ():
+        hits = [pattern] if pattern in there else [name for name in there if fnmatch.fnmatchcase(name, pattern)]
+        if not hits:
+            raise ValueError(
+                f"{option}: there is no column {pattern!r}; there are {', '.join(map(repr, there[:40])) or 'none'}."
+            )
+        found |= dict.fromkeys(hits)
+    return list(found)

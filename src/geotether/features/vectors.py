@@ -1,0 +1,112 @@
+"""Vectors that are features already, such as embeddings of another encoder."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float32
+
+from geotether.features.projection import principal_directions, project
+
+
+class VectorFeatures:
+    """Vectors as they are, or standardised, brought to unit length, projected; in this order.
+
+    Args:
+        standardise: Subtract the mean of the rows fitted on and divide by their standard deviation, number by number.
+        normalise: Bring every vector to length 1; one of zeros stays one of zeros.
+        dim: Project on so many principal directions of the rows fitted on, after subtracting their mean.
+
+    Example:
+        >>> vectors = np.array([[3.0, 4.0], [0.0, 2.0]], dtype=np.float32)
+        >>> VectorFeatures(normalise=True).fit(vectors).transform(vectors)
+        array([[0.6, 0.8],
+               [0. , 1. ]], dtype=float32)
+    """
+
+    takes: ClassVar[str] = "vectors"
+    fit_rows: ClassVar[int] = 50_000
+
+    def __init__(self, standardise: bool = False, normalise: bool = False, dim: int | None = None) -> None:
+        if dim is not None and dim < 1:
+            raise ValueError(f"dim must be 1 or more, or None, got {dim}.")
+        self.standardise = standardise
+        self.normalise = normalise
+        self.dim = dim
+
+    def fit(self, vectors: np.ndarray) -> "VectorFeatures":
+        """Learn width, mean, spread and directions.
+
+        Raises:
+            TypeError: If these are no numbers of shape (n, d).
+            ValueError: If there is none, or fewer rows or numbers than `dim`.
+        """
+        matrix = self._checked(vectors)
+        if matrix.size == 0:
+            raise ValueError(f"There are no vectors to fit on: shape {matrix.shape}.")
+        self.width_ = matrix.shape[1]
+        if self.standardise:
+            spread = matrix.std(axis=0)
+            self.mean_, self.spread_ = matrix.mean(axis=0), np.where(spread > 0, spread, 1.0)
+        if self.dim is not None:
+            scaled = self._scaled(matrix)
+            self.centre_ = scaled.mean(axis=0)
+            self.directions_ = principal_directions(scaled - self.centre_, self.dim)
+        return self
+
+    def transform(self, vectors: np.ndarray) -> Float32[np.ndarray, "n d"]:
+        """Compute the features, shape (n, dim) or as wide as the vectors.
+
+        Raises:
+            ValueError: If nothing was fitted yet or the vectors are wider or narrower.
+        """
+        if not hasattr(self, "width_"):
+            raise ValueError("These features have seen no vectors yet; call fit(vectors) first.")
+        matrix = self._checked(vectors)
+        if matrix.shape[1] != self.width_:
+            raise ValueError(f"The vectors have {matrix.shape[1]} numbers; those fitted on had {self.width_}.")
+        scaled = self._scaled(matrix)
+        return scaled.astype(np.float32) if self.dim is None else project(scaled - self.centre_, self.directions_)
+
+    def refuse(self, vectors: np.ndarray) -> dict[int, str]:
+        """Refuse vectors that hold NaN or infinity."""
+        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        return dict.fromkeys(bad.tolist(), "vector with NaN or infinity")
+
+    def settings(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {"standardise": self.standardise, "normalise": self.normalise, "dim": self.dim}
+
+    def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Give what was fitted; see `Featurizer.fitted`."""
+        arrays = {"mean": "mean_", "spread": "spread_", "centre": "centre_", "directions": "directions_"}
+        return {"width": self.width_}, {
+            name: getattr(self, part) for name, part in arrays.items() if hasattr(self, part)
+        }
+
+    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "VectorFeatures":
+        """Take back what `fitted` gave."""
+        self.width_ = int(values["width"])
+        for name, array in arrays.items():
+            setattr(self, f"{name}_", np.asarray(array))
+        return self
+
+    def names(self) -> list[str]:
+        """Number the features: "v0", "v1" or, where projected, "direction 1" and so on."""
+        if self.dim is not None:
+            return [f"direction {number + 1}" for number in range(self.dim)]
+        return [f"v{number}" for number in range(self.width_)]
+
+    def _scaled(self, matrix: np.ndarray) -> np.ndarray:
+        if self.standardise:
+            matrix = (matrix - self.mean_) / self.spread_
+        if self.normalise:
+            length = np.sqrt(np.square(matrix).sum(axis=1, keepdims=True))
+            matrix = matrix / np.where(length > 0, length, 1.0)
+        return matrix
+
+    @staticmethod
+    def _checked(vectors: np.ndarray) -> np.ndarray:
+        if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
+            shape = getattr(vectors, "shape", None)
+            raise TypeError(f"Vectors are an array of numbers of shape (n, d), got {type(vectors).__name__} {shape}.")
+        return vectors.astype(np.float64)

@@ -1,0 +1,70 @@
+"""Cells of a table as ids, labels and texts, and a run of rows put together from them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from geotether.sources.source import Observations, Rejected
+
+
+def texts_of(column: pa.ChunkedArray) -> np.ndarray:
+    """Read cells as texts, "" where missing; a whole number has no point, a date is ISO 8601.
+
+    Example:
+        >>> texts_of(pa.chunked_array([[12.0, 0.5, None]])).tolist()
+        ['12', '0.5', '']
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return np.array([_plain(value) for value in column.to_pylist()], dtype=str)
+
+
+def label_of(column: pa.ChunkedArray, with_gaps: bool) -> np.ndarray:
+    """Read a label: numbers and truths as they are, else texts.
+
+    Args:
+        column: Of n rows.
+        with_gaps: Does the whole column have gaps? Whole numbers and truths then become floats with NaN, in every run.
+    """
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        if with_gaps:
+            column = column.cast(pa.int8()) if pa.types.is_boolean(kind) else column
+            return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+        return np.asarray(column.to_numpy())
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    return texts_of(column)
+
+
+def usable(seen: Observations, reasons: Mapping[int, str], content: Callable[[np.ndarray], Any]) -> Observations:
+    """Put together what `RowFile.read` gave: the good rows with their content, and the rejected ones.
+
+    Args:
+        seen: All rows.
+        reasons: Position to reason.
+        content: Gives the content of some positions.
+    """
+    good = np.array([row for row in range(len(seen)) if row not in reasons], dtype=np.int64)
+    rejected = [
+        Rejected(int(seen.row[row]), reasons[row], str(seen.id[row]) if len(seen.id) else "") for row in sorted(reasons)
+    ]
+    return Observations(
+        row=seen.row[good],
+        lonlat=seen.lonlat[good],
+        content=content(good),
+        id=seen.id[good] if len(seen.id) else seen.id,
+        time=None if seen.time is None else seen.time[good],
+        labels={name: values[good] for name, values in seen.labels.items()},
+        rejected=rejected,
+    )
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return ""
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,0 +1,164 @@
+"""Rows that can be read from anywhere: a Parquet file of small row groups, or a copy in Arrow's own format."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from geotether.sources.disk import replacing_file
+
+# Name of the column that says why a line could not be read at all; every other value of such a row is missing.
+FAULT = "__fault__"
+ROWS_AT_ONCE = 4096
+# A row group is read as a whole, so only small ones are left where they are.
+SMALL_GROUP_BYTES = 2**26
+
+
+class Rows(Protocol):
+    """Rows by number."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Their columns."""
+        ...
+
+    def __len__(self) -> int:
+        """Count them."""
+        ...
+
+    def read(self, start: int, stop: int) -> pa.Table:
+        """Read some of them, `stop` not included."""
+        ...
+
+
+class SpooledRows:
+    """Rows of a file that `write_spool` wrote, memory-mapped; a copy sent to another process maps them anew.
+
+    Args:
+        path: Of that file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._reader: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the open file behind."""
+        return {"path": self.path, "_reader": None}
+
+    def _open(self) -> Any:
+        if self._reader is None:
+            self._reader = pa.ipc.open_file(pa.memory_map(str(self.path)))
+        return self._reader
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of the rows."""
+        return self._open().schema
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        reader = self._open()
+        batches = reader.num_record_batches
+        return (batches - 1) * ROWS_AT_ONCE + reader.get_batch(batches - 1).num_rows if batches else 0
+
+    def read(self, start: int, stop: int) -> pa.Table:
+        """Read rows `start` to `stop`, `stop` not included."""
+        reader, start, stop = self._open(), max(start, 0), min(stop, len(self))
+        first, last = start // ROWS_AT_ONCE, -(-stop // ROWS_AT_ONCE)
+        batches = [reader.get_batch(number) for number in range(first, last)]
+        table = pa.Table.from_batches(batches, reader.schema)
+        return table.slice(start - first * ROWS_AT_ONCE, max(stop - start, 0))
+
+
+class ParquetRows:
+    """Rows of a Parquet file, read where they are; the row group read last is kept.
+
+    Args:
+        path: Of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: Any = None
+        self._kept: tuple[int, pa.Table] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the open file and the row group behind."""
+        return {"path": self.path, "_file": None, "_kept": None}
+
+    def _open(self) -> Any:
+        import pyarrow.parquet as pq
+
+        if self._file is None:
+            self._file = pq.ParquetFile(self.path)
+            sizes = [self._file.metadata.row_group(group).num_rows for group in range(self._file.num_row_groups)]
+            self._starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        return self._file
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of the rows."""
+        return self._open().schema_arrow
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return int(self._open().metadata.num_rows)
+
+    @property
+    def is_small_grained(self) -> bool:
+        """Can every row group be read for a few of its rows?"""
+        metadata = self._open().metadata
+        sizes = [metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)]
+        return max(sizes, default=0) <= SMALL_GROUP_BYTES
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Read all rows from front to back, some at a time."""
+        yield from self._open().iter_batches(ROWS_AT_ONCE)
+
+    def read(self, start: int, stop: int) -> pa.Table:
+        """Read rows `start` to `stop`, `stop` not included."""
+        file, start, stop = self._open(), max(start, 0), min(stop, len(self))
+        parts = []
+        for group in range(file.num_row_groups):
+            low, high = int(self._starts[group]), int(self._starts[group + 1])
+            if low < stop and start < high:
+                if self._kept is None or self._kept[0] != group:
+                    self._kept = (group, file.read_row_group(group, use_threads=False))
+                parts.append(self._kept[1].slice(max(start - low, 0), min(stop, high) - max(start, low)))
+        return pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
+
+
+def write_spool(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch | pa.Table]) -> None:
+    """Copy rows into a file that can be read from anywhere.
+
+    Args:
+        path: Where to; complete or not there.
+        schema: Of the batches. Dictionaries become their values.
+        batches: Any number of rows each.
+    """
+    plain = pa.schema([_undictionaried(field) for field in schema], schema.metadata)
+    waiting: list[pa.Table] = []
+    with replacing_file(path) as part, pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, plain) as writer:
+
+        def flush(least: int) -> None:
+            table = pa.concat_tables(waiting) if waiting else plain.empty_table()
+            done = 0
+            while table.num_rows - done >= least and table.num_rows > done:
+                rows = table.slice(done, ROWS_AT_ONCE).combine_chunks()
+                writer.write_batch(rows.to_batches()[0])
+                done += rows.num_rows
+            waiting[:] = [table.slice(done)]
+
+        for batch in batches:
+            table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+            waiting.append(table.cast(plain) if table.schema != plain else table)
+            if sum(table.num_rows for table in waiting) >= ROWS_AT_ONCE:
+                flush(ROWS_AT_ONCE)
+        flush(1)
+
+
+def _undictionaried(field: pa.Field) -> pa.Field:
+    return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
