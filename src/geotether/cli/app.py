@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from geotether.cli.table import table_app
 from geotether.version import __version__
 
 # Faults that a user can mend; anything else is a defect of ours and keeps its traceback.
@@ -182,6 +183,7 @@ def compare(
 
 tasks_app = typer.Typer(help="Tasks from your tables and from published files.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
+app.add_typer(table_app, name="table")
 
 
 @tasks_app.command("build")

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 from jaxtyping import Int64
 
+from geotether.features.featurizer import Featurizer
 from geotether.featurizing.assembly import spoken_reasons
 from geotether.featurizing.parts import PART_ROWS, check_times, refuse_rows
 from geotether.featurizing.plan import Plan
@@ -61,7 +62,7 @@ def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Tr
     drawn = min(plan.featurizer.fit_rows, len(rows))
     numbers = np.sort(np.random.default_rng([plan.spec.seed, 1]).choice(rows, drawn, replace=False))
     step = PART_ROWS[plan.source.kind]
-    runs = [refuse_rows(plan.featurizer, run) for run in read_runs(plan.source, 0, count, step, numbers)]
+    runs = [_refused_before(plan.featurizer, run) for run in read_runs(plan.source, 0, count, step, numbers)]
     rejected = sorted((row for run in runs for row in run.rejected), key=lambda row: row.row)
     found = join(runs) if runs else None
     if found is not None and not len(found):
@@ -80,6 +81,14 @@ def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Tr
             ) from error
     spec = plan.spec
     return Transform(plan.features, featurizer, spec.encode_time, str(spec.source), spec.options), rejected
+
+
+def _refused_before(featurizer: Featurizer, found: Observations) -> Observations:
+    """Leave out the rows that the features cannot take, as far as they can tell before they are fitted."""
+    try:
+        return refuse_rows(featurizer, found)
+    except ValueError:
+        return found
 
 
 def _for_training(plan: Plan, found: Observations, whole: bool) -> np.ndarray:

@@ -25,6 +25,7 @@ class OneThread:
 
     def __init__(self) -> None:
         self._held = ExitStack()
+        self._known: set[str] = set()
 
     def run(self, call: Callable[[], T]) -> T:
         """Call with one thread.
@@ -33,13 +34,14 @@ class OneThread:
             call: Must give the same when called twice, since it may be.
         """
         while True:
-            before = _pools()
+            if not _pools() <= self._known:
+                self._hold()
             result = call()
-            if _pools() <= before:
+            if _pools() <= self._known:
                 return result
-            self._hold()
 
     def _hold(self) -> None:
+        self._known = _pools()
         self._held.enter_context(threadpool_limits(limits=1))
         torch = sys.modules.get("torch")
         if torch is not None:
