@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -37,9 +37,21 @@ def main() -> None:
             raise
         typer.echo(f"geotether: {error or type(error).__name__}", err=True)
         sys.exit(1)
-    except KeyboardInterrupt as interrupt:  # a run interrupted by Ctrl-C says how to continue
-        typer.echo(f"geotether: {str(interrupt) or 'interrupted.'}", err=True)
-        sys.exit(130)
+    except KeyboardInterrupt as interrupt:
+        _say_goodbye(interrupt)
+    except SystemExit as stop:  # typer makes an exit status of Ctrl-C and drops what the run had to say
+        error: BaseException | None = stop
+        while error is not None:
+            if isinstance(error, KeyboardInterrupt):
+                _say_goodbye(error)
+            error = error.__cause__ or error.__context__
+        raise
+
+
+def _say_goodbye(interrupt: KeyboardInterrupt) -> NoReturn:
+    """Let a run that was interrupted by Ctrl-C say how to continue."""
+    typer.echo(f"geotether: {str(interrupt) or 'interrupted.'}", err=True)
+    sys.exit(130)
 
 
 def speak() -> None:

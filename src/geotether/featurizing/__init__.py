@@ -7,10 +7,22 @@
 * `job`, `assembly`, `times`, `progress`: the job's folder, parts into a table, time as features, a bar.
 """
 
-from geotether.featurizing.apply import apply_transform
-from geotether.featurizing.build import build_table
-from geotether.featurizing.cache import cached_table
-from geotether.featurizing.guess import guess_source
-from geotether.featurizing.specification import TableSpec, read_spec
+import importlib
+from typing import Any
 
+# Looked up when asked for: a worker process needs none of them, and starts sooner.
+_HOMES = {
+    "TableSpec": "specification",
+    "apply_transform": "apply",
+    "build_table": "build",
+    "cached_table": "cache",
+    "guess_source": "guess",
+    "read_spec": "specification",
+}
 __all__ = ["TableSpec", "apply_transform", "build_table", "cached_table", "guess_source", "read_spec"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -17,7 +17,7 @@ from geotether.featurizing.assembly import (
     write_rejected,
 )
 from geotether.featurizing.fitting import choose_rows, fit_transform, rows_at_once
-from geotether.featurizing.job import job_folder, open_job, remove_job
+from geotether.featurizing.job import job_folder, open_job, remove_job, sweep
 from geotether.featurizing.parts import Tally, Work, read_tally
 from geotether.featurizing.plan import Plan
 from geotether.featurizing.progress import RowProgress, check_style, spoken_time
@@ -98,6 +98,7 @@ def make_table(
     """
     check_workers(workers)
     check_style(progress)
+    sweep(plan.out)
     if resume and is_up_to_date(plan):
         _log.info("%s: %s is up to date.", plan.name, plan.out)
         return {}
@@ -138,7 +139,7 @@ def _prepared(plan: Plan, folder: Path) -> Work:
     if count == 0:
         raise ValueError(f"The source {plan.spec.source!r} has no rows in {plan.spec.path}.")
     chosen = choose_rows(count, plan.spec.rows, plan.spec.seed)
-    fitted = folder / "fitted.safetensors"
+    fitted = folder / "fitted.transform.safetensors"
     if not fitted.is_file():
         if plan.transform is None:
             transform, rejected = fit_transform(plan, count, chosen)
@@ -224,7 +225,7 @@ def _finish(plan: Plan, work: Work) -> None:
     write_rejected(rejected, folder / "rejected.parquet")
     write_table(table, folder / "table.parquet")
     with replacing_file(folder / "transform.safetensors") as part:
-        part.write_bytes((folder / "fitted.safetensors").read_bytes())
+        part.write_bytes((folder / "fitted.transform.safetensors").read_bytes())
     os.replace(folder / "rejected.parquet", rejected_path(plan.out))
     os.replace(folder / "transform.safetensors", transform_path(plan.out))
     os.replace(folder / "table.parquet", plan.out)

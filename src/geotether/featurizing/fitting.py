@@ -17,6 +17,7 @@ from geotether.sources.source import Observations, Rejected, Source
 from geotether.tables.splits import block_parts
 
 _RUN_BYTES = 2**26
+_EXPECTED = 30
 _LOOKED_AT = 32  # rows that say how large a row is
 
 
@@ -97,7 +98,12 @@ def _for_training(plan: Plan, found: Observations, whole: bool) -> np.ndarray:
     if split is None:
         return np.arange(len(found))
     parts = block_parts(found.lonlat, split.block_km, split.shares, split.seed)
-    needed = [name for name, share in split.shares.items() if share > 0 and (whole or name == "train")]
+    # Said now rather than after the work, where it is certain, or all but certain from so many rows drawn.
+    needed = [
+        name
+        for name, share in split.shares.items()
+        if share > 0 and (whole or name == "train" or len(found) * share >= _EXPECTED)
+    ]
     for name in needed:
         if not (parts == name).any():
             raise ValueError(

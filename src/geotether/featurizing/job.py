@@ -48,7 +48,6 @@ def open_job(out: Path, facts: Mapping[str, Any], resume: bool = True) -> Iterat
         OSError: If it cannot be written, or another process is at work in it.
     """
     folder = job_folder(out)
-    shutil.rmtree(_done(folder), ignore_errors=True)  # left by a kill in the middle of removing it
     note = folder / "job.json"
     facts = json.loads(json.dumps(dict(facts)))  # as they will be read back
     if not note.exists():
@@ -69,6 +68,11 @@ def open_job(out: Path, facts: Mapping[str, Any], resume: bool = True) -> Iterat
                     file.unlink()
             _write(note, {"job": 1, "facts": facts})
         yield folder
+
+
+def sweep(out: Path) -> None:
+    """Remove what a kill in the middle of removing a finished job has left."""
+    shutil.rmtree(_done(job_folder(out)), ignore_errors=True)
 
 
 def remove_job(folder: Path) -> None:
@@ -107,7 +111,5 @@ def _held(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RuntimeError(
-                f"Another process is at work in {folder}; wait for it, or build another table."
-            ) from error
+            raise OSError(f"Another process is at work in {folder}; wait for it, or build another table.") from error
         yield

@@ -82,7 +82,7 @@ def spoken_time(seconds: float) -> str:
     """Say a time in the two units that matter.
 
     Example:
-        >>> spoken_time(4.2), spoken_time(150), spoken_time(7300)
+        >>> spoken_time(4.2), spoken_time(150), spoken_time(7330)
         ('4 s', '2 min 30 s', '2 h 2 min')
     """
     whole = round(seconds)
