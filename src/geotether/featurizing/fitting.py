@@ -1,6 +1,7 @@
 """Which rows are used, and what the features learn from some of them."""
 
 import copy
+import math
 from collections import Counter
 
 import numpy as np
@@ -18,6 +19,7 @@ from geotether.tables.splits import block_parts
 
 _RUN_BYTES = 2**26
 _EXPECTED = 30
+_FEWEST = 64
 _LOOKED_AT = 32  # rows that say how large a row is
 
 
@@ -60,18 +62,22 @@ def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Tr
         ValueError: If no drawn row is for training, or the features refuse.
     """
     rows = np.arange(count) if chosen is None else chosen
-    drawn = min(plan.featurizer.fit_rows, len(rows))
-    numbers = np.sort(np.random.default_rng([plan.spec.seed, 1]).choice(rows, drawn, replace=False))
+    rng = np.random.default_rng([plan.spec.seed, 1])
+    share = 1.0 if plan.spec.split is None else max(plan.spec.split.shares.get("train", 0.0), 0.01)
+    # So many that enough are for training, and some even where one row would do.
+    drawn = min(max(math.ceil(plan.featurizer.fit_rows / share), _FEWEST), len(rows))
+    numbers = np.sort(rng.choice(rows, drawn, replace=False))
     step = PART_ROWS[plan.source.kind]
     runs = [_refused_before(plan.featurizer, run) for run in read_runs(plan.source, 0, count, step, numbers)]
     rejected = sorted((row for run in runs for row in run.rejected), key=lambda row: row.row)
-    found = join(runs) if runs else None
-    if found is not None and not len(found):
+    found = join(runs)
+    if not len(found):
         return None, rejected
-    content = None
-    if found is not None:
-        check_times(found, plan.spec.encode_time)
-        content = take_content(found.content, _for_training(plan, found, whole=drawn == len(rows)))
+    check_times(found, plan.spec.encode_time)
+    learned = _for_training(plan, found, whole=drawn == len(rows))
+    if len(learned) > plan.featurizer.fit_rows:
+        learned = np.sort(rng.choice(learned, plan.featurizer.fit_rows, replace=False))
+    content = take_content(found.content, learned)
     with OneThread() as one:
         try:
             featurizer = one.run(lambda: copy.deepcopy(plan.featurizer).fit(content))
