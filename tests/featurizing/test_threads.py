@@ -35,6 +35,21 @@ def test_a_pool_that_a_call_brings_is_held_too(monkeypatch):
         assert one.run(call) == 3
 
 
+def test_a_small_call_brings_the_pools_once(monkeypatch):
+    pools, calls = {"blas"}, []
+    monkeypatch.setattr(threads, "_pools", lambda: set(pools))
+
+    def small():
+        calls.append("small")
+        pools.add("late")
+        raise ValueError("too few rows")
+
+    with OneThread() as one:
+        for _ in range(2):
+            one.run(lambda: calls.append("call"), small)
+    assert calls == ["small", "call", "call"]
+
+
 def test_torch_imported_by_the_call_itself():
     code = (
         "from geotether.featurizing.threads import OneThread\n"

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections import Counter
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -78,9 +79,10 @@ def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Tr
     if len(learned) > plan.featurizer.fit_rows:
         learned = np.sort(rng.choice(learned, plan.featurizer.fit_rows, replace=False))
     content = take_content(found.content, learned)
+    few = take_content(found.content, learned[:_LOOKED_AT])
     with OneThread() as one:
         try:
-            featurizer = one.run(lambda: copy.deepcopy(plan.featurizer).fit(content))
+            featurizer = one.run(lambda: _fitted(plan, content), lambda: _fitted(plan, few))
         except ValueError as error:
             why = f" ({spoken_reasons(Counter(row.reason for row in rejected))} rejected)" if rejected else ""
             raise ValueError(
@@ -88,6 +90,10 @@ def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Tr
             ) from error
     spec = plan.spec
     return Transform(plan.features, featurizer, spec.encode_time, str(spec.source), spec.options), rejected
+
+
+def _fitted(plan: Plan, content: Any) -> Featurizer:
+    return copy.deepcopy(plan.featurizer).fit(content)
 
 
 def _refused_before(featurizer: Featurizer, found: Observations) -> Observations:

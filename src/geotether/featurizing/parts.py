@@ -21,6 +21,8 @@ LABEL = "label:"
 # Rows of a part: so few that little is lost when the job is killed, so many that files stay few.
 PART_ROWS = {"columns": 8192, "texts": 1024, "images": 128, "vectors": 8192}
 
+_FIRST = np.array([0])
+
 
 @dataclass(frozen=True)
 class Work:
@@ -93,7 +95,10 @@ def make_part(work: Work, number: int, one: OneThread) -> Tally:
     rows = PART_ROWS[work.source.kind]
     start, stop = number * rows, min((number + 1) * rows, work.count)
     found = read_runs(work.source, start, stop, work.at_once, work.chosen)
-    runs = [_without_content(*one.run(partial(_featurize, work, run))) for run in found]
+    runs = [
+        _without_content(*one.run(partial(_featurize, work, run), lambda run=run: _featurize(work, take(run, _FIRST))))
+        for run in found
+    ]
     rejected = sorted((row for run, _ in runs for row in run.rejected), key=lambda row: row.row)
     batches = [_columns(run, features) for run, features in runs if len(run)]
     used = sum(len(run) for run, _ in runs)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import TypeVar
 
@@ -26,13 +26,20 @@ class OneThread:
     def __init__(self) -> None:
         self._held = ExitStack()
         self._known: set[str] = set()
+        self._is_warm = False
 
-    def run(self, call: Callable[[], T]) -> T:
+    def run(self, call: Callable[[], T], small: Callable[[], object] | None = None) -> T:
         """Call with one thread.
 
         Args:
             call: Must give the same when called twice, since it may be.
+            small: Does the same with little, well or not; called once before all others, so that what they import is
+                there and none of them need be called twice.
         """
+        if small is not None and not self._is_warm:
+            with suppress(Exception):
+                small()
+            self._is_warm = True
         while True:
             if not _pools() <= self._known:
                 self._hold()

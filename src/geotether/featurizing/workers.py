@@ -14,8 +14,8 @@ from typing import Any
 from geotether.featurizing.parts import Tally, Work, make_part
 from geotether.featurizing.threads import OneThread
 
-# Work of fewer seconds than this is done before other processes have started.
-_WORTHWHILE_SECONDS = 15.0
+# Less work than this is done before other processes have started.
+_WORTHWHILE_SECONDS = 20.0
 _LOOK_SECONDS = 0.2
 
 _here: dict[str, Any] = {}
@@ -36,13 +36,14 @@ def run_parts(work: Work, numbers: Sequence[int], workers: int | None, done: Cal
     """
     check_workers(workers)
     numbers = list(numbers)
+    fastest = float("inf")
     with OneThread() as one:
         while numbers and (workers in (1, None) or len(numbers) == 1):
             began = time.monotonic()
             number = numbers.pop(0)
             done(number, make_part(work, number, one))
-            left = (time.monotonic() - began) * len(numbers)
-            if workers is None and left > _WORTHWHILE_SECONDS and len(numbers) > 1:
+            fastest = min(fastest, time.monotonic() - began)  # the first one also imports, any may be held up
+            if workers is None and fastest * len(numbers) > _WORTHWHILE_SECONDS and len(numbers) > 1:
                 workers = core_count()
     if numbers:
         _run_in_processes(work, numbers, min(workers or 1, len(numbers)), done)
