@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "geotether"
 
 # From the ground up. Rooms that share a step may not import each other.
 STAIRS = [
-    {"version", "geodesy"},
+    {"version", "code", "geodesy"},
     {"sources", "features", "encoders", "objectives", "probes"},
     {"tables", "checkpoint", "peers", "tasks", "datasets"},
     {"batches", "embed", "featurizing"},

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from geotether.geodesy.blocks import block_id
-from geotether.tables.splits import assign_split, random_split
+from geotether.tables.splits import assign_split, block_parts, random_split
 
 SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}
 
@@ -109,3 +109,9 @@ def test_a_random_split_meets_its_shares():
     np.testing.assert_array_equal(split, random_split(1000, SHARES, seed=0))
     assert (split != random_split(1000, SHARES, seed=1)).any()
     assert len(random_split(0, SHARES, seed=0)) == 0
+
+
+def test_the_part_of_a_block_needs_no_other_rows(places):
+    whole = assign_split(places, block_km=1000.0, shares=SHARES, seed=4)
+    for rows in (slice(0, 0), slice(7, 8), slice(100, 200)):
+        np.testing.assert_array_equal(block_parts(places[rows], 1000.0, SHARES, 4), whole[rows])

@@ -4,11 +4,12 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from geotether.cli.data import data_app
+from geotether.cli.table import table_app
 from geotether.version import __version__
 
 # Faults that a user can mend; anything else is a defect of ours and keeps its traceback.
@@ -37,9 +38,21 @@ def main() -> None:
             raise
         typer.echo(f"geotether: {error or type(error).__name__}", err=True)
         sys.exit(1)
-    except KeyboardInterrupt as interrupt:  # a run interrupted by Ctrl-C says how to continue
-        typer.echo(f"geotether: {str(interrupt) or 'interrupted.'}", err=True)
-        sys.exit(130)
+    except KeyboardInterrupt as interrupt:
+        _say_goodbye(interrupt)
+    except SystemExit as stop:  # typer makes an exit status of Ctrl-C and drops what the run had to say
+        error: BaseException | None = stop
+        while error is not None:
+            if isinstance(error, KeyboardInterrupt):
+                _say_goodbye(error)
+            error = error.__cause__ or error.__context__
+        raise
+
+
+def _say_goodbye(interrupt: KeyboardInterrupt) -> NoReturn:
+    """Let a run that was interrupted by Ctrl-C say how to continue."""
+    typer.echo(f"geotether: {str(interrupt) or 'interrupted.'}", err=True)
+    sys.exit(130)
 
 
 def speak() -> None:
@@ -183,6 +196,7 @@ def compare(
 
 tasks_app = typer.Typer(help="Tasks from your tables and from published files.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
+app.add_typer(table_app, name="table")
 
 
 @tasks_app.command("build")

@@ -20,7 +20,7 @@ FEATURES = {
 }
 
 
-def features_class(name: str) -> Any:  # a protocol with attributes cannot be asked for subclasses
+def features_class(name: str) -> Any:  # a class; issubclass cannot check a protocol that has attributes
     """Find the class of some features.
 
     Args:

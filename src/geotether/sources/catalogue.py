@@ -31,7 +31,7 @@ def source_names() -> list[str]:
     return sorted({*SOURCES, *_registered()})
 
 
-def source_class(name: str) -> Any:  # a protocol with attributes cannot be asked for subclasses
+def source_class(name: str) -> Any:  # a class; issubclass cannot check a protocol that has attributes
     """Find the class of a source.
 
     Args:
@@ -82,7 +82,7 @@ def open_source(name: str, path: str | Path, options: Mapping[str, Any] | None =
             raise ValueError(
                 f"The source {name!r} has no option {option!r}; it has {', '.join(known) or 'none'}.{guess}"
             )
-    source = kind(path=path, **dict(options or {}))  # type: ignore[call-arg]
+    source: Source = kind(path=path, **dict(options or {}))
     if source.kind not in KINDS:
         raise TypeError(f"The source {name!r} says its rows are {source.kind!r}; they must be {', '.join(KINDS)}.")
     return source

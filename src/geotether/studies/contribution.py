@@ -14,11 +14,11 @@ from geotether.benchmark.plan import check_names, plan_tasks
 from geotether.benchmark.probing import PROBES
 from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
+from geotether.code import code_hash
 from geotether.embed import load_folder
 from geotether.maps.contribution import contribution_matrix
 from geotether.maps.figure import save_figure
 from geotether.sources.disk import replacing_file
-from geotether.studies.code import code_hash
 from geotether.studies.effects import (
     ADDED,
     ALONE,

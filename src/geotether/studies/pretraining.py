@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from geotether.batches.schedule import MeltSchedule, build_schedule
+from geotether.code import TRAINING, code_hash
 from geotether.sources.disk import replacing_file
-from geotether.studies.code import TRAINING, code_hash
 from geotether.tables.table import FeatureTable
 from geotether.training.config import RunConfig
 from geotether.training.interruption import RunInterrupted

@@ -55,17 +55,40 @@ def assign_split(
     """
     if not buffer_km >= 0:
         raise ValueError(f"buffer_km must be 0 or more, got {buffer_km}.")
-    blocks = block_id(lonlat, block_km)
-    split = _cut(_uniform(blocks, seed), shares)
+    split = block_parts(lonlat, block_km, shares, seed)
     for name, share in shares.items():
         if share > 0 and not (split == name).any():
             raise ValueError(
-                f"No row fell into {name!r}: {len(np.unique(blocks))} blocks of {block_km:g} km hold rows. "
-                "Use a smaller block_km or another seed."
+                f"No row fell into {name!r}: {len(np.unique(block_id(lonlat, block_km)))} blocks of {block_km:g} km "
+                "hold rows. Use a smaller block_km or another seed."
             )
     if buffer_km > 0:
         split = _with_buffer(split, lonlat, buffer_km, lonlat[:0] if away_from is None else away_from)
     return split
+
+
+def block_parts(
+    lonlat: Float[np.ndarray, "n 2"], block_km: float, shares: Mapping[str, float], seed: int
+) -> Shaped[np.ndarray, "n"]:
+    """Say to which part the block of each place belongs: `assign_split` without buffer, for any few rows.
+
+    Args:
+        lonlat: Longitude and latitude in degrees, shape (n, 2); n may be 0.
+        block_km: Side of a block in kilometres.
+        shares: Part to its share of the blocks; see `assign_split`.
+        seed: Decides which blocks go where.
+
+    Returns:
+        "train", "validation" or "test" for each row, shape (n,). A part may have no rows.
+
+    Raises:
+        ValueError: If coordinates, side or shares are not what they should be.
+
+    Example:
+        >>> block_parts(np.array([[5.7, 52.0]]), block_km=500.0, shares={"train": 0.5, "test": 0.5}, seed=1).tolist()
+        ['test']
+    """
+    return _cut(_uniform(block_id(lonlat, block_km), seed), shares)
 
 
 def random_split(count: int, shares: Mapping[str, float], seed: int) -> Shaped[np.ndarray, "n"]:

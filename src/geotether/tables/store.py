@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from geotether.sources.geometry import geometry_column, with_geometry
 from geotether.sources.points import LAT_NAMES, LON_NAMES, lonlat_of_columns
 from geotether.sources.writers import list_column
 from geotether.tables.matrix import FeatureColumns, read_matrix
+from geotether.tables.origin import Origin, origin_of_note
 from geotether.tables.table import FeatureTable
 
 LABEL_PREFIX = "label:"
@@ -25,8 +27,9 @@ def write_table(table: FeatureTable, path: str | Path) -> None:
     """Write a feature table as GeoParquet 1.1.
 
     Columns: `geometry` (points, OGC:CRS84), `lon`, `lat`, `id`, `features` (fixed-size lists of float32), and
-    where the table has them `time` (milliseconds, UTC), `split` and one `label:<name>` for each label. The
-    file is complete or not there: it takes the place of an older one only once it is written.
+    where the table has them `time` (milliseconds, UTC), `split` and one `label:<name>` for each label. Name and
+    origin stand in the schema's note `geotether`. The file is complete or not there: it takes the place of an
+    older one only once it is written.
 
     Args:
         table: What to write.
@@ -47,8 +50,10 @@ def write_table(table: FeatureTable, path: str | Path) -> None:
     columns |= {LABEL_PREFIX + name: pa.array(values) for name, values in table.labels.items()}
     columns[FEATURES] = list_column(table.features)
     file = with_geometry(pa.table(columns), table.lonlat)
-    note = {_NOTE: json.dumps({"table": 1, "name": table.name}).encode()}
-    file = file.replace_schema_metadata({**file.schema.metadata, **note})
+    note: dict[str, Any] = {"table": 1, "name": table.name}
+    if not table.origin.is_empty:
+        note["origin"] = table.origin.plain()
+    file = file.replace_schema_metadata({**file.schema.metadata, _NOTE: json.dumps(note).encode()})
     # An open file, because given a path pyarrow deletes whatever is there when it fails, devices included.
     with replacing_file(path) as part, part.open("wb") as out:
         pq.write_table(
@@ -123,7 +128,27 @@ def read_table(
             if column.startswith(LABEL_PREFIX)
         },
         split=_texts(columns, "split") if "split" in columns.column_names else None,
+        origin=origin_of_note((columns.schema.metadata or {}).get(_NOTE)),
     )
+
+
+def read_origin(path: str | Path) -> Origin:
+    """Read where a table comes from and how it was made, without reading the table.
+
+    Args:
+        path: The file.
+
+    Returns:
+        An empty origin where the file says nothing.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no Parquet file.
+    """
+    try:
+        return origin_of_note((pq.read_schema(path).metadata or {}).get(_NOTE))
+    except pa.ArrowException as error:
+        raise ValueError(f"{path} is damaged or is not a Parquet file: {error}.") from error
 
 
 def _wanted(schema: pa.Schema) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
+from geotether.tables.origin import Origin
 
 SPLITS = ("train", "validation", "test", "buffer")
 _BYTES_AT_ONCE = 2**26
@@ -34,6 +35,7 @@ class FeatureTable:
         time: When it was seen, datetime64 (kept in milliseconds, UTC), shape (n,), or None.
         labels: By name, numbers, booleans or texts of shape (n,). Numbers may be NaN where unknown.
         split: One of `SPLITS` a row, shape (n,), or None where the table was not split.
+        origin: Licence, source and how it was made; not part of `content_hash`.
 
     Raises:
         TypeError: If features, coordinates or labels do not hold what they should.
@@ -54,6 +56,7 @@ class FeatureTable:
     time: np.ndarray | None = None
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     split: np.ndarray | None = None
+    origin: Origin = field(default_factory=Origin)
 
     def __post_init__(self) -> None:
         """Check and convert every column."""
@@ -89,7 +92,7 @@ class FeatureTable:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of all columns in hexadecimal; the table's name is not part of it."""
+        """SHA-256 of all columns in hexadecimal; the table's name and origin are not part of it."""
         digest = hashlib.sha256()
         columns: dict[str, Any] = {"lonlat": self.lonlat, "features": self.features, "id": self.id}
         columns |= {"time": self.time, "split": self.split}

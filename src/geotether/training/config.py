@@ -10,7 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from geotether.training.layers import overlay, parse_override, read_layer
+from geotether.tables.yaml_text import parse_override, read_layer
+from geotether.training.layers import overlay
 from geotether.training.recipes import recipe_layer
 
 # What each schedule can be told; anything else would be ignored, so it is refused.

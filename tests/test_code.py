@@ -1,9 +1,9 @@
-"""Mirrors src/geotether/studies/code.py."""
+"""Mirrors src/geotether/code.py."""
 
 import pytest
 
-from geotether.studies import code
-from geotether.studies.code import PACKAGE, TRAINING, code_hash, meaning, source_files
+from geotether import code
+from geotether.code import PACKAGE, TRAINING, code_hash, meaning, source_files
 
 
 @pytest.fixture

@@ -1,0 +1,143 @@
+"""`geotether table`: feature tables from files that people have."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+table_app = typer.Typer(help="Feature tables from files that people have.", no_args_is_help=True)
+
+Out = Annotated[Path, typer.Option(help="The table to write, ending in .parquet.")]
+Source = Annotated[str | None, typer.Option("--source", help="What reads the file; by default told by itself.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any key of a specification, such as features.dim=64; repeat."),
+]
+Name = Annotated[str | None, typer.Option(help="Of the modality; by default the name of the file.")]
+Workers = Annotated[int | None, typer.Option(help="Processes; by default as many as are worth it.", min=1)]
+Tolerance = Annotated[float | None, typer.Option(help="Share of rows that may be rejected; 0.05 by default.")]
+Licence = Annotated[str | None, typer.Option(help='Of the data, such as "CC BY 4.0"; travels with the table.')]
+Origin = Annotated[str | None, typer.Option(help="Whose data they are.")]
+Citation = Annotated[str | None, typer.Option(help="What to cite.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever is there.")]
+
+
+@table_app.command("build")
+def build(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file or folder, or a YAML specification.")],
+    out: Out,
+    reader: Source = None,
+    features: Annotated[str | None, typer.Option(help="Name; by default those that suit the source.")] = None,
+    settings: Settings = None,
+    name: Name = None,
+    workers: Workers = None,
+    tolerance: Tolerance = None,
+    licence: Licence = None,
+    origin: Origin = None,
+    citation: Citation = None,
+    fresh: Fresh = False,
+) -> None:
+    """Build a feature table; run the same command again to go on after a crash."""
+    from geotether.featurizing.build import build_table
+
+    spec = _spec(source, settings, reader, features, tolerance, licence, origin, citation)
+    table = build_table(spec, out, name=name, workers=workers, resume=not fresh)
+    typer.echo(f"{out} holds {table.name}: {len(table):,} rows of {table.dim:,} features")
+
+
+@table_app.command("apply")
+def apply(
+    table: Annotated[Path, typer.Argument(help="A table from `table build`, beside which its transform lies.")],
+    source: Annotated[str, typer.Argument(metavar="NEW", help="A file or folder, or a YAML specification.")],
+    out: Out,
+    reader: Source = None,
+    settings: Settings = None,
+    name: Name = None,
+    workers: Workers = None,
+    tolerance: Tolerance = None,
+    licence: Licence = None,
+    origin: Origin = None,
+    citation: Citation = None,
+    fresh: Fresh = False,
+) -> None:
+    """Give new rows the same features as an earlier table's."""
+    from geotether.featurizing.apply import apply_transform
+
+    spec = _spec(source, settings, reader, None, tolerance, licence, origin, citation)
+    made = apply_transform(table, spec, out, name=name, workers=workers, resume=not fresh)
+    typer.echo(f"{out} holds {made.name}: {len(made):,} rows of {made.dim:,} features")
+
+
+@table_app.command("sources")
+def sources() -> None:
+    """List what can be read and what can be made of it, with all options."""
+    typer.echo(list_sources())
+
+
+def list_sources() -> str:
+    """Say which sources and features there are, built in and from other packages, and their options.
+
+    Returns:
+        Plain text; what cannot be imported is listed with the reason.
+    """
+    from geotether.features.catalogue import FEATURES, features_class
+    from geotether.sources.catalogue import source_class, source_names
+
+    lines = ["Sources (source: NAME, and its options beside it):"]
+    for name in source_names():
+        lines += _listed(name, source_class, skip=("path",))
+    lines.append("\nFeatures (features: {name: NAME, and its options}):")
+    for name in FEATURES:
+        lines += _listed(name, features_class)
+    return "\n".join(lines)
+
+
+def _listed(name: str, find: Any, skip: tuple[str, ...] = ()) -> list[str]:
+    import inspect
+
+    try:
+        kind = find(name)
+    except (ImportError, AttributeError, TypeError) as error:  # of others, whatever is wrong with them
+        return [f"  {name}", f"    not available: {error}"]
+    asks = (inspect.getdoc(kind) or "").splitlines()
+    options = [
+        option if given.default is inspect.Parameter.empty else f"{option}={given.default!r}"
+        for option, given in inspect.signature(kind).parameters.items()
+        if option not in skip
+    ]
+    takes = f" [{kind.takes}]" if hasattr(kind, "takes") else ""
+    return [
+        f"  {name}{takes}",
+        *(f"    {line}" for line in asks[:1] if line),
+        f"    {', '.join(options) or 'no options'}",
+    ]
+
+
+def _spec(
+    source: str,
+    settings: list[str] | None,
+    reader: str | None,
+    features: str | None,
+    tolerance: float | None,
+    licence: str | None,
+    origin: str | None,
+    citation: str | None,
+) -> Any:
+    """Lay what is typed over what the specification says."""
+    from geotether.featurizing.specification import TableSpec
+    from geotether.tables.yaml_text import parse_override, read_layer
+    from geotether.training.layers import overlay
+
+    path = Path(source)
+    is_yaml = path.suffix.lower() in (".yaml", ".yml")
+    layer = read_layer(path) if is_yaml else {"path": source}
+    if isinstance(layer.get("features"), str):  # options may follow by --set
+        layer["features"] = {"name": layer["features"]}
+    typed: dict[str, Any] = {"source": reader, "tolerance": tolerance, "licence": licence, "origin": origin}
+    typed |= {"citation": citation, "features": features and {"name": features}}
+    for over in [
+        *map(parse_override, settings or ()),
+        {key: value for key, value in typed.items() if value is not None},
+    ]:
+        layer = overlay(layer, over)
+    return TableSpec.of(layer, path.parent if is_yaml else ".")

@@ -1,0 +1,115 @@
+"""The folder of an unfinished job: what it is for, who is at work in it, and how it ends."""
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from geotether.sources.disk import replacing_file
+
+_FACTS = {
+    "specification": "the specification is another",
+    "fingerprint": "the data have changed",
+    "transform": "the transform is another",
+    "code": "the code that makes the features has changed",
+}
+_CLEARING = {"job": 1, "facts": None}
+_log = logging.getLogger(__name__)
+
+
+def job_folder(out: Path) -> Path:
+    """Say where a job keeps its parts: beside what it makes.
+
+    Example:
+        >>> job_folder(Path("tables/birds.parquet")).name
+        '.birds.job'
+    """
+    return out.with_name(f".{out.stem}.job")
+
+
+@contextmanager
+def open_job(out: Path, facts: Mapping[str, Any], resume: bool = True) -> Iterator[Path]:
+    """Go on with a job or begin it.
+
+    Args:
+        out: The table it makes.
+        facts: What decides the features, by the names in `_FACTS`, as plain values. A folder with other facts is
+            emptied, and it is said what differs.
+        resume: Whether to go on with what is there.
+
+    Yields:
+        The folder, held against other processes. It stays when the block ends: see `remove_job`.
+
+    Raises:
+        ValueError: If there is a folder of that name that is no job.
+        OSError: If it cannot be written, or another process is at work in it.
+    """
+    folder = job_folder(out)
+    note = folder / "job.json"
+    facts = json.loads(json.dumps(dict(facts)))  # as they will be read back
+    if not note.exists():
+        if folder.exists() and any(not file.name.startswith(".job.json") for file in folder.iterdir()):
+            raise ValueError(f"{folder} is in the way: it is no job of geotether. Move or remove it.")
+        _write(note, {"job": 1, "facts": facts})
+    with _held(folder):
+        found = _read(note)
+        if found != facts or not resume:
+            if resume and isinstance(found, Mapping):
+                differs = [text for name, text in _FACTS.items() if found.get(name) != facts.get(name)]
+                _log.warning("The unfinished job in %s starts anew: %s.", folder, " and ".join(differs) or "it differs")
+            _write(note, _CLEARING)  # from here on nothing in the folder counts, even if we are killed now
+            for file in folder.iterdir():
+                if file.is_dir():
+                    shutil.rmtree(file)
+                elif file.name not in {"job.json", "lock"}:
+                    file.unlink()
+            _write(note, {"job": 1, "facts": facts})
+        yield folder
+
+
+def sweep(out: Path) -> None:
+    """Remove what a kill in the middle of removing a finished job has left."""
+    shutil.rmtree(_done(job_folder(out)), ignore_errors=True)
+
+
+def remove_job(folder: Path) -> None:
+    """Remove the folder of a finished job; it is first renamed, so that a kill never leaves half a job."""
+    done = _done(folder)
+    folder.rename(done)
+    shutil.rmtree(done, ignore_errors=True)
+
+
+def _done(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.done")
+
+
+def _write(note: Path, content: Mapping[str, Any]) -> None:
+    with replacing_file(note) as part:
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _read(note: Path) -> Any:
+    try:
+        content = json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content.get("facts") if isinstance(content, dict) else None
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keep other processes out; the system lets go when this one ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OSError(f"Another process is at work in {folder}; wait for it, or build another table.") from error
+        yield

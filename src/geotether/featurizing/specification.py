@@ -1,0 +1,214 @@
+"""What a table is built from, in a few lines of YAML."""
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from geotether.features.catalogue import FEATURES, features_class, make_features
+from geotether.features.featurizer import Featurizer
+from geotether.featurizing.guess import guess_source
+from geotether.sources.catalogue import open_source, source_class
+from geotether.sources.source import Source
+from geotether.tables.yaml_text import read_layer
+
+# A source that has an option of such a name, to draw places of its own, gets it as well.
+_SHARED = ("rows", "seed")
+
+
+class SplitSpec(BaseModel):
+    """How rows are split; the arguments of `geotether.tables.splits.assign_split`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    block_km: float = Field(default=500.0, gt=0)
+    shares: dict[str, float] = {"train": 0.9, "validation": 0.1}
+    seed: int = 0
+    buffer_km: float = Field(default=0.0, ge=0)
+
+
+class TableSpec(BaseModel):
+    """The specification of a table.
+
+    Attributes:
+        path: File or folder; a relative one is seen from `base`, and `~` is the home folder.
+        source: A name of `geotether.sources.catalogue.source_names`; None: told by the file (`guess_source`).
+        options: Further arguments of the source.
+        features: `name`, one of `geotether.features.catalogue.FEATURES` or None for what suits the source, and their
+            options.
+        split: How rows are split into blocks of space; None: not at all.
+        tolerance: Share of rows that may be rejected.
+        encode_time: Which of "day_of_year", "hour" and "year" become features.
+        licence: Of the data; travels with the table, as do the next three.
+        origin: Whose data they are.
+        citation: What to cite.
+        url: Where they can be had.
+        rows: At most so many rows, drawn at random.
+        seed: Decides which rows are drawn, for `rows` and to fit the features.
+        base: The folder that relative paths are seen from; no part of the table's meaning.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    source: str | None = None
+    options: dict[str, Any] = {}
+    features: dict[str, Any] = {}
+    split: SplitSpec | None = SplitSpec()
+    tolerance: float = Field(default=0.05, ge=0, le=1)
+    encode_time: tuple[Literal["day_of_year", "hour", "year"], ...] = ()
+    licence: str = ""
+    origin: str = ""
+    citation: str = ""
+    url: str = ""
+    rows: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+    base: Path = Field(default=Path(), exclude=True)
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _text(cls, path: Any) -> Any:
+        return str(path) if isinstance(path, Path) else path
+
+    @field_validator("features", mode="before")
+    @classmethod
+    def _named(cls, features: Any) -> Any:
+        return {"name": features} if isinstance(features, str) else features or {}
+
+    @classmethod
+    def of(cls, values: "TableSpec | Mapping[str, Any]", base: str | Path = ".") -> "TableSpec":
+        """Take a flat mapping: the keys above, and any other for the source's constructor.
+
+        Args:
+            values: Such as {"path": "birds.csv", "licence": "CC BY 4.0", "exclude": ["notes"]}. Options of the source
+                whose names are keys of the table as well stand in a mapping under `options`.
+            base: The folder that relative paths are seen from.
+
+        Returns:
+            The specification; neither source nor file was looked at yet.
+
+        Raises:
+            ValueError: If `path` is missing or a value is wrong.
+
+        Example:
+            >>> spec = TableSpec.of({"path": "birds.csv", "features": "columns", "exclude": ["notes"]})
+            >>> spec.options, spec.features
+            ({'exclude': ['notes']}, {'name': 'columns'})
+        """
+        if isinstance(values, TableSpec):
+            return values
+        if not isinstance(values, Mapping):
+            raise ValueError(f"A table's specification is a mapping with at least `path`, got {values!r}.")
+        if not values.get("path"):
+            given = ", ".join(map(str, values)) or "nothing"
+            raise ValueError(f"A table's specification needs `path`, the file or folder to read; it has {given}.")
+        own = {key: value for key, value in values.items() if key in OWN_KEYS and key != "options"}
+        extra = values.get("options") or {}
+        if not isinstance(extra, Mapping):
+            raise ValueError(f"`options` holds further options of the source, key by key; got {extra!r}.")
+        options = {str(key): value for key, value in values.items() if key not in OWN_KEYS} | dict(extra)
+        try:
+            return cls(**own, options=options, base=Path(base))
+        except ValidationError as error:
+            said = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            raise ValueError(f"The specification of a table from {values['path']}: {said}") from error
+
+    @property
+    def place(self) -> str:
+        """The path as the source gets it."""
+        return self.path if "://" in self.path else str(_below(self.base, self.path))
+
+    def with_source(self) -> "TableSpec":
+        """Name the source, guessed from the file where it is not given.
+
+        Raises:
+            FileNotFoundError: If it must be guessed and there is no such file.
+            ValueError: If it cannot be guessed; the known ones are listed.
+        """
+        return self if self.source else self.model_copy(update={"source": guess_source(self.place)})
+
+    def open(self) -> Source:
+        """Open the source.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the source or an option is unknown, or the source refuses.
+        """
+        name = str(self.with_source().source)
+        known = inspect.signature(source_class(name)).parameters
+        options = dict(self.options)
+        for key in options:
+            close = difflib.get_close_matches(key, OWN_KEYS, n=1, cutoff=0.8)
+            if key not in known and close:
+                raise ValueError(f"There is no key {key!r}. Did you mean {close[0]!r}?")
+        shared = {key: getattr(self, key) for key in _SHARED if key in known and key in self.model_fields_set}
+        for key, value in options.items():
+            if key in known and isinstance(value, str) and "Path" in str(known[key].annotation):
+                below = _below(self.base, value)  # other paths in a specification are seen from it too
+                options[key] = str(below) if below.exists() else value
+        return open_source(name, self.place, shared | options)
+
+    def make_features(self, source: Source) -> Featurizer:
+        """Make the features, not fitted yet.
+
+        Args:
+            source: Names those that suit it where the specification does not.
+
+        Raises:
+            ValueError: If there are none of that name or without that option, or they take other observations.
+        """
+        name = self.features_name(source)
+        options = {key: value for key, value in self.features.items() if key != "name"}
+        features = make_features(name, options)
+        if features.takes != source.kind:
+            raise ValueError(
+                f"The features {name!r} take {features.takes}, but the source {self.with_source().source!r} gives "
+                f"{source.kind}; for these there are {', '.join(_features_for(source.kind)) or 'none'}."
+            )
+        return features
+
+    def features_name(self, source: Source) -> str:
+        """Name the features: as given, or those that suit the source."""
+        return self.features.get("name") or source.features
+
+    def plain(self) -> dict[str, Any]:
+        """Give the specification as plain values; of paths, what was written."""
+        return self.model_dump(mode="json")
+
+
+OWN_KEYS = tuple(key for key in TableSpec.model_fields if key != "base")
+
+
+def read_spec(path: str | Path) -> TableSpec:
+    """Read the specification of one table.
+
+    Args:
+        path: YAML; paths in it are seen from its folder.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not YAML, `path` is missing, or a value is wrong.
+    """
+    path = Path(path)
+    try:
+        return TableSpec.of(read_layer(path), path.parent)
+    except ValueError as error:
+        raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+
+
+def _below(base: Path, path: str) -> Path:
+    return base / Path(path).expanduser()
+
+
+def _features_for(kind: str) -> list[str]:
+    found = []
+    for name in FEATURES:
+        try:
+            if features_class(name).takes == kind:
+                found.append(name)
+        except (ImportError, AttributeError):  # an extra is missing
+            continue
+    return found

@@ -1,0 +1,293 @@
+"""Mirrors src/geotether/featurizing/build.py: what the job makes, and what it refuses."""
+
+import logging
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from geotether.featurizing.build import build_table
+from geotether.tables.splits import assign_split
+from geotether.tables.store import read_origin, read_table
+
+
+def build(places, out, workers=1, **options):
+    return build_table({"source": "toy", "path": str(places), **options}, out, workers=workers, progress="none")
+
+
+def files_of(out):
+    """The bytes of a table and of what lies beside it."""
+    names = [f"{out.stem}{ending}" for ending in (".parquet", ".rejected.parquet", ".transform.safetensors")]
+    return [out.with_name(name).read_bytes() for name in names]
+
+
+def test_a_row_of_the_table_is_a_row_of_the_source(places, tmp_path):
+    table = build(places, tmp_path / "t.parquet", ids="rows", times=True, split=None)
+    lonlat = np.load(places)
+    wrapped = np.where(lonlat[:, 0] >= 180, lonlat[:, 0] - 360, lonlat[:, 0])
+    np.testing.assert_array_equal(table.lonlat, np.stack([wrapped, lonlat[:, 1]], axis=1))
+    assert table.id.tolist() == [f"row {row}" for row in range(1000)]
+    assert table.labels["parity"].tolist() == [row % 2 for row in range(1000)]
+    assert table.labels["name"][999] == "n999"
+    assert np.isnat(table.time[4])
+    assert str(table.time[5]) == "2020-01-02T06:00:00.000"
+    np.testing.assert_allclose(np.diff(table.features[:, 0]), 1, atol=1e-4)
+    assert table.split is None
+    assert table.name == "t"
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "places.npy", "t.parquet", "t.rejected.parquet", "t.transform.safetensors"
+    ]  # fmt: skip
+
+
+def test_any_number_of_workers_writes_the_same_bytes(places, tmp_path):
+    found = []
+    for workers in (1, 2, 3):
+        out = tmp_path / str(workers) / "t.parquet"
+        build(places, out, workers, broken=50, times=True, encode_time=["hour", "year"], ids="pairs")
+        found.append(files_of(out))
+    assert found[0] == found[1] == found[2]
+
+
+def test_the_split_is_that_of_the_places_and_the_fit_sees_training_rows_only(places, tmp_path):
+    split = {"block_km": 1000, "shares": {"train": 0.5, "validation": 0.2, "test": 0.3}, "seed": 3, "buffer_km": 100}
+    log = tmp_path / "fit.log"
+    table = build(places, tmp_path / "t.parquet", split=split, features={"log": str(log)})
+    np.testing.assert_array_equal(table.split, assign_split(np.load(places), **split))
+    seen = [int(row) for row in log.read_text().split()]
+    without_buffer = assign_split(np.load(places), **split | {"buffer_km": 0})
+    assert set(without_buffer[seen]) == {"train"}
+    assert 150 < len(seen) <= 200  # twice the 200 were drawn, about half of them for training
+    assert table.features[0, 0] == np.float32(-np.mean(seen))
+
+
+def test_features_that_learn_nothing_need_no_luck(places, tmp_path, monkeypatch):
+    import toy_places
+
+    monkeypatch.setattr(toy_places.ToyFeatures, "fit_rows", 1)
+    for seed in range(5):  # one row alone would often be rejected or for validation
+        log = tmp_path / "fit.log"
+        build(places, tmp_path / f"{seed}.parquet", seed=seed, broken=2, tolerance=0.6, features={"log": str(log)},
+              split={"shares": {"train": 0.4, "validation": 0.6}})  # fmt: skip
+        assert len(log.read_text().split()) == 1
+
+
+def test_rows_that_cannot_be_used_are_listed_and_counted(places, tmp_path, caplog):
+    lonlat = np.load(places)
+    lonlat[7], lonlat[9, 0] = [10, 91], np.nan
+    np.save(places, lonlat)
+    with caplog.at_level(logging.INFO, "geotether"):
+        table = build(places, tmp_path / "t.parquet", broken=100, features={"refuse": 11, "nan": 500 + 1})
+    rejected = pq.read_table(tmp_path / "t.rejected.parquet").to_pylist()
+    reasons = {row["row"]: row["reason"] for row in rejected}
+    assert reasons == dict.fromkeys(range(0, 1000, 100), "corrupt image") | {
+        7: "latitude outside [-90, 90]", 9: "longitude or latitude missing", 11: "image of row refused",
+        501: "features are not finite",
+    }  # fmt: skip
+    assert [row["row"] for row in rejected] == sorted(reasons)
+    assert rejected[0]["id"] == "row 0"
+    made = table.origin.made
+    assert made["rows"] == {"read": 1000, "used": 986, "rejected": 14}
+    assert made["rejected"]["corrupt image"] == 10
+    assert set(reasons).isdisjoint(int(name) for name in table.id)
+    assert "t: 986 of 1,000 rows used, 9 features." in caplog.text
+    assert "14 rows rejected" in caplog.text
+    assert made["seconds"] >= 0
+    assert "seconds" not in read_origin(tmp_path / "t.parquet").made  # or no two runs would write the same bytes
+
+
+def test_the_list_of_rejected_rows_is_there_when_it_is_empty(places, tmp_path):
+    build(places, tmp_path / "t.parquet")
+    listed = pq.read_table(tmp_path / "t.rejected.parquet")
+    assert listed.column_names == ["row", "id", "reason"]
+    assert listed.num_rows == 0
+
+
+def test_places_that_come_twice_are_counted(places, tmp_path, caplog):
+    lonlat = np.load(places)
+    lonlat[10:13] = [5.66, 51.97]
+    lonlat[20:22] = [[5.5, -3], [5.5 + 1e-8, -3]]
+    lonlat[30:32] = [[180, -7], [-180, -7]]
+    np.save(places, lonlat)
+    with caplog.at_level(logging.INFO, "geotether"):
+        table = build(places, tmp_path / "t.parquet")
+    assert table.origin.made["duplicated_places"] == {"rows": 7, "places": 3}
+    assert "7 rows share 3 places" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("ids", "first", "changed"),
+    [
+        ("none", ["0", "1", "2", "3"], 0),
+        ("pairs", ["pair 0", "pair 0#1", "pair 1", "pair 1#3"], 500),
+        ("gaps", ["0", "row 1", "row 2", "3"], 334),
+    ],
+)
+def test_every_row_gets_an_id_of_its_own(places, tmp_path, ids, first, changed):
+    table = build(places, tmp_path / "t.parquet", ids=ids)
+    assert table.id[:4].tolist() == first
+    assert len(set(table.id.tolist())) == 1000
+    assert table.origin.made["ids_changed"] == changed
+
+
+def test_fewer_rows_are_drawn_at_random(places, tmp_path):
+    tables = [build(places, tmp_path / f"{seed}.parquet", rows=50, seed=seed, broken=40) for seed in (1, 2)]
+    assert [table.origin.made["rows"]["read"] for table in tables] == [50, 50]
+    assert set(tables[0].id) != set(tables[1].id)
+    drawn = np.sort([int(name) for name in tables[0].id])
+    assert drawn[-1] > 800
+    assert drawn[0] < 200
+
+
+@pytest.mark.parametrize("kind", ["columns", "texts"])
+def test_other_kinds_are_drawn_and_joined_too(places, tmp_path, monkeypatch, kind):
+    import toy_places
+
+    class OfRows(toy_places.ToyFeatures):
+        takes = kind
+
+        def images(self, content):
+            numbers = content["number"].to_pylist() if kind == "columns" else [int(text[5:]) for text in content]
+            return [np.full((1, 1, 1), number) for number in numbers]
+
+        def fit(self, content):
+            return super().fit(self.images(content))
+
+        def transform(self, content):
+            return super().transform(self.images(content))
+
+        def refuse(self, content):
+            return super().refuse(self.images(content))
+
+    monkeypatch.setattr(toy_places, "ToyFeatures", OfRows)
+    table = build(places, tmp_path / "t.parquet", kind=kind, rows=300, broken=100, features={"refuse": 33})
+    np.testing.assert_allclose(
+        table.features[:, 0] - table.features[0, 0], table.id.astype(int) - int(table.id[0]), atol=1e-3
+    )
+    assert "33" not in table.id.tolist()
+
+
+def test_time_becomes_features(places, tmp_path):
+    table = build(places, tmp_path / "t.parquet", times=True, encode_time=["day_of_year", "hour", "year"])
+    names = table.origin.made["features"]
+    assert names[-6:] == [
+        "day of year sin", "day of year cos", "hour sin", "hour cos", "decades since 2000", "time missing"
+    ]  # fmt: skip
+    np.testing.assert_array_equal(table.features[:, -1], np.arange(1000) % 4 == 0)
+    np.testing.assert_array_equal(table.features[4, -6:-1], 0)
+    hours = 6 * np.arange(1000) % 24
+    known = np.arange(1000) % 4 != 0
+    np.testing.assert_allclose(table.features[known, -4], np.sin(2 * np.pi * hours / 24)[known], atol=1e-6)
+
+
+def test_licence_and_source_travel_with_the_table(places, tmp_path):
+    build(places, tmp_path / "t.parquet", licence="CC0", origin="me", citation="Me (2026)", url="https://example.org")
+    origin = read_table(tmp_path / "t.parquet").origin
+    assert (origin.licence, origin.source, origin.citation, origin.url) == (
+        "CC0", "me", "Me (2026)", "https://example.org"
+    )  # fmt: skip
+    assert origin.made["specification"]["source"] == "toy"
+    assert origin.made["specification"]["path"] == str(places)
+
+
+def test_too_many_rejected_rows_stop_the_job_early_and_what_is_done_is_kept(places, tmp_path):
+    log, out = tmp_path / "reads.log", tmp_path / "t.parquet"
+    with pytest.raises(ValueError, match=r"of 1,000 rows cannot be used .*tolerated 5%: corrupt image \(\d+\)") as said:
+        build(places, out, broken=10, log=str(log))
+    assert "t.rejected.parquet" in str(said.value)
+    listed = pq.read_table(tmp_path / "t.rejected.parquet")
+    assert 50 < listed.num_rows < 100  # not all rows were needed to be sure
+    assert set(listed["reason"].to_pylist()) == {"corrupt image"}
+    assert not out.exists()
+    log.unlink()
+    assert len(build(places, out, broken=10, log=str(log), tolerance=0.2)) == 900
+    read = {tuple(map(int, line.split()[:2])) for line in log.read_text().splitlines()}
+    assert (0, 128) not in read  # complete since the first time
+    assert (896, 1000) in read
+
+
+def test_no_row_that_can_be_used(places, tmp_path):
+    with pytest.raises(ValueError, match=r"rows cannot be used .*corrupt image"):
+        build(places, tmp_path / "t.parquet", broken=1)
+    with pytest.raises(ValueError, match=r"rows cannot be used .*corrupt image"):
+        build(places, tmp_path / "t.parquet", broken=1, tolerance=1.0)
+    assert pq.read_metadata(tmp_path / "t.rejected.parquet").num_rows > 0
+
+
+def test_too_few_rows(places, tmp_path):
+    np.save(places, np.load(places)[:1])
+    with pytest.raises(ValueError, match="Only one row is left"):
+        build(places, tmp_path / "t.parquet", split=None)
+    np.save(places, np.empty((0, 2)))
+    with pytest.raises(ValueError, match=r"The source 'toy' has no rows in .*places\.npy"):
+        build(places, tmp_path / "t.parquet")
+
+
+def test_rows_in_one_block_have_no_validation(places, tmp_path):
+    np.save(places, np.random.default_rng(0).uniform(5, 5.1, (1000, 2)))
+    with pytest.raises(ValueError, match=r"1 blocks of 500 km .*--set split\.block_km"):
+        build(places, tmp_path / "t.parquet")
+    np.save(places, np.load(places)[:200])  # the fit sees all of them, so it is said before the work
+    with pytest.raises(ValueError, match=r"too few blocks of 500 km.*--set split\.block_km"):
+        build(places, tmp_path / "t.parquet")
+    found = build(places, tmp_path / "t.parquet", split={"block_km": 1})
+    assert set(found.split.tolist()) == {"train", "validation"}
+
+
+def test_a_table_that_is_up_to_date_stays(places, tmp_path, caplog):
+    log, out = tmp_path / "reads.log", tmp_path / "t.parquet"
+    build(places, out, log=str(log))
+    first, reads = out.stat().st_mtime_ns, log.read_text()
+    with caplog.at_level(logging.INFO, "geotether"):
+        build(places, out, log=str(log))
+    assert out.stat().st_mtime_ns == first
+    assert log.read_text() == reads
+    assert "up to date" in caplog.text
+    build_table({"source": "toy", "path": str(places), "log": str(log)}, out, workers=1, progress="none", resume=False)
+    assert out.stat().st_mtime_ns > first
+    np.save(places, np.load(places)[:900])
+    assert len(build(places, out, log=str(log))) == 900
+    (tmp_path / "t.transform.safetensors").unlink()
+    build(places, out, log=str(log))
+    assert (tmp_path / "t.transform.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"source": "toi"}, "no source 'toi'.*Did you mean 'toy'"),
+        ({"brokn": 3}, "no option 'brokn'.*Did you mean 'broken'"),
+        ({"tolerence": 0.1}, "no key 'tolerence'. Did you mean 'tolerance'"),
+        ({"features": "toyy"}, "no features 'toyy'.*Did you mean 'toy'"),
+        ({"features": {"widht": 3}}, "'toy' have no option 'widht'.*Did you mean 'width'"),
+        ({"kind": "texts"}, "'toy' take images, but the source 'toy' gives texts; for these there are"),
+        ({"tolerance": 2}, "tolerance: .*less than or equal to 1"),
+        ({"encode_time": ["hour"]}, "the source gives no times"),
+        ({"encode_time": ["week"]}, "encode_time"),
+        ({"split": {"block": 3}}, "split.block: "),
+        ({"split": {"shares": {"train": 0.5}}}, "sum to 1"),
+        ({"lies": True}, "of the source ToySource gave 0 usable and 0 rejected rows that are not these rows"),
+        ({"rows": 0}, "rows: .*greater than or equal to 1"),
+    ],
+)
+def test_wrong_input_is_named(places, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        build(places, tmp_path / "t.parquet", **options)
+    assert not (tmp_path / "t.parquet").exists()
+
+
+def test_wrong_places_for_the_table_are_named(places, tmp_path):
+    (tmp_path / "folder.parquet").mkdir()
+    with pytest.raises(ValueError, match="is a folder; give the name of the table's file"):
+        build(places, tmp_path / "folder.parquet")
+    with pytest.raises(ValueError, match=r"ends in '\.csv'; a table ends in \.parquet"):
+        build(places, tmp_path / "t.csv")
+    with pytest.raises(OSError, match="Could not write"):
+        build(places, "/proc/geotether/t.parquet")
+    with pytest.raises(FileNotFoundError, match=r"no file .*gone\.npy"):
+        build(tmp_path / "gone.npy", tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match=r"needs `path`.*source"):
+        build_table({"source": "toy"}, tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match="workers must be 1 or more, got 0"):
+        build(places, tmp_path / "t.parquet", workers=0)
+    with pytest.raises(ValueError, match="shown as one of auto, bar, lines, none; got 'loud'"):
+        build_table({"source": "toy", "path": str(places)}, tmp_path / "t.parquet", progress="loud")

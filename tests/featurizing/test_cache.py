@@ -1,0 +1,76 @@
+"""Mirrors src/geotether/featurizing/cache.py."""
+
+import numpy as np
+import pytest
+
+from geotether.featurizing import plan as room
+from geotether.featurizing.cache import cached_table
+from geotether.tables.store import read_table
+
+
+@pytest.fixture
+def found(places, tmp_path):
+    """Ask for a table; say whether it was built."""
+    path, folder = [places], tmp_path / "cache"
+
+    def ask(**options):
+        file = folder / "toys.parquet"
+        before = file.stat().st_mtime_ns if file.exists() else None
+        got = cached_table(
+            {"source": "toy", "path": str(path[0]), **options}, folder, "toys", workers=1, progress="none"
+        )
+        assert got == file
+        return file.stat().st_mtime_ns != before
+
+    ask.path = path
+    return ask
+
+
+def test_it_is_built_once(found, tmp_path):
+    log = tmp_path / "reads.log"
+    assert found(log=str(log))
+    reads = log.read_text()
+    assert not found(log=str(log))
+    assert log.read_text() == reads
+    assert read_table(tmp_path / "cache" / "toys.parquet").name == "toys"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 1}, {"features": {"width": 2}}, {"licence": "CC0"}, {"split": None}, {"tolerance": 0.1}, {"ids": "rows"}],
+)
+def test_another_specification_builds_it_anew(found, change):
+    assert found()
+    assert found(**change)
+    assert not found(**change)
+
+
+def test_other_data_or_code_build_it_anew(found, places, monkeypatch):
+    found()
+    np.save(places, np.load(places)[:500])
+    assert found()
+    monkeypatch.setattr(room, "code_hash", lambda module: "later code")
+    assert found()
+    assert not found()
+
+
+def test_a_folder_that_moves_keeps_its_tables(found, places, tmp_path):
+    found()
+    (tmp_path / "moved").mkdir()
+    found.path[0] = places.rename(tmp_path / "moved" / "places.npy")
+    assert not found()
+
+
+def test_a_damaged_table_is_built_anew(found, tmp_path):
+    found()
+    (tmp_path / "cache" / "toys.parquet").write_text("no Parquet")
+    assert found()
+
+
+def test_a_strangers_class_is_told_by_its_file(places):
+    import toy_places
+
+    code = room.features_code(toy_places.ToySource(places), toy_places.ToyFeatures())
+    assert len(code) == 64
+    typed = type("Typed", (toy_places.ToySource,), {"__module__": "builtins"})  # as typed at a prompt: there is no file
+    assert room.features_code(typed(places), toy_places.ToyFeatures()) != code

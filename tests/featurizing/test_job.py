@@ -1,0 +1,287 @@
+"""Mirrors src/geotether/featurizing/job.py and workers.py: real kills at any point, and what comes after."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import geotether
+from geotether.featurizing.build import build_table
+from geotether.featurizing.job import job_folder, open_job, remove_job
+from geotether.tables.store import read_table
+
+TOYS = Path(__file__).parent / "toys"
+SRC = Path(geotether.__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{SRC}{os.pathsep}{TOYS}", "OMP_NUM_THREADS": "1"}
+OPTIONS = {"source": "toy", "broken": 50, "ids": "pairs", "times": True, "encode_time": ["hour"]}
+# Runs the command line; where asked, it waits just before something, so that the kill hits that moment.
+DRIVER = """
+import sys, time
+from pathlib import Path
+import toy_places
+toy_places.register()
+from geotether.featurizing import build
+before, marker = sys.argv[1:3]
+def waiting(function):
+    def wait(*arguments, **options):
+        if not before.startswith("2nd ") or Path(marker + ".first").exists():
+            Path(marker).touch()
+            time.sleep(120)
+        Path(marker + ".first").touch()
+        return function(*arguments, **options)
+    return wait
+name = before.removeprefix("2nd ")
+if name == "replace":
+    build.os = type("os", (), {"replace": staticmethod(waiting(build.os.replace))})
+elif name == "rmtree":
+    from geotether.featurizing import job
+    job.shutil = type("shutil", (), {"rmtree": staticmethod(waiting(job.shutil.rmtree))})
+elif name != "-":
+    setattr(build, name, waiting(getattr(build, name)))
+sys.argv = ["geotether", *sys.argv[3:]]
+from geotether.cli.app import main
+main()
+"""
+
+
+def command(places, out, before="-", marker="-", **options):
+    given = {**OPTIONS, **options}
+    workers = given.pop("workers", 1)
+    settings = [f"--set={key}={json.dumps(value)}" for key, value in given.items()]
+    return [sys.executable, "-c", DRIVER, before, str(marker), "table", "build", str(places), "--out", str(out),
+            f"--workers={workers}", *settings]  # fmt: skip
+
+
+def run(*arguments, **options):
+    return subprocess.run(command(*arguments, **options), env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+
+
+def start(*arguments, **options):
+    return subprocess.Popen(
+        command(*arguments, **options), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def until(true, process, seconds=60):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came to that"
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+
+
+def files_of(out):
+    names = [f"{out.stem}{ending}" for ending in (".parquet", ".rejected.parquet", ".transform.safetensors")]
+    return [out.with_name(name).read_bytes() for name in names]
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def parts_of(out):
+    return sorted((job_folder(out) / "parts").glob("*.arrow"))
+
+
+@pytest.fixture
+def undisturbed(places, tmp_path):
+    """What the job makes when nobody disturbs it, from the same paths in a folder of its own."""
+    out = tmp_path / "whole" / "t.parquet"
+    build_table({**OPTIONS, "path": str(places)}, out, workers=1, progress="none")
+    return files_of(out)
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["fit_transform", "gather_table", "write_table", "2nd replace", "2nd rmtree"],
+)
+def test_killed_just_before(places, undisturbed, tmp_path, caplog, before):
+    out, marker = tmp_path / "t.parquet", tmp_path / "now"
+    process = start(places, out, before, marker)
+    until(marker.exists, process)
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    complete = len(parts_of(out))
+    assert complete == (0 if before in ("fit_transform", "2nd rmtree") else 8)
+    assert (tmp_path / ".t.job.done").exists() == (before == "2nd rmtree")
+    caplog.set_level("INFO", "geotether")
+    build_table({**OPTIONS, "path": str(places)}, out, workers=1, progress="none")
+    assert files_of(out) == undisturbed
+    assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
+    assert ("going on; 8 of 8 parts are complete" in caplog.text) == (complete == 8)
+    assert ("up to date" in caplog.text) == (before == "2nd rmtree")
+
+
+def test_killed_among_the_parts_again_and_again(places, undisturbed, tmp_path):
+    out, log = tmp_path / "t.parquet", tmp_path / "reads.log"
+    kept = {}
+    for wanted, workers in ((2, 1), (5, 2)):
+        process = start(places, out, log=str(log), pause=0.1, workers=workers)
+        until(lambda wanted=wanted: len(parts_of(out)) >= wanted, process)
+        process.kill()
+        process.wait()
+        process.stderr.close()
+        now = {file.name: file.stat().st_mtime_ns for file in parts_of(out)}
+        assert kept.items() <= now.items()  # a complete part was not made again
+        kept = now
+    assert 5 <= len(kept) < 8
+    last_reads = len(log.read_text().splitlines())
+    again = {**OPTIONS, "path": str(places), "log": str(log), "pause": 0.1}
+    build_table(again, out, workers=1, progress="none")
+    again = [tuple(map(int, line.split()[:2])) for line in log.read_text().splitlines()[last_reads:]]
+    of_parts = [(start, stop) for start, stop in again if stop - start > 1 and (start, stop) != (0, 32)]
+    assert len(of_parts) == len(set(of_parts)) == 8 - len(kept)  # neither fit nor complete parts were read again
+    # The specification in the note names pause and log; everything else is the same.
+    assert files_of(out)[1] == undisturbed[1]
+    (tmp_path / "u.parquet").write_bytes(undisturbed[0])
+    assert read_table(out).content_hash == read_table(tmp_path / "u.parquet").content_hash
+
+
+def test_nobody_outlives_the_main_process(places, tmp_path):
+    out, log = tmp_path / "t.parquet", tmp_path / "reads.log"
+    process = start(places, out, log=str(log), pause=1.0, workers=2)
+    pids = set()
+
+    def both_at_work():
+        pids.update(int(line.split()[2]) for line in log.read_text().splitlines()) if log.exists() else None
+        return len(pids - {process.pid}) == 2
+
+    until(both_at_work, process)
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    end = time.monotonic() + 20
+    while any(is_alive(pid) for pid in pids) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(is_alive(pid) for pid in pids)
+
+
+def test_a_worker_that_dies_is_said_and_the_same_command_goes_on(places, tmp_path):
+    out = tmp_path / "t.parquet"
+    options = {"fatal": str(tmp_path / "once"), "workers": 2, "pause": 0.05}
+    first = run(places, out, **options)
+    assert first.returncode == 1
+    assert "A worker process died" in first.stderr
+    assert "The same command goes on there" in first.stderr
+    assert "Traceback" not in first.stderr
+    del options["workers"]
+    build_table({**OPTIONS, **options, "path": str(places)}, out, workers=1, progress="none")
+    assert out.exists()
+
+
+def test_ctrl_c_ends_everybody_and_says_how_to_go_on(places, tmp_path):
+    out = tmp_path / "t.parquet"
+    process = subprocess.Popen(command(places, out, pause=0.3, workers=2), env=ENVIRONMENT, start_new_session=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    until(lambda: parts_of(out), process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "run the same command to go on" in errors
+    assert "Traceback" not in errors
+
+
+def build(places, out, **options):
+    return build_table({"source": "toy", "path": str(places), **options}, out, workers=1, progress="none")
+
+
+def unfinished(places, out, monkeypatch, **options):
+    """Leave a job with all its parts."""
+    from geotether.featurizing import build as room
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "gather_table", lambda *_: (_ for _ in ()).throw(MemoryError))
+        with pytest.raises(MemoryError):
+            build(places, out, **options)
+    assert len(parts_of(out)) == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, "starts anew: the specification is another."),
+        ({"features": {"width": 3}}, "starts anew: the specification is another."),
+        ({"data": 1}, "starts anew: the data have changed."),
+        ({"code": 1}, "starts anew: the code that makes the features has changed."),
+    ],
+)
+def test_a_job_of_something_else_starts_anew_and_says_why(places, tmp_path, monkeypatch, caplog, change, message):
+    from geotether.featurizing import plan
+
+    out = tmp_path / "t.parquet"
+    unfinished(places, out, monkeypatch)
+    (job_folder(out) / "stray").touch()
+    if "data" in change:
+        np.save(places, np.load(places)[::-1])
+    if "code" in change:
+        monkeypatch.setattr(plan, "code_hash", lambda module: "later code")
+    build(places, out, **{key: value for key, value in change.items() if key not in ("data", "code")})
+    assert message in caplog.text
+    assert not job_folder(out).exists()
+
+
+@pytest.mark.parametrize("change", [{"tolerance": 0.5}, {"licence": "CC0"}, {"url": "https://example.org"}])
+def test_what_does_not_change_the_features_keeps_the_parts(places, tmp_path, monkeypatch, caplog, change):
+    out = tmp_path / "t.parquet"
+    unfinished(places, out, monkeypatch)
+    caplog.set_level("INFO", "geotether")
+    build(places, out, **change)
+    assert "going on; 8 of 8 parts are complete" in caplog.text
+
+
+def test_a_job_killed_while_it_was_emptied_is_empty(tmp_path):
+    out = tmp_path / "t.parquet"
+    with open_job(out, {"specification": 1}) as folder:
+        (folder / "parts").mkdir()
+        (folder / "parts" / "0.arrow").touch()
+    (folder / "job.json").write_text('{"job": 1, "facts": null}')  # as it is left between the two writes
+    with open_job(out, {"specification": 1}) as folder:
+        assert not (folder / "parts").exists()
+    (folder / "parts").mkdir()
+    with open_job(out, {"specification": 1}, resume=False) as folder:
+        assert not (folder / "parts").exists()
+        remove_job(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_never_share_a_job(tmp_path):
+    out = tmp_path / "t.parquet"
+    with open_job(out, {}), pytest.raises(OSError, match="Another process is at work in"), open_job(out, {}):
+        pass
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
+    (tmp_path / ".t.job").mkdir()
+    (tmp_path / ".t.job" / "thesis.txt").write_text("three years")
+    with (
+        pytest.raises(ValueError, match="is in the way: it is no job of geotether"),
+        open_job(tmp_path / "t.parquet", {}),
+    ):
+        pass
+    assert (tmp_path / ".t.job" / "thesis.txt").exists()
+
+
+def test_what_cannot_travel_to_a_worker_is_said(places, tmp_path, monkeypatch):
+    import toy_places
+
+    class Unpicklable(toy_places.ToySource):
+        def __init__(self, path):
+            super().__init__(path)
+            self.open_file = open(path, "rb")  # noqa: SIM115
+
+        def __del__(self):
+            self.open_file.close()
+
+    monkeypatch.setattr(toy_places, "ToySource", Unpicklable)
+    with pytest.raises(ValueError, match=r"Unpicklable or its features cannot be sent to other processes .*one worker"):
+        build_table({"source": "toy", "path": str(places)}, tmp_path / "t.parquet", workers=2, progress="none")

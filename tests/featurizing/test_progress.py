@@ -1,0 +1,43 @@
+"""Mirrors src/geotether/featurizing/progress.py."""
+
+import pytest
+
+from geotether.featurizing.progress import RowProgress, spoken_time
+
+
+def test_about_twenty_plain_lines_where_there_is_no_terminal(capsys):
+    with RowProgress("birds", total=1000) as progress:
+        for done in range(1, 1001):
+            progress.show(done, rejected=done // 500)
+    lines = capsys.readouterr().err.splitlines()
+    assert 18 <= len(lines) <= 22
+    assert lines[0].startswith("birds: 50 of 1,000 rows")
+    assert lines[0].endswith("left")
+    assert lines[-1].startswith("birds: 1,000 of 1,000 rows  2 rejected")
+    assert "left" not in lines[-1]
+
+
+def test_what_an_earlier_run_did_is_no_speed(capsys, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("geotether.featurizing.progress.time.monotonic", lambda: now[0])
+    with RowProgress("birds", total=1000, done=900) as progress:
+        now[0] = 110.0
+        progress.show(950, rejected=0)
+    assert "5 rows/s  10 s left" in capsys.readouterr().err
+
+
+def test_a_bar_draws_and_none_is_silent(capsys):
+    for style in ("bar", "none"):
+        with RowProgress("birds", total=10, style=style) as progress:
+            progress.show(10, rejected=1)
+        assert ("birds" in capsys.readouterr().err) == (style == "bar")
+
+
+def test_an_unknown_style_is_named():
+    with pytest.raises(ValueError, match="shown as one of auto, bar, lines, none; got 'loud'"):
+        RowProgress("birds", total=1, style="loud")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.2, "0 s"), (59.6, "1 min 0 s"), (3599.9, "1 h 0 min")])
+def test_times_never_have_sixty_of_a_unit(seconds, text):
+    assert spoken_time(seconds) == text
