@@ -108,12 +108,12 @@ def pretrain(
 ) -> None:
     """Pre-train a location encoder on your own feature tables."""
     from geotether.maps import loss_curves, save_figure
-    from geotether.tables.store import read_table
     from geotether.training.config import load_config
     from geotether.training.loop import pretrain as run
+    from geotether.training.modalities import open_tables
 
     settings = load_config(config, overrides or (), recipe)
-    tables = {name: read_table(path, name=name) for name, path in settings.tables.items()}
+    tables = open_tables(settings)
     run(settings, tables, out, resume=resume)
     drawn = save_figure(loss_curves(out / "metrics.jsonl"), out / "losses.png")
     typer.echo(f"The model is {out / 'model'}; its losses are drawn in {drawn}")

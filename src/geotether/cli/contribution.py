@@ -7,8 +7,8 @@ from geotether.cli.comparison import tasks_named
 from geotether.cli.evaluation import tasks_of
 from geotether.studies.contribution import measure_contribution
 from geotether.studies.effects import ADDED, ALONE, effect_table
-from geotether.tables.store import read_table
 from geotether.training.config import load_config
+from geotether.training.modalities import open_tables
 
 
 def contribution_of(
@@ -62,7 +62,7 @@ def contribution_of(
     if seeds < 1:
         raise ValueError(f"--seeds must be 1 or more, got {seeds}.")
     settings = load_config(config, overrides, recipe)
-    tables = {name: read_table(path, name=name) for name, path in settings.tables.items()}
+    tables = open_tables(settings)
     asked = [task for where in tasks or ["planet"] for task in tasks_named(where)]
     if points is not None:
         asked = tasks_of(points, labels, split_column)

@@ -51,6 +51,7 @@ def model_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], hando
         "|---|---|---|---|---|---|",
         *rows,
         "",
+        *_origins(provenance["tables"]),
         *([notes.strip(), ""] if notes.strip() else []),
         "## How it was made",
         "",
@@ -64,6 +65,21 @@ def model_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], hando
         "",
     ]
     return "\n".join(lines)
+
+
+def _origins(tables: Mapping[str, Any]) -> list[str]:
+    """Whose data made the model and under which licences; a model made of data may fall under their terms."""
+    known = {modality: facts["origin"] for modality, facts in tables.items() if facts.get("origin")}
+    if not known:
+        return []
+    lines = ["Whose data they are:", "", "| modality | licence | source | citation |", "|---|---|---|---|"]
+    for modality, origin in known.items():
+        source = origin.get("source") or "not stated"
+        linked = f"[{source}]({origin['url']})" if origin.get("url") else source
+        licence, citation = origin.get("licence") or "not stated", origin.get("citation", "")
+        lines.append(f"| {modality} | {licence} | {linked} | {citation} |")
+    unknown = [modality for modality in tables if modality not in known]
+    return [*lines, "", *([f"Nothing is stated of {', '.join(unknown)}.", ""] if unknown else [])]
 
 
 def _spoken(options: Mapping[str, Any]) -> str:

@@ -135,7 +135,10 @@ class RunConfig(Section):
 
     Attributes:
         recipe: The recipe this configuration started from; a label, kept in the provenance.
-        tables: Modality to the path of its feature table; relative paths are seen from the configuration file.
+        tables: Modality to the path of its feature table, seen from the configuration file; or to a mapping that says
+            what it is built from, whose paths are seen from `data`. See `geotether.featurizing.specification`.
+        data: The folder of the raw files; by default that of the configuration file.
+        cache: Where tables that are built are kept; by default `geotether/tables` in the user's cache folder.
         encoder: The location encoder.
         heads: The modalities' projection heads.
         objective: The loss.
@@ -161,7 +164,9 @@ class RunConfig(Section):
     """
 
     recipe: str | None = None
-    tables: dict[str, Path] = {}
+    tables: dict[str, Path | dict[str, Any]] = {}
+    data: Path | None = None
+    cache: Path | None = None
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)
     heads: HeadsConfig = Field(default_factory=HeadsConfig)
     objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
@@ -184,6 +189,19 @@ class RunConfig(Section):
     keep: Literal["last", "best"] = "last"
     patience: int | None = Field(default=None, ge=1)
     save_every: int | None = Field(default=100, ge=1)
+
+    @field_validator("tables")
+    @classmethod
+    def _know_specifications(cls, value: dict[str, Path | dict[str, Any]]) -> dict[str, Path | dict[str, Any]]:
+        from geotether.featurizing.specification import TableSpec
+
+        for name, given in value.items():
+            if isinstance(given, dict):
+                try:
+                    TableSpec.of(given)
+                except ValueError as error:
+                    raise PydanticCustomError("table", "{text}", {"text": f"{name}: {error}"}) from error
+        return value
 
     @model_validator(mode="after")
     def _agree(self) -> "RunConfig":
@@ -217,8 +235,9 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), r
     """Compose a configuration: defaults, under a recipe, under a YAML file, under `key=value` overrides.
 
     Args:
-        path: YAML file, or None for the recipe alone. Its `tables` are seen from the file's folder.
-        overrides: Such as `["learning_rate=1e-3", "encoder.positional.l_max=39"]`; values are YAML.
+        path: YAML file, or None for the recipe alone. Paths in it are seen from the file's folder.
+        overrides: Such as `["learning_rate=1e-3", "encoder.positional.l_max=39"]`; values are YAML. Paths in them are
+            seen from the working directory. `tables.NAME=null` leaves a table out.
         recipe: Name of the recipe; None takes the file's `recipe` key, and without one `default`.
 
     Raises:
@@ -229,14 +248,23 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), r
         >>> load_config(overrides=["steps=20", "schedule.name=salt"]).schedule.name
         'salt'
     """
-    layer = read_layer(Path(path)) if path is not None else {}
-    if path is not None and isinstance(layer.get("tables"), dict):
-        folder = Path(path).resolve().parent  # absolute, so that the saved configuration can be moved and read again
-        layer["tables"] = {name: folder / str(place) for name, place in layer["tables"].items()}
+    layer = {} if path is None else _with_folder(read_layer(Path(path)), Path(path).resolve().parent)
     for override in overrides:
-        layer = overlay(layer, parse_override(override))
+        layer = overlay(layer, _with_folder(parse_override(override), Path.cwd(), tables=False))
+    if isinstance(layer.get("tables"), dict):
+        layer["tables"] = {name: given for name, given in layer["tables"].items() if given is not None}
     name = recipe or layer.get("recipe") or "default"
     return make_config({**overlay(recipe_layer(name), layer), "recipe": name})
+
+
+def _with_folder(layer: dict[str, Any], folder: Path, tables: bool = True) -> dict[str, Any]:
+    """Make the paths of one layer absolute, so that the saved configuration can be moved and read again."""
+    seen = {key: folder / Path(str(layer[key])).expanduser() for key in ("data", "cache") if layer.get(key)}
+    if tables and isinstance(layer.get("tables"), dict):
+        given = layer["tables"].items()
+        seen["tables"] = {name: one if isinstance(one, dict) else folder / str(one) for name, one in given}
+        seen.setdefault("data", folder)
+    return {**layer, **seen}
 
 
 def config_yaml(config: RunConfig) -> str:

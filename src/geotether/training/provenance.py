@@ -14,7 +14,7 @@ from geotether.version import __version__
 
 def plain_settings(config: RunConfig) -> dict[str, Any]:
     """Give the configuration as plain values, without the tables' paths: their hashes are in the provenance."""
-    return config.model_dump(mode="json", exclude={"tables"})
+    return config.model_dump(mode="json", exclude={"tables", "data", "cache"})
 
 
 def table_facts(table: FeatureTable) -> dict[str, Any]:
@@ -28,7 +28,13 @@ def table_facts(table: FeatureTable) -> dict[str, Any]:
     else:
         names, counts = np.unique(np.asarray(table.split, dtype=str), return_counts=True)
         split = {str(name): int(count) for name, count in zip(names, counts, strict=True)}
-    return {"sha256": table.content_hash, "rows": len(table), "dim": table.dim, "split": split}
+    facts = {"sha256": table.content_hash, "rows": len(table), "dim": table.dim, "split": split}
+    if table.origin.is_empty:
+        return facts
+    origin = table.origin.plain()
+    # The features' names stay with the table: there can be thousands.
+    made = {key: value for key, value in origin.pop("made", {}).items() if key != "features"}
+    return {**facts, "origin": {**origin, **({"made": made} if made else {})}}
 
 
 def run_provenance(config: RunConfig, tables: Mapping[str, FeatureTable], state: RunState) -> dict[str, Any]:

@@ -20,7 +20,7 @@ POINTER_NAME = "state.json"
 FORMAT = 1
 
 # Settings that decide nothing about the numbers: a run may go on under others.
-FREE_SETTINGS = ("save_every", "tables", "recipe")
+FREE_SETTINGS = ("save_every", "tables", "data", "cache", "recipe")
 
 
 @dataclass
