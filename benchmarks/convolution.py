@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from geotether.sources.image_column import ImageColumnSource
 
 from geotether.features.convolution import RandomConvolution
+from geotether.sources.image_column import ImageColumnSource
 
 TURN = 1000
 
