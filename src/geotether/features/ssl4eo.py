@@ -121,9 +121,7 @@ class Ssl4eoFeatures:
         for row, image in enumerate(images):
             if image.ndim != 3 or image.shape[-1] != _BANDS:
                 got = image.shape[-1] if image.ndim == 3 else f"shape {image.shape}"
-                reasons[row] = (
-                    f"{got} bands, not the {_BANDS} of Sentinel-2 (zeros in place of B10 where it is missing)"
-                )
+                reasons[row] = f"{got} bands, not the {_BANDS} of Sentinel-2 (zeros for a missing B10)"
             elif image.dtype.kind not in "uif":
                 reasons[row] = f"pixels of type {image.dtype} are no numbers"
             elif image.dtype.kind == "f" and not np.isfinite(image).all():
@@ -161,7 +159,7 @@ class Ssl4eoFeatures:
         if self._loaded is None:
             meta = self._published().meta
             model = import_timm().create_model(meta["model"], in_chans=meta["in_chans"], num_classes=0)
-            load_local(model, self._file)
+            load_local(model, self._file, optional=("norm.weight", "norm.bias"))
             self._loaded = model.eval().to(self.device)
         return self._loaded
 

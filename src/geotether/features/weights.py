@@ -120,9 +120,7 @@ def read_weights(path: Path) -> dict[str, "torch.Tensor"]:
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged or no safetensors file: {error}") from error
     except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, ValueError) as error:
-        raise ValueError(
-            f"{path} is damaged or holds more than tensors; save its state dict alone. ({error})"
-        ) from None
+        raise ValueError(f"{path} is damaged or holds more than tensors; save its state dict ({error})") from None
     for name in ("state_dict", "model"):
         if isinstance(found, dict) and isinstance(found.get(name), dict):
             found = found[name]
@@ -131,12 +129,13 @@ def read_weights(path: Path) -> dict[str, "torch.Tensor"]:
     return {name.removeprefix("module."): value for name, value in found.items()}
 
 
-def load_local(model: Any, path: Path) -> None:
+def load_local(model: Any, path: Path, optional: tuple[str, ...] = ()) -> None:
     """Put weights of a file into a model that has no head.
 
     Args:
         model: Made by timm with `num_classes=0`.
         path: See `read_weights`; weights of the head in it are left out.
+        optional: Weights that may be missing; they stay as they are made.
 
     Raises:
         ValueError: If weights are missing, too many, or of other shapes; the first ones are named.
@@ -145,7 +144,7 @@ def load_local(model: Any, path: Path) -> None:
     heads = (model.pretrained_cfg or {}).get("classifier") or ()
     heads = (heads,) if isinstance(heads, str) else tuple(heads)
     heads = tuple({head.split(".")[0] for head in heads} | {"fc", "head", "classifier"})
-    missing = sorted(set(wanted) - set(found))
+    missing = sorted(set(wanted) - set(found) - set(optional))
     extra = sorted(name for name in set(found) - set(wanted) if name.split(".")[0] not in heads)
     odd = sorted(name for name in set(found) & set(wanted) if found[name].shape != wanted[name].shape)
     if missing or extra or odd:
@@ -155,7 +154,7 @@ def load_local(model: Any, path: Path) -> None:
             if names
         ]
         raise ValueError(f"{path} does not fit the model: of its weights {', '.join(said)}. Is it another model's?")
-    model.load_state_dict({name: found[name] for name in wanted})
+    model.load_state_dict({name: found.get(name, values) for name, values in wanted.items()})
 
 
 def in_equal_batches(

@@ -59,6 +59,9 @@ class ImageColumnSource:
         ValueError: If it is no Parquet, has no or several columns of images, or lacks a column that is named.
     """
 
+    kind: str = "images"
+    features: str = "convolution"
+
     def __init__(
         self,
         path: str | Path,
@@ -73,8 +76,6 @@ class ImageColumnSource:
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         check_image_options(mode, size, max_pixels)
-        self.kind = "images"
-        self.features = "convolution"
         self._originals = _parquet_files(Path(path))
         self._options: dict[str, Any] = {"mode": mode, "size": size, "max_pixels": max_pixels}
         schema = _schema(self._originals)
@@ -245,7 +246,7 @@ def _image_column(file: Path, schema: pa.Schema, column: str | None) -> str:
     with pq.ParquetFile(file) as parquet:
         batches = parquet.iter_batches(_LOOK_AT, columns=candidates)
         first = next(batches, pa.RecordBatch.from_pylist([])) if candidates else pa.RecordBatch.from_pylist([])
-    for name in set(candidates) & set(first.schema.names):
+    for name in first.schema.names:
         values = [value.get("bytes") if isinstance(value, dict) else value for value in first[name].to_pylist()]
         if any(image_kind(value) for value in values if value):
             images.append(name)

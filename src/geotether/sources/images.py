@@ -62,6 +62,9 @@ class ImagesSource:
         ValueError: If there are no images, an option is out of range, or the index lacks a column.
     """
 
+    kind: str = "images"
+    features: str = "convolution"
+
     def __init__(
         self,
         path: str | Path,
@@ -80,8 +83,6 @@ class ImagesSource:
         check_image_options(mode, size, max_pixels)
         if min_bytes < 0:
             raise ValueError(f"min_bytes must be 0 or more, got {min_bytes}.")
-        self.kind = "images"
-        self.features = "convolution"
         self._folder, self._index = _folder_and_index(Path(path), index)
         self._options: dict[str, Any] = {"mode": mode, "size": size, "max_pixels": max_pixels}
         self._min_bytes = min_bytes

@@ -11,9 +11,6 @@ import numpy as np
 
 from geotether.sources.exif import NOWHERE, photo_place, photo_time
 
-if TYPE_CHECKING:
-    pass
-
 MODES = ("RGB", "L")
 MAX_PIXELS = 100_000_000
 UNKNOWN_TIME: Any = np.datetime64("NaT", "ms")

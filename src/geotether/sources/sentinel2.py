@@ -37,6 +37,9 @@ class Sentinel2Source:
         (10,000 bytes) and transforms.py (10,000, B10).
     """
 
+    kind: str = "images"
+    features: str = "convolution"
+
     def __init__(self, path: str | Path, min_bytes: int = 10_000) -> None:
         path = Path(path)
         for part in (path, path / "index.csv", path / "images"):
@@ -44,8 +47,6 @@ class Sentinel2Source:
                 raise FileNotFoundError(
                     f"There is no {part}; S2-100K is a folder with index.csv (fn, lon, lat) and images/patch_*.tif."
                 )
-        self.kind = "images"
-        self.features = "convolution"
         self._files = ImagesSource(
             path / "images", index=path / "index.csv", file="fn", lon="lon", lat="lat", min_bytes=min_bytes
         )
