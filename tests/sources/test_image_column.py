@@ -167,7 +167,7 @@ def test_wrong_input_is_named(tmp_path, chips):
         ImageColumnSource(tmp_path / "text.parquet")
     with pytest.raises(ValueError, match=r"no column 'png' for the images .*'jpeg'"):
         ImageColumnSource(path, column="png")
-    with pytest.raises(ValueError, match="Column 'lat' of .* holds double, not bytes"):
+    with pytest.raises(ValueError, match=r"Column 'lat' of .* holds double, not bytes"):
         ImageColumnSource(path, column="lat")
     with pytest.raises(ValueError, match="no column 'name' for the ids"):
         ImageColumnSource(path, id="name")

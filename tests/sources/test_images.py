@@ -217,12 +217,12 @@ def test_small_files_are_rejected(tmp_path, photos):
 
 
 def test_wrong_input_is_named(tmp_path, photos):
-    with pytest.raises(FileNotFoundError, match="no folder .*none"):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*none"):
         ImagesSource(tmp_path / "none")
     (tmp_path / "bare").mkdir()
     with pytest.raises(ValueError, match=r"no images \(.jpg, .jpeg"):
         opened(tmp_path / "work", tmp_path / "bare")
-    with pytest.raises(FileNotFoundError, match="no index none.csv, neither here nor in"):
+    with pytest.raises(FileNotFoundError, match=r"no index none.csv, neither here nor in"):
         ImagesSource(photos, index="none.csv")
     with pytest.raises(ValueError, match=r"must end in .csv, .tsv"):
         ImagesSource(photos, index="notes.txt")

@@ -44,7 +44,7 @@ def as_satclip_feeds(path):
 
 
 def test_rows_are_as_satclip_feeds_them(tmp_path, s2):
-    root, patches = s2
+    root, _ = s2
     source = Sentinel2Source(root)
     source.prepare(tmp_path)
     assert isinstance(source, Source)
