@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from geotether.features.convolution import RandomConvolution
+from geotether.features.featurizer import Featurizer
 
 
 @pytest.fixture
@@ -50,11 +51,21 @@ def test_whitened_responses_spread_alike(images):
     np.testing.assert_allclose(responses.mean(axis=0), 0, atol=0.05)
 
 
-def test_batches_and_order_do_not_matter(images):
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_batches_order_and_threads_do_not_matter(images, threads):
+    import torch
+
     features = RandomConvolution(num_filters=8, patch_size=3, seed=0).fit(images)
-    whole = features.transform(images)
-    np.testing.assert_allclose(features.transform(images[::-1])[::-1], whole, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(features.transform(images[7:8]), whole[7:8], rtol=1e-5, atol=1e-6)
+    rows = [features.transform(images[row : row + 1]) for row in range(len(images))]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        whole = features.transform(images)
+        np.testing.assert_array_equal(whole, np.concatenate(rows))
+        np.testing.assert_array_equal(features.transform(images[::-1])[::-1], whole)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_seed_decides(images):
@@ -86,6 +97,71 @@ def test_mostly_black_images_still_give_different_filters():
 def test_unfit_images_are_refused(images, message):
     with pytest.raises(ValueError, match=message):
         RandomConvolution(num_filters=2, patch_size=3).fit(images)
+
+
+def test_images_of_any_size_are_the_same_alone_and_in_strips(images, monkeypatch):
+    """A strip is a few rows of an image; where it is cut must not matter."""
+    from geotether.features import responses
+
+    features = RandomConvolution(num_filters=5, patch_size=3, seed=3).fit(images)
+    sizes = [images[0], images[1][:7, :12], images[2][:12, :3], images[3][:3, :3], images[4]]
+    got = features.transform(sizes)
+    np.testing.assert_allclose(got, [by_hand(features, image) for image in sizes], rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr(responses, "STRIP_BYTES", 4 * 28 * 12 * 3)  # three rows at a time, the last strip shorter
+    np.testing.assert_allclose(features.transform(sizes), got, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind, factor", [("uint16", 200), ("float32", 0.01), ("float64", 1e4), ("int16", 100)])
+def test_any_number_type_and_any_bands(images, kind, factor):
+    """Each band is divided by its own spread, so the unit of the values does not matter."""
+    bands = np.concatenate([images, images[..., ::-1] // 2, np.zeros_like(images[..., :1])], axis=-1)
+    plain = RandomConvolution(num_filters=6, seed=1).fit(bands.astype(np.float64)).transform(bands.astype(np.float64))
+    scaled = (bands * float(factor)).astype(kind)
+    features = RandomConvolution(num_filters=6, seed=1).fit(list(scaled))
+    assert features.filters_.shape == (6, 3, 3, 7)
+    np.testing.assert_allclose(features.transform(scaled), plain, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(features.scales_[:6], scaled[..., :6].std(axis=(0, 1, 2), dtype=float), rtol=1e-5)
+    assert features.scales_[6] == 1  # a band that never varies, such as the empty B10
+
+
+def test_a_scale_divides_all_values(images):
+    whole = images.astype(np.uint16) * np.uint16(257)
+    features = RandomConvolution(num_filters=4, scale=65535).fit(whole)
+    want = RandomConvolution(num_filters=4).fit(images).transform(images)
+    np.testing.assert_allclose(features.transform(whole), want, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="scale must be above 0, got 0"):
+        RandomConvolution(scale=0)
+
+
+def test_stored_features_are_the_same(images):
+    features = RandomConvolution(num_filters=4, patch_size=2, seed=5, bias=0.25).fit(images)
+    assert isinstance(features, Featurizer)
+    again = RandomConvolution(**features.settings()).restore(*features.fitted())
+    np.testing.assert_array_equal(again.transform(images), features.transform(images))
+    assert len(features.names()) == features.out_dim == 8
+    assert features.names()[::4] == ["patch 0 above", "patch 0 below"]
+
+
+def test_images_it_cannot_take_are_named(images):
+    features = RandomConvolution(num_filters=2).fit(images)
+    odd = [images[0], images[1][:2], images[2][..., :1], images[3].astype(np.uint16), images[4][..., 0]]
+    reasons = features.refuse(odd)
+    assert list(reasons) == [1, 2, 3, 4]
+    assert reasons[1] == "a patch of 3 pixels is larger than images of 2 x 12"
+    assert reasons[2] == "the filters were drawn from images of 3 channels, these images have 1"
+    assert reasons[3] == "the filters were drawn from images of uint8 numbers, this one has uint16"
+    assert reasons[4] == "an image needs shape (height, width, bands), this one has (12, 12)"
+    holed = images.astype(np.float32)
+    features = RandomConvolution(num_filters=2).fit(holed)
+    holed[3, 0, 0, 1] = np.nan
+    assert features.refuse(holed) == {3: "a pixel is missing (NaN) or infinite"}
+    with pytest.raises(ValueError, match="Image 3: a pixel is missing"):
+        features.transform(holed)
+    with pytest.raises(ValueError, match="Image 1 has 1 bands, the first has 3"):
+        RandomConvolution().fit([images[0], images[0][..., :1]])
+    with pytest.raises(TypeError, match="whole or floating-point numbers, got bool"):
+        features.transform(images > 9)
+    assert features.transform([]).shape == (0, 4)
 
 
 def test_other_misuse_is_named(images):

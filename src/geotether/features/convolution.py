@@ -1,10 +1,14 @@
 """Random convolutional features: what an image looks like, without any training."""
 
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
+
+from geotether.features.responses import rectified_means
 
 _WHITENING_PATCHES = 20_000
-_IMAGES_AT_ONCE = 8  # the responses then stay in the cache, which is what takes the time
 _LEAST_CONTRAST = 4 / 255  # below it lies the noise of JPEG compression
 
 
@@ -17,6 +21,9 @@ class RandomConvolution:
     whitened as well, so a response has a spread of about one and `bias` is in units of that spread. Patches
     of one flat colour make no filter: images of the night would give the same one over and over.
 
+    Images may have any number of bands and any number type. They come as one array (n, height, width, bands) or as
+    a list of arrays (height, width, bands), which may then differ in height and width.
+
     Args:
         num_filters: Number of patches; the features are twice as many.
         patch_size: Side of a patch in pixels.
@@ -24,11 +31,14 @@ class RandomConvolution:
         bias: Threshold of the rectifier, in standard deviations of a whitened response.
         ridge: Added to the covariance's eigenvalues as a share of their mean, so that directions without
             signal are not blown up.
+        scale: What all values are divided by. None: 255 for uint8, and for other number types each band's own
+            standard deviation in the images of `fit`.
 
     Attributes:
         out_dim: Number of features, 2 * `num_filters`.
-        filters_: After `fit`: filters on raw pixels in 0..1, shape (num_filters, patch_size, patch_size, c).
+        filters_: After `fit`: filters on values divided by the scale, shape (num_filters, patch_size, patch_size, c).
         offsets_: After `fit`: what is subtracted from each raw response, shape (num_filters,).
+        scales_: After `fit`: what each band is divided by, shape (c,).
 
     Source:
         Rolf et al. (2021), A generalizable and accessible approach to machine learning with global
@@ -40,34 +50,58 @@ class RandomConvolution:
         (20, 8)
     """
 
+    takes: ClassVar[str] = "images"
+    # Each image gives 40 of the patches; more images would need gigabytes where they have many bands.
+    fit_rows: ClassVar[int] = 500
+
     def __init__(
-        self, num_filters: int = 256, patch_size: int = 3, seed: int = 0, bias: float = 0.5, ridge: float = 0.01
+        self,
+        num_filters: int = 256,
+        patch_size: int = 3,
+        seed: int = 0,
+        bias: float = 0.5,
+        ridge: float = 0.01,
+        scale: float | None = None,
     ) -> None:
         if num_filters < 1 or patch_size < 1:
             raise ValueError(f"num_filters and patch_size must be 1 or more, got {num_filters} and {patch_size}.")
         if bias < 0 or ridge <= 0:
             raise ValueError(f"bias must be 0 or more and ridge above 0, got {bias} and {ridge}.")
+        if scale is not None and not 0 < scale < np.inf:
+            raise ValueError(f"scale must be above 0, got {scale}; None takes 255 or each band's own spread.")
         self.num_filters = num_filters
         self.patch_size = patch_size
         self.seed = seed
         self.bias = bias
         self.ridge = ridge
+        self.scale = scale
         self.out_dim = 2 * num_filters
 
-    def fit(self, images: UInt8[np.ndarray, "..."]) -> "RandomConvolution":
+    def fit(self, images: np.ndarray | Sequence[np.ndarray]) -> "RandomConvolution":
         """Draw and whiten the filters.
 
         Args:
-            images: Shape (n, height, width, channels), 0 to 255.
+            images: Shape (n, height, width, bands), or a list of (height, width, bands).
 
         Returns:
             Itself.
 
         Raises:
-            TypeError: If the pixels are not uint8.
-            ValueError: If the shape is wrong, a patch is larger than the images, or no patch has contrast.
+            TypeError: If the images are no numbers.
+            ValueError: If the shape is wrong, a patch is larger than an image, a pixel is missing, or no patch has
+                contrast.
         """
-        self._check(images)
+        reasons = self.refuse(images)
+        if reasons:
+            row, reason = next(iter(reasons.items()))
+            raise ValueError(f"Image {row}: {reason}.")
+        if len(images) == 0:
+            raise ValueError("There are no images to draw patches from.")
+        bands = images[0].shape[-1]
+        other = [row for row, image in enumerate(images) if image.shape[-1] != bands]
+        if other:
+            raise ValueError(f"Image {other[0]} has {images[other[0]].shape[-1]} bands, the first has {bands}.")
+        self.scales_ = self._scales(images)
         rng = np.random.default_rng(self.seed)
         patches = self._draw(images, _WHITENING_PATCHES, rng)
         mean = patches.mean(axis=0)
@@ -79,66 +113,123 @@ class RandomConvolution:
         chosen = (self._with_contrast(images, patches, rng) - mean) @ whitening
         chosen /= np.linalg.norm(chosen, axis=1, keepdims=True).clip(1e-12)
         filters = chosen @ whitening  # whitening the window and then taking the product is one product
-        side, channels = self.patch_size, images.shape[-1]
-        self.filters_ = filters.reshape(self.num_filters, side, side, channels).astype(np.float32)
+        side = self.patch_size
+        self.filters_ = filters.reshape(self.num_filters, side, side, bands).astype(np.float32)
         self.offsets_ = (filters @ mean).astype(np.float32)
+        self.number_ = _number(images[0].dtype)
         return self
 
-    def transform(self, images: UInt8[np.ndarray, "..."]) -> Float32[np.ndarray, "n k"]:
+    def transform(self, images: np.ndarray | Sequence[np.ndarray]) -> Float32[np.ndarray, "n k"]:
         """Compute the features of images.
 
         Args:
-            images: Shape (n, height, width, channels), 0 to 255; channels as in `fit`.
+            images: Shape (n, height, width, bands), or a list of (height, width, bands); bands as in `fit`.
 
         Returns:
-            Shape (n, 2 * num_filters): the means above the threshold for all filters, then those below.
+            Shape (n, 2 * num_filters): the means above the threshold for all filters, then those below. A row's
+            numbers are the same, bit for bit, whatever rows come with it.
 
         Raises:
-            TypeError: If the pixels are not uint8.
-            ValueError: If nothing was fitted yet or the images have another number of channels.
+            TypeError: If the images are no numbers.
+            ValueError: If nothing was fitted yet or an image cannot be taken; see `refuse`.
         """
+        self._fitted()
+        reasons = self.refuse(images)
+        if reasons:
+            row, reason = next(iter(reasons.items()))
+            raise ValueError(f"Image {row}: {reason}.")
+        return rectified_means(list(images), self.filters_ / self.scales_, self.offsets_, self.bias)
+
+    def refuse(self, images: np.ndarray | Sequence[np.ndarray]) -> dict[int, str]:
+        """Say which images `transform` cannot take: too small, with missing pixels, of other bands or numbers.
+
+        Args:
+            images: As for `transform`.
+
+        Returns:
+            Position to reason.
+        """
+        if isinstance(images, np.ndarray) and images.ndim != 4:
+            raise ValueError(f"Images need shape (n, height, width, channels), got {images.shape}.")
+        reasons = {}
+        for row, image in enumerate(images):
+            reason = self._reason(image)
+            if reason:
+                reasons[row] = reason
+        return reasons
+
+    def settings(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        names = ("num_filters", "patch_size", "seed", "bias", "ridge", "scale")
+        return {name: getattr(self, name) for name in names}
+
+    def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Give the filters, as values for JSON and arrays for safetensors."""
+        self._fitted()
+        return {"number": self.number_}, {
+            "filters": self.filters_,
+            "offsets": self.offsets_,
+            "scales": self.scales_,
+        }
+
+    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "RandomConvolution":
+        """Take back what `fitted` gave."""
+        self.number_ = str(values["number"])
+        self.filters_, self.offsets_, self.scales_ = (arrays[name] for name in ("filters", "offsets", "scales"))
+        return self
+
+    def names(self) -> list[str]:
+        """Name the features: "patch 0 above", ..., "patch 0 below", ..."""
+        return [f"patch {number} {side}" for side in ("above", "below") for number in range(self.num_filters)]
+
+    def _fitted(self) -> None:
         if not hasattr(self, "filters_"):
             raise ValueError("These features have no filters yet; call fit(images) first.")
-        self._check(images)
-        if images.shape[-1] != self.filters_.shape[-1]:
-            raise ValueError(
-                f"The filters were drawn from images of {self.filters_.shape[-1]} channels, "
-                f"these images have {images.shape[-1]}."
-            )
-        matrix = self.filters_.reshape(self.num_filters, -1).T / np.float32(255)
-        features = np.empty((len(images), self.out_dim), dtype=np.float32)
-        for start in range(0, len(images), _IMAGES_AT_ONCE):
-            windows = self._windows(images[start : start + _IMAGES_AT_ONCE])
-            count, rows, columns = windows.shape[:3]
-            flat = windows.reshape(count * rows * columns, -1).astype(np.float32)
-            response = (flat @ matrix - self.offsets_).reshape(count, rows * columns, -1)
-            part = features[start : start + count]
-            part[:, : self.num_filters] = np.maximum(response - np.float32(self.bias), 0).mean(axis=1)
-            part[:, self.num_filters :] = np.maximum(-response - np.float32(self.bias), 0).mean(axis=1)
-        return features
 
-    def _check(self, images: np.ndarray) -> None:
-        if images.dtype != np.uint8:
-            raise TypeError(f"Images must be uint8 (0 to 255), got {images.dtype}; scale them and use astype('uint8').")
-        if images.ndim != 4:
-            raise ValueError(f"Images need shape (n, height, width, channels), got {images.shape}.")
-        if len(images) == 0 or images.shape[-1] == 0:
-            raise ValueError(f"There are no images or no channels in an array of shape {images.shape}.")
-        if min(images.shape[1:3]) < self.patch_size:
-            raise ValueError(f"A patch of {self.patch_size} pixels is larger than images of shape {images.shape[1:3]}.")
+    def _reason(self, image: np.ndarray) -> str:
+        if image.dtype.kind not in "uif":
+            raise TypeError(f"Images must hold whole or floating-point numbers, got {image.dtype}.")
+        if image.ndim != 3 or image.shape[-1] == 0:
+            return f"an image needs shape (height, width, bands), this one has {image.shape}"
+        if min(image.shape[:2]) < self.patch_size:
+            height, width = image.shape[:2]
+            return f"a patch of {self.patch_size} pixels is larger than images of {height} x {width}"
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            return "a pixel is missing (NaN) or infinite"
+        if not hasattr(self, "filters_"):
+            return ""
+        bands = self.filters_.shape[-1]
+        if image.shape[-1] != bands:
+            return f"the filters were drawn from images of {bands} channels, these images have {image.shape[-1]}"
+        if _number(image.dtype) != self.number_:
+            return f"the filters were drawn from images of {self.number_} numbers, this one has {image.dtype}"
+        return ""
 
-    def _windows(self, images: np.ndarray) -> np.ndarray:
-        """Every patch of every image as a view, shape (n, rows, columns, patch, patch, channels)."""
-        side = (self.patch_size, self.patch_size)
-        return np.moveaxis(np.lib.stride_tricks.sliding_window_view(images, side, axis=(1, 2)), 3, -1)
+    def _scales(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+        """What each band is divided by, shape (c,)."""
+        bands = images[0].shape[-1]
+        if self.scale is not None or images[0].dtype == np.uint8:
+            return np.full(bands, 255 if self.scale is None else self.scale, dtype=np.float32)
+        count = sum(image.shape[0] * image.shape[1] for image in images)
+        mean = sum(image.sum(axis=(0, 1), dtype=np.float64) for image in images) / count
+        squares = sum(np.square(image - mean).sum(axis=(0, 1)) for image in images) / count
+        spread = np.sqrt(squares)
+        return np.where(spread > 0, spread, 1.0).astype(np.float32)  # a band that never varies, such as an empty B10
 
-    def _draw(self, images: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Patches at random places of random images in 0..1, shape (count, patch * patch * channels)."""
-        windows = self._windows(images)
-        image, row, column = (rng.integers(size, size=count) for size in windows.shape[:3])
-        return windows[image, row, column].reshape(count, -1).astype(np.float64) / 255
+    def _draw(self, images: np.ndarray | Sequence[np.ndarray], count: int, rng: np.random.Generator) -> np.ndarray:
+        """Patches at random places of random images, divided by the scale, shape (count, patch * patch * bands)."""
+        side = self.patch_size
+        sizes = np.array([image.shape[:2] for image in images]) - side + 1
+        image = rng.integers(len(images), size=count)
+        alike = (sizes == sizes[0]).all()
+        row, column = (rng.integers(size[0] if alike else size[image], size=count) for size in sizes.T)
+        places = zip(image.tolist(), row.tolist(), column.tolist(), strict=True)
+        patches = np.stack([images[i][y : y + side, x : x + side] for i, y, x in places]).astype(np.float64)
+        return (patches / self.scales_.astype(np.float64)).reshape(count, -1)
 
-    def _with_contrast(self, images: np.ndarray, first: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _with_contrast(
+        self, images: np.ndarray | Sequence[np.ndarray], first: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
         """As many patches as filters, each with some contrast."""
         found: list[np.ndarray] = []
         patches = first
@@ -151,3 +242,8 @@ class RandomConvolution:
             f"Only {sum(map(len, found))} of {20 * _WHITENING_PATCHES} patches have any contrast, "
             f"but {self.num_filters} filters were asked for."
         )
+
+
+def _number(kind: np.dtype) -> str:
+    """Floating-point numbers of any precision are alike; whole numbers differ in what their largest value means."""
+    return "floating-point" if kind.kind == "f" else str(kind)

@@ -1,0 +1,222 @@
+"""Features of images from any backbone of timm, frozen, with the preprocessing that its weights were trained with."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float32
+
+from geotether.features.weights import cached_file, import_timm, in_equal_batches, load_local, weights_digest
+
+if TYPE_CHECKING:
+    import torch
+
+POOLS = ("avg", "token", "model")
+
+
+class BackboneFeatures:
+    """Pooled features of a frozen timm backbone, without its head.
+
+    Pixels are whole numbers (0 to 255, or 0 to 65,535 for uint16) or floating-point numbers in 0 to 1. Grey images
+    are repeated as red, green and blue. Resizing, cropping and normalisation are those of the weights' own
+    configuration (`timm.data.resolve_data_config`). Every image is computed in a batch of the same size, so its
+    numbers do not depend on the images that come with it.
+
+    Args:
+        model: Name of a timm model, such as "resnet50", or with a tag of weights, "vit_base_patch16_clip_224.openai".
+        weights: A local file (.safetensors, or .pth of tensors only). None: the pretrained weights of that name, from
+            the local cache of Hugging Face.
+        pool: "avg": mean over all places or patch tokens; "token": the class token; "model": as the model itself
+            pools before its head.
+        batch: Images at once.
+        device: "cpu", "cuda" or "cuda:1".
+        in_chans: Number of bands. None: 3. With others, pretrained weights of the first layer are adapted by timm and
+            mean and spread of the bands are the average of those of the colours.
+        download: Whether pretrained weights may be fetched from the network.
+
+    Attributes:
+        out_dim: Number of features.
+
+    Raises:
+        ImportError: If timm is missing or torchvision does not fit torch; the install command is in the message.
+        ValueError: If there is no such model, or an option is out of range.
+        FileNotFoundError: If the weights are not there; the message says where to get them and where to put them.
+    """
+
+    takes: ClassVar[str] = "images"
+    fit_rows: ClassVar[int] = 1  # nothing is learned
+
+    def __init__(
+        self,
+        model: str = "resnet50",
+        weights: str | None = None,
+        pool: str = "avg",
+        batch: int = 32,
+        device: str = "cpu",
+        in_chans: int | None = None,
+        download: bool = False,
+    ) -> None:
+        if pool not in POOLS:
+            raise ValueError(f"pool must be {', '.join(map(repr, POOLS))}, got {pool!r}.")
+        if batch < 1 or (in_chans is not None and in_chans < 1):
+            raise ValueError(f"batch and in_chans must be 1 or more, got {batch} and {in_chans}.")
+        timm = import_timm()
+        if not timm.is_model(model.partition(".")[0]):
+            close = timm.list_models(f"*{model.partition('.')[0]}*")[:5]
+            hint = f" Did you mean {', '.join(close)}?" if close else " timm.list_models() lists them."
+            raise ValueError(f"timm has no model {model!r}.{hint}")
+        self.model = model
+        self.weights = None if weights is None else str(weights)
+        self.pool = pool
+        self.batch = batch
+        self.device = device
+        self.in_chans = in_chans
+        self.download = download
+        self._file = self._weights_file()
+        self._loaded: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the model behind: a worker loads it from the file."""
+        return self.__dict__ | {"_loaded": None}
+
+    @property
+    def out_dim(self) -> int:
+        """Number of features."""
+        return self._load()[0].num_features if self.pool != "model" else self._load()[0].head_hidden_size
+
+    def fit(self, images: Sequence[np.ndarray]) -> "BackboneFeatures":
+        """Learn nothing, but load the weights, so that a wrong file is found out at once."""
+        self._load()
+        return self
+
+    def transform(self, images: Sequence[np.ndarray]) -> Float32[np.ndarray, "n d"]:
+        """Compute the features of images.
+
+        Args:
+            images: Arrays (height, width, bands) of any sizes.
+
+        Returns:
+            Shape (n, out_dim).
+
+        Raises:
+            ValueError: If an image cannot be taken; see `refuse`.
+        """
+        reasons = self.refuse(images)
+        if reasons:
+            row, reason = next(iter(reasons.items()))
+            raise ValueError(f"Image {row}: {reason}.")
+        model, prepare = self._load()
+        return in_equal_batches(
+            lambda pixels: self._pooled(model, pixels),
+            (prepare(self._input(image)) for image in images),
+            len(images),
+            self.batch,
+            self.device,
+            self.out_dim,
+        )
+
+    def refuse(self, images: Sequence[np.ndarray]) -> dict[int, str]:
+        """Say which images `transform` cannot take: other bands, missing pixels, numbers beyond 0 to 1."""
+        bands = self.in_chans or 3
+        reasons = {}
+        for row, image in enumerate(images):
+            if image.ndim != 3 or image.shape[-1] not in ({1, 3} if bands == 3 else {bands}):
+                got = image.shape[-1] if image.ndim == 3 else f"shape {image.shape}"
+                reasons[row] = f"{got} bands, the backbone takes {bands}; make it with in_chans for others"
+            elif image.dtype.kind not in "uf":
+                reasons[row] = f"pixels of type {image.dtype}; uint8, uint16 or floating-point numbers in 0 to 1"
+            elif image.dtype.kind == "f" and not np.isfinite(image).all():
+                reasons[row] = "a pixel is missing (NaN) or infinite"
+            elif image.dtype.kind == "f" and (image.min() < 0 or image.max() > 1):
+                reasons[row] = "floating-point pixels beyond 0 to 1"
+        return reasons
+
+    def settings(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        names = ("model", "weights", "pool", "batch", "device", "in_chans", "download")
+        return {name: getattr(self, name) for name in names}
+
+    def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Give the SHA-256 of the weights, so that others are noticed."""
+        return {"weights_sha256": weights_digest(self._file)}, {}
+
+    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "BackboneFeatures":
+        """Check that the weights are those that were used.
+
+        Raises:
+            ValueError: If they are others.
+        """
+        if values["weights_sha256"] != weights_digest(self._file):
+            raise ValueError(f"{self._file} holds other weights than those that made these features.")
+        return self
+
+    def names(self) -> list[str]:
+        """Name the features: "resnet50 0", "resnet50 1", ..."""
+        return [f"{self.model} {number}" for number in range(self.out_dim)]
+
+    def _weights_file(self) -> Path:
+        timm = import_timm()
+        if self.weights is not None:
+            if not Path(self.weights).is_file():
+                raise FileNotFoundError(f"There is no file of weights {self.weights}.")
+            return Path(self.weights)
+        config = timm.models.get_pretrained_cfg(self.model)
+        if config is None or not (config.hf_hub_id or config.url):
+            raise ValueError(f"timm has no pretrained weights for {self.model!r}; give weights=FILE.")
+        return cached_file(str(config.hf_hub_id or ""), str(config.url or ""), self.model, self.download)
+
+    def _load(self) -> tuple[Any, Any]:
+        """The model and the preparation of one image, made at the first call."""
+        if self._loaded is None:
+            timm = import_timm()
+            bands = self.in_chans or 3
+            if self.weights is None:
+                model = timm.create_model(
+                    self.model, pretrained=True, num_classes=0, in_chans=bands, pretrained_cfg_overlay=self._overlay()
+                )
+            else:
+                model = timm.create_model(self.model, num_classes=0, in_chans=bands)
+                load_local(model, self._file)
+            self._loaded = model.eval().to(self.device), self._preparation(model, bands)
+        return self._loaded
+
+    def _overlay(self) -> dict[str, str]:
+        return {"file": str(self._file)}  # the same weights that timm would fetch, from where they are
+
+    def _preparation(self, model: Any, bands: int) -> Any:
+        import_timm()
+        from timm.data import create_transform, resolve_data_config
+
+        config = resolve_data_config({}, model=model)
+        if bands != len(config["mean"]):
+            for name in ("mean", "std"):
+                config[name] = (sum(config[name]) / len(config[name]),) * bands
+        config["input_size"] = (bands, *config["input_size"][1:])
+        return create_transform(**config, is_training=False)
+
+    def _input(self, image: np.ndarray) -> Any:
+        """What timm's transform takes: a picture as it was trained with, or else a tensor in 0 to 1."""
+        import torch
+        from PIL import Image
+
+        bands = self.in_chans or 3
+        if bands == 3 and image.shape[-1] == 1:
+            image = np.repeat(image, 3, axis=-1)
+        if bands == 3 and image.dtype == np.uint8:
+            return Image.fromarray(np.ascontiguousarray(image))
+        top = 1.0 if image.dtype.kind == "f" else float(np.iinfo(image.dtype).max)
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32) / np.float32(top))
+
+    def _pooled(self, model: Any, pixels: "torch.Tensor") -> "torch.Tensor":
+        features = model.forward_features(pixels)
+        if self.pool == "model":
+            return model.forward_head(features, pre_logits=True)
+        extra = getattr(model, "num_prefix_tokens", 0)
+        if self.pool == "token":
+            if features.ndim != 3 or extra == 0:
+                raise ValueError(f"{self.model} has no class token; use pool='avg'.")
+            return features[:, 0]
+        if features.ndim == 3:
+            return features[:, extra:].mean(dim=1)
+        return features.mean(dim=(1, 2) if getattr(model, "output_fmt", "NCHW") == "NHWC" else (2, 3))

@@ -1,0 +1,129 @@
+"""Where and when a photograph was taken, by its own EXIF."""
+
+import math
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Exif
+
+NOWHERE = (math.nan, math.nan)
+# Numbers of EXIF 2.32: the two folders, and in them what is read here.
+_GPS, _CAMERA = 0x8825, 0x8769
+_LAT_REF, _LAT, _LON_REF, _LON, _GPS_TIME, _GPS_DATE = 1, 2, 3, 4, 7, 29
+_TAKEN = ((0x9003, 0x9011), (0x9004, 0x9012))  # original, then digitized: local time and its offset from UTC
+
+
+def photo_place(exif: "Exif") -> tuple[tuple[float, float], str]:
+    """Read where a photograph was taken.
+
+    Degrees, minutes and seconds may be rationals or plain numbers; missing minutes or seconds count as zero. A
+    position without N or S, or without E or W, could lie on either side and is not used; neither is 0, 0, which
+    cameras write until they know where they are. The altitude is ignored.
+
+    Args:
+        exif: From `Image.getexif()`.
+
+    Returns:
+        Longitude and latitude in degrees, and an empty reason; or NaNs and the reason why there is none.
+    """
+    gps = exif.get_ifd(_GPS)
+    if _LAT not in gps or _LON not in gps:
+        return NOWHERE, "no GPS position in its EXIF"
+    signs = _sign(gps.get(_LON_REF), "E", "W"), _sign(gps.get(_LAT_REF), "N", "S")
+    if 0 in signs:
+        return NOWHERE, "GPS position without N or S, or without E or W"
+    lon, lat = (sign * _degrees(gps[tag]) for sign, tag in zip(signs, (_LON, _LAT), strict=True))
+    if math.isnan(lon) or math.isnan(lat):
+        return NOWHERE, "GPS position is no number (a denominator is zero)"
+    if lon == 0 and lat == 0:
+        return NOWHERE, "GPS position 0, 0: the camera did not know"
+    return (lon, lat), ""
+
+
+def photo_time(exif: "Exif", lon: float = math.nan) -> np.datetime64:
+    """Read when a photograph was taken.
+
+    In this order: the time at which it was taken with its offset from UTC; the time of the GPS, which is UTC; the time
+    at which it was taken by the nautical time zone of its place, since the clock of a camera shows local time and
+    nothing says which; the same taken as UTC if the place is unknown.
+
+    Args:
+        exif: From `Image.getexif()`.
+        lon: Longitude of the place in degrees, NaN if unknown.
+
+    Returns:
+        datetime64[ms] in UTC; NaT if there is no time in it.
+    """
+    camera, gps = exif.get_ifd(_CAMERA), exif.get_ifd(_GPS)
+    local = None
+    for tag, offset_tag in _TAKEN:
+        taken, offset = _clock(camera.get(tag)), _offset(camera.get(offset_tag))
+        if taken and offset is not None:
+            return _utc(taken - offset)
+        local = local or taken
+    satellite = _satellite_clock(gps)
+    if satellite:
+        return _utc(satellite)
+    if local is None:
+        return np.datetime64("NaT", "ms")
+    hours = 0 if math.isnan(lon) else round(((lon + 180) % 360 - 180) / 15)
+    return _utc(local - timedelta(hours=hours))
+
+
+def _text(value: Any) -> str:
+    value = value.decode("ascii", "replace") if isinstance(value, bytes) else value
+    return value.strip(" \0") if isinstance(value, str) else ""
+
+
+def _sign(value: Any, positive: str, negative: str) -> int:
+    return {positive: 1, negative: -1}.get(_text(value)[:1].upper(), 0)
+
+
+def _numbers(value: Any) -> list[float]:
+    """Numbers of a tag; NaN where a denominator is zero or it is no number."""
+    found = []
+    for part in value if isinstance(value, list | tuple) else (value,):
+        try:
+            top, bottom = part if isinstance(part, tuple) else (part, 1)
+            found.append(float(top) / float(bottom))
+        except (TypeError, ValueError, ZeroDivisionError):
+            found.append(math.nan)
+    return found
+
+
+def _degrees(value: Any) -> float:
+    parts = _numbers(value)[:3]
+    # Cameras that know no minutes or seconds write them as 0/0; degrees they must know.
+    parts = parts[:1] + [0.0 if math.isnan(part) else part for part in parts[1:]]
+    return sum(part / 60**power for power, part in enumerate(parts)) if parts else math.nan
+
+
+def _clock(value: Any) -> datetime | None:
+    try:
+        return datetime.strptime(_text(value)[:19], "%Y:%m:%d %H:%M:%S")
+    except ValueError:  # blanks and zeros mean unknown
+        return None
+
+
+def _offset(value: Any) -> timedelta | None:
+    try:
+        return datetime.strptime(_text(value), "%z").utcoffset()
+    except ValueError:
+        return None
+
+
+def _satellite_clock(gps: dict[int, Any]) -> datetime | None:
+    date, time = _text(gps.get(_GPS_DATE)), _numbers(gps.get(_GPS_TIME))
+    try:
+        day = datetime.strptime(date[:10].replace("-", ":"), "%Y:%m:%d")
+        hours, minutes, seconds = time
+        return day + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _utc(time: datetime) -> np.datetime64:
+    return np.datetime64(time, "ms")
