@@ -58,6 +58,8 @@ def photo_time(exif: "Exif", lon: float = math.nan) -> np.datetime64:
         datetime64[ms] in UTC; NaT if there is no time in it.
     """
     camera, gps = exif.get_ifd(_CAMERA), exif.get_ifd(_GPS)
+    if not camera and not gps:
+        return np.datetime64("NaT", "ms")
     local = None
     for tag, offset_tag in _TAKEN:
         taken, offset = _clock(camera.get(tag)), _offset(camera.get(offset_tag))

@@ -94,11 +94,7 @@ class Gathering:
         self.rejected.append(Rejected(row, reason, id))
 
     def add(self, row: int, photo: Photo, place: tuple[float, float], time: np.datetime64, id: str = "") -> None:
-        """Note a row that can, unless its place cannot be."""
-        reason = refuse_places(np.array([place], dtype=np.float64)).get(0)
-        if reason:
-            self.reject(row, reason, id)
-            return
+        """Note a row that can, if its place can be."""
         self.rows.append(row)
         self.ids.append(id)
         self.places.append(place)
@@ -114,13 +110,18 @@ class Gathering:
             has_ids: Whether rows have ids of their own.
             has_times: Whether a time is known of any row of the source.
         """
-        rows = np.array(self.rows, dtype=np.int64)
+        lonlat = np.array(self.places, dtype=np.float64).reshape(-1, 2)
+        reasons = refuse_places(lonlat)
+        for place, reason in reasons.items():
+            self.reject(self.rows[place], reason, self.ids[place])
+        kept = [place for place in range(len(self.rows)) if place not in reasons]
+        rows = np.array(self.rows, dtype=np.int64)[kept]
         return Observations(
             row=rows,
-            lonlat=np.array(self.places, dtype=np.float64).reshape(-1, 2),
-            content=self.pixels,
-            id=np.array(self.ids if has_ids else [], dtype=np.str_),
-            time=np.array(self.times, dtype="datetime64[ms]") if has_times else None,
+            lonlat=lonlat[kept],
+            content=[self.pixels[place] for place in kept],
+            id=np.array([self.ids[place] for place in kept] if has_ids else [], dtype=np.str_),
+            time=np.array(self.times, dtype="datetime64[ms]")[kept] if has_times else None,
             labels={name: values[rows - start] for name, values in labels.items()},
             rejected=sorted(self.rejected, key=lambda rejected: rejected.row),
         )
