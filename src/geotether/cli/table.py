@@ -130,7 +130,7 @@ def _spec(
 
     path = Path(source)
     is_yaml = path.suffix.lower() in (".yaml", ".yml")
-    layer = read_layer(path) if is_yaml else {"path": source}
+    layer: dict[str, Any] = read_layer(path) if is_yaml else {"path": source}
     if isinstance(layer.get("features"), str):  # options may follow by --set
         layer["features"] = {"name": layer["features"]}
     typed: dict[str, Any] = {
