@@ -154,17 +154,9 @@ def test_a_source_of_another_package_builds_a_table(installed, tmp_path):
     points = np.stack([rng.uniform(-180, 180, 80), rng.uniform(-80, 80, 80), rng.normal(100, 30, 80)], axis=1)
     points[5, 1] = 91
     write_track(tmp_path / "walk.gpx", points)
-    arguments = (
-        "build",
-        tmp_path / "walk.gpx",
-        "--source",
-        "gpx",
-        "--out",
-        tmp_path / "walk.parquet",
-        "--set",
-        "split=null",
-    )
-    done = geotether_with(installed, *arguments)
+    out = tmp_path / "walk.parquet"
+    what = ("build", tmp_path / "walk.gpx", "--source", "gpx", "--set", "split=null")
+    done = geotether_with(installed, *what, "--out", out)
     assert done.returncode == 0, done.stderr
     assert "79 rows of 1 features" in done.stdout
     table = read_table(out)

@@ -1,5 +1,6 @@
 """Mirrors src/geotether/featurizing/threads.py."""
 
+import logging
 import subprocess
 import sys
 
@@ -35,12 +36,13 @@ def test_a_pool_that_a_call_brings_is_held_too(monkeypatch):
         assert one.run(call) == 3
 
 
-def test_a_small_call_brings_the_pools_once(monkeypatch):
+def test_a_small_call_brings_the_pools_once_and_in_silence(monkeypatch, caplog):
     pools, calls = {"blas"}, []
     monkeypatch.setattr(threads, "_pools", lambda: set(pools))
 
     def small():
         calls.append("small")
+        logging.getLogger("geotether").warning("left out")
         pools.add("late")
         raise ValueError("too few rows")
 
@@ -48,6 +50,9 @@ def test_a_small_call_brings_the_pools_once(monkeypatch):
         for _ in range(2):
             one.run(lambda: calls.append("call"), small)
     assert calls == ["small", "call", "call"]
+    assert caplog.text == ""
+    logging.getLogger("geotether").warning("heard again")
+    assert "heard again" in caplog.text
 
 
 def test_torch_imported_by_the_call_itself():

@@ -41,11 +41,11 @@ def main() -> None:
     except KeyboardInterrupt as interrupt:
         _say_goodbye(interrupt)
     except SystemExit as stop:  # typer makes an exit status of Ctrl-C and drops what the run had to say
-        error: BaseException | None = stop
-        while error is not None:
-            if isinstance(error, KeyboardInterrupt):
-                _say_goodbye(error)
-            error = error.__cause__ or error.__context__
+        behind: BaseException | None = stop
+        while behind is not None:
+            if isinstance(behind, KeyboardInterrupt):
+                _say_goodbye(behind)
+            behind = behind.__cause__ or behind.__context__
         raise
 
 

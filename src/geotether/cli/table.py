@@ -130,14 +130,18 @@ def _spec(
 
     path = Path(source)
     is_yaml = path.suffix.lower() in (".yaml", ".yml")
-    layer = read_layer(path) if is_yaml else {"path": source}
+    layer: dict[str, Any] = read_layer(path) if is_yaml else {"path": source}
     if isinstance(layer.get("features"), str):  # options may follow by --set
         layer["features"] = {"name": layer["features"]}
-    typed: dict[str, Any] = {"source": reader, "tolerance": tolerance, "licence": licence, "origin": origin}
-    typed |= {"citation": citation, "features": features and {"name": features}}
-    for over in [
-        *map(parse_override, settings or ()),
-        {key: value for key, value in typed.items() if value is not None},
-    ]:
+    typed: dict[str, Any] = {
+        "source": reader,
+        "features": features and {"name": features},
+        "tolerance": tolerance,
+        "licence": licence,
+        "origin": origin,
+        "citation": citation,
+    }
+    given = {key: value for key, value in typed.items() if value is not None}
+    for over in [given, *map(parse_override, settings or ())]:
         layer = overlay(layer, over)
     return TableSpec.of(layer, path.parent if is_yaml else ".")

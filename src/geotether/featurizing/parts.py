@@ -94,11 +94,10 @@ def make_part(work: Work, number: int, one: OneThread) -> Tally:
     """
     rows = PART_ROWS[work.source.kind]
     start, stop = number * rows, min((number + 1) * rows, work.count)
-    found = read_runs(work.source, start, stop, work.at_once, work.chosen)
-    runs = [
-        _without_content(*one.run(partial(_featurize, work, run), lambda run=run: _featurize(work, take(run, _FIRST))))
-        for run in found
-    ]
+    runs = []
+    for run in read_runs(work.source, start, stop, work.at_once, work.chosen):
+        first = partial(_featurize, work, take(run, _FIRST)) if len(run) else None
+        runs.append(_without_content(*one.run(partial(_featurize, work, run), first)))
     rejected = sorted((row for run, _ in runs for row in run.rejected), key=lambda row: row.row)
     batches = [_columns(run, features) for run, features in runs if len(run)]
     used = sum(len(run) for run, _ in runs)

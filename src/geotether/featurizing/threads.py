@@ -1,5 +1,6 @@
 """One thread: what makes features the same on any number of processes, and keeps these out of each other's way."""
 
+import logging
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -37,8 +38,11 @@ class OneThread:
                 there and none of them need be called twice.
         """
         if small is not None and not self._is_warm:
+            said = logging.root.manager.disable
+            logging.disable()  # what it has to say, `call` says again
             with suppress(Exception):
                 small()
+            logging.disable(said)
             self._is_warm = True
         while True:
             if not _pools() <= self._known:
