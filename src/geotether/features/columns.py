@@ -22,6 +22,7 @@ from geotether.features.column_names import names_a_place
 from geotether.features.projection import principal_directions, project
 
 _log = logging.getLogger(__name__)
+_TOLD = 12  # columns that are named when they are left out; the others are counted
 _A = {"numeric": "a number", "boolean": "true or false", "date": "a date", "categorical": "a class"}
 # A name, a pattern, or several of them; checked by `_patterns`.
 Names = Any
@@ -235,7 +236,8 @@ class ColumnFeatures:
             )
         rest = [f"{name} ({reason})" for name, reason in self.ignored_.items() if name not in placed]
         if rest:
-            _log.info("Left out: %s.", "; ".join(rest))
+            more = f"; and {len(rest) - _TOLD} more" if len(rest) > _TOLD else ""
+            _log.info("Left out: %s%s.", "; ".join(rest[:_TOLD]), more)
 
     def _check(self, columns: pa.Table) -> None:
         _check_table(columns)

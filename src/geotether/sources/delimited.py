@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from geotether.sources.spool import FAULT, write_spool
 
 # What stands for a missing number; in a column of texts only the empty text is missing ("NA" may be Namibia).
-_MISSING = pa.array(["", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "nil", "-", "?"])
-_BOOLEANS = pa.array(["true", "false"])
+_MISSING = ("", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "nil", "-", "?")
+_BOOLEANS = ("true", "false")
 
 
 @dataclass(frozen=True)
@@ -151,12 +151,12 @@ def _column_kinds(opened: Callable[[], io.BufferedIOBase], layout: Layout) -> di
 def _trimmed(column: pa.Array) -> pa.Array:
     """Texts without spaces around them; what stands for a missing number is null."""
     trimmed = pc.utf8_trim_whitespace(column)
-    return pc.if_else(pc.is_in(pc.utf8_lower(trimmed), _MISSING), None, trimmed)
+    return pc.if_else(pc.is_in(pc.utf8_lower(trimmed), pa.array(_MISSING)), None, trimmed)
 
 
 def _fits(given: pa.Array, kind: str) -> bool:
     if kind == "boolean":
-        return pc.all(pc.is_in(pc.utf8_lower(given), _BOOLEANS), min_count=0).as_py()
+        return pc.all(pc.is_in(pc.utf8_lower(given), pa.array(_BOOLEANS)), min_count=0).as_py()
     # A postcode such as 01234 is a text: as a number it would lose its zero.
     if pc.any(pc.match_substring_regex(given, r"^[-+]?0\d"), min_count=0).as_py():
         return False
