@@ -36,9 +36,9 @@ def open_tables(config: RunConfig, workers: int | None = None, progress: str = "
     for name, given in config.tables.items():
         try:
             path = given if isinstance(given, Path) else _built(config, name, given, workers, progress)
+            tables[name] = read_table(path, name=name)
         except (FileNotFoundError, ValueError) as error:
             raise type(error)(f"Modality {name!r}: {error}") from error
-        tables[name] = read_table(path, name=name)
     return tables
 
 
