@@ -69,6 +69,14 @@ def test_a_constant_block_is_centred_and_not_blown_up():
     assert mixing.scale[:2].tolist() == [1.0, 1.0]
 
 
+def test_blocks_take_the_sizes_asked_for(blocks):
+    mixing = BlockMixing([3, 50], sizes=[2, 0.5])
+    mixing.fit(blocks)
+    assert mixing(blocks).var(0, unbiased=False).sum().item() == pytest.approx(4.25, rel=1e-4)
+    with pytest.raises(ValueError, match=r"size above 0, got \[1.0, 0.0\] for 2 blocks"):
+        BlockMixing([3, 50], sizes=[1, 0])
+
+
 def test_no_rows_give_no_rows():
     assert BlockMixing([3]).forward([torch.zeros(0, 3)]).shape == (0, 32)
 

@@ -107,7 +107,7 @@ def test_a_fault_names_the_modality(raw, override, message):
 
 
 def test_a_specification_without_a_path_is_refused_at_once(raw):
-    with pytest.raises(ValueError, match="tables: mine: A table's specification needs `path`.*it has licence"):
+    with pytest.raises(ValueError, match=r"tables: mine: A table's specification needs `path`.*it has licence"):
         load_config(raw / "run.yaml", ["tables.mine={licence: CC0}"])
 
 

@@ -120,7 +120,9 @@ def baseline_encoders(location: Any, seed: int = 0) -> dict[str, Encoder]:
         Those of `place_baselines`, "raw encoding" (the positional encoding without network) and "untrained" (same
         architecture, initial weights).
     """
-    untrained = build_location_encoder(location.config, seed=seed).eval()
+    # What the untrained one knows must not come from data, so it has no memory.
+    config = {key: value for key, value in location.config.items() if key != "memory"}
+    untrained = build_location_encoder(config, seed=seed).eval()
     return place_baselines(seed) | {
         "raw encoding": in_chunks(location.positional),
         "untrained": in_chunks(untrained.handout),

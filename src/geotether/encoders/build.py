@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from geotether.encoders.location import LocationEncoder
+from geotether.encoders.memory import PlaceMemory
 from geotether.encoders.networks import NETWORKS
 from geotether.encoders.positional import POSITIONAL
 
@@ -18,7 +19,8 @@ def build_location_encoder(config: Mapping[str, Any], seed: int) -> LocationEnco
 
     Args:
         config: {"positional": {"name": ..., ...}, "network": {"name": ..., ...},
-            "embed_dim": 256, "readout": "output"}; the last two may be left out.
+            "embed_dim": 256, "readout": "output"}; the last two may be left out. {"memory": ...} gives it an empty
+            memory, to be filled from a file.
         seed: Seed of the network's initial weights. The global generators of torch are left as they were.
 
     Returns:
@@ -32,7 +34,7 @@ def build_location_encoder(config: Mapping[str, Any], seed: int) -> LocationEnco
         >>> build_location_encoder(config, seed=0).embed_dim
         256
     """
-    known = ("positional", "network", "embed_dim", "readout")
+    known = ("positional", "network", "embed_dim", "readout", "memory")
     for key in config:
         if key not in known:
             raise ValueError(f"Unknown key {key!r} of the encoder; {known_names(key, known)}")
@@ -43,8 +45,10 @@ def build_location_encoder(config: Mapping[str, Any], seed: int) -> LocationEnco
         torch.manual_seed(seed)
         positional = build_positional(config["positional"])
         network = build_network(config["network"], positional.out_dim, config.get("embed_dim", 256))  # type: ignore[arg-type]
-    encoder = LocationEncoder(positional, network, config.get("readout", "output"))
-    encoder.settle()
+    memory = PlaceMemory(**config["memory"]) if config.get("memory") else None
+    encoder = LocationEncoder(positional, network, config.get("readout", "output"), memory)
+    if memory is None:  # an empty one has nothing to settle on
+        encoder.settle()
     return encoder
 
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
+from geotether.encoders.memory import PlaceMemory
 from geotether.encoders.mixing import BlockMixing
 from geotether.encoders.networks import NETWORKS
 from geotether.encoders.positional import POSITIONAL
@@ -22,6 +23,8 @@ READOUTS: dict[str, tuple[str, ...]] = {
     "mixed_positional_and_output": ("positional", "output"),
     "mixed_positional_hidden_and_output": ("positional", "hidden", "output"),
 }
+# Total standard deviation of each part of a mixed readout; a memory shares one unit among its modalities.
+_SIZES = {"positional": 2.0, "hidden": 1.0, "output": 1.0}
 # Sides of the equal-area blocks whose centres stand for the Earth when a mixed readout is fitted: about 4,000 places.
 _SETTLING_BLOCK_KM = 350.0
 
@@ -38,8 +41,9 @@ class LocationEncoder(nn.Module):
             encoding's `out_dim`.
         readout: What is handed out: "output", "hidden" (the last hidden layer), "hidden_and_output" (the
             two joined in that order), "positional_hidden_and_output" (the positional encoding before them), or one
-            of these after "mixed_": the parts are brought to the same total variance and rotated together, so that
-            a probe that standardises columns keeps their proportions; see `BlockMixing`.
+            of these after "mixed_": the parts are brought to given sizes and rotated together, so that a probe that
+            standardises columns keeps their proportions; see `BlockMixing`.
+        memory: What was observed where, as further parts of a mixed readout; None: nothing.
 
     Attributes:
         embed_dim: Size of the output.
@@ -56,7 +60,9 @@ class LocationEncoder(nn.Module):
         (torch.Size([1, 256]), torch.Size([1, 768]))
     """
 
-    def __init__(self, positional: nn.Module, network: nn.Module, readout: str = "output") -> None:
+    def __init__(
+        self, positional: nn.Module, network: nn.Module, readout: str = "output", memory: PlaceMemory | None = None
+    ) -> None:
         super().__init__()
         if readout not in READOUTS:
             raise ValueError(f"Unknown readout {readout!r}; choose one of {', '.join(READOUTS)}.")
@@ -69,10 +75,32 @@ class LocationEncoder(nn.Module):
         self.network = network
         self.readout = readout
         self.embed_dim: int = network.out_dim  # type: ignore[assignment]
-        dims = {"positional": positional.out_dim, "hidden": network.hidden_dim, "output": network.out_dim}
-        widths: list[int] = [dims[part] for part in READOUTS[readout]]  # type: ignore[misc]
-        self.mixing = BlockMixing(widths) if readout.startswith("mixed_") else None
-        self.handout_dim: int = sum(widths) if self.mixing is None else self.mixing.out_dim
+        self.mixing: BlockMixing | None = None
+        self.remember(memory)
+
+    def remember(self, memory: PlaceMemory | None) -> None:
+        """Add a memory to what is handed out, or take it away; `settle` has to follow.
+
+        Args:
+            memory: Filled, or None.
+
+        Raises:
+            ValueError: If the readout is not a mixed one: a memory cannot be joined without being brought to size.
+        """
+        dims = {"positional": self.positional.out_dim, "hidden": self.network.hidden_dim, "output": self.embed_dim}
+        widths: list[int] = [dims[part] for part in READOUTS[self.readout]]  # type: ignore[misc]
+        self.memory = memory
+        if not self.readout.startswith("mixed_"):
+            if memory is not None:
+                raise ValueError(f"A memory needs a readout that starts with mixed_, got {self.readout!r}.")
+            self.handout_dim: int = sum(widths)
+            return
+        sizes = [_SIZES[part] for part in READOUTS[self.readout]]
+        if memory is not None:
+            widths, sizes = widths + memory.dims, sizes + [len(memory.dims) ** -0.5] * len(memory.dims)
+        self.mixing = BlockMixing(widths, sizes)
+        self.handout_dim = self.mixing.out_dim
+        self.to(next(self.network.parameters()).device)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -88,6 +116,7 @@ class LocationEncoder(nn.Module):
             "network": network,
             "embed_dim": self.embed_dim,
             "readout": self.readout,
+            **({} if self.memory is None else {"memory": self.memory.config}),
         }
 
     def features(self, lonlat: Float[Tensor, "n 2"]) -> Float[Tensor, "n k"]:
@@ -151,7 +180,8 @@ class LocationEncoder(nn.Module):
         positional = self.features(lonlat)
         hidden, output = self.network.forward_with_hidden(positional)  # type: ignore[operator]
         parts = {"positional": positional, "hidden": hidden, "output": output}
-        return [parts[name] for name in READOUTS[self.readout]]
+        remembered = [] if self.memory is None else self.memory(lonlat)
+        return [*(parts[name] for name in READOUTS[self.readout]), *remembered]
 
 
 def named_arguments(module: nn.Module, registry: dict[str, type[nn.Module]]) -> dict[str, Any]:

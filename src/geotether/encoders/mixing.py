@@ -12,7 +12,7 @@ _LEFT = 32
 
 
 class BlockMixing(nn.Module):
-    """Centre blocks of columns, bring each block to the same total variance, and rotate them together.
+    """Centre blocks of columns, bring each to its size, and rotate them together.
 
     Probes standardise every column, so a column that was made quiet on purpose, such as a harmonic of high degree, is
     made as loud as any other, and the smoothness that the taper asks for is lost. A rotation by random signs and a
@@ -21,6 +21,7 @@ class BlockMixing(nn.Module):
 
     Args:
         dims: Width of each block, in order.
+        sizes: What each block's total standard deviation becomes; by default 1 for all.
         seed: Decides the signs.
 
     Attributes:
@@ -48,11 +49,14 @@ class BlockMixing(nn.Module):
     left: Tensor
     right: Tensor
 
-    def __init__(self, dims: Sequence[int], seed: int = 0) -> None:
+    def __init__(self, dims: Sequence[int], sizes: Sequence[float | int] | None = None, seed: int = 0) -> None:
         super().__init__()
         if not dims or min(dims) < 1:
             raise ValueError(f"Every block needs one column or more, got widths {list(dims)}.")
         self.dims = tuple(dims)
+        self.sizes = tuple(map(float, sizes or [1.0] * len(dims)))
+        if len(self.sizes) != len(self.dims) or min(self.sizes) <= 0:
+            raise ValueError(f"Every block needs a size above 0, got {list(self.sizes)} for {len(dims)} blocks.")
         total = sum(dims)
         self.out_dim = max(_LEFT, 1 << (total - 1).bit_length())
         signs = np.random.default_rng(seed).choice(np.array([-1.0, 1.0], dtype=np.float32), self.out_dim)
@@ -81,7 +85,10 @@ class BlockMixing(nn.Module):
             (block.double() - centre).square().sum(1).mean().sqrt()
             for block, centre in zip(blocks, centres, strict=True)
         ]
-        scales = [torch.where(s > 0, 1 / s, 1.0).repeat(d) for s, d in zip(spreads, self.dims, strict=True)]
+        scales = [
+            (size * torch.where(spread > 0, 1 / spread, 1.0)).repeat(dim)
+            for size, spread, dim in zip(self.sizes, spreads, self.dims, strict=True)
+        ]
         self.centre.copy_(torch.cat(centres))
         self.scale.copy_(torch.cat(scales))
 

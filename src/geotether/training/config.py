@@ -106,6 +106,17 @@ class ObjectiveConfig(Section):
         return value
 
 
+class MemoryConfig(Section):
+    """What the encoder looks up of the training rows near a place; see `geotether.encoders.memory`.
+
+    `components` of each modality are kept (0: no memory) and averaged over the `neighbors` nearest places.
+    """
+
+    components: int = Field(default=0, ge=0)
+    neighbors: int = Field(default=16, ge=1)
+    reach_km: float = Field(default=20.0, gt=0)
+
+
 class ScheduleConfig(Section):
     """Which ties are active at which step; see `geotether.batches.schedule`."""
 
@@ -141,6 +152,7 @@ class RunConfig(Section):
         cache: Where tables that are built are kept; by default `geotether/tables` in the user's cache folder.
         encoder: The location encoder.
         heads: The modalities' projection heads.
+        memory: What is looked up beside what the network has learned; part of mixed readouts only.
         objective: The loss.
         schedule: Which modality takes part when, and with how many rows.
         batch_size: Rows a step, over all modalities.
@@ -169,6 +181,7 @@ class RunConfig(Section):
     cache: Path | None = None
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)
     heads: HeadsConfig = Field(default_factory=HeadsConfig)
+    memory: MemoryConfig = Field(default_factory=MemoryConfig)
     objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     batch_size: int = Field(default=2048, ge=2)
@@ -209,6 +222,8 @@ class RunConfig(Section):
             raise PydanticCustomError("length", "give the length of the run as steps or as epochs, one of the two.")
         if self.validate_every is None and (self.keep == "best" or self.patience is not None):
             raise PydanticCustomError("validation", "keep: best and patience need validate_every.")
+        if self.memory.components and not self.encoder.readout.startswith("mixed_"):
+            raise PydanticCustomError("memory", "memory.components needs an encoder.readout that starts with mixed_.")
         return self
 
 

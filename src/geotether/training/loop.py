@@ -23,7 +23,7 @@ from geotether.training.door import check_tables, choose_device, taking_part
 from geotether.training.interruption import Interruption, RunInterrupted, farewell
 from geotether.training.loss import batch_loss, batch_regression, mean_regression
 from geotether.training.metrics import MetricsFile
-from geotether.training.model import build_model
+from geotether.training.model import build_memory, build_model
 from geotether.training.optimizer import average_into, build_optimizer, learning_rate_at, set_learning_rate
 from geotether.training.progress import Progress
 from geotether.training.provenance import plain_settings, run_provenance
@@ -171,6 +171,7 @@ def pretrain(
     if best is not None:
         handed_out.load_state_dict(best)
     handed_out.eval()
+    handed_out.location.remember(build_memory(config, training))
     handed_out.location.settle()
     if out is not None:
         settings, provenance = plain_settings(config), run_provenance(config, tables, state)

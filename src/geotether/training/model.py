@@ -1,12 +1,14 @@
-"""The model of a run: the location encoder and one projection head a modality."""
+"""The model of a run: the location encoder, a head and a decoder a modality, and the memory."""
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.decoders import FeatureDecoder
-from geotether.encoders.heads import ProjectionHead
+from geotether.encoders.heads import ROWS, ProjectionHead
+from geotether.encoders.memory import PlaceMemory, merged_places
 from geotether.encoders.model import TiedModel
 from geotether.tables.table import FeatureTable
 from geotether.training.config import RunConfig
@@ -41,3 +43,30 @@ def build_model(config: RunConfig, tables: Mapping[str, FeatureTable]) -> TiedMo
             )
         decoders[modality].fit(table.features)
     return TiedModel(location, heads, config.objective.init_temperature, decoders=decoders)
+
+
+def build_memory(config: RunConfig, tables: Mapping[str, FeatureTable]) -> PlaceMemory | None:
+    """Remember the training rows' leading components, each place once; None where the configuration wants none.
+
+    Args:
+        config: The run's configuration.
+        tables: Modality to its training rows.
+    """
+    if not config.memory.components:
+        return None
+    kept: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for modality, table in tables.items():
+        components = FeatureDecoder(1, table.dim, config.memory.components)
+        components.fit(table.features)
+        values = np.concatenate(
+            [
+                components.targets(torch.tensor(table.features[start : start + ROWS])).numpy()
+                for start in range(0, len(table), ROWS)
+            ]
+        )
+        kept[modality] = merged_places(table.lonlat, values)
+    sizes = {modality: values.shape for modality, (_, values) in kept.items()}
+    memory = PlaceMemory(sizes, config.memory.neighbors, config.memory.reach_km)
+    for modality, (lonlat, values) in kept.items():
+        memory.fill(modality, lonlat, values)
+    return memory
