@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from geotether.features.convolution import RandomConvolution
-from geotether.sources.image_column import ImageColumnSource
+from geotether.sources.pictures.image_column import ImageColumnSource
 
 TURN = 1000
 

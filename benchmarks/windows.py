@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from geotether.sources.raster_source import RasterSource
+from geotether.sources.grids.raster_source import RasterSource
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from geotether.features.featurizer import Featurizer
 from geotether.features.ssl4eo import Ssl4eoFeatures
-from geotether.sources.sentinel2 import reflectance
+from geotether.sources.pictures.sentinel2 import reflectance
 
 pytestmark = pytest.mark.usefixtures("torchvision_imports")
 

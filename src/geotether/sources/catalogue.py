@@ -13,14 +13,14 @@ from geotether.sources.source import KINDS, Source
 ENTRY_POINTS = "geotether.sources"
 # Name to where its class lives; imported only when used.
 SOURCES = {
-    "columns": "geotether.sources.columns:ColumnsSource",
-    "texts": "geotether.sources.texts:TextsSource",
-    "darwin_core": "geotether.sources.darwin_core:DarwinCoreSource",
-    "images": "geotether.sources.images:ImagesSource",
-    "image_column": "geotether.sources.image_column:ImageColumnSource",
-    "raster": "geotether.sources.raster_source:RasterSource",
-    "sentinel2": "geotether.sources.sentinel2:Sentinel2Source",
-    "vectors": "geotether.sources.vectors:VectorsSource",
+    "columns": "geotether.sources.records.columns:ColumnsSource",
+    "texts": "geotether.sources.records.texts:TextsSource",
+    "darwin_core": "geotether.sources.records.darwin_core:DarwinCoreSource",
+    "images": "geotether.sources.pictures.images:ImagesSource",
+    "image_column": "geotether.sources.pictures.image_column:ImageColumnSource",
+    "raster": "geotether.sources.grids.raster_source:RasterSource",
+    "sentinel2": "geotether.sources.pictures.sentinel2:Sentinel2Source",
+    "vectors": "geotether.sources.records.vectors:VectorsSource",
 }
 
 _PARTS = ("kind", "features", "__len__", "prepare", "read", "fingerprint")

@@ -10,9 +10,9 @@ from jaxtyping import Float64
 
 from geotether.geodesy.coordinates import check_lonlat
 from geotether.sources.geometry import geometry_column, lonlat_of_geometry
-from geotether.sources.layers import ENDINGS as LAYER_ENDINGS
-from geotether.sources.layers import read_layer
 from geotether.sources.readers import read_csv, read_geojson, read_parquet
+from geotether.sources.records.layers import ENDINGS as LAYER_ENDINGS
+from geotether.sources.records.layers import read_layer
 from geotether.sources.writers import list_column, refuse_bytes, write_csv, write_geojson, write_parquet
 
 LON_NAMES = ("lon", "longitude", "lng", "long", "x")

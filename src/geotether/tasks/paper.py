@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from geotether.sources.grids.rasters import terrarium_zooms
 from geotether.sources.polygons import polygon_columns
-from geotether.sources.rasters import terrarium_zooms
 from geotether.sources.sampling import on_land, sample_places, without_rare
 from geotether.tasks.countries import continents_at, countries_at
 from geotether.tasks.ecoregions import ecoregions_at

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float64
 
-from geotether.sources.rasters import raster_values
+from geotether.sources.grids.rasters import raster_values
 from geotether.sources.sampling import on_land, sample_places
 from geotether.tasks.countries import continents_at
 from geotether.tasks.task import Task

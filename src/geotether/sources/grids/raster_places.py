@@ -1,0 +1,186 @@
+"""The places at which a raster is asked: those of a file, or drawn uniformly by area."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float64
+
+from geotether.geodesy.coordinates import swap_suspicion, wrap_longitude
+from geotether.sources.grids.cells import Cells, decode, open_raster
+from geotether.sources.points import lonlat_of_columns, points_kind
+from geotether.sources.readers import read_csv, read_geojson, read_parquet
+from geotether.sources.sampling import on_land, sample_places
+from geotether.sources.source import refuse_places
+
+
+@dataclass(frozen=True, eq=False)
+class RasterPlaces:
+    """Places and what a file says of them.
+
+    Attributes:
+        lonlat: Degrees, shape (n, 2), as given; not checked yet.
+        id: One text a place, or empty.
+        time: datetime64[ms] in UTC, or None.
+    """
+
+    lonlat: Float64[np.ndarray, "n 2"]
+    id: np.ndarray
+    time: np.ndarray | None = None
+
+
+def given_places(path: Path, id: str | None = None, time: str | None = None) -> RasterPlaces:
+    """Read places from a file of points; rows without a valid position are kept, to be rejected by number.
+
+    Args:
+        path: As for `read_points`.
+        id: Column with a text or number for each.
+        time: Column with dates or times, or one date for all, such as "2020-07-01"; without a zone they are UTC.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no such file, is empty, has no columns of positions, or not the columns named.
+    """
+    kind = points_kind(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path} to take places from.")
+    try:
+        columns = {"csv": read_csv, "parquet": read_parquet, "geojson": read_geojson}[kind](path)
+        if columns.num_rows == 0:
+            raise ValueError("it has no rows.")
+        lonlat = lonlat_of_columns(columns)
+        date = time is not None and time not in columns.column_names and is_date(time)
+        for name in (id, None if date else time):
+            if name is not None and name not in columns.column_names:
+                raise ValueError(f"there is no column {name!r}; there are {', '.join(columns.column_names)}.")
+        ids = np.empty(0, dtype="<U1") if id is None else _texts(columns[id])
+        if time is None:
+            return RasterPlaces(lonlat, ids)
+        when = np.full(len(lonlat), np.datetime64(time, "ms")) if date else _times(time, columns[time])
+        return RasterPlaces(lonlat, ids, when)
+    except pa.ArrowException as error:
+        raise ValueError(f"{path} is damaged or is not a {kind} file: {error}.") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def is_date(text: str) -> bool:
+    """Say whether a text is a date or a time, such as "2020-07" or "2020-07-01T12:00"."""
+    try:
+        return not np.isnat(np.datetime64(text, "ms"))
+    except ValueError:
+        return False
+
+
+def sampled_places(
+    cells: Cells,
+    rows: int,
+    seed: int,
+    land: Path | None = None,
+    mask: Path | None = None,
+    latitudes: tuple[float, float] = (-90.0, 90.0),
+) -> Float64[np.ndarray, "n 2"]:
+    """Draw places uniformly by area where the raster has data, on land or a mask.
+
+    Args:
+        cells: Of the raster; a place counts where any band has data.
+        rows: How many.
+        seed: Decides them.
+        land: Polygons they must lie in.
+        mask: A raster whose first band must be above 0 there.
+        latitudes: South and north.
+
+    Returns:
+        Degrees, shape (rows, 2), in the order of the raster's tiles, so that a run of places reads few of them.
+
+    Raises:
+        ValueError: If too few are found, and where the others were lost.
+    """
+    limits = cells.raster.grid.bounds()
+    south, north = max(limits[1], latitudes[0]), min(limits[3], latitudes[1])
+    if south >= north:
+        raise ValueError(
+            f"{cells.raster.path} reaches from latitude {limits[1]:g} to {limits[3]:g}, so there is nothing of it in "
+            f"latitudes: [{latitudes[0]:g}, {latitudes[1]:g}]."
+        )
+    only = None if mask is None else Cells(open_raster(mask))
+    left = dict.fromkeys(["drawn", "in the raster", "on land", "on the mask", "with data"], 0)
+
+    def look(lonlat: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        keep = cells.raster.grid.inside(*cells.raster.grid.cells(lonlat))
+        left["drawn"] += len(keep)
+        left["in the raster"] += int(keep.sum())
+        if land is not None:
+            keep[keep] = on_land(_wrapped(lonlat[keep]), land)
+            left["on land"] += int(keep.sum())
+        if only is not None:
+            keep[keep] = _values(only, lonlat[keep])[:, 0] > 0
+            left["on the mask"] += int(keep.sum())
+        if cells.raster.missing is not None:
+            keep[keep] = ~np.isnan(_values(cells, lonlat[keep])).all(axis=1)
+            left["with data"] += int(keep.sum())
+        return keep, {}
+
+    try:
+        lonlat, _ = sample_places(rows, seed, look, south, north, limits[0], limits[2])
+    except ValueError as error:
+        lost = ", ".join(f"{count} {name}" for name, count in left.items() if count or name in _asked(land, mask))
+        raise ValueError(f"{cells.raster.path}: {error} Of these places there were: {lost}.") from error
+    tile = cells.tiles_of(*cells.raster.grid.cells(lonlat))
+    return _wrapped(lonlat)[np.argsort(tile, kind="stable")]
+
+
+def refuse_outside(cells: Cells, lonlat: Float64[np.ndarray, "n 2"], origin: Path) -> None:
+    """Raise if no place lies in the raster, which is rarely meant.
+
+    Args:
+        cells: Of the raster.
+        lonlat: All places; those that are none at all do not count.
+        origin: Where they came from.
+    """
+    refused = refuse_places(lonlat)
+    usable = lonlat[[row for row in range(len(lonlat)) if row not in refused]]
+    grid = cells.raster.grid
+    if not grid.inside(*grid.cells(usable)).any():
+        west, south, east, north = grid.bounds()
+        guess = swap_suspicion(lonlat) or ""
+        raise ValueError(
+            f"None of the {len(lonlat)} places of {origin} lies in {cells.raster.path}, which reaches from longitude "
+            f"{west:g} to {east:g} and from latitude {south:g} to {north:g}. {guess}".rstrip()
+        )
+
+
+def _asked(land: Path | None, mask: Path | None) -> set[str]:
+    return {name for name, asked in (("on land", land), ("on the mask", mask), ("in the raster", True)) if asked}
+
+
+def _wrapped(lonlat: np.ndarray) -> np.ndarray:
+    return np.stack([wrap_longitude(lonlat[:, 0]), lonlat[:, 1]], axis=1)
+
+
+def _values(cells: Cells, lonlat: np.ndarray) -> Float64[np.ndarray, "n bands"]:
+    row, column, inside = cells.find(*cells.raster.grid.cells(lonlat))
+    values = decode(cells.raster, cells.take(row, column))
+    if inside is not None:
+        values[~inside] = np.nan
+    return values
+
+
+def _texts(column: Any) -> np.ndarray:
+    return np.array(["" if value is None else str(value) for value in column.to_pylist()])
+
+
+def _times(name: str, column: Any) -> Any:
+    try:
+        if not pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp("ms", tz="UTC") if _zoned(column) else pa.timestamp("ms"))
+        return column.cast(pa.timestamp("ms", column.type.tz), safe=False).to_numpy().astype("datetime64[ms]")
+    except pa.ArrowException as error:
+        raise ValueError(f"column {name!r} does not hold dates such as 2020-07-01: {error}.") from error
+
+
+def _zoned(column: Any) -> bool:
+    first = next((str(value) for value in column.to_pylist() if value is not None), "")
+    return len(first) > 10 and (first.endswith("Z") or "+" in first[10:] or "-" in first[10:])

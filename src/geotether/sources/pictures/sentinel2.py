@@ -1,0 +1,102 @@
+"""Sentinel-2 patches in the layout of S2-100K, as SatCLIP reads them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from geotether.sources.pictures.images import ImagesSource
+from geotether.sources.source import Observations, Rejected
+
+BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
+_CIRRUS = BANDS.index("B10")
+_TO_REFLECTANCE = 10_000
+
+
+class Sentinel2Source:
+    """A folder with `index.csv` (columns `fn`, `lon`, `lat`) and `images/` with GeoTIFFs of 12 bands.
+
+    The pixels come as reflectance, float32, in the 13 bands that backbones for Sentinel-2 were trained on: values
+    divided by 10,000, and zeros in place of B10, which level 2A does not have.
+
+    Args:
+        path: The folder.
+        min_bytes: Smaller files are rejected: hardly anything compresses so well but pixels without data.
+
+    Attributes:
+        kind: "images".
+        features: "convolution"; with the extra `eo` "ssl4eo" is there as well.
+
+    Raises:
+        FileNotFoundError: If the folder, `index.csv` or `images` is not there.
+        ValueError: If the index lacks a column, or `min_bytes` is below 0.
+
+    Source:
+        Klemmer et al. (2025), SatCLIP, arXiv:2311.17179; microsoft/satclip, satclip/datamodules/s2geo_dataset.py
+        (10,000 bytes) and transforms.py (10,000, B10).
+    """
+
+    kind: str = "images"
+    features: str = "convolution"
+
+    def __init__(self, path: str | Path, min_bytes: int = 10_000) -> None:
+        path = Path(path)
+        for part in (path, path / "index.csv", path / "images"):
+            if not part.exists():
+                raise FileNotFoundError(
+                    f"There is no {part}; S2-100K is a folder with index.csv (fn, lon, lat) and images/patch_*.tif."
+                )
+        self._files = ImagesSource(
+            path / "images", index=path / "index.csv", file="fn", lon="lon", lat="lat", min_bytes=min_bytes
+        )
+
+    def __len__(self) -> int:
+        """Count the rows, usable or not. Called after `prepare`."""
+        return len(self._files)
+
+    def prepare(self, folder: Path) -> None:
+        """Copy the index into a file that rows are read from."""
+        self._files.prepare(folder)
+
+    def read(self, start: int, stop: int) -> Observations:
+        """Read rows `start` to `stop` as reflectance; each image has shape (height, width, 13)."""
+        found = self._files.read(start, stop)
+        reasons = {place: _reason(image) for place, image in enumerate(found.content)}
+        kept = [place for place, reason in reasons.items() if not reason]
+        rejected = [
+            Rejected(int(found.row[place]), reason, str(found.id[place])) for place, reason in reasons.items() if reason
+        ]
+        return replace(
+            found,
+            row=found.row[kept],
+            lonlat=found.lonlat[kept],
+            content=[reflectance(found.content[place]) for place in kept],
+            id=found.id[kept],
+            time=None,
+            rejected=sorted([*found.rejected, *rejected], key=lambda one: one.row),
+        )
+
+    def fingerprint(self) -> str:
+        """Return a text that changes when the index or a file changes."""
+        return self._files.fingerprint()
+
+
+def reflectance(image: np.ndarray) -> Float32[np.ndarray, "h w 13"]:
+    """Turn digital numbers of 12 bands into reflectance of 13, B10 zero.
+
+    Args:
+        image: Shape (height, width, 12), in the order of `BANDS` without B10.
+
+    Example:
+        >>> reflectance(np.full((1, 1, 12), 2500, dtype=np.uint16))[0, 0, 9:12].tolist()
+        [0.25, 0.0, 0.25]
+    """
+    scaled = image.astype(np.float32) / np.float32(_TO_REFLECTANCE)
+    return np.insert(scaled, _CIRRUS, np.float32(0), axis=-1)
+
+
+def _reason(image: np.ndarray) -> str:
+    if image.shape[-1] != len(BANDS) - 1:
+        return f"{image.shape[-1]} bands, not the 12 of level 2A"
+    return "all pixels are zero (no data)" if not image.any() else ""

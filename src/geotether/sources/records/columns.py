@@ -1,0 +1,119 @@
+"""Points with columns of numbers, classes, truths and dates."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from geotether.sources.records.cell_values import usable
+from geotether.sources.records.row_file import RowFile, names_of
+from geotether.sources.source import Observations
+
+
+class ColumnsSource:
+    r"""Rows of a table with a place each.
+
+    Formats: CSV and TSV (delimiter found, also .gz), Parquet and GeoParquet, GeoJSON, JSON lines (also .gz), and with
+    the extra `geo` GeoPackage, Shapefile and FlatGeobuf. Geometries of any CRS are converted to WGS 84; a line or a
+    polygon counts as a point on or inside it (not its centroid, which may lie outside). Rows without a valid place are
+    rejected with the reason.
+
+    Args:
+        path: Of the file.
+        lon: Column of longitudes, or of x in `crs`. By default the geometry, or a column called lon, longitude, lng,
+            long or x, in any case.
+        lat: Column of latitudes, or of y; named together with `lon`.
+        id: Column of ids. A row without one is rejected.
+        time: Column of dates, times, ISO 8601 texts or years; see `geotether.geodesy.dates.times_of`. A row with
+            something else is rejected, one without a time is not. It stays among the columns as well.
+        labels: Columns to keep as labels; they are no features.
+        crs: What x and y are in, such as "EPSG:28992", where the file does not say; by default degrees in WGS 84.
+        layer: Layer of a GeoPackage that has several.
+        where: Only rows with these values, such as {"source": ["pleiades", "cia_factbook"]}; others are not counted.
+        columns: Columns to make features of; by default all that are not place, id or label.
+        ignore: Columns to leave out.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the ending is unknown or an option does not fit the file.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(f"{folder}/trees.csv").write_text("lon,lat,height\n5.66,51.97,12.5\n5.67,91,9\n")
+        ...     trees = ColumnsSource(f"{folder}/trees.csv")
+        ...     trees.prepare(Path(folder))
+        ...     found = trees.read(0, 2)
+        >>> found.content.to_pylist(), found.rejected[0].reason
+        ([{'height': 12.5}], 'latitude outside [-90, 90]')
+    """
+
+    kind = "columns"
+    features = "columns"
+
+    def __init__(
+        self,
+        path: str | Path,
+        lon: str | None = None,
+        lat: str | None = None,
+        id: str | None = None,
+        time: str | None = None,
+        labels: Any = (),
+        crs: str | None = None,
+        layer: str | None = None,
+        where: Mapping[str, Any] | None = None,
+        columns: list[str] | None = None,
+        ignore: Any = (),
+    ) -> None:
+        self.file = RowFile(path, lon, lat, id, time, labels, crs, layer, where)
+        self.columns = None if columns is None else names_of("columns", columns)
+        self.ignore = names_of("ignore", ignore)
+
+    def prepare(self, folder: Path) -> None:
+        """See `Source.prepare`.
+
+        Raises:
+            ValueError: If the file is damaged, lacks a column (those found are listed), or no row has a valid place.
+        """
+        schema = self.file.prepare(folder)
+        self.kept = columns_to_keep(self.file, schema, self.columns, self.ignore)
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.file)
+
+    def read(self, start: int, stop: int) -> Observations:
+        """Read some rows; see `Source.read`."""
+        table, seen, reasons = self.file.read(start, stop)
+        content = table.select(list(self.kept)).replace_schema_metadata(None)
+        return usable(seen, reasons, lambda good: content.take(pa.array(good)))
+
+    def fingerprint(self) -> str:
+        """See `Source.fingerprint`."""
+        return self.file.fingerprint()
+
+
+def columns_to_keep(
+    file: RowFile, schema: pa.Schema, columns: tuple[str, ...] | None, ignore: tuple[str, ...]
+) -> list[str]:
+    """Choose the columns that features may be made of.
+
+    Args:
+        file: Prepared.
+        schema: Its columns.
+        columns: Those asked for; None: all that are not place, id or label.
+        ignore: Those to leave out.
+
+    Raises:
+        ValueError: If a column is not there, is one of place, id or labels, or none is left.
+    """
+    file.require([*(columns or ()), *ignore])
+    taken = {*file.finder.columns, *file.labels, *filter(None, [file.id])}
+    wrong = [name for name in columns or () if name in taken]
+    if wrong:
+        raise ValueError(f"{file.path}: column {wrong[0]!r} is the place, the id or a label; it cannot be a feature.")
+    kept = [name for name in columns or schema.names if name not in taken and name not in ignore]
+    if not kept:
+        raise ValueError(f"{file.path} has no columns beside place, id and labels to make features of.")
+    return kept

@@ -1,0 +1,271 @@
+"""Occurrences of species as GBIF hands them out: simple tables and Darwin Core archives."""
+
+import contextlib
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from xml.etree import ElementTree
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from geotether.geodesy.dates import times_of
+from geotether.sources.records.cell_values import texts_of, usable
+from geotether.sources.records.columns import columns_to_keep
+from geotether.sources.records.delimited import Layout
+from geotether.sources.records.row_file import RowFile, names_of
+from geotether.sources.source import Observations
+
+# Terms that say what was found; the many others are about the record, or about the place in words.
+TERMS = (
+    "kingdom", "phylum", "class", "order", "family", "genus", "species", "taxonRank", "basisOfRecord",
+    "individualCount", "sex", "lifeStage", "reproductiveCondition", "behavior", "establishmentMeans",
+    "degreeOfEstablishment", "habitat", "vitality", "eventDate",
+)  # fmt: skip
+# GBIF's flags for coordinates that are certainly or very likely wrong.
+WRONG_PLACES = frozenset((
+    "ZERO_COORDINATE", "COORDINATE_OUT_OF_RANGE", "COORDINATE_INVALID", "COORDINATE_REPROJECTION_FAILED",
+    "COORDINATE_REPROJECTION_SUSPICIOUS", "COUNTRY_COORDINATE_MISMATCH", "PRESUMED_SWAPPED_COORDINATE",
+    "PRESUMED_NEGATED_LATITUDE", "PRESUMED_NEGATED_LONGITUDE",
+))  # fmt: skip
+_LON, _LAT, _UNCERTAINTY = "decimalLongitude", "decimalLatitude", "coordinateUncertaintyInMeters"
+_NS = "{http://rs.tdwg.org/dwc/text/}"
+
+
+class DarwinCoreSource:
+    """Occurrences with what was found there.
+
+    The time is that of eventDate: the start of a range, the first day of a month or a year; what is no date is unknown.
+    Rejected are rows without valid coordinates, with both of them 0, with a flag of GBIF that they are wrong
+    (`WRONG_PLACES`), less exact than asked, and records of absence.
+
+    Args:
+        path: A download of GBIF as it comes: a simple table (.csv with tabs, also zipped), a Darwin Core archive (.zip
+            with meta.xml and its core file), or a folder with an unpacked one.
+        columns: Columns to make features of; by default those of `TERMS` that are there.
+        id: Column of ids; by default gbifID, else id, else occurrenceID, where there is one.
+        labels: Columns to keep as labels.
+        where: Only rows with these values, such as {"class": ["Aves"]}; others are not counted.
+        max_uncertainty_m: Reject rows whose coordinates are less exact, in metres. Those that do not say are kept.
+        zeros: Keep rows at longitude 0 and latitude 0.
+        flagged: Keep rows that GBIF flags.
+        absences: Keep rows whose occurrenceStatus is ABSENT.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no download of this kind, or an option does not fit.
+    """
+
+    kind = "columns"
+    features = "columns"
+
+    def __init__(
+        self,
+        path: str | Path,
+        columns: list[str] | None = None,
+        id: str | None = None,
+        labels: Any = (),
+        where: Mapping[str, Any] | None = None,
+        max_uncertainty_m: float | None = None,
+        zeros: bool = False,
+        flagged: bool = False,
+        absences: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        if max_uncertainty_m is not None and not max_uncertainty_m > 0:
+            raise ValueError(f"max_uncertainty_m must be above 0 metres, got {max_uncertainty_m}.")
+        self.max_uncertainty_m, self.zeros, self.flagged, self.absences = max_uncertainty_m, zeros, flagged, absences
+        self.core = find_core(self.path)
+        names = self.core.names
+        missing = [name for name in (_LON, _LAT) if name not in names]
+        if missing:
+            raise ValueError(f"{path} has no {' and no '.join(missing)}; it has {', '.join(map(repr, names[:40]))}.")
+        found = id or next((name for name in ("gbifID", "id", "occurrenceID") if name in names), None)
+        self.file = CoreFile(self.core, found, names_of("labels", labels), where)
+        asked = names_of("columns", columns) if columns is not None else tuple(t for t in TERMS if t in names)
+        taken = {*self.file.labels, found}
+        self.columns = asked if columns is not None else tuple(name for name in asked if name not in taken)
+
+    def prepare(self, folder: Path) -> None:
+        """See `Source.prepare`.
+
+        Raises:
+            ValueError: If the file is damaged, lacks a column, or no row has a valid place.
+        """
+        schema = self.file.prepare(folder)
+        self.kept = columns_to_keep(self.file, schema, self.columns, ())
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.file)
+
+    def read(self, start: int, stop: int) -> Observations:
+        """Read some rows; see `Source.read`."""
+        table, seen, reasons = self.file.read(start, stop)
+        reasons = self._doubts(table, seen.lonlat) | reasons
+        if "eventDate" in table.column_names:  # what is no date stays unknown: "spring 1902" is as good a record
+            times = times_of(table["eventDate"])[0]
+            seen = Observations(seen.row, seen.lonlat, None, seen.id, times, seen.labels)
+            at = table.column_names.index("eventDate")
+            table = table.set_column(at, "eventDate", pa.array(times, pa.timestamp("ms")))
+        content = table.select(list(self.kept)).replace_schema_metadata(None)
+        return usable(seen, reasons, lambda good: content.take(pa.array(good)))
+
+    def fingerprint(self) -> str:
+        """See `Source.fingerprint`."""
+        return self.file.fingerprint()
+
+    def _doubts(self, table: pa.Table, lonlat: np.ndarray) -> dict[int, str]:
+        names, found = table.column_names, {}
+        if not self.absences and "occurrenceStatus" in names:
+            absent = np.char.upper(texts_of(table["occurrenceStatus"])) == "ABSENT"
+            found.update(dict.fromkeys(np.flatnonzero(absent).tolist(), "a record of absence"))
+        if self.max_uncertainty_m is not None and _UNCERTAINTY in names:
+            metres = table[_UNCERTAINTY]
+            if not pa.types.is_null(metres.type) and not pa.types.is_string(metres.type):
+                far = pc.fill_null(pc.greater(metres, self.max_uncertainty_m), False).to_numpy()
+                reason = f"coordinates less exact than {self.max_uncertainty_m:g} m"
+                found.update(dict.fromkeys(np.flatnonzero(far).tolist(), reason))
+        if not self.flagged and "issue" in names:
+            for row, issues in enumerate(texts_of(table["issue"]).tolist()):
+                wrong = WRONG_PLACES & {issue.strip() for issue in issues.replace(",", ";").split(";")}
+                if wrong:
+                    found[row] = f"GBIF flags it {min(wrong)}"
+        if not self.zeros:
+            found.update(dict.fromkeys(np.flatnonzero((lonlat == 0).all(axis=1)).tolist(), "longitude and latitude 0"))
+        return found
+
+
+@dataclass(frozen=True)
+class Core:
+    """The table of occurrences: where it lies and how it is written."""
+
+    path: Path
+    member: str | None
+    names: tuple[str, ...]
+    layout: Layout
+
+    def open(self) -> io.BufferedIOBase:
+        """Open it to read it from front to back."""
+        if self.member is None:
+            return self.path.open("rb")
+        return _Member(self.path, self.member)
+
+
+class _Member(io.BufferedReader):
+    """A file in a zip, which is closed with it."""
+
+    def __init__(self, path: Path, member: str) -> None:
+        self._zip = zipfile.ZipFile(path)
+        super().__init__(self._zip.open(member))  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        super().close()
+        self._zip.close()
+
+
+class CoreFile(RowFile):
+    """The table of occurrences as a `RowFile`."""
+
+    def __init__(self, core: Core, id: str | None, labels: Any, where: Mapping[str, Any] | None) -> None:
+        self._core = core
+        super().__init__(core.path, _LON, _LAT, id, None, labels, None, None, where, core.layout, ending=".csv")
+
+    def _opened(self) -> io.BufferedIOBase:
+        return self._core.open()
+
+
+def find_core(path: Path) -> Core:
+    """Find the table of occurrences of a download, and how it is written.
+
+    Args:
+        path: A table, an archive or the folder of one.
+
+    Raises:
+        FileNotFoundError: If there is nothing.
+        ValueError: If it is a zip without a table, or meta.xml is not as the standard has it.
+
+    Source:
+        TDWG (2023), Darwin Core text guide, sections 2 and 3.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {path}.")
+    if path.is_dir():
+        if not (path / "meta.xml").is_file():
+            raise ValueError(f"{path} has no meta.xml, so it is no unpacked Darwin Core archive.")
+        location, names, layout = _described((path / "meta.xml").read_bytes(), path)
+        return _with_names(path / location, None, names, layout)
+    if path.suffix.lower() != ".zip":
+        return _with_names(path, None, (), _SIMPLE)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+            if "meta.xml" in members:
+                location, names, layout = _described(archive.read("meta.xml"), path)
+                if location not in members:
+                    raise ValueError(f"{path} has no {location!r}, which its meta.xml names; it may be incomplete.")
+                return _with_names(path, location, names, layout)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} is damaged or is no zip: {error}.") from error
+    tables = [name for name in members if name.lower().endswith((".csv", ".tsv", ".txt"))]
+    if len(tables) != 1:
+        raise ValueError(f"{path} has neither a meta.xml nor a single table; it holds {', '.join(members[:20])}.")
+    return _with_names(path, tables[0], (), _SIMPLE)
+
+
+_SIMPLE = Layout(delimiter=None, quote=None)
+
+
+def _with_names(path: Path, member: str | None, names: tuple[str, ...], layout: Layout) -> Core:
+    """The names of the columns, from the first line where meta.xml gives none."""
+    core = Core(path, member, names, layout)
+    if names:
+        return core
+    with contextlib.closing(io.TextIOWrapper(cast(Any, core.open()), encoding="utf-8-sig", errors="replace")) as file:
+        header = file.readline().rstrip("\r\n")
+    delimiter = max("\t,;", key=header.count)
+    # GBIF's tab-separated files quote nothing; with commas there is no other way.
+    quote = None if delimiter == "\t" else '"'
+    found = tuple(name.strip('"') if quote else name for name in header.split(delimiter))
+    return Core(path, member, found, Layout(delimiter, quote, layout.encoding, found, 1))
+
+
+def _described(meta: bytes, path: Path) -> tuple[str, tuple[str, ...], Layout]:
+    """What meta.xml says of the core: its file, its columns and how it is written."""
+    try:
+        core = ElementTree.fromstring(meta).find(f"{_NS}core")
+        if core is None:
+            raise KeyError("no core")
+        location = core.findtext(f"{_NS}files/{_NS}location")
+        named = {
+            int(field.attrib["index"]): field.attrib["term"]
+            for field in core.iter(f"{_NS}field")
+            if "index" in field.attrib
+        }
+    except (ElementTree.ParseError, KeyError, ValueError) as error:
+        raise ValueError(f"{path}: meta.xml is not as the Darwin Core text guide has it ({error}).") from error
+    if not location or not named:
+        raise ValueError(f"{path}: meta.xml names no file or no columns of the core.")
+    terms = {number: term.rsplit("/", 1)[-1] for number, term in named.items()}
+    identity = core.find(f"{_NS}id")
+    if identity is not None:
+        terms.setdefault(int(identity.attrib.get("index", 0)), "id")
+    names: list[str] = []
+    for number in range(max(terms) + 1):
+        name = terms.get(number, f"column {number}")
+        names.append(name if name not in names else f"{name} {number}")
+    escapes = {"\\t": "\t", "\\n": "\n", "": None}
+    delimiter = core.attrib.get("fieldsTerminatedBy", ",")
+    quote = core.attrib.get("fieldsEnclosedBy", '"')
+    layout = Layout(
+        delimiter=escapes.get(delimiter, delimiter) or ",",
+        quote=escapes.get(quote, quote),
+        encoding=core.attrib.get("encoding", "UTF-8"),
+        names=tuple(names),
+        skip=int(core.attrib.get("ignoreHeaderLines", 0)),
+    )
+    return location.strip(), tuple(names), layout

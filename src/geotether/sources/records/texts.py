@@ -1,0 +1,145 @@
+"""Texts tied to places, from a column of any table or from JSON lines."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from geotether.sources.points import find_name
+from geotether.sources.records.cell_values import texts_of, usable
+from geotether.sources.records.row_file import RowFile, names_of
+from geotether.sources.source import Observations
+
+TEXT_NAMES = (
+    "text", "extract", "description", "content", "body", "abstract", "summary", "caption", "comment", "title", "name"
+)  # fmt: skip
+# A cell of up to so many words is a name or a title; of these only words that are new are added.
+_NAME_WORDS = 8
+
+
+class TextsSource:
+    r"""One text a row, from one or more columns.
+
+    Formats are those of `ColumnsSource`; JSON lines as of Wikipedia extracts ({"title", "lat", "lon", "extract"}, also
+    .jsonl.gz) are read line by line, and a broken line costs one row. Empty texts are rejected.
+
+    Args:
+        path: Of the file.
+        column: With the text; by default the first of text, extract, description, content, body, abstract, summary,
+            caption, comment, title and name, in any case, or else the only column of texts.
+        also: Further columns, added after a space. Of short cells (up to eight words, such as one name in seven
+            languages) only words are added that are not there yet; cells that are there already are not added.
+        lon: Column of longitudes; by default found, as for `ColumnsSource`.
+        lat: Column of latitudes.
+        id: Column of ids.
+        time: Column of dates or times.
+        labels: Columns to keep as labels.
+        crs: What the coordinates are in, where the file does not say.
+        layer: Layer of a GeoPackage that has several.
+        where: Only rows with these values, such as {"source": ["pleiades", "cia_factbook"]}; others are not counted.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the ending is unknown or an option does not fit the file.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     line = '{"title": "Wageningen", "lat": 51.97, "lon": 5.66, "extract": "A town on the Rhine."}'
+        ...     _ = Path(f"{folder}/wiki.jsonl").write_text(line + "\n{broken\n")
+        ...     wiki = TextsSource(f"{folder}/wiki.jsonl", also="title")
+        ...     wiki.prepare(Path(folder))
+        ...     found = wiki.read(0, 2)
+        >>> found.content, found.rejected[0].reason
+        (['A town on the Rhine. Wageningen'], 'the line is not JSON')
+    """
+
+    kind = "texts"
+    features = "ngrams"
+
+    def __init__(
+        self,
+        path: str | Path,
+        column: str | None = None,
+        also: Any = (),
+        lon: str | None = None,
+        lat: str | None = None,
+        id: str | None = None,
+        time: str | None = None,
+        labels: Any = (),
+        crs: str | None = None,
+        layer: str | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.file = RowFile(path, lon, lat, id, time, labels, crs, layer, where)
+        self.column = column
+        self.also = names_of("also", also)
+
+    def prepare(self, folder: Path) -> None:
+        """See `Source.prepare`.
+
+        Raises:
+            ValueError: If the file is damaged, lacks a column (those found are listed), no row has a valid place, or
+                there is no column of texts, or several and none is named.
+        """
+        schema = self.file.prepare(folder)
+        self.columns = (self.column or self._found(schema), *self.also)
+        self.file.require(list(self.columns))
+        kind = schema.field(self.columns[0]).type
+        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            raise ValueError(f"{self.file.path}: column {self.columns[0]!r} holds {kind}, not texts.")
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.file)
+
+    def read(self, start: int, stop: int) -> Observations:
+        """Read some rows; see `Source.read`."""
+        table, seen, reasons = self.file.read(start, stop)
+        cells = [texts_of(table[name]).tolist() for name in self.columns]
+        texts = [joined(row) for row in zip(*cells, strict=True)]
+        reasons = {row: "empty text" for row, text in enumerate(texts) if not text} | reasons
+        return usable(seen, reasons, lambda good: [texts[int(row)] for row in good])
+
+    def fingerprint(self) -> str:
+        """See `Source.fingerprint`."""
+        return self.file.fingerprint()
+
+    def _found(self, schema: pa.Schema) -> str:
+        taken = {*self.file.finder.columns, *self.file.labels, *self.also, self.file.id, self.file.time}
+        texts = [field.name for field in schema if _is_text(field.type) and field.name not in taken]
+        found = find_name(texts, TEXT_NAMES) or (texts[0] if len(texts) == 1 else None)
+        if found is None:
+            raise ValueError(
+                f"{self.file.path}: name the column of texts with column=. "
+                f"Columns of texts: {', '.join(map(repr, texts[:40])) or 'none'}."
+            )
+        return found
+
+
+def joined(cells: tuple[str, ...]) -> str:
+    """Join the cells of a row, without saying the same twice.
+
+    Example:
+        >>> joined(("Colonia del Sacramento", "Colonia del Sacramento", "Colônia do Sacramento"))
+        'Colonia del Sacramento Colônia do'
+    """
+    parts: list[str] = []
+    seen: set[str] = set()
+    for cell in cells:
+        words = cell.split()
+        if parts and len(words) <= _NAME_WORDS:
+            words = [word for word in words if word.casefold() not in seen]
+        elif cell in parts:
+            continue
+        text = " ".join(words) if parts and len(words) <= _NAME_WORDS else cell.strip()
+        if text:
+            parts.append(text)
+        seen |= {word.casefold() for word in cell.split()}
+    return " ".join(parts)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(inner) or pa.types.is_large_string(inner)

@@ -1,0 +1,238 @@
+"""Vectors that are there already: embeddings of other encoders, as columns of a table or as NumPy arrays."""
+
+import fnmatch
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from geotether.sources.fingerprints import file_fingerprint
+from geotether.sources.records.cell_values import usable
+from geotether.sources.records.row_file import RowFile
+from geotether.sources.source import Observations, refuse_places
+
+_LIST_NAMES = ("features", "embedding", "embeddings", "vector", "vectors")
+_ARRAY_ENDINGS = (".npy", ".npz")
+
+
+class VectorsSource:
+    """One vector a row.
+
+    Rows with a gap, NaN or infinity in the vector, or with a vector of another width than the first, are rejected.
+
+    Args:
+        path: A table with one column of lists or with many columns of numbers (all formats of `ColumnsSource`), or an
+            array of shape (n, d) in .npy, or in .npz under the name `column` where there are several.
+        column: The column of lists; or a pattern of the columns of numbers, such as "A??" for A00 to A63, in the order
+            of the file; or a list of their names. By default the only column of lists.
+        positions: Where the rows of an array are: a table with as many rows, or an array of shape (n, 2) of longitudes
+            and latitudes in .npy.
+        lon: Column of longitudes; by default found, as for `ColumnsSource`.
+        lat: Column of latitudes.
+        id: Column of ids.
+        time: Column of dates or times.
+        labels: Columns to keep as labels.
+        crs: What the coordinates are in, where the file does not say.
+        where: Only rows with these values; for tables.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If an ending is unknown, an array lacks positions, or an option does not fit.
+    """
+
+    kind = "vectors"
+    features = "vectors"
+
+    def __init__(
+        self,
+        path: str | Path,
+        column: str | list[str] | None = None,
+        positions: str | Path | None = None,
+        lon: str | None = None,
+        lat: str | None = None,
+        id: str | None = None,
+        time: str | None = None,
+        labels: Any = (),
+        crs: str | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path, self.column = Path(path), column
+        self.is_array = self.path.suffix.lower() in _ARRAY_ENDINGS
+        self.positions = None if positions is None else Path(positions)
+        if self.is_array and self.positions is None:
+            raise ValueError(f"{path} is an array; say where its rows are: positions= a table or a .npy of (n, 2).")
+        if not self.is_array and self.positions is not None:
+            raise ValueError(f"{path} is a table with places of its own; leave positions={str(positions)!r} out.")
+        if self.is_array and where is not None:
+            raise ValueError("where chooses rows of a table; it cannot be used with an array.")
+        for file in filter(None, [self.path, self.positions]):
+            if not file.is_file():
+                raise FileNotFoundError(f"There is no file {file}." if not file.exists() else f"{file} is not a file.")
+        # Places may be an array as well; then there are no columns to read.
+        self.file: RowFile | None = None
+        if self.positions is None or self.positions.suffix.lower() != ".npy":
+            self.file = RowFile(self.positions or self.path, lon, lat, id, time, labels, crs, None, where)
+        elif any(option for option in (lon, lat, id, time, labels, crs)):
+            raise ValueError(f"{positions} is an array; it has no columns for lon, lat, id, time, labels or crs.")
+        self._array: np.ndarray | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the mapped array behind."""
+        return self.__dict__ | {"_array": None}
+
+    def prepare(self, folder: Path) -> None:
+        """See `Source.prepare`.
+
+        Raises:
+            ValueError: If a file is damaged, the vectors are not found (the columns there are listed), the places are
+                fewer or more than the vectors, or no row can be used.
+        """
+        schema = self.file.prepare(folder) if self.file is not None else None
+        if self.is_array:
+            self._unpacked = _unpack(self.path, self.column, folder)
+            array = self._mapped()
+            places = len(self.file) if self.file is not None else len(self._places())
+            if places != len(array):
+                raise ValueError(f"{self.path} has {len(array)} vectors, but {self.positions} has {places} places.")
+            self.width = int(array.shape[1])
+        else:
+            assert schema is not None
+            self.columns = self._columns(schema)
+            self.width = self._width(schema)
+        if not self.width:
+            raise ValueError(f"{self.path}: the vectors are empty.")
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.file) if self.file is not None else len(self._mapped())
+
+    def read(self, start: int, stop: int) -> Observations:
+        """Read some rows; see `Source.read`."""
+        start, stop = max(start, 0), min(stop, len(self))
+        if self.file is not None:
+            table, seen, reasons = self.file.read(start, stop)
+        else:
+            table = pa.table({})
+            lonlat = np.array(self._places()[start:stop], dtype=np.float64)
+            seen = Observations(np.arange(start, stop, dtype=np.int64), lonlat, None)
+            reasons = refuse_places(lonlat)
+        if self.is_array:
+            vectors = np.array(self._mapped()[start:stop])
+            found: dict[int, str] = {}
+        else:
+            vectors, found = self._vectors(table)
+        holes = np.flatnonzero(~np.isfinite(vectors).all(axis=1)).tolist()
+        reasons = dict.fromkeys(holes, "vector with NaN or infinity") | found | reasons
+        return usable(seen, reasons, lambda good: vectors[good])
+
+    def fingerprint(self) -> str:
+        """See `Source.fingerprint`."""
+        parts = [self.file.fingerprint() if self.file is not None else file_fingerprint(self.positions or self.path)]
+        parts += [file_fingerprint(self.path)] * self.is_array + [repr(self.column)]
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+    def _mapped(self) -> np.ndarray:
+        if self._array is None:
+            self._array = np.load(self._unpacked, mmap_mode="r", allow_pickle=False)
+        return self._array
+
+    def _places(self) -> np.ndarray:
+        assert self.positions is not None
+        places = _load(self.positions)
+        if places.ndim != 2 or places.shape[1] != 2 or places.dtype.kind not in "fiu":
+            raise ValueError(f"{self.positions} must hold longitudes, latitudes of shape (n, 2), got {places.shape}.")
+        return places
+
+    def _columns(self, schema: pa.Schema) -> list[str]:
+        lists = [field.name for field in schema if _is_list_of_numbers(field.type)]
+        numbers = [field.name for field in schema if _is_number(field.type)]
+        there = f"Columns of lists: {', '.join(map(repr, lists)) or 'none'}; of numbers: {_some(numbers)}."
+        if self.column is None:
+            known = [name for name in lists if name.lower() in _LIST_NAMES]
+            if len(lists) != 1 and len(known) != 1:
+                raise ValueError(f"{self.path}: say with column= which columns hold the vectors. {there}")
+            return known if len(known) == 1 else lists
+        if isinstance(self.column, str) and self.column in lists:
+            return [self.column]
+        assert self.file is not None
+        asked = [self.column] if isinstance(self.column, str) else list(self.column)
+        free = [name for name in numbers if name not in self.file.finder.columns]
+        chosen = [name for pattern in asked for name in free if name == pattern or fnmatch.fnmatchcase(name, pattern)]
+        lacking = [pattern for pattern in asked if not fnmatch.filter(free, pattern) and pattern not in free]
+        if lacking:
+            raise ValueError(f"{self.path}: no column of numbers is called {lacking[0]!r}. {there}")
+        return list(dict.fromkeys(chosen))
+
+    def _width(self, schema: pa.Schema) -> int:
+        kind = schema.field(self.columns[0]).type
+        if not _is_list_of_numbers(kind):
+            return len(self.columns)
+        if pa.types.is_fixed_size_list(kind):
+            return int(kind.list_size)
+        assert self.file is not None
+        for start in range(0, len(self.file), 4096):
+            lengths = pc.list_value_length(self.file.read(start, start + 4096)[0][self.columns[0]]).drop_null()
+            if len(lengths):
+                return int(lengths[0].as_py())
+        raise ValueError(f"{self.path}: column {self.columns[0]!r} has no vectors.")
+
+    def _vectors(self, table: pa.Table) -> tuple[np.ndarray, dict[int, str]]:
+        """Vectors of all rows, NaN where there is none of this width, and the reasons."""
+        column = table[self.columns[0]]
+        if not _is_list_of_numbers(column.type):
+            parts = [table[name].cast(pa.float64()).to_numpy() for name in self.columns]
+            return np.stack(parts, axis=1).astype(np.float32), {}
+        vectors = np.full((len(column), self.width), np.nan, dtype=np.float32)
+        lengths = pc.fill_null(pc.list_value_length(column), -1).to_numpy()
+        fits = lengths == self.width
+        whole = column.filter(pa.array(fits))
+        numbers = pc.list_flatten(whole).cast(pa.float32(), safe=False).to_numpy()
+        vectors[fits] = np.asarray(numbers).reshape(-1, self.width)
+        missing = dict.fromkeys(np.flatnonzero(lengths < 0).tolist(), "no vector")
+        others = {int(row): f"a vector of {lengths[row]} numbers, not {self.width}" for row in np.flatnonzero(~fits)}
+        return vectors, others | missing
+
+
+def _unpack(path: Path, name: str | list[str] | None, folder: Path) -> Path:
+    """A .npy that can be mapped: the file itself, or a copy of one array of an .npz."""
+    from geotether.sources.disk import replacing_file
+
+    array = _load(path)
+    if isinstance(array, np.lib.npyio.NpzFile):
+        names = list(array.files)
+        chosen = names[0] if name is None and len(names) == 1 else name
+        if not isinstance(chosen, str) or chosen not in names:
+            raise ValueError(f"{path} holds {', '.join(names)}; name one with column=, got {name!r}.")
+        target = folder / "vectors.npy"
+        array = array[chosen]
+        with replacing_file(target) as part, part.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+    else:
+        target = path
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}; vectors are numbers of shape (n, d).")
+    return target
+
+
+def _load(path: Path) -> Any:
+    try:
+        return np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{path} is damaged or is no NumPy array of numbers: {error}") from error
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def _is_list_of_numbers(kind: pa.DataType) -> bool:
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return lists and _is_number(kind.value_type)
+
+
+def _some(names: list[str]) -> str:
+    return (", ".join(map(repr, names[:20])) or "none") + (f" and {len(names) - 20} more" if len(names) > 20 else "")

@@ -1,0 +1,202 @@
+"""Mirrors src/geotether/sources/grids/gridded.py."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from geotether.sources.grids.cells import Cells, decode
+from geotether.sources.grids.gridded import GriddedRaster
+
+xarray = pytest.importorskip("xarray")
+pyproj = pytest.importorskip("pyproj")
+LON, LAT = np.arange(-179.0, 180, 2), np.arange(89.0, -90, -2)
+RNG = np.random.default_rng(0)
+PLACES = np.stack([RNG.uniform(-180, 360, 300), RNG.uniform(-90, 90, 300)], axis=1)
+FORMATS = ("a.nc3.nc", "a.nc", "v2.zarr", "v3.zarr")
+
+
+def surface(lon, lat):
+    """A known value for every place, the same on both sides of the antimeridian."""
+    lon, lat = np.radians(lon), np.radians(lat)
+    return 10 + 5 * np.cos(lat) * np.cos(lon) + 3 * np.sin(lat) + np.cos(lat) * np.sin(lon)
+
+
+def save(folder, name, dataset, encoding=None):
+    path = folder / name
+    if name.endswith(".zarr"):
+        dataset.to_zarr(path, zarr_format=int(name[1]), consolidated=False, encoding=encoding)
+    elif "nc3" in name:
+        dataset.to_netcdf(path, engine="scipy", format="NETCDF3_64BIT", encoding=encoding)
+    else:
+        netcdf4 = pytest.importorskip("netCDF4", exc_type=ImportError)
+        assert netcdf4
+        dataset.to_netcdf(path, engine="netcdf4", encoding=encoding)
+    return path
+
+
+def climate(lon=LON, lat=LAT, months=3):
+    month = np.arange("2020-06", "2020-12", dtype="datetime64[M]")[:months].astype("datetime64[ns]")
+    field = surface(*np.meshgrid(lon, lat))[None] + np.arange(months)[:, None, None]
+    attributes = {"lon": {"units": "degrees_east"}, "lat": {"units": "degrees_north"}}
+    return xarray.Dataset(
+        {"t2m": (("time", "lat", "lon"), field), "height": (("lat", "lon"), 100 * field[0])},
+        {"time": month, "lat": ("lat", lat, attributes["lat"]), "lon": ("lon", lon, attributes["lon"])},
+    )
+
+
+def values(raster, lonlat):
+    cells = Cells(raster)
+    row, column, inside = cells.find(*raster.grid.cells(lonlat))
+    found = decode(raster, cells.take(row, column))
+    return found if inside is None else np.where(inside[:, None], found, np.nan)
+
+
+def nearest_middle(lonlat):
+    lon = (lonlat[:, 0] + 180) % 360
+    return np.floor(lon / 2) * 2 - 179, np.clip(np.floor(lonlat[:, 1] / 2) * 2 + 1, -89, 89)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("turned", ["north first", "south first", "0 to 360"])
+def test_every_format_and_order_of_axes_gives_the_cell_that_holds_the_place(tmp_path, name, turned):
+    lon = LON + 180 if turned == "0 to 360" else LON
+    data = climate(lon, LAT[::-1] if turned == "south first" else LAT)
+    packed = {"t2m": {"dtype": "int16", "scale_factor": 0.001, "add_offset": 12.0, "_FillValue": -32768}}
+    raster = GriddedRaster(save(tmp_path, name, data, packed), variable="t2m")
+    assert raster.names == ["t2m time=2020-06-01", "t2m time=2020-07-01", "t2m time=2020-08-01"]
+    assert raster.grid.wraps
+    assert raster.grid.flips == (turned == "south first", False)
+    want = surface(*nearest_middle(PLACES))[:, None] + np.arange(3)
+    np.testing.assert_allclose(values(raster, PLACES), want, atol=6e-4)  # half a step of the packing
+
+
+def test_what_is_missing_is_nan(tmp_path):
+    data = climate()
+    data["t2m"] = data["t2m"].where(data["lat"] > 0)
+    packed = {"t2m": {"dtype": "int16", "scale_factor": 0.001, "add_offset": 12.0, "_FillValue": -32768}}
+    found = values(GriddedRaster(save(tmp_path, "a.nc3.nc", data, packed), variable="t2m"), PLACES)
+    np.testing.assert_array_equal(np.isnan(found[:, 0]), PLACES[:, 1] <= 0)
+
+
+def test_all_variables_on_the_grid_are_bands_and_may_be_chosen(tmp_path):
+    path = save(tmp_path, "v3.zarr", climate())
+    raster = GriddedRaster(path, select={"time": "2020-07"})
+    assert set(raster.names) == {"t2m time=2020-07-01", "height"}
+    assert GriddedRaster(path, variable="t2m", select={"time": ["2020-08-01", "2020-06-01"]}).names == [
+        "t2m time=2020-08-01", "t2m time=2020-06-01",
+    ]  # fmt: skip
+    one = GriddedRaster(path, bands=["height", "t2m time=2020-07-01"])
+    assert one.names == ["height", "t2m time=2020-07-01"]
+    middle = np.stack(np.meshgrid(LON[:5], LAT[:5]), -1).reshape(-1, 2)
+    field = surface(*middle.T)
+    np.testing.assert_allclose(values(one, middle), np.stack([100 * field, field + 1], 1))
+
+
+def test_further_axes_of_any_order_and_size_become_bands(tmp_path):
+    field = np.arange(2 * 3 * 4 * 5.0).reshape(3, 2, 5, 4)
+    data = xarray.Dataset(
+        {"wind": (("latitude", "level", "longitude", "member"), field)},
+        {"latitude": [50.0, 51, 52], "longitude": [0.0, 1, 2, 3, 4], "level": [850, 500], "member": list("abcd")},
+    )
+    raster = GriddedRaster(save(tmp_path, "a.nc3.nc", data))
+    assert len(raster.names) == 8
+    assert raster.names[5] == "wind level=500 member=b"
+    np.testing.assert_array_equal(raster.read(1, 2, 1, 1)[0, 0], field[1, :, 2].ravel())
+    chosen = GriddedRaster(raster.path, select={"level": 500, "member": ["d", "a"]})
+    np.testing.assert_array_equal(chosen.read(0, 0, 3, 5), field[:, 1][:, :, [3, 0]])
+
+
+@pytest.mark.parametrize("how", ["grid mapping", "option", "km"])
+def test_projected_grids_are_asked_in_their_own_metres(tmp_path, how):
+    crs = pyproj.CRS("EPSG:3413")
+    x, y = np.arange(-950_000.0, 1e6, 100_000), np.arange(950_000.0, -1e6, -100_000)
+    to = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
+    lon, lat = to.transform(*np.meshgrid(x, y))
+    unit = ("km", 1000.0) if how == "km" else ("m", 1.0)
+    axes = {
+        name: (name, axis / unit[1], {"standard_name": f"projection_{name}_coordinate", "units": unit[0]})
+        for name, axis in (("x", x), ("y", y))
+    }
+    data = xarray.Dataset({"ice": (("y", "x"), surface(lon, lat))}, axes)
+    if how != "option":
+        data["polar"] = ((), 0, crs.to_cf())
+        data["ice"].attrs["grid_mapping"] = "polar"
+    path = save(tmp_path, "v2.zarr" if how == "km" else "a.nc3.nc", data)
+    raster = GriddedRaster(path, crs="EPSG:3413" if how == "option" else None)
+    middles = np.stack([lon.ravel(), lat.ravel()], axis=1)
+    np.testing.assert_allclose(values(raster, middles)[:, 0], surface(lon, lat).ravel())
+    if how == "option":
+        with pytest.raises(ValueError, match="does not say what 'x' and 'y' are; name it, such as crs: 'EPSG:32632'"):
+            GriddedRaster(path)
+
+
+def test_gaussian_latitudes_take_the_nearest_row(tmp_path):
+    lat = np.degrees(np.arcsin(np.polynomial.legendre.leggauss(32)[0]))
+    raster = GriddedRaster(save(tmp_path, "a.nc3.nc", climate(lat=lat)), variable="height")
+    found = values(raster, PLACES)[:, 0]
+    row = np.abs(lat - PLACES[:, 1:]).argmin(axis=1)
+    np.testing.assert_allclose(found, 100 * surface(nearest_middle(PLACES)[0], lat[row]))
+
+
+def test_only_pieces_are_read(tmp_path):
+    raster = GriddedRaster(save(tmp_path, "v3.zarr", climate(), {"t2m": {"chunks": (1, 20, 40)}}), variable="t2m")
+    assert raster.tile == (20, 40)
+    assert raster.read(20, 40, 20, 40).shape == (20, 40, 3)
+    assert len(raster.files()) > 20
+
+
+def test_what_cannot_be_read_is_refused_with_what_there_is(tmp_path, monkeypatch):
+    path = save(tmp_path, "a.nc3.nc", climate())
+    with pytest.raises(ValueError, match=r"no variable 'rain' on a grid; there are (t2m, height|height, t2m)"):
+        GriddedRaster(path, variable="rain")
+    with pytest.raises(ValueError, match=r"'time' has no '1999'; there are 2020-06-01, 2020-07-01, 2020-08-01"):
+        GriddedRaster(path, variable="t2m", select={"time": "1999"})
+    with pytest.raises(ValueError, match=r"t2m have no further dimension 'level'; there are: time"):
+        GriddedRaster(path, variable="t2m", select={"level": 3})
+    with pytest.raises(ValueError, match=r"no band 9; it has 4: 1 \((t2m time=2020-06-01|height)\)"):
+        GriddedRaster(path, bands=[9])
+    with pytest.raises(FileNotFoundError, match="There is no raster"):
+        GriddedRaster(tmp_path / "none.nc")
+    (tmp_path / "text.nc").write_text("no grid at all")
+    with pytest.raises(ValueError, match="damaged or no NetCDF or Zarr"):
+        GriddedRaster(tmp_path / "text.nc")
+    (tmp_path / "empty.zarr").mkdir()
+    with pytest.raises((ValueError, FileNotFoundError), match=r"empty\.zarr"):
+        GriddedRaster(tmp_path / "empty.zarr")
+    swath = xarray.Dataset(
+        {"t": (("i", "j"), np.zeros((3, 4)))},
+        {"lon": (("i", "j"), np.ones((3, 4))), "lat": (("i", "j"), np.ones((3, 4)))},
+    )
+    with pytest.raises(ValueError, match="lon, lat have two dimensions: warp it"):
+        GriddedRaster(save(tmp_path, "swath.nc3.nc", swath))
+    words = xarray.Dataset({"t": (("lat", "lon"), np.full((2, 2), "a"))}, {"lat": [1.0, 2], "lon": [1.0, 2]})
+    with pytest.raises(ValueError, match="not numbers"):
+        GriddedRaster(save(tmp_path, "v2.zarr", words))
+    back = xarray.Dataset({"t": (("lat", "lon"), np.zeros((3, 2)))}, {"lat": [1.0, 3, 2], "lon": [1.0, 2]})
+    with pytest.raises(ValueError, match="'lat' needs two or more rising or falling"):
+        GriddedRaster(save(tmp_path, "back.nc3.nc", back))
+    metres = xarray.Dataset({"t": (("lat", "lon"), np.zeros((2, 2)))}, {"lat": [1e5, 2e5], "lon": [1e5, 2e5]})
+    with pytest.raises(ValueError, match="which are no degrees"):
+        GriddedRaster(save(tmp_path, "metres.nc3.nc", metres))
+    (tmp_path / "four.nc").write_bytes(b"\x89HDF\r\n\x1a\n and more")
+    with pytest.raises(ValueError, match="damaged or no NetCDF"):
+        GriddedRaster(tmp_path / "four.nc")
+    with monkeypatch.context() as bare:
+        bare.setattr("geotether.sources.grids.gridded.find_spec", lambda name: None)
+        with pytest.raises(ImportError, match="NetCDF 4, which is read with h5py or netCDF4: pip install h5py"):
+            GriddedRaster(tmp_path / "four.nc")
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(ImportError, match=r"pip install 'geotether\[geo\]'"):
+        GriddedRaster(path)
+
+
+def test_too_many_bands_ask_for_a_choice(tmp_path):
+    data = xarray.Dataset(
+        {"t": (("hour", "lat", "lon"), np.zeros((2500, 2, 2)))},
+        {"hour": np.arange(2500), "lat": [1.0, 2], "lon": [1.0, 2]},
+    )
+    path = save(tmp_path, "a.nc3.nc", data)
+    with pytest.raises(ValueError, match=r"2500 bands; choose some of them with select, for example select: \{hour"):
+        GriddedRaster(path)
+    assert len(GriddedRaster(path, select={"hour": [7, 8]}).names) == 2

@@ -1,0 +1,217 @@
+"""Mirrors src/geotether/sources/grids/rasters.py."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from geotether.sources import rasters
+from geotether.sources.grids.rasters import raster_values, terrarium_values, terrarium_zooms
+
+rasterio = pytest.importorskip("rasterio")
+NAN = np.nan
+
+
+def write(path, cells, transform, crs="EPSG:4326", **profile):
+    cells = np.asarray(cells)
+    cells = cells if cells.ndim == 3 else cells[None]
+    count, height, width = cells.shape
+    scales = profile.pop("scale", None)
+    with rasterio.open(
+        path, "w", "GTiff", width, height, count, crs, rasterio.Affine(*transform), cells.dtype, **profile
+    ) as file:
+        file.write(cells)
+        if scales:
+            file.scales, file.offsets = (scales[0],) * count, (scales[1],) * count
+    return path
+
+
+def world(path, degrees=30.0, west=-180.0, **profile):
+    """A global grid whose cells count up, row by row, from the north-west."""
+    height, width = int(180 / degrees), int(360 / degrees)
+    cells = np.arange(height * width, dtype=np.float32).reshape(height, width)
+    return write(path, cells, (degrees, 0, west, 0, -degrees, 90), **profile)
+
+
+def test_every_place_gets_the_cell_it_lies_in(tmp_path):
+    path = world(tmp_path / "world.tif")
+    rng = np.random.default_rng(0)
+    lonlat = np.stack([rng.uniform(-180, 180, 200), rng.uniform(-90, 90, 200)], 1)
+    by_hand = [12 * int((90 - lat) // 30) + int((lon + 180) // 30) for lon, lat in lonlat]
+    np.testing.assert_array_equal(raster_values(path, lonlat), by_hand)
+    assert len(raster_values(path, np.empty((0, 2)))) == 0
+
+
+def test_poles_and_the_date_line_belong_to_the_map(tmp_path):
+    edges = np.array([[-180.0, 90.0], [180.0, 90.0], [180.0, -90.0], [-180.0, -90.0], [359.9, 0.1], [179.999, -90.0]])
+    np.testing.assert_array_equal(raster_values(world(tmp_path / "a.tif"), edges), [0, 0, 60, 60, 29, 71])
+
+
+def test_a_grid_from_0_to_360_reads_as_one_from_minus_180(tmp_path):
+    cells = np.arange(72, dtype=np.float32).reshape(6, 12)
+    west = write(tmp_path / "west.tif", cells, (30, 0, -180, 0, -30, 90))
+    east = write(tmp_path / "east.tif", np.roll(cells, 6, axis=1), (30, 0, 0, 0, -30, 90))
+    rng = np.random.default_rng(1)
+    lonlat = np.stack([rng.uniform(-180, 360, 300), rng.uniform(-90, 90, 300)], 1)
+    np.testing.assert_array_equal(raster_values(east, lonlat), raster_values(west, lonlat))
+
+
+def test_a_corner_stored_with_a_rounding_error_keeps_the_pole(tmp_path):
+    path = write(tmp_path / "gpw.tif", np.ones((720, 1440), np.uint8), (0.25, 0, -180, 0, -0.25, 89.99999999999991))
+    assert raster_values(path, np.array([[0.0, 90.0], [180.0, -90.0]])).tolist() == [1, 1]
+
+
+def test_nodata_and_what_lies_outside_are_nan_and_scale_and_offset_count(tmp_path):
+    path = write(
+        tmp_path / "region.tif", np.array([[1, -9999], [3, 4]], np.int16), (10, 0, 0, 0, -10, 20), nodata=-9999,
+        scale=(0.5, 100.0),
+    )  # fmt: skip
+    lonlat = np.array([[5.0, 15.0], [15.0, 15.0], [5.0, 5.0], [-5.0, 5.0], [5.0, 25.0], [20.0, 0.0]])
+    np.testing.assert_array_equal(raster_values(path, lonlat), [100.5, NAN, 101.5, NAN, NAN, 102.0])
+    gpw = write(
+        tmp_path / "gpw.tif", np.array([[-3.4028230607370965e38, 7.5]], np.float32), (10, 0, 0, 0, -10, 10),
+        nodata=-3.4028230607370965e38,
+    )  # fmt: skip
+    np.testing.assert_array_equal(raster_values(gpw, np.array([[1.0, 1.0], [11.0, 1.0]])), [NAN, 7.5])
+
+
+def test_a_projected_grid_is_asked_in_its_own_metres(tmp_path):
+    from pyproj import Transformer
+
+    cells = np.arange(100, dtype=np.float32).reshape(10, 10)
+    path = write(tmp_path / "utm.tif", cells, (10_000, 0, 500_000, 0, -10_000, 5_600_000), crs="EPSG:32632")
+    x, y = np.meshgrid(500_000 + 10_000 * np.arange(10) + 5_000, 5_600_000 - 10_000 * np.arange(10) - 5_000)
+    lon, lat = Transformer.from_crs(32632, 4326, always_xy=True).transform(x.ravel(), y.ravel())
+    np.testing.assert_array_equal(raster_values(path, np.stack([lon, lat], 1)), np.arange(100))
+    assert np.isnan(raster_values(path, np.array([[-120.0, -45.0]]))).all()
+
+
+def test_reading_in_pieces_gives_the_same(tmp_path, monkeypatch):
+    rng = np.random.default_rng(2)
+    lonlat = np.stack([rng.uniform(-180, 180, 500), rng.uniform(-90, 90, 500)], 1)
+    strips = world(tmp_path / "strips.tif", degrees=1.0)
+    tiles = world(tmp_path / "tiles.tif", degrees=1.0, tiled=True, blockxsize=64, blockysize=32)
+    whole = raster_values(strips, lonlat)
+    monkeypatch.setattr(rasters, "PIXELS_AT_ONCE", 5000)
+    sizes = []
+    read = rasterio.io.DatasetReader.read
+
+    class Counting:
+        def __init__(self, dataset):
+            self.dataset = dataset
+
+        def __getattr__(self, name):
+            return getattr(self.dataset, name)
+
+        def read(self, *args, window, **kwargs):
+            sizes.append(window.width * window.height)
+            return read(self.dataset, *args, window=window, **kwargs)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.dataset.close()
+
+    opened = rasterio.open
+    monkeypatch.setattr(rasterio, "open", lambda path: Counting(opened(path)))
+    np.testing.assert_array_equal(raster_values(strips, lonlat), whole)
+    np.testing.assert_array_equal(raster_values(tiles, lonlat), whole)
+    assert len(sizes) > 10
+    assert max(sizes) <= 5000
+
+
+def test_bands_are_told_apart(tmp_path):
+    path = write(tmp_path / "two.tif", np.stack([np.ones((2, 2)), np.full((2, 2), 9.0)]), (10, 0, 0, 0, -10, 20))
+    assert raster_values(path, np.array([[5.0, 5.0]]), band=2) == 9
+    with pytest.raises(ValueError, match="has 2 bands; got band=3"):
+        raster_values(path, np.array([[5.0, 5.0]]), band=3)
+
+
+def test_wrong_files_are_named(tmp_path):
+    place = np.array([[0.0, 0.0]])
+    with pytest.raises(FileNotFoundError, match=r"no raster .*none.tif"):
+        raster_values(tmp_path / "none.tif", place)
+    (tmp_path / "text.tif").write_text("not a raster")
+    with pytest.raises(ValueError, match="damaged or no raster"):
+        raster_values(tmp_path / "text.tif", place)
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        write(tmp_path / "bare.tif", np.ones((2, 2), np.uint8), (1, 0, 0, 0, 1, 0), crs=None)
+    with pytest.raises(ValueError, match="does not say where it lies"):
+        raster_values(tmp_path / "bare.tif", place)
+    metres = write(tmp_path / "metres.tif", np.ones((2, 2), np.uint8), (10, 0, 5e5, 0, -10, 5e6), crs=None)
+    with pytest.raises(ValueError, match=r"no CRS, and its bounds .* are no degrees"):
+        raster_values(metres, place)
+    with pytest.raises(ValueError, match="latitude"):
+        raster_values(metres, np.array([[0.0, 95.0]]))
+
+
+def terrarium(folder, zoom, metres, skip=()):
+    """Write tiles of 8 x 8 pixels, each tile at one height given by metres(x, y)."""
+    for x in range(2**zoom):
+        for y in range(2**zoom):
+            if (x, y) in skip:
+                continue
+            code = round((metres(x, y) + 32768) * 256)
+            pixel = (code >> 16, (code >> 8) & 255, code & 255)
+            path = folder / str(zoom) / str(x) / f"{y}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), pixel).save(path)
+    return folder
+
+
+def test_terrarium_tiles_hold_metres_where_web_mercator_puts_them(tmp_path):
+    folder = terrarium(tmp_path / "tiles", 2, lambda x, y: 100 * x + y + 0.25)
+    terrarium(folder, 0, lambda x, y: -11_000.0)
+    assert terrarium_zooms(folder) == [0, 2]
+    # At zoom 2 the rows meet at latitudes 66.51, 0 and -66.51, the columns at -90, 0 and 90.
+    lonlat = np.array([[-100.0, 70.0], [100.0, 66.4], [10.0, -66.6], [-180.0, 85.05], [180.0, 1.0], [0.0, 85.06]])
+    values, missing = terrarium_values(folder, lonlat)
+    np.testing.assert_array_equal(values, [0.25, 301.25, 203.25, 0.25, 1.25, NAN])
+    assert missing == 0
+    np.testing.assert_array_equal(terrarium_values(folder, lonlat[:2], zoom=0)[0], [-11_000.0, -11_000.0])
+
+
+def test_a_pixel_within_a_tile_is_the_one_above_the_place(tmp_path):
+    row = np.arange(8)
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pixels[..., 0], pixels[..., 1] = 128, row[:, None] * 8 + row
+    (tmp_path / "0" / "0").mkdir(parents=True)
+    Image.fromarray(pixels).save(tmp_path / "0" / "0" / "0.png")
+    lon = -180 + 45 * row + 20.0
+    lat = np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * (row + 0.5) / 8))))
+    lonlat = np.stack(np.meshgrid(lon, lat), -1).reshape(-1, 2)
+    np.testing.assert_array_equal(terrarium_values(tmp_path, lonlat)[0], np.arange(64))
+
+
+def test_missing_and_empty_tiles_are_nan_and_counted(tmp_path):
+    folder = terrarium(tmp_path, 1, lambda x, y: -32768.0 if x else 5.0, skip={(0, 1)})
+    values, missing = terrarium_values(folder, np.array([[-90.0, 45.0], [-90.0, -45.0], [-91.0, -46.0], [90.0, 45.0]]))
+    np.testing.assert_array_equal(values, [5.0, NAN, NAN, NAN])
+    assert missing == 2
+    (folder / "1" / "0" / "0.png").write_text("not a picture")
+    with pytest.raises(ValueError, match=r"0.png is damaged"):
+        terrarium_values(folder, np.array([[-90.0, 45.0]]))
+    with pytest.raises(FileNotFoundError, match=r"no zoom level 7.*zoom levels here: 1"):
+        terrarium_values(folder, np.array([[-90.0, 45.0]]), zoom=7)
+    with pytest.raises(FileNotFoundError, match="holds no zoom level"):
+        terrarium_values(folder / "1" / "0", np.array([[-90.0, 45.0]]))
+
+
+def test_published_rasters_give_the_labels_that_were_made_of_them(shared_data):
+    import pyarrow.parquet as pq
+
+    points = pq.read_table(shared_data / "downstream" / "downstream_points_30k.parquet")
+    lonlat = np.stack([points["lon"], points["lat"]], 1)
+    elevation = raster_values(shared_data / "downstream" / "elevation_etopo_20min.tif", lonlat)
+    np.testing.assert_array_equal(elevation, points["elevation_m"])
+    people = raster_values(shared_data / "downstream" / "population_density_gpwv4_2020_15min.tif", lonlat)
+    same = people.astype(np.float32) == np.asarray(points["population_density"])
+    assert same.mean() > 0.9999  # two of 30,000 differ
+
+
+def test_without_rasterio_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    with pytest.raises(ImportError, match=r"pip install 'geotether\[geo\]'"):
+        raster_values("any.tif", np.array([[0.0, 0.0]]))

@@ -1,0 +1,207 @@
+"""Mirrors src/geotether/sources/pictures/image_column.py."""
+
+import io
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from geotether.sources import image_column
+from geotether.sources.geometry import with_geometry
+from geotether.sources.pictures.image_column import ImageColumnSource
+from geotether.sources.source import Source
+
+
+def encoded(seed, kind="PNG", side=8) -> tuple[np.ndarray, bytes]:
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    options = {"lossless": True} if kind == "WEBP" else {}
+    Image.fromarray(pixels).save(file, kind, **options)
+    return pixels, file.getvalue()
+
+
+def opened(folder, path, **options):
+    source = ImageColumnSource(path, **options)
+    folder.mkdir(exist_ok=True)
+    source.prepare(folder)
+    return source
+
+
+@pytest.fixture
+def chips(tmp_path):
+    """50 chips, some of them useless, in row groups of seven; a second column of bytes holds no images."""
+    images = [encoded(row, ("PNG", "WEBP", "TIFF")[row % 3]) for row in range(50)]
+    data = [one for _, one in images]
+    lat = np.linspace(-90, 90, 50)
+    data[4], data[5], data[6], lat[7] = None, b"", images[0][1][:40], 91.0
+    table = pa.table(
+        {
+            "chip": np.arange(50),
+            "lon": np.linspace(-180, 180, 50),
+            "lat": lat,
+            "jpeg": pa.array(data, pa.binary()),
+            "hash": pa.array([b"1234567890abcdef"] * 50, pa.binary(16)),
+            "seen": pa.array(np.arange(50) * 86_400_000, pa.timestamp("ms", "UTC")),
+            "land": ["sea" if row % 2 else None for row in range(50)],
+            "height": np.arange(50) / 2,
+        }
+    )
+    pq.write_table(table, tmp_path / "chips.parquet", row_group_size=7)
+    return tmp_path / "chips.parquet", [pixels for pixels, _ in images]
+
+
+def test_rows_come_with_what_belongs_to_them(tmp_path, chips):
+    path, pixels = chips
+    source = opened(tmp_path / "work", path, id="chip", time="seen", labels=["land", "height"])
+    assert isinstance(source, Source)
+    assert len(source) == 50
+    found = source.read(0, 50)
+    rows = [0, 1, 2, 3, *range(8, 50)]
+    assert found.row.tolist() == rows
+    assert found.id.tolist() == [str(row) for row in rows]
+    for row, image in zip(rows, found.content, strict=True):
+        np.testing.assert_array_equal(image, pixels[row])
+    np.testing.assert_array_equal(found.lonlat[:, 0], np.linspace(-180, 180, 50)[rows])
+    np.testing.assert_array_equal(found.time, np.datetime64("1970-01-01", "D") + np.array(rows))
+    assert found.labels["land"].tolist() == ["sea" if row % 2 else "" for row in rows]
+    np.testing.assert_array_equal(found.labels["height"], np.array(rows) / 2)
+    assert [(one.row, one.reason, one.id) for one in found.rejected] == [
+        (4, "no image (empty cell)", "4"),
+        (5, "no image (empty cell)", "5"),
+        (6, "damaged or cut short PNG", "6"),
+        (7, "latitude outside [-90, 90]", "7"),
+    ]
+
+
+@pytest.mark.parametrize("start, stop", [(0, 1), (6, 8), (7, 14), (13, 15), (20, 41), (48, 60), (9, 9)])
+def test_any_run_of_rows_across_row_groups(tmp_path, chips, start, stop):
+    path, pixels = chips
+    source = pickle.loads(pickle.dumps(opened(tmp_path / "work", path)))
+    found = source.read(start, stop)
+    want = [row for row in range(start, min(stop, 50)) if row not in (4, 5, 6, 7)]
+    assert found.row.tolist() == want
+    assert len(found.id) == 0
+    assert found.time is None
+    for row, image in zip(want, found.content, strict=True):
+        np.testing.assert_array_equal(image, pixels[row])
+
+
+def test_large_row_groups_are_copied_once_into_small_ones(tmp_path, chips, monkeypatch):
+    path, pixels = chips
+    whole = tmp_path / "whole.parquet"
+    pq.write_table(pq.read_table(path), whole)  # one row group
+    monkeypatch.setattr(image_column, "GROUP_BYTES", 4000)
+    source = opened(tmp_path / "work", whole, labels="land")
+    (copy,) = (tmp_path / "work").iterdir()
+    metadata = pq.read_metadata(copy)
+    assert metadata.num_row_groups > 5
+    assert max(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)) < 4000
+    assert "hash" not in pq.read_schema(copy).names
+    before = copy.stat().st_mtime_ns
+    again = opened(tmp_path / "work", whole, labels="land")
+    assert copy.stat().st_mtime_ns == before
+    for one in (source, again):
+        found = one.read(0, 50)
+        assert found.row.tolist() == [0, 1, 2, 3, *range(8, 50)]
+        np.testing.assert_array_equal(found.content[-1], pixels[49])
+    assert source.read(30, 33).labels["land"].tolist() == ["", "sea", ""]
+
+
+def test_the_structs_of_hugging_face_in_several_shards(tmp_path):
+    (tmp_path / "data").mkdir()
+    images = [encoded(row) for row in range(6)]
+    for shard in range(2):
+        rows = range(3 * shard, 3 * shard + 3)
+        table = pa.table(
+            {
+                "image": [{"bytes": images[row][1] if row != 4 else None, "path": f"{row}.png"} for row in rows],
+                "longitude": [float(row) for row in rows],
+                "latitude": [0.0 for _ in rows],
+            }
+        )
+        pq.write_table(table, tmp_path / "data" / f"train-0000{shard}-of-00002.parquet")
+    source = opened(tmp_path / "work", tmp_path / "data")
+    found = source.read(1, 6)
+    assert found.row.tolist() == [1, 2, 3, 5]
+    np.testing.assert_array_equal(found.content[2], images[3][0])
+    np.testing.assert_array_equal(found.lonlat[:, 0], [1, 2, 3, 5])
+    assert [one.reason for one in found.rejected] == ["no image (empty cell)"]
+
+
+def test_a_geometry_says_where(tmp_path):
+    lonlat = np.array([[5.66, 51.97], [180.0, -90.0]])
+    table = with_geometry(pa.table({"image": [encoded(0)[1], encoded(1)[1]]}), lonlat)
+    pq.write_table(table, tmp_path / "geo.parquet")
+    np.testing.assert_array_equal(opened(tmp_path / "work", tmp_path / "geo.parquet").read(0, 2).lonlat, lonlat)
+
+
+def test_sizes_and_modes(tmp_path, chips):
+    found = opened(tmp_path / "work", chips[0], size=5, mode="L").read(0, 4)
+    assert [image.shape for image in found.content] == [(5, 5, 1)] * 4
+    found = opened(tmp_path / "work", chips[0], max_pixels=10).read(0, 3)
+    assert {one.reason for one in found.rejected} == {
+        "more than 10 pixels; raise max_pixels if it is meant to be so large"
+    }
+
+
+def test_the_fingerprint_follows_file_and_options(tmp_path, chips):
+    path, _ = chips
+    first = ImageColumnSource(path).fingerprint()
+    assert ImageColumnSource(path, column="jpeg").fingerprint() == first
+    assert ImageColumnSource(path, mode="L").fingerprint() != first
+    pq.write_table(pq.read_table(path).slice(1), path)
+    assert ImageColumnSource(path).fingerprint() != first
+
+
+def test_wrong_input_is_named(tmp_path, chips):
+    path, _ = chips
+    with pytest.raises(FileNotFoundError, match="no file or folder"):
+        ImageColumnSource(tmp_path / "none.parquet")
+    with pytest.raises(ValueError, match="no Parquet files in"):
+        ImageColumnSource((tmp_path / "bare").mkdir() or tmp_path / "bare")
+    (tmp_path / "text.parquet").write_text("text")
+    with pytest.raises(ValueError, match="damaged or no Parquet file"):
+        ImageColumnSource(tmp_path / "text.parquet")
+    with pytest.raises(ValueError, match=r"no column 'png' for the images .*'jpeg'"):
+        ImageColumnSource(path, column="png")
+    with pytest.raises(ValueError, match=r"Column 'lat' of .* holds double, not bytes"):
+        ImageColumnSource(path, column="lat")
+    with pytest.raises(ValueError, match="no column 'name' for the ids"):
+        ImageColumnSource(path, id="name")
+    with pytest.raises(ValueError, match="no column 'name' for the labels"):
+        ImageColumnSource(path, labels=["name"])
+    with pytest.raises(ValueError, match="size must be 1"):
+        ImageColumnSource(path, size=0)
+    with pytest.raises(ValueError, match="call prepare"):
+        len(ImageColumnSource(path))
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["jpeg"]), tmp_path / "a.parquet")
+    with pytest.raises(
+        ValueError, match=r"no column of image bytes; name one with column=. Columns found: chip \(int64"
+    ):
+        ImageColumnSource(tmp_path / "a.parquet")
+    pq.write_table(table.append_column("png", table["jpeg"]), tmp_path / "b.parquet")
+    with pytest.raises(ValueError, match="several columns of image bytes: jpeg, png; name one"):
+        ImageColumnSource(tmp_path / "b.parquet")
+    pq.write_table(table.drop_columns(["lat"]), tmp_path / "c.parquet")
+    with pytest.raises(ValueError, match="no column for the latitude"):
+        ImageColumnSource(tmp_path / "c.parquet")
+    (tmp_path / "shards").mkdir()
+    pq.write_table(table, tmp_path / "shards" / "0.parquet")
+    pq.write_table(table.drop_columns(["land"]), tmp_path / "shards" / "1.parquet")
+    with pytest.raises(ValueError, match=r"1.parquet has other columns than .*0.parquet: land"):
+        ImageColumnSource(tmp_path / "shards")
+    pq.write_table(table.slice(0, 0), tmp_path / "d.parquet")
+    with pytest.raises(ValueError, match="has no rows"):
+        opened(tmp_path / "work", tmp_path / "d.parquet", column="jpeg")
+
+
+def test_published_chips(tmp_path, shared_data):
+    for name, bands in (("satellite", 3), ("nightlight", 1)):
+        source = opened(tmp_path / "work", shared_data / "pretrain" / f"{name}_chips_64px_500m.parquet", id="chip_id")
+        found = source.read(1998, 2002)
+        assert [image.shape for image in found.content] == [(64, 64, bands)] * 4
+        assert found.rejected == []

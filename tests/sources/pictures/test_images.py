@@ -1,0 +1,266 @@
+"""Mirrors src/geotether/sources/pictures/images.py: folders of photographs as cameras, MP-16 and Im2GPS leave them."""
+
+import os
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from geotether.sources.pictures.images import ImagesSource
+from geotether.sources.source import Source
+
+MP16_HEADER = "IMG_ID,AUTHOR,LAT,LON,S3_Label,S16_Label,S365_Label,Prob_indoor,Prob_natural,Prob_urban"
+
+
+def photograph(path, seed=0, gps=None, taken=None, shape=(16, 24, 3)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exif = Image.Exif()
+    if gps:
+        lon, lat = gps
+        exif[0x8825] = {1: "N" if lat >= 0 else "S", 2: (abs(lat), 0.0, 0.0), 3: "E" if lon >= 0 else "W",
+                        4: (abs(lon), 0.0, 0.0)}  # fmt: skip
+    if taken:
+        exif[0x8769] = {0x9003: taken, 0x9011: "+00:00"}
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    Image.fromarray(pixels).save(path, exif=exif)
+    return pixels
+
+
+def opened(folder, *arguments, **options):
+    source = ImagesSource(*arguments, **options)
+    folder.mkdir(exist_ok=True)
+    source.prepare(folder)
+    return source
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    photograph(folder / "b" / "two.JPG", 1, gps=(-122.4, 37.8), taken="2021:07:15 10:30:00")
+    photograph(folder / "a.png", 2, gps=(5.66, 51.97))
+    photograph(folder / "B.webp", 3, gps=(179.99, -89.0))
+    photograph(folder / "nowhere.jpg", 4)
+    (folder / "torn.jpg").write_bytes((folder / "b" / "two.JPG").read_bytes()[:300])
+    (folder / "page.jpg").write_text("<html>not found</html>")
+    (folder / "empty.jpeg").touch()
+    (folder / "notes.txt").write_text("no image")
+    (folder / "._a.png").write_bytes(b"a resource fork")
+    photograph(folder / ".cache" / "hidden.jpg", gps=(1, 1))
+    return folder
+
+
+def test_a_folder_of_photographs(tmp_path, photos):
+    source = opened(tmp_path / "work", photos)
+    assert isinstance(source, Source)
+    assert source.kind == "images"
+    assert len(source) == 7
+    found = source.read(0, 7)
+    assert found.id.tolist() == ["B.webp", "a.png", "b/two.JPG"]  # in the order of their paths
+    assert found.row.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(found.lonlat, [[179.99, -89.0], [5.66, 51.97], [-122.4, 37.8]], atol=1e-9)
+    nat = np.datetime64("NaT")
+    np.testing.assert_array_equal(found.time, np.array([nat, nat, "2021-07-15T10:30"], "datetime64[ms]"))
+    np.testing.assert_array_equal(found.content[1], np.asarray(Image.open(photos / "a.png")))
+    assert {one.id: one.reason for one in found.rejected} == {
+        "empty.jpeg": "the file is empty",
+        "nowhere.jpg": "no GPS position in its EXIF",
+        "page.jpg": "no image of a known format",
+        "torn.jpg": "damaged or cut short JPEG",
+    }
+    assert [one.row for one in found.rejected] == [3, 4, 5, 6]
+
+
+def test_any_run_of_rows_is_the_same_in_any_process(tmp_path, photos):
+    source = opened(tmp_path / "work", photos)
+    copy = pickle.loads(pickle.dumps(source))
+    whole = source.read(0, 7)
+    for row in range(7):
+        one = copy.read(row, row + 1)
+        assert len(one) + len(one.rejected) == 1
+        if len(one):
+            np.testing.assert_array_equal(one.content[0], whole.content[row])
+    assert len(source.read(3, 3)) == 0
+    assert len(source.read(7, 9)) == 0
+
+
+def test_the_fingerprint_follows_the_files(tmp_path, photos):
+    first = ImagesSource(photos).fingerprint()
+    assert ImagesSource(photos).fingerprint() == first
+    assert ImagesSource(photos, size=8).fingerprint() != first
+    os.utime(photos / "a.png", (1, 1))
+    second = ImagesSource(photos).fingerprint()
+    assert second != first
+    (photos / "a.png").rename(photos / "c.png")
+    assert ImagesSource(photos).fingerprint() != second
+
+
+def test_a_changed_folder_is_listed_again_and_an_unchanged_one_is_not(tmp_path, photos):
+    source = opened(tmp_path / "work", photos)
+    (listing,) = (tmp_path / "work").iterdir()
+    before = listing.stat().st_mtime_ns
+    opened(tmp_path / "work", photos)
+    assert listing.stat().st_mtime_ns == before
+    photograph(photos / "new.png", gps=(1, 2))
+    assert len(opened(tmp_path / "work", photos)) == len(source) + 1
+
+
+@pytest.fixture
+def mp16(tmp_path):
+    """MP-16: photographs in nested folders of hashes, a CSV beside them; one download failed."""
+    rows = [
+        ("4b/4a/11999300293.jpg", "30141@N00", 42.45, -71.2, 1),
+        ("34/8d/9055806529.jpg", "11@N01", -33.86, 151.2, 2),
+        ("00/00/gone.jpg", "12@N01", 10.0, 10.0, 0),
+        ("ff/01/1.jpg", "13@N01", 95.0, 10.0, 0),
+        ("ff/02/2.jpg", "14@N01", "", 10.0, 0),
+        ("ff/03/3.jpg", "15@N01", "north", 10.0, 0),
+    ]
+    for number, (name, *_) in enumerate(rows):
+        if "gone" not in name:
+            photograph(tmp_path / "images" / name, number, gps=(1, 1))
+    lines = [f"{name},{author},{lat},{lon},{label},3,7,0.1,0.2,0.7" for name, author, lat, lon, label in rows]
+    (tmp_path / "mp16_places365.csv").write_text("\n".join([MP16_HEADER, *lines]))
+    return tmp_path
+
+
+def test_the_layout_of_mp16(tmp_path, mp16):
+    source = opened(
+        tmp_path / "work", mp16 / "images", index=mp16 / "mp16_places365.csv", labels=["S3_Label", "AUTHOR"], size=12
+    )
+    found = source.read(0, 6)
+    assert len(source) == 6
+    assert found.row.tolist() == [0, 1]  # the order of the index
+    np.testing.assert_array_equal(found.lonlat, [[-71.2, 42.45], [151.2, -33.86]])  # not that of the EXIF
+    assert found.id.tolist() == ["4b/4a/11999300293.jpg", "34/8d/9055806529.jpg"]
+    assert found.labels["S3_Label"].tolist() == [1, 2]
+    assert found.labels["AUTHOR"].tolist() == ["30141@N00", "11@N01"]
+    assert [image.shape for image in found.content] == [(12, 12, 3)] * 2
+    assert [(one.row, one.reason) for one in found.rejected] == [
+        (2, "there is no such file"),
+        (3, "latitude outside [-90, 90]"),
+        (4, "longitude or latitude missing"),
+        (5, "longitude or latitude missing"),
+    ]
+    one = source.read(1, 2)
+    assert one.labels["S3_Label"].tolist() == [2]
+    before = source.fingerprint()
+    (mp16 / "images" / "4b" / "4a" / "11999300293.jpg").unlink()
+    assert source.fingerprint() != before
+
+
+def test_an_index_with_columns_of_other_names(tmp_path):
+    photograph(tmp_path / "im2gps" / "x.jpg")
+    photograph(tmp_path / "im2gps" / "y.jpg", taken="2020:01:01 00:00:00")
+    table = pa.table(
+        {
+            "picture": ["x.jpg", "y.jpg", None, "x.jpg"],
+            "where_x": [1.0, 2.0, 3.0, 4.0],
+            "where_y": pa.array([10, 20, 30, 40]),
+            "key": [7, 8, 9, 10],
+            "when": ["2021-07-15T10:30:00+02:00", None, "2021-07-15", "yesterday"],
+        }
+    )
+    pq.write_table(table, tmp_path / "im2gps" / "index.parquet")
+    names = {"lon": "where_x", "lat": "where_y", "file": "picture", "id": "key", "time": "when"}
+    for path, options in ((tmp_path / "im2gps", {"index": "index.parquet"}), (tmp_path / "im2gps/index.parquet", {})):
+        source = ImagesSource(path, **names | options)
+        (tmp_path / "work").mkdir(exist_ok=True)
+        source.prepare(tmp_path / "work")
+        found = source.read(0, 4)
+        assert found.id.tolist() == ["7", "8"]
+        np.testing.assert_array_equal(found.lonlat, [[1, 10], [2, 20]])
+        np.testing.assert_array_equal(found.time, np.array(["2021-07-15T08:30", "NaT"], "datetime64[ms]"))
+        reasons = [one.reason for one in found.rejected]
+        assert reasons == ["the index names no file", "time is not ISO 8601 (2021-07-15T10:30:00Z)"]
+
+
+def test_a_tab_separated_index_keeps_leading_zeros(tmp_path):
+    photograph(tmp_path / "0012.png")
+    (tmp_path / "index.tsv").write_text("id\tfile\tlon\tlat\n007\t0012.png\t5\t6\n", encoding="utf-8-sig")
+    found = opened(tmp_path / "work", tmp_path / "index.tsv", id="id").read(0, 1)
+    assert found.id.tolist() == ["007"]
+
+
+def test_rows_beyond_the_first_group_are_found(tmp_path, monkeypatch):
+    from geotether.sources import images
+
+    monkeypatch.setattr(images, "_ROWS_A_GROUP", 3)
+    photograph(tmp_path / "one.png")
+    lines = [f"one.png,{lon},0" for lon in range(10)]
+    (tmp_path / "index.csv").write_text("\n".join(["file,lon,lat", *lines]))
+    source = opened(tmp_path / "work", tmp_path / "index.csv")
+    for start, stop in ((0, 10), (2, 4), (5, 6), (3, 9), (9, 10), (9, 20)):
+        assert source.read(start, stop).lonlat[:, 0].tolist() == list(range(start, min(stop, 10)))
+
+
+def test_geotiffs_lie_where_they_say(tmp_path):
+    rasterio = pytest.importorskip("rasterio")
+    bands = np.arange(4 * 6 * 5, dtype=np.uint16).reshape(4, 6, 5)
+    with rasterio.open(
+        tmp_path / "a.tif", "w", "GTiff", 5, 6, 4, "EPSG:4326", rasterio.Affine(0.2, 0, 10, 0, -0.2, 1), "uint16"
+    ) as file:
+        file.write(bands)
+    found = opened(tmp_path / "work", tmp_path).read(0, 1)
+    np.testing.assert_array_equal(found.content[0], np.moveaxis(bands, 0, -1))
+    np.testing.assert_allclose(found.lonlat, [[10.5, 0.4]], atol=1e-9)
+
+
+def test_small_files_are_rejected(tmp_path, photos):
+    found = opened(tmp_path / "work", photos, min_bytes=10**6).read(0, 7)
+    assert len(found) == 0
+    assert {one.reason for one in found.rejected} == {
+        "the file is smaller than 1000000 bytes", "the file is empty"
+    }  # fmt: skip
+
+
+def test_wrong_input_is_named(tmp_path, photos):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*none"):
+        ImagesSource(tmp_path / "none")
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(ValueError, match=r"no images \(.jpg, .jpeg"):
+        opened(tmp_path / "work", tmp_path / "bare")
+    with pytest.raises(FileNotFoundError, match=r"no index none.csv, neither here nor in"):
+        ImagesSource(photos, index="none.csv")
+    with pytest.raises(ValueError, match=r"must end in .csv, .tsv"):
+        ImagesSource(photos, index="notes.txt")
+    with pytest.raises(ValueError, match="neither a folder of images nor an index"):
+        ImagesSource(photos / "a.png")
+    with pytest.raises(ValueError, match=r"lon, labels name columns of an index; give index=FILE"):
+        ImagesSource(photos, lon="x", labels=["a"])
+    with pytest.raises(ValueError, match="min_bytes must be 0 or more"):
+        ImagesSource(photos, min_bytes=-1)
+    with pytest.raises(ValueError, match="mode must be"):
+        ImagesSource(photos, mode="rgb")
+    index = tmp_path / "index.csv"
+    index.write_text("file,lon,y,Lat\n")
+    with pytest.raises(ValueError, match=r"no column 'photo' for the paths of the images .*'file', 'lon', 'y', 'Lat'"):
+        ImagesSource(index, file="photo")
+    with pytest.raises(ValueError, match="has no column 'when' for the time"):
+        ImagesSource(index, time="when")
+    with pytest.raises(ValueError, match="has no rows"):
+        opened(tmp_path / "work", index)
+    with pytest.raises(ValueError, match="is a file already"):
+        ImagesSource(index, index=index)
+    index.write_text("file,lon\na.png,1\n")
+    with pytest.raises(ValueError, match=r"no column for the latitude \(option lat\).*name it"):
+        ImagesSource(index)
+    index.write_text("file,lon,Lat,LAT\na.png,1,2,3\n")
+    with pytest.raises(ValueError, match="columns 'Lat', 'LAT' could be the latitude"):
+        ImagesSource(index)
+    index.write_bytes("file,lon,lat\nträd.png,1,2\n".encode("latin-1"))
+    with pytest.raises(ValueError, match="not UTF-8 text; save it as UTF-8"):
+        opened(tmp_path / "work", index)
+    index.write_text("file,lon,lat\na.png,1\n")
+    with pytest.raises(ValueError, match=r"index.csv is damaged: .*Expected 3 columns, got 2"):
+        opened(tmp_path / "work", index)
+    index.write_bytes("träd,lon,lat\n".encode("latin-1"))
+    with pytest.raises(ValueError, match="not UTF-8"):
+        ImagesSource(index)
+    (tmp_path / "index.parquet").write_text("no Parquet")
+    with pytest.raises(ValueError, match="damaged or no Parquet"):
+        ImagesSource(tmp_path / "index.parquet")
+    with pytest.raises(ValueError, match="call prepare"):
+        len(ImagesSource(photos))
