@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.checkpoint import load_location_encoder
+from geotether.checkpoint import load_decoders, load_location_encoder
 from geotether.training.interruption import RunInterrupted
 from geotether.training.layers import flatten
 from geotether.training.loop import pretrain
@@ -40,7 +40,7 @@ def assert_equal_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tenso
 
 @pytest.mark.parametrize("overrides", SCHEDULES.values(), ids=SCHEDULES.keys())
 def test_held_out_loss_falls(planet, small, tmp_path, overrides):
-    config = small(*overrides, "jitter_m=1000")
+    config = small("objective.regression_weight=0", *overrides, "jitter_m=1000")  # the contrast by itself
     pretrain(config, planet, tmp_path, progress="none")
     lines = read_metrics(tmp_path)
     training = [line for line in lines if "loss" in line]
@@ -69,7 +69,7 @@ def test_the_same_seed_gives_the_same_bits(planet, small):
 
 
 def test_the_folder_explains_itself(planet, small, tmp_path):
-    config = small("steps=3", "encoder.readout=hidden_and_output")
+    config = small("steps=3", "encoder.readout=hidden_and_output", "memory.components=0")
     model = pretrain(config, planet, tmp_path, progress="none", card_notes="Made for a test.")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "metrics.jsonl", "model"]
     assert not model.training
@@ -178,3 +178,26 @@ def test_an_unwritable_folder_is_named_before_work_begins(planet, small, tmp_pat
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="a part of this path is a file"):
         pretrain(small(), planet, tmp_path / "file" / "run", progress="none")
+
+
+def test_memory_and_decoders_come_out_of_the_folder_again(planet, small, tmp_path):
+    config = small(
+        "steps=3", "encoder.readout=mixed_positional_and_output", "memory.components=3", "objective.regression_weight=2"
+    )
+    model = pretrain(config, planet, tmp_path, progress="none")
+    location, *_ = load_location_encoder(tmp_path / "model")
+    place = torch.tensor([[5.66, 51.97], [179.9, -89.0]], dtype=torch.float64)
+    torch.testing.assert_close(location.handout(place), model.location.handout(place))
+    assert list(location.memory.sizes) == list(planet)
+    assert set(load_decoders(tmp_path / "model")) == set(planet)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    for name in planet:
+        assert 0 < lines[0][f"regression/{name}"] < 10
+    with_it, without = lines[0]["loss"], sum(lines[0][f"loss/{name}"] for name in planet) / len(planet)
+    errors = sum(lines[0][f"regression/{name}"] for name in planet) / len(planet)
+    assert with_it == pytest.approx(without + 2 * errors, rel=0.05)  # rows of modalities differ by one at most
+
+
+def test_a_memory_needs_a_mixed_readout(small):
+    with pytest.raises(ValueError, match=r"set memory\.components=0"):
+        small("encoder.readout=output", "memory.components=3")

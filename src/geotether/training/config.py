@@ -223,7 +223,10 @@ class RunConfig(Section):
         if self.validate_every is None and (self.keep == "best" or self.patience is not None):
             raise PydanticCustomError("validation", "keep: best and patience need validate_every.")
         if self.memory.components and not self.encoder.readout.startswith("mixed_"):
-            raise PydanticCustomError("memory", "memory.components needs an encoder.readout that starts with mixed_.")
+            raise PydanticCustomError(
+                "memory",
+                "a memory needs an encoder.readout that starts with mixed_; set memory.components=0 to do without it.",
+            )
         return self
 
 
@@ -274,11 +277,14 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), r
 
 def _with_folder(layer: dict[str, Any], folder: Path, tables: bool = True) -> dict[str, Any]:
     """Make the paths of one layer absolute, so that the saved configuration can be moved and read again."""
-    seen = {key: folder / Path(str(layer[key])).expanduser() for key in ("data", "cache") if layer.get(key)}
+    seen: dict[str, Any] = {
+        key: folder / Path(str(layer[key])).expanduser() for key in ("data", "cache") if layer.get(key)
+    }
     if tables and isinstance(layer.get("tables"), dict):
         given = layer["tables"].items()
         seen["tables"] = {name: one if isinstance(one, dict) else folder / str(one) for name, one in given}
-        seen.setdefault("data", folder)
+        if any(isinstance(one, dict) for one in layer["tables"].values()):
+            seen.setdefault("data", folder)
     return {**layer, **seen}
 
 

@@ -56,7 +56,8 @@ def build_memory(config: RunConfig, tables: Mapping[str, FeatureTable]) -> Place
         return None
     kept: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for modality, table in tables.items():
-        components = FeatureDecoder(1, table.dim, config.memory.components)
+        with torch.random.fork_rng(devices=[]):  # its layer is drawn, though only its directions are used
+            components = FeatureDecoder(1, table.dim, config.memory.components)
         components.fit(table.features)
         values = np.concatenate(
             [

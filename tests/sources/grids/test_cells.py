@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geotether.sources import cells as module
+from geotether.sources.grids import cells as module
 from geotether.sources.grids.cells import Cells, copy_pays, copy_raster, decode, open_raster
 
 rasterio = pytest.importorskip("rasterio")

@@ -8,8 +8,8 @@ import pytest
 
 from geotether.geodesy.azimuthal import ground_squares
 from geotether.geodesy.distance import great_circle_km
-from geotether.sources import cells as cells_module
 from geotether.sources.catalogue import SOURCES
+from geotether.sources.grids import cells as cells_module
 from geotether.sources.grids.raster_source import RasterSource
 from geotether.sources.grids.rasters import raster_values
 from geotether.sources.source import Source

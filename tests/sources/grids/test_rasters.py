@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geotether.sources import rasters
+from geotether.sources.grids import rasters
 from geotether.sources.grids.rasters import raster_values, terrarium_values, terrarium_zooms
 
 rasterio = pytest.importorskip("rasterio")

@@ -185,7 +185,7 @@ def test_a_tab_separated_index_keeps_leading_zeros(tmp_path):
 
 
 def test_rows_beyond_the_first_group_are_found(tmp_path, monkeypatch):
-    from geotether.sources import images
+    from geotether.sources.pictures import images
 
     monkeypatch.setattr(images, "_ROWS_A_GROUP", 3)
     photograph(tmp_path / "one.png")

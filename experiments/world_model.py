@@ -1,0 +1,181 @@
+"""The world model of recipes/world.yaml on its four tasks, and what each of its modalities is worth.
+
+    geotether pretrain recipes/world.yaml --set data=DATA --out runs/world
+    python experiments/world_model.py judge --data DATA --out OUT world=runs/world/model NAME=MODEL ...
+    python experiments/world_model.py places --data DATA
+    python experiments/world_model.py worth --data DATA --out OUT [--steps 300] [--without climate]
+
+`judge` scores models beside the baselines of the first one, and beside the first one less one of its parts (ridge,
+2,700 labels, 10-degree blocks; every place is judged once in five seeds), and pairs the first with all others. `places`
+says what the features of each modality tell of the place they were seen at. `worth` trains the world model with all
+modalities and without each in turn, the rest being equal, and pairs them. Interrupted, `judge` and `worth` go on.
+"""
+
+import argparse
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from paper_questions import world_tasks
+
+from geotether.benchmark.baselines import baseline_encoders
+from geotether.benchmark.encoding import encoder_of
+from geotether.benchmark.outcome import Outcome
+from geotether.benchmark.plan import plan_tasks
+from geotether.benchmark.run import evaluate_plans
+from geotether.benchmark.splitting import BUFFER_KM
+from geotether.benchmark.store import OutcomeStore
+from geotether.benchmark.verdict import difference, mean_difference
+from geotether.embed import load_folder
+from geotether.encoders.build import build_location_encoder
+from geotether.geodesy.coordinates import unit_vectors
+from geotether.tables.splits import block_parts
+from geotether.training.config import load_config
+from geotether.training.loop import pretrain
+from geotether.training.modalities import open_tables
+
+WORLD = Path(__file__).parents[1] / "recipes" / "world.yaml"
+BESIDE = ("untrained", "inverse distance", "nearest in space", "raw Fourier features", "raw harmonics")
+ALL = "all"
+
+
+def score(encoders: Mapping[str, object], data: Path, out: Path) -> dict[str, dict[str, list[Outcome]]]:
+    """Encoder to task to outcomes."""
+    plans = plan_tasks(world_tasks(data), ("blocks-10",), (2700,), range(5), "test", BUFFER_KM)
+    with OutcomeStore(out / "outcomes.sqlite") as store:
+        found = evaluate_plans(encoders, plans, ("ridge",), f"test {BUFFER_KM:g}", store=store)
+    by_encoder: dict[str, dict[str, list[Outcome]]] = {}
+    for one in found:
+        by_encoder.setdefault(one.encoder, {}).setdefault(one.task, []).append(one)
+    return by_encoder
+
+
+def score_lines(scores: Mapping[str, Mapping[str, Sequence[Outcome]]]) -> list[str]:
+    """Mean scores over five folds, and the mean of the tasks."""
+    tasks = list(next(iter(scores.values())))
+    lines = ["| encoder | " + " | ".join(tasks) + " | mean |", "|---" + "|---:" * (len(tasks) + 1) + "|"]
+    for name, by_task in scores.items():
+        means = [float(np.mean([one.value for one in by_task[task]])) for task in tasks]
+        lines.append(f"| {name} | " + " | ".join(f"{m:.3f}" for m in [*means, float(np.mean(means))]) + " |")
+    return lines
+
+
+def difference_lines(
+    scores: Mapping[str, Mapping[str, Sequence[Outcome]]], first: str, others: Sequence[str], said: str
+) -> list[str]:
+    """First minus each other, in points with 95 % intervals over blocks; bold where the interval leaves zero out."""
+    tasks = list(scores[first])
+    lines = [f"| {said} | " + " | ".join(tasks) + " | mean |", "|---" + "|---:" * (len(tasks) + 1) + "|"]
+    for other in others:
+        pairs = [(scores[first][task], scores[other][task]) for task in tasks]
+        cells = []
+        for one in [*(difference(ours, theirs) for ours, theirs in pairs), mean_difference(pairs)]:
+            cell = f"{100 * one.mean:+.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
+            cells.append(f"**{cell}**" if one.clear else cell)
+        lines.append(f"| {other} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def judge(models: Sequence[str], data: Path, out: Path) -> list[str]:
+    """Score models beside the baselines of the first."""
+    paths = dict(model.partition("=")[::2] for model in models)
+    opened = {name: load_folder(path) for name, path in paths.items()}
+    baselines = baseline_encoders(next(iter(opened.values())).location)
+    encoders = {name: encoder_of(model) for name, model in opened.items()} | {b: baselines[b] for b in BESIDE}
+    encoders |= lessened(next(iter(paths.values())))
+    scores = score(encoders, data, out)
+    first = next(iter(paths))
+    others = [name for name in scores if name != first]
+    return [*score_lines(scores), "", *difference_lines(scores, first, others, f"{first} minus")]
+
+
+def lessened(folder: str) -> dict[str, object]:
+    """The model without its memory, its memory without what was trained, and its parts joined but not mixed."""
+    if load_folder(folder).location.memory is None:
+        return {}
+    encoders = {}
+    for name in ("without memory", "memory, network untrained", "joined, not mixed, no memory"):
+        model = load_folder(folder)
+        memory = model.location.memory
+        config = {key: value for key, value in model.location.config.items() if key != "memory"}
+        if name.startswith("memory"):
+            model.location = build_location_encoder(config, seed=0).eval()
+            model.location.remember(memory)
+        elif name.startswith("joined"):
+            joined = build_location_encoder({**config, "readout": "positional_hidden_and_output"}, seed=0).eval()
+            joined.network.load_state_dict(model.location.network.state_dict())
+            model.location = joined
+        else:
+            model.location.remember(None)
+        model.location.settle()
+        model.dim = model.location.handout_dim
+        encoders[name] = encoder_of(model)
+    return encoders
+
+
+def places(data: Path, overrides: Sequence[str]) -> list[str]:
+    """R2 of the unit vector of an observation's own place from its features, by ridge, in held-out 500 km blocks."""
+    from sklearn.linear_model import RidgeCV
+
+    lines = ["| modality | rows | features | R2 of its place |", "|---|---:|---:|---:|"]
+    for name, table in open_tables(load_config(WORLD, [f"data={data}", *overrides])).items():
+        part = block_parts(table.lonlat, 500.0, {"train": 0.7, "test": 0.3}, seed=1)
+        spread = table.features[part == "train"].std(axis=0)
+        features = (table.features - table.features[part == "train"].mean(axis=0)) / np.where(spread > 0, spread, 1)
+        where = unit_vectors(table.lonlat)
+        ridge = RidgeCV(np.logspace(0, 5, 11)).fit(features[part == "train"], where[part == "train"])
+        error = np.square(where[part == "test"] - ridge.predict(features[part == "test"])).sum()
+        total = np.square(where[part == "test"] - where[part == "test"].mean(axis=0)).sum()
+        lines.append(f"| {name} | {len(table):,} | {table.dim} | {1 - error / total:.3f} |")
+    return lines
+
+
+def worth(data: Path, out: Path, steps: int, excluded: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """Train with all modalities and without each in turn, the rest being equal, and pair them."""
+    settings = [f"data={data}", f"steps={steps}", "validate_every=null", *(f"tables.{n}=null" for n in excluded)]
+    config = load_config(WORLD, [*settings, *overrides])
+    tables = open_tables(config)
+    share = config.batch_size // len(tables)
+    encoders = {}
+    for left_out in ("", *tables):
+        name = f"without {left_out}" if left_out else ALL
+        kept = {modality: table for modality, table in tables.items() if modality != left_out}
+        folder = out / name.replace(" ", "_")
+        if not (folder / "model").is_dir():
+            logging.info("training %s", name)
+            # As many rows of each modality a step as with all of them.
+            equal = config.model_copy(update={"batch_size": share * len(kept)})
+            pretrain(equal, kept, folder, resume=(folder / "state").is_dir(), progress="none")
+        encoders[name] = encoder_of(load_folder(folder / "model"))
+    scores = score(encoders, data, out)
+    lacking = [name for name in scores if name != ALL]
+    return [*score_lines(scores), "", *difference_lines(scores, ALL, lacking, "all minus")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["judge", "places", "worth"])
+    parser.add_argument("models", nargs="*", metavar="NAME=MODEL", help="for judge: model folders, the first is ours")
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds pretrain/ and downstream/")
+    parser.add_argument("--out", type=Path, help="folder for models and outcomes")
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="modalities left out of all models")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if arguments.what != "places" and arguments.out is None:
+        parser.error("--out names the folder for models and outcomes")
+    if arguments.what == "judge":
+        if not arguments.models or not all("=" in model for model in arguments.models):
+            parser.error("judge wants NAME=MODEL, such as world=runs/world/model")
+        lines = judge(arguments.models, arguments.data, arguments.out)
+    elif arguments.what == "places":
+        lines = places(arguments.data, arguments.overrides)
+    else:
+        lines = worth(arguments.data, arguments.out, arguments.steps, arguments.without, arguments.overrides)
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
