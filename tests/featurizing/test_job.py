@@ -122,6 +122,17 @@ def test_killed_just_before(places, undisturbed, tmp_path, caplog, before):
     assert ("up to date" in caplog.text) == (before == "2nd rmtree")
 
 
+def finished_parts(out):
+    """Parts and their times, once the orphaned workers, who may finish what they are at, are gone."""
+    found = None
+    while True:
+        now = {file.name: file.stat().st_mtime_ns for file in parts_of(out)}
+        if now == found:
+            return now
+        found = now
+        time.sleep(3)
+
+
 def test_killed_among_the_parts_again_and_again(places, undisturbed, tmp_path):
     out, log = tmp_path / "t.parquet", tmp_path / "reads.log"
     kept = {}

@@ -103,7 +103,7 @@ def test_other_settings_data_code_or_seed_never_meet(config, tables, tmp_path, m
     names = ("image", "text")
     runs = [pretrain_variant(quick, tables, names, 0, tmp_path)]
     runs.append(pretrain_variant(quick, tables, names, 1, tmp_path))
-    runs.append(pretrain_variant(config("steps=2", "learning_rate=2e-3"), tables, names, 0, tmp_path))
+    runs.append(pretrain_variant(config("steps=2", "learning_rate=3e-3"), tables, names, 0, tmp_path))
     moved = FeatureTable("text", tables["text"].lonlat + 1e-6, tables["text"].features)
     runs.append(pretrain_variant(quick, tables | {"text": moved}, names, 0, tmp_path))
     monkeypatch.setattr(pretraining, "code_hash", lambda module: "another code")
