@@ -3,7 +3,7 @@
     geotether pretrain recipes/world.yaml --set data=DATA --out runs/world
     python experiments/world_model.py judge --data DATA --out OUT world=runs/world/model NAME=MODEL ...
     python experiments/world_model.py places --data DATA
-    python experiments/world_model.py worth --data DATA --out OUT [--steps 300] [--without climate]
+    python experiments/world_model.py worth --data DATA --out OUT [--without climate] [--only satellite]
 
 `judge` scores models beside the baselines of the first one, and beside the first one less one of its parts (ridge,
 2,700 labels, 10-degree blocks; every place is judged once in five seeds), and pairs the first with all others. `places`
@@ -131,14 +131,16 @@ def places(data: Path, overrides: Sequence[str]) -> list[str]:
     return lines
 
 
-def worth(data: Path, out: Path, steps: int, excluded: Sequence[str], overrides: Sequence[str]) -> list[str]:
+def worth(
+    data: Path, out: Path, steps: int, excluded: Sequence[str], only: Sequence[str], overrides: Sequence[str]
+) -> list[str]:
     """Train with all modalities and without each in turn, the rest being equal, and pair them."""
     settings = [f"data={data}", f"steps={steps}", "validate_every=null", *(f"tables.{n}=null" for n in excluded)]
     config = load_config(WORLD, [*settings, *overrides])
     tables = open_tables(config)
     share = config.batch_size // len(tables)
     encoders = {}
-    for left_out in ("", *tables):
+    for left_out in ("", *(only or tables)):
         name = f"without {left_out}" if left_out else ALL
         kept = {modality: table for modality, table in tables.items() if modality != left_out}
         folder = out / name.replace(" ", "_")
@@ -161,6 +163,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for models and outcomes")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="modalities left out of all models")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="modalities whose worth is asked")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -173,7 +176,9 @@ def main() -> None:
     elif arguments.what == "places":
         lines = places(arguments.data, arguments.overrides)
     else:
-        lines = worth(arguments.data, arguments.out, arguments.steps, arguments.without, arguments.overrides)
+        lines = worth(
+            arguments.data, arguments.out, arguments.steps, arguments.without, arguments.only, arguments.overrides
+        )
     print("\n".join(lines))
 
 
