@@ -25,14 +25,14 @@ def torchvision_imports():
     The registry's torchvision is built for CUDA; without CUDA its compiled operators do not load, and its import fails
     on the two of them that it describes. Neither is used for transforms or backbones, so declaring them is enough.
     """
-    import torch
+    from torch import library
 
     try:
         import torchvision
     except RuntimeError:
-        library = torch.library.Library("torchvision", "DEF")
+        operators = library.Library("torchvision", "DEF")
         for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         import torchvision
     return torchvision
 

@@ -36,7 +36,8 @@ def unpack(archive: Path, folder: Path) -> None:
                 _write(list(_tar_members(tarred)), archive, folder)
         else:
             raise ValueError("it is neither a zip nor a tar archive")
-    except (ValueError, zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError, NotImplementedError) as error:
+    # An encrypted member or an unknown compression is a RuntimeError of zipfile.
+    except (ValueError, zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError) as error:
         raise ValueError(f"{archive} cannot be unpacked: {error}.") from error
 
 
