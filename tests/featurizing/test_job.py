@@ -134,10 +134,11 @@ def finished_parts(out):
 
 
 def test_killed_among_the_parts_again_and_again(places, undisturbed, tmp_path):
-    out, log = tmp_path / "t.parquet", tmp_path / "reads.log"
+    out, log, gate = tmp_path / "t.parquet", tmp_path / "reads.log", tmp_path / "gate"
+    options = {"log": str(log), "pause": 0.1, "gate": str(gate)}  # the last part waits, however late the kill comes
     kept = {}
     for wanted, workers in ((2, 1), (5, 2)):
-        process = start(places, out, log=str(log), pause=0.1, workers=workers)
+        process = start(places, out, workers=workers, **options)
         until(lambda wanted=wanted: len(parts_of(out)) >= wanted, process)
         process.kill()
         process.wait()
@@ -147,14 +148,14 @@ def test_killed_among_the_parts_again_and_again(places, undisturbed, tmp_path):
         kept = now
     assert 5 <= len(kept) < 8
     last_reads = len(log.read_text().splitlines())
-    again = {**OPTIONS, "path": str(places), "log": str(log), "pause": 0.1}
-    build_table(again, out, workers=1, progress="none")
+    gate.touch()
+    build_table({**OPTIONS, "path": str(places), **options}, out, workers=1, progress="none")
     again = [tuple(map(int, line.split()[:2])) for line in log.read_text().splitlines()[last_reads:]]
     of_parts = [(start, stop) for start, stop in again if stop - start > 1 and (start, stop) != (0, 32)]
     # Neither fit nor complete parts were read again; a part may be read twice while libraries start their threads.
     missing = {number for number in range(8) if f"{number:07d}.arrow" not in kept}
     assert {first // 128 for first, _ in of_parts} == missing
-    # The specification in the note names pause and log; everything else is the same.
+    # The specification in the note names log, pause and gate; everything else is the same.
     assert files_of(out)[1] == undisturbed[1]
     (tmp_path / "u.parquet").write_bytes(undisturbed[0])
     assert read_table(out).content_hash == read_table(tmp_path / "u.parquet").content_hash

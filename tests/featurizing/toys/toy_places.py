@@ -25,14 +25,16 @@ class ToySource:
         fatal: File whose creation marks that a worker has killed itself once, at row 300.
         kind: Of the observations.
         lies: Whether the last row of each read is lost.
+        gate: File without which reads from row 896 on, the last of eight parts, wait once there is a part.
     """
 
     features = "toy"
 
     def __init__(self, path, log=None, pause=0.0, broken=0, ids="none", times=False, fatal=None, kind="images",
-                 lies=False):  # fmt: skip
+                 lies=False, gate=None):  # fmt: skip
         self.path, self.log, self.pause, self.broken = Path(path), log, pause, broken
         self.ids, self.times, self.fatal, self.kind, self.lies = ids, times, fatal, kind, lies
+        self.gate = gate
         if not self.path.is_file():
             raise FileNotFoundError(f"There is no file {path}.")
 
@@ -50,6 +52,9 @@ class ToySource:
                 log.write(f"{start} {stop} {os.getpid()}\n")
         if stop - start > 1:
             time.sleep(self.pause)
+            made = any(self.copy.parent.parent.rglob("*.arrow"))
+            while self.gate and made and start >= 896 and not Path(self.gate).exists():
+                time.sleep(0.01)
         if self.fatal and start <= 300 < stop and stop - start > 1 and not Path(self.fatal).exists():
             Path(self.fatal).touch()
             os.kill(os.getpid(), signal.SIGKILL)
