@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.fft import dct
 from scipy.linalg import hadamard
 from sklearn.linear_model import Ridge
 
@@ -23,11 +24,18 @@ def scaled(blocks):
     return [block / block.square().sum(1).mean().sqrt() for block in centred]
 
 
-def test_equals_the_matrix_product_of_signs_and_hadamard(blocks):
-    mixing = BlockMixing([3, 50])
-    mixing.fit(blocks)
-    padded = np.pad(torch.cat(scaled(blocks), 1).numpy(), ((0, 0), (0, 64 - 53))) * mixing.signs.numpy()
-    np.testing.assert_allclose(mixing(blocks).numpy(), padded @ hadamard(64) / 8, atol=1e-5)
+def test_equals_the_matrix_product_of_signs_hadamard_and_cosines(blocks):
+    mixing = BlockMixing([3, 90])
+    mixed_of = [blocks[0], blocks[1].repeat(1, 2)[:, :90]]
+    mixing.fit(mixed_of)
+    padded = np.pad(torch.cat(scaled(mixed_of), 1).numpy(), ((0, 0), (0, 96 - 93))) * mixing.signs.numpy()
+    rotation = np.kron(hadamard(32) / 32**0.5, dct(np.eye(3), norm="ortho"))
+    np.testing.assert_allclose(mixing(mixed_of).numpy(), padded @ rotation, atol=1e-5)
+
+
+@pytest.mark.parametrize(("total", "wanted"), [(1, 32), (32, 32), (33, 64), (1361, 1376), (2048, 2048)])
+def test_is_as_wide_as_the_next_multiple_of_32(total, wanted):
+    assert BlockMixing([total]).out_dim == wanted
 
 
 def test_keeps_distances_and_gives_every_block_the_same_variance(blocks):

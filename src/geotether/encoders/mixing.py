@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-# Half of the rotation: small enough that both factors of it are cheap matrix products.
+# Rows of the left factor of the rotation: small enough that both factors are cheap matrix products, and that rounding
+# the width up to a multiple of it adds next to nothing.
 _LEFT = 32
 
 
@@ -15,9 +16,9 @@ class BlockMixing(nn.Module):
     """Centre blocks of columns, bring each to its size, and rotate them together.
 
     Probes standardise every column, so a column that was made quiet on purpose, such as a harmonic of high degree, is
-    made as loud as any other, and the smoothness that the taper asks for is lost. A rotation by random signs and a
-    Hadamard matrix spreads every direction over all columns: distances and inner products stay what they were, all
-    columns vary about equally, and standardising them changes next to nothing.
+    made as loud as any other, and the smoothness that the taper asks for is lost. A rotation by random signs, a
+    Hadamard matrix and a cosine transform spreads every direction over all columns: distances and inner products stay
+    what they were, all columns vary about equally, and standardising them changes next to nothing.
 
     Args:
         dims: Width of each block, in order.
@@ -25,7 +26,7 @@ class BlockMixing(nn.Module):
         seed: Decides the signs.
 
     Attributes:
-        out_dim: The total width, rounded up to a power of two (at least 32).
+        out_dim: The total width, rounded up to a multiple of 32.
         centre: Subtracted from the joined blocks, shape (total,); zeros until fitted.
         scale: Multiplies them afterwards, shape (total,), one value a block; ones until fitted.
 
@@ -34,7 +35,8 @@ class BlockMixing(nn.Module):
 
     Source:
         Ailon & Chazelle (2009), The fast Johnson-Lindenstrauss transform, SIAM J. Comput. 39:302, section 3
-        (random signs and a Hadamard matrix; nothing is left out here).
+        (random signs, then a Fourier transform; ours is the Hadamard matrix of 32 times a cosine transform, which
+        exists for every width, and no column is left out).
 
     Example:
         >>> mixing = BlockMixing([3, 40])
@@ -58,14 +60,14 @@ class BlockMixing(nn.Module):
         if len(self.sizes) != len(self.dims) or min(self.sizes) <= 0:
             raise ValueError(f"Every block needs a size above 0, got {list(self.sizes)} for {len(dims)} blocks.")
         total = sum(dims)
-        self.out_dim = max(_LEFT, 1 << (total - 1).bit_length())
+        self.out_dim = -(-total // _LEFT) * _LEFT
         signs = np.random.default_rng(seed).choice(np.array([-1.0, 1.0], dtype=np.float32), self.out_dim)
         self.register_buffer("centre", torch.zeros(total))
         self.register_buffer("scale", torch.ones(total))
         self.register_buffer("signs", torch.from_numpy(signs))
-        # The Hadamard matrix of n = 32 k is the Kronecker product of those of 32 and of k.
+        # The rotation is the Kronecker product of the two, applied without ever being written out.
         self.register_buffer("left", _hadamard(_LEFT), persistent=False)
-        self.register_buffer("right", _hadamard(self.out_dim // _LEFT), persistent=False)
+        self.register_buffer("right", _cosines(self.out_dim // _LEFT), persistent=False)
 
     def fit(self, blocks: Sequence[Float[Tensor, "n _"]]) -> None:
         """Take the centre of every column and the total variance of every block; both are saved with the weights.
@@ -122,3 +124,11 @@ def _hadamard(size: int) -> Float[Tensor, "k k"]:
     while len(matrix) < size:
         matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
     return matrix / size**0.5
+
+
+def _cosines(size: int) -> Float[Tensor, "k k"]:
+    """The orthonormal cosine transform (DCT-II), one frequency a column."""
+    position, frequency = torch.arange(size).double() + 0.5, torch.arange(size).double()
+    matrix = torch.cos(torch.outer(position, frequency) * torch.pi / size) * (2 / size) ** 0.5
+    matrix[:, 0] = size**-0.5
+    return matrix.float()
