@@ -113,7 +113,9 @@ def baselines_of(opened: Mapping[str, Encoder], probes: Sequence[str], rung: int
     for name, encoder in opened.items():
         location = getattr(getattr(encoder, "model", None), "location", None)
         if isinstance(location, LocationEncoder):
-            architecture = json.dumps(location.config, sort_keys=True)
+            # The baselines have no memory, so architectures that differ only there share them.
+            config = {key: value for key, value in location.config.items() if key != "memory"}
+            architecture = json.dumps(config, sort_keys=True)
             if architecture not in seen:
                 beside |= of_architecture(location, f" ({name})" if seen else "", probes, rung)
                 seen.add(architecture)
