@@ -20,7 +20,7 @@ from geotether.benchmark.score_table import markdown_table
 from geotether.embed import EarthEmbedding
 from geotether.tables.planet import planet_tables
 from geotether.training.config import load_config
-from geotether.training.loop import pretrain
+from geotether.training.pretraining import pretrain
 
 VARIANTS: dict[str, list[str]] = {
     "default": [],

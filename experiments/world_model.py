@@ -32,8 +32,8 @@ from geotether.encoders.build import build_location_encoder
 from geotether.geodesy.coordinates import unit_vectors
 from geotether.tables.splits import block_parts
 from geotether.training.config import load_config
-from geotether.training.loop import pretrain
 from geotether.training.modalities import open_tables
+from geotether.training.pretraining import pretrain
 
 WORLD = Path(__file__).parents[1] / "recipes" / "world.yaml"
 BESIDE = ("untrained", "inverse distance", "nearest in space", "raw Fourier features", "raw harmonics")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from geotether.tasks.specification import read_tasks
     from geotether.tasks.task import Task
     from geotether.training.config import RunConfig, load_config
-    from geotether.training.loop import pretrain
+    from geotether.training.pretraining import pretrain
 
 # Where each public name lives.
 _HOMES = {
@@ -53,7 +53,7 @@ _HOMES = {
     "info_nce": "geotether.objectives.info_nce",
     "load": "geotether.embed",
     "load_config": "geotether.training.config",
-    "pretrain": "geotether.training.loop",
+    "pretrain": "geotether.training.pretraining",
     "read_points": "geotether.sources.points",
     "read_table": "geotether.tables.store",
     "read_tasks": "geotether.tasks.specification",

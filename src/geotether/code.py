@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-TRAINING = "training.loop"
+TRAINING = "training.pretraining"
 
 
 @cache
@@ -18,7 +18,7 @@ def code_hash(module: str = TRAINING) -> str:
     either; their versions stand in a model's provenance.
 
     Args:
-        module: Dotted name below the package, such as "training.loop".
+        module: Dotted name below the package, such as "training.pretraining".
 
     Returns:
         SHA-256 in hexadecimal.
@@ -27,7 +27,7 @@ def code_hash(module: str = TRAINING) -> str:
         ValueError: If there is no such module.
 
     Example:
-        >>> len(code_hash("training.loop"))
+        >>> len(code_hash("training.pretraining"))
         64
     """
     digest = hashlib.sha256()

@@ -9,7 +9,7 @@ import pytest
 from geotether.cli.app import app
 from geotether.encoders.build import build_location_encoder
 from geotether.tables.table import FeatureTable
-from geotether.training.loop import pretrain
+from geotether.training.pretraining import pretrain
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

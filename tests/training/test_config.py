@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from geotether.batches.schedule import SCHEDULES
-from geotether.training.config import SCHEDULE_OPTIONS, RunConfig, config_yaml, load_config, make_config
+from geotether.training.config import SCHEDULE_OPTIONS, RunConfig, load_config, make_config
 from geotether.training.layers import flatten
+from geotether.training.loop_config import LoopConfig, config_yaml
 from geotether.training.recipes import RECIPES, recipe_layer
 
 
@@ -116,7 +117,8 @@ def test_schedule_options_are_those_of_the_schedules():
 
 def test_every_setting_is_explained():
     for field in RunConfig.model_fields:
-        assert f"        {field}: " in (RunConfig.__doc__ or ""), field
+        explained = LoopConfig.__doc__ if field in LoopConfig.model_fields else RunConfig.__doc__
+        assert f"        {field}: " in (explained or ""), field
 
 
 def test_a_recipe_is_a_copy():

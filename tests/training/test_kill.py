@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 import geotether.training
 from geotether.training.config import load_config
-from geotether.training.loop import pretrain
+from geotether.training.pretraining import pretrain
 
 SOURCE = Path(geotether.training.__file__).parents[2]
 
@@ -23,7 +23,7 @@ import numpy as np, torch
 from geotether.tables.table import FeatureTable
 from geotether.training.config import load_config
 from geotether.training.interruption import RunInterrupted
-from geotether.training.loop import pretrain
+from geotether.training.pretraining import pretrain
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
 torch.set_num_threads(1)

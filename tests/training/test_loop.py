@@ -11,8 +11,8 @@ import torch
 from geotether.checkpoint import load_decoders, load_location_encoder
 from geotether.training.interruption import RunInterrupted
 from geotether.training.layers import flatten
-from geotether.training.loop import pretrain
 from geotether.training.metrics import read_metrics
+from geotether.training.pretraining import pretrain
 
 SCHEDULES = {
     "melt": [],

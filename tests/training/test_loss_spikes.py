@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from geotether.training.loop import pretrain
 from geotether.training.loss_spikes import Rest, loss_spikes, modality_losses, rests, step_noise
 from geotether.training.metrics import read_metrics
+from geotether.training.pretraining import pretrain
 
 
 def salt(*turns):

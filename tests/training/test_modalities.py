@@ -8,9 +8,10 @@ import pytest
 
 from geotether.tables.store import write_table
 from geotether.tables.table import FeatureTable
-from geotether.training.config import config_yaml, load_config
-from geotether.training.loop import pretrain
+from geotether.training.config import load_config
+from geotether.training.loop_config import config_yaml
 from geotether.training.modalities import open_tables, table_folder
+from geotether.training.pretraining import pretrain
 
 
 @pytest.fixture

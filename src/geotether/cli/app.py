@@ -109,8 +109,8 @@ def pretrain(
     """Pre-train a location encoder on your own feature tables."""
     from geotether.maps import loss_curves, save_figure
     from geotether.training.config import load_config
-    from geotether.training.loop import pretrain as run
     from geotether.training.modalities import open_tables
+    from geotether.training.pretraining import pretrain as run
 
     settings = load_config(config, overrides or (), recipe)
     tables = open_tables(settings)

@@ -19,7 +19,7 @@ from geotether.tables.table import FeatureTable
 from geotether.tasks.task import Task
 from geotether.training.config import RunConfig, load_config
 from geotether.training.interruption import RunInterrupted
-from geotether.training.loop import pretrain
+from geotether.training.pretraining import pretrain
 
 logger = logging.getLogger(__name__)
 

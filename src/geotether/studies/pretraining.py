@@ -13,7 +13,7 @@ from geotether.sources.disk import replacing_file
 from geotether.tables.table import FeatureTable
 from geotether.training.config import RunConfig
 from geotether.training.interruption import RunInterrupted
-from geotether.training.loop import pretrain
+from geotether.training.pretraining import pretrain
 from geotether.training.state import FREE_SETTINGS, MODEL_FOLDER
 
 EQUAL = ("rows", "batch")

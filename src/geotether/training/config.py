@@ -1,51 +1,27 @@
 """The configuration of a run: one typed, validated tree, readable as YAML."""
 
-import difflib
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from geotether.tables.yaml_text import parse_override, read_layer
 from geotether.training.layers import overlay
+from geotether.training.loop_config import LoopConfig, Section, unknown_name, validated
 from geotether.training.recipes import recipe_layer
 
 # What each schedule can be told; anything else would be ignored, so it is refused.
 SCHEDULE_OPTIONS = {"melt": ("shares",), "salt": ("switch", "steps_per_epoch"), "pairwise": ("modality",)}
 
 
-def _unknown(kind: str, got: Any, known: Iterable[str], where: str = "") -> PydanticCustomError:
-    """Compose the answer to an unknown name: the closest known one, then all of them."""
-    known = [str(name) for name in known]
-    closest = difflib.get_close_matches(str(got), known, n=1, cutoff=0.5)
-    guess = f" Did you mean '{closest[0]}'?" if closest else ""
-    text = f"unknown {kind} '{got}'{where}.{guess} Known: {', '.join(known)}."
-    return PydanticCustomError("unknown_name", "{text}", {"text": text, "key": str(got) if kind == "key" else ""})
-
-
-class Section(BaseModel):
-    """A part of the configuration that refuses keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _know_every_key(cls, data: Any) -> Any:
-        for key in data if isinstance(data, Mapping) else ():
-            if key not in cls.model_fields:
-                raise _unknown("key", key, cls.model_fields)
-        return data
-
-
 class EncoderConfig(Section):
     """The location encoder; see `geotether.encoders.build`."""
 
-    positional: dict[str, Any] = {"name": "spherical_harmonics", "l_max": 9}
-    network: dict[str, Any] = {"name": "siren"}
+    positional: dict[str, Any] = Field(default_factory=lambda: {"name": "spherical_harmonics", "l_max": 9})
+    network: dict[str, Any] = Field(default_factory=lambda: {"name": "siren"})
     embed_dim: int = Field(default=256, ge=1)
     readout: str = "output"
 
@@ -55,7 +31,7 @@ class EncoderConfig(Section):
         from geotether.encoders.location import READOUTS
 
         if value not in READOUTS:
-            raise _unknown("readout", value, READOUTS)
+            raise unknown_name("readout", value, READOUTS)
         return value
 
     @field_validator("positional", "network")
@@ -67,11 +43,11 @@ class EncoderConfig(Section):
         else:
             from geotether.encoders.networks import NETWORKS as REGISTRY
         if value.get("name") not in REGISTRY:
-            raise _unknown(f"{info.field_name} name", value.get("name"), sorted(REGISTRY))
+            raise unknown_name(f"{info.field_name} name", value.get("name"), sorted(REGISTRY))
         options = set(inspect.signature(REGISTRY[value["name"]]).parameters) - {"in_dim", "out_dim"}
         for key in value:
             if key != "name" and key not in options:
-                raise _unknown("key", key, sorted(options), f" for {value['name']}")
+                raise unknown_name("key", key, sorted(options), f" for {value['name']}")
         return value
 
 
@@ -102,7 +78,7 @@ class ObjectiveConfig(Section):
         from geotether.objectives.readings import READINGS
 
         if value not in (*READINGS, "sigmoid"):
-            raise _unknown("reading", value, (*READINGS, "sigmoid"))
+            raise unknown_name("reading", value, (*READINGS, "sigmoid"))
         return value
 
 
@@ -129,10 +105,10 @@ class ScheduleConfig(Section):
     @model_validator(mode="after")
     def _know_name_and_options(self) -> "ScheduleConfig":
         if self.name not in SCHEDULE_OPTIONS:
-            raise _unknown("schedule", self.name, SCHEDULE_OPTIONS)
+            raise unknown_name("schedule", self.name, SCHEDULE_OPTIONS)
         for key in self.options:
             if key not in SCHEDULE_OPTIONS[self.name]:
-                raise _unknown("key", key, SCHEDULE_OPTIONS[self.name], f" for the schedule {self.name}")
+                raise unknown_name("key", key, SCHEDULE_OPTIONS[self.name], f" for the schedule {self.name}")
         return self
 
     @property
@@ -141,11 +117,10 @@ class ScheduleConfig(Section):
         return self.model_dump(exclude={"name"}, exclude_none=True)
 
 
-class RunConfig(Section):
-    """Everything that decides a pre-training run.
+class RunConfig(LoopConfig):
+    """Everything that decides a pre-training run: the loop's part, and the following.
 
     Attributes:
-        recipe: The recipe this configuration started from; a label, kept in the provenance.
         tables: Modality to the path of its feature table, seen from the configuration file; or to a mapping that says
             what it is built from, whose paths are seen from `data`. See `geotether.featurizing.specification`.
         data: The folder of the raw files; by default that of the configuration file.
@@ -155,28 +130,11 @@ class RunConfig(Section):
         memory: What is looked up beside what the network has learned; part of mixed readouts only.
         objective: The loss.
         schedule: Which modality takes part when, and with how many rows.
-        batch_size: Rows a step, over all modalities.
-        steps: Optimiser updates; give this or `epochs`.
-        epochs: Passes as the schedule counts them; give this or `steps`.
-        learning_rate: The peak, reached after the warm-up.
-        warmup_steps: Steps of linear warm-up.
-        final_share: Rate at the last step as a share of the peak; 1 keeps it constant.
-        weight_decay: AdamW's decay, applied to matrices only.
-        clip_norm: Gradients longer than this are shortened to it; null leaves them.
         jitter_m: Standard deviation of the places' jitter along each axis, in metres.
-        ema_decay: Hand out an exponential moving average of the weights with this decay; null hands out the last.
-        precision: `bf16` runs the networks in bfloat16 where the hardware gains from it; the loss stays in float32.
-        device: `auto` takes an NVIDIA GPU if there is one.
-        seed: Decides weights, batches, jitter and dropout.
-        validate_every: Steps between validations on the tables' validation rows; null never validates.
         validation_rows: At most so many held-out rows of each modality are compared.
-        keep: Hand out the `last` weights or those with the `best` validation loss.
-        patience: Stop after so many validations without a better one; null never stops early.
-        save_every: Steps between states saved for resuming; null saves only when interrupted.
     """
 
-    recipe: str | None = None
-    tables: dict[str, Path | dict[str, Any]] = {}
+    tables: dict[str, Path | dict[str, Any]] = Field(default_factory=dict)
     data: Path | None = None
     cache: Path | None = None
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)
@@ -184,24 +142,8 @@ class RunConfig(Section):
     memory: MemoryConfig = Field(default_factory=MemoryConfig)
     objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
-    batch_size: int = Field(default=2048, ge=2)
-    steps: int | None = Field(default=None, ge=1)
-    epochs: int | None = Field(default=None, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0, le=1)
-    warmup_steps: int = Field(default=0, ge=0)
-    final_share: float = Field(default=0.01, ge=0, le=1)
-    weight_decay: float = Field(default=0.01, ge=0)
-    clip_norm: float | None = Field(default=None, gt=0)
     jitter_m: float = Field(default=0.0, ge=0, le=1_000_000)
-    ema_decay: float | None = Field(default=None, gt=0, lt=1)
-    precision: Literal["float32", "bf16"] = "float32"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    seed: int = Field(default=0, ge=0, lt=2**31)
-    validate_every: int | None = Field(default=50, ge=1)
     validation_rows: int = Field(default=2048, ge=2)
-    keep: Literal["last", "best"] = "last"
-    patience: int | None = Field(default=None, ge=1)
-    save_every: int | None = Field(default=100, ge=1)
 
     @field_validator("tables")
     @classmethod
@@ -218,10 +160,6 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> "RunConfig":
-        if (self.steps is None) == (self.epochs is None):
-            raise PydanticCustomError("length", "give the length of the run as steps or as epochs, one of the two.")
-        if self.validate_every is None and (self.keep == "best" or self.patience is not None):
-            raise PydanticCustomError("validation", "keep: best and patience need validate_every.")
         if self.memory.components and not self.encoder.readout.startswith("mixed_"):
             raise PydanticCustomError(
                 "memory",
@@ -231,22 +169,8 @@ class RunConfig(Section):
 
 
 def make_config(layer: Mapping[str, Any]) -> RunConfig:
-    """Validate a nested mapping as a run's configuration.
-
-    Raises:
-        ValueError: One line for each fault, with its dotted key, what came and what is known.
-    """
-    try:
-        return RunConfig.model_validate(layer)
-    except ValidationError as error:
-        raise ValueError("\n".join(["The configuration cannot be used:", *map(_fault, error.errors())])) from None
-
-
-def _fault(fault: Mapping[str, Any]) -> str:
-    key = fault.get("ctx", {}).get("key", "")
-    path = ".".join(str(part) for part in (*fault["loc"], key) if part != "")
-    got = "" if isinstance(fault["input"], Mapping | BaseModel) else f" (got {fault['input']!r})"
-    return f"  {path or 'run'}: {fault['msg']}" + ("" if fault["type"] == "unknown_name" else got)
+    """Validate a nested mapping as a run's configuration; raises as `validated` does."""
+    return validated(RunConfig, layer)
 
 
 def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), recipe: str | None = None) -> RunConfig:
@@ -286,8 +210,3 @@ def _with_folder(layer: dict[str, Any], folder: Path, tables: bool = True) -> di
         if any(isinstance(one, dict) for one in layer["tables"].values()):
             seen.setdefault("data", folder)
     return {**layer, **seen}
-
-
-def config_yaml(config: RunConfig) -> str:
-    """Write the effective configuration as YAML that `load_config` reads back to the same values."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -53,14 +53,15 @@ class Progress:
 
         Args:
             step: The step it followed.
-            line: Holds `validation/loss`, and `validation/loss/M` and `validation/chance/M` for each modality M.
+            line: Holds `validation/loss`, and for each part M of it `validation/loss/M` and, where it is known, what
+                knowing nothing would score, `validation/chance/M`.
         """
         prefix = "validation/loss/"
-        parts = [
-            f"{key.removeprefix(prefix)} {loss:.3f} (chance {line[key.replace('/loss/', '/chance/')]:.2f})"
-            for key, loss in line.items()
-            if key.startswith(prefix)
-        ]
+        parts = []
+        for key, loss in line.items():
+            if key.startswith(prefix):
+                chance = line.get(key.replace("/loss/", "/chance/"))
+                parts.append(f"{key.removeprefix(prefix)} {loss:.3f}" + (f" (chance {chance:.2f})" if chance else ""))
         self.say(f"held out after step {step + 1}: {line['validation/loss']:.4f}  {', '.join(parts)}")
 
     def say(self, text: str) -> None:

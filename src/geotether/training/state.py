@@ -34,6 +34,7 @@ class RunState:
         best_step: Updates done when it was reached.
         stale_validations: Validations since then.
         stopped: Whether early stopping has ended the run.
+        bar: What a validation loss has to fall below to count as better for early stopping, before `min_delta`.
     """
 
     step: int = 0
@@ -42,6 +43,25 @@ class RunState:
     best_step: int | None = None
     stale_validations: int = 0
     stopped: bool = False
+    bar: float | None = None
+
+    def take(self, loss: float, min_delta: float = 0.0) -> bool:
+        """Note a validation loss.
+
+        Args:
+            loss: Of the weights after `step` updates.
+            min_delta: Only a loss lower by more than this ends a series of stale validations.
+
+        Returns:
+            Whether it is the lowest so far.
+        """
+        self.stale_validations += 1
+        if self.bar is None or loss < self.bar - min_delta:
+            self.bar, self.stale_validations = loss, 0
+        if self.best_loss is None or loss < self.best_loss:
+            self.best_loss, self.best_step = loss, self.step
+            return True
+        return False
 
 
 def check_folder(folder: Path, resume: bool) -> None:
@@ -164,7 +184,7 @@ def load_state(folder: Path, identity: Mapping[str, Any], device: str = "cpu") -
         raise ValueError(
             f"The state {place / saved['file']} is damaged ({error}): delete {place} and start afresh."
         ) from error
-    return RunState(**{name: saved[name] for name in RunState.__dataclass_fields__}), tensors
+    return RunState(**{name: saved.get(name) for name in RunState.__dataclass_fields__}), tensors
 
 
 def _differences(saved: Mapping[str, Any], identity: Mapping[str, Any]) -> list[str]:
