@@ -54,8 +54,8 @@ def test_the_hash_follows_what_the_code_does(package, file, text, same):
 
 def test_of_the_real_package():
     training = {file.relative_to(PACKAGE).as_posix() for file in source_files(TRAINING)}
-    assert {"training/loop.py", "training/pretraining.py", "training/loss.py", "objectives/tying.py", "batches/salt.py", "tables/table.py",
-            "encoders/networks/siren.py", "geodesy/jitter.py"} <= training  # fmt: skip
+    assert {"training/loop.py", "training/pretraining.py", "training/loss.py", "objectives/tying.py", "batches/salt.py",
+            "tables/table.py", "encoders/networks/siren.py", "geodesy/jitter.py"} <= training  # fmt: skip
     assert not {file for file in training if file.split("/")[0] in {"maps", "cli", "studies", "benchmark", "probes"}}
     judging = {file.relative_to(PACKAGE).as_posix() for file in source_files("benchmark.run")}
     assert "probes/linear.py" in judging

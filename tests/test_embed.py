@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from geotether.checkpoint import save_model
+from geotether.checkpoint.location import save_model
 from geotether.embed import EarthEmbedding, load, load_folder
 from geotether.encoders.build import build_location_encoder
 from geotether.sources.points import PointRecords

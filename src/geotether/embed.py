@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Float64
 
-from geotether.checkpoint import load_location_encoder
+from geotether.checkpoint.location import load_location_encoder
 from geotether.encoders.location import LocationEncoder
 from geotether.geodesy.coordinates import as_lonlat, check_lonlat
 

@@ -11,7 +11,7 @@ import torch
 from geotether.benchmark.baselines import NoFeatures
 from geotether.benchmark.encoding import encode
 from geotether.benchmark.opening import as_encoder, open_encoder
-from geotether.checkpoint import save_model
+from geotether.checkpoint.location import save_model
 from geotether.embed import EarthEmbedding
 from geotether.encoders.build import build_location_encoder
 

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from geotether.checkpoint import save_model
+from geotether.checkpoint.location import save_model
 from geotether.cli.diagnosis import diagnose_model
 from geotether.encoders.build import build_location_encoder
 from geotether.tables.store import write_table

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from geotether.checkpoint import save_model
+from geotether.checkpoint.location import save_model
 from geotether.embed import load
 from geotether.encoders.build import build_location_encoder
 from geotether.peers.checkpoint_layouts import open_checkpoint

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from geotether.checkpoint import save_model
+from geotether.checkpoint.location import save_model
 from geotether.embed import load, load_folder
 from geotether.peers.checkpoint_layouts import open_checkpoint
 

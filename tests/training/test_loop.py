@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.checkpoint import load_decoders, load_location_encoder
+from geotether.checkpoint.location import load_decoders, load_location_encoder
 from geotether.training.interruption import RunInterrupted
 from geotether.training.layers import flatten
 from geotether.training.metrics import read_metrics

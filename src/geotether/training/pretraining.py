@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from geotether.batches.batch import assemble
 from geotether.batches.schedule import build_schedule
-from geotether.checkpoint import save_model
+from geotether.checkpoint.location import save_model
 from geotether.encoders.model import TiedModel
 from geotether.geodesy.jitter import jitter_lonlat
 from geotether.tables.table import FeatureTable

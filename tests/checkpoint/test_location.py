@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/checkpoint.py."""
+"""Mirrors src/geotether/checkpoint/location.py and folder.py."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from geotether.checkpoint import load_heads, load_location_encoder, save_model
+from geotether.checkpoint.location import load_heads, load_location_encoder, save_model
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.heads import ProjectionHead
 
@@ -228,7 +228,7 @@ def test_a_full_disk_leaves_the_old_model(folder):
     """The kernel refuses the write halfway, as on a full disk."""
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     program = (
-        "import sys; from geotether.checkpoint import save_model\n"
+        "import sys; from geotether.checkpoint.location import save_model\n"
         "from geotether.encoders.build import build_location_encoder\n"
         "parts = {'positional': {'name': 'cartesian'}, 'network': {'name': 'mlp', 'hidden_dim': 512}}\n"
         "save_model(sys.argv[1], build_location_encoder(parts, 0), {}, {}, '')"

@@ -1,4 +1,4 @@
-"""The model folder: weights, configuration, provenance and a card; it explains itself and runs nothing."""
+"""The folder of any model: weights, description, provenance and a card; it explains itself and runs nothing."""
 
 import hashlib
 import json
@@ -14,56 +14,41 @@ from safetensors.torch import load as tensors_of_bytes
 from safetensors.torch import save as bytes_of_tensors
 from torch import Tensor, nn
 
-from geotether.encoders.build import build_location_encoder
-from geotether.encoders.decoders import FeatureDecoder
-from geotether.encoders.heads import ProjectionHead
-from geotether.encoders.location import LocationEncoder
 from geotether.sources.disk import replacing_folder
 from geotether.version import __version__
 
 FORMAT = "geotether-model"
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG, PROVENANCE, CARD = "model.safetensors", "config.json", "provenance.json", "README.md"
-_HEAD_ARGUMENTS = ("in_dim", "embed_dim", "hidden_dim", "dropout")
-_DECODER_ARGUMENTS = ("embed_dim", "in_dim", "components")
 
 
-def save_model(
-    folder: str | Path,
-    location: LocationEncoder,
+def write_folder(
+    folder: Path,
+    description: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
     config: Mapping[str, Any],
     provenance: Mapping[str, Any],
     card: str,
-    heads: Mapping[str, ProjectionHead] | nn.ModuleDict | None = None,
-    decoders: Mapping[str, FeatureDecoder] | nn.ModuleDict | None = None,
 ) -> None:
-    """Save a location encoder as a folder that takes the place of an older one only when complete.
+    """Write a model folder, which takes the place of an older one only when complete.
 
     Args:
-        folder: Where; missing parents are created. An existing folder must be empty or a model folder;
-            what else lies in it stays.
-        location: The encoder, of registered parts. It is rebuilt from its own `config`.
-        config: Settings to keep beside it, plain values; comes back from `load_location_encoder`.
-        provenance: Where the model comes from: tables by hash, recipe, seed, versions, steps; plain values.
+        folder: Where; missing parents are created. An existing folder must be empty or a model folder; what else lies
+            in it stays.
+        description: What the model is built from again, plain values.
+        weights: By name.
+        config: Settings to keep beside it, plain values.
+        provenance: Where the model comes from, plain values.
         card: Text of the model card, Markdown.
-        heads: Projection heads by modality, to be kept in the same file of weights.
-        decoders: Decoders by modality, likewise.
 
     Raises:
         FileExistsError: If `folder` holds something else than a model.
-        TypeError: If `config` or `provenance` holds what JSON cannot, or a part has no registered name.
+        TypeError: If there is a value that JSON cannot hold.
         ValueError: If a weight is not finite.
         OSError: If the disk is full or read-only; an older model is unchanged.
     """
-    folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()) and _format_of(folder) != FORMAT:
         raise FileExistsError(f"{folder} holds other files than a model; choose a new or empty folder.")
-    kept: dict[str, Any] = dict(heads.items()) if heads else {}
-    decoding: dict[str, Any] = dict(decoders.items()) if decoders else {}
-    weights = {f"location.{name}": tensor for name, tensor in location.state_dict().items()}
-    for kind, modules in (("heads", kept), ("decoders", decoding)):
-        for modality, module in modules.items():
-            weights |= {f"{kind}.{modality}.{name}": tensor for name, tensor in module.state_dict().items()}
     broken = [name for name, tensor in weights.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if broken:
         raise ValueError(f"The weights {broken[0]} are not finite, so the model would be of no use; nothing was saved.")
@@ -73,9 +58,7 @@ def save_model(
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "geotether": __version__,
-        "encoder": location.config,
-        "heads": {name: {key: getattr(head, key) for key in _HEAD_ARGUMENTS} for name, head in kept.items()},
-        "decoders": {name: {key: getattr(one, key) for key in _DECODER_ARGUMENTS} for name, one in decoding.items()},
+        **description,
         "weights_sha256": hashlib.sha256(data).hexdigest(),
         "config": dict(config),
     }
@@ -86,74 +69,13 @@ def save_model(
             (part / name).write_text(text, encoding="utf-8")
 
 
-def load_location_encoder(folder: str | Path) -> tuple[LocationEncoder, dict[str, Any], dict[str, Any]]:
-    """Load the location encoder of a model folder. Only numbers and JSON are read; nothing is executed.
-
-    Args:
-        folder: From `save_model`.
-
-    Returns:
-        The encoder on the CPU in evaluation mode, the settings kept beside it, and its provenance.
+def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read the description and the weights, checked against each other. Only numbers and JSON are read.
 
     Raises:
         FileNotFoundError: If the folder or one of its files is missing.
-        ValueError: If it is no model of geotether, of a newer format, truncated, or its files do not
-            belong together.
+        ValueError: If it is no model of geotether, of a newer format, truncated, or its files do not belong together.
     """
-    folder = Path(folder)
-    about, weights = _read(folder)
-    try:
-        location = build_location_encoder(about["encoder"], seed=0)
-    except ValueError as error:
-        raise ValueError(f"{folder / CONFIG} describes an encoder that this version cannot build: {error}") from error
-    _fill(location, weights, "location.", folder)
-    return location.eval(), about["config"], _read_json(folder / PROVENANCE)
-
-
-def load_decoders(folder: str | Path) -> dict[str, FeatureDecoder]:
-    """Load the decoders of a model folder: what each modality would look like at a place.
-
-    Args:
-        folder: From `save_model`.
-
-    Returns:
-        Modality to decoder, in evaluation mode; empty if the model was saved without.
-
-    Raises:
-        FileNotFoundError: As for `load_location_encoder`.
-        ValueError: As for `load_location_encoder`.
-    """
-    return _modules(Path(folder), "decoders", FeatureDecoder)
-
-
-def load_heads(folder: str | Path) -> dict[str, ProjectionHead]:
-    """Load the projection heads of a model folder.
-
-    Args:
-        folder: From `save_model`.
-
-    Returns:
-        Modality to head, on the CPU in evaluation mode; empty if none were saved.
-
-    Raises:
-        FileNotFoundError: As for `load_location_encoder`.
-        ValueError: As for `load_location_encoder`.
-    """
-    return _modules(Path(folder), "heads", ProjectionHead)
-
-
-def _modules(folder: Path, kind: str, module: type[Any]) -> dict[str, Any]:
-    """The modules of one kind by modality; folders of older versions have no decoders."""
-    about, weights = _read(folder)
-    found = {}
-    for modality, arguments in about.get(kind, {}).items():
-        found[modality] = module(**arguments).eval()
-        _fill(found[modality], weights, f"{kind}.{modality}.", folder)
-    return found
-
-
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The description and the weights, checked against each other."""
     if folder.is_file():
         raise ValueError(f"{folder} is a file; give the model's folder, such as {folder.parent}.")
     missing = [name for name in (CONFIG, WEIGHTS, PROVENANCE) if not (folder / name).is_file()]
@@ -162,7 +84,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         hint = f" Did you mean {inner}?" if (inner / CONFIG).is_file() else ""
         what = f"it has no {missing[0]}" if folder.is_dir() else "there is no such folder"
         raise FileNotFoundError(f"{folder} is no model folder: {what}.{hint}")
-    about = _read_json(folder / CONFIG)
+    about = read_json(folder / CONFIG)
     if about.get("format") != FORMAT:
         raise ValueError(
             f"{folder / CONFIG} is not from geotether: its format is {about.get('format')!r}, not {FORMAT!r}."
@@ -190,7 +112,12 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return about, weights
 
 
-def _fill(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, folder: Path) -> None:
+def fill_module(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, folder: Path) -> None:
+    """Put the weights whose names begin with `prefix` into a module, in the precision that was saved.
+
+    Raises:
+        ValueError: If names, shapes or kinds of numbers differ.
+    """
     mine = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
     wanted = module.state_dict()
     wrong = sorted(wanted.keys() ^ mine.keys()) or [
@@ -208,12 +135,17 @@ def alike(one: Tensor, other: Tensor) -> bool:
 
 def _format_of(folder: Path) -> Any:
     try:
-        return _read_json(folder / CONFIG).get("format")
+        return read_json(folder / CONFIG).get("format")
     except (OSError, ValueError):
         return None
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file that holds a JSON object.
+
+    Raises:
+        ValueError: If it is truncated or holds something else.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

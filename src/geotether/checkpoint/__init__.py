@@ -1,0 +1,1 @@
+"""Model folders: what a training run leaves behind, and what all uses begin with."""
