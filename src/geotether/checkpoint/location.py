@@ -73,6 +73,11 @@ def load_location_encoder(folder: str | Path) -> tuple[LocationEncoder, dict[str
     """
     folder = Path(folder)
     about, weights = read_folder(folder)
+    if about["encoder"] is None:
+        raise ValueError(
+            f"{folder} holds a model of paired sensors that was not tied to places; it has no location encoder. "
+            "`geotether predict` and geotether.predict.load_paired use it."
+        )
     try:
         location = build_location_encoder(about["encoder"], seed=0)
     except ValueError as error:

@@ -51,12 +51,12 @@ def model_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], hando
         "|---|---|---|---|---|---|",
         *rows,
         "",
-        *_origins(provenance["tables"]),
+        *origin_lines(provenance["tables"]),
         *([notes.strip(), ""] if notes.strip() else []),
         "## How it was made",
         "",
-        f"- Encoder: {_spoken(positional)}; {_spoken(network)}; handed out: {settings['encoder']['readout']}.",
-        f"- Objective: {OBJECTIVES[settings['objective']['reading']]}; schedule: {_spoken(settings['schedule'])}.",
+        f"- Encoder: {spoken(positional)}; {spoken(network)}; handed out: {settings['encoder']['readout']}.",
+        f"- Objective: {OBJECTIVES[settings['objective']['reading']]}; schedule: {spoken(settings['schedule'])}.",
         f"- Recipe `{provenance['recipe']}`, seed {provenance['seed']}, {provenance['steps']:,} steps of "
         f"{settings['batch_size']:,} rows{averaged}{best}.",
         f"- Places were moved by {settings['jitter_m']:g} m (standard deviation along each axis) in every step.",
@@ -67,7 +67,7 @@ def model_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], hando
     return "\n".join(lines)
 
 
-def _origins(tables: Mapping[str, Any]) -> list[str]:
+def origin_lines(tables: Mapping[str, Any]) -> list[str]:
     """Whose data made the model and under which licences; a model made of data may fall under their terms."""
     known = {modality: facts["origin"] for modality, facts in tables.items() if facts.get("origin")}
     if not known:
@@ -82,6 +82,7 @@ def _origins(tables: Mapping[str, Any]) -> list[str]:
     return [*lines, "", *([f"Nothing is stated of {', '.join(unknown)}.", ""] if unknown else [])]
 
 
-def _spoken(options: Mapping[str, Any]) -> str:
+def spoken(options: Mapping[str, Any]) -> str:
+    """Say a part's name and its options, such as "mlp (hidden_dim 512)"."""
     details = ", ".join(f"{key} {value}" for key, value in options.items() if key != "name" and value is not None)
     return f"{options['name']} ({details})" if details else str(options["name"])

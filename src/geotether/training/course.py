@@ -34,8 +34,8 @@ class Course(Protocol):
     def build(self, device: torch.device) -> nn.Module:
         """Make the model with its first weights, in training mode, and get ready what every step needs."""
 
-    def total_steps(self) -> int:
-        """Steps of the whole run; known once it is built."""
+    def steps_in(self, epochs: int) -> int:
+        """Steps of the first so many epochs; known once it is built."""
 
     def epoch_of(self, step: int) -> int:
         """The epoch that a step belongs to, counted from 0."""

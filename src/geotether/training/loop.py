@@ -62,7 +62,8 @@ def run_course(
         check_folder(out, resume)
     device = choose_device(config.device)
     model = course.build(device)
-    total_steps = course.total_steps()
+    total_steps = config.steps or course.steps_in(config.epochs or 1)
+    validate_every = course.steps_in(1) if config.validate_every == "epoch" else config.validate_every
     averaged = copy.deepcopy(model).eval() if config.ema_decay else None
     optimizer = build_optimizer(model, config.learning_rate, config.weight_decay)
     state, best = RunState(), None
@@ -109,8 +110,8 @@ def run_course(
             metrics.write(line)
             shown.show(step, line)
 
-            watched = course.has_validation() and config.validate_every is not None
-            if watched and (state.step % (config.validate_every or 1) == 0 or state.step == total_steps):
+            watched = course.has_validation() and validate_every is not None
+            if watched and (state.step % (validate_every or 1) == 0 or state.step == total_steps):
                 line = {"step": step, **course.validate(averaged or model)}
                 metrics.write(line)
                 shown.show_validation(step, line)

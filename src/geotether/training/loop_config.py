@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -51,7 +51,7 @@ class LoopConfig(Section):
         precision: `bf16` runs the networks in bfloat16 where the hardware gains from it; the loss stays in float32.
         device: `auto` takes an NVIDIA GPU if there is one.
         seed: Decides weights, batches, augmentations, jitter and dropout.
-        validate_every: Steps between validations on the validation rows; null never validates.
+        validate_every: Steps between validations on the validation rows, or `epoch`; null never validates.
         keep: Hand out the `last` weights or those with the `best` validation loss.
         patience: Stop after so many validations without a better one; null never stops early.
         min_delta: Only a validation loss lower by more than this counts as better for `patience`.
@@ -71,7 +71,7 @@ class LoopConfig(Section):
     precision: Literal["float32", "bf16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = Field(default=0, ge=0, lt=2**31)
-    validate_every: int | None = Field(default=50, ge=1)
+    validate_every: Annotated[int, Field(ge=1)] | Literal["epoch"] | None = 50
     keep: Literal["last", "best"] = "last"
     patience: int | None = Field(default=None, ge=1)
     min_delta: float = Field(default=0.0, ge=0)

@@ -97,9 +97,9 @@ class LocationCourse:
         self.schedule = build_schedule(config.schedule.name, sizes, config.batch_size, **config.schedule.options)
         return build_model(config, self.training).to(device).train()
 
-    def total_steps(self) -> int:
-        """Steps, or those of so many epochs as the schedule counts them."""
-        return self.config.steps or self.schedule.steps_in(self.config.epochs or 1)
+    def steps_in(self, epochs: int) -> int:
+        """As the schedule counts."""
+        return self.schedule.steps_in(epochs)
 
     def epoch_of(self, step: int) -> int:
         """As the schedule counts."""

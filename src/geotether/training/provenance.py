@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from geotether.tables.origin import Origin
+from geotether.tables.paired import PairedTable
 from geotether.tables.table import FeatureTable
 from geotether.training.config import RunConfig
+from geotether.training.loop_config import LoopConfig
 from geotether.training.state import RunState
 from geotether.version import __version__
 
@@ -23,18 +26,48 @@ def table_facts(table: FeatureTable) -> dict[str, Any]:
     Args:
         table: With or without a split; without one every row is trained on.
     """
-    if table.split is None:
-        split = {"train": len(table)}
-    else:
-        names, counts = np.unique(np.asarray(table.split, dtype=str), return_counts=True)
-        split = {str(name): int(count) for name, count in zip(names, counts, strict=True)}
-    facts = {"sha256": table.content_hash, "rows": len(table), "dim": table.dim, "split": split}
-    if table.origin.is_empty:
-        return facts
-    origin = table.origin.plain()
+    facts = {
+        "sha256": table.content_hash,
+        "rows": len(table),
+        "dim": table.dim,
+        "split": _split_counts(table.split, len(table)),
+    }
+    return {**facts, **_origin_facts(table.origin)}
+
+
+def paired_facts(table: PairedTable) -> dict[str, Any]:
+    """Name a paired table by its content and say what its sensors give.
+
+    Args:
+        table: With or without a split; without one every row is trained on.
+    """
+    sensors = {
+        name: {"kind": sensor.kind, "shape": list(sensor.shape), "present": int(sensor.present.sum())}
+        for name, sensor in table.sensors.items()
+    }
+    facts = {
+        "sha256": table.content_hash,
+        "rows": len(table),
+        "sensors": sensors,
+        "split": _split_counts(table.split, len(table)),
+    }
+    return {**facts, **_origin_facts(table.origin)}
+
+
+def _split_counts(split: np.ndarray | None, rows: int) -> dict[str, int]:
+    if split is None:
+        return {"train": rows}
+    names, counts = np.unique(np.asarray(split, dtype=str), return_counts=True)
+    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+
+
+def _origin_facts(origin: Origin) -> dict[str, Any]:
+    if origin.is_empty:
+        return {}
+    plain = origin.plain()
     # The features' names stay with the table: there can be thousands.
-    made = {key: value for key, value in origin.pop("made", {}).items() if key != "features"}
-    return {**facts, "origin": {**origin, **({"made": made} if made else {})}}
+    made = {key: value for key, value in plain.pop("made", {}).items() if key != "features"}
+    return {"origin": {**plain, **({"made": made} if made else {})}}
 
 
 def run_provenance(config: RunConfig, tables: Mapping[str, FeatureTable], state: RunState) -> dict[str, Any]:
@@ -48,8 +81,17 @@ def run_provenance(config: RunConfig, tables: Mapping[str, FeatureTable], state:
     Returns:
         Plain values, ready for JSON: `tables`, `recipe`, `seed`, `steps`, `seconds`, `versions` and more.
     """
+    return _provenance({modality: table_facts(table) for modality, table in tables.items()}, config, state)
+
+
+def paired_provenance(config: LoopConfig, table: PairedTable, state: RunState) -> dict[str, Any]:
+    """Collect where a model of paired sensors comes from; as `run_provenance`."""
+    return _provenance({table.name: paired_facts(table)}, config, state)
+
+
+def _provenance(facts: Mapping[str, Any], config: LoopConfig, state: RunState) -> dict[str, Any]:
     return {
-        "tables": {modality: table_facts(table) for modality, table in tables.items()},
+        "tables": dict(facts),
         "recipe": config.recipe,
         "seed": config.seed,
         "steps": state.step,

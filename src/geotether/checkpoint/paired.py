@@ -1,0 +1,78 @@
+"""The model folder of a model of paired sensors."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from geotether.checkpoint.folder import CONFIG, PROVENANCE, fill_module, read_folder, read_json, write_folder
+from geotether.encoders.colearner import CoLearner
+from geotether.encoders.sensor_heads import SensorClassifier
+from geotether.encoders.tied_sensors import TiedSensors
+
+PairedModule = CoLearner | SensorClassifier | TiedSensors
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (CoLearner, SensorClassifier, TiedSensors)}
+
+
+def save_paired(
+    folder: str | Path,
+    model: PairedModule,
+    about: Mapping[str, Any],
+    config: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    card: str,
+) -> None:
+    """Save a model of paired sensors as a folder that takes the place of an older one only when complete.
+
+    A location encoder in it is saved as every location encoder is, so that whoever encodes places can load the folder.
+
+    Args:
+        folder: Where; see `write_folder`.
+        model: Rebuilt from its own `config`.
+        about: What it answers and from which sensors, plain values; comes back from `load_paired_module`.
+        config: Settings to keep beside it, plain values.
+        provenance: Where the model comes from, plain values.
+        card: Text of the model card, Markdown.
+
+    Raises:
+        FileExistsError, TypeError, ValueError, OSError: As `write_folder` does.
+    """
+    location = getattr(model, "location", None)
+    weights = {f"paired.{name}": tensor for name, tensor in model.state_dict().items()}
+    if location is not None:
+        weights |= {f"location.{name}": tensor for name, tensor in location.state_dict().items()}
+        weights = {name: tensor for name, tensor in weights.items() if not name.startswith("paired.location.")}
+    description = {
+        "encoder": None if location is None else location.config,
+        "heads": {},
+        "decoders": {},
+        "paired": {"module": type(model).__name__, "settings": model.config, **about},
+    }
+    write_folder(Path(folder), description, weights, config, provenance, card)
+
+
+def load_paired_module(folder: str | Path) -> tuple[PairedModule, dict[str, Any], dict[str, Any]]:
+    """Load a model of paired sensors. Only numbers and JSON are read; nothing is executed.
+
+    Args:
+        folder: From `save_paired`.
+
+    Returns:
+        The model on the CPU in evaluation mode, what it answers and from which sensors, and its provenance.
+
+    Raises:
+        FileNotFoundError: If the folder or one of its files is missing.
+        ValueError: If it is no such model, of a newer format, truncated, or its files do not belong together.
+    """
+    folder = Path(folder)
+    description, weights = read_folder(folder)
+    about = description.get("paired")
+    if about is None:
+        raise ValueError(f"{folder} holds a location encoder, not a model of paired sensors; encode places with it.")
+    if about.get("module") not in _KINDS:
+        raise ValueError(f"{folder / CONFIG} names the module {about.get('module')!r}; known: {', '.join(_KINDS)}.")
+    model: nn.Module = _KINDS[about["module"]](**about["settings"])
+    renamed = {f"paired.{name}" if name.startswith("location.") else name: part for name, part in weights.items()}
+    fill_module(model, renamed, "paired.", folder)
+    return model.eval(), about, read_json(folder / PROVENANCE)  # type: ignore[return-value]

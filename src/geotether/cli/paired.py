@@ -1,0 +1,58 @@
+"""`geotether paired ...` and `geotether predict`: models of paired sensors."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+paired_app = typer.Typer(help="Train on samples that several sensors saw, and compare methods.", no_args_is_help=True)
+
+Config = Annotated[Path, typer.Argument(help="YAML: `paired:` (where the samples are), `target`, and what differs.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Such as data=FOLDER or colearning.contrast=0; repeat."),
+]
+
+
+@paired_app.command("train")
+def train(
+    config: Config,
+    out: Annotated[Path, typer.Option(help="Folder of the run; the model is in its `model` folder.")],
+    overrides: Overrides = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="mdico, single, shared, fused, distilled, mosaic, simclr or clip."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")] = False,
+) -> None:
+    """Train one model on paired sensors."""
+    from geotether.maps import loss_curves, save_figure
+    from geotether.pairing.open import open_paired
+    from geotether.predict import load_paired
+    from geotether.training.cotraining import cotrain
+    from geotether.training.paired_config import load_paired_config
+
+    settings = load_paired_config(config, overrides or (), recipe)
+    if settings.paired is None:
+        raise ValueError(f"{config} does not say where the samples are: give `paired:`, a .npz or a mapping.")
+    cotrain(settings, open_paired(settings.paired, settings.data), out, resume=resume)
+    drawn = save_figure(loss_curves(out / "metrics.jsonl"), out / "losses.png")
+    typer.echo(f"{load_paired(out / 'model')!r} is in {out / 'model'}; its losses are drawn in {drawn}")
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model folder of `geotether paired train`.")],
+    table: Annotated[Path, typer.Argument(help="Samples: a .npz of geotether, or a YAML with `paired:`.")],
+    out: Annotated[Path, typer.Option(help="File to write: .parquet or .csv.")],
+    modality: Annotated[
+        str | None, typer.Option(help="Predict from this sensor alone; without it, from all together (fused models).")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Only rows of this split: train, validation or test.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as data=FOLDER; repeat.")
+    ] = None,
+) -> None:
+    """Predict from any one sensor of a model that was trained with all; scores are shown where labels are known."""
+    from geotether.cli.prediction import predict_table
+
+    typer.echo(predict_table(model, table, out, modality, split, overrides or []))

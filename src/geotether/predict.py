@@ -1,0 +1,168 @@
+"""Load a model of paired sensors once; predict and embed from any one of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from geotether.checkpoint.paired import PairedModule, load_paired_module
+from geotether.encoders.build import known_names
+from geotether.encoders.colearner import CoLearner
+from geotether.encoders.sensor_heads import SensorClassifier
+from geotether.encoders.sensors.build import encode_sensor
+from geotether.tables.answer import AnswerKind, answer_from
+
+ROWS = 512
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model answers about rows.
+
+    Attributes:
+        kind: "classes", "labels" or "numbers".
+        names: Of the classes or labels; of numbers one name with its unit.
+        scores: Probabilities (n, k) of classes (rows add up to 1) or of labels (each by itself); numbers (n,) in their
+            own unit.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    scores: np.ndarray
+
+    @property
+    def best(self) -> np.ndarray:
+        """The most probable class's name (n,), the labels above one half as True (n, k), or the numbers (n,)."""
+        if self.kind == "classes":
+            return np.array(self.names)[self.scores.argmax(axis=1)]
+        return self.scores > 0.5 if self.kind == "labels" else self.scores
+
+
+class PairedModel:
+    """A trained model of paired sensors.
+
+    Args:
+        module: The networks, in evaluation mode.
+        about: From the model folder: `answer`, `predicts_from`, `encodes`.
+        provenance: Where it comes from.
+
+    Attributes:
+        modalities: Sensors that `embed` takes.
+        predicts_from: Sensors of which any one is enough for `predict`; empty if it takes all at once or predicts
+            nothing.
+    """
+
+    def __init__(self, module: PairedModule, about: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
+        self.module = module
+        self.modalities: tuple[str, ...] = tuple(about["modalities"])
+        self.predicts_from: tuple[str, ...] = tuple(about["predicts_from"])
+        self.answer: AnswerKind | None = answer_from(about["answer"]) if about.get("answer") else None
+        self.provenance = dict(provenance)
+
+    def __repr__(self) -> str:
+        """Say what it answers and from what."""
+        answers = f"{self.answer.target} ({self.answer.kind})" if self.answer else "nothing"
+        needs = f"any of {', '.join(self.predicts_from)}" if self.predicts_from else "all of its sensors"
+        return f"PairedModel({', '.join(self.modalities)}; predicts {answers} from {needs})"
+
+    def predict(self, modality: str, values: np.ndarray | Tensor) -> Prediction:
+        """Predict from one sensor.
+
+        Args:
+            modality: One of `predicts_from`.
+            values: Shape (n, *shape) as the modality had it in training: (n, d), (n, t, bands) or (n, bands, h, w). NaN
+                is missing; a series may be shorter than in training, its first steps are then taken as given.
+
+        Raises:
+            ValueError: If the model predicts nothing or not from this modality, or values have another shape.
+        """
+        if self.answer is None:
+            raise ValueError("This model was trained without a head: it embeds, but predicts nothing.")
+        if modality not in self.predicts_from:
+            if modality in self.modalities and not self.predicts_from:
+                raise ValueError("This model needs all its sensors at once; give them to `predict_fused`.")
+            raise ValueError(
+                f"The model cannot predict from {modality!r}; {known_names(modality, self.predicts_from)}"
+            )
+        if isinstance(self.module, SensorClassifier):
+            return self._answer({modality: values}, lambda part: self.module({modality: part[modality]}))
+        return self._answer({modality: values}, lambda part: self.module.predict(modality, part[modality]))  # type: ignore[union-attr]
+
+    def predict_fused(self, values: Mapping[str, np.ndarray | Tensor]) -> Prediction:
+        """Predict from all sensors together.
+
+        Args:
+            values: Modality to values, as for `predict`; equally many rows.
+
+        Raises:
+            ValueError: If the model predicts from single sensors, or a modality is missing.
+        """
+        if self.answer is None or not isinstance(self.module, SensorClassifier):
+            raise ValueError(f"This model predicts from single sensors: {', '.join(self.predicts_from) or 'none'}.")
+        missing = [name for name in self.modalities if name not in values]
+        if missing:
+            raise ValueError(f"The model needs {', '.join(self.modalities)}; {', '.join(missing)} is missing.")
+        return self._answer({name: values[name] for name in self.modalities}, self.module)
+
+    def embed(self, modality: str, values: np.ndarray | Tensor) -> np.ndarray:
+        """Embed what one sensor saw: what the encoders give before heads and projections.
+
+        Args:
+            modality: One of `modalities`.
+            values: As for `predict`.
+
+        Returns:
+            Shape (n, dim), float32. Of a co-learner, the specific and the shared part.
+
+        Raises:
+            ValueError: If the model never saw the modality, or values have another shape.
+        """
+        if modality not in self.modalities:
+            raise ValueError(f"The model never saw {modality!r}; {known_names(modality, self.modalities)}")
+        module = self.module
+        def encoded(part: Mapping[str, Tensor]) -> Tensor:
+            if isinstance(module, CoLearner):
+                parts = module.parts(modality, part[modality])
+                return torch.cat([parts.specific, parts.shared], dim=1)
+            return encode_sensor(module.encoders, modality, part[modality])
+
+        parts = self._run({modality: values}, encoded)
+        return np.concatenate(parts) if parts else np.empty((0, module.dim), dtype=np.float32)
+
+    def _answer(self, values: Mapping[str, Any], forward: Any) -> Prediction:
+        answer = self.answer
+        assert answer is not None
+        raw = np.concatenate([np.empty((0, answer.num_outputs), dtype=np.float32), *self._run(values, forward)])
+        if answer.kind == "numbers":
+            return Prediction(answer.kind, answer.names, raw[:, 0].astype(np.float64) * answer.scale + answer.mean)
+        logits = torch.from_numpy(raw).double()
+        scores = logits.softmax(1) if answer.kind == "classes" else logits.sigmoid()
+        return Prediction(answer.kind, answer.names, scores.numpy())
+
+    def _run(self, values: Mapping[str, Any], forward: Any) -> list[np.ndarray]:
+        tensors = {name: torch.as_tensor(np.asarray(part, dtype=np.float32)) for name, part in values.items()}
+        lengths = {name: len(part) for name, part in tensors.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"Sensors have unequal rows: {', '.join(f'{n} {k}' for n, k in lengths.items())}.")
+        found = []
+        with torch.inference_mode():
+            for start in range(0, next(iter(lengths.values())), ROWS):
+                found.append(forward({name: part[start : start + ROWS] for name, part in tensors.items()}).numpy())
+        return found
+
+
+def load_paired(folder: str | Path) -> PairedModel:
+    """Load a model folder of paired sensors.
+
+    Args:
+        folder: Of the model, as a run leaves it in `model/`.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it is another kind of model, or damaged.
+    """
+    return PairedModel(*load_paired_module(folder))

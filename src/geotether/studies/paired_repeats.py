@@ -1,0 +1,61 @@
+"""Repeats of an experiment on paired sensors: folds of whole groups, or seeds on the table's own split."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from geotether.tables.folds import assign_folds
+from geotether.tables.paired import PairedTable
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """One repeat.
+
+    Attributes:
+        number: From 0.
+        seed: Of everything random in it.
+        table: With a split: test rows are looked at once, at the end, and no validation row is among them.
+    """
+
+    number: int
+    seed: int
+    table: PairedTable
+
+
+def fold_repeats(table: PairedTable, folds: int, seed: int = 0) -> list[Repeat]:
+    """Make every fold the test rows once; the fold after it validates, the others are trained on.
+
+    Args:
+        table: Whole groups stay in one fold, if it has groups. Rows whose split is "buffer" stay out.
+        folds: 3 or more.
+        seed: Of folds of equal size, and the first of the repeats' own.
+
+    Raises:
+        ValueError: If there are fewer than three folds, or fewer groups than folds.
+    """
+    if folds < 3:
+        raise ValueError(f"folds must be 3 or more (training, validation and test differ), got {folds}.")
+    fold = assign_folds(table.group, len(table), folds, seed)
+    repeats = []
+    for number in range(folds):
+        split = np.full(len(table), "train", dtype="<U10")
+        split[fold == number] = "test"
+        split[fold == (number + 1) % folds] = "validation"
+        if table.split is not None:
+            split[table.split == "buffer"] = "buffer"
+        repeats.append(Repeat(number, seed + number, replace(table, split=split)))
+    return repeats
+
+
+def seed_repeats(table: PairedTable, seeds: int, first: int = 0) -> list[Repeat]:
+    """Repeat with other seeds on the table's own split.
+
+    Raises:
+        ValueError: If the table has no split with test rows, or there are fewer than two seeds.
+    """
+    if table.split is None or not {"train", "test"} <= set(table.split.tolist()):
+        raise ValueError(f"{table.name} has no split with train and test rows; judge by folds instead (folds=5).")
+    if seeds < 2:
+        raise ValueError(f"An interval needs two seeds or more, got {seeds}.")
+    return [Repeat(number, first + number, table) for number in range(seeds)]

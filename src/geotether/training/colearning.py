@@ -1,0 +1,242 @@
+"""Learning a target from paired sensors: co-learning (MDiCo) and what it is compared with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from geotether.batches.paired import gather_samples
+from geotether.checkpoint.paired import load_paired_module
+from geotether.encoders.colearner import CoLearner
+from geotether.encoders.sensor_heads import SensorClassifier
+from geotether.encoders.tied_sensors import TiedSensors
+from geotether.objectives.colearning import SensorOutputs, colearning_terms, distillation_loss, weighted_sum
+from geotether.objectives.supervised import task_loss
+from geotether.objectives.uncertainty import UncertaintyWeights
+from geotether.training.course import in_precision
+from geotether.training.labelled import class_weights
+from geotether.training.loop import run_course
+from geotether.training.paired_course import PairedCourse
+from geotether.training.randomness import derived_seed
+from geotether.training.validation import read_scalars
+
+EVALUATED_ROWS = 512
+
+
+class SupervisedCourse(PairedCourse):
+    """One model for one sensor (`single`), or for all of them together (`fused`); a `Course`."""
+
+    needs_all = True
+
+    @property
+    def _sensors(self) -> tuple[str, ...]:
+        return self.modalities if self.config.modality is None else (self.config.modality,)
+
+    def build(self, device: torch.device) -> nn.Module:
+        """Build the encoders and the head."""
+        self.prepare(device)
+        assert self.answer is not None and self.targets is not None
+        self.weights = class_weights(self.answer, self.targets.numpy(), self.config.balanced)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(self.config.seed, 0, "weights"))
+            model = self.make()
+        self.fit_encoders(model)
+        if self.config.start_from is not None:
+            start_from(model, self.config.start_from)
+        return model.to(device).train()
+
+    def make(self) -> nn.Module:
+        """The network with its first weights."""
+        assert self.answer is not None
+        return SensorClassifier(self.sensor_settings(self._sensors), self.answer.num_outputs, self.config.dim)
+
+    def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Score the head's answers."""
+        assert self.answer is not None
+        values, targets, _ = self.inputs(step)
+        with in_precision(self.config, self.device):
+            outputs = model(values)
+        return self.score(outputs.float(), targets), {}
+
+    def inputs(self, step: int) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
+        """What the sensors saw, augmented where asked; the targets; which rows have which sensor."""
+        assert self.targets is not None
+        rows = self.rows_of(step)
+        batch = self.batch(rows)
+        values = self.augmented(batch, step, "view") if self.config.augment else batch.values
+        return values, self.targets[torch.from_numpy(rows)].to(self.device), batch.present
+
+    def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The task's loss, rare classes weighted where the configuration says so."""
+        assert self.answer is not None
+        weights = None if self.weights is None else self.weights.to(outputs.device)
+        return task_loss(self.answer.kind, outputs, targets, weights)
+
+    def answers(self, model: nn.Module, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Raw answers by what they are made from."""
+        return {"+".join(self._sensors): model(values)}
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Score the answers on the validation rows: of each sensor, and their mean."""
+        assert self.answer is not None and self.held_out is not None
+        target = torch.from_numpy(self.answer.encode(self.held_out.target(self.answer.target)))
+        was_training = model.training
+        model.eval()
+        found: dict[str, list[Tensor]] = {}
+        present: dict[str, list[Tensor]] = {}
+        with torch.no_grad():
+            for start in range(0, len(self.held_out), EVALUATED_ROWS):
+                rows = range(start, min(start + EVALUATED_ROWS, len(self.held_out)))
+                batch = gather_samples(self.held_out, torch.tensor(rows).numpy(), self._sensors).to(self.device)
+                for name, outputs in self.answers(model, batch.values).items():
+                    found.setdefault(name, []).append(outputs.float())
+                    there = batch.present.get(name, torch.ones(len(rows), dtype=torch.bool, device=self.device))
+                    present.setdefault(name, []).append(there)
+        model.train(was_training)
+        losses = {}
+        for name, parts in found.items():
+            rows_there = torch.cat(present[name])
+            outputs, wanted = torch.cat(parts)[rows_there], target.to(self.device)[rows_there]
+            if len(outputs):
+                losses[f"validation/loss/{name}"] = self.score(outputs, wanted)
+        line = read_scalars(losses)
+        return {**line, "validation/loss": sum(line.values()) / len(line)}
+
+    def predicts_from(self) -> tuple[str, ...]:
+        """The one sensor, if there is only one."""
+        return self._sensors if len(self._sensors) == 1 else ()
+
+
+class DistilledCourse(SupervisedCourse):
+    """One sensor's model that is taught by a model of all sensors, which is trained first; a `Course`."""
+
+    def build(self, device: torch.device) -> nn.Module:
+        """Train the teacher on the same rows, then build the student."""
+        config = self.config.model_copy(update={"method": "fused", "modality": None})
+        self.teacher_course = SupervisedCourse(config, self.table)
+        self.teacher = run_course(self.teacher_course, progress="none").requires_grad_(False)
+        return super().build(device)
+
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        """All sensors: teacher and student see the same rows."""
+        return self.modalities
+
+    def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Score the student's answers by the labels and by the teacher's answers."""
+        assert self.answer is not None
+        share = self.config.distillation.weight
+        values, targets, _ = self.inputs(step)
+        everything = gather_samples(self.training, self.rows_of(step), self.modalities).to(self.device)
+        with in_precision(self.config, self.device):
+            outputs = model(values)
+            with torch.no_grad():
+                taught = self.teacher(everything.values)
+        task = self.score(outputs.float(), targets)
+        copied = distillation_loss(
+            self.answer.kind, outputs.float(), taught.float(), self.config.distillation.temperature
+        )
+        return (1 - share) * task + share * copied, {"loss/task": task, "loss/distillation": copied}
+
+
+class ColearningCourse(SupervisedCourse):
+    """MDiCo: all sensors while training, any one of them to predict (`mdico`, and `shared` without the unique
+    encoders); a `Course`."""
+
+    needs_all = False
+    needs_labels = False
+
+    def make(self) -> nn.Module:
+        """The co-learner, with learned weights of its terms where the configuration wants them."""
+        assert self.answer is not None
+        options = self.config.colearning
+        model = CoLearner(
+            self.sensor_settings(self._sensors),
+            self.answer.num_outputs,
+            self.config.dim,
+            options.wiring if self.config.method == "mdico" else "shared_only",
+            options.layer_norm,
+        )
+        if options.weighting != "fixed":
+            model.term_weights = UncertaintyWeights(list(self.term_weights), options.weighting)
+        return model
+
+    @property
+    def term_weights(self) -> dict[str, float]:
+        """Terms that are not switched off, and their weights. Without unique parts there is nothing to tell apart."""
+        options = self.config.colearning
+        weights = {"task": options.task, "auxiliary": options.auxiliary, "contrast": options.contrast}
+        if self.config.method == "shared":
+            weights.pop("auxiliary")  # it would judge the same part as the main head
+        else:
+            weights["discrimination"] = options.discrimination
+        return {name: weight for name, weight in weights.items() if weight}
+
+    def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Add up the terms."""
+        assert isinstance(model, CoLearner) and self.answer is not None
+        values, targets, present = self.inputs(step)
+        outputs: dict[str, SensorOutputs] = {}
+        with in_precision(self.config, self.device):
+            for name, seen in values.items():
+                outputs[name] = sensor_outputs(model, name, seen)
+        weights = None if self.weights is None else self.weights.to(self.device)
+        terms = colearning_terms(
+            outputs,
+            self.answer.kind,
+            targets,
+            self.config.colearning.temperature,
+            present,
+            weights,
+            tuple(self.term_weights),
+        )
+        learned = getattr(model, "term_weights", None)
+        loss = weighted_sum(terms, self.term_weights) if learned is None else learned(terms)
+        return loss, {f"loss/{name}": term for name, term in terms.items()}
+
+    def finish(self, model: nn.Module) -> None:
+        """Leave the learned weights of the terms behind: they are no part of what predicts."""
+        if hasattr(model, "term_weights"):
+            del model.term_weights
+
+    def answers(self, model: nn.Module, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Raw answers from each sensor alone."""
+        assert isinstance(model, CoLearner)
+        return {name: model.predict(name, seen) for name, seen in values.items()}
+
+    def predicts_from(self) -> tuple[str, ...]:
+        """Every sensor."""
+        return self._sensors
+
+
+def sensor_outputs(model: CoLearner, name: str, values: Tensor) -> SensorOutputs:
+    """What the objective wants to know of one sensor."""
+    parts = model.parts(name, values)
+    task, shared = model.logits(name, parts).float(), parts.shared.float()
+    if not parts.specific.shape[1]:
+        return SensorOutputs(task=task, shared=shared)
+    other = model.other(parts)
+    return SensorOutputs(
+        task=task,
+        auxiliary_specific=model.aux_logits(parts.specific).float(),
+        auxiliary_shared=model.aux_logits(parts.shared).float(),
+        shared=shared,
+        sensor_of_specific=model.discriminate_specific(parts.specific).float(),
+        sensor_of_other=None if other is None else model.discriminate_other(other).float(),
+    )
+
+
+def start_from(model: nn.Module, folder: Path) -> None:
+    """Take over the encoders of a trained model of tied sensors, to fine-tune them.
+
+    Raises:
+        ValueError: If either model is of another kind, or an encoder does not fit.
+    """
+    trained, _, _ = load_paired_module(folder)
+    if not isinstance(trained, TiedSensors) or not isinstance(model, SensorClassifier):
+        raise ValueError(
+            f"start_from takes the encoders of a model of the method 'ties' into 'single', 'fused' or 'distilled'; "
+            f"{folder} holds {type(trained).__name__}."
+        )
+    model.start_from(trained.encoders)

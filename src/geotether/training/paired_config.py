@@ -1,0 +1,199 @@
+"""The configuration of a run on paired sensors: co-learning, its baselines, and ties between samples."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from geotether.tables.yaml_text import parse_override, read_layer
+from geotether.training.config import EncoderConfig
+from geotether.training.layers import overlay
+from geotether.training.loop_config import LoopConfig, Section, unknown_name, validated
+from geotether.training.paired_recipes import paired_recipe_layer
+
+# Method to what it does, in a few words; the card says them.
+METHODS = {
+    "mdico": "co-learning: all sensors while training, any one to predict (MDiCo)",
+    "single": "one sensor alone, supervised",
+    "shared": "co-learning with the shared encoders alone",
+    "fused": "all sensors together, supervised; needs all of them to predict",
+    "distilled": "one sensor alone, taught by a model of all sensors",
+    "ties": "contrast between views, sensors, labels and places (MoSAiC and its parts)",
+}
+
+
+class ColearningConfig(Section):
+    """Terms of MDiCo and their weights; a weight of 0 leaves a term out.
+
+    `wiring`: the second modality classifier sees the unused part (`figure`) or the shared one (`code`, as released), or
+    there is neither that classifier nor an unused part (`no_unused`). `layer_norm`: of the encoders' outputs.
+    `weighting`: `fixed`, or learned from uncertainty as in `kendall` or in the `corrected` form.
+    """
+
+    wiring: Literal["figure", "code", "no_unused"] = "figure"
+    layer_norm: bool = False
+    task: float = Field(default=1.0, ge=0)
+    auxiliary: float = Field(default=1.0, ge=0)
+    contrast: float = Field(default=1.0, ge=0)
+    discrimination: float = Field(default=1.0, ge=0)
+    temperature: float = Field(default=0.1, gt=0, le=10)
+    weighting: Literal["fixed", "kendall", "corrected"] = "fixed"
+
+    @model_validator(mode="after")
+    def _learn_something(self) -> "ColearningConfig":
+        if not (self.task or self.auxiliary):
+            raise PydanticCustomError("terms", "task or auxiliary must be above 0, or no label is ever looked at.")
+        return self
+
+
+class DistillationConfig(Section):
+    """How much the teacher's answers count beside the labels, and how soft they are (classes and labels)."""
+
+    weight: float = Field(default=0.5, ge=0, le=1)
+    temperature: float = Field(default=4.0, gt=0, le=100)
+
+
+class TiesConfig(Section):
+    """Weights of the ties; 0 leaves one out.
+
+    `view`: two augmentations of one observation. `sample`: two sensors of one sample. `label`: any two observations, by
+    the overlap of their labels. `location`: an observation and its place. `dim`: width of the projections, whose head
+    has `hidden_dim` in between. `labelled_share`: so many of a step's rows have labels; null takes rows as they come.
+    `specific_dim`: so many of an encoding's numbers are the sensor's own; sample, label and location ties do not see
+    them, views do, and `discrimination` says how much telling the sensor by them counts.
+    """
+
+    view: float = Field(default=1.0, ge=0)
+    sample: float = Field(default=1.0, ge=0)
+    label: float = Field(default=1.0, ge=0)
+    location: float = Field(default=0.0, ge=0)
+    temperature: float = Field(default=0.1, gt=0, le=10)
+    label_temperature: float = Field(default=0.1, gt=0, le=10)
+    dim: int = Field(default=64, ge=1)
+    hidden_dim: int = Field(default=128, ge=0)
+    labelled_share: float | None = Field(default=None, ge=0, le=1)
+    specific_dim: int = Field(default=0, ge=0)
+    discrimination: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _tie_something(self) -> "TiesConfig":
+        if not (self.view or self.sample or self.label or self.location):
+            raise PydanticCustomError("ties", "one of view, sample, label and location must be above 0.")
+        if self.discrimination and not self.specific_dim:
+            raise PydanticCustomError("ties", "discrimination looks at specific parts; give specific_dim, or 0 for both.")
+        return self
+
+
+class PairedConfig(LoopConfig):
+    """Everything that decides a run on paired sensors: the loop's part, and the following.
+
+    Attributes:
+        paired: Where the samples are: a `.npz` of geotether, or a mapping; see `geotether.pairing.specification`.
+        data: The folder that paths in `paired` are seen from; by default that of the configuration file.
+        method: One of `METHODS`.
+        modalities: Sensors that take part, in order; null takes all.
+        modality: The one sensor of the methods `single` and `distilled`.
+        target: The label to learn; the methods other than `ties` need one, ties by labels too.
+        labels: Share of the training rows whose labels may be looked at, more than 0; which ones, the seed decides.
+        dim: Width of each encoder's output.
+        encoders: Modality to its encoder, such as `{name: tempcnn}`; others get the usual one of their kind.
+        views: Modality to its augmentations; others get the usual ones of their kind where the method needs views.
+        augment: Whether the supervised methods see an augmented view of each row.
+        balanced: Whether rare classes count as much as frequent ones (classes only).
+        colearning: Terms of MDiCo.
+        distillation: Terms of the method `distilled`.
+        ties: Terms of the method `ties`.
+        start_from: Model folder of the method `ties` whose encoders `single`, `fused` or `distilled` begin with.
+        location: The location encoder of the location tie.
+        validation_rows: At most so many validation rows are looked at.
+    """
+
+    paired: Path | dict[str, Any] | None = None
+    data: Path | None = None
+    method: str = "mdico"
+    modalities: list[str] | None = None
+    modality: str | None = None
+    target: str | None = None
+    labels: float = Field(default=1.0, gt=0, le=1)
+    dim: int = Field(default=128, ge=2)
+    encoders: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    views: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    augment: bool = False
+    balanced: bool = True
+    colearning: ColearningConfig = Field(default_factory=ColearningConfig)
+    distillation: DistillationConfig = Field(default_factory=DistillationConfig)
+    ties: TiesConfig = Field(default_factory=TiesConfig)
+    location: EncoderConfig = Field(default_factory=EncoderConfig)
+    start_from: Path | None = None
+    validation_rows: int = Field(default=4096, ge=2)
+
+    @field_validator("method")
+    @classmethod
+    def _know_method(cls, value: str) -> str:
+        if value not in METHODS:
+            raise unknown_name("method", value, METHODS)
+        return value
+
+    @model_validator(mode="after")
+    def _agree(self) -> "PairedConfig":
+        if self.method in ("single", "distilled") and self.modality is None:
+            raise PydanticCustomError("modality", "{m}", {"m": f"the method {self.method} needs modality=NAME."})
+        if self.method not in ("single", "distilled") and self.modality is not None:
+            raise PydanticCustomError(
+                "modality", "{m}", {"m": f"the method {self.method} takes all sensors; modality belongs to single."}
+            )
+        if self.start_from is not None and self.method not in ("single", "fused", "distilled"):
+            raise PydanticCustomError(
+                "start_from", "{m}", {"m": f"start_from is for single, fused and distilled, not for {self.method}."}
+            )
+        if self.method == "ties" and self.ties.specific_dim >= self.dim:
+            raise PydanticCustomError("specific_dim", "{m}", {"m": f"ties.specific_dim must be below dim, {self.dim}."})
+        if self.target is None and (self.method != "ties" or self.ties.label):
+            raise PydanticCustomError(
+                "target", "a method that learns from labels needs target=NAME; ties without labels: ties.label=0."
+            )
+        return self
+
+
+def load_paired_config(
+    path: str | Path | None = None, overrides: Sequence[str] = (), recipe: str | None = None
+) -> PairedConfig:
+    """Compose a configuration: defaults, under a recipe, under a YAML file, under `key=value` overrides.
+
+    Args:
+        path: YAML file, or None for the recipe alone. Paths in it are seen from `data`, and `data` from its folder.
+        overrides: Such as `["target=y_group", "colearning.contrast=0"]`; values are YAML.
+        recipe: Name of the recipe; None takes the file's `recipe` key, and without one `mdico`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If anything in it is unknown or out of range; every fault is named.
+
+    Example:
+        >>> load_paired_config(overrides=["target=species"]).method
+        'mdico'
+    """
+    layer = {} if path is None else _with_folder(read_layer(Path(path)), Path(path).resolve().parent, own=True)
+    for override in overrides:
+        layer = overlay(layer, _with_folder(parse_override(override), Path.cwd()))
+    name = recipe or layer.get("recipe") or "mdico"
+    return make_paired_config({**overlay(paired_recipe_layer(name), layer), "recipe": name})
+
+
+def make_paired_config(layer: Mapping[str, Any]) -> PairedConfig:
+    """Validate a nested mapping as a configuration; raises as `validated` does."""
+    return validated(PairedConfig, layer)
+
+
+def _with_folder(layer: dict[str, Any], folder: Path, own: bool = False) -> dict[str, Any]:
+    """Make the paths of one layer absolute, so that the saved configuration can be moved and read again."""
+    seen: dict[str, Any] = {}
+    if layer.get("data"):
+        seen["data"] = folder / Path(str(layer["data"])).expanduser()
+    elif own:
+        seen["data"] = folder
+    if isinstance(layer.get("paired"), str):
+        seen["paired"] = folder / Path(layer["paired"]).expanduser()
+    return {**layer, **seen}

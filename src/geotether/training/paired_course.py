@@ -1,0 +1,207 @@
+"""What all courses on paired sensors share: rows, targets, epochs, and the model folder."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from geotether.batches.paired import PairedBatch, gather_samples
+from geotether.batches.sampler import rows_at
+from geotether.batches.views import make_views
+from geotether.checkpoint.paired import save_paired
+from geotether.encoders.sensors.build import default_sensor_encoder
+from geotether.tables.answer import AnswerKind, answer_kind
+from geotether.tables.paired import PairedTable
+from geotether.tables.sensor import Sensor
+from geotether.training.labelled import labelled_rows
+from geotether.training.paired_card import paired_card
+from geotether.training.paired_config import PairedConfig
+from geotether.training.provenance import paired_provenance
+from geotether.training.randomness import step_generator
+from geotether.training.state import RunState
+
+
+class PairedCourse:
+    """Rows, targets and views of a run on paired sensors; the methods add a model and its losses.
+
+    Args:
+        config: The run's configuration.
+        table: All rows. Those whose split is `train` are learned from (all rows of a table without a split), those of
+            `validation` are watched, others are not touched.
+
+    Attributes:
+        modalities: Sensors that take part.
+        answer: What is learned from labels; None where no label is looked at.
+
+    Raises:
+        ValueError: If the table lacks a modality or the target, or nothing is there to learn.
+    """
+
+    needs_all = False  # whether a row without one of the sensors is of no use
+    needs_labels = True
+
+    def __init__(self, config: PairedConfig, table: PairedTable) -> None:
+        self.config, self.table = config, table
+        self.modalities = tuple(config.modalities or table.sensors)
+        if config.modality is not None and config.modality not in self.modalities:
+            raise ValueError(f"modality is {config.modality!r}, but the table has {', '.join(self.modalities)}.")
+        for part, named in (("encoders", config.encoders), ("views", config.views)):
+            for name in (*named, *self.modalities):
+                table.sensor(name)
+            odd = [name for name in named if name not in self.modalities]
+            if odd:
+                raise ValueError(f"{part} names {odd[0]!r}, which takes no part: modalities are {self.modalities}.")
+        self.answer: AnswerKind | None = None
+        if config.target is not None:
+            rows = np.flatnonzero(np.ones(len(table)) if table.split is None else table.split == "train")
+            self.answer = answer_kind(config.target, table.target(config.target), rows)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Configuration and content of the table."""
+        return {
+            "config": self.config.model_dump(mode="json", exclude={"paired", "data"}),
+            "tables": {self.table.name: self.table.content_hash},
+        }
+
+    def check(self) -> None:
+        """See that there are rows to learn from and, where they are wanted, to watch."""
+        count = len(self._useful(self.table.part("train")))
+        if count < 2:
+            raise ValueError(
+                f"{self.table.name} has {count} training rows that the method {self.config.method!r} can use"
+                f"{' (it needs all of ' + ', '.join(self._wanted) + ')' if self.needs_all else ''}; two are needed."
+            )
+        if not self.has_validation() and (self.config.keep == "best" or self.config.patience is not None):
+            raise ValueError(
+                "keep: best and patience look at rows whose split is 'validation', and there are none to look at; "
+                "assign splits or set keep=last and patience=null."
+            )
+
+    def prepare(self, device: torch.device) -> None:
+        """Set training rows, held-out rows and targets."""
+        config, self.device = self.config, device
+        training = self.table.part("train")
+        self.training = training.rows(self._useful(training))
+        self.batch_rows = min(config.batch_size, len(self.training))
+        self.targets: Tensor | None = None
+        if self.answer is not None:
+            known = labelled_rows(self.training, self.answer.target, config.labels, config.seed)
+            encoded = self.answer.encode(self.training.target(self.answer.target), known)
+            self.targets = torch.from_numpy(encoded)
+        self.held_out = self._held_out()
+        self.views: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+            name: make_views(config.views.get(name), self.training.sensor(name).kind) for name in self._sensors
+        }
+
+    @property
+    def _sensors(self) -> tuple[str, ...]:
+        """Sensors that this method looks at."""
+        return self.modalities
+
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        """Sensors that a row should have."""
+        return self._sensors
+
+    def _useful(self, table: PairedTable) -> np.ndarray:
+        """Rows that the method can use: with one of its sensors or all of them, and with a label if it needs one."""
+        there = np.stack([table.sensor(name).present for name in self._wanted])
+        rows = there.all(0) if self.needs_all else there.any(0)
+        if self.needs_labels and self.answer is not None:
+            rows &= table.target(self.answer.target).known
+        return np.flatnonzero(rows)
+
+    def _held_out(self) -> PairedTable | None:
+        """The validation rows, at most so many; None if there are fewer than two."""
+        if self.config.validate_every is None or self.table.split is None:
+            return None
+        rows = np.flatnonzero(self.table.split == "validation")
+        if len(rows) < 2:
+            return None
+        part = self.table.rows(rows)
+        rows = self._useful(part)
+        generator = step_generator(self.config.seed, 0, "validation")
+        chosen = torch.randperm(len(rows), generator=generator)[: self.config.validation_rows].sort().values.numpy()
+        return part.rows(rows[chosen]) if len(chosen) >= 2 else None
+
+    def sensor_settings(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What encoders are built from: their configuration, and what the sensors give."""
+        settings = {}
+        for name in names:
+            sensor = self.training.sensor(name)
+            chosen = dict(self.config.encoders.get(name) or default_sensor_encoder(sensor.kind))
+            # A network can only learn what is missing if it is told, and only where something is.
+            chosen.setdefault("missing_channel", has_gaps(sensor))
+            settings[name] = {"config": chosen, "kind": sensor.kind, "shape": list(sensor.shape)}
+        return settings
+
+    def fit_encoders(self, model: nn.Module) -> None:
+        """Let every encoder take mean and spread of its sensor's training rows."""
+        for name in self._sensors:
+            sensor = self.training.sensor(name)
+            model.fit(name, sensor.values[sensor.present])  # type: ignore[operator]
+
+    def steps_in(self, epochs: int) -> int:
+        """Whole batches in so many passes over the training rows, one at least."""
+        return max(1, epochs * len(self.training) // self.batch_rows)
+
+    def epoch_of(self, step: int) -> int:
+        """Passes over the training rows that were finished before a step."""
+        return step * self.batch_rows // len(self.training)
+
+    def rows_of(self, step: int) -> np.ndarray:
+        """Rows of a step: each comes once an epoch."""
+        return rows_at(len(self.training), step * self.batch_rows, self.batch_rows, self.config.seed, "samples")
+
+    def batch(self, rows: np.ndarray) -> PairedBatch:
+        """Collect training rows on the run's device."""
+        return gather_samples(self.training, rows, self._sensors).to(self.device)
+
+    def augmented(self, batch: PairedBatch, step: int, purpose: str) -> dict[str, Tensor]:
+        """One view of every sensor's rows; a pure function of step and purpose."""
+        return {
+            name: self.views[name](values, step_generator(self.config.seed, step, f"{purpose} of {name}", self.device))
+            for name, values in batch.values.items()
+        }
+
+    def has_validation(self) -> bool:
+        """Whether there are rows to watch."""
+        return self._held_out() is not None
+
+    def finish(self, model: nn.Module) -> None:
+        """Nothing is left to do."""
+
+    def predicts_from(self) -> tuple[str, ...]:
+        """Sensors of which one is enough to predict."""
+        return ()
+
+    def save(self, model: nn.Module, folder: Path, state: RunState) -> None:
+        """Write the model folder."""
+        config = self.config
+        about: Mapping[str, Any] = {
+            "method": config.method,
+            "modalities": list(self._sensors),
+            "predicts_from": list(self.predicts_from()),
+            "answer": self.answer.plain() if self.answer is not None and config.method != "ties" else None,
+        }
+        settings = config.model_dump(mode="json", exclude={"paired", "data"})
+        provenance = paired_provenance(config, self.table, state)
+        card = paired_card(settings, provenance, about)
+        save_paired(folder, model, about, settings, provenance, card)  # type: ignore[arg-type]
+
+
+def has_gaps(sensor: Sensor) -> bool:
+    """Whether a value is missing inside the rows that have the sensor."""
+    if sensor.values.dtype.kind != "f":
+        return False
+    return any(bool(np.isnan(part[sensor.present[start : start + len(part)]]).any()) for start, part in _parts(sensor))
+
+
+def _parts(sensor: Sensor) -> Iterator[tuple[int, np.ndarray]]:
+    """Runs of rows: a memory map is not drawn into memory at once."""
+    for start in range(0, len(sensor), 4096):
+        yield start, sensor.values[start : start + 4096]
