@@ -89,18 +89,22 @@ class Target:
 
 
 def classes_target(
-    values: Sequence[Any] | np.ndarray, names: Sequence[str] | None = None, unknown: Iterable[Any] = ()
+    values: Sequence[Any] | np.ndarray,
+    names: Sequence[str] | Mapping[Any, str] | None = None,
+    unknown: Iterable[Any] = (),
+    min_count: int = 0,
 ) -> Target:
     """Make classes from what a column holds.
 
     Args:
         values: One a row: texts, whole numbers, booleans or dates. None, NaN, NaT and "" are unknown.
-        names: If values are codes 0 to k - 1: the k names; if they are texts: those that count, in this order. None:
-            the values that occur become the names, sorted (numbers by size).
-        unknown: Further values that mean unknown, such as -1. A negative code is unknown where `names` are given.
+        names: If values are codes 0 to k - 1: the k names; if they are texts: those that count, in this order; or a
+            name for each code or text. None: the values that occur become the names, sorted (numbers by size).
+        unknown: Further values that mean unknown, such as -1.
+        min_count: Classes that occur in fewer rows are no classes, and their rows unknown.
 
     Raises:
-        ValueError: If a code is out of range, or a text is not among the names.
+        ValueError: If a value is none of the classes that have names, or no class is left.
 
     Example:
         >>> target = classes_target(["oak", "", "ash", "oak"])
@@ -108,31 +112,33 @@ def classes_target(
         (('ash', 'oak'), [1, -1, 0, 1])
     """
     given = [_plain(value) for value in _listed(values)]
-    unknown = {_plain(value) for value in unknown} | {None, ""}
-    found = {value for value in given if value not in unknown}
-    if names is None:
-        codes = {value: code for code, value in enumerate(_sorted(found))}
-        texts = [str(value) for value in codes]
+    none = {_plain(value) for value in unknown} | {None, ""}
+    counts = Counter(value for value in given if value not in none)
+    if isinstance(names, Mapping):
+        known = {_plain(value): str(name) for value, name in names.items()}
+    elif names is None:
+        known = {value: str(value) for value in _sorted(counts)}
+    elif any(isinstance(value, str) for value in counts):
+        known = {str(name): str(name) for name in names}
     else:
-        texts = [str(name) for name in names]
-        codes = {name: code for code, name in enumerate(texts)}
-        if found and not any(isinstance(value, str) for value in found):
-            codes = {code: code for code in range(len(texts))}
-            unknown |= {value for value in found if value < 0}
-        for row, value in enumerate(given):
-            if value not in unknown and value not in codes:
-                ranged = f"0 to {len(texts) - 1}" if 0 in codes else ", ".join(texts[:20])
-                raise ValueError(
-                    f"class {value!r} in row {row} is none of {ranged}. List it as unknown if it means that."
-                )
-    coded = np.array([codes.get(value, -1) if value not in unknown else -1 for value in given], dtype=np.int64)
-    return Target("classes", coded, tuple(texts))
+        known = dict(enumerate(map(str, names)))
+    for row, value in enumerate(given):
+        if value not in none and value not in known:
+            listed = ", ".join(map(repr, list(known)[:20])) + (" ..." if len(known) > 20 else "")
+            raise ValueError(f"class {value!r} in row {row} is none of {listed}; list it as unknown if it means that.")
+    none |= {value for value in known if counts[value] < min_count}
+    known = {value: name for value, name in known.items() if value not in none}
+    if not known:
+        raise ValueError(f"no class occurs in {max(min_count, 1)} or more of {len(given)} rows.")
+    codes = {value: code for code, value in enumerate(known)}
+    coded = [-1 if value in none else codes[value] for value in given]
+    return Target("classes", np.array(coded, dtype=np.int64), tuple(known.values()))
 
 
 def labels_target(
     lists: Sequence[Any],
     names: Sequence[str] | Mapping[Any, str] | None = None,
-    min_count: int = 1,
+    min_count: int = 0,
     leave_out: Iterable[Any] = (),
 ) -> Target:
     """Make multi-label targets from lists of codes or texts.
@@ -141,7 +147,7 @@ def labels_target(
         lists: One list a row, which may be empty; None is unknown.
         names: Which labels there are, in this order, or their codes and names; what is not among them is left out.
             None: every value that occurs, sorted.
-        min_count: Only labels that occur in so many rows, where `names` is None.
+        min_count: Only labels that occur in so many rows.
         leave_out: Values that are no label, such as a code for "no data".
 
     Raises:
@@ -160,9 +166,10 @@ def labels_target(
     elif names is not None:
         codes = {_plain(value): str(value) for value in names if _plain(value) not in out}
     else:
-        codes = {value: str(value) for value in _sorted(value for value, count in counts.items() if count >= min_count)}
+        codes = {value: str(value) for value in _sorted(counts)}
+    codes = {value: name for value, name in codes.items() if counts[value] >= min_count}
     if not codes:
-        raise ValueError(f"no label occurs in {min_count} or more of {len(rows)} rows.")
+        raise ValueError(f"no label occurs in {max(min_count, 1)} or more of {len(rows)} rows.")
     at = {value: column for column, value in enumerate(codes)}
     matrix = np.zeros((len(rows), len(codes)), dtype=np.float32)
     for number, row in enumerate(rows):
