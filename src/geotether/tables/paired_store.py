@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from geotether.sources.disk import replacing_file
+from geotether.tables.matrix import total_memory
 from geotether.tables.origin import Origin
 from geotether.tables.paired import PairedTable
 from geotether.tables.paired_target import Target
@@ -59,17 +60,21 @@ def is_paired_file(path: str | Path) -> bool:
         return False
 
 
-def read_paired(path: str | Path) -> PairedTable:
+def read_paired(path: str | Path, memory_share: float = 0.25) -> PairedTable:
     """Read a paired table that `write_paired` wrote.
 
     Args:
         path: The file.
+        memory_share: Observations of a modality larger than this share of the machine's memory stay in the file, as a
+            memory map; 0 always maps.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it was not written by `write_paired`, or is damaged.
     """
     path = Path(path)
+    if not 0 <= memory_share <= 1:
+        raise ValueError(f"memory_share must lie in [0, 1], got {memory_share}.")
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     if not is_paired_file(path):
@@ -77,10 +82,13 @@ def read_paired(path: str | Path) -> PairedTable:
     try:
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(str(file[_ABOUT]))
-            sensors = {
-                name: Sensor(one["kind"], file[f"values/{name}"], file[f"present/{name}"], tuple(one["bands"]))
-                for name, one in about["sensors"].items()
-            }
+            most = memory_share * total_memory()
+            sensors = {}
+            for name, one in about["sensors"].items():
+                entry = f"values/{name}"
+                values = _mapped(path, file.zip.getinfo(f"{entry}.npy"), most)
+                values = file[entry] if values is None else values
+                sensors[name] = Sensor(one["kind"], values, file[f"present/{name}"], tuple(one["bands"]))
             targets = {
                 name: Target(one["kind"], file[f"target/{name}"], tuple(one["names"]))
                 for name, one in about["targets"].items()
@@ -90,6 +98,23 @@ def read_paired(path: str | Path) -> PairedTable:
         return PairedTable(about["name"], sensors, targets, **columns, origin=Origin.of(about["origin"]), is_part=True)
     except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
         raise ValueError(f"{path} is damaged: {error}.") from error
+
+
+def _mapped(path: Path, entry: zipfile.ZipInfo, most: float) -> np.ndarray | None:
+    """An entry of more than so many bytes, where it lies in the file as it is; None for others."""
+    if entry.file_size <= most or entry.compress_type != zipfile.ZIP_STORED:
+        return None
+    with path.open("rb") as file:
+        file.seek(entry.header_offset)
+        # The entry's own header may be longer than the directory says: its last two fields tell.
+        name, extra = np.frombuffer(file.read(30)[26:], dtype="<u2").tolist()
+        file.seek(name + extra, 1)
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+        if fortran or dtype.hasobject:
+            return None
+        return np.memmap(path, dtype, "r", offset=file.tell(), shape=shape)
 
 
 def _write_array(entry: Any, values: np.ndarray) -> None:
