@@ -1,9 +1,11 @@
+import errno
 import json
 import zipfile
 
 import numpy as np
 import pytest
 
+from geotether.tables import paired_store
 from geotether.tables.origin import Origin
 from geotether.tables.paired import PairedTable
 from geotether.tables.paired_store import is_paired_file, read_paired, write_paired
@@ -81,12 +83,17 @@ def test_mapped_rows_are_written_again(table, tmp_path):
     assert_same(read_paired(tmp_path / "u.npz"), table.rows(np.array([4, 0])))
 
 
-def test_a_failed_write_leaves_the_older_file(table, tmp_path):
+def test_a_full_disk_leaves_the_older_file(table, tmp_path, monkeypatch):
     write_paired(table, tmp_path / "t.npz")
     before = (tmp_path / "t.npz").read_bytes()
-    object.__setattr__(table.sensor("s1"), "values", None)
-    with pytest.raises(AttributeError):
-        write_paired(table, tmp_path / "t.npz")
+
+    def fill_up(entry, values):
+        entry.write(b"something")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(paired_store, "_write_array", fill_up)
+    with pytest.raises(OSError, match="the disk is full"):
+        write_paired(table.part("train"), tmp_path / "t.npz")
     assert (tmp_path / "t.npz").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["t.npz"]
 

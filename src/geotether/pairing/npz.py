@@ -1,7 +1,10 @@
 """Paired data as the arrays of one .npz file."""
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +28,8 @@ class NpzFile:
     def __init__(self, path: Path, spec: PairedSpec) -> None:
         self.folder = path.parent
         self._path = path
-        self._arrays = open_npz(path)
-        self._counted = ""
+        with open_npz(path) as arrays:
+            self._names = list(arrays.files)
         # The first array that has a row for every sample says how many there are.
         places = [one.values for one in spec.modalities.values() if one.values and one.at is None]
         columns = [name for name in (spec.id, spec.lon, spec.split, spec.group, spec.time, *spec.rows) if name]
@@ -84,9 +87,10 @@ class NpzFile:
         return Observed(spread, present, band_names(bands))
 
     def _array(self, name: str) -> np.ndarray:
-        if name not in self._arrays.files:
-            raise ValueError(unknown_column("array", name, self._arrays.files))
-        return plain_array(self._arrays, name)
+        if name not in self._names:
+            raise ValueError(unknown_column("array", name, self._names))
+        with open_npz(self._path) as arrays:
+            return plain_array(arrays, name)
 
     def _of_rows(self, name: str, values: np.ndarray) -> np.ndarray:
         if values.ndim == 0 or len(values) != len(self):
@@ -97,8 +101,15 @@ class NpzFile:
         return values
 
 
-def open_npz(path: Path) -> np.lib.npyio.NpzFile:
+@contextmanager
+def open_npz(path: Path) -> Iterator[Any]:
     """Open a .npz file without unpickling anything.
+
+    Args:
+        path: The file.
+
+    Yields:
+        NumPy's mapping of names to arrays.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -106,16 +117,18 @@ def open_npz(path: Path) -> np.lib.npyio.NpzFile:
     """
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
-    try:
-        arrays = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"it is damaged or is no .npz file: {error}.") from error
-    if not isinstance(arrays, np.lib.npyio.NpzFile):
-        raise ValueError("it holds a single array (.npy); save several with numpy.savez.")
-    return arrays
+    with path.open("rb") as file:  # NumPy leaves a file of its own open where it is no zip
+        try:
+            arrays = np.load(file, allow_pickle=False)
+        except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise ValueError(f"it is damaged or is no .npz file: {error}.") from error
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array (.npy); save several with numpy.savez.")
+        with arrays:
+            yield arrays
 
 
-def plain_array(arrays: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+def plain_array(arrays: Any, name: str) -> np.ndarray:
     """Read one array.
 
     Raises:

@@ -168,7 +168,7 @@ def _times(file: PairedFile, name: str, rows: np.ndarray) -> np.ndarray:
     times, odd = times_of(pa.array(values.tolist() if values.dtype.kind == "U" else values))
     if odd.any():
         row = int(odd.argmax())
-        raise ValueError(f"time {name!r} has {values[row]!r} in row {rows[row]}, which is no date, time or year.")
+        raise ValueError(f"time {name!r} has {str(values[row])!r} in row {rows[row]}, which is no date, time or year.")
     return times
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,7 @@ class Observed:
     bands: tuple[str, ...] = ()
 
 
+@runtime_checkable
 class PairedFile(Protocol):
     """Rows of samples in some format.
 

@@ -234,9 +234,9 @@ def make_spec(values: PairedSpec | Mapping[str, Any]) -> PairedSpec:
     """
     if isinstance(values, PairedSpec):
         return values
+    values = values.get("paired", values)
     if not isinstance(values, Mapping):
         raise ValueError(f"The specification of a paired table is a mapping with at least `path`, got {values!r}.")
-    values = values.get("paired", values)
     try:
         return PairedSpec.model_validate(values)
     except ValidationError as error:

@@ -219,6 +219,6 @@ def _hash_column(digest: Any, name: str, values: np.ndarray) -> None:
 
 def _unknown(table: str, what: str, name: str, known: Iterable[str]) -> str:
     names = list(known)
-    close = difflib.get_close_matches(str(name), names, n=1)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"Paired table {table!r} has no {what} {name!r}; it has {', '.join(names) or 'none'}.{hint}"

@@ -54,7 +54,8 @@ def write_paired(table: PairedTable, path: str | Path) -> None:
 def is_paired_file(path: str | Path) -> bool:
     """Whether a file was written by `write_paired`, told by its entry `about`."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # NumPy leaves a file of its own open where it is no zip.
+        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return _ABOUT in file.files and '"paired_table"' in str(file[_ABOUT])
     except (ValueError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
         return False
