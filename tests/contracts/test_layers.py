@@ -12,7 +12,7 @@ STAIRS = [
     {"version", "code", "geodesy"},
     {"sources", "features", "encoders", "objectives", "probes"},
     {"tables", "checkpoint", "peers", "tasks", "datasets"},
-    {"batches", "embed", "featurizing"},
+    {"batches", "embed", "featurizing", "pairing"},
     {"training", "export", "search", "benchmark", "diagnostics"},
     {"maps", "serve", "report"},
     {"demo", "studies"},

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from geotether.geodesy.blocks import block_count, block_id
-from geotether.tables.table import SPLITS, FeatureTable
+from geotether.tables.row_columns import SPLITS
+from geotether.tables.table import FeatureTable
 
 BLOCK_KM = 500.0
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)

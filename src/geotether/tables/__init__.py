@@ -5,5 +5,9 @@
 * `origin`: where a table comes from and how it was made.
 * `splits`: training, validation and test rows by blocks of space.
 * `featurize`: chips and texts to tables.
+* `row_columns`: ids, times and splits of rows, checked alike in every table.
+* `sensor`, `paired_target`, `paired`: `PairedTable`, samples that several sensors saw.
+* `paired_store`: paired tables in and out.
+* `folds`: folds of whole groups.
 * `yaml_text`: YAML as people write it.
 """

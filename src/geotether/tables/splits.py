@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Integer, Shaped, UInt64
 
 from geotether.geodesy.blocks import block_id, within_km_of
-from geotether.tables.table import SPLITS
+from geotether.tables.row_columns import SPLITS
 
 _PARTS = SPLITS[:3]
 

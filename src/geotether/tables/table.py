@@ -1,7 +1,6 @@
 """The feature table: what was seen, where; the whole contract of a modality."""
 
 import copy
-import difflib
 import hashlib
 import json
 import tempfile
@@ -15,8 +14,8 @@ import numpy as np
 
 from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
 from geotether.tables.origin import Origin
+from geotether.tables.row_columns import row_ids, row_split, row_times
 
-SPLITS = ("train", "validation", "test", "buffer")
 _BYTES_AT_ONCE = 2**26
 
 
@@ -67,12 +66,12 @@ class FeatureTable:
             self._check_lengths()
             check_lonlat(self.lonlat)
             _check_features(self.features)
-            self._set(lonlat=_wrapped(self.lonlat), id=_ids(self.id, len(self)))
+            self._set(lonlat=_wrapped(self.lonlat), id=row_ids(self.id, len(self)))
             self._set(labels={name: _label(name, values) for name, values in self.labels.items()})
             if self.time is not None:
-                self._set(time=_time(self.time))
+                self._set(time=row_times(self.time))
             if self.split is not None:
-                self._set(split=_split(self.split))
+                self._set(split=row_split(self.split))
         except (TypeError, ValueError) as error:
             raise type(error)(f"Table {self.name!r}: {error}") from error
 
@@ -241,16 +240,6 @@ def _wrapped(lonlat: np.ndarray) -> np.ndarray:
     return np.stack([wrap_longitude(lonlat[:, 0]), lonlat[:, 1]], axis=1)
 
 
-def _ids(values: np.ndarray, count: int) -> np.ndarray:
-    ids = np.asarray(values if len(values) else np.arange(count)).astype(str)
-    names, first, counts = np.unique(ids, return_index=True, return_counts=True)
-    if len(names) < count:
-        name = names[counts > 1][np.argmin(first[counts > 1])]
-        rows = np.flatnonzero(ids == name)
-        raise ValueError(f"ids must differ, but {str(name)!r} stands in rows {rows[0]} and {rows[1]}.")
-    return ids
-
-
 def _label(name: str, values: np.ndarray) -> np.ndarray:
     values = np.asarray(values)
     if values.dtype.kind == "O":
@@ -261,20 +250,3 @@ def _label(name: str, values: np.ndarray) -> np.ndarray:
     if values.dtype.kind not in "fiubU":
         raise TypeError(f"label {name!r} must hold numbers or texts, got {values.dtype}.")
     return values
-
-
-def _time(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values)
-    if values.dtype.kind != "M":
-        raise TypeError(f"time must be datetime64, got {values.dtype}; convert it by astype('datetime64[ms]').")
-    return values.astype("datetime64[ms]")
-
-
-def _split(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values)
-    for row, value in enumerate(values):
-        if value not in SPLITS:
-            close = difflib.get_close_matches(str(value), SPLITS, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"split must be one of {', '.join(SPLITS)}, but row {row} is {str(value)!r}.{hint}")
-    return values.astype(str)

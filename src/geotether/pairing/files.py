@@ -1,0 +1,145 @@
+"""Files of observations, found by patterns such as "s1/{id}_VV.tif"."""
+
+import re
+import string
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from geotether.pairing.decoding import decode_bands
+from geotether.pairing.paired_file import unknown_column
+from geotether.pairing.specification import ModalitySpec
+
+
+def patterns_of(spec: ModalitySpec) -> list[str]:
+    """The patterns of a modality's files."""
+    return [spec.files] if isinstance(spec.files, str) else list(spec.files or [])
+
+
+def fields_of(pattern: str) -> list[str]:
+    """The names in braces, each once.
+
+    Raises:
+        ValueError: If braces do not match, or hold no name.
+
+    Example:
+        >>> fields_of("{site}/{id}/S2_{id}.tif")
+        ['site', 'id']
+    """
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(pattern) if field is not None]
+    except ValueError as error:
+        raise ValueError(f"files {pattern!r}: {error}.") from error
+    if not fields or not all(fields):
+        raise ValueError(f"files {pattern!r} must name what differs between rows in braces, such as 's1/{{id}}.tif'.")
+    return list(dict.fromkeys(fields))
+
+
+def observations_of_files(
+    folder: Path, spec: ModalitySpec, read: Callable[[list[str]], pa.Table], known: list[str], rows: np.ndarray
+) -> Iterator[tuple[int, str, np.ndarray | None]]:
+    """Read the files of some rows, one row after the other.
+
+    Args:
+        folder: That the patterns are seen from.
+        spec: Of the modality.
+        read: Gives columns of the table, whose cells fill the braces.
+        known: All columns of the table.
+        rows: Row numbers.
+
+    Yields:
+        Place among `rows`, what to call the observation, and the array; None where there is no file.
+
+    Raises:
+        FileNotFoundError: If there is no file at all, or a chip lacks the files of some of its bands.
+        ValueError: If a brace names no column, or a file cannot be decoded.
+    """
+    patterns = patterns_of(spec)
+    fields = list(dict.fromkeys(field for pattern in patterns for field in fields_of(pattern)))
+    for field in fields:
+        if field not in known:
+            raise ValueError(unknown_column("column", field, known))
+    cells = read(fields).take(pa.array(rows)).to_pylist()
+    some, first = False, None
+    for place, row in enumerate(cells):
+        if any(value is None or value == "" for value in row.values()):
+            yield place, "", None
+            continue
+        paths = [folder / _filled(pattern, row) for pattern in patterns]
+        there = [path for path in paths if path.is_file()]
+        first = first or paths[0]
+        if not there:
+            yield place, "", None
+            continue
+        if len(there) < len(paths):
+            gone = next(path for path in paths if path not in there)
+            raise FileNotFoundError(f"There is {there[0]}, but not {gone}; a chip needs the files of all its bands.")
+        some = True
+        yield place, str(paths[0]), decode_bands([(str(path), path.read_bytes()) for path in paths], spec)
+    if not some:
+        raise FileNotFoundError(f"There is no file for any of {len(rows)} rows; the first looked for was {first}.")
+
+
+def rows_of_files(folder: Path, modalities: dict[str, ModalitySpec]) -> pa.Table:
+    """Find samples by the names of their files, where no table lists them.
+
+    Args:
+        folder: The folder.
+        modalities: Name to patterns; all patterns of all modalities have the same fields.
+
+    Returns:
+        One row a sample that has at least one file, one text column a field, sorted.
+
+    Raises:
+        FileNotFoundError: If no file fits any pattern.
+        ValueError: If patterns differ in their fields.
+    """
+    found: set[tuple[str, ...]] = set()
+    fields: list[str] = []
+    first = ""
+    for name, spec in modalities.items():
+        if spec.files is None:
+            raise ValueError(f"modality {name!r} has no files; a folder without index holds nothing else.")
+        for pattern in patterns_of(spec):
+            mine = sorted(fields_of(pattern))
+            fields, first = fields or mine, first or pattern
+            if mine != fields:
+                raise ValueError(
+                    f"files {pattern!r} and {first!r} differ in what stands in braces; name an index, a table with "
+                    "one row a sample and these columns."
+                )
+            found |= set(_matching(folder, pattern, fields))
+    if not found:
+        raise FileNotFoundError(f"No file in {folder} fits {first!r}.")
+    rows = sorted(found, key=lambda row: [_natural(text) for text in row])
+    return pa.table({field: [row[at] for row in rows] for at, field in enumerate(fields)})
+
+
+def _matching(folder: Path, pattern: str, fields: list[str]) -> Iterator[tuple[str, ...]]:
+    glob, regex, seen = "", "", set()
+    for text, field, _, _ in string.Formatter().parse(pattern):
+        glob, regex = glob + re.sub(r"([*?\[])", r"[\1]", text), regex + re.escape(text)
+        if field is not None:
+            glob += "*"
+            regex += f"(?P={field})" if field in seen else f"(?P<{field}>[^/]+)"
+            seen.add(field)
+    expression = re.compile(regex)
+    for path in folder.glob(glob):
+        match = expression.fullmatch(path.relative_to(folder).as_posix())
+        if match and path.is_file():
+            yield tuple(match[field] for field in fields)
+
+
+def _filled(pattern: str, row: dict[str, Any]) -> str:
+    try:
+        return pattern.format(**row)
+    except (ValueError, TypeError) as error:  # such as {id:05d} where id is a text
+        raise ValueError(f"files {pattern!r} cannot be filled in with {row}: {error}.") from error
+
+
+def _natural(text: str) -> list[Any]:
+    """A key by which S2_9 stands before S2_10."""
+    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"(\d+)", text)]

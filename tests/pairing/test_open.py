@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+
+from geotether.pairing import layouts
+from geotether.pairing.open import open_paired
+from geotether.tables.origin import Origin
+from geotether.tables.paired import PairedTable
+from geotether.tables.paired_store import write_paired
+from geotether.tables.paired_target import Target
+from geotether.tables.sensor import Sensor
+
+
+@pytest.fixture
+def table():
+    sensors = {
+        "s1": Sensor("vector", np.array([[1.0], [2.0], [np.nan]])),
+        "s2": Sensor("vector", np.array([[np.nan], [2.0], [3.0]])),
+    }
+    crop = Target("classes", np.array([0, 1, -1]), ("maize", "wheat"))
+    return PairedTable("fields", sensors, {"crop": crop}, origin=Origin(licence="MIT", source="us"))
+
+
+@pytest.fixture
+def layout(monkeypatch, table):
+    """A published layout of one's own."""
+
+    def read_fields(path, split="train", limit=None):
+        assert (split, limit) in (("train", None), ("test", 2))
+        return table
+
+    monkeypatch.setitem(layouts.LAYOUTS, "fields", "made_up:read_fields")
+    monkeypatch.setattr(layouts, "import_module", lambda name: type("module", (), {"read_fields": read_fields}))
+
+
+def test_a_table_that_we_wrote(table, tmp_path):
+    write_paired(table, tmp_path / "t.npz")
+    assert open_paired(tmp_path / "t.npz").content_hash == table.content_hash
+    assert open_paired(str(tmp_path / "t.npz")).name == "fields"
+    spec = {"path": "t.npz", "name": "mine", "require": ["s1", "s2"], "licence": "CC0"}
+    some = open_paired(spec, tmp_path)
+    assert (some.name, some.id.tolist()) == ("mine", ["1"])
+    assert (some.origin.licence, some.origin.source) == ("CC0", "us")
+    with pytest.raises(ValueError, match="a table written by write_paired says itself what is where; leave out split"):
+        open_paired({"path": "t.npz", "split": "x"}, tmp_path)
+    with pytest.raises(ValueError, match=r"require names 's3'. Did you mean 's[12]'"):
+        open_paired({"path": "t.npz", "require": ["s3"]}, tmp_path)
+
+
+def test_no_row_has_everything(table, tmp_path):
+    write_paired(table.rows(np.array([0, 2])), tmp_path / "t.npz")
+    with pytest.raises(ValueError, match=r"no row has all of the modalities required; none of the rest has 's2'"):
+        open_paired({"path": "t.npz", "require": ["s1", "s2"]}, tmp_path)
+
+
+def test_a_layout(layout, tmp_path):
+    (tmp_path / "there").mkdir()
+    spec = {"path": "there", "layout": "fields", "options": {"split": "test", "limit": 2}}
+    assert open_paired(spec, tmp_path).name == "fields"
+    assert open_paired({**spec, "require": ["s1"]}, tmp_path).id.tolist() == ["0", "1"]
+    with pytest.raises(ValueError, match=r"no layout 'feilds'. Did you mean 'fields'"):
+        open_paired({**spec, "layout": "feilds"}, tmp_path)
+    with pytest.raises(ValueError, match=r"no option of the layout fields 'splt'. Did you mean 'split'"):
+        open_paired({**spec, "options": {"splt": "test"}}, tmp_path)
+    with pytest.raises(ValueError, match="the layout fields says itself what is where; leave out modalities, lon, lat"):
+        open_paired({**spec, "modalities": {"a": {"kind": "vector", "values": "b"}}, "lon": "x", "lat": "y"}, tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no file or folder .*elsewhere"):
+        open_paired({**spec, "path": "elsewhere"}, tmp_path)
+
+
+def test_every_layout_can_be_imported():
+    for name in layouts.LAYOUTS:
+        module, _, function = layouts.LAYOUTS[name].partition(":")
+        assert callable(getattr(layouts.import_module(module), function)), name
+
+
+def test_paths_of_a_yaml_are_seen_from_its_folder_or_from_data(tmp_path):
+    np.savez(tmp_path / "d.npz", x=np.ones((2, 1)))
+    (tmp_path / "recipes").mkdir()
+    text = "paired: {path: PATH, modalities: {x: {kind: vector, values: x}}}"
+    (tmp_path / "here.yaml").write_text(text.replace("PATH", "d.npz"))
+    assert len(open_paired(tmp_path / "here.yaml")) == 2
+    (tmp_path / "recipes" / "there.yaml").write_text(text.replace("PATH", "d.npz"))
+    assert len(open_paired(tmp_path / "recipes" / "there.yaml", tmp_path)) == 2
+    with pytest.raises(FileNotFoundError, match=r"recipes/d\.npz"):
+        open_paired(tmp_path / "recipes" / "there.yaml")
+    (tmp_path / "all.yaml").write_text(text.replace("PATH", str(tmp_path / "d.npz")))
+    assert len(open_paired(tmp_path / "all.yaml", "/nowhere")) == 2
+
+
+def test_a_file_does_not_say_what_is_in_it(tmp_path):
+    np.savez(tmp_path / "d.npz", x=np.ones((2, 1)))
+    with pytest.raises(ValueError, match="does not say what is in it: name its modalities in a specification"):
+        open_paired(tmp_path / "d.npz")
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        open_paired(tmp_path / "none.npz")
+
+
+def test_other_files(tmp_path):
+    (tmp_path / "d.xlsx").write_text("x")
+    with pytest.raises(ValueError, match=r"files of paired data end in \.npz, \.csv.*'\.xlsx' is read by a layout"):
+        open_paired({"path": "d.xlsx", "modalities": {"a": {"kind": "vector", "values": "b"}}}, tmp_path)

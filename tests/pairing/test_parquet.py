@@ -1,0 +1,274 @@
+import datetime
+import io
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from geotether.pairing.open import open_paired
+from geotether.sources.geometry import with_geometry
+
+
+def encoded(pixels, kind="PNG"):
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, kind)
+    return out.getvalue()
+
+
+def as_npy(array):
+    out = io.BytesIO()
+    np.save(out, array)
+    return out.getvalue()
+
+
+@pytest.fixture
+def opened(tmp_path):
+    def read(columns, modalities, **spec):
+        table = columns if isinstance(columns, pa.Table) else pa.table(columns)
+        pq.write_table(table, tmp_path / "d.parquet", row_group_size=2)
+        return open_paired({"path": "d.parquet", "modalities": modalities, **spec}, tmp_path)
+
+    return read
+
+
+def test_images_in_cells(opened):
+    colour = np.random.default_rng(0).integers(0, 256, (3, 5, 4, 3), dtype=np.uint8)
+    grey = colour[..., 0]
+    columns = {
+        "rgb": [encoded(one) for one in colour],
+        "lights": [{"bytes": encoded(grey[0]), "path": "a"}, None, {"bytes": encoded(grey[2]), "path": "c"}],
+        "keep": [True, False, True],
+    }
+    modalities = {
+        "optical": {"kind": "chip", "values": "rgb", "bands": ["red", "green", "blue"]},
+        "lights": {"kind": "chip", "values": "lights"},
+    }
+    table = opened(columns, modalities)
+    np.testing.assert_array_equal(table.sensor("optical").values, colour.transpose(0, 3, 1, 2))
+    assert table.sensor("optical").values.dtype == np.uint8
+    assert table.sensor("lights").present.tolist() == [True, False, True]
+    np.testing.assert_array_equal(table.sensor("lights").values[2, 0], grey[2])
+    some = opened(columns, modalities, rows={"keep": True})
+    np.testing.assert_array_equal(some.sensor("lights").values[1, 0], grey[2])
+    small = opened(columns, {"optical": {"kind": "chip", "values": "rgb", "mode": "L", "size": 2}})
+    assert small.sensor("optical").shape == (1, 2, 2)
+
+
+def test_images_that_cannot_be_used(opened):
+    good, other = encoded(np.zeros((4, 4), np.uint8)), encoded(np.zeros((4, 5), np.uint8))
+    chip = {"x": {"kind": "chip", "values": "x"}}
+    with pytest.raises(
+        ValueError, match=r"column 'x', row 1 has shape \(1, 4, 5\) and column 'x', row 0 has \(1, 4, 4\)"
+    ):
+        opened({"x": [good, other]}, chip)
+    with pytest.raises(ValueError, match="modality 'x': column 'x', row 1: damaged or cut short PNG"):
+        opened({"x": [good, good[:40]]}, chip)
+    with pytest.raises(ValueError, match="row 0: no image of a known format"):
+        opened({"x": [b"hello", good]}, chip)
+    with pytest.raises(ValueError, match="is an image, so its modality is a chip, not a vector"):
+        opened({"x": [good]}, {"x": {"kind": "vector", "values": "x"}})
+    with pytest.raises(ValueError, match="none of 2 rows has an observation"):
+        opened({"x": pa.array([None, b""], pa.binary())}, chip)
+
+
+def test_arrays_as_bytes(opened):
+    series = [np.ones((2, 3)), np.zeros((4, 3))]
+    table = opened({"x": [as_npy(one) for one in series]}, {"x": {"kind": "series", "values": "x"}})
+    assert table.sensor("x").shape == (4, 3)
+    assert np.isnan(table.sensor("x").values[0, 2:]).all()
+    with pytest.raises(ValueError, match=r"is a damaged \.npy array or holds Python objects"):
+        opened({"x": [as_npy(np.ones(3))[:-4]]}, {"x": {"kind": "vector", "values": "x"}})
+
+
+@pytest.mark.parametrize("kind", ["list", "large", "fixed"])
+def test_lists_of_numbers(opened, kind):
+    values = np.arange(12.0).reshape(3, 4)
+    inner = {"list": pa.list_(pa.float32()), "large": pa.large_list(pa.float64()), "fixed": pa.list_(pa.float32(), 4)}
+    column = pa.array([values[0].tolist(), None, values[2].tolist()], inner[kind])
+    vector = opened({"x": column}, {"x": {"kind": "vector", "values": "x", "bands": list("abcd")}}).sensor("x")
+    assert vector.present.tolist() == [True, False, True]
+    np.testing.assert_array_equal(vector.values[[0, 2]], values[[0, 2]])
+    series = opened({"x": column}, {"x": {"kind": "series", "values": "x", "shape": [2, 2]}}).sensor("x")
+    np.testing.assert_array_equal(series.values[2], values[2].reshape(2, 2))
+
+
+def test_nested_lists(opened):
+    chips = np.arange(24).reshape(2, 2, 2, 3)
+    table = opened({"x": chips.tolist()}, {"x": {"kind": "chip", "values": "x"}})
+    np.testing.assert_array_equal(table.sensor("x").values, chips)
+    last = opened(
+        {"x": chips.transpose(0, 2, 3, 1).tolist()}, {"x": {"kind": "chip", "values": "x", "axes": "bands_last"}}
+    )
+    np.testing.assert_array_equal(last.sensor("x").values, chips)
+
+
+def test_series_of_several_lengths(opened):
+    series = [[[1.0, 2.0]], None, [[3.0, None], [5.0, 6.0], [7.0, 8.0]], []]
+    got = opened({"x": series}, {"x": {"kind": "series", "values": "x"}}).sensor("x")
+    assert got.shape == (3, 2)
+    assert got.present.tolist() == [True, False, True, False]
+    np.testing.assert_array_equal(got.values[0], [[1, 2], [np.nan] * 2, [np.nan] * 2])
+    np.testing.assert_array_equal(got.values[2], [[3, np.nan], [5, 6], [7, 8]])
+    longer = opened({"x": series}, {"x": {"kind": "series", "values": "x", "shape": [5, 2]}}).sensor("x")
+    np.testing.assert_array_equal(longer.values[2, :3], got.values[2])
+    assert np.isnan(longer.values[2, 3:]).all()
+    with pytest.raises(ValueError, match="column 'x' has 3 steps; the specified shape has 2"):
+        opened({"x": series}, {"x": {"kind": "series", "values": "x", "shape": [2, 2]}})
+
+
+@pytest.mark.parametrize(
+    "values, kind, message",
+    [
+        ([[1, 2], [3]], "vector", "lists of 1 values in row 1 and of 2 in row 0"),
+        ([None, [1, 2], [3]], "vector", "lists of 1 values in row 2 and of 2 in row 1"),
+        ([[[1, 2], [3]], [[4, 5], [6, 7]]], "series", "lists of 1 values in another and of 2 in row 0"),
+        ([[None, [1.0]], [[1.0], [2.0]]], "series", "an empty cell inside a list"),
+        ([["a"], ["b"]], "vector", "lists of string, not of numbers"),
+        ([[1, 2], [3, 4]], "series", r"has rows of shape \(2,\); a series needs \(t, bands\)"),
+        (pa.array([None], pa.list_(pa.int8())), "vector", "is empty in all 1 rows"),
+        ([datetime.date(2020, 1, 1)], "vector", "holds date32.*, not numbers"),
+    ],
+)
+def test_lists_that_cannot_be_used(opened, values, kind, message):
+    with pytest.raises(ValueError, match=message):
+        opened({"x": values}, {"x": {"kind": kind, "values": "x"}})
+
+
+def test_columns_of_numbers(opened):
+    frame = pd.DataFrame({f"{band}_{step}": [step * 1.0, -step] for step in (1, 10, 2) for band in ("VV", "VH")})
+    frame["height"] = [3, None]
+    table = opened(
+        pa.Table.from_pandas(frame, preserve_index=False),
+        {
+            "s1": {"kind": "series", "columns": {"VH": "VH_*", "VV": "VV_*"}},
+            "flat": {"kind": "vector", "columns": ["VV_*", "height"]},
+            "one": {"kind": "vector", "values": "height"},
+        },
+    )
+    np.testing.assert_array_equal(table.sensor("s1").values[0], [[1, 1], [2, 2], [10, 10]])
+    assert table.sensor("s1").bands == ("VH", "VV")
+    assert table.sensor("flat").bands == ("VV_1", "VV_2", "VV_10", "height")
+    assert table.sensor("one").present.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    "modality, message",
+    [
+        ({"kind": "vector", "columns": ["heihgt"]}, "there is no column 'heihgt'. Did you mean 'height'?"),
+        ({"kind": "vector", "values": "heihgt"}, "modality 'x': there is no column 'heihgt'. Did you mean 'height'?"),
+        ({"kind": "vector", "columns": "a_*"}, "there is no column 'a_.'"),
+        ({"kind": "vector", "columns": "name"}, "column 'name' holds string, not numbers"),
+        ({"kind": "vector", "values": "name"}, "must hold numbers, images or lists such as .*, but row 0 is 'x'"),
+        ({"kind": "series", "columns": {"a": "b*", "c": "height"}}, "band 'c' has 1 columns and 'a' has 2"),
+        ({"kind": "vector", "values": "height", "at": "name"}, "at is for an npz"),
+        ({"kind": "vector", "values": "height", "bands": "name"}, "'name' names an array of an npz"),
+    ],
+)
+def test_columns_that_cannot_be_used(opened, modality, message):
+    with pytest.raises(ValueError, match=message):
+        opened({"height": [1.0], "name": ["x"], "b1": [1], "b2": [2]}, {"x": modality})
+
+
+HEIGHT = {"h": {"kind": "vector", "columns": "height"}}
+
+
+def test_targets_of_every_kind(opened):
+    columns = {
+        "height": [1.0, 2.0, 3.0, 4.0],
+        "when": [datetime.date(2020, 5, 1), None, datetime.date(2019, 1, 1), datetime.date(2020, 5, 1)],
+        "code": pa.array([7, None, 3, 7], pa.int16()),
+        "text": pa.array(["b", "a", None, "b"]).dictionary_encode(),
+        "crop": [True, False, None, True],
+        "biomes": pa.array([[8, 3], [], None, [3]], pa.list_(pa.int16())),
+        "words": ["sea; land", "", None, "land"],
+        "hot": pa.array([[1, 0], [0, 0], [1, 1], [0, 1]], pa.list_(pa.uint8(), 2)),
+        "is_a": [1, 0, 1, None],
+        "is_b": [0, 0, 1, None],
+        "mass": [1.5, None, -999.0, 2.0],
+    }
+    targets = {
+        "when": {"kind": "classes"},
+        "code": {"kind": "classes", "names": {3: "tree", 7: "shrub"}},
+        "text": {"kind": "classes"},
+        "crop": {"kind": "classes", "names": {0: "other", 1: "crop"}},
+        "biomes": {"kind": "labels"},
+        "words": {"kind": "labels", "separator": ";"},
+        "hot": {"kind": "labels", "names": ["x", "y"]},
+        "matrix": {"kind": "labels", "columns": "is_*", "leave_out": ["is_b"]},
+        "mass": {"kind": "numbers", "unknown": -999, "unit": "kg"},
+    }
+    table = opened(columns, HEIGHT, targets=targets)
+    assert table.target("when").names == ("2019-01-01", "2020-05-01")
+    assert table.target("when").values.tolist() == [1, -1, 0, 1]
+    assert table.target("code").names == ("tree", "shrub")
+    assert table.target("code").values.tolist() == [1, -1, 0, 1]
+    assert table.target("text").values.tolist() == [1, 0, -1, 1]
+    assert table.target("crop").values.tolist() == [1, 0, -1, 1]
+    assert table.target("biomes").names == ("3", "8")
+    np.testing.assert_array_equal(table.target("biomes").values, [[1, 1], [0, 0], [np.nan] * 2, [1, 0]])
+    assert table.target("words").counts == {"land": 2, "sea": 1}
+    assert table.target("hot").counts == {"x": 2, "y": 2}
+    np.testing.assert_array_equal(table.target("matrix").values, [[1], [0], [1], [np.nan]])
+    np.testing.assert_array_equal(table.target("mass").values, [1.5, np.nan, np.nan, 2.0])
+    assert table.target("mass").names == ("mass (kg)",)
+    rare = opened(columns, HEIGHT, targets={"biomes": {"kind": "labels", "min_count": 2}})
+    assert rare.target("biomes").names == ("3",)
+
+
+def test_a_codebook_names_codes(opened, tmp_path):
+    (tmp_path / "book.csv").write_text("kind,id,name\nbiome,3,Forest\nbiome,8,Steppe\nrealm,3,Nearctic\n")
+    book = {"path": "book.csv", "code": "id", "name": "name", "rows": {"kind": "biome"}}
+    columns = {"height": [1.0, 2.0], "biomes": [[8, 3], [3, 99]], "main": [8, 3]}
+    targets = {"biomes": {"kind": "labels", "codebook": book}, "main": {"kind": "classes", "codebook": book}}
+    table = opened(columns, HEIGHT, targets=targets)
+    assert table.target("biomes").counts == {"Forest": 2, "Steppe": 1}
+    assert table.target("main").values.tolist() == [1, 0]
+    with pytest.raises(ValueError, match=r"book\.csv names the code 3 twice; choose its rows"):
+        opened(columns, HEIGHT, targets={"biomes": {"kind": "labels", "codebook": {**book, "rows": {}}}})
+    with pytest.raises(ValueError, match=r"book\.csv: there is no column 'nme'. Did you mean 'name'"):
+        opened(columns, HEIGHT, targets={"biomes": {"kind": "labels", "codebook": {**book, "name": "nme"}}})
+    with pytest.raises(FileNotFoundError, match="no file"):
+        opened(columns, HEIGHT, targets={"biomes": {"kind": "labels", "codebook": {**book, "path": "b.csv"}}})
+
+
+@pytest.mark.parametrize(
+    "target, message",
+    [
+        ({"kind": "labels", "values": "text"}, "labels need lists, got the text 'a;b'; say what stands between"),
+        ({"kind": "labels", "values": "height"}, "labels need a 0/1 matrix or a column of lists"),
+        ({"kind": "labels", "columns": "height"}, "label 'height' in row 0 is 5; labels are 0 or 1"),
+        ({"kind": "labels", "values": "lists", "min_count": 3}, "no label occurs in 3 or more of 1 rows"),
+        ({"kind": "classes", "values": "text", "names": "names"}, "'names' names an array of an npz"),
+        ({"kind": "numbers", "values": "text"}, "numbers need one number a row"),
+    ],
+)
+def test_targets_that_cannot_be(opened, target, message):
+    with pytest.raises(ValueError, match=message):
+        opened({"height": [5.0], "text": ["a;b"], "lists": [["a"]]}, HEIGHT, targets={"y": target})
+
+
+def test_places_ids_and_splits(opened):
+    columns = pa.table({"height": [1.0, 2.0], "when": [datetime.date(2020, 1, 1), None], "part": ["dev", "learn"]})
+    lonlat = np.array([[5.6, 52.0], [-70.0, -30.0]])
+    rename = {"dev": "val", "learn": "train"}
+    table = opened(with_geometry(columns, lonlat), HEIGHT, time="when", split="part", rename_split=rename)
+    np.testing.assert_array_equal(table.lonlat, lonlat)
+    assert table.split.tolist() == ["validation", "train"]
+    assert np.isnat(table.time).tolist() == [False, True]
+    with pytest.raises(ValueError, match="'when' has no value in row 1"):
+        opened(columns, HEIGHT, id="when")
+    with pytest.raises(ValueError, match=r"split must be one of .*, but row 0 is 'dev'"):
+        opened(columns, HEIGHT, split="part")
+
+
+def test_files_that_are_no_parquet(tmp_path):
+    spec = {"path": "d.parquet", "modalities": HEIGHT}
+    (tmp_path / "d.parquet").write_text("hello")
+    with pytest.raises(ValueError, match=r"d\.parquet: it is damaged or is not a Parquet file"):
+        open_paired(spec, tmp_path)
+    pq.write_table(pa.table({"height": pa.array([], pa.float64())}), tmp_path / "d.parquet")
+    with pytest.raises(ValueError, match="it has no rows"):
+        open_paired(spec, tmp_path)

@@ -1,0 +1,88 @@
+import pytest
+
+from geotether.pairing.specification import make_spec, read_paired_spec
+
+S1 = {"s1": {"kind": "series", "values": "s1"}}
+
+
+def test_the_part_of_a_larger_file(tmp_path):
+    (tmp_path / "run.yaml").write_text("steps: 5\npaired: {path: a.npz, modalities: {s1: {kind: vector, values: x}}}\n")
+    assert read_paired_spec(tmp_path / "run.yaml").modalities["s1"].values == "x"
+    (tmp_path / "alone.yaml").write_text("path: a.npz\n")
+    assert read_paired_spec(tmp_path / "alone.yaml").path == "a.npz"
+    with pytest.raises(FileNotFoundError, match="no configuration file"):
+        read_paired_spec(tmp_path / "none.yaml")
+
+
+def test_faults_of_a_file_name_it(tmp_path):
+    (tmp_path / "run.yaml").write_text("paired: {pth: a.npz}\n")
+    with pytest.raises(ValueError, match=r"run\.yaml: .*") as caught:
+        read_paired_spec(tmp_path / "run.yaml")
+    assert "unknown key 'pth'. Did you mean 'path'?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"paired": ["a"]}, "is a mapping with at least `path`"),
+        ({}, "paired.path: Field required"),
+        ({"path": "a", "modalites": S1}, "unknown key 'modalites'. Did you mean 'modalities'?"),
+        ({"path": "a", "lon": "x"}, "lon and lat are given together"),
+        ({"path": "a", "rename_split": {"dev": "validation"}}, "rename_split needs split"),
+        ({"path": "a", "options": {"split": "train"}}, "options are those of a layout"),
+        ({"path": "a", "modalities": S1, "require": ["s2"]}, "require names 's2'. Did you mean 's1'?"),
+    ],
+)
+def test_faults(values, message):
+    with pytest.raises(ValueError, match=message):
+        make_spec(values)
+
+
+@pytest.mark.parametrize(
+    "modality, message",
+    [
+        ({"kind": "image", "values": "x"}, r"paired.modalities.s1.kind: .*'image'"),
+        ({"kind": "chip", "value": "x"}, "paired.modalities.s1: unknown key 'value'. Did you mean 'values'?"),
+        ({"kind": "chip"}, "give one of values, columns and files; got none of them"),
+        ({"kind": "chip", "values": "x", "files": "y"}, "got values, files"),
+        (
+            {"kind": "series", "values": "x", "shape": [12]},
+            r"row of a series has 2 numbers of 1 or more, got \[12\]",
+        ),
+        ({"kind": "vector", "values": "x", "shape": [0]}, r"got \[0\]"),
+        ({"kind": "vector", "values": "x", "axes": "bands_last"}, "leave axes out"),
+        ({"kind": "vector", "values": "x", "size": 3}, "mode and size are for chips"),
+        ({"kind": "vector", "columns": "x", "at": "y"}, "it needs values"),
+        ({"kind": "vector", "columns": {"a": "x"}}, "columns by band are for series"),
+        ({"kind": "series", "columns": {"a": "x"}, "bands": ["b"]}, "columns by band name the bands already"),
+    ],
+)
+def test_faults_of_a_modality(modality, message):
+    with pytest.raises(ValueError, match=message):
+        make_spec({"path": "a", "modalities": {"s1": modality}})
+
+
+BOOK = {"path": "b", "code": "c", "name": "d"}
+
+
+@pytest.mark.parametrize(
+    "target, message",
+    [
+        ({"kind": "class"}, r"paired\.targets\.y\.kind"),
+        ({"kind": "numbers", "min_count": 2}, "min_count is for classes and labels, not for numbers"),
+        ({"kind": "classes", "separator": ";"}, "separator is for labels"),
+        ({"kind": "classes", "unit": "m"}, "unit is for numbers, not for classes"),
+        ({"kind": "labels", "values": "a", "columns": "b"}, "values or columns, not both"),
+        ({"kind": "labels", "names": ["a"], "codebook": BOOK}, "names or a codebook, not both"),
+    ],
+)
+def test_faults_of_a_target(target, message):
+    with pytest.raises(ValueError, match=message):
+        make_spec({"path": "a", "targets": {"y": target}})
+
+
+def test_names_of_codes_may_be_numbers():
+    target = {"kind": "classes", "names": {0: "other", 1: "crop"}, "unknown": -1}
+    spec = make_spec({"path": "a", "targets": {"y": target}})
+    assert spec.targets["y"].names == {0: "other", 1: "crop"}
+    assert spec.targets["y"].unknown == -1
