@@ -38,9 +38,9 @@ def build_location_encoder(config: Mapping[str, Any], seed: int) -> LocationEnco
     for key in config:
         if key not in known:
             raise ValueError(f"Unknown key {key!r} of the encoder; {known_names(key, known)}")
-    for key in ("positional", "network"):
+    for key, registry in (("positional", POSITIONAL), ("network", NETWORKS)):
         if key not in config:
-            raise ValueError(f"The encoder needs a {key!r}, such as {{'name': {next(iter(REGISTRIES[key]))!r}}}.")
+            raise ValueError(f"The encoder needs a {key!r}, such as {{'name': {next(iter(registry))!r}}}.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         positional = build_positional(config["positional"])
@@ -68,7 +68,7 @@ def build_positional(config: Any) -> nn.Module:
         >>> build_positional({"name": "spherical_harmonics", "l_max": 9}).out_dim
         100
     """
-    return build_named("positional", config, {})
+    return build_named("positional", POSITIONAL, config, {})
 
 
 def build_network(config: Any, in_dim: int, out_dim: int) -> nn.Module:
@@ -91,17 +91,15 @@ def build_network(config: Any, in_dim: int, out_dim: int) -> nn.Module:
     """
     if not isinstance(out_dim, int) or out_dim < 1:
         raise ValueError(f"embed_dim must be a whole number of 1 or more, got {out_dim!r}.")
-    return build_named("network", config, {"in_dim": in_dim, "out_dim": out_dim})
+    return build_named("network", NETWORKS, config, {"in_dim": in_dim, "out_dim": out_dim})
 
 
-REGISTRIES = {"positional": POSITIONAL, "network": NETWORKS}
-
-
-def build_named(kind: str, config: Any, given: dict[str, Any]) -> nn.Module:
+def build_named(kind: str, registry: Mapping[str, type[nn.Module]], config: Any, given: dict[str, Any]) -> nn.Module:
     """Look up a name in a registry and call its class with the rest of the configuration.
 
     Args:
-        kind: "positional" or "network".
+        kind: What is built, for the messages: "positional", "network".
+        registry: Name to class.
         config: {"name": ..., argument: value, ...}.
         given: Arguments that the configuration does not decide.
 
@@ -111,7 +109,6 @@ def build_named(kind: str, config: Any, given: dict[str, Any]) -> nn.Module:
     Raises:
         ValueError: If a name or keyword is unknown (with the known ones), missing, or out of range.
     """
-    registry = REGISTRIES[kind]
     if not isinstance(config, Mapping) or "name" not in config:
         raise ValueError(f"{kind} must be a mapping with a 'name', got {config!r}; known: {', '.join(registry)}.")
     arguments = {key: value for key, value in config.items() if key != "name"}

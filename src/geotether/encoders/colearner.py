@@ -1,0 +1,216 @@
+"""MDiCo: learn from all sensors of a sample together, predict from any one of them."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Num, Shaped
+from torch import Tensor, nn
+
+from geotether.encoders.build import known_names
+from geotether.encoders.sensors.build import build_sensor_encoders, check_modality, encode_sensor, sensors_of
+from geotether.encoders.sensors.normalisation import BatchNorm
+
+# Which halves the unique encoder gives, and which part the second modality classifier judges.
+WIRINGS: dict[str, tuple[tuple[str, ...], str | None]] = {
+    "figure": (("specific", "unused"), "unused"),
+    "code": (("specific", "unused"), "shared"),
+    "no_unused": (("specific",), None),
+    "shared_only": ((), None),
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What one modality says of a sample, in three parts.
+
+    Attributes:
+        specific: What this modality alone knows and the task needs.
+        unused: What this modality alone knows and the task does not need; of width 0 where the wiring has none.
+        shared: What all modalities know.
+    """
+
+    specific: Float[Tensor, "n s"]
+    unused: Float[Tensor, "n u"]
+    shared: Float[Tensor, "n h"]
+
+
+class CoLearner(nn.Module):
+    """A unique and a common encoder a modality, a main head a modality, an auxiliary head and modality classifiers.
+
+    The unique encoder's output is cut into a specific and an unused half; the common encoder's goes through a layer
+    that halves it, the shared part. A modality's main head reads its specific and shared parts and nothing else, so
+    that one modality is enough to predict. The auxiliary head judges the specific and the shared part alone. Two
+    classifiers tell which modality a part comes from: one reads the specific part, the other the unused (the published
+    figure) or the shared one (the released code, where nothing at all then teaches the unused part).
+
+    Args:
+        sensors: Modality to {"config": ..., "kind": ..., "shape": ...}, two or more; see `sensor_of`.
+        num_outputs: Size of what the heads give: classes, labels, or 1 for a number.
+        dim: Size of the encoders' outputs, even; each part has half of it.
+        wiring: "figure"; "code"; "no_unused": the unique encoder gives the specific part alone and there is no second
+            classifier; "shared_only": there is no unique encoder either.
+        layer_norm: Whether every encoder's output is normalised, as the authors do for moisture of vegetation.
+
+    Raises:
+        ValueError: If there are fewer than two modalities, the wiring is unknown or a size is out of range.
+
+    Source:
+        Mena et al. (2025), Machine Learning 114:279, arXiv:2510.19579, section 3, and the released code.
+
+    Example:
+        >>> sensors = {"s1": {"kind": "series", "shape": [12, 2]}, "s2": {"kind": "series", "shape": [12, 9]}}
+        >>> model = CoLearner(sensors, num_outputs=9).eval()
+        >>> model.predict("s1", torch.zeros(5, 12, 2)).shape, model.parts("s2", torch.zeros(5, 12, 9)).shared.shape
+        (torch.Size([5, 9]), torch.Size([5, 64]))
+    """
+
+    def __init__(
+        self,
+        sensors: Mapping[str, Mapping[str, Any]],
+        num_outputs: int,
+        dim: int = 128,
+        wiring: str = "figure",
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        if len(sensors) < 2:
+            raise ValueError(
+                f"Co-learning needs two modalities or more, got {', '.join(sensors) or 'none'}; for one alone there "
+                "is SensorClassifier."
+            )
+        if wiring not in WIRINGS:
+            raise ValueError(f"Unknown wiring {wiring!r}; {known_names(wiring, WIRINGS)}")
+        if num_outputs < 1 or dim < 2 or dim % 2:
+            raise ValueError(f"num_outputs must be 1 or more and dim even and 2 or more, got {num_outputs} and {dim}.")
+        self.num_outputs = num_outputs
+        self.dim = dim
+        self.wiring = wiring
+        self.layer_norm = layer_norm
+        half = dim // 2
+        halves, other = WIRINGS[wiring]
+        self.common = build_sensor_encoders(sensors, dim)
+        if len(halves) == 2:
+            # Copies, as in the released code: both encoders of a modality start from the same weights.
+            self.unique = copy.deepcopy(self.common)
+        else:
+            self.unique = build_sensor_encoders(sensors, half) if halves else nn.ModuleDict()
+        self.common_norm, self.unique_norm = (
+            nn.ModuleDict({name: self._norm(encoder.out_dim) for name, encoder in encoders.items()})  # type: ignore[arg-type]
+            for encoders in (self.common, self.unique)
+        )
+        self.shared = nn.ModuleDict(
+            {name: nn.Sequential(nn.Linear(dim, half), BatchNorm(half), nn.ReLU()) for name in sensors}
+        )
+        main_dim = dim if halves else half
+        self.main = nn.ModuleDict({name: nn.Linear(main_dim, num_outputs) for name in sensors})
+        self.auxiliary = nn.Linear(half, num_outputs)
+        self.specific_classifier = nn.Linear(half, len(sensors)) if halves else None
+        self.other_classifier = nn.Linear(half, len(sensors)) if other else None
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities; a modality's place here is its class in the modality classifiers."""
+        return tuple(self.common)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Plain values from which `CoLearner(**config)` makes the same architecture."""
+        return {
+            "sensors": sensors_of(self.common),
+            "num_outputs": self.num_outputs,
+            "dim": self.dim,
+            "wiring": self.wiring,
+            "layer_norm": self.layer_norm,
+        }
+
+    def fit(self, name: str, values: Shaped[np.ndarray, "n *row"]) -> None:
+        """Take the standardisation of a modality from its training rows; see `SensorEncoder.fit`.
+
+        Args:
+            name: One of `modalities`.
+            values: Training rows that have this modality, shape (n, *shape); may be a memory map.
+
+        Raises:
+            ValueError: If the modality is unknown, the shape is another one or there is no row.
+        """
+        check_modality(name, self.modalities)
+        self.common[name].fit(values)  # type: ignore[operator]
+        if name in self.unique:
+            for statistic in ("mean", "scale"):
+                self.unique[name].get_buffer(statistic).copy_(self.common[name].get_buffer(statistic))
+
+    def parts(self, name: str, values: Num[Tensor, "n *row"]) -> Parts:
+        """Encode one modality's observations.
+
+        Args:
+            name: One of `modalities`.
+            values: Shape (n, *shape), as in the table, NaN where missing.
+
+        Raises:
+            ValueError: If the modality is unknown, or its values do not fit.
+        """
+        check_modality(name, self.modalities)
+        shared = self.shared[name](self.common_norm[name](encode_sensor(self.common, name, values)))
+        nothing = shared[:, :0]
+        if name not in self.unique:
+            return Parts(nothing, nothing, shared)
+        unique = self.unique_norm[name](encode_sensor(self.unique, name, values))
+        half = self.dim // 2
+        return Parts(unique[:, :half], unique[:, half:], shared)
+
+    def logits(self, name: str, parts: Parts) -> Float[Tensor, "n num_outputs"]:
+        """Give a modality's main head its specific and shared parts, joined in that order."""
+        check_modality(name, self.modalities)
+        return self.main[name](torch.cat([parts.specific, parts.shared], dim=1))
+
+    def aux_logits(self, part: Float[Tensor, "n h"]) -> Float[Tensor, "n num_outputs"]:
+        """Give the auxiliary head, common to all modalities, a specific or a shared part."""
+        return self.auxiliary(part)
+
+    def other(self, parts: Parts) -> Float[Tensor, "n h"] | None:
+        """Pick the part that the wiring gives to the second modality classifier; None: there is no second one."""
+        other = WIRINGS[self.wiring][1]
+        return None if other is None else getattr(parts, other)
+
+    def discriminate_specific(self, specific: Float[Tensor, "n h"]) -> Float[Tensor, "n m"]:
+        """Tell modalities apart by their specific parts: one logit a modality.
+
+        Raises:
+            ValueError: If the wiring has no specific part.
+        """
+        if self.specific_classifier is None:
+            raise ValueError(f"With the wiring {self.wiring!r} there is no specific part to tell modalities by.")
+        return self.specific_classifier(specific)
+
+    def discriminate_other(self, part: Float[Tensor, "n h"]) -> Float[Tensor, "n m"]:
+        """Tell modalities apart by what `other` picks: one logit a modality.
+
+        Raises:
+            ValueError: If the wiring has no second classifier.
+        """
+        if self.other_classifier is None:
+            raise ValueError(f"With the wiring {self.wiring!r} there is no second modality classifier.")
+        return self.other_classifier(part)
+
+    def predict(self, name: str, values: Num[Tensor, "n *row"]) -> Float[Tensor, "n num_outputs"]:
+        """Predict from one modality, with its own encoders and main head alone.
+
+        Args:
+            name: One of `modalities`.
+            values: Shape (n, *shape), as in the table, NaN where missing.
+
+        Returns:
+            Logits, or standardised numbers, shape (n, num_outputs). For repeatable ones call `eval()` before.
+
+        Raises:
+            ValueError: If the modality is unknown, or its values do not fit.
+        """
+        check_modality(name, self.modalities)
+        return self.logits(name, self.parts(name, values))
+
+    def _norm(self, width: int) -> nn.Module:
+        return nn.LayerNorm(width) if self.layer_norm else nn.Identity()

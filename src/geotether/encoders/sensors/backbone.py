@@ -1,0 +1,93 @@
+"""Any network of timm as the encoder of chips, trained along."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class TimmBackbone(nn.Module):
+    """A network of timm for any number of bands, and a linear map.
+
+    Args:
+        shape: Bands, height and width of a chip.
+        out_dim: Size of the output.
+        model: Name of a timm model, such as "resnet18".
+        weights: File of weights to start from (.safetensors, or .pth of tensors only), of that timm model with its
+            own bands; timm adapts its first layer. None: random ones. Read once, when the network is made, and then
+            None, so that a saved network is built again without the file.
+
+    Attributes:
+        any_size: Whether chips of other sizes are taken: not by transformers, whose tokens have places.
+
+    Raises:
+        ImportError: If timm is missing; the install command is in the message.
+        ValueError: If there is no such model, or it cannot be made for such chips.
+        FileNotFoundError: If there is no such file.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("chip",)
+
+    def __init__(
+        self, shape: tuple[int, ...], out_dim: int, model: str = "resnet18", weights: str | None = None
+    ) -> None:
+        super().__init__()
+        timm = _import_timm()
+        if not timm.is_model(model.partition(".")[0]):
+            close = timm.list_models(f"*{model.partition('.')[0]}*")[:5]
+            hint = f" Did you mean {', '.join(close)}?" if close else " timm.list_models() lists them."
+            raise ValueError(f"timm has no model {model!r}.{hint}")
+        self.shape = shape
+        self.out_dim = out_dim
+        self.model = model
+        self.weights = None
+        settings = timm.models.get_pretrained_cfg(model)
+        self.any_size = not (settings is not None and settings.fixed_input_size)
+        options: dict[str, Any] = {"in_chans": shape[0], "num_classes": 0}
+        if not self.any_size:
+            options["img_size"] = shape[1:]
+        try:
+            self.backbone = timm.create_model(model, **options)
+            if weights is not None:
+                found = _read(timm, Path(weights), self.backbone)
+                overlay = {"state_dict": found}
+                self.backbone = timm.create_model(model, pretrained=True, pretrained_cfg_overlay=overlay, **options)
+        except (AssertionError, RuntimeError) as error:
+            raise ValueError(f"timm cannot make {model!r} for chips of shape {shape}: {error}") from error
+        self.output = nn.Linear(self.backbone.head_hidden_size, out_dim)
+
+    def forward(self, x: Float[Tensor, "n bands height width"]) -> Float[Tensor, "n out_dim"]:
+        """Return the output."""
+        return self.output(self.backbone(x))
+
+
+def _read(timm: Any, path: Path, model: nn.Module) -> dict[str, Tensor]:
+    """The weights of a file, all that the model needs: timm itself would leave out in silence what does not fit."""
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file of weights {path}.")
+    from safetensors import SafetensorError
+
+    try:
+        found: dict[str, Tensor] = timm.models.load_state_dict(str(path))
+    except (SafetensorError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is damaged or holds more than tensors: {error}") from error
+    missing = sorted(set(model.state_dict()) - set(found))
+    if missing:
+        raise ValueError(f"{path} lacks {len(missing)} weights ({', '.join(missing[:3])}). Is it another model's?")
+    return found
+
+
+def _import_timm() -> Any:
+    try:
+        import timm
+    except ModuleNotFoundError as error:
+        raise ImportError(f"This network is timm's: pip install 'geotether[vision]'. ({error})") from None
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        raise ImportError(
+            f"torchvision does not fit this torch ({error}). Where torch is built for CPUs, torchvision must be as "
+            "well: pip install torchvision --index-url https://download.pytorch.org/whl/cpu"
+        ) from error
+    return timm

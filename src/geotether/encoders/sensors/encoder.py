@@ -1,0 +1,188 @@
+"""The encoder of one sensor: what it observed, standardised by band, then a network."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Num, Shaped
+from torch import Tensor, nn
+
+# How many axes a row has, and which of them, counted in a batch, holds the bands.
+KINDS = {"vector": (1, 1), "series": (2, 2), "chip": (3, 1)}
+# Numbers read at once while fitting: keeps a memory map from being drawn into memory.
+_NUMBERS = 8_000_000
+
+
+class SensorEncoder(nn.Module):
+    """Standardise observations by band, mark what is missing, and run a network.
+
+    What is missing (NaN or infinite, such as the decibels of no echo) becomes 0 after standardisation, the mean of the
+    training rows. With a missing channel, one more band says which share of a row's (a step's, a pixel's) bands was
+    missing.
+
+    Args:
+        network: One of `SENSOR_ENCODERS`, built for `shape`, or for one band more with a missing channel.
+        config: Plain values from which `build_sensor_encoder` makes the same.
+        kind: "vector", rows (d,); "series", rows (steps, bands); "chip", rows (bands, height, width).
+        shape: Of one row.
+        missing_channel: Whether one more band says what was missing.
+
+    Attributes:
+        mean: Subtracted from each band, shape (bands,); zeros until fitted.
+        scale: Divides each band afterwards, shape (bands,); ones until fitted.
+        out_dim: Size of the output.
+
+    Raises:
+        ValueError: If the kind is unknown, the shape is not one of that kind, or the network does not take it.
+
+    Example:
+        >>> from geotether.encoders.sensors import build_sensor_encoder
+        >>> radar = build_sensor_encoder({"name": "tempcnn"}, "series", (12, 2), out_dim=128)
+        >>> radar.eval()(torch.zeros(3, 12, 2)).shape
+        torch.Size([3, 128])
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self, network: nn.Module, config: dict[str, Any], kind: str, shape: tuple[int, ...], missing_channel: bool
+    ) -> None:
+        super().__init__()
+        check_shape(kind, shape)
+        wanted = network_shape(kind, shape, missing_channel)
+        if kind not in network.kinds or network.shape != wanted:  # type: ignore[operator]
+            raise ValueError(
+                f"The network takes {' or '.join(network.kinds)} of shape {network.shape}, "  # type: ignore[arg-type]
+                f"not {kind} of shape {wanted}."
+            )
+        self.network = network
+        self.config = config
+        self.kind = kind
+        self.shape = shape
+        self.missing_channel = missing_channel
+        self.out_dim: int = network.out_dim  # type: ignore[assignment]
+        self.register_buffer("mean", torch.zeros(self.num_bands))
+        self.register_buffer("scale", torch.ones(self.num_bands))
+
+    @property
+    def num_bands(self) -> int:
+        """Number of bands; of a vector, its size."""
+        return self.shape[KINDS[self.kind][1] - 1]
+
+    def fit(self, values: Shaped[np.ndarray, "n *row"]) -> None:
+        """Take mean and standard deviation of each band from training rows; both are saved with the weights.
+
+        What is missing is left out. A band that never varies is centred and otherwise left alone; one that is always
+        missing stays as it is.
+
+        Args:
+            values: Numbers of any kind, shape (n, *shape), at least one row; may be a memory map.
+
+        Raises:
+            ValueError: If the shape is another one or there is no row.
+        """
+        if values.shape[1:] != self.shape or len(values) == 0:
+            raise ValueError(f"Need rows of shape {self.shape}, got shape {values.shape}.")
+        axis = KINDS[self.kind][1]
+        others = tuple(i for i in range(values.ndim) if i != axis)
+        rows = max(1, _NUMBERS // math.prod(self.shape))
+        count, total, square = (np.zeros(self.num_bands) for _ in range(3))
+        along = [-1 if i == axis else 1 for i in range(values.ndim)]
+        for start in range(0, len(values), rows):
+            part = np.asarray(values[start : start + rows], dtype=np.float64)
+            seen = np.isfinite(part)
+            count += seen.sum(axis=others)
+            total += np.where(seen, part, 0.0).sum(axis=others)
+        mean = total / np.maximum(count, 1)
+        # Two passes: subtracting squares of large means would lose all digits.
+        for start in range(0, len(values), rows):
+            part = np.asarray(values[start : start + rows], dtype=np.float64)
+            centred = np.where(np.isfinite(part), part - mean.reshape(along), 0.0)
+            square += (centred**2).sum(axis=others)
+        scale = np.sqrt(square / np.maximum(count, 1))
+        scale[scale <= 1e-7 * np.maximum(np.abs(mean), 1e-30)] = 1.0
+        self.mean.copy_(torch.from_numpy(mean))
+        self.scale.copy_(torch.from_numpy(scale))
+
+    def standardise(self, values: Num[Tensor, "n *row"]) -> Float[Tensor, "n *input"]:
+        """Turn observations, as they are in the table, into what the network takes.
+
+        Args:
+            values: Shape (n, *shape), NaN where missing. A series may have fewer steps; those that lack at its end are
+                missing. A chip may have another size if the network takes any.
+
+        Returns:
+            As `values`, with one band more if there is a missing channel.
+
+        Raises:
+            ValueError: If the number of bands, of steps or of pixels does not fit.
+        """
+        self._check(tuple(values.shape))
+        axis = KINDS[self.kind][1]
+        along = [-1 if i == axis else 1 for i in range(values.ndim)]
+        values = values.to(self.mean.dtype)
+        if self.kind == "series" and values.shape[1] < self.shape[0]:
+            lacking = self.shape[0] - values.shape[1]
+            values = nn.functional.pad(values, (0, 0, 0, lacking), value=float("nan"))
+        seen = values.isfinite()
+        standard = torch.where(seen, (values - self.mean.view(along)) / self.scale.view(along), 0.0)
+        if not self.missing_channel:
+            return standard
+        missing = (~seen).to(standard.dtype).mean(dim=axis, keepdim=True)
+        return torch.cat([standard, missing], dim=axis)
+
+    def forward(self, values: Num[Tensor, "n *row"]) -> Float[Tensor, "n out_dim"]:
+        """Encode observations.
+
+        Args:
+            values: See `standardise`.
+
+        Returns:
+            Shape (n, out_dim), not normalised.
+
+        Raises:
+            ValueError: If the number of bands, of steps or of pixels does not fit.
+        """
+        return self.network(self.standardise(values))
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        axes, axis = KINDS[self.kind]
+        if len(shape) != axes + 1:
+            raise ValueError(f"Need rows of shape {self.shape} ({self.kind}), got values of shape {shape}.")
+        if shape[axis] != self.num_bands:
+            what = "numbers" if self.kind == "vector" else "bands"
+            raise ValueError(
+                f"{shape[axis]} {what} came and the encoder was built for {self.num_bands}: give the {what} that it "
+                "was trained with, in their order, NaN for one that is not there."
+            )
+        if self.kind == "series" and shape[1] > self.shape[0]:
+            raise ValueError(
+                f"A series of {shape[1]} steps came and the encoder was trained for up to {self.shape[0]}: cut it to "
+                f"{self.shape[0]} steps, or train anew with series of {shape[1]}."
+            )
+        if self.kind == "chip" and shape[2:] != self.shape[1:] and not self.network.any_size:
+            raise ValueError(
+                f"Chips of {shape[2]} x {shape[3]} pixels came and this network takes {self.shape[1]} x "
+                f"{self.shape[2]} only: resample or cut them, or train a network of any size, such as 'resnet'."
+            )
+
+
+def network_shape(kind: str, shape: tuple[int, ...], missing_channel: bool) -> tuple[int, ...]:
+    """Give the shape of what a network gets: one band more where a channel says what is missing."""
+    at = KINDS[kind][1] - 1
+    return tuple(size + (missing_channel and i == at) for i, size in enumerate(shape))
+
+
+def check_shape(kind: str, shape: tuple[int, ...]) -> None:
+    """Raise if there is no such kind of observation or a row of it cannot have that shape.
+
+    Raises:
+        ValueError: With the known kinds or the wanted axes.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"Unknown kind {kind!r} of observation; known: {', '.join(KINDS)}.")
+    axes = {"vector": "(numbers,)", "series": "(steps, bands)", "chip": "(bands, height, width)"}[kind]
+    if len(shape) != KINDS[kind][0] or min(shape) < 1:
+        raise ValueError(f"A row of kind {kind!r} has the shape {axes}, each 1 or more, got {shape}.")

@@ -1,0 +1,118 @@
+"""A residual network small enough to be trained on a processor."""
+
+from itertools import pairwise
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# Sides of the first map, in its own pixels, that the default patch aims at; larger patches lose too much.
+_FIRST_MAP, _LARGEST_PATCH = 8, 8
+_GROUPS = 8
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions 3 x 3 with group normalisation, beside a path that skips them.
+
+    Args:
+        in_channels: Channels that come.
+        out_channels: Channels that leave, a multiple of 8.
+        stride: 2 halves the map.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
+        self.first_norm = nn.GroupNorm(_GROUPS, out_channels)
+        self.second = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.second_norm = nn.GroupNorm(_GROUPS, out_channels)
+        self.skip: nn.Module = nn.Identity()
+        if stride != 1 or in_channels != out_channels:
+            self.skip = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+
+    def forward(self, x: Float[Tensor, "n _ _ _"]) -> Float[Tensor, "n _ _ _"]:
+        """Return the sum of both paths, rectified."""
+        inner = F.relu(self.first_norm(self.first(x)))
+        return F.relu(self.second_norm(self.second(inner)) + self.skip(x))
+
+
+class ResNet(nn.Module):
+    """Patches, stages of residual blocks that each halve the map and double its channels, and a mean over places.
+
+    Patches of 2 x 2 pixels for chips of 16, 4 x 4 for 32, 8 x 8 for 64 keep a training step cheap; patches of 1 see
+    more and cost up to 16 times as much. Fully convolutional, so chips of other sizes are taken too, though what a
+    pixel means on the ground should stay the same. Groups are normalised, not batches: a row's output does not depend
+    on the rows beside it.
+
+    Args:
+        shape: Bands, height and width of a chip.
+        out_dim: Size of the output.
+        width: Channels of the first stage, a multiple of 8.
+        num_stages: Number of stages, 1 or more.
+        num_blocks: Residual blocks a stage, 1 or more.
+        patch: Pixels, along a side, that one place of the first map covers. None: an eighth of the chip's side, 1 to 8.
+        dropout: Share of the pooled features dropped in training, [0, 1).
+
+    Raises:
+        ValueError: If an option is out of range.
+
+    Source:
+        He et al. (2016), CVPR, arXiv:1512.03385 (residual blocks); Wu & He (2018), ECCV, arXiv:1803.08494 (group
+        normalisation); Liu et al. (2022), CVPR, arXiv:2201.03545, section 2.2 (patches for a stem).
+
+    Example:
+        >>> import torch
+        >>> network = ResNet(shape=(12, 16, 16), out_dim=128)
+        >>> network.patch, network(torch.zeros(3, 12, 16, 16)).shape
+        (2, torch.Size([3, 128]))
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("chip",)
+    any_size: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        out_dim: int,
+        width: int = 32,
+        num_stages: int = 3,
+        num_blocks: int = 1,
+        patch: int | None = None,
+        dropout: float | int = 0.0,
+    ) -> None:
+        super().__init__()
+        if width < 1 or width % _GROUPS or num_stages < 1 or num_blocks < 1 or (patch is not None and patch < 1):
+            raise ValueError(
+                f"width must be a multiple of {_GROUPS} and num_stages, num_blocks and patch 1 or more, "
+                f"got {width}, {num_stages}, {num_blocks} and {patch}."
+            )
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be 0 or more and less than 1, got {dropout}.")
+        bands, height, across = shape
+        self.shape = shape
+        self.out_dim = out_dim
+        self.width = width
+        self.num_stages = num_stages
+        self.num_blocks = num_blocks
+        self.patch = patch or min(max(round(min(height, across) / _FIRST_MAP), 1), _LARGEST_PATCH)
+        self.dropout = dropout
+        # Without patches one look at the neighbours, as stems have.
+        kernel = self.patch if self.patch > 1 else 3
+        self.stem = nn.Conv2d(bands, width, kernel, self.patch, padding=0 if self.patch > 1 else 1, bias=False)
+        self.stem_norm = nn.GroupNorm(_GROUPS, width)
+        widths = [width] + [width * 2**stage for stage in range(num_stages)]
+        blocks = []
+        for stage, (before, after) in enumerate(pairwise(widths)):
+            blocks.append(ResidualBlock(before, after, 1 if stage == 0 else 2))
+            blocks += [ResidualBlock(after, after, 1) for _ in range(num_blocks - 1)]
+        self.blocks = nn.Sequential(*blocks)
+        self.drop = nn.Dropout(dropout)
+        self.output = nn.Linear(widths[-1], out_dim)
+
+    def forward(self, x: Float[Tensor, "n bands height width"]) -> Float[Tensor, "n out_dim"]:
+        """Return the output."""
+        # Zeros (the mean) complete the last patches, so that no pixel is left out.
+        x = F.pad(x, (0, -x.shape[3] % self.patch, 0, -x.shape[2] % self.patch))
+        x = self.blocks(F.relu(self.stem_norm(self.stem(x))))
+        return self.output(self.drop(x.mean(dim=(2, 3))))
