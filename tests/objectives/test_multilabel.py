@@ -56,12 +56,26 @@ def test_jaccard_takes_booleans_and_refuses_counts():
 
 
 @pytest.mark.parametrize("temperature", [0.005, 0.1, 1.0, 30.0])
-@pytest.mark.parametrize("excluded", [None, 0.3])
-def test_equals_the_definition(batch, random_mask, temperature, excluded):
+@pytest.mark.parametrize("chunk_rows", [None, 3])
+def test_equals_the_definition(batch, temperature, chunk_rows):
     z, labels = batch
-    exclude = None if excluded is None else random_mask(12, excluded)
-    got = multilabel_contrast(z, labels, temperature, exclude)
+    got = multilabel_contrast(z, labels, temperature, chunk_rows=chunk_rows)
+    assert got.item() == pytest.approx(by_hand(z, labels.tolist(), temperature), abs=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.005, 0.1, 1.0])
+@pytest.mark.parametrize("chunk_rows", [None, 3])
+def test_rows_of_one_sample_can_be_left_out(batch, temperature, chunk_rows):
+    z, labels = batch
+    sample = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+    sample[5], labels[5] = 4, labels[4]
+    sample[8], sample[9], labels[8], labels[9] = 7, 7, labels[7], labels[7]
+    got = multilabel_contrast(z, labels, temperature, sample, chunk_rows)
+    exclude = (sample[:, None] == sample).tolist()
     assert got.item() == pytest.approx(by_hand(z, labels.tolist(), temperature, exclude), abs=1e-6)
+    assert got.item() != pytest.approx(by_hand(z, labels.tolist(), temperature), abs=1e-3)
+    with pytest.raises(ValueError, match="rows of sample 7 in `exclude` differ in their labels"):
+        multilabel_contrast(z, labels, temperature, sample.masked_fill(sample == 3, 7))
 
 
 def test_gradient_is_exact(batch):
@@ -125,8 +139,11 @@ def test_a_single_row_is_zero(random_pair):
 
 
 def test_excluding_everything_is_zero(batch):
-    z, labels = batch
-    assert multilabel_contrast(z, labels, 0.1, torch.ones(12, 12, dtype=torch.bool)).item() == 0.0
+    z, _ = batch
+    same = torch.ones(12, 4)
+    loss = multilabel_contrast(z, same, 0.1, torch.zeros(12, dtype=torch.int64))
+    assert loss.item() == 0.0
+    assert (torch.autograd.grad(loss, z)[0] == 0).all()
 
 
 def test_embeddings_of_equal_labels_end_up_together():
@@ -158,8 +175,8 @@ def test_wrong_batches_are_named(batch):
         multilabel_contrast(z, labels[:11], 0.1)
     with pytest.raises(ValueError, match="z has 0 rows and labels 0"):
         multilabel_contrast(z[:0], labels[:0], 0.1)
-    with pytest.raises(ValueError, match=r"`exclude` has shape \(3, 3\), but the batch has 12 rows"):
-        multilabel_contrast(z, labels, 0.1, torch.zeros(3, 3, dtype=torch.bool))
+    with pytest.raises(ValueError, match="`exclude` has 3 entries, but the batch has 12 rows"):
+        multilabel_contrast(z, labels, 0.1, torch.zeros(3, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"temperature must lie in \[0.001, 1000\], got 0"):
         multilabel_contrast(z, labels, 0.0)
     labels[7, 2] = torch.nan

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Integer, Shaped
 from torch import Tensor
 
-from geotether.objectives.pairs import unit_rows
+from geotether.objectives.chunked import pair_logsumexp
+from geotether.objectives.masks import PairMask
+from geotether.objectives.pairs import own_logits, unit_rows
 from geotether.objectives.presence import Present, check_sensors, common_rows, nothing, take
 from geotether.objectives.views import across_sensors, check_temperature, within_sensors
 
@@ -37,7 +39,8 @@ def jaccard(labels: Shaped[Tensor, "n k"]) -> Float[Tensor, "n n"]:
     if not ((sets == 0) | (sets == 1)).all():
         row = int(((sets != 0) & (sets != 1)).any(dim=1).nonzero()[0])
         raise ValueError(f"labels are 0 and 1, row {row} holds others: {sets[row].tolist()}.")
-    both = sets @ sets.T
+    with torch.autocast(sets.device.type, enabled=False):
+        both = sets @ sets.T
     size = sets.sum(dim=1)
     # Where neither has a label, both is 0 and so is the quotient.
     return both / (size[:, None] + size - both).clamp(min=1)
@@ -47,29 +50,31 @@ def multilabel_contrast(
     z: Float[Tensor, "m d"],
     labels: Shaped[Tensor, "l k"],
     temperature: Float[Tensor, ""] | float,
-    exclude: Bool[Tensor, "e e"] | None = None,
+    exclude: Integer[Tensor, "e"] | None = None,
+    chunk_rows: int | None = None,
 ) -> Float[Tensor, ""]:
     """Draw embeddings together by the overlap of their label sets, in nats.
 
     Each anchor's softmax runs over all other labelled rows of the batch; its loss is the mean of the negative
     logarithms over these rows, weighted by `jaccard`. Rows that are views or sensors of one sample are partners of
-    weight 1 like any others with the same labels. With one label a row it is SupCon.
+    weight 1, as any others with the same labels. With one label a row it is SupCon.
 
     Args:
         z: Embeddings of the merged batch (all sensors, all views), shape (m, d). Normalised here.
         labels: Their labels, 0 and 1, shape (m, k); a whole row of NaN where unknown. Such rows are left out
             altogether: no anchors, no partners, and no negatives either, since they may share a label.
         temperature: Divides the cosines, 0.001 to 1000.
-        exclude: True where a pair is left out, as partners and as competitors, such as views of one sample. A row is
-            never its own partner.
+        exclude: Number of the sample of each row, shape (m,), if rows of one sample shall be neither partners nor
+            competitors; they have the same labels. None keeps them.
+        chunk_rows: Rows of the matrix of pairs in memory at once; None chooses. Same value and gradient.
 
     Returns:
         The mean over anchors that share a label with another row. Without any (no labels, one row, no common
         label) exactly 0 with a gradient of exactly 0.
 
     Raises:
-        ValueError: If rows differ or there are none, labels are not 0, 1 or whole rows of NaN, or the temperature is
-            out of range.
+        ValueError: If rows differ or there are none, labels are not 0, 1 or whole rows of NaN, rows of one excluded
+            sample differ in their labels, or the temperature is out of range.
 
     Source:
         Khosla et al. (2020), "Supervised Contrastive Learning", arXiv:2004.11362, eq. 2, with weights. MoSAiC
@@ -84,24 +89,45 @@ def multilabel_contrast(
     check_temperature(temperature)
     if len(z) != len(labels) or len(z) == 0:
         raise ValueError(f"z has {len(z)} rows and labels {len(labels)}; pass as many of both, one at least.")
-    if exclude is not None and exclude.shape != (len(z), len(z)):
-        raise ValueError(f"`exclude` has shape {tuple(exclude.shape)}, but the batch has {len(z)} rows.")
+    if exclude is not None and len(exclude) != len(z):
+        raise ValueError(f"`exclude` has {len(exclude)} entries, but the batch has {len(z)} rows.")
     known = known_labels(labels)
-    rows = unit_rows(z[known])
-    apart = torch.eye(len(rows), dtype=torch.bool, device=z.device)
-    if exclude is not None:
-        apart |= exclude[known][:, known]
-    weight = jaccard(labels[known]).to(rows.dtype).masked_fill_(apart, 0)
-    total = weight.sum(dim=1, keepdim=True)
-    anchors = (total[:, 0] > 0).nonzero()[:, 0]
-    if not len(anchors):
+    if not known.any():
         return nothing(z)
-    if len(anchors) < len(rows):
-        weight, total, apart = weight[anchors], total[anchors], apart[anchors]
+    rows = unit_rows(z[known])
+    # Weights depend on label sets alone, and a batch has few different ones: no pass over the pairs is needed.
+    sets, own_set, count = labels[known].unique(dim=0, return_inverse=True, return_counts=True)
+    overlap = jaccard(sets).to(rows.dtype)
+    has_label = overlap.diagonal()[own_set]
+    if exclude is None:
+        itself, number_of_itself, mask = rows, torch.ones_like(has_label), None
+    else:
+        itself, number_of_itself, mask = _samples(rows, exclude[known], own_set)
+    weight = (overlap * count).sum(dim=1)[own_set] - has_label * number_of_itself
+    anchors = weight > 0.5 / labels.shape[1]  # the smallest weight of a partner is 1 / k; below is rounding
+    if not anchors.any():
+        return nothing(z)
     with torch.autocast(z.device.type, enabled=False):
-        logits = (rows[anchors] / temperature) @ rows.T
-    pulled = (weight.div_(total) * logits).sum(dim=1)
-    return (logits.masked_fill(apart, float("-inf")).logsumexp(dim=1) - pulled).mean()
+        in_sets = torch.zeros(len(sets), rows.shape[1], dtype=rows.dtype, device=z.device)
+        in_sets = in_sets.index_add(0, own_set, rows)
+        partners = (overlap @ in_sets)[own_set] - has_label[:, None] * itself
+    scaled = rows / temperature
+    others = pair_logsumexp(scaled, rows, mask, without_self=True, chunk_rows=chunk_rows)
+    pull = own_logits(scaled[anchors], partners[anchors]) / weight[anchors]
+    return (others[anchors] - pull).mean()
+
+
+def _samples(
+    rows: Float[Tensor, "m d"], sample: Integer[Tensor, "m"], own_set: Integer[Tensor, "m"]
+) -> tuple[Float[Tensor, "m d"], Float[Tensor, "m"], PairMask]:
+    """For each row the sum and the number of all rows of its sample, and the mask of such pairs."""
+    names, own, number = sample.unique(return_inverse=True, return_counts=True)
+    any_set = torch.zeros_like(names).index_copy(0, own, own_set.to(names.dtype))
+    if (any_set[own] != own_set).any():
+        odd = int(names[own[int((any_set[own] != own_set).nonzero()[0])]])
+        raise ValueError(f"rows of sample {odd} in `exclude` differ in their labels; a sample has one set of labels.")
+    sums = torch.zeros(len(names), rows.shape[1], dtype=rows.dtype, device=rows.device).index_add(0, own, rows)
+    return sums[own], number[own].to(rows.dtype), lambda r, c: own[r, None] == own[c]
 
 
 def known_labels(labels: Shaped[Tensor, "n k"]) -> Bool[Tensor, "n"]:

@@ -49,11 +49,10 @@ def nt_xent(
     """
     check_partners(a, b, "a", "b")
     check_temperature(temperature)
-    a, b = unit_rows(a), unit_rows(b)
-    scaled = a / temperature
-    from_a = pair_logsumexp(scaled, torch.cat([b, a]), without_self=True, chunk_rows=chunk_rows)
-    from_b = pair_logsumexp(b / temperature, torch.cat([a, b]), without_self=True, chunk_rows=chunk_rows)
-    return ((from_a + from_b) / 2 - own_logits(scaled, b)).mean()
+    views = unit_rows(torch.cat([a, b]))
+    scaled = views / temperature
+    others = pair_logsumexp(scaled, views, without_self=True, chunk_rows=chunk_rows)
+    return others.mean() - own_logits(scaled[: len(a)], views[len(a) :]).mean()
 
 
 def pairwise_nt_xent(
