@@ -37,7 +37,8 @@ def pair_logsumexp(
             follow the partners.
         ignore: True where a pair of rows is left out, as a matrix or block-wise (see `NearbyPairs`);
             a row's own partner always stays.
-        without_self: Leave out candidate n + i of anchor i, which is the anchor itself.
+        without_self: Leave out the anchor itself: candidate n + i of anchor i, or candidate i where m is n and the
+            candidates are the anchors' own embeddings.
         chunk_rows: Rows of the (n, m) matrix that are in memory at once, and made again for the gradient.
             None keeps the whole matrix up to 2**26 entries and chooses blocks beyond.
 

@@ -91,7 +91,7 @@ class PairLogits:
         candidates: Shape (m, d); m is n, or 2 n where anchors are candidates as well: column j and
             column n + j belong to row j.
         mask: Pairs of rows to leave out; an anchor's own partner stays in whatever the mask says.
-        without_self: Leave out column n + i in row i, the anchor itself.
+        without_self: Leave out the anchor itself: column n + i in row i, or column i where m is n.
         height: Number of rows of a block.
     """
 
@@ -136,7 +136,7 @@ class PairLogits:
                 half.masked_fill_(left_out, float("-inf"))
             block.diagonal(rows.start).copy_(own)
         if self.without_self:
-            block.diagonal(rows.start + n).fill_(float("-inf"))
+            block.diagonal(rows.start + len(self.candidates) - n).fill_(float("-inf"))
         return block
 
     def add_products(

@@ -1,0 +1,225 @@
+"""Contrast by labels: observations attract each other by how many of their labels they share (MoSAiC)."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Bool, Float, Integer, Shaped
+from torch import Tensor
+
+from geotether.objectives.chunked import pair_logsumexp
+from geotether.objectives.masks import PairMask
+from geotether.objectives.pairs import own_logits, unit_rows
+from geotether.objectives.presence import Present, check_sensors, common_rows, nothing, take
+from geotether.objectives.views import across_sensors, check_temperature, within_sensors
+
+TERMS = ("within", "across", "labels")
+"""The terms of `mosaic_terms`: views of one sensor, two sensors of one sample, samples that share labels."""
+
+
+def jaccard(labels: Shaped[Tensor, "n k"]) -> Float[Tensor, "n n"]:
+    """Compute how much the label sets of any two rows overlap: labels of both by labels of either.
+
+    Args:
+        labels: 0 and 1 (or Booleans), shape (n, k).
+
+    Returns:
+        Shape (n, n), 0 to 1; 0 where neither row has a label. float64 for float64 labels, else float32.
+
+    Raises:
+        ValueError: If there are other numbers than 0 and 1.
+
+    Source:
+        Jaccard (1912), New Phytologist 11:37.
+
+    Example:
+        >>> jaccard(torch.tensor([[1, 1, 0], [0, 1, 1], [0, 0, 0]]))[0]
+        tensor([1.0000, 0.3333, 0.0000])
+    """
+    sets = labels if labels.dtype == torch.float64 else labels.float()
+    if not ((sets == 0) | (sets == 1)).all():
+        row = int(((sets != 0) & (sets != 1)).any(dim=1).nonzero()[0])
+        raise ValueError(f"labels are 0 and 1, row {row} holds others: {sets[row].tolist()}.")
+    with torch.autocast(sets.device.type, enabled=False):
+        both = sets @ sets.T
+    size = sets.sum(dim=1)
+    # Where neither has a label, both is 0 and so is the quotient.
+    return both / (size[:, None] + size - both).clamp(min=1)
+
+
+def multilabel_contrast(
+    z: Float[Tensor, "m d"],
+    labels: Shaped[Tensor, "l k"],
+    temperature: Float[Tensor, ""] | float,
+    exclude: Integer[Tensor, "e"] | None = None,
+    chunk_rows: int | None = None,
+) -> Float[Tensor, ""]:
+    """Draw embeddings together by the overlap of their label sets, in nats.
+
+    Each anchor's softmax runs over all other labelled rows of the batch; its loss is the mean of the negative
+    logarithms over these rows, weighted by `jaccard`. Rows that are views or sensors of one sample are partners of
+    weight 1, as any others with the same labels. With one label a row it is SupCon.
+
+    Args:
+        z: Embeddings of the merged batch (all sensors, all views), shape (m, d). Normalised here.
+        labels: Their labels, 0 and 1, shape (m, k); a whole row of NaN where unknown. Such rows are left out
+            altogether: no anchors, no partners, and no negatives either, since they may share a label.
+        temperature: Divides the cosines, 0.001 to 1000.
+        exclude: Number of the sample of each row, shape (m,), if rows of one sample shall be neither partners nor
+            competitors; they have the same labels. None keeps them.
+        chunk_rows: Rows of the matrix of pairs in memory at once; None chooses. Same value and gradient.
+
+    Returns:
+        The mean over anchors that share a label with another row. Without any (no labels, one row, no common
+        label) exactly 0 with a gradient of exactly 0.
+
+    Raises:
+        ValueError: If rows differ or there are none, labels are not 0, 1 or whole rows of NaN, rows of one excluded
+            sample differ in their labels, or the temperature is out of range.
+
+    Source:
+        Khosla et al. (2020), "Supervised Contrastive Learning", arXiv:2004.11362, eq. 2, with weights. MoSAiC
+        (Gupta et al. 2025, arXiv:2507.08683) names a multi-label form without publishing a formula; weights by
+        Jaccard are our reading.
+
+    Example:
+        >>> z, labels = torch.eye(3), torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+        >>> round(multilabel_contrast(z, labels, temperature=1.0).item(), 4)  # all equally far: log 2
+        0.6931
+    """
+    check_temperature(temperature)
+    if len(z) != len(labels) or len(z) == 0:
+        raise ValueError(f"z has {len(z)} rows and labels {len(labels)}; pass as many of both, one at least.")
+    if exclude is not None and len(exclude) != len(z):
+        raise ValueError(f"`exclude` has {len(exclude)} entries, but the batch has {len(z)} rows.")
+    known = known_labels(labels)
+    if not known.any():
+        return nothing(z)
+    rows = unit_rows(z[known])
+    # Weights depend on label sets alone, and a batch has few different ones: no pass over the pairs is needed.
+    sets, own_set, count = labels[known].unique(dim=0, return_inverse=True, return_counts=True)
+    overlap = jaccard(sets).to(rows.dtype)
+    has_label = overlap.diagonal()[own_set]
+    if exclude is None:
+        itself, number_of_itself, mask = rows, torch.ones_like(has_label), None
+    else:
+        itself, number_of_itself, mask = _samples(rows, exclude[known], own_set)
+    weight = (overlap * count).sum(dim=1)[own_set] - has_label * number_of_itself
+    anchors = weight > 0.5 / labels.shape[1]  # the smallest weight of a partner is 1 / k; below is rounding
+    if not anchors.any():
+        return nothing(z)
+    with torch.autocast(z.device.type, enabled=False):
+        in_sets = torch.zeros(len(sets), rows.shape[1], dtype=rows.dtype, device=z.device)
+        in_sets = in_sets.index_add(0, own_set, rows)
+        partners = (overlap @ in_sets)[own_set] - has_label[:, None] * itself
+    scaled = rows / temperature
+    others = pair_logsumexp(scaled, rows, mask, without_self=True, chunk_rows=chunk_rows)
+    pull = own_logits(scaled[anchors], partners[anchors]) / weight[anchors]
+    return (others[anchors] - pull).mean()
+
+
+def _samples(
+    rows: Float[Tensor, "m d"], sample: Integer[Tensor, "m"], own_set: Integer[Tensor, "m"]
+) -> tuple[Float[Tensor, "m d"], Float[Tensor, "m"], PairMask]:
+    """For each row the sum and the number of all rows of its sample, and the mask of such pairs."""
+    names, own, number = sample.unique(return_inverse=True, return_counts=True)
+    any_set = torch.zeros_like(names).index_copy(0, own, own_set.to(names.dtype))
+    if (any_set[own] != own_set).any():
+        odd = int(names[own[int((any_set[own] != own_set).nonzero()[0])]])
+        raise ValueError(f"rows of sample {odd} in `exclude` differ in their labels; a sample has one set of labels.")
+    sums = torch.zeros(len(names), rows.shape[1], dtype=rows.dtype, device=rows.device).index_add(0, own, rows)
+    return sums[own], number[own].to(rows.dtype), lambda r, c: own[r, None] == own[c]
+
+
+def known_labels(labels: Shaped[Tensor, "n k"]) -> Bool[Tensor, "n"]:
+    """Say which rows have labels: those that are not NaN.
+
+    Raises:
+        ValueError: If a row is NaN in part.
+
+    Example:
+        >>> known_labels(torch.tensor([[0.0, 1.0], [torch.nan, torch.nan]]))
+        tensor([ True, False])
+    """
+    missing = labels.isnan() if labels.is_floating_point() else torch.zeros_like(labels, dtype=torch.bool)
+    unknown = missing.all(dim=1)
+    if (missing.any(dim=1) != unknown).any():
+        row = int((missing.any(dim=1) & ~unknown).nonzero()[0])
+        raise ValueError(
+            f"row {row} has NaN for some labels only: {labels[row].tolist()}; a row is known whole or not at all."
+        )
+    return ~unknown
+
+
+def merge(
+    views: Mapping[str, Sequence[Float[Tensor, "_ _"]]],
+    labels: Shaped[Tensor, "n k"],
+    present: Present | None = None,
+) -> tuple[Float[Tensor, "m d"], Shaped[Tensor, "m k"]]:
+    """Put the views of all sensors into one batch, each with the labels of its row.
+
+    Args:
+        views: One or more views of the n rows by each sensor, each of shape (n, d).
+        labels: Labels of the rows, shape (n, k).
+        present: True where a row has the sensor; other rows are left out.
+
+    Returns:
+        Embeddings and labels of the merged batch: sensors in their order, in each its views, in each its rows.
+
+    Raises:
+        ValueError: If rows differ or a mask does not fit.
+    """
+    every = {f"{name} (view {i + 1})": view for name, own in views.items() for i, view in enumerate(own)}
+    check_sensors({**every, "labels": labels}, None, at_least=2)
+    check_sensors({name: own[0] for name, own in views.items()}, present)
+    if len({view.shape[1] for view in every.values()}) > 1:
+        widths = ", ".join(f"{name}: {view.shape[1]}" for name, view in every.items())
+        raise ValueError(f"embeddings to be compared differ in width ({widths}); project them to the same.")
+    parts, sets = [], []
+    for name, own in views.items():
+        rows = common_rows((name,), present)
+        parts += [take(view, rows) for view in own]
+        sets += [take(labels, rows)] * len(own)
+    return torch.cat(parts), torch.cat(sets)
+
+
+def mosaic_terms(
+    views: Mapping[str, tuple[Float[Tensor, "_ _"], Float[Tensor, "_ _"]]],
+    labels: Shaped[Tensor, "n k"] | None,
+    temperature: Float[Tensor, ""] | float,
+    present: Present | None = None,
+    terms: Sequence[str] = TERMS,
+) -> dict[str, Float[Tensor, ""]]:
+    """Compute the terms of MoSAiC for one batch.
+
+    Args:
+        views: Two augmented views of the n rows by each sensor, after the projection head, each of shape (n, d).
+        labels: Labels of the rows, 0 and 1, shape (n, k), whole rows of NaN where unknown; None if the term is off.
+        temperature: Divides the cosines, 0.001 to 1000.
+        present: True where a row has the sensor.
+        terms: Which of `TERMS` to compute.
+
+    Returns:
+        * "within": `within_sensors`, the two views of each sensor.
+        * "across": `across_sensors`, first views with first views and second with second, averaged.
+        * "labels": `multilabel_contrast` over all views of all sensors.
+
+    Raises:
+        ValueError: If a term is unknown, the labels it needs are missing, or the arguments of the terms do not fit.
+
+    Source:
+        Gupta et al. (2025), arXiv:2507.08683, names the three terms; the formulas are our reading.
+    """
+    if not terms or set(terms) - set(TERMS):
+        raise ValueError(f"terms must be one or more of {', '.join(TERMS)}; got {', '.join(terms) or 'none'}.")
+    found = {}
+    if "within" in terms:
+        found["within"] = within_sensors(views, temperature, present)
+    if "across" in terms:
+        first, second = ({name: pair[side] for name, pair in views.items()} for side in (0, 1))
+        both = across_sensors(first, temperature, present) + across_sensors(second, temperature, present)
+        found["across"] = both / 2
+    if "labels" in terms:
+        if labels is None:
+            raise ValueError("the term 'labels' needs labels; pass them (NaN where unknown) or leave the term out.")
+        found["labels"] = multilabel_contrast(*merge(views, labels, present), temperature)
+    return found

@@ -1,0 +1,77 @@
+"""Which rows count: a sample may lack a sensor, and what stands in its place is never looked at."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+Present = Mapping[str, Bool[Tensor, "_"]]
+"""For each sensor, True where the row has it; a sensor that is not named has all rows."""
+
+
+def check_sensors(parts: Mapping[str, Tensor], present: Present | None, at_least: int = 1) -> int:
+    """Raise unless all sensors have the same rows and the masks are theirs.
+
+    Args:
+        parts: One tensor a sensor, rows first.
+        present: Masks of the rows that have each sensor, or None if all have all.
+        at_least: How many sensors are needed.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ValueError: If there are too few sensors, no rows, unequal rows, or a mask for another sensor or of other rows.
+    """
+    if len(parts) < at_least:
+        raise ValueError(f"this needs {at_least} or more sensors, got {len(parts)}: {', '.join(parts) or 'none'}.")
+    rows = {name: len(part) for name, part in parts.items()}
+    if len(set(rows.values())) > 1:
+        raise ValueError(
+            f"sensors differ in their rows ({', '.join(f'{name}: {n}' for name, n in rows.items())}); row i of each is "
+            "the same sample, so pass all rows of all sensors and say by `present` which are there."
+        )
+    count = next(iter(rows.values()))
+    if count == 0:
+        raise ValueError(f"the sensors {', '.join(parts)} have no rows; a batch needs at least one.")
+    for name, mask in (present or {}).items():
+        if name not in parts:
+            raise ValueError(f"`present` names {name!r}, but the sensors are {', '.join(parts)}.")
+        if len(mask) != count:
+            raise ValueError(f"`present` has {len(mask)} entries for {name!r}, but the batch has {count} rows.")
+    return count
+
+
+def common_rows(names: Iterable[str], present: Present | None) -> Bool[Tensor, "_"] | None:
+    """Say which rows have all of the named sensors; None means all rows.
+
+    Example:
+        >>> import torch
+        >>> common_rows(["s1", "s2"], {"s1": torch.tensor([True, True]), "s2": torch.tensor([False, True])})
+        tensor([False,  True])
+    """
+    rows = None
+    for name in names:
+        mask = None if present is None else present.get(name)
+        if mask is not None:
+            rows = mask if rows is None else rows & mask
+    return rows
+
+
+def take(values: Tensor, rows: Bool[Tensor, "_"] | None) -> Tensor:
+    """Take the rows that count; the others get a gradient of exactly zero, whatever they hold."""
+    return values if rows is None else values[rows]
+
+
+def nothing(*values: Tensor) -> Float[Tensor, ""]:
+    """Give a loss of exactly 0 whose gradient is exactly 0 in all values, NaN among them or not.
+
+    Args:
+        values: Tensors that the loss would have used, one at least.
+    """
+    # Sums over no rows: zero times a value would be NaN where the value is.
+    total = torch.zeros((), device=values[0].device)
+    for value in values:
+        total = total + value[:0].sum()
+    return total

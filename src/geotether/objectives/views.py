@@ -1,0 +1,173 @@
+"""Views of one sample: two augmentations of one sensor, or two sensors of one place."""
+
+import itertools
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from geotether.objectives.chunked import pair_logsumexp
+from geotether.objectives.info_nce import info_nce
+from geotether.objectives.pairs import check_partners, own_logits, unit_rows
+from geotether.objectives.presence import Present, check_sensors, common_rows, nothing, take
+
+TEMPERATURES = (1e-3, 1e3)
+"""Between these a float32 logit keeps its digits and an embedding still matters."""
+
+
+def nt_xent(
+    a: Float[Tensor, "n d"],
+    b: Float[Tensor, "m d"],
+    temperature: Float[Tensor, ""] | float,
+    chunk_rows: int | None = None,
+) -> Float[Tensor, ""]:
+    """NT-Xent: each of the 2 n views picks its partner among the 2 n - 1 others, in nats.
+
+    It differs from `info_nce` in that views of the same side compete as well. One row has no competitors: 0.
+
+    Args:
+        a: First view of each row, shape (n, d). Normalised here, so any length will do.
+        b: Second view, in the same row order.
+        temperature: Divides the cosines, 0.001 to 1000; 0.1 to 0.5 is usual.
+        chunk_rows: Rows of the matrix of pairs in memory at once; None chooses. Same value and gradient.
+
+    Returns:
+        The mean over the 2 n anchors.
+
+    Raises:
+        ValueError: If the shapes differ, there is no row, or the temperature is out of range.
+
+    Source:
+        Chen et al. (2020), "A Simple Framework for Contrastive Learning of Visual Representations",
+        arXiv:2002.05709, eq. 1 and algorithm 1.
+
+    Example:
+        >>> apart = torch.eye(4)
+        >>> round(nt_xent(apart, apart, temperature=0.01).item(), 4)
+        0.0
+    """
+    check_partners(a, b, "a", "b")
+    check_temperature(temperature)
+    views = unit_rows(torch.cat([a, b]))
+    scaled = views / temperature
+    others = pair_logsumexp(scaled, views, without_self=True, chunk_rows=chunk_rows)
+    return others.mean() - own_logits(scaled[: len(a)], views[len(a) :]).mean()
+
+
+def pairwise_nt_xent(
+    parts: Mapping[str, Float[Tensor, "_ _"]],
+    temperature: Float[Tensor, ""] | float,
+    present: Present | None = None,
+) -> Float[Tensor, ""]:
+    """Sum NT-Xent over all ordered pairs of sensors, so each pair of sensors counts twice.
+
+    Args:
+        parts: Embeddings of the same n rows by each sensor, shape (n, d), two sensors or more.
+        temperature: Divides the cosines, 0.001 to 1000; MDiCo takes 0.1.
+        present: True where a row has the sensor. A pair of sensors uses the rows that have both; without any, or
+            with a single one, it adds 0.
+
+    Returns:
+        A sum, not a mean: with M sensors M (M - 1) terms.
+
+    Raises:
+        ValueError: If there are fewer than two sensors, rows or widths differ, a mask does not fit, or the
+            temperature is out of range.
+
+    Source:
+        Mena et al. (2025), arXiv:2510.19579, the contrastive term, with the order of pairs as in the released code.
+
+    Example:
+        >>> apart = torch.eye(4)
+        >>> round(pairwise_nt_xent({"s1": apart, "s2": apart}, temperature=1.0).item(), 4)
+        2.3308
+    """
+    check_temperature(temperature)
+    check_sensors(parts, present, at_least=2)
+    total = nothing(*parts.values())
+    for one, other in itertools.combinations(parts, 2):
+        rows = common_rows((one, other), present)
+        a, b = take(parts[one], rows), take(parts[other], rows)
+        if len(a):
+            total = total + 2 * nt_xent(a, b, temperature)
+    return total
+
+
+def within_sensors(
+    views: Mapping[str, tuple[Float[Tensor, "_ _"], Float[Tensor, "_ _"]]],
+    temperature: Float[Tensor, ""] | float,
+    present: Present | None = None,
+) -> Float[Tensor, ""]:
+    """Sum, over sensors, NT-Xent between the two views of each row.
+
+    Args:
+        views: Two views of the n rows by each sensor, each of shape (n, d).
+        temperature: Divides the cosines, 0.001 to 1000.
+        present: True where a row has the sensor; a sensor without rows adds 0.
+
+    Returns:
+        One term a sensor.
+
+    Raises:
+        ValueError: If rows differ, a mask does not fit, or the temperature is out of range.
+
+    Source:
+        MoSAiC (Gupta et al. 2025, arXiv:2507.08683) names the term; its form is our reading, see
+        docs/paired-objectives.md.
+    """
+    check_temperature(temperature)
+    check_sensors({name: pair[0] for name, pair in views.items()}, present)
+    total = nothing(*(view for pair in views.values() for view in pair))
+    for name, (first, second) in views.items():
+        check_partners(first, second, f"the first view of {name}", "the second")
+        rows = common_rows((name,), present)
+        a, b = take(first, rows), take(second, rows)
+        if len(a):
+            total = total + nt_xent(a, b, temperature)
+    return total
+
+
+def across_sensors(
+    parts: Mapping[str, Float[Tensor, "_ _"]],
+    temperature: Float[Tensor, ""] | float,
+    present: Present | None = None,
+) -> Float[Tensor, ""]:
+    """Sum the symmetric InfoNCE over all pairs of sensors, each counted once.
+
+    Args:
+        parts: Embeddings of the same n rows by each sensor, shape (n, d), two sensors or more.
+        temperature: Divides the cosines, 0.001 to 1000.
+        present: True where a row has the sensor; a pair of sensors without common rows adds 0.
+
+    Returns:
+        One term a pair of sensors.
+
+    Raises:
+        ValueError: If there are fewer than two sensors, rows or widths differ, a mask does not fit, or the
+            temperature is out of range.
+
+    Source:
+        `info_nce`; MoSAiC (Gupta et al. 2025, arXiv:2507.08683) names the term, its form is our reading.
+    """
+    check_temperature(temperature)
+    check_sensors(parts, present, at_least=2)
+    total = nothing(*parts.values())
+    for one, other in itertools.combinations(parts, 2):
+        rows = common_rows((one, other), present)
+        a, b = take(parts[one], rows), take(parts[other], rows)
+        if len(a):
+            total = total + info_nce(a, b, 1 / temperature)
+    return total
+
+
+def check_temperature(temperature: Float[Tensor, ""] | float) -> None:
+    """Raise if cosines cannot be divided by it.
+
+    Raises:
+        ValueError: If it is not a number within `TEMPERATURES`.
+    """
+    value = float(temperature.detach()) if isinstance(temperature, Tensor) else float(temperature)
+    low, high = TEMPERATURES
+    if not low <= value <= high:
+        raise ValueError(f"temperature must lie in [{low:g}, {high:g}], got {value:g}; 0.1 to 0.5 is usual.")

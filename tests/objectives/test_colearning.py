@@ -1,0 +1,289 @@
+"""Mirrors src/geotether/objectives/colearning.py."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from geotether.objectives.colearning import (
+    TERMS,
+    SensorOutputs,
+    colearning_terms,
+    distillation_loss,
+    weighted_sum,
+)
+
+CLASSES = torch.tensor([0, 1, 2, -1, 0, 2])
+PRESENT = {"s1": torch.tensor([True, False, True, True, True, False])}
+ALL = [True] * 6
+
+
+@pytest.fixture
+def outputs():
+    generator = torch.Generator().manual_seed(0)
+
+    def random(width):
+        return torch.randn(6, width, generator=generator, dtype=torch.float64, requires_grad=True)
+
+    widths = (3, 3, 3, 4, 2, 2)
+    return {name: SensorOutputs(*map(random, widths)) for name in ("s1", "s2")}
+
+
+def cross_entropy(rows, targets, keep):
+    losses = [
+        math.log(sum(map(math.exp, row))) - row[target]
+        for row, target, there in zip(rows.tolist(), targets, keep, strict=True)
+        if there and target >= 0
+    ]
+    return sum(losses) / len(losses)
+
+
+def nt_xent(a, b, temperature):
+    views = [row / row.norm() for row in [*a.detach(), *b.detach()]]
+    n, total = len(a), 0.0
+    for i, anchor in enumerate(views):
+        s = [float(anchor @ other) / temperature for other in views]
+        total -= s[(i + n) % (2 * n)] - math.log(sum(math.exp(s[j]) for j in range(2 * n) if j != i))
+    return total / (2 * n)
+
+
+def by_hand(outputs, present):
+    """The formula with loops over sensors and rows."""
+    found = dict.fromkeys(TERMS, 0.0)
+    share = 1 / len(outputs)
+    targets = CLASSES.tolist()
+    for m, (name, own) in enumerate(outputs.items()):
+        keep = present[name].tolist() if name in present else ALL
+        found["task"] += share * cross_entropy(own.task, targets, keep)
+        for part in (own.auxiliary_specific, own.auxiliary_shared):
+            found["auxiliary"] += share * 0.5 * cross_entropy(part, targets, keep)
+        for part in (own.sensor_of_specific, own.sensor_of_other):
+            found["discrimination"] += share * 0.5 * cross_entropy(part, [m] * 6, keep)
+    for one, other in itertools.permutations(outputs, 2):
+        keep = [all(present[n][i] for n in (one, other) if n in present) for i in range(6)]
+        found["contrast"] += nt_xent(outputs[one].shared[keep], outputs[other].shared[keep], 0.1)
+    return found
+
+
+@pytest.mark.parametrize("present", [{}, PRESENT], ids=["all rows", "some rows"])
+def test_terms_equal_the_formula(outputs, present):
+    found = colearning_terms(outputs, "classes", CLASSES, present=present)
+    assert {name: term.item() for name, term in found.items()} == pytest.approx(by_hand(outputs, present), abs=1e-6)
+    assert list(found) == list(TERMS)
+
+
+@pytest.mark.parametrize("kind", ["labels", "numbers"])
+def test_other_kinds_of_target(outputs, kind):
+    want = 0.0
+    if kind == "labels":
+        targets = torch.tensor([[1, 0, 1], [0, 1, 0], [math.nan] * 3, [0, 0, 0], [1, 1, 1], [0, 0, 1]])
+        for own in outputs.values():
+            known = [0, 1, 3, 4, 5]
+            p, y = own.task.detach()[known].sigmoid(), targets[known]
+            want -= (y * p.log() + (1 - y) * (1 - p).log()).mean().item() / 2
+    else:
+        targets = torch.tensor([0.1, math.nan, -2.0, 0.3, 1.0, 0.0])
+        outputs = {
+            name: SensorOutputs(own.task[:, :1], own.task[:, 1:2], own.task[:, 2:], own.shared, own.sensor_of_specific)
+            for name, own in outputs.items()
+        }
+        for own in outputs.values():
+            rows = [0, 2, 3, 4, 5]
+            want += sum((own.task[i, 0].item() - targets[i].item()) ** 2 for i in rows) / 5 / 2
+    found = colearning_terms(outputs, kind, targets)
+    assert found["task"].item() == pytest.approx(want, abs=1e-6)
+
+
+def test_weights_of_classes_reach_task_and_auxiliary(outputs):
+    weight = torch.tensor([0.0, 0.0, 1.0])
+    found = colearning_terms(outputs, "classes", CLASSES, class_weights=weight)
+    only_twos = torch.where(CLASSES == 2, CLASSES, -1)
+    want = colearning_terms(outputs, "classes", only_twos)
+    torch.testing.assert_close(found["task"], want["task"])
+    torch.testing.assert_close(found["auxiliary"], want["auxiliary"])
+
+
+def test_absent_rows_may_hold_anything(outputs):
+    want = colearning_terms(outputs, "classes", CLASSES, present=PRESENT)
+    s1 = outputs["s1"]
+    fields = (s1.task, s1.auxiliary_specific, s1.auxiliary_shared, s1.shared, s1.sensor_of_specific, s1.sensor_of_other)
+    with torch.no_grad():
+        for field in fields:
+            field[~PRESENT["s1"]] = math.nan
+    got = colearning_terms(outputs, "classes", CLASSES, present=PRESENT)
+    torch.testing.assert_close(got, want)
+    gradients = torch.autograd.grad(weighted_sum(got), fields)
+    assert all((gradient[~PRESENT["s1"]] == 0).all() for gradient in gradients)
+    assert all(gradient[PRESENT["s1"]].abs().sum() > 0 for gradient in gradients)
+
+
+def test_rows_without_a_target_take_part_in_contrast_and_discrimination(outputs):
+    found = colearning_terms(outputs, "classes", CLASSES)
+    s1 = outputs["s1"]
+    assert (torch.autograd.grad(found["task"], s1.task)[0][3] == 0).all()
+    assert (torch.autograd.grad(found["contrast"], s1.shared)[0][3] != 0).all()
+    assert (torch.autograd.grad(found["discrimination"], s1.sensor_of_specific)[0][3] != 0).all()
+
+
+def test_a_batch_without_targets_is_finite(outputs):
+    found = colearning_terms(outputs, "classes", torch.full((6,), -1))
+    assert found["task"].item() == found["auxiliary"].item() == 0.0
+    gradient = torch.autograd.grad(weighted_sum(found), outputs["s1"].task)[0]
+    assert (gradient == 0).all()
+    assert math.isfinite(weighted_sum(found).item())
+
+
+def test_sensors_without_a_row_are_left_out_of_the_mean(outputs):
+    nobody = {"s1": torch.zeros(6, dtype=torch.bool)}
+    found = colearning_terms(outputs, "classes", CLASSES, present=nobody)
+    assert found["task"].item() == pytest.approx(cross_entropy(outputs["s2"].task, CLASSES.tolist(), ALL), abs=1e-6)
+    assert found["contrast"].item() == 0.0
+
+
+def test_one_row_is_a_batch(outputs):
+    single = {name: SensorOutputs(*(field[:1] for field in vars(own).values())) for name, own in outputs.items()}
+    found = colearning_terms(single, "classes", CLASSES[:1])
+    assert found["contrast"].item() == pytest.approx(0, abs=1e-12)
+    assert found["task"].item() > 0
+
+
+def test_order_of_rows_does_not_matter(outputs):
+    rows = torch.randperm(6, generator=torch.Generator().manual_seed(1))
+    shuffled = {name: SensorOutputs(*(field[rows] for field in vars(own).values())) for name, own in outputs.items()}
+    got = colearning_terms(shuffled, "classes", CLASSES[rows], present={"s1": PRESENT["s1"][rows]})
+    torch.testing.assert_close(got, colearning_terms(outputs, "classes", CLASSES, present=PRESENT))
+
+
+def test_without_an_other_part_the_specific_one_is_judged_alone(outputs):
+    alone = {name: SensorOutputs(sensor_of_specific=own.sensor_of_specific) for name, own in outputs.items()}
+    found = colearning_terms(alone, "classes", CLASSES, terms=["discrimination"])
+    want = sum(cross_entropy(own.sensor_of_specific, [m] * 6, ALL) for m, own in enumerate(outputs.values())) / 2
+    assert found["discrimination"].item() == pytest.approx(want, abs=1e-6)
+
+
+@pytest.mark.parametrize("wiring", ["figure", "code"])
+def test_gradients_of_the_two_wirings(wiring):
+    """A co-learner of linear maps. The second classifier reads the unused part (figure) or the shared one (code)."""
+    torch.manual_seed(0)
+    unique, common = (nn.ModuleDict({name: nn.Linear(5, k) for name in ("s1", "s2")}) for k in (8, 4))
+    main = nn.ModuleDict({name: nn.Linear(8, 3) for name in ("s1", "s2")})
+    auxiliary, first, second = nn.Linear(4, 3), nn.Linear(4, 2), nn.Linear(4, 2)
+    outputs, parts = {}, {}
+    for name in ("s1", "s2"):
+        x = torch.randn(6, 5)
+        specific, unused = unique[name](x).split(4, dim=1)
+        shared = common[name](x)
+        parts[name] = {"specific": specific, "unused": unused, "shared": shared}
+        for part in parts[name].values():
+            part.retain_grad()
+        outputs[name] = SensorOutputs(
+            task=main[name](torch.cat([specific, shared], dim=1)),
+            auxiliary_specific=auxiliary(specific),
+            auxiliary_shared=auxiliary(shared),
+            shared=shared,
+            sensor_of_specific=first(specific),
+            sensor_of_other=second(unused if wiring == "figure" else shared),
+        )
+    found = colearning_terms(outputs, "classes", CLASSES)
+    reached = {
+        "task": {"specific", "shared"},
+        "auxiliary": {"specific", "shared"},
+        "contrast": {"shared"},
+        "discrimination": {"specific", "unused" if wiring == "figure" else "shared"},
+    }
+    for term, loss in found.items():
+        for own in parts.values():
+            gradients = torch.autograd.grad(loss, list(own.values()), retain_graph=True, allow_unused=True)
+            got = {part for part, g in zip(own, gradients, strict=True) if g is not None and g.abs().sum() > 0}
+            assert got == reached[term], term
+
+
+def test_weighted_sum_equals_the_definition():
+    terms = {"task": torch.tensor(2.0), "contrast": torch.tensor(3.0), "other": torch.tensor(5.0)}
+    assert weighted_sum(terms).item() == 10
+    assert weighted_sum(terms, {"contrast": 0.5, "other": 0}).item() == 3.5
+
+
+def test_a_term_of_weight_zero_reaches_nothing():
+    good, bad = torch.ones((), requires_grad=True), torch.zeros((), requires_grad=True)
+    weighted_sum({"good": good, "bad": bad.log() * bad}, {"bad": 0.0}).backward()
+    assert good.grad.item() == 1.0
+    assert bad.grad is None
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_distillation_of_classes_equals_the_definition(temperature):
+    student, teacher = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    want = 0.0
+    for s, t in zip((student / temperature).tolist(), (teacher / temperature).tolist(), strict=True):
+        p = [math.exp(x) / sum(map(math.exp, t)) for x in t]
+        q = [math.exp(x) / sum(map(math.exp, s)) for x in s]
+        want += temperature**2 * sum(a * math.log(a / b) for a, b in zip(p, q, strict=True)) / 5
+    assert distillation_loss("classes", student, teacher, temperature).item() == pytest.approx(want, abs=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_distillation_of_labels_equals_the_definition(temperature):
+    student, teacher = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    want = 0.0
+    for s, t in zip((student / temperature).flatten(), (teacher / temperature).flatten(), strict=True):
+        p, q = 1 / (1 + math.exp(-t)), 1 / (1 + math.exp(-s))
+        want += temperature**2 * (p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))) / 15
+    assert distillation_loss("labels", student, teacher, temperature).item() == pytest.approx(want, abs=1e-6)
+
+
+def test_distillation_of_numbers_is_the_squared_error_at_any_temperature():
+    student, teacher = torch.tensor([[1.0], [2.0]]), torch.tensor([[1.5], [4.0]])
+    for temperature in (1.0, 7.0):
+        assert distillation_loss("numbers", student, teacher, temperature).item() == pytest.approx(2.125)
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels", "numbers"])
+def test_the_teacher_gets_no_gradient_and_is_the_optimum(kind):
+    width = 1 if kind == "numbers" else 4
+    student, teacher = torch.randn(2, 5, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    student.requires_grad_()
+    teacher.requires_grad_()
+    distillation_loss(kind, student, teacher, 2.0).backward()
+    assert teacher.grad is None
+    assert student.grad.abs().sum() > 0
+    same = teacher.detach().clone().requires_grad_()
+    loss = distillation_loss(kind, same, teacher, 2.0)
+    loss.backward()
+    assert loss.item() == pytest.approx(0, abs=1e-12)
+    assert same.grad.abs().max() < 1e-12
+
+
+def test_certain_labels_do_not_overflow():
+    student, teacher = torch.tensor([[200.0, -200.0]]), torch.tensor([[-200.0, -200.0]])
+    assert distillation_loss("labels", student, teacher, 1.0).item() == pytest.approx(100)
+
+
+def test_wrong_input_is_named(outputs):
+    with pytest.raises(ValueError, match="needs 2 or more sensors, got 1: s1"):
+        colearning_terms({"s1": outputs["s1"]}, "classes", CLASSES)
+    with pytest.raises(ValueError, match="s1: 6, s2: 6, targets: 5"):
+        colearning_terms(outputs, "classes", CLASSES[:5])
+    with pytest.raises(ValueError, match="one or more of task, auxiliary, contrast, discrimination; got main"):
+        colearning_terms(outputs, "classes", CLASSES, terms=["main"])
+    with pytest.raises(ValueError, match="'auxiliary' needs 'auxiliary_specific' of s1"):
+        colearning_terms({name: SensorOutputs(own.task) for name, own in outputs.items()}, "classes", CLASSES)
+    wide = {name: SensorOutputs(sensor_of_specific=own.task) for name, own in outputs.items()}
+    with pytest.raises(ValueError, match=r"classifier of s1 gives shape \(6, 3\), but there are 2 sensors"):
+        colearning_terms(wide, "classes", CLASSES, terms=["discrimination"])
+    with pytest.raises(ValueError, match="temperature must lie in"):
+        colearning_terms(outputs, "classes", CLASSES, temperature=0.0)
+    terms = {"task": torch.tensor(1.0), "contrast": torch.tensor(1.0)}
+    with pytest.raises(ValueError, match=r"no term 'contrats'; .* Did you mean 'contrast'"):
+        weighted_sum(terms, {"contrats": 1.0})
+    for weight in (-1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="weight of 'task' must be 0 or more"):
+            weighted_sum(terms, {"task": weight})
+    with pytest.raises(ValueError, match="no term has a weight above 0"):
+        weighted_sum(terms, {"task": 0.0, "contrast": 0.0})
+    with pytest.raises(ValueError, match=r"student has shape \(2, 3\) and teacher \(2, 2\)"):
+        distillation_loss("classes", torch.zeros(2, 3), torch.zeros(2, 2), 1.0)
+    with pytest.raises(ValueError, match="temperature must lie in"):
+        distillation_loss("numbers", torch.zeros(2, 1), torch.zeros(2, 1), 0.0)

@@ -1,0 +1,180 @@
+"""Mirrors src/geotether/objectives/disentangling.py."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from geotether.objectives.disentangling import disentangling_terms, join_parts, split_parts
+from geotether.objectives.masks import NearbyPairs
+from geotether.objectives.tying import mean_over_rows, tying_loss
+
+GROUP = [slice(0, 2), slice(2, 5), slice(5, 9)]
+SCALE = [5.0, 10.0, 20.0]
+
+
+@pytest.fixture
+def batch(random_pair):
+    location, shared = random_pair(9, 4)
+    logits, _ = random_pair(9, 3, seed=4)
+    generator = torch.Generator().manual_seed(7)
+    pairs = [
+        [torch.randn(part.stop - part.start, k, generator=generator, dtype=torch.float64) for _ in range(2)]
+        for part, k in zip(GROUP, (2, 5, 3), strict=True)
+    ]
+    return location, shared, logits, [a for a, _ in pairs], [b for _, b in pairs]
+
+
+def by_hand(location, shared, logits, rebuilt, features):
+    """The three definitions with loops; the place is picked among all places of the batch."""
+    rows = [(m, i) for m, part in enumerate(GROUP) for i in range(part.start, part.stop)]
+    found = {"location": 0.0, "discrimination": 0.0, "reconstruction": 0.0}
+    location, shared = location.detach(), shared.detach()
+    for m, i in rows:
+        s = [SCALE[m] * float(shared[i] @ g / shared[i].norm() / g.norm()) for g in location]
+        found["location"] += (math.log(sum(map(math.exp, s))) - s[i]) / 9
+        logit = logits[i].tolist()
+        found["discrimination"] += (math.log(sum(map(math.exp, logit))) - logit[m]) / 9
+        a, b = rebuilt[m][i - GROUP[m].start].tolist(), features[m][i - GROUP[m].start].tolist()
+        found["reconstruction"] += sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) / 9
+    return found
+
+
+def test_terms_equal_the_definition(batch):
+    location, shared, *others = batch
+    found = disentangling_terms(location, shared, GROUP, SCALE, "modality_to_location", *others)
+    assert {name: term.item() for name, term in found.items()} == pytest.approx(by_hand(*batch), abs=1e-6)
+
+
+@pytest.mark.parametrize("reading", ["all_pairs", "within_modality", "location_to_modality"])
+def test_the_location_term_is_that_of_tying(batch, random_places, reading):
+    location, shared, *_ = batch
+    nearby = NearbyPairs(random_places(9), 500.0)
+    found = disentangling_terms(location, shared, GROUP, SCALE, reading, ignore=nearby, terms=["location"])
+    want = mean_over_rows(tying_loss(location, shared, GROUP, SCALE, reading, nearby), GROUP)
+    torch.testing.assert_close(found["location"], want)
+    assert list(found) == ["location"]
+
+
+def test_order_of_rows_inside_a_group_does_not_matter(batch):
+    location, shared, logits, rebuilt, features = batch
+    rows = torch.tensor([1, 0, 4, 2, 3, 8, 5, 7, 6])
+    inside = [rows[part] - part.start for part in GROUP]
+    got = disentangling_terms(
+        location[rows],
+        shared[rows],
+        GROUP,
+        SCALE,
+        "modality_to_location",
+        logits[rows],
+        [one[own] for one, own in zip(rebuilt, inside, strict=True)],
+        [one[own] for one, own in zip(features, inside, strict=True)],
+    )
+    torch.testing.assert_close(
+        got, disentangling_terms(location, shared, GROUP, SCALE, "modality_to_location", logits, rebuilt, features)
+    )
+
+
+@pytest.mark.parametrize("teach_shared", [True, False])
+def test_gradients_go_where_they_should(teach_shared):
+    torch.manual_seed(0)
+    x, place = torch.randn(9, 6), torch.randn(9, 4, requires_grad=True)
+    embedding = nn.Linear(6, 7)(x)
+    shared, specific = split_parts(embedding, 4)
+    shared.retain_grad()
+    specific.retain_grad()
+    joined = join_parts(shared, specific, teach_shared)
+    rebuilt = [nn.Linear(7, 2)(joined[part]) for part in GROUP]
+    features = [torch.randn(part.stop - part.start, 2, requires_grad=True) for part in GROUP]
+    found = disentangling_terms(
+        place, shared, GROUP, SCALE, "modality_to_location", nn.Linear(3, 3)(specific), rebuilt, features
+    )
+    reached = {
+        "location": {"place", "shared"},
+        "discrimination": {"specific"},
+        "reconstruction": {"specific", "shared"} if teach_shared else {"specific"},
+    }
+    for term, loss in found.items():
+        gradients = torch.autograd.grad(
+            loss, [place, shared, specific, *features], retain_graph=True, allow_unused=True
+        )
+        names = ["place", "shared", "specific", "features", "features", "features"]
+        got = {name for name, g in zip(names, gradients, strict=True) if g is not None and g.abs().sum() > 0}
+        assert got == reached[term], term
+
+
+def test_specific_content_is_kept_where_the_place_does_not_ask_for_it():
+    """Features are half a function of the place and half noise; only the split can rebuild the noise."""
+    torch.manual_seed(0)
+    place_code, noise = torch.randn(200, 2), torch.randn(200, 2)
+    features = torch.cat([place_code, noise], dim=1) / 2
+    errors = {}
+    for width in (0, 2):
+        encoder, decoder = nn.Linear(4, 2 + max(width, 1)), nn.Linear(2 + width, 4)
+        optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=0.03)
+        for _ in range(80):
+            shared, specific = split_parts(encoder(features), 2)
+            rebuilt = decoder(join_parts(shared, specific[:, :width], teach_shared=False))
+            found = disentangling_terms(
+                place_code,
+                shared,
+                [slice(0, 200)],
+                [10.0],
+                "within_modality",
+                rebuilt=[rebuilt],
+                features=[features],
+                terms=["location", "reconstruction"],
+            )
+            optimiser.zero_grad()
+            sum(found.values()).backward()
+            optimiser.step()
+        errors[width] = found["reconstruction"].item()
+    assert errors[0] > 0.4
+    assert errors[2] < 0.2
+
+
+def test_a_group_may_be_any_modality(batch):
+    """SALT's batches have one modality, and which one changes."""
+    location, shared, logits, *_ = batch
+    found = disentangling_terms(
+        location, shared, [slice(0, 9)], [1.0], "within_modality", logits, modality=[2], terms=["discrimination"]
+    )
+    want = torch.nn.functional.cross_entropy(logits, torch.full((9,), 2))
+    torch.testing.assert_close(found["discrimination"], want)
+
+
+def test_one_row_is_a_batch():
+    one = torch.ones(1, 2)
+    found = disentangling_terms(one, one, [slice(0, 1)], [1.0], "within_modality", torch.zeros(1, 3), [one], [one])
+    assert found["location"].item() == pytest.approx(0, abs=1e-6)
+    assert found["discrimination"].item() == pytest.approx(math.log(3))
+    assert found["reconstruction"].item() == 0.0
+
+
+def test_wrong_input_is_named(batch):
+    location, shared, logits, rebuilt, features = batch
+
+    def terms(*args, **options):
+        return disentangling_terms(location, shared, GROUP, SCALE, "within_modality", *args, **options)
+
+    with pytest.raises(ValueError, match="one or more of location, discrimination, reconstruction; got shared"):
+        terms(terms=["shared"])
+    with pytest.raises(ValueError, match="needs `modality_of_specific`"):
+        terms()
+    with pytest.raises(ValueError, match="needs `rebuilt` and `features`"):
+        terms(logits)
+    with pytest.raises(ValueError, match=r"the modalities \[0, 1, 2\], but modality_of_specific has logits for 2"):
+        terms(logits[:, :2], rebuilt, features)
+    with pytest.raises(ValueError, match="cover 9 rows, but the batch has 8"):
+        terms(logits[:8], rebuilt, features)
+    with pytest.raises(ValueError, match="rebuilt has 2 entries for 3 groups"):
+        terms(logits, rebuilt[:2], features)
+    with pytest.raises(ValueError, match=r"group 1 has 3 rows, but rebuilt has shape \(3, 5\) and features \(3, 4\)"):
+        terms(logits, rebuilt, [features[0], features[1][:, :4], features[2]])
+    with pytest.raises(ValueError, match="Unknown reading"):
+        disentangling_terms(location, shared, GROUP, SCALE, "melt", terms=["location"])
+    with pytest.raises(ValueError, match="shared_dim must be 1 to 3 for embeddings of width 4, got 4"):
+        split_parts(shared, 4)
+    with pytest.raises(ValueError, match="shared part has 9 rows, the specific one 8"):
+        join_parts(shared, shared[:8])

@@ -1,0 +1,50 @@
+"""Mirrors src/geotether/objectives/presence.py."""
+
+import pytest
+import torch
+
+from geotether.objectives.presence import check_sensors, common_rows, nothing, take
+
+
+def test_common_rows_are_those_of_all_named_sensors():
+    present = {"a": torch.tensor([True, True, False]), "b": torch.tensor([False, True, True])}
+    assert common_rows(["a", "b"], present).tolist() == [False, True, False]
+    assert common_rows(["a", "c"], present).tolist() == [True, True, False]
+    assert common_rows(["c"], present) is None
+    assert common_rows(["a"], None) is None
+
+
+def test_taking_all_rows_copies_nothing():
+    values = torch.zeros(3, 2)
+    assert take(values, None) is values
+    assert take(values, torch.tensor([True, False, True])).shape == (2, 2)
+
+
+def test_nothing_is_zero_with_a_zero_gradient_whatever_the_values():
+    a = torch.full((2, 3), torch.nan, requires_grad=True)
+    b = torch.zeros(4, dtype=torch.float64, requires_grad=True)
+    loss = nothing(a, b)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert torch.equal(a.grad, torch.zeros(2, 3))
+    assert torch.equal(b.grad, torch.zeros(4, dtype=torch.float64))
+
+
+def test_rows_are_counted():
+    assert check_sensors({"s1": torch.zeros(3, 2), "s2": torch.zeros(3, 5)}, {"s1": torch.ones(3).bool()}) == 3
+
+
+def test_wrong_batches_are_named():
+    one, other = torch.zeros(3, 2), torch.zeros(4, 2)
+    with pytest.raises(ValueError, match="needs 2 or more sensors, got 1: s1"):
+        check_sensors({"s1": one}, None, at_least=2)
+    with pytest.raises(ValueError, match="needs 1 or more sensors, got 0: none"):
+        check_sensors({}, None)
+    with pytest.raises(ValueError, match=r"differ in their rows \(s1: 3, s2: 4\)"):
+        check_sensors({"s1": one, "s2": other}, None)
+    with pytest.raises(ValueError, match="s1 have no rows"):
+        check_sensors({"s1": one[:0]}, None)
+    with pytest.raises(ValueError, match="names 's3', but the sensors are s1"):
+        check_sensors({"s1": one}, {"s3": torch.ones(3).bool()})
+    with pytest.raises(ValueError, match="has 4 entries for 's1', but the batch has 3 rows"):
+        check_sensors({"s1": one}, {"s1": torch.ones(4).bool()})

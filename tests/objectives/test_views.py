@@ -1,0 +1,170 @@
+"""Mirrors src/geotether/objectives/views.py."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from geotether.objectives.info_nce import info_nce
+from geotether.objectives.views import across_sensors, nt_xent, pairwise_nt_xent, within_sensors
+
+
+def by_hand(a, b, temperature):
+    """The definition with loops: each of 2n views against the 2n - 1 others."""
+    views = [row / row.norm() for row in [*a.detach(), *b.detach()]]
+    n, total = len(a), 0.0
+    for i, anchor in enumerate(views):
+        partner = (i + n) % (2 * n)
+        s = [float(anchor @ other) / temperature for other in views]
+        total -= s[partner] - math.log(sum(math.exp(s[j]) for j in range(2 * n) if j != i))
+    return total / (2 * n)
+
+
+@pytest.fixture
+def sensors():
+    generator = torch.Generator().manual_seed(3)
+    return {
+        name: torch.randn(7, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+        for name in ("s1", "s2", "dem")
+    }
+
+
+@pytest.fixture
+def present():
+    """Two rows with all three, one without s1, one with nothing but dem, and so on."""
+    return {
+        "s1": torch.tensor([True, False, True, False, True, True, False]),
+        "s2": torch.tensor([True, True, True, False, False, True, True]),
+    }
+
+
+@pytest.mark.parametrize("temperature", [0.01, 0.1, 1.0, 50.0])
+@pytest.mark.parametrize("chunk_rows", [None, 2])
+def test_nt_xent_equals_the_definition(random_pair, temperature, chunk_rows):
+    a, b = random_pair(6, 8)
+    assert nt_xent(a, b, temperature, chunk_rows).item() == pytest.approx(by_hand(a, b, temperature), abs=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.002, 0.1])
+def test_gradient_is_exact(random_pair, temperature):
+    a, b = random_pair(4, 3)
+    tau = torch.tensor(temperature, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(nt_xent, (a, b, tau), eps=1e-7, atol=1e-3, rtol=1e-3)
+
+
+def test_nt_xent_agrees_with_cross_entropy_of_the_whole_matrix(random_pair):
+    """Another way to write it: a softmax with the diagonal struck out."""
+    a, b = random_pair(50, 16)
+    z = torch.nn.functional.normalize(torch.cat([a, b]), dim=1)
+    logits = (z @ z.T / 0.2).masked_fill(torch.eye(100, dtype=torch.bool), -math.inf)
+    want = torch.nn.functional.cross_entropy(logits, torch.arange(100).roll(50))
+    torch.testing.assert_close(nt_xent(a, b, 0.2), want)
+
+
+def test_order_of_rows_and_sides_does_not_matter(random_pair):
+    a, b = random_pair(6, 8)
+    order = torch.randperm(6, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(nt_xent(a[order], b[order], 0.1), nt_xent(a, b, 0.1))
+    torch.testing.assert_close(nt_xent(b, a, 0.1), nt_xent(a, b, 0.1))
+    torch.testing.assert_close(nt_xent(3 * a, b / 7, 0.1), nt_xent(a, b, 0.1))
+
+
+def test_no_information_costs_the_log_of_all_others():
+    same = torch.ones(8, 4)
+    assert nt_xent(same, same, 0.1).item() == pytest.approx(math.log(15), abs=1e-5)
+
+
+def test_one_row_has_no_competitors(random_pair):
+    a, b = random_pair(1, 4)
+    loss = nt_xent(a, b, 0.1)
+    loss.backward()
+    assert loss.item() == pytest.approx(0, abs=1e-12)
+    assert a.grad.abs().max() < 1e-12
+
+
+def test_pairwise_equals_the_sum_over_ordered_pairs(sensors):
+    want = sum(by_hand(a, b, 0.1) for a, b in itertools.permutations(sensors.values(), 2))
+    assert pairwise_nt_xent(sensors, 0.1).item() == pytest.approx(want, abs=1e-6)
+
+
+def test_a_pair_of_sensors_uses_the_rows_that_have_both(sensors, present):
+    want = 0.0
+    for (one, a), (other, b) in itertools.permutations(sensors.items(), 2):
+        rows = [all(m is None or m[i] for m in (present.get(one), present.get(other))) for i in range(7)]
+        want += by_hand(a[rows], b[rows], 0.1)
+    assert pairwise_nt_xent(sensors, 0.1, present).item() == pytest.approx(want, abs=1e-6)
+
+
+def test_what_stands_in_absent_rows_is_never_looked_at(sensors, present):
+    want = pairwise_nt_xent(sensors, 0.1, present)
+    want_gradient = torch.autograd.grad(want, sensors["s1"])[0]
+    with torch.no_grad():
+        sensors["s1"][~present["s1"]] = torch.nan
+    got = pairwise_nt_xent(sensors, 0.1, present)
+    (gradient,) = torch.autograd.grad(got, sensors["s1"])
+    torch.testing.assert_close(got, want)
+    torch.testing.assert_close(gradient, want_gradient)
+    assert (gradient[~present["s1"]] == 0).all()
+    assert (gradient[present["s1"]].abs().sum(dim=1) > 0).all()
+
+
+def test_sensors_that_never_meet_add_nothing(random_pair):
+    a, b = random_pair(4, 3)
+    present = {"a": torch.tensor([True, True, False, False]), "b": torch.tensor([False, False, True, True])}
+    for loss in (pairwise_nt_xent({"a": a, "b": b}, 0.1, present), across_sensors({"a": a, "b": b}, 0.1, present)):
+        assert loss.item() == 0.0
+        assert all((g == 0).all() for g in torch.autograd.grad(loss, (a, b)))
+
+
+def test_within_sums_over_sensors(sensors, present):
+    views = {"s1": (sensors["s1"], sensors["dem"]), "s2": (sensors["s2"], sensors["s1"])}
+    want = sum(by_hand(a[present[name]], b[present[name]], 0.2) for name, (a, b) in views.items())
+    assert within_sensors(views, 0.2, present).item() == pytest.approx(want, abs=1e-6)
+    nobody = {"s1": torch.zeros(7, dtype=torch.bool)}
+    assert within_sensors(views, 0.2, nobody).item() == pytest.approx(by_hand(*views["s2"], 0.2), abs=1e-6)
+
+
+def test_across_counts_each_pair_of_sensors_once(sensors, present):
+    rows = present["s1"] & present["s2"]
+    want = (
+        info_nce(sensors["s1"][rows], sensors["s2"][rows], 5.0)
+        + info_nce(sensors["s1"][present["s1"]], sensors["dem"][present["s1"]], 5.0)
+        + info_nce(sensors["s2"][present["s2"]], sensors["dem"][present["s2"]], 5.0)
+    )
+    torch.testing.assert_close(across_sensors(sensors, 0.2, present), want)
+
+
+def test_half_precision_is_widened(random_pair):
+    a, b = (x.detach().bfloat16() for x in random_pair(16, 8))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        got = pairwise_nt_xent({"a": a, "b": b}, 0.1)
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got, 2 * nt_xent(a.float(), b.float(), 0.1))
+
+
+@pytest.mark.parametrize("temperature", [0.0, -0.1, math.nan, math.inf, 1e-4, 2e3])
+def test_temperatures_out_of_range_are_refused(random_pair, temperature):
+    a, b = random_pair(3, 2)
+    for loss in (
+        lambda: nt_xent(a, b, temperature),
+        lambda: pairwise_nt_xent({"a": a, "b": b}, temperature),
+        lambda: within_sensors({"a": (a, b)}, torch.tensor(temperature)),
+        lambda: across_sensors({"a": a, "b": b}, temperature),
+    ):
+        with pytest.raises(ValueError, match=r"temperature must lie in \[0.001, 1000\], got"):
+            loss()
+
+
+def test_wrong_batches_are_named(random_pair):
+    a, b = random_pair(3, 2)
+    with pytest.raises(ValueError, match=r"a has shape \(3, 2\) and b \(2, 2\)"):
+        nt_xent(a, b[:2], 0.1)
+    with pytest.raises(ValueError, match="have no rows"):
+        nt_xent(a[:0], b[:0], 0.1)
+    with pytest.raises(ValueError, match="needs 2 or more sensors, got 1: a"):
+        pairwise_nt_xent({"a": a}, 0.1)
+    with pytest.raises(ValueError, match=r"\(a: 3, b: 2\)"):
+        pairwise_nt_xent({"a": a, "b": b[:2]}, 0.1)
+    with pytest.raises(ValueError, match=r"the first view of a has shape \(3, 2\) and the second \(2, 2\)"):
+        within_sensors({"a": (a, b[:2])}, 0.1)
