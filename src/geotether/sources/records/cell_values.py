@@ -9,6 +9,16 @@ import pyarrow as pa
 from geotether.sources.source import Observations, Rejected
 
 
+def is_plain(kind: pa.DataType) -> bool:
+    """Do cells hold numbers, truths, dates or texts, rather than lists, structs or bytes?"""
+    return not (pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def without_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give the values themselves where a column holds numbers that stand for them."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
 def texts_of(column: pa.ChunkedArray) -> np.ndarray:
     """Read cells as texts, "" where missing; a whole number has no point, a date is ISO 8601.
 
@@ -16,9 +26,7 @@ def texts_of(column: pa.ChunkedArray) -> np.ndarray:
         >>> texts_of(pa.chunked_array([[12.0, 0.5, None]])).tolist()
         ['12', '0.5', '']
     """
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return np.array([_plain(value) for value in column.to_pylist()], dtype=str)
+    return np.array([_said(value) for value in without_dictionary(column).to_pylist()], dtype=str)
 
 
 def label_of(column: pa.ChunkedArray, with_gaps: bool) -> np.ndarray:
@@ -62,7 +70,7 @@ def usable(seen: Observations, reasons: Mapping[int, str], content: Callable[[np
     )
 
 
-def _plain(value: Any) -> str:
+def _said(value: Any) -> str:
     if value is None:
         return ""
     if hasattr(value, "isoformat"):
