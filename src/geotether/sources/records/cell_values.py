@@ -1,12 +1,9 @@
-"""Cells of a table as ids, labels and texts, and a run of rows put together from them."""
+"""Cells of a table as ids, labels and texts."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-
-from geotether.sources.source import Observations, Rejected
 
 
 def is_plain(kind: pa.DataType) -> bool:
@@ -45,29 +42,6 @@ def label_of(column: pa.ChunkedArray, with_gaps: bool) -> np.ndarray:
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
     return texts_of(column)
-
-
-def usable(seen: Observations, reasons: Mapping[int, str], content: Callable[[np.ndarray], Any]) -> Observations:
-    """Put together what `RowFile.read` gave: the good rows with their content, and the rejected ones.
-
-    Args:
-        seen: All rows.
-        reasons: Position to reason.
-        content: Gives the content of some positions.
-    """
-    good = np.array([row for row in range(len(seen)) if row not in reasons], dtype=np.int64)
-    rejected = [
-        Rejected(int(seen.row[row]), reasons[row], str(seen.id[row]) if len(seen.id) else "") for row in sorted(reasons)
-    ]
-    return Observations(
-        row=seen.row[good],
-        lonlat=seen.lonlat[good],
-        content=content(good),
-        id=seen.id[good] if len(seen.id) else seen.id,
-        time=None if seen.time is None else seen.time[good],
-        labels={name: values[good] for name, values in seen.labels.items()},
-        rejected=rejected,
-    )
 
 
 def _said(value: Any) -> str:

@@ -6,10 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from geotether.sources.records.cell_values import usable
 from geotether.sources.records.row_file import RowFile, names_of
 from geotether.sources.records.row_source import RowSource
-from geotether.sources.source import Observations
+from geotether.sources.source import Observations, usable
 
 
 class ColumnsSource(RowSource):

@@ -115,7 +115,7 @@ class RowFile:
 
         Returns:
             All of them with every column; all of them as observations without content, their places not all valid; and
-            why some are refused, by position. `geotether.sources.records.cell_values.usable` puts the three together.
+            why some are refused, by position. `geotether.sources.source.usable` puts the three together.
         """
         table = self.rows.read(start, stop)
         faults: dict[int, str] = {}

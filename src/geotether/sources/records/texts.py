@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 
 from geotether.sources.points import find_name
-from geotether.sources.records.cell_values import is_plain, texts_of, usable
+from geotether.sources.records.cell_values import is_plain, texts_of
 from geotether.sources.records.row_file import RowFile, names_of
 from geotether.sources.records.row_source import RowSource
-from geotether.sources.source import Observations
+from geotether.sources.source import Observations, usable
 
 TEXT_NAMES = (
     "text", "extract", "description", "content", "body", "abstract", "summary", "caption", "comment", "title", "name"
