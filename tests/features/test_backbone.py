@@ -90,13 +90,13 @@ def test_an_image_has_the_same_bits_alone_and_in_company(small, images, name):
 
 
 def test_grey_is_colour_and_other_numbers_mean_the_same(small):
-    folder, _ = small
+    folder, models = small
     features = BackboneFeatures("test_resnet", str(folder / "resnet.safetensors"))
     grey = np.random.default_rng(1).integers(0, 256, (160, 160, 1), dtype=np.uint8)
     one, three = features.transform([grey]), features.transform([np.repeat(grey, 3, axis=-1)])
     np.testing.assert_array_equal(one, three)
     # The crop of an image of just the size involves no resizing, so that all number types give the same pixels.
-    side = round(160 / features._load()[0].pretrained_cfg["crop_pct"])
+    side = round(160 / models["resnet"].pretrained_cfg["crop_pct"])
     colour = np.random.default_rng(2).integers(0, 256, (side, side, 3), dtype=np.uint8)
     want = features.transform([colour])
     for same in (colour / np.float32(255), colour.astype(np.uint16) * np.uint16(257)):

@@ -9,6 +9,7 @@ table_app = typer.Typer(help="Feature tables from files that people have.", no_a
 
 Out = Annotated[Path, typer.Option(help="The table to write, ending in .parquet.")]
 Source = Annotated[str | None, typer.Option("--source", help="What reads the file; by default told by itself.")]
+Features = Annotated[str | None, typer.Option(help="Name; by default those that suit the source.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any key of a specification, such as features.dim=64; repeat."),
@@ -27,7 +28,7 @@ def build(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file or folder, or a YAML specification.")],
     out: Out,
     reader: Source = None,
-    features: Annotated[str | None, typer.Option(help="Name; by default those that suit the source.")] = None,
+    features: Features = None,
     settings: Settings = None,
     name: Name = None,
     workers: Workers = None,
@@ -40,9 +41,11 @@ def build(
     """Build a feature table; run the same command again to go on after a crash."""
     from geotether.featurizing.build import build_table
 
-    spec = _spec(source, settings, reader, features, tolerance, licence, origin, citation)
-    table = build_table(spec, out, name=name, workers=workers, resume=not fresh)
-    typer.echo(f"{out} holds {table.name}: {len(table):,} rows of {table.dim:,} features")
+    spec = _spec(
+        source, settings, source=reader, features=features and {"name": features},
+        tolerance=tolerance, licence=licence, origin=origin, citation=citation,
+    )  # fmt: skip
+    _say(out, build_table(spec, out, name=name, workers=workers, resume=not fresh))
 
 
 @table_app.command("apply")
@@ -63,9 +66,10 @@ def apply(
     """Give new rows the same features as an earlier table's."""
     from geotether.featurizing.apply import apply_transform
 
-    spec = _spec(source, settings, reader, None, tolerance, licence, origin, citation)
-    made = apply_transform(table, spec, out, name=name, workers=workers, resume=not fresh)
-    typer.echo(f"{out} holds {made.name}: {len(made):,} rows of {made.dim:,} features")
+    spec = _spec(
+        source, settings, source=reader, tolerance=tolerance, licence=licence, origin=origin, citation=citation
+    )
+    _say(out, apply_transform(table, spec, out, name=name, workers=workers, resume=not fresh))
 
 
 @table_app.command("sources")
@@ -113,35 +117,22 @@ def _listed(name: str, find: Any, skip: tuple[str, ...] = ()) -> list[str]:
     ]
 
 
-def _spec(
-    source: str,
-    settings: list[str] | None,
-    reader: str | None,
-    features: str | None,
-    tolerance: float | None,
-    licence: str | None,
-    origin: str | None,
-    citation: str | None,
-) -> Any:
-    """Lay what is typed over what the specification says."""
+def _spec(given: str, settings: list[str] | None, **typed: Any) -> Any:
+    """Lay what is typed (None where nothing is) over what the specification says, and `settings` over both."""
     from geotether.featurizing.specification import TableSpec
     from geotether.tables.yaml_text import parse_override, read_layer
     from geotether.training.layers import overlay
 
-    path = Path(source)
+    path = Path(given)
     is_yaml = path.suffix.lower() in (".yaml", ".yml")
-    layer: dict[str, Any] = read_layer(path) if is_yaml else {"path": source}
+    layer: dict[str, Any] = read_layer(path) if is_yaml else {"path": given}
     if isinstance(layer.get("features"), str):  # options may follow by --set
         layer["features"] = {"name": layer["features"]}
-    typed: dict[str, Any] = {
-        "source": reader,
-        "features": features and {"name": features},
-        "tolerance": tolerance,
-        "licence": licence,
-        "origin": origin,
-        "citation": citation,
-    }
-    given = {key: value for key, value in typed.items() if value is not None}
-    for over in [given, *map(parse_override, settings or ())]:
+    options = {key: value for key, value in typed.items() if value is not None}
+    for over in [options, *map(parse_override, settings or ())]:
         layer = overlay(layer, over)
     return TableSpec.of(layer, path.parent if is_yaml else ".")
+
+
+def _say(out: Path, table: Any) -> None:
+    typer.echo(f"{out} holds {table.name}: {len(table):,} rows of {table.dim:,} features")

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float32
 
-from geotether.features.weights import cached_file, import_timm, in_equal_batches, load_local, weights_digest
+from geotether.features.frozen import FrozenBackbone, Network
+from geotether.features.weights import cached_file, import_timm, load_local
 
 if TYPE_CHECKING:
     import torch
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 POOLS = ("avg", "token", "model")
 
 
-class BackboneFeatures:
+class BackboneFeatures(FrozenBackbone):
     """Pooled features of a frozen timm backbone, without its head.
 
     Pixels are whole numbers (0 to 255, or 0 to 65,535 for uint16) or floating-point numbers in 0 to 1. Grey images
@@ -44,9 +44,6 @@ class BackboneFeatures:
         FileNotFoundError: If the weights are not there; the message says where to get them and where to put them.
     """
 
-    takes: ClassVar[str] = "images"
-    fit_rows: ClassVar[int] = 1  # nothing is learned
-
     def __init__(
         self,
         model: str = "resnet50",
@@ -66,55 +63,9 @@ class BackboneFeatures:
             close = timm.list_models(f"*{model.partition('.')[0]}*")[:5]
             hint = f" Did you mean {', '.join(close)}?" if close else " timm.list_models() lists them."
             raise ValueError(f"timm has no model {model!r}.{hint}")
-        self.model = model
-        self.weights = None if weights is None else str(weights)
         self.pool = pool
-        self.batch = batch
-        self.device = device
         self.in_chans = in_chans
-        self.download = download
-        self._file = self._weights_file()
-        self._loaded: Any = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the model behind: a worker loads it from the file."""
-        return self.__dict__ | {"_loaded": None}
-
-    @property
-    def out_dim(self) -> int:
-        """Number of features."""
-        return self._load()[0].num_features if self.pool != "model" else self._load()[0].head_hidden_size
-
-    def fit(self, images: Sequence[np.ndarray]) -> "BackboneFeatures":
-        """Learn nothing, but load the weights, so that a wrong file is found out at once."""
-        self._load()
-        return self
-
-    def transform(self, images: Sequence[np.ndarray]) -> Float32[np.ndarray, "n d"]:
-        """Compute the features of images.
-
-        Args:
-            images: Arrays (height, width, bands) of any sizes.
-
-        Returns:
-            Shape (n, out_dim).
-
-        Raises:
-            ValueError: If an image cannot be taken; see `refuse`.
-        """
-        reasons = self.refuse(images)
-        if reasons:
-            row, reason = next(iter(reasons.items()))
-            raise ValueError(f"Image {row}: {reason}.")
-        model, prepare = self._load()
-        return in_equal_batches(
-            lambda pixels: self._pooled(model, pixels),
-            (prepare(self._input(image)) for image in images),
-            len(images),
-            self.batch,
-            self.device,
-            self.out_dim,
-        )
+        super().__init__(model, weights, batch, device, download, label=model)
 
     def refuse(self, images: Sequence[np.ndarray]) -> dict[int, str]:
         """Say which images `transform` cannot take: other bands, missing pixels, numbers beyond 0 to 1."""
@@ -132,29 +83,6 @@ class BackboneFeatures:
                 reasons[row] = "floating-point pixels beyond 0 to 1"
         return reasons
 
-    def settings(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        names = ("model", "weights", "pool", "batch", "device", "in_chans", "download")
-        return {name: getattr(self, name) for name in names}
-
-    def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Give the SHA-256 of the weights, so that others are noticed."""
-        return {"weights_sha256": weights_digest(self._file)}, {}
-
-    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "BackboneFeatures":
-        """Check that the weights are those that were used.
-
-        Raises:
-            ValueError: If they are others.
-        """
-        if values["weights_sha256"] != weights_digest(self._file):
-            raise ValueError(f"{self._file} holds other weights than those that made these features.")
-        return self
-
-    def names(self) -> list[str]:
-        """Name the features: "resnet50 0", "resnet50 1", ..."""
-        return [f"{self.model} {number}" for number in range(self.out_dim)]
-
     def _weights_file(self) -> Path:
         timm = import_timm()
         if self.weights is not None:
@@ -166,23 +94,22 @@ class BackboneFeatures:
             raise ValueError(f"timm has no pretrained weights for {self.model!r}; give weights=FILE.")
         return cached_file(str(config.hf_hub_id or ""), str(config.url or ""), self.model, self.download)
 
-    def _load(self) -> tuple[Any, Any]:
-        """The model and the preparation of one image, made at the first call."""
-        if self._loaded is None:
-            timm = import_timm()
-            bands = self.in_chans or 3
-            if self.weights is None:
-                model = timm.create_model(
-                    self.model, pretrained=True, num_classes=0, in_chans=bands, pretrained_cfg_overlay=self._overlay()
-                )
-            else:
-                model = timm.create_model(self.model, num_classes=0, in_chans=bands)
-                load_local(model, self._file)
-            self._loaded = model.eval().to(self.device), self._preparation(model, bands)
-        return self._loaded
-
-    def _overlay(self) -> dict[str, str]:
-        return {"file": str(self._file)}  # the same weights that timm would fetch, from where they are
+    def _load(self) -> Network:
+        timm = import_timm()
+        bands = self.in_chans or 3
+        if self.weights is None:
+            # The same weights that timm would fetch, from where they are.
+            overlay = {"file": str(self._file)}
+            model = timm.create_model(
+                self.model, pretrained=True, num_classes=0, in_chans=bands, pretrained_cfg_overlay=overlay
+            )
+        else:
+            model = timm.create_model(self.model, num_classes=0, in_chans=bands)
+            load_local(model, self._file)
+        model = model.eval().to(self.device)
+        prepare = self._preparation(model, bands)
+        dim = model.head_hidden_size if self.pool == "model" else model.num_features
+        return Network(lambda image: prepare(self._input(image)), lambda pixels: self._pooled(model, pixels), dim)
 
     def _preparation(self, model: Any, bands: int) -> Any:
         import_timm()

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from geotether.features.featurizer import Featurizer
-from geotether.featurizing.rows import read_runs, take
+from geotether.featurizing.rows import read_runs, take, take_content
 from geotether.featurizing.threads import OneThread
 from geotether.featurizing.times import time_features
 from geotether.sources.disk import replacing_file
-from geotether.sources.source import Observations, Rejected, Source
+from geotether.sources.source import Observations, Rejected, Source, usable
 from geotether.sources.writers import list_column
 
 LABEL = "label:"
@@ -149,12 +149,7 @@ def check_times(found: Observations, encode_time: tuple[str, ...]) -> None:
 def _reject(found: Observations, reasons: dict[int, str]) -> Observations:
     if not reasons:
         return found
-    lost = [
-        Rejected(int(found.row[at]), reason, str(found.id[at]) if len(found.id) else "")
-        for at, reason in sorted(reasons.items())
-    ]
-    kept = take(found, np.setdiff1d(np.arange(len(found)), list(reasons)))
-    return replace(kept, rejected=[*found.rejected, *lost])
+    return usable(found, reasons, lambda good: take_content(found.content, good))
 
 
 def _featurize(work: Work, found: Observations) -> tuple[Observations, np.ndarray]:

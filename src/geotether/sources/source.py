@@ -1,5 +1,6 @@
 """The protocol of a source: whoever can give rows by number can become a modality."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -127,3 +128,35 @@ def refuse_places(lonlat: Float64[np.ndarray, "n 2"]) -> dict[int, str]:
             reasons[row] = "longitude outside [-180, 360]"
     check_lonlat(lonlat[[row for row in range(len(lonlat)) if row not in reasons]])
     return reasons
+
+
+def usable(seen: Observations, reasons: Mapping[int, str], content: Callable[[np.ndarray], Any]) -> Observations:
+    """Part the rows of one run into those that can be used, with their content, and those that cannot.
+
+    Args:
+        seen: All of them; their places need not be valid, and their content does not count.
+        reasons: Position among them to the reason why a row cannot be used.
+        content: Gives the content of the rows at some positions, int64.
+
+    Returns:
+        The usable rows. The others are among the rejected, beside those that `seen` rejected already, in order.
+
+    Example:
+        >>> seen = Observations(np.array([7, 8]), np.array([[5.66, 51.97], [5.66, 91.0]]), None)
+        >>> found = usable(seen, refuse_places(seen.lonlat), lambda good: [f"image {row}" for row in seen.row[good]])
+        >>> found.content, found.rejected
+        (['image 7'], [Rejected(row=8, reason='latitude outside [-90, 90]', id='')])
+    """
+    good = np.array([at for at in range(len(seen)) if at not in reasons], dtype=np.int64)
+    rejected = [
+        Rejected(int(seen.row[at]), reason, str(seen.id[at]) if len(seen.id) else "") for at, reason in reasons.items()
+    ]
+    return Observations(
+        row=seen.row[good],
+        lonlat=seen.lonlat[good],
+        content=content(good),
+        id=seen.id[good] if len(seen.id) else seen.id,
+        time=None if seen.time is None else seen.time[good],
+        labels={name: values[good] for name, values in seen.labels.items()},
+        rejected=sorted([*seen.rejected, *rejected], key=lambda one: one.row),
+    )

@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/sources/records/columns.py, with row_file.py, places.py and spool.py behind it."""
+"""Mirrors src/geotether/sources/records/columns.py, with row_source, row_file, places and spool behind it."""
 
 import gzip
 import json

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float64, Integer, Num
+from jaxtyping import Float64, Num
 
 from geotether.sources.grids.cells import Cells
 from geotether.sources.grids.window_statistics import in_circle, window_statistics
@@ -33,12 +33,12 @@ class Ask:
 
 def image_rows(
     cells: Cells, lonlat: Float64[np.ndarray, "n 2"], ask: Ask
-) -> tuple[Num[np.ndarray, "m side side bands"], Integer[np.ndarray, " m"], dict[int, str]]:
+) -> tuple[Num[np.ndarray, "m side side bands"], dict[int, str]]:
     """Cut an image around each place.
 
     Returns:
-        Images, of the raster's own type where it holds integers that stand as they are, else float32; the positions
-        of their places; and by position the reason why the others have none.
+        Images, of the raster's own type where it holds integers that stand as they are, else float32; and by position
+        the reason why some places have none.
     """
     raster, side = cells.raster, ask.window.side
     whole = raster.dtype.kind in "iu" and raster.scales is None
@@ -59,17 +59,14 @@ def image_rows(
             else:
                 reasons[position] = reason
     kept = np.array([position for position in range(len(lonlat)) if position not in reasons], dtype=np.int64)
-    return images if len(kept) == len(images) else images[kept], kept, reasons
+    return images if len(kept) == len(images) else images[kept], reasons
 
 
-def column_rows(
-    cells: Cells, lonlat: Float64[np.ndarray, "n 2"], ask: Ask
-) -> tuple[pa.Table, Integer[np.ndarray, " m"], dict[int, str]]:
+def column_rows(cells: Cells, lonlat: Float64[np.ndarray, "n 2"], ask: Ask) -> tuple[pa.Table, dict[int, str]]:
     """Find values, or statistics of a window or circle, at each place.
 
     Returns:
-        Columns, float64, null where a band has no data; the positions of their places; and by position the reason why
-        the others have none.
+        Columns, float64, null where a band has no data; and by position the reason why some places have none.
     """
     bands = cells.raster.names
     counted = in_circle(ask.window.side).ravel() if ask.window.km is not None else slice(None)
@@ -98,7 +95,7 @@ def column_rows(
         for number, band in enumerate(bands)
         for place, word in enumerate(words)
     }
-    return pa.table(columns), kept, reasons
+    return pa.table(columns), reasons
 
 
 def _cut(

@@ -14,7 +14,7 @@ from geotether.sources.grids.cells import Cells, copy_pays, copy_raster, open_ra
 from geotether.sources.grids.raster_options import asked_of, check_options
 from geotether.sources.grids.raster_places import RasterPlaces, given_places, refuse_outside, sampled_places
 from geotether.sources.grids.raster_rows import column_rows, image_rows
-from geotether.sources.source import Observations, Rejected, refuse_places
+from geotether.sources.source import Observations, refuse_places, usable
 
 
 class RasterSource:
@@ -137,15 +137,11 @@ class RasterSource:
         reasons = refuse_places(lonlat)
         good = np.array([row for row in range(len(lonlat)) if row not in reasons], dtype=np.int64)
         rows_of = image_rows if self.kind == "images" else column_rows
-        content, kept, refused = rows_of(self._cells(), lonlat[good], self._ask)
+        content, refused = rows_of(self._cells(), lonlat[good], self._ask)
         reasons |= {int(good[row]): reason for row, reason in refused.items()}
-        kept = good[kept]
-        ids = places.id[start:stop]
-        time = None if places.time is None else places.time[start:stop][kept]
-        rejected = [
-            Rejected(start + row, reason, str(ids[row]) if len(ids) else "") for row, reason in sorted(reasons.items())
-        ]
-        return Observations(start + kept, lonlat[kept], content, ids[kept] if len(ids) else ids, time, {}, rejected)
+        time = None if places.time is None else places.time[start:stop]
+        row = start + np.arange(len(lonlat), dtype=np.int64)
+        return usable(Observations(row, lonlat, None, places.id[start:stop], time), reasons, lambda _: content)
 
     def fingerprint(self) -> str:
         """Name the rows by the content of all files and the options."""

@@ -14,16 +14,9 @@ from jaxtyping import Float64
 from geotether.sources.disk import replacing_file
 from geotether.sources.fingerprints import file_fingerprint
 from geotether.sources.geometry import geometry_column, lonlat_of_geometry
-from geotether.sources.pictures.image_rows import (
-    Gathering,
-    degrees,
-    find_column,
-    label_values,
-    moments,
-    position_columns,
-)
-from geotether.sources.pictures.pixels import MAX_PIXELS, ImageError, check_image_options, image_kind, read_photo
-from geotether.sources.source import Observations
+from geotether.sources.pictures.image_rows import degrees, find_column, position_columns, row_columns
+from geotether.sources.pictures.image_source import Encoded, ImageSource
+from geotether.sources.pictures.pixels import MAX_PIXELS, ImageError, Photo, image_kind, read_photo
 
 # Row groups are what Parquet can read by itself. Larger ones are copied into smaller ones once, because each would be
 # read again for every run of rows in it.
@@ -31,7 +24,7 @@ GROUP_BYTES = 2**25
 _LOOK_AT = 100  # values in which the magic bytes of an image are looked for
 
 
-class ImageColumnSource:
+class ImageColumnSource(ImageSource):
     """Encoded images (JPEG, PNG, WebP, TIFF) in a column of bytes of a Parquet file, or of all in a folder.
 
     The column holds the bytes themselves or, as Hugging Face writes them, structs of `bytes` and `path`. Places come
@@ -59,9 +52,6 @@ class ImageColumnSource:
         ValueError: If it is no Parquet, has no or several columns of images, or lacks a column that is named.
     """
 
-    kind: str = "images"
-    features: str = "convolution"
-
     def __init__(
         self,
         path: str | Path,
@@ -75,85 +65,44 @@ class ImageColumnSource:
         size: int | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        check_image_options(mode, size, max_pixels)
+        super().__init__(labels, mode, size, max_pixels)
         self._originals = _parquet_files(Path(path))
-        self._options: dict[str, Any] = {"mode": mode, "size": size, "max_pixels": max_pixels}
         schema = _schema(self._originals)
         names = schema.names
         self._image = _image_column(self._originals[0], schema, column)
-        self._id, self._time = (
-            None if name is None else find_column(names, name, (), what, self._originals[0])
-            for name, what in ((id, "ids"), (time, "times"))
-        )
-        self._labels = [labels] if isinstance(labels, str) else list(labels)
-        for name in self._labels:
-            find_column(names, name, (), "labels", self._originals[0])
+        self._named = row_columns(names, id, time, self._labels, self._originals[0])
         geometry = geometry_column(schema) if lon is None and lat is None else None
         self._places = (geometry,) if geometry is not None else position_columns(names, lon, lat, self._originals[0])
         self._files = list(self._originals)
-        # By row group: its file, its number there, and the number of its first row; and the number of rows.
+        # By row group: its file, its number there, and the number of its first row.
         self._groups: list[tuple[int, int, int]] = []
-        self._count = 0
-
-    def __len__(self) -> int:
-        """Count the rows, usable or not. Called after `prepare`."""
-        self._prepared()
-        return self._count
 
     def prepare(self, folder: Path) -> None:
         """Find where the row groups begin, and copy files whose row groups are too large to be read at once."""
         import pyarrow.parquet as pq
 
-        self._groups, self._count = [], 0
+        self._groups, count = [], 0
         for number, original in enumerate(self._originals):
             largest = max((facts.total_byte_size for facts in _group_facts(original)), default=0)
             self._files[number] = self._copied(original, Path(folder), number) if largest > GROUP_BYTES else original
             metadata = pq.read_metadata(self._files[number])
             for group in range(metadata.num_row_groups):
-                self._groups.append((number, group, self._count))
-                self._count += metadata.row_group(group).num_rows
-        if self._count == 0:
+                self._groups.append((number, group, count))
+                count += metadata.row_group(group).num_rows
+        if count == 0:
             raise ValueError(f"{self._originals[0]} has no rows.")
-
-    def read(self, start: int, stop: int) -> Observations:
-        """Read and decode rows `start` to `stop`, `stop` not included."""
-        table = self._rows(start, min(stop, len(self)))
-        lonlat = self._lonlat(table)
-        ids = ["" if value is None else str(value) for value in table[self._id].to_pylist()] if self._id else None
-        times, late = moments(table[self._time]) if self._time else (None, {})
-        found = Gathering()
-        for place, value in enumerate(table[self._image].to_pylist()):
-            row, id = start + place, ids[place] if ids else ""
-            data = value.get("bytes") if isinstance(value, dict) else value
-            try:
-                if place in late:
-                    raise ImageError(late[place])
-                if not data:
-                    raise ImageError("no image (empty cell)")
-                photo = read_photo(data, **self._options)
-            except ImageError as error:
-                found.reject(row, str(error), id)
-                continue
-            where = (float(lonlat[place, 0]), float(lonlat[place, 1]))
-            found.add(row, photo, where, photo.time if times is None else times[place], id)
-        labels = label_values(table, self._labels)
-        return found.observations(labels, start, has_ids=ids is not None, has_times=times is not None)
+        self._count = count
 
     def fingerprint(self) -> str:
         """Return a text that changes when a file changes, or an option."""
-        options = [self._options, self._image, self._places, self._id, self._time, self._labels]
-        digest = hashlib.sha256(repr(options).encode())
+        named = [self._named.get("id"), self._named.get("time"), self._labels]
+        digest = hashlib.sha256(repr([self._options, self._image, self._places, *named]).encode())
         for file in self._originals:
             digest.update(f"{file.name} {file_fingerprint(file)}".encode())
         return digest.hexdigest()
 
-    def _prepared(self) -> None:
-        if not self._groups:
-            raise ValueError("The source does not know its rows yet; call prepare(folder) first.")
-
     def _columns(self) -> list[str]:
-        extra = [name for name in (self._id, self._time) if name]
-        return list(dict.fromkeys([self._image, *self._places, *extra, *self._labels]))
+        return list(dict.fromkeys([self._image, *self._places, *self._named.values()]))
 
     def _copied(self, original: Path, folder: Path, number: int) -> Path:
         """The columns needed of a file in row groups of bounded size, written once."""
@@ -172,7 +121,24 @@ class ImageColumnSource:
                     writer.write_table(pa.Table.from_batches([batch]).select(schema.names), row_group_size=rows)
         return copy
 
-    def _rows(self, start: int, stop: int) -> pa.Table:
+    def _rows(self, start: int, stop: int) -> Encoded:
+        table = self._table(start, stop)
+        id, time = self._named.get("id"), self._named.get("time")
+        return Encoded(
+            table[self._image].to_pylist(),
+            ["" if value is None else str(value) for value in table[id].to_pylist()] if id else (),
+            self._lonlat(table),
+            table[time] if time else None,
+            {name: table[name] for name in self._labels},
+        )
+
+    def _decoded(self, image: Any) -> Photo:
+        data = _bytes_of(image)
+        if not data:
+            raise ImageError("no image (empty cell)")
+        return read_photo(data, **self._options)
+
+    def _table(self, start: int, stop: int) -> pa.Table:
         import pyarrow.parquet as pq
 
         begins = [begin for _, _, begin in self._groups]
@@ -225,6 +191,10 @@ def _group_facts(file: Path) -> Iterator[Any]:
     return (metadata.row_group(group) for group in range(metadata.num_row_groups))
 
 
+def _bytes_of(value: Any) -> bytes | None:
+    return value.get("bytes") if isinstance(value, dict) else value
+
+
 def _holds_bytes(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         return kind.get_field_index("bytes") >= 0 and _holds_bytes(kind.field("bytes").type)
@@ -247,7 +217,7 @@ def _image_column(file: Path, schema: pa.Schema, column: str | None) -> str:
         batches = parquet.iter_batches(_LOOK_AT, columns=candidates)
         first = next(batches, pa.RecordBatch.from_pylist([])) if candidates else pa.RecordBatch.from_pylist([])
     for name in first.schema.names:
-        values = [value.get("bytes") if isinstance(value, dict) else value for value in first[name].to_pylist()]
+        values = [_bytes_of(value) for value in first[name].to_pylist()]
         if any(image_kind(value) for value in values if value):
             images.append(name)
     if len(images) != 1:

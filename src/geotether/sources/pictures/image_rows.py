@@ -1,7 +1,7 @@
-"""Rows of images: what a table of positions says of them, and how decoded ones become observations."""
+"""Rows of images: what a table says of their places, times and labels."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64
 
-from geotether.sources.pictures.pixels import UNKNOWN_TIME, Photo
+from geotether.sources.pictures.pixels import UNKNOWN_TIME
 from geotether.sources.points import LAT_NAMES, LON_NAMES
-from geotether.sources.source import Observations, Rejected, refuse_places
 
 
 def find_column(names: Sequence[str], wanted: str | None, known: Sequence[str], what: str, path: Path) -> str:
@@ -48,6 +47,21 @@ def position_columns(names: Sequence[str], lon: str | None, lat: str | None, pat
     )
 
 
+def row_columns(
+    names: Sequence[str], id: str | None, time: str | None, labels: Sequence[str], path: Path
+) -> dict[str, str]:
+    """Find the columns of ids, times and labels that are named.
+
+    Returns:
+        By what it is for ("id", "time", "label:" and its name), the column.
+
+    Raises:
+        ValueError: If one is not there.
+    """
+    asked = [("id", id, "ids"), ("time", time, "times"), *((f"label:{name}", name, "labels") for name in labels)]
+    return {role: find_column(names, name, (), what, path) for role, name, what in asked if name is not None}
+
+
 def degrees(column: pa.Array | pa.ChunkedArray) -> Float64[np.ndarray, " n"]:
     """Read numbers, NaN where a value is missing or is no number."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
@@ -78,60 +92,10 @@ def moments(column: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, dict[int, s
     return times, reasons
 
 
-class Gathering:
-    """Collects the usable and the rejected rows of one run."""
-
-    def __init__(self) -> None:
-        self.rows: list[int] = []
-        self.ids: list[str] = []
-        self.places: list[tuple[float, float]] = []
-        self.times: list[np.datetime64] = []
-        self.pixels: list[np.ndarray] = []
-        self.rejected: list[Rejected] = []
-
-    def reject(self, row: int, reason: str, id: str = "") -> None:
-        """Note a row that cannot be used."""
-        self.rejected.append(Rejected(row, reason, id))
-
-    def add(self, row: int, photo: Photo, place: tuple[float, float], time: np.datetime64, id: str = "") -> None:
-        """Note a row that can, if its place can be."""
-        self.rows.append(row)
-        self.ids.append(id)
-        self.places.append(place)
-        self.times.append(time)
-        self.pixels.append(photo.pixels)
-
-    def observations(self, labels: dict[str, np.ndarray], start: int, has_ids: bool, has_times: bool) -> Observations:
-        """Put them together.
-
-        Args:
-            labels: Of all rows from `start` on.
-            start: Number of the first row of the run.
-            has_ids: Whether rows have ids of their own.
-            has_times: Whether a time is known of any row of the source.
-        """
-        lonlat = np.array(self.places, dtype=np.float64).reshape(-1, 2)
-        reasons = refuse_places(lonlat)
-        for place, reason in reasons.items():
-            self.reject(self.rows[place], reason, self.ids[place])
-        kept = [place for place in range(len(self.rows)) if place not in reasons]
-        rows = np.array(self.rows, dtype=np.int64)[kept]
-        return Observations(
-            row=rows,
-            lonlat=lonlat[kept],
-            content=[self.pixels[place] for place in kept],
-            id=np.array([self.ids[place] for place in kept] if has_ids else [], dtype=np.str_),
-            time=np.array(self.times, dtype="datetime64[ms]")[kept] if has_times else None,
-            labels={name: values[rows - start] for name, values in labels.items()},
-            rejected=sorted(self.rejected, key=lambda rejected: rejected.row),
-        )
-
-
-def label_values(table: pa.Table, names: Iterable[str]) -> dict[str, np.ndarray]:
+def label_values(columns: Mapping[str, pa.ChunkedArray]) -> dict[str, np.ndarray]:
     """Give columns as numbers or texts; a missing text is empty."""
     found = {}
-    for name in names:
-        column = table[name]
+    for name, column in columns.items():
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
             found[name] = np.asarray(column.to_numpy())
         else:

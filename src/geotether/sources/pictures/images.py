@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,16 +12,9 @@ import pyarrow as pa
 from geotether.sources.disk import replacing_file
 from geotether.sources.fingerprints import file_fingerprint, files_fingerprint
 from geotether.sources.pictures.image_index import INDEX_ENDINGS, index_columns, read_index
-from geotether.sources.pictures.image_rows import (
-    Gathering,
-    degrees,
-    find_column,
-    label_values,
-    moments,
-    position_columns,
-)
-from geotether.sources.pictures.pixels import MAX_PIXELS, ImageError, check_image_options, read_file, read_photo
-from geotether.sources.source import Observations
+from geotether.sources.pictures.image_rows import degrees, find_column, position_columns, row_columns
+from geotether.sources.pictures.image_source import Encoded, ImageSource
+from geotether.sources.pictures.pixels import MAX_PIXELS, ImageError, Photo, read_file, read_photo
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 # Names of the column of paths, MP-16's and SatCLIP's among them.
@@ -29,7 +22,7 @@ FILE_NAMES = ("file", "file_name", "filename", "filepath", "path", "fn", "img_fi
 _ROWS_A_GROUP = 10_000
 
 
-class ImagesSource:
+class ImagesSource(ImageSource):
     """Files of images in a folder and the folders below it.
 
     Without an index, every image is a row, in the order of their paths, and must say itself where it was taken: a
@@ -62,8 +55,7 @@ class ImagesSource:
         ValueError: If there are no images, an option is out of range, or the index lacks a column.
     """
 
-    kind: str = "images"
-    features: str = "convolution"
+    dated: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -80,16 +72,13 @@ class ImagesSource:
         min_bytes: int = 0,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        check_image_options(mode, size, max_pixels)
+        super().__init__(labels, mode, size, max_pixels)
         if min_bytes < 0:
             raise ValueError(f"min_bytes must be 0 or more, got {min_bytes}.")
         self._folder, self._index = _folder_and_index(Path(path), index)
-        self._options: dict[str, Any] = {"mode": mode, "size": size, "max_pixels": max_pixels}
         self._min_bytes = min_bytes
-        self._labels = [labels] if isinstance(labels, str) else list(labels)
         self._columns: dict[str, str] = {}
         self._listing: Path | None = None
-        self._count = 0
         if self._index is None:
             given = {"lon": lon, "lat": lat, "file": file, "id": id, "time": time, "labels": self._labels or None}
             extra = [name for name, value in given.items() if value is not None]
@@ -99,15 +88,8 @@ class ImagesSource:
         names = index_columns(self._index)
         lon, lat = position_columns(names, lon, lat, self._index)
         file = find_column(names, file, FILE_NAMES, "paths of the images (option file)", self._index)
-        self._columns = {"lon": lon, "lat": lat, "file": file}
-        for role, name in [("id", id), ("time", time), *((f"label:{label}", label) for label in self._labels)]:
-            if name is not None:
-                self._columns[role] = find_column(names, name, (), role.partition(":")[0], self._index)
-
-    def __len__(self) -> int:
-        """Count the rows, usable or not. Called after `prepare`."""
-        self._prepared()
-        return self._count
+        named = row_columns(names, id, time, self._labels, self._index)
+        self._columns = {"lon": lon, "lat": lat, "file": file, **named}
 
     def prepare(self, folder: Path) -> None:
         """List the images, or copy the columns of the index that are needed, into a file that rows are read from.
@@ -132,36 +114,6 @@ class ImagesSource:
         self._listing = listing
         self._count = pq.ParquetFile(listing).metadata.num_rows
 
-    def read(self, start: int, stop: int) -> Observations:
-        """Read and decode rows `start` to `stop`, `stop` not included."""
-        table = self._rows(start, stop)
-        files = table["file"].to_pylist()
-        ids = [str(value) for value in table["id"].to_pylist()] if "id" in table.column_names else files
-        found = Gathering()
-        places = times = None
-        late: dict[int, str] = {}
-        if self._index:
-            places = np.stack([degrees(table["lon"]), degrees(table["lat"])], axis=1)
-        if "time" in table.column_names:
-            times, late = moments(table["time"])
-        for place, (file, id) in enumerate(zip(files, ids, strict=True)):
-            row = start + place
-            try:
-                if place in late:
-                    raise ImageError(late[place])
-                if not file:
-                    raise ImageError("the index names no file")
-                data = read_file(self._folder / file, self._min_bytes)
-                photo = read_photo(data, **self._options, needs_place=places is None)
-            except ImageError as error:
-                found.reject(row, str(error), id or "")
-                continue
-            where = photo.place if places is None else (float(places[place, 0]), float(places[place, 1]))
-            found.add(row, photo, where, photo.time if times is None else times[place], id)
-        labels = label_values(table, [f"label:{name}" for name in self._labels])
-        labels = {name.removeprefix("label:"): values for name, values in labels.items()}
-        return found.observations(labels, start, has_ids=True, has_times=True)
-
     def fingerprint(self) -> str:
         """Return a text that changes when the paths, sizes or times of the files change, or the index, or an option."""
         digest = hashlib.sha256(repr([self._options, self._min_bytes, self._columns]).encode())
@@ -180,16 +132,29 @@ class ImagesSource:
     def _files(self) -> list[str]:
         return sorted(_walk(self._folder))
 
-    def _prepared(self) -> Path:
-        if self._listing is None:
-            raise ValueError("The source has not listed its images yet; call prepare(folder) first.")
-        return self._listing
+    def _rows(self, start: int, stop: int) -> Encoded:
+        table = self._listed(start, stop)
+        files = table["file"].to_pylist()
+        named = table.column_names
+        return Encoded(
+            files,
+            [str(value) for value in table["id"].to_pylist()] if "id" in named else [file or "" for file in files],
+            np.stack([degrees(table["lon"]), degrees(table["lat"])], axis=1) if self._index else None,
+            table["time"] if "time" in named else None,
+            {name: table[f"label:{name}"] for name in self._labels},
+        )
 
-    def _rows(self, start: int, stop: int) -> pa.Table:
+    def _decoded(self, image: str | None) -> Photo:
+        if not image:
+            raise ImageError("the index names no file")
+        data = read_file(self._folder / image, self._min_bytes)
+        return read_photo(data, **self._options, needs_place=self._index is None)
+
+    def _listed(self, start: int, stop: int) -> pa.Table:
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(self._prepared()) as file:
-            groups = range(start // _ROWS_A_GROUP, -(-min(stop, self._count) // _ROWS_A_GROUP))
+        with pq.ParquetFile(self._listing) as file:
+            groups = range(start // _ROWS_A_GROUP, -(-stop // _ROWS_A_GROUP))
             table = file.read_row_groups(list(groups)) if len(groups) else file.schema_arrow.empty_table()
         return table.slice(start - start // _ROWS_A_GROUP * _ROWS_A_GROUP, stop - start)
 

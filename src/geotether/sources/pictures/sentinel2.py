@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from geotether.sources.pictures.images import ImagesSource
-from geotether.sources.source import Observations, Rejected
+from geotether.sources.source import Observations, usable
 
 BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
 _CIRRUS = BANDS.index("B10")
@@ -62,19 +62,10 @@ class Sentinel2Source:
     def read(self, start: int, stop: int) -> Observations:
         """Read rows `start` to `stop` as reflectance; each image has shape (height, width, 13)."""
         found = self._files.read(start, stop)
-        reasons = {place: _reason(image) for place, image in enumerate(found.content)}
-        kept = [place for place, reason in reasons.items() if not reason]
-        rejected = [
-            Rejected(int(found.row[place]), reason, str(found.id[place])) for place, reason in reasons.items() if reason
-        ]
-        return replace(
-            found,
-            row=found.row[kept],
-            lonlat=found.lonlat[kept],
-            content=[reflectance(found.content[place]) for place in kept],
-            id=found.id[kept],
-            time=None,
-            rejected=sorted([*found.rejected, *rejected], key=lambda one: one.row),
+        reasons = {at: reason for at, image in enumerate(found.content) if (reason := _reason(image))}
+        # Neither the index nor a georeferenced file says when.
+        return usable(
+            replace(found, time=None), reasons, lambda good: [reflectance(found.content[at]) for at in good.tolist()]
         )
 
     def fingerprint(self) -> str:

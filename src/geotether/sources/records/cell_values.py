@@ -1,12 +1,19 @@
-"""Cells of a table as ids, labels and texts, and a run of rows put together from them."""
+"""Cells of a table as ids, labels and texts."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from geotether.sources.source import Observations, Rejected
+
+def is_plain(kind: pa.DataType) -> bool:
+    """Do cells hold numbers, truths, dates or texts, rather than lists, structs or bytes?"""
+    return not (pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def without_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give the values themselves where a column holds numbers that stand for them."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 def texts_of(column: pa.ChunkedArray) -> np.ndarray:
@@ -16,9 +23,7 @@ def texts_of(column: pa.ChunkedArray) -> np.ndarray:
         >>> texts_of(pa.chunked_array([[12.0, 0.5, None]])).tolist()
         ['12', '0.5', '']
     """
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return np.array([_plain(value) for value in column.to_pylist()], dtype=str)
+    return np.array([_said(value) for value in without_dictionary(column).to_pylist()], dtype=str)
 
 
 def label_of(column: pa.ChunkedArray, with_gaps: bool) -> np.ndarray:
@@ -39,30 +44,7 @@ def label_of(column: pa.ChunkedArray, with_gaps: bool) -> np.ndarray:
     return texts_of(column)
 
 
-def usable(seen: Observations, reasons: Mapping[int, str], content: Callable[[np.ndarray], Any]) -> Observations:
-    """Put together what `RowFile.read` gave: the good rows with their content, and the rejected ones.
-
-    Args:
-        seen: All rows.
-        reasons: Position to reason.
-        content: Gives the content of some positions.
-    """
-    good = np.array([row for row in range(len(seen)) if row not in reasons], dtype=np.int64)
-    rejected = [
-        Rejected(int(seen.row[row]), reasons[row], str(seen.id[row]) if len(seen.id) else "") for row in sorted(reasons)
-    ]
-    return Observations(
-        row=seen.row[good],
-        lonlat=seen.lonlat[good],
-        content=content(good),
-        id=seen.id[good] if len(seen.id) else seen.id,
-        time=None if seen.time is None else seen.time[good],
-        labels={name: values[good] for name, values in seen.labels.items()},
-        rejected=rejected,
-    )
-
-
-def _plain(value: Any) -> str:
+def _said(value: Any) -> str:
     if value is None:
         return ""
     if hasattr(value, "isoformat"):

@@ -6,12 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from geotether.sources.records.cell_values import usable
 from geotether.sources.records.row_file import RowFile, names_of
-from geotether.sources.source import Observations
+from geotether.sources.records.row_source import RowSource
+from geotether.sources.source import Observations, usable
 
 
-class ColumnsSource:
+class ColumnsSource(RowSource):
     r"""Rows of a table with a place each.
 
     Formats: CSV and TSV (delimiter found, also .gz), Parquet and GeoParquet, GeoJSON, JSON lines (also .gz), and with
@@ -66,32 +66,15 @@ class ColumnsSource:
         columns: list[str] | None = None,
         ignore: Any = (),
     ) -> None:
-        self.file = RowFile(path, lon, lat, id, time, labels, crs, layer, where)
+        super().__init__(RowFile(path, lon, lat, id, time, labels, crs, layer, where))
         self.columns = None if columns is None else names_of("columns", columns)
         self.ignore = names_of("ignore", ignore)
 
-    def prepare(self, folder: Path) -> None:
-        """See `Source.prepare`.
-
-        Raises:
-            ValueError: If the file is damaged, lacks a column (those found are listed), or no row has a valid place.
-        """
-        schema = self.file.prepare(folder)
+    def _choose(self, schema: pa.Schema) -> None:
         self.kept = columns_to_keep(self.file, schema, self.columns, self.ignore)
 
-    def __len__(self) -> int:
-        """Count the rows."""
-        return len(self.file)
-
-    def read(self, start: int, stop: int) -> Observations:
-        """Read some rows; see `Source.read`."""
-        table, seen, reasons = self.file.read(start, stop)
-        content = table.select(list(self.kept)).replace_schema_metadata(None)
-        return usable(seen, reasons, lambda good: content.take(pa.array(good)))
-
-    def fingerprint(self) -> str:
-        """See `Source.fingerprint`."""
-        return self.file.fingerprint()
+    def _observe(self, table: pa.Table, seen: Observations, reasons: dict[int, str]) -> Observations:
+        return with_columns(self.kept, table, seen, reasons)
 
 
 def columns_to_keep(
@@ -117,3 +100,16 @@ def columns_to_keep(
     if not kept:
         raise ValueError(f"{file.path} has no columns beside place, id and labels to make features of.")
     return kept
+
+
+def with_columns(kept: list[str], table: pa.Table, seen: Observations, reasons: Mapping[int, str]) -> Observations:
+    """Put together what `RowFile.read` gave, with columns as content.
+
+    Args:
+        kept: Names of these columns.
+        table: All rows with every column.
+        seen: The same rows as observations without content.
+        reasons: Position to reason of those refused.
+    """
+    content = table.select(kept).replace_schema_metadata(None)
+    return usable(seen, reasons, lambda good: content.take(pa.array(good)))

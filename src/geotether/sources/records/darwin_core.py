@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geotether.geodesy.dates import times_of
-from geotether.sources.records.cell_values import texts_of, usable
-from geotether.sources.records.columns import columns_to_keep
+from geotether.sources.records.cell_values import texts_of
+from geotether.sources.records.columns import columns_to_keep, with_columns
 from geotether.sources.records.delimited import Layout
 from geotether.sources.records.row_file import RowFile, names_of
+from geotether.sources.records.row_source import RowSource
 from geotether.sources.source import Observations
 
 # Terms that say what was found; the many others are about the record, or about the place in words.
@@ -36,7 +37,7 @@ _LON, _LAT, _UNCERTAINTY = "decimalLongitude", "decimalLatitude", "coordinateUnc
 _NS = "{http://rs.tdwg.org/dwc/text/}"
 
 
-class DarwinCoreSource:
+class DarwinCoreSource(RowSource):
     """Occurrences with what was found there.
 
     The time is that of eventDate: the start of a range, the first day of a month or a year; what is no date is unknown.
@@ -85,39 +86,22 @@ class DarwinCoreSource:
         if missing:
             raise ValueError(f"{path} has no {' and no '.join(missing)}; it has {', '.join(map(repr, names[:40]))}.")
         found = id or next((name for name in ("gbifID", "id", "occurrenceID") if name in names), None)
-        self.file = CoreFile(self.core, found, names_of("labels", labels), where)
+        super().__init__(CoreFile(self.core, found, names_of("labels", labels), where))
         asked = names_of("columns", columns) if columns is not None else tuple(t for t in TERMS if t in names)
         taken = {*self.file.labels, found}
         self.columns = asked if columns is not None else tuple(name for name in asked if name not in taken)
 
-    def prepare(self, folder: Path) -> None:
-        """See `Source.prepare`.
-
-        Raises:
-            ValueError: If the file is damaged, lacks a column, or no row has a valid place.
-        """
-        schema = self.file.prepare(folder)
+    def _choose(self, schema: pa.Schema) -> None:
         self.kept = columns_to_keep(self.file, schema, self.columns, ())
 
-    def __len__(self) -> int:
-        """Count the rows."""
-        return len(self.file)
-
-    def read(self, start: int, stop: int) -> Observations:
-        """Read some rows; see `Source.read`."""
-        table, seen, reasons = self.file.read(start, stop)
+    def _observe(self, table: pa.Table, seen: Observations, reasons: dict[int, str]) -> Observations:
         reasons = self._doubts(table, seen.lonlat) | reasons
         if "eventDate" in table.column_names:  # what is no date stays unknown: "spring 1902" is as good a record
             times = times_of(table["eventDate"])[0]
             seen = Observations(seen.row, seen.lonlat, None, seen.id, times, seen.labels)
             at = table.column_names.index("eventDate")
             table = table.set_column(at, "eventDate", pa.array(times, pa.timestamp("ms")))
-        content = table.select(list(self.kept)).replace_schema_metadata(None)
-        return usable(seen, reasons, lambda good: content.take(pa.array(good)))
-
-    def fingerprint(self) -> str:
-        """See `Source.fingerprint`."""
-        return self.file.fingerprint()
+        return with_columns(self.kept, table, seen, reasons)
 
     def _doubts(self, table: pa.Table, lonlat: np.ndarray) -> dict[int, str]:
         names, found = table.column_names, {}

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 
 from geotether.sources.geometry import geometry_column, geometry_notes, points_of_wkb
 from geotether.sources.points import LAT_NAMES, LON_NAMES, find_name
+from geotether.sources.records.cell_values import without_dictionary
 from geotether.sources.source import refuse_places
 
 
@@ -104,10 +105,8 @@ def _numbers(column: pa.ChunkedArray, name: str, reasons: dict[int, str]) -> np.
         return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
     except pa.ArrowException:
         pass
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
     values = np.full(len(column), np.nan)
-    for row, value in enumerate(column.to_pylist()):
+    for row, value in enumerate(without_dictionary(column).to_pylist()):
         try:
             values[row] = float(value) if value is not None and str(value).strip() else np.nan
         except ValueError:

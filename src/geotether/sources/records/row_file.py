@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from geotether.geodesy.coordinates import swap_suspicion
 from geotether.geodesy.dates import times_of
 from geotether.sources.fingerprints import file_fingerprint
-from geotether.sources.records.cell_values import label_of, texts_of
+from geotether.sources.records.cell_values import is_plain, label_of, texts_of, without_dictionary
 from geotether.sources.records.delimited import Layout, spool_delimited
 from geotether.sources.records.json_records import LINE_ENDINGS, spool_json
 from geotether.sources.records.layers import ENDINGS as LAYER_ENDINGS
@@ -115,7 +115,7 @@ class RowFile:
 
         Returns:
             All of them with every column; all of them as observations without content, their places not all valid; and
-            why some are refused, by position. `geotether.sources.records.cell_values.usable` puts the three together.
+            why some are refused, by position. `geotether.sources.source.usable` puts the three together.
         """
         table = self.rows.read(start, stop)
         faults: dict[int, str] = {}
@@ -124,7 +124,6 @@ class RowFile:
             faults = {row: fault for row, fault in enumerate(given) if fault is not None}
             table = table.drop_columns([FAULT])
         lonlat, reasons = self.finder.find(table)
-        count = table.num_rows
         ids = np.empty(0, dtype="<U1")
         if self.id is not None:
             ids = texts_of(table[self.id])
@@ -136,10 +135,8 @@ class RowFile:
                 int(row): f"{self.time} is not a date" for row in np.flatnonzero(bad) if int(row) not in reasons
             }
         labels = {name: label_of(table[name], name in self._with_gaps) for name in self.labels}
-        seen = Observations(
-            np.arange(max(start, 0), max(start, 0) + count, dtype=np.int64), lonlat, None, ids, time, labels
-        )
-        return table, seen, reasons | faults
+        row = max(start, 0) + np.arange(table.num_rows, dtype=np.int64)
+        return table, Observations(row, lonlat, None, ids, time, labels), reasons | faults
 
     def fingerprint(self) -> str:
         """Name the rows: the file and the options that choose or read them."""
@@ -159,15 +156,17 @@ class RowFile:
             spool_json(self.path, spool, self._kept)
         elif self.ending in LAYER_ENDINGS:
             with open_layer(self.path, self.layer) as (schema, batches):
-                write_spool(spool, schema, (self._kept(pa.Table.from_batches([batch])) for batch in batches))
+                self._write(spool, schema, batches)
         else:
             found = ParquetRows(self.path)
             twice = [name for name, count in Counter(found.schema.names).items() if count > 1]
             if twice:
                 raise ValueError(f"two columns are called {twice[0]!r}; rename one.")
             if self.where or not found.is_small_grained:
-                batches = found.batches()
-                write_spool(spool, found.schema, (self._kept(pa.Table.from_batches([batch])) for batch in batches))
+                self._write(spool, found.schema, found.batches())
+
+    def _write(self, spool: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        write_spool(spool, schema, (self._kept(pa.Table.from_batches([batch])) for batch in batches))
 
     def _opened(self) -> Any:
         return gzip.open(self.path, "rb") if self.path.suffix.lower() == ".gz" else self.path.open("rb")
@@ -176,9 +175,7 @@ class RowFile:
         """The rows that `where` asks for."""
         self.require(list(self.where), rows.column_names)
         for name, values in self.where.items():
-            column, given = rows[name], [value for value in values if value is not None]
-            if pa.types.is_dictionary(column.type):
-                column = column.cast(column.type.value_type)
+            column, given = without_dictionary(rows[name]), [value for value in values if value is not None]
             try:
                 wanted = pa.array(given, from_pandas=False).cast(column.type)
             except (pa.ArrowException, TypeError):
@@ -199,14 +196,12 @@ class RowFile:
         asked = []
         for name in self.labels:
             kind = self.schema.field(name).type
-            if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            if not is_plain(kind):
                 raise ValueError(f"column {name!r} holds {kind}; labels are numbers, truths, dates or texts.")
             if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
                 asked.append(name)
         found: set[str] = set()
-        if not asked:
-            return found
-        for start in range(0, len(self.rows), ROWS_AT_ONCE):
+        for start in range(0, len(self.rows) if asked else 0, ROWS_AT_ONCE):
             table = self.rows.read(start, start + ROWS_AT_ONCE)
             found |= {name for name in asked if table[name].null_count}
         return found

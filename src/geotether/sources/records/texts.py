@@ -7,9 +7,10 @@ from typing import Any
 import pyarrow as pa
 
 from geotether.sources.points import find_name
-from geotether.sources.records.cell_values import texts_of, usable
+from geotether.sources.records.cell_values import is_plain, texts_of
 from geotether.sources.records.row_file import RowFile, names_of
-from geotether.sources.source import Observations
+from geotether.sources.records.row_source import RowSource
+from geotether.sources.source import Observations, usable
 
 TEXT_NAMES = (
     "text", "extract", "description", "content", "body", "abstract", "summary", "caption", "comment", "title", "name"
@@ -18,7 +19,7 @@ TEXT_NAMES = (
 _NAME_WORDS = 8
 
 
-class TextsSource:
+class TextsSource(RowSource):
     r"""One text a row, from one or more columns.
 
     Formats are those of `ColumnsSource`; JSON lines as of Wikipedia extracts ({"title", "lat", "lon", "extract"}, also
@@ -72,39 +73,22 @@ class TextsSource:
         layer: str | None = None,
         where: Mapping[str, Any] | None = None,
     ) -> None:
-        self.file = RowFile(path, lon, lat, id, time, labels, crs, layer, where)
+        super().__init__(RowFile(path, lon, lat, id, time, labels, crs, layer, where))
         self.column = column
         self.also = names_of("also", also)
 
-    def prepare(self, folder: Path) -> None:
-        """See `Source.prepare`.
-
-        Raises:
-            ValueError: If the file is damaged, lacks a column (those found are listed), no row has a valid place, or
-                there is no column of texts, or several and none is named.
-        """
-        schema = self.file.prepare(folder)
+    def _choose(self, schema: pa.Schema) -> None:
         self.columns = (self.column or self._found(schema), *self.also)
         self.file.require(list(self.columns))
         kind = schema.field(self.columns[0]).type
-        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        if not is_plain(kind):
             raise ValueError(f"{self.file.path}: column {self.columns[0]!r} holds {kind}, not texts.")
 
-    def __len__(self) -> int:
-        """Count the rows."""
-        return len(self.file)
-
-    def read(self, start: int, stop: int) -> Observations:
-        """Read some rows; see `Source.read`."""
-        table, seen, reasons = self.file.read(start, stop)
+    def _observe(self, table: pa.Table, seen: Observations, reasons: dict[int, str]) -> Observations:
         cells = [texts_of(table[name]).tolist() for name in self.columns]
         texts = [joined(row) for row in zip(*cells, strict=True)]
-        reasons = {row: "empty text" for row, text in enumerate(texts) if not text} | reasons
-        return usable(seen, reasons, lambda good: [texts[int(row)] for row in good])
-
-    def fingerprint(self) -> str:
-        """See `Source.fingerprint`."""
-        return self.file.fingerprint()
+        empty = {row: "empty text" for row, text in enumerate(texts) if not text}
+        return usable(seen, empty | reasons, lambda good: [texts[int(row)] for row in good])
 
     def _found(self, schema: pa.Schema) -> str:
         taken = {*self.file.finder.columns, *self.file.labels, *self.also, self.file.id, self.file.time}

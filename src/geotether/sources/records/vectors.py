@@ -11,9 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geotether.sources.fingerprints import file_fingerprint
-from geotether.sources.records.cell_values import usable
 from geotether.sources.records.row_file import RowFile
-from geotether.sources.source import Observations, refuse_places
+from geotether.sources.source import Observations, refuse_places, usable
 
 _LIST_NAMES = ("features", "embedding", "embeddings", "vector", "vectors")
 _ARRAY_ENDINGS = (".npy", ".npz")
