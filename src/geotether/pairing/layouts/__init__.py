@@ -1,0 +1,53 @@
+"""Published layouts of paired data, one file each."""
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from geotether.tables.paired import PairedTable
+
+# Name in a specification to "module:function"; the module is imported only when it is asked for.
+LAYOUTS: dict[str, str] = {
+    "bigearthnet": "geotether.pairing.layouts.bigearthnet:read_bigearthnet",
+    "cropharvest": "geotether.pairing.layouts.cropharvest:read_cropharvest",
+    "geotiff_pairs": "geotether.pairing.layouts.geotiff_pairs:read_geotiff_pairs",
+    "lfmc": "geotether.pairing.layouts.lfmc:read_lfmc",
+    "sen12ms": "geotether.pairing.layouts.sen12ms:read_sen12ms",
+    "torchgeo": "geotether.pairing.layouts.torchgeo_dataset:read_torchgeo",
+    "treesatai": "geotether.pairing.layouts.treesatai:read_treesatai",
+}
+
+
+def read_layout(name: str, path: str | Path, options: Mapping[str, Any] | None = None) -> PairedTable:
+    """Read data in a published layout.
+
+    Args:
+        name: One of `LAYOUTS`.
+        path: The file or folder, as it was published.
+        options: Arguments of the layout's reader by name.
+
+    Raises:
+        FileNotFoundError: If there is nothing at `path`.
+        ValueError: If the layout or an option is unknown, or the reader refuses.
+        ImportError: If the layout needs an extra that is missing.
+    """
+    if name not in LAYOUTS:
+        raise ValueError(_unknown("layout", name, LAYOUTS))
+    module, _, function = LAYOUTS[name].partition(":")
+    read = getattr(import_module(module), function)
+    known = [option for option in inspect.signature(read).parameters if option != "path"]
+    for option in options or {}:
+        if option not in known:
+            raise ValueError(_unknown(f"option of the layout {name}", option, known))
+    if not Path(path).exists():
+        raise FileNotFoundError(f"There is no file or folder {path}.")
+    return read(path, **dict(options or {}))
+
+
+def _unknown(what: str, got: Any, known: Any) -> str:
+    close = difflib.get_close_matches(str(got), list(known), n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"There is no {what} {got!r}.{hint} Known: {', '.join(known) or 'none'}."
