@@ -10,7 +10,15 @@ from typing import Any
 from geotether.tables.paired import PairedTable
 
 # Name in a specification to "module:function"; the module is imported only when it is asked for.
-LAYOUTS: dict[str, str] = {}
+LAYOUTS: dict[str, str] = {
+    "bigearthnet": "geotether.pairing.layouts.bigearthnet:read_bigearthnet",
+    "cropharvest": "geotether.pairing.layouts.cropharvest:read_cropharvest",
+    "geotiff_pairs": "geotether.pairing.layouts.geotiff_pairs:read_geotiff_pairs",
+    "lfmc": "geotether.pairing.layouts.lfmc:read_lfmc",
+    "sen12ms": "geotether.pairing.layouts.sen12ms:read_sen12ms",
+    "torchgeo": "geotether.pairing.layouts.torchgeo_dataset:read_torchgeo",
+    "treesatai": "geotether.pairing.layouts.treesatai:read_treesatai",
+}
 
 
 def read_layout(name: str, path: str | Path, options: Mapping[str, Any] | None = None) -> PairedTable:

@@ -1,0 +1,183 @@
+"""Data sets that torchgeo reads: a table made of the samples that its class gives."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geotether.pairing.layouts.chip_rows import ChipRows
+from geotether.pairing.layouts.chosen_rows import choose_rows, split_name, unknown
+from geotether.tables.origin import Origin
+from geotether.tables.paired import PairedTable
+from geotether.tables.paired_target import Target
+from geotether.tables.sensor import Sensor
+
+_KINDS = {1: "vector", 2: "series", 3: "chip"}
+_MODALITY = ("key", "bands", "names", "dtype")
+_TARGET = ("key", "kind", "names")
+_DTYPES = ("uint8", "uint16", "int16", "float32")
+
+
+def read_torchgeo(
+    path: str | Path,
+    dataset: str,
+    modalities: Mapping[str, Mapping[str, Any]],
+    targets: Mapping[str, Mapping[str, Any]] | None = None,
+    splits: Sequence[str] | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    scratch: str | Path | None = None,
+) -> PairedTable:
+    """Read what one of torchgeo's data sets without geographic index gives, sample by sample.
+
+    Such data sets give no places, so the table has none. A modality is a tensor of the sample, or bands of it: So2Sat
+    gives one image of 18 bands, of which the first 8 are Sentinel-1.
+
+    Args:
+        path: The folder, torchgeo's `root`.
+        dataset: Name of a class in `torchgeo.datasets`, such as "So2Sat".
+        modalities: By name: `key` (of the sample, such as "image"), optionally `bands` (numbers from 0, along the
+            first axis of images and vectors, the last of series), `names` of these bands, and `dtype` ("uint8",
+            "uint16", "int16" or "float32", the default), since torchgeo gives float32 for whole numbers too; values
+            that the dtype cannot hold are an error. One axis is a vector, two are a series (t, bands), three a chip.
+        targets: By name: `key` (such as "label"), `kind` ("classes", "labels" or "numbers") and `names`; by default
+            the classes that the data set names. None: no targets.
+        splits: Parts to read, as the class calls them: it is made once for each, with split=. None: made once
+            without, and the table has no split.
+        arguments: Further arguments of the class by name.
+        limit: At most so many samples, drawn at random over all parts.
+        seed: Of that draw.
+        scratch: Folder for the pixels, if they are more than memory holds.
+
+    Returns:
+        The modalities, targets and split; ids are the parts and the numbers of the samples.
+
+    Raises:
+        FileNotFoundError: If torchgeo does not find the data.
+        ValueError: If the class, a key or an option is unknown, or a tensor does not fit.
+        ImportError: If torchgeo is missing or torchvision does not fit torch.
+    """
+    asked = _checked(modalities, _MODALITY, "modality") if modalities else {}
+    if not asked:
+        raise ValueError("modalities names none; give such as {s1: {key: image, bands: [0, 1]}}.")
+    wanted = _checked(targets or {}, _TARGET, "target")
+    sets = _sets(dataset, Path(path), splits, dict(arguments or {}))
+    parts = [part for part, held in sets for _ in range(len(held))]
+    at = [(held, number) for _, held in sets for number in range(len(held))]
+    rows = choose_rows(None, None, limit, seed, len(at))
+    collected: dict[str, ChipRows | list[np.ndarray]] = {}
+    answers: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
+    for row in rows:
+        held, number = at[row]
+        sample = held[number]
+        for name, form in asked.items():
+            values = _values(sample, form, f"{dataset}, sample {number}: {name}")
+            if values.ndim == 3:
+                chips = collected.setdefault(name, ChipRows(name, len(rows), form.get("names", ()), scratch))
+                chips.add(values, f"{dataset}, sample {number}")  # type: ignore[union-attr]
+            else:
+                collected.setdefault(name, []).append(values)  # type: ignore[union-attr]
+        for name, form in wanted.items():
+            answers[name].append(_tensor(sample, form["key"], f"{dataset}, sample {number}: {name}"))
+    return PairedTable(
+        dataset,
+        {name: _sensor(name, values, asked[name]) for name, values in collected.items()},
+        {name: _target(name, answers[name], form, sets[0][1]) for name, form in wanted.items()},
+        id=np.array([f"{parts[row]}{'-' if parts[row] else ''}{row}" for row in rows]),
+        split=None if splits is None else np.array([split_name(parts[row]) for row in rows]),
+        origin=Origin(source=f"{dataset}, read by torchgeo", made={"layout": "torchgeo", "dataset": dataset}),
+    )
+
+
+def _checked(given: Mapping[str, Any], known: Sequence[str], what: str) -> dict[str, dict[str, Any]]:
+    for name, form in given.items():
+        if not isinstance(form, Mapping) or not isinstance(form.get("key"), str):
+            raise ValueError(f"{what} {name!r} needs the key of the sample that it is, such as {{key: image}}.")
+        for option in form:
+            if option not in known:
+                raise ValueError(f"{what} {name!r}: {unknown('option', option, known)}")
+        if form.get("dtype", "float32") not in _DTYPES:
+            raise ValueError(f"{what} {name!r}: dtype must be one of {', '.join(_DTYPES)}, got {form['dtype']!r}.")
+        if known == _TARGET and form.get("kind") not in ("classes", "labels", "numbers"):
+            raise ValueError(f"target {name!r} needs a kind: classes, labels or numbers.")
+    return {name: dict(form) for name, form in given.items()}
+
+
+def _sets(dataset: str, root: Path, splits: Sequence[str] | None, arguments: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The data set, once for every part."""
+    try:
+        from torchgeo import datasets
+    except ImportError:
+        raise ImportError("This layout reads with torchgeo: pip install 'geotether[eo]'.") from None
+    except RuntimeError as error:  # torchvision's operators were built for another torch
+        raise ImportError(f"torchgeo does not import, since torchvision does not fit this torch: {error}.") from error
+    held = [name for name in dir(datasets) if _is_set(getattr(datasets, name), datasets)]
+    if dataset not in held:
+        raise ValueError(unknown("data set without geographic index in torchgeo,", dataset, held))
+    if {"root", "split"} & set(arguments) or arguments.get("download"):
+        raise ValueError("arguments may not hold root (that is the path), split (give splits) or download.")
+    made = []
+    for part in [None] if splits is None else ([splits] if isinstance(splits, str) else splits):
+        given = arguments if part is None else {**arguments, "split": part}
+        try:
+            made.append((part or "", getattr(datasets, dataset)(root=root, **given)))
+        except datasets.DatasetNotFoundError as error:
+            raise FileNotFoundError(f"{dataset} is not at {root}: {error}") from error
+        except (AssertionError, TypeError, KeyError) as error:  # how torchgeo refuses arguments
+            said = f"{type(error).__name__} {error}".strip()
+            raise ValueError(f"torchgeo's {dataset} refuses {given}: {said}.") from error
+    return made
+
+
+def _is_set(one: Any, datasets: Any) -> bool:
+    return isinstance(one, type) and issubclass(one, datasets.NonGeoDataset) and one is not datasets.NonGeoDataset
+
+
+def _tensor(sample: Mapping[str, Any], key: str, where: str) -> np.ndarray:
+    if key not in sample:
+        raise ValueError(f"{where}: {unknown('key', key, sample)}")
+    value = sample[key]
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else np.asarray(value)
+
+
+def _values(sample: Mapping[str, Any], form: Mapping[str, Any], where: str) -> np.ndarray:
+    values = _tensor(sample, form["key"], where)
+    if values.ndim not in _KINDS:
+        raise ValueError(f"{where} has shape {values.shape}; a modality has one, two or three axes.")
+    axis = 1 if values.ndim == 2 else 0
+    if form.get("bands") is not None:
+        if max(form["bands"], default=-1) >= values.shape[axis] or min(form["bands"], default=-1) < 0:
+            raise ValueError(f"{where} has {values.shape[axis]} bands, so there are no bands {list(form['bands'])}.")
+        values = values.take(list(form["bands"]), axis=axis)
+    if form.get("names") and len(form["names"]) != values.shape[axis]:
+        raise ValueError(f"{where}: {len(form['names'])} names for {values.shape[axis]} bands.")
+    dtype = np.dtype(form.get("dtype", "float32"))
+    with np.errstate(invalid="ignore"):
+        stored = values.astype(dtype)
+    if dtype.kind != "f" and not np.array_equal(stored, values):
+        raise ValueError(f"{where} has values that {dtype} cannot hold ({values.min()} to {values.max()}).")
+    return stored
+
+
+def _sensor(name: str, values: ChipRows | list[np.ndarray], form: Mapping[str, Any]) -> Sensor:
+    if isinstance(values, ChipRows):
+        return values.sensor()
+    shapes = {one.shape for one in values}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"samples of {name} have different shapes, such as {sorted(shapes)[0]} and {sorted(shapes)[1]}."
+        )
+    return Sensor(_KINDS[values[0].ndim], np.stack(values), bands=tuple(form.get("names", ())))
+
+
+def _target(name: str, answers: Sequence[np.ndarray], form: Mapping[str, Any], held: Any) -> Target:
+    known = getattr(held, "classes", None) or getattr(held, "class_set", None) or ()
+    names = tuple(form.get("names") or known)
+    if form["kind"] == "numbers":
+        return Target("numbers", np.array([float(one) for one in answers]), tuple(form.get("names") or (name,)))
+    if not names:
+        raise ValueError(f"target {name!r} needs names: torchgeo does not say those of its classes.")
+    values = np.stack(answers)
+    return Target(form["kind"], values if form["kind"] == "labels" else values.reshape(-1), names)

@@ -1,0 +1,50 @@
+"""Mirrors chip_rows.py."""
+
+import numpy as np
+import pytest
+
+from geotether.pairing.layouts import chip_rows
+from geotether.pairing.layouts.chip_rows import ChipRows
+
+CHIPS = np.random.default_rng(0).integers(0, 9, (4, 2, 3, 3))
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize(
+    "dtype, kept", [("uint8", "uint8"), ("int16", "int16"), ("float64", "float32"), ("int32", "float32")]
+)
+def test_chips_are_kept_in_their_number_type(tmp_path, on_disk, dtype, kept):
+    rows = ChipRows("s2", 6, ("B02", "B03"), tmp_path if on_disk else None)
+    rows.add(None)
+    for chip in CHIPS.astype(dtype):
+        rows.add(chip)
+    rows.add(None)
+    sensor = rows.sensor()
+    assert sensor.values.dtype == kept
+    assert sensor.present.tolist() == [False, True, True, True, True, False]
+    np.testing.assert_array_equal(sensor.values[1:5], CHIPS)
+    assert isinstance(sensor.values, np.memmap) == on_disk
+    assert list(tmp_path.iterdir()) == []  # the file has no name
+    empty = sensor.values[[0, 5]]
+    assert np.isnan(empty).all() if kept == "float32" else not empty.any()
+
+
+def test_a_smaller_type_goes_into_a_larger_one_not_the_other_way(tmp_path):
+    rows = ChipRows("s2", 2)
+    rows.add(np.zeros((1, 2, 2), np.uint16))
+    rows.add(np.full((1, 2, 2), 255, np.uint8))
+    assert rows.sensor().values.max() == 255
+    rows = ChipRows("s2", 2)
+    rows.add(np.zeros((1, 2, 2), np.uint8))
+    with pytest.raises(ValueError, match=r"x\.tif: s2 holds uint16, but rows before it hold uint8"):
+        rows.add(np.zeros((1, 2, 2), np.uint16), "x.tif")
+
+
+def test_more_than_memory_is_refused_with_advice(monkeypatch, tmp_path):
+    monkeypatch.setattr(chip_rows, "IN_MEMORY", 100)
+    with pytest.raises(
+        ValueError, match=r"6 chips of s2 need 0 GiB of memory. Choose rows \(limit=, split=\), smaller"
+    ):
+        ChipRows("s2", 6).add(np.zeros((2, 3, 3), np.uint8))
+    with pytest.raises(FileNotFoundError, match="scratch must be a folder"):
+        ChipRows("s2", 6, scratch=tmp_path / "nowhere")
