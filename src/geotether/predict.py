@@ -85,12 +85,10 @@ class PairedModel:
         if modality not in self.predicts_from:
             if modality in self.modalities and not self.predicts_from:
                 raise ValueError("This model needs all its sensors at once; give them to `predict_fused`.")
-            raise ValueError(
-                f"The model cannot predict from {modality!r}; {known_names(modality, self.predicts_from)}"
-            )
+            raise ValueError(f"The model cannot predict from {modality!r}; {known_names(modality, self.predicts_from)}")
         if isinstance(self.module, SensorClassifier):
             return self._answer({modality: values}, lambda part: self.module({modality: part[modality]}))
-        return self._answer({modality: values}, lambda part: self.module.predict(modality, part[modality]))  # type: ignore[union-attr]
+        return self._answer({modality: values}, lambda part: self.module.predict(modality, part[modality]))  # type: ignore[union-attr, operator]
 
     def predict_fused(self, values: Mapping[str, np.ndarray | Tensor]) -> Prediction:
         """Predict from all sensors together.
@@ -124,6 +122,7 @@ class PairedModel:
         if modality not in self.modalities:
             raise ValueError(f"The model never saw {modality!r}; {known_names(modality, self.modalities)}")
         module = self.module
+
         def encoded(part: Mapping[str, Tensor]) -> Tensor:
             if isinstance(module, CoLearner):
                 parts = module.parts(modality, part[modality])

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from geotether.cli.data import data_app
+from geotether.cli.paired import paired_app, predict
 from geotether.cli.table import table_app
 from geotether.version import __version__
 
@@ -219,6 +220,8 @@ def list_tasks() -> None:
 
 
 app.add_typer(data_app, name="data")
+app.add_typer(paired_app, name="paired")
+app.command("predict")(predict)
 
 
 @app.command()

@@ -4,7 +4,9 @@ import numpy as np
 from jaxtyping import Shaped
 
 
-def paired_scores(kind: str, truth: Shaped[np.ndarray, "n ..."], scores: Shaped[np.ndarray, "n ..."]) -> dict[str, float]:
+def paired_scores(
+    kind: str, truth: Shaped[np.ndarray, "n ..."], scores: Shaped[np.ndarray, "n ..."]
+) -> dict[str, float]:
     """Score predictions; larger is better for all but RMSE.
 
     Args:

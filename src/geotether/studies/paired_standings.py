@@ -92,7 +92,8 @@ def paired_difference(
 
     Args:
         outcomes: All of them.
-        ours, theirs: Fields of the two, such as method and source.
+        ours: Fields of the one, such as method and source.
+        theirs: Fields of the other.
         **both: Fields that both have.
 
     Returns:

@@ -9,16 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from geotether.code import code_hash
 from geotether.predict import load_paired
 from geotether.sources.disk import replacing_file
-from geotether.studies.paired_judge import judge_embedding, judge_linear, judge_model
+from geotether.studies.paired_judge import TUNED, judge_embedding, judge_linear, judge_model
 from geotether.studies.paired_repeats import Repeat
 from geotether.studies.paired_standings import PairedOutcome
 from geotether.studies.paired_variants import LINEAR, PairedVariant
-from geotether.tables.paired import PairedTable
 from geotether.training.cotraining import cotrain
 from geotether.training.paired_config import PairedConfig
 
@@ -94,7 +91,7 @@ def _run(
         tuned = PairedVariant("fused", None, {"start_from": str(place / "model")}).configure(given, repeat.seed, share)
         cotrain(tuned, repeat.table, place.with_name(f"{place.name}-tuned"), progress="none")
         trained = load_paired(place.with_name(f"{place.name}-tuned") / "model")
-        found += judge_model(name, trained, repeat, tuned, how="fine-tuned")
+        found += judge_model(name, trained, repeat, tuned, how=TUNED)
     return found
 
 
@@ -134,11 +131,3 @@ def _first(found: Sequence[PairedOutcome]) -> str:
     measure = found[0].measure
     of_first = [one for one in found if one.measure == measure and one.rows == "all"]
     return ", ".join(f"{one.source} {one.how} {one.value:.3f}" for one in of_first)
-
-
-def rows_of_split(table: PairedTable, split: str, target: str) -> PairedTable | None:
-    """Rows of a split whose target is known; None if there are fewer than two."""
-    if table.split is None:
-        return None
-    rows = np.flatnonzero((table.split == split) & table.target(target).known)
-    return table.rows(rows) if len(rows) > 1 else None

@@ -51,8 +51,8 @@ class AnswerKind:
         """
         if target.kind != self.kind or (self.kind != "numbers" and target.names != self.names):
             raise ValueError(
-                f"{self.target!r} is {target.kind} of {_listed(target.names)}, but the model was trained on {self.kind} "
-                f"of {_listed(self.names)}; give rows with the same names in the same order."
+                f"{self.target!r} is {target.kind} of {_listed(target.names)}, but the model was trained on "
+                f"{self.kind} of {_listed(self.names)}; give rows with the same names in the same order."
             )
         if self.kind == "classes":
             encoded = target.values.astype(np.int64)

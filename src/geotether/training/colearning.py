@@ -36,7 +36,8 @@ class SupervisedCourse(PairedCourse):
     def build(self, device: torch.device) -> nn.Module:
         """Build the encoders and the head."""
         self.prepare(device)
-        assert self.answer is not None and self.targets is not None
+        assert self.answer is not None
+        assert self.targets is not None
         self.weights = class_weights(self.answer, self.targets.numpy(), self.config.balanced)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self.config.seed, 0, "weights"))
@@ -79,7 +80,8 @@ class SupervisedCourse(PairedCourse):
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Score the answers on the validation rows: of each sensor, and their mean."""
-        assert self.answer is not None and self.held_out is not None
+        assert self.answer is not None
+        assert self.held_out is not None
         target = torch.from_numpy(self.answer.encode(self.held_out.target(self.answer.target)))
         was_training = model.training
         model.eval()
@@ -141,8 +143,10 @@ class DistilledCourse(SupervisedCourse):
 
 
 class ColearningCourse(SupervisedCourse):
-    """MDiCo: all sensors while training, any one of them to predict (`mdico`, and `shared` without the unique
-    encoders); a `Course`."""
+    """MDiCo: all sensors while training, any one of them to predict; a `Course`.
+
+    The method `shared` is the same without the unique encoders.
+    """
 
     needs_all = False
     needs_labels = False
@@ -175,7 +179,8 @@ class ColearningCourse(SupervisedCourse):
 
     def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Add up the terms."""
-        assert isinstance(model, CoLearner) and self.answer is not None
+        assert isinstance(model, CoLearner)
+        assert self.answer is not None
         values, targets, present = self.inputs(step)
         outputs: dict[str, SensorOutputs] = {}
         with in_precision(self.config, self.device):

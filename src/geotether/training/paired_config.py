@@ -82,7 +82,7 @@ class TiesConfig(Section):
         if not (self.view or self.sample or self.label or self.location):
             raise PydanticCustomError("ties", "one of view, sample, label and location must be above 0.")
         if self.discrimination and not self.specific_dim:
-            raise PydanticCustomError("ties", "discrimination looks at specific parts; give specific_dim, or 0 for both.")
+            raise PydanticCustomError("ties", "discrimination looks at specific parts; give specific_dim too, or 0.")
         return self
 
 

@@ -63,7 +63,8 @@ class TiesCourse(PairedCourse):
 
     def _label_rows(self) -> Tensor:
         """Labels of the training rows as 0 and 1, NaN where unknown; a class is a set of one label."""
-        assert self.answer is not None and self.targets is not None
+        assert self.answer is not None
+        assert self.targets is not None
         return as_label_sets(self.targets, self.answer.kind, self.answer.num_outputs)
 
     def rows_of(self, step: int) -> np.ndarray:
@@ -146,7 +147,8 @@ class TiesCourse(PairedCourse):
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Measure the same ties on validation rows, always with the same views."""
-        assert isinstance(model, TiedSensors) and self.held_out is not None
+        assert isinstance(model, TiedSensors)
+        assert self.held_out is not None
         batch = gather_samples(self.held_out, np.arange(len(self.held_out)), self.modalities).to(self.device)
         labels = None
         if self.labels is not None and self.answer is not None:

@@ -107,8 +107,8 @@ def build_sensor_encoder(
     if not isinstance(missing_channel, bool):
         raise ValueError(f"missing_channel must be true or false, got {missing_channel!r}.")
     name = chosen.get("name")
-    if name in SENSOR_ENCODERS and kind not in SENSOR_ENCODERS[name].kinds:  # type: ignore[operator]
-        fitting = [known for known, network in SENSOR_ENCODERS.items() if kind in network.kinds]  # type: ignore[operator]
+    if name in SENSOR_ENCODERS and kind not in SENSOR_ENCODERS[name].kinds:  # type: ignore[attr-defined, operator]
+        fitting = [known for known, network in SENSOR_ENCODERS.items() if kind in network.kinds]  # type: ignore[attr-defined, operator]
         raise ValueError(f"The sensor encoder {name!r} takes no {kind}; for that there are {', '.join(fitting)}.")
     given = {"shape": network_shape(kind, row, missing_channel), "out_dim": out_dim}
     network = build_named("sensor encoder", SENSOR_ENCODERS, chosen, given)
