@@ -40,6 +40,30 @@ def train(
     typer.echo(f"{load_paired(out / 'model')!r} is in {out / 'model'}; its losses are drawn in {drawn}")
 
 
+@paired_app.command("compare")
+def compare(
+    config: Config,
+    out: Annotated[Path, typer.Option(help="Folder for outcomes, models and report; run again to go on.")],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="Such as mdico, single, fused, mosaic, 'mosaic without view'; repeat. Default: by recipe."),
+    ] = None,
+    overrides: Overrides = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Cross-validate over so many folds of whole groups, instead of --seeds.", min=3)
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Repeats on the table's own split.", min=2)] = 5,
+    labels: Annotated[
+        list[float] | None, typer.Option(help="Percent of the training labels to use; repeat. Default: 100.")
+    ] = None,
+    fine_tune: Annotated[bool, typer.Option(help="Judge embeddings by fine-tuning too.")] = True,
+) -> None:
+    """Train and judge methods on the same rows, with baselines, intervals and paired differences."""
+    from geotether.cli.pairing import compare_methods
+
+    typer.echo(compare_methods(config, out, method, overrides or [], folds, seeds, labels or [100.0], fine_tune))
+
+
 def predict(
     model: Annotated[Path, typer.Argument(help="Model folder of `geotether paired train`.")],
     table: Annotated[Path, typer.Argument(help="Samples: a .npz of geotether, or a YAML with `paired:`.")],

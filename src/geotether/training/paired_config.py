@@ -175,11 +175,21 @@ def load_paired_config(
         >>> load_paired_config(overrides=["target=species"]).method
         'mdico'
     """
+    layer = _layer(path, overrides)
+    name = recipe or layer.get("recipe") or "mdico"
+    return make_paired_config({**overlay(paired_recipe_layer(name), layer), "recipe": name})
+
+
+def own_layer(path: str | Path | None = None, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Give what a file and overrides say themselves, to be laid over other recipes; without recipe and method."""
+    return {key: value for key, value in _layer(path, overrides).items() if key not in ("recipe", "method")}
+
+
+def _layer(path: str | Path | None, overrides: Sequence[str]) -> dict[str, Any]:
     layer = {} if path is None else _with_folder(read_layer(Path(path)), Path(path).resolve().parent, own=True)
     for override in overrides:
         layer = overlay(layer, _with_folder(parse_override(override), Path.cwd()))
-    name = recipe or layer.get("recipe") or "mdico"
-    return make_paired_config({**overlay(paired_recipe_layer(name), layer), "recipe": name})
+    return layer
 
 
 def make_paired_config(layer: Mapping[str, Any]) -> PairedConfig:

@@ -1,0 +1,59 @@
+"""What `geotether paired compare` does: a configuration in, a report out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from geotether.pairing.open import open_paired
+from geotether.studies.paired_repeats import fold_repeats, seed_repeats
+from geotether.studies.paired_report import write_paired_report
+from geotether.studies.paired_variants import COLEARNING_STUDY, CONTRASTIVE, LINEAR, TIES_STUDY, paired_variants
+from geotether.studies.pairing import compare_paired
+from geotether.training.paired_config import load_paired_config, own_layer
+
+
+def compare_methods(
+    config: Path,
+    out: Path,
+    methods: Sequence[str] | None,
+    overrides: Sequence[str],
+    folds: int | None,
+    seeds: int,
+    labels: Sequence[float],
+    fine_tune: bool,
+) -> str:
+    """Run a comparison.
+
+    Args:
+        config: YAML as for `geotether paired train`; its recipe says which methods are compared if none is named.
+        out: Folder.
+        methods: Names; None takes those of the recipe's family.
+        overrides: Such as `["data=FOLDER"]`.
+        folds: So many folds of whole groups; None repeats on the table's own split.
+        seeds: So many repeats on it.
+        labels: Percent of the training labels.
+        fine_tune: Whether embeddings are also fine-tuned.
+
+    Returns:
+        The report and where it is.
+
+    Raises:
+        ValueError: If anything is unknown or out of range.
+    """
+    wrong = [share for share in labels if not 0 < share <= 100]
+    if wrong:
+        raise ValueError(f"--labels are percent of the training labels, above 0 up to 100, got {wrong[0]:g}.")
+    settings = load_paired_config(config, overrides)
+    if settings.paired is None:
+        raise ValueError(f"{config} does not say where the samples are: give `paired:`, a .npz or a mapping.")
+    if settings.target is None:
+        raise ValueError("A comparison judges by a target; give target=NAME.")
+    names = methods or (TIES_STUDY if settings.method == "ties" else COLEARNING_STUDY)
+    table = open_paired(settings.paired, settings.data)
+    variants = paired_variants(names, table, settings.modalities or list(table.sensors))
+    repeats = fold_repeats(table, folds) if folds is not None else seed_repeats(table, seeds)
+    given = own_layer(config, overrides)
+    outcomes = compare_paired(given, variants, repeats, out, [share / 100 for share in labels], fine_tune)
+    ours = next((name for name in ("mdico", "mosaic") if name in names), names[-1])
+    if ours == LINEAR:
+        ours = next(iter(CONTRASTIVE))
+    return f"{write_paired_report(outcomes, ours, out)}\nThe report is {out / 'report.md'}"

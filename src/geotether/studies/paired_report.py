@@ -1,0 +1,120 @@
+"""What a comparison of methods on paired sensors says: a table, a figure, a CSV."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from geotether.sources.disk import replacing_file
+from geotether.studies.paired_standings import PairedOutcome, paired_difference, standing
+
+FIRST_MEASURES = ("accuracy", "macro mAP", "R2")
+
+
+def main_measure(outcomes: Sequence[PairedOutcome]) -> str:
+    """The measure that tables show first: accuracy, macro mAP or R2."""
+    there = {one.measure for one in outcomes}
+    return next(measure for measure in FIRST_MEASURES if measure in there)
+
+
+def standings_table(outcomes: Sequence[PairedOutcome], measure: str, labels: float, rows: str = "all") -> str:
+    """Means with 95 % intervals as Markdown: a row a method and way of judging, a column a sensor."""
+    chosen = [one for one in outcomes if (one.measure, one.labels, one.rows) == (measure, labels, rows)]
+    sources = list(dict.fromkeys(one.source for one in chosen))
+    lines = [f"| method | judged by | {' | '.join(sources)} |", f"|---|---|{'---:|' * len(sources)}"]
+    for method, how in dict.fromkeys((one.method, one.how) for one in chosen):
+        cells = [standing(chosen, method=method, how=how, source=source) for source in sources]
+        lines.append(f"| {method} | {how} | {' | '.join('' if cell is None else str(cell) for cell in cells)} |")
+    return "\n".join(lines)
+
+
+def differences_table(
+    outcomes: Sequence[PairedOutcome], ours: str, how: str, measure: str, labels: float, rows: str = "all"
+) -> str:
+    """What one method has over each other, repeat by repeat, from the same sensor, in points of 0.01.
+
+    Bold where the interval leaves out zero.
+    """
+    chosen = [one for one in outcomes if (one.measure, one.labels, one.rows) == (measure, labels, rows)]
+    sources = list(dict.fromkeys(one.source for one in chosen if (one.method, one.how) == (ours, how)))
+    lines = [f"| {ours} ({how}) minus | judged by | {' | '.join(sources)} |", f"|---|---|{'---:|' * len(sources)}"]
+    for method, judged in dict.fromkeys((one.method, one.how) for one in chosen):
+        if (method, judged) == (ours, how):
+            continue
+        cells = []
+        for source in sources:
+            mine, theirs = {"method": ours, "how": how}, {"method": method, "how": judged}
+            found = paired_difference(chosen, mine, theirs, source=source)
+            if found is None:
+                cells.append("")
+                continue
+            text = f"{100 * found.mean:+.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+            cells.append(f"**{text}**" if found.low > 0 or found.high < 0 else text)
+        if any(cells):
+            lines.append(f"| {method} | {judged} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def write_paired_report(outcomes: Sequence[PairedOutcome], ours: str, out: Path) -> str:
+    """Write `outcomes.csv`, `report.md` and, with several shares of labels, `labels.png`.
+
+    Args:
+        outcomes: Of all methods.
+        ours: The method whose differences to the others are shown.
+        out: Folder.
+
+    Returns:
+        The report's text.
+    """
+    import csv
+
+    with replacing_file(out / "outcomes.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(asdict(outcomes[0])))
+        writer.writeheader()
+        writer.writerows(asdict(one) for one in outcomes)
+    measure, shares = main_measure(outcomes), sorted({one.labels for one in outcomes})
+    count = len({one.repeat for one in outcomes})
+    lines = [f"Mean {measure} of {count} repeats [95 % interval, Student's t]; differences in points of 0.01."]
+    for share in shares:
+        lines += ["", *([f"## {share:.0%} of the training labels", ""] if len(shares) > 1 else [])]
+        lines += [standings_table(outcomes, measure, share), ""]
+        for how in dict.fromkeys(one.how for one in outcomes if one.method == ours and one.measure == measure):
+            lines += [differences_table(outcomes, ours, how, measure, share), ""]
+        if any(one.rows == "overlapping" for one in outcomes):
+            lines += ["Rows whose label sets overlap most:", ""]
+            lines += [standings_table(outcomes, measure, share, "overlapping"), ""]
+        for coherence in dict.fromkeys(one.measure for one in outcomes if one.how == "embedding"):
+            lines += [f"Embeddings, {coherence}:", "", standings_table(outcomes, coherence, share), ""]
+    text = "\n".join(lines).rstrip() + "\n"
+    with replacing_file(out / "report.md") as part:
+        part.write_text(text, encoding="utf-8")
+    if len(shares) > 1:
+        draw_label_shares(outcomes, measure, out / "labels.png")
+    return text
+
+
+def draw_label_shares(outcomes: Sequence[PairedOutcome], measure: str, path: Path) -> None:
+    """Draw how scores grow with labels, all sensors together (or the first, where none is), a line a method."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    sources = [one.source for one in outcomes]
+    source = next((one for one in sources if "+" in one), sources[0])
+    shown = [one for one in outcomes if one.source == source and one.measure == measure and one.rows == "all"]
+    ways = list(dict.fromkeys(one.how for one in shown))
+    figure, axes = plt.subplots(1, len(ways), figsize=(5 * len(ways), 4), squeeze=False, sharey=True)
+    for way, ax in zip(ways, axes[0], strict=True):
+        for method in dict.fromkeys(one.method for one in shown if one.how == way):
+            shares = sorted({one.labels for one in shown if (one.method, one.how) == (method, way)})
+            found = [standing(shown, method=method, how=way, labels=share) for share in shares]
+            means = [one.mean for one in found if one is not None]
+            ax.plot([100 * share for share in shares], means, marker="o", label=method)
+            ends = [(one.low, one.high) for one in found if one is not None]
+            ax.fill_between([100 * share for share in shares], *zip(*ends, strict=True), alpha=0.12)
+        ax.set(xscale="log", xlabel="% of training labels", title=f"{source}, {way}")
+        ax.legend(fontsize=8)
+    axes[0][0].set_ylabel(measure)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
