@@ -136,6 +136,14 @@ def test_missing_files(data):
     assert table.target("main_land_cover").known.tolist() == [False, True, True, True]
 
 
+def test_without_lists_a_patch_counts_if_any_sensor_saw_it(data):
+    (data / "ROIs1868_summer" / "s2_15" / "ROIs1868_summer_s2_15_p7.tif").unlink()
+    table = read_sen12ms(data, tolerate_missing=True)
+    assert len(table) == 4
+    assert table.sensor("s2").present.tolist() == [True, True, False, True]
+    assert len(read_sen12ms(data, modalities=["s2"])) == 3
+
+
 def test_a_damaged_radar_patch_of_nothing_but_nan_is_missing(data, write_tif):
     """ROIs1868_summer_s1_146_p202 of the published set holds NaN."""
     file = data / "ROIs1868_summer" / "s1_15" / "ROIs1868_summer_s1_15_p7.tif"

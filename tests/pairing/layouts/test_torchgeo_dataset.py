@@ -4,10 +4,13 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from geotether.pairing.layouts.bigearthnet import read_bigearthnet
 from geotether.pairing.layouts.bigearthnet_classes import CLASS_OF, CLASSES, FINE_CLASSES
+from geotether.pairing.layouts.bigearthnet_index import S2_BANDS
 from geotether.pairing.layouts.cropharvest import BANDS, read_cropharvest
 from geotether.pairing.layouts.sen12ms import read_sen12ms
 from geotether.pairing.layouts.torchgeo_dataset import read_torchgeo
@@ -96,6 +99,29 @@ def test_bigearthnet_is_read_as_by_torchgeo(torchgeo_datasets, shared_data, tmp_
     assert tuple(names) == tuple(CLASSES)
 
 
+def test_version_2_of_bigearthnet_is_read_as_by_torchgeo(torchgeo_datasets, tmp_path, write_tif):
+    rng = np.random.default_rng(0)
+    scene, radar_scene = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP", "S1A_IW_GRDH_1SDV_20170613T165043"
+    patch, radar = f"{scene}_26_57", f"{radar_scene}_33UUP_26_57"
+    for band in S2_BANDS:
+        pixels = {"B01": 20, "B09": 20}.get(band, 120 if band in ("B02", "B03", "B04", "B08") else 60)
+        values = rng.integers(0, 10_000, (1, pixels, pixels)).astype(np.uint16)
+        write_tif(tmp_path / "BigEarthNet-S2" / scene / patch / f"{patch}_{band}.tif", values, gsd_m=1200 / pixels)
+    for band in ("VV", "VH"):
+        values = rng.uniform(-25, -5, (1, 120, 120)).astype(np.float32)
+        write_tif(tmp_path / "BigEarthNet-S1" / radar_scene / radar / f"{radar}_{band}.tif", values)
+    cover = np.full((1, 120, 120), 312, np.uint16)
+    write_tif(tmp_path / "Reference_Maps" / scene / patch / f"{patch}_reference_map.tif", cover)
+    table = {"patch_id": [patch], "s1_name": [radar], "labels": [["Coniferous forest", "Inland waters"]]}
+    pq.write_table(pa.table({**table, "split": ["validation"], "country": ["Austria"]}), tmp_path / "metadata.parquet")
+    theirs, ours = torchgeo_datasets.BigEarthNetV2(tmp_path, split="val"), read_bigearthnet(tmp_path, split="val")
+    sample = theirs[0]
+    np.testing.assert_array_equal(ours.sensor("s2").values[0], sample["image_s2"].numpy())
+    np.testing.assert_allclose(ours.sensor("s1").values[0][::-1], sample["image_s1"].numpy(), atol=0.5)
+    np.testing.assert_array_equal(ours.target("classes").values[0], sample["label"].numpy())
+    assert tuple(theirs.class_set) == ours.target("classes").names
+
+
 def test_the_19_classes_are_put_together_as_in_torchgeo(torchgeo_datasets):
     theirs = torchgeo_datasets.BigEarthNet
     fine, coarse = theirs.class_sets[43], theirs.class_sets[19]
@@ -139,6 +165,14 @@ def test_cropharvest_is_read_as_by_torchgeo(torchgeo_datasets, tmp_path, write_h
         np.testing.assert_allclose(ours.sensor("s2").values[row], array[:, 2:13], rtol=1e-6)
         np.testing.assert_allclose(ours.sensor("weather").values[row], array[:, 13:15], rtol=1e-6)
         np.testing.assert_allclose(ours.sensor("terrain").values[row], array[0, 15:17], rtol=1e-6)
+    label = {"crop": {"key": "label", "kind": "classes"}}
+    adapted = read_torchgeo(
+        tmp_path, "CropHarvest", {"s1": {"key": "array", "bands": [0, 1], "names": ["VV", "VH"]}}, label
+    )
+    np.testing.assert_array_equal(adapted.sensor("s1").values, ours.sensor("s1").values)
+    assert adapted.sensor("s1").kind == "series"
+    assert adapted.target("crop").names == ("None", "Other")
+    assert adapted.target("crop").values.tolist() == ours.target("crop").values.tolist()
 
 
 def test_treesatai_is_read_as_by_torchgeo(torchgeo_datasets, tmp_path, write_tif):

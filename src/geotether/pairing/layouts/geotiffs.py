@@ -142,12 +142,17 @@ def band_count(path: Path) -> int:
         return file.count
 
 
-def all_places(places: Sequence[np.ndarray], files: Sequence[Any]) -> Float64[np.ndarray, "n 2"] | None:
+def all_places(
+    places: Sequence[np.ndarray],
+    files: Sequence[Any],
+    advice: str = "Leave them out, or georeference them (gdal_edit).",
+) -> Float64[np.ndarray, "n 2"] | None:
     """Join the places of all rows.
 
     Args:
         places: Longitude and latitude of every row, NaN where unknown.
         files: What to name in the message, one a row.
+        advice: What to do if some have none.
 
     Returns:
         Shape (n, 2), or None if no row has a place.
@@ -161,7 +166,7 @@ def all_places(places: Sequence[np.ndarray], files: Sequence[Any]) -> Float64[np
         return None
     if lost.any():
         raise ValueError(
-            f"{lost.sum()} of {len(lost)} images do not say where they lie, such as {files[int(lost.argmax())]}; "
-            "leave them out, or georeference them (gdal_edit)."
+            f"{lost.sum()} of {len(lost)} images do not say where they lie, such as {files[int(lost.argmax())]}. "
+            + advice
         )
     return lonlat

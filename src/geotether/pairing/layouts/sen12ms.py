@@ -114,7 +114,7 @@ def read_sen12ms(
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold is a share above 0, at most 1, got {threshold}.")
     wanted = check_names("season", SEASONS if seasons is None else seasons, SEASONS)
-    patches, parts = find_patches(Path(path), wanted, names[-1])
+    patches, parts = find_patches(Path(path), wanted, names)
     rows = choose_rows(parts, split, limit, seed, len(patches))
     patches = [patches[row] for row in rows]
     parts = None if parts is None else [parts[row] for row in rows]

@@ -36,13 +36,13 @@ class Patch:
         return folder / self.season / inside / f"{self.season}_{inside}_p{self.number}.tif"
 
 
-def find_patches(folder: Path, seasons: Sequence[str], sensor: str) -> tuple[list[Patch], list[str] | None]:
+def find_patches(folder: Path, seasons: Sequence[str], sensors: Sequence[str]) -> tuple[list[Patch], list[str] | None]:
     """Find the patches, by the lists if there are any, and their parts.
 
     Args:
         folder: With the seasons' folders.
         seasons: Only these.
-        sensor: Whose files are looked for where no list names patches.
+        sensors: Whose files are looked for where no list names patches.
 
     Returns:
         Patches in the order of season, scene and number; the part of each, or None.
@@ -59,7 +59,7 @@ def find_patches(folder: Path, seasons: Sequence[str], sensor: str) -> tuple[lis
         held = {_scene(line) for line in _listed(folder, "SEN12MS_holdOutScenes.txt") or ()}
         kept = {_scene(line) for line in _listed(folder, "ValidationScenes.txt") or ()}
         found = {}
-        for file in folder.glob(f"ROIs*/{sensor}_*/*.tif"):
+        for file in (file for sensor in sensors for file in folder.glob(f"ROIs*/{sensor}_*/*.tif")):
             patch = _patch(file.name)
             found[patch] = "test" if patch.scene in held else "validation" if patch.scene in kept else "train"
         if not held and not kept:
@@ -71,7 +71,7 @@ def find_patches(folder: Path, seasons: Sequence[str], sensor: str) -> tuple[lis
     if not patches:
         raise FileNotFoundError(
             f"{folder} has no patches of SEN12MS ({', '.join(seasons)}): it needs folders such as "
-            f"ROIs1158_spring/{sensor}_1 with ROIs1158_spring_{sensor}_1_p30.tif in them."
+            f"ROIs1158_spring/{sensors[0]}_1 with ROIs1158_spring_{sensors[0]}_1_p30.tif in them."
         )
     parts = [found[patch] for patch in patches]
     return patches, parts if all(parts) else None

@@ -173,8 +173,8 @@ def _sensor(name: str, values: ChipRows | list[np.ndarray], form: Mapping[str, A
 
 
 def _target(name: str, answers: Sequence[np.ndarray], form: Mapping[str, Any], held: Any) -> Target:
-    known = getattr(held, "classes", None) or getattr(held, "class_set", None) or ()
-    names = tuple(form.get("names") or known)
+    known = getattr(held, "classes", getattr(held, "class_set", ()))  # a list, a tuple or an array
+    names = tuple(form.get("names") or map(str, known))
     if form["kind"] == "numbers":
         return Target("numbers", np.array([float(one) for one in answers]), tuple(form.get("names") or (name,)))
     if not names:

@@ -149,4 +149,4 @@ def _places(found: Any, ids: Sequence[str]) -> np.ndarray | None:
         if outlines is None:
             outlines = outline_places(found.folder)
         places.append(outlines.get(sample, np.full(2, np.nan)))
-    return all_places(places, ids)
+    return all_places(places, ids, "Fetch geojson/bb_60m.GeoJSON, which has the places of all samples.")
