@@ -65,3 +65,56 @@ def make_outcomes():
         return found
 
     return make
+
+
+@pytest.fixture
+def make_fields():
+    """Samples that a radar and an optical sensor saw: both know the crop, each knows something of its own."""
+    import numpy as np
+
+    from geotether.tables.paired import PairedTable
+    from geotether.tables.paired_target import Target
+    from geotether.tables.sensor import Sensor
+
+    def make(rows=120, gaps=True, seed=0, split=True):
+        rng = np.random.default_rng(seed)
+        crop = rng.integers(0, 3, rows)
+        season = np.sin(np.linspace(0, 3, 6))
+        radar = rng.standard_normal((rows, 6, 2)) + 1.2 * crop[:, None, None] * season[None, :, None]
+        optical = rng.standard_normal((rows, 6, 3)) - 2.0 * crop[:, None, None] * season[None, :, None]
+        if gaps:
+            radar[rng.random((rows, 6)) < 0.1] = np.nan
+            optical[5] = np.nan  # a sample without optical
+        known = crop.copy()
+        known[rng.random(rows) < 0.1] = -1
+        flags = np.stack([crop == 0, crop >= 1, rng.random(rows) < 0.3], axis=1).astype(float)
+        flags[known < 0] = np.nan
+        targets = {
+            "crop": Target("classes", known, ("maize", "rye", "wheat")),
+            "flags": Target("labels", flags, ("low", "high", "odd")),
+            "yield": Target("numbers", np.where(known < 0, np.nan, 5.0 + 2 * crop), ("yield (t/ha)",)),
+        }
+        parts = np.array(["train", "train", "train", "validation", "test"])[np.arange(rows) % 5]
+        lonlat = np.stack([rng.uniform(-179, 179, rows), rng.uniform(-60, 70, rows)], axis=1)
+        sensors = {"radar": Sensor("series", radar), "optical": Sensor("series", optical)}
+        group = np.array([f"block {row // 4}" for row in range(rows)])
+        return PairedTable(
+            "fields", sensors, targets, lonlat=lonlat, split=parts if split else None, group=group if split else None
+        )
+
+    return make
+
+
+@pytest.fixture
+def small_pairing():
+    """Overrides that make a run on `make_fields` take a second."""
+    encoder = "{name: tempcnn, channels: 8, num_layers: 1, kernel: 3}"
+    return [
+        f"encoders={{radar: {encoder}, optical: {encoder}}}",
+        "dim=16",
+        "batch_size=24",
+        "device=cpu",
+        "epochs=null",
+        "steps=12",
+        "validate_every=4",
+    ]

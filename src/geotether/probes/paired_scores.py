@@ -3,9 +3,14 @@
 import numpy as np
 from jaxtyping import Shaped
 
+from geotether.probes.label_scores import average_precisions, choose_thresholds, f1_scores
+
 
 def paired_scores(
-    kind: str, truth: Shaped[np.ndarray, "n ..."], scores: Shaped[np.ndarray, "n ..."]
+    kind: str,
+    truth: Shaped[np.ndarray, "n ..."],
+    scores: Shaped[np.ndarray, "n ..."],
+    validation: tuple[Shaped[np.ndarray, "v ..."], Shaped[np.ndarray, "v ..."]] | None = None,
 ) -> dict[str, float]:
     """Score predictions; larger is better for all but RMSE.
 
@@ -13,10 +18,11 @@ def paired_scores(
         kind: "classes", "labels" or "numbers".
         truth: Classes (n,) from 0, labels of 0 and 1 (n, k), or numbers (n,); all known.
         scores: Probabilities (n, k) of classes or labels, or numbers (n,).
+        validation: Truth and scores of other rows, on which thresholds of labels are chosen for F1; None takes 0.5.
 
     Returns:
         * classes: "accuracy", "macro F1" (over the classes that occur in truth or prediction), "kappa".
-        * labels: "macro mAP" (over labels with a positive row), "micro mAP", "macro F1" and "micro F1" at one half.
+        * labels: "macro mAP" (over labels with a positive row), "micro mAP", "macro F1" and "micro F1".
         * numbers: "R2", "RMSE", "MAE".
 
     Raises:
@@ -41,14 +47,15 @@ def paired_scores(
             "kappa": float(metrics.cohen_kappa_score(truth, chosen)) if len(np.unique(truth)) > 1 else float("nan"),
         }
     if kind == "labels":
-        present = truth.sum(axis=0) > 0
-        above = scores > 0.5
-        each = [float(metrics.average_precision_score(truth[:, at], scores[:, at])) for at in np.flatnonzero(present)]
+        ranked = average_precisions(truth, scores)
+        macro = micro = np.full(truth.shape[1], 0.5)
+        if validation is not None and (validation[0] == 1).any():
+            macro, micro = (choose_thresholds(*validation, average) for average in ("macro", "micro"))
         return {
-            "macro mAP": float(np.mean(each)) if each else float("nan"),
-            "micro mAP": float(metrics.average_precision_score(truth.ravel(), scores.ravel())),
-            "macro F1": float(metrics.f1_score(truth[:, present], above[:, present], average="macro", zero_division=0)),
-            "micro F1": float(metrics.f1_score(truth, above, average="micro", zero_division=0)),
+            "macro mAP": ranked.macro,
+            "micro mAP": ranked.micro,
+            "macro F1": f1_scores(truth, scores >= macro).macro,
+            "micro F1": f1_scores(truth, scores >= micro).micro,
         }
     if kind != "numbers":
         raise ValueError(f"kind must be classes, labels or numbers, got {kind!r}.")

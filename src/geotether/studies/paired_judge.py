@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from geotether.predict import PairedModel
-from geotether.probes.coherence import coherence_scores, overlapping_rows
+from geotether.probes.coherence import coherence, overlapping_rows
 from geotether.probes.paired_scores import paired_scores
-from geotether.probes.sample_probe import linear_scores
+from geotether.probes.sample_probe import fit_sample_probe
 from geotether.studies.paired_repeats import Repeat
 from geotether.studies.paired_standings import PairedOutcome
 from geotether.tables.answer import AnswerKind, answer_kind
@@ -18,7 +18,7 @@ from geotether.training.labelled import labelled_rows
 from geotether.training.paired_config import PairedConfig
 
 DIRECT, PROBED, TUNED, EMBEDDING = "direct", "linear probe", "fine-tuned", "embedding"
-Features = Callable[[PairedTable], np.ndarray]
+Predict = Callable[[PairedTable], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -42,28 +42,33 @@ class Judge:
         share, number = self.config.labels, self.repeat.number
         return PairedOutcome(self.method, "+".join(sources), how, share, number, measure, float(value), rows)
 
-    def scored(self, sources: Sequence[str], how: str, test: PairedTable, scores: np.ndarray) -> list[PairedOutcome]:
+    def scored(self, sources: Sequence[str], how: str, predict: Predict) -> list[PairedOutcome]:
         """Scores of predictions, on all test rows and on those whose label sets overlap most."""
-        truth = test.target(self.answer.target).values
-        found = [self.outcome(sources, how, *item) for item in paired_scores(self.answer.kind, truth, scores).items()]
-        if self.answer.kind == "labels":
-            training = self.repeat.table.part("train").target(self.answer.target)
-            rows = overlapping_rows(truth, training.values[training.known])
-            if np.any(rows):
-                some = paired_scores(self.answer.kind, truth[rows], scores[rows])
-                found += [self.outcome(sources, how, *item, "overlapping") for item in some.items()]
+        test, training = self.known("test", sources), self.repeat.table.part("train").target(self.answer.target)
+        truth, scores = test.target(self.answer.target).values, predict(test)
+        watched = None
+        if self.answer.kind == "labels" and self.has("validation"):
+            rows = self.known("validation", sources)
+            watched = rows.target(self.answer.target).values, predict(rows)
+        some = overlapping_rows(truth, training.values[training.known]) if self.answer.kind == "labels" else None
+        found = []
+        for name, chosen in (("all", np.ones(len(truth), dtype=bool)), ("overlapping", some)):
+            if chosen is not None and chosen.any():
+                each = paired_scores(self.answer.kind, truth[chosen], scores[chosen], watched)
+                found += [self.outcome(sources, how, *item, name) for item in each.items()]
         return found
 
-    def probed(self, sources: Sequence[str], how: str, features: Features) -> list[PairedOutcome]:
+    def probed(self, sources: Sequence[str], how: str, features: Predict) -> list[PairedOutcome]:
         """Scores of a linear probe on features, whose strength is chosen on validation rows."""
-        split = self.repeat.table.split
-        parts = {"train": self._labelled(sources)}
-        parts |= {name: self.known(name, sources) for name in ("validation", "test") if (split == name).any()}
-        pairs = {name: (features(rows), rows.target(self.answer.target).values) for name, rows in parts.items()}
-        scores = linear_scores(
-            self.answer.kind, pairs["train"], pairs.get("validation"), pairs["test"][0], self.answer.num_outputs
-        )
-        return self.scored(sources, how, parts["test"], scores)
+        parts = [self._labelled(sources), self.known("validation", sources) if self.has("validation") else None]
+        pairs = [None if rows is None else (features(rows), rows.target(self.answer.target).values) for rows in parts]
+        assert pairs[0] is not None
+        probe = fit_sample_probe(self.answer.kind, pairs[0], pairs[1], self.answer.num_outputs)
+        return self.scored(sources, how, lambda rows: probe(features(rows)))
+
+    def has(self, split: str) -> bool:
+        """Whether there are rows of a split."""
+        return bool(np.any(self.repeat.table.split == split))
 
     def known(self, split: str, sources: Sequence[str]) -> PairedTable:
         """Rows of a split that have the sensors and a known target."""
@@ -87,10 +92,13 @@ def judge_model(
     found: list[PairedOutcome] = []
     singles: list[tuple[str, ...]] = [(name,) for name in model.predicts_from]
     for sources in singles or [model.modalities]:
-        test = judge.known("test", sources)
-        values = {name: test.sensor(name).values for name in sources}
-        said = model.predict(sources[0], values[sources[0]]) if model.predicts_from else model.predict_fused(values)
-        found += judge.scored(sources, how, test, said.scores)
+
+        def predict(rows: PairedTable, names: Sequence[str] = sources) -> np.ndarray:
+            values = {name: rows.sensor(name).values for name in names}
+            alone = bool(model.predicts_from)
+            return (model.predict(names[0], values[names[0]]) if alone else model.predict_fused(values)).scores
+
+        found += judge.scored(sources, how, predict)
     return found
 
 
@@ -108,9 +116,9 @@ def judge_embedding(
         found += judge.probed(sources, PROBED, features)
         if judge.answer.kind != "numbers":
             test = judge.known("test", sources)
-            sets = label_sets(judge.answer, test)
-            scores = coherence_scores(features(test), sets, seed=config.seed)
-            found += [judge.outcome(sources, EMBEDDING, *item) for item in scores.items()]
+            order = coherence(features(test), label_sets(judge.answer, test), seed=config.seed)
+            for measure, value in (("silhouette", order.silhouette), ("NMI", order.nmi), ("AMI", order.ami)):
+                found.append(judge.outcome(sources, EMBEDDING, measure, value))
     return found
 
 

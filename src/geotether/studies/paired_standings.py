@@ -1,6 +1,6 @@
 """Standings of methods on paired sensors: means with intervals, and paired differences."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +86,7 @@ def standing(outcomes: Iterable[PairedOutcome], **which: object) -> Interval | N
 
 
 def paired_difference(
-    outcomes: Iterable[PairedOutcome], ours: dict[str, object], theirs: dict[str, object], **both: object
+    outcomes: Iterable[PairedOutcome], ours: Mapping[str, object], theirs: Mapping[str, object], **both: object
 ) -> Interval | None:
     """Average the differences of two standings over the repeats that both have.
 
@@ -101,7 +101,7 @@ def paired_difference(
     """
     outcomes = list(outcomes)
 
-    def values(which: dict[str, object]) -> dict[int, float]:
+    def values(which: Mapping[str, object]) -> dict[int, float]:
         return {
             one.repeat: one.value
             for one in outcomes

@@ -67,7 +67,7 @@ class PairedVariant:
             seed: Of the run.
             labels: Share of the training labels.
         """
-        recipe = SUPERVISED.get(self.name, CONTRASTIVE.get(self.name, ("single", {})))[0]
+        recipe = SUPERVISED.get(self.name, CONTRASTIVE.get(self.name, ("fused", {})))[0]
         layer = overlay(overlay(paired_recipe_layer(recipe), given), self.changes)
         return make_paired_config({**layer, "recipe": recipe, "seed": seed, "labels": labels})
 

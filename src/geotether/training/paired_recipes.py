@@ -4,6 +4,8 @@ import copy
 import difflib
 from typing import Any
 
+from geotether.training.recipes import RECIPES
+
 # Adam at 1e-3 without decay, batches of 128, patience 5 and a least gain of 0.01 are MDiCo's published settings
 # (arXiv:2510.19579, released configurations; the number of epochs is not known). Early stopping watches validation
 # rows, which are never those judged.
@@ -32,6 +34,7 @@ _CONTRASTIVE: dict[str, Any] = {
     "clip_norm": 1.0,
     "validate_every": "epoch",
     "save_every": None,
+    "location": RECIPES["default"]["encoder"],
 }
 PAIRED_RECIPES: dict[str, dict[str, Any]] = {
     **{method: {"method": method, **_SUPERVISED} for method in ("mdico", "single", "shared", "fused", "distilled")},

@@ -1,0 +1,123 @@
+"""Mirrors src/geotether/studies/pairing.py, paired_judge.py, paired_repeats.py, paired_variants.py, paired_report.py."""
+
+import numpy as np
+import pytest
+import yaml
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from geotether.studies import pairing
+from geotether.studies.paired_judge import plain_features
+from geotether.studies.paired_repeats import fold_repeats, seed_repeats
+from geotether.studies.paired_report import differences_table, main_measure, standings_table, write_paired_report
+from geotether.studies.paired_variants import COLEARNING_STUDY, METHOD_NAMES, TIES_STUDY, paired_variants
+from geotether.studies.pairing import compare_paired
+from geotether.tables.sensor import Sensor
+
+
+@pytest.fixture
+def given(small_pairing):
+    layer = {key: yaml.safe_load(value) for key, value in (line.split("=", 1) for line in small_pairing)}
+    encoder = {"name": "tempcnn", "channels": 8, "num_layers": 1, "kernel": 3}
+    return {**layer, "encoders": {"radar": encoder, "optical": encoder}, "target": "crop"}
+
+
+def run(names, table, given, out, repeats=2, **options):
+    variants = paired_variants(names, table, list(table.sensors))
+    return compare_paired(given, variants, seed_repeats(table, repeats), out, **options)
+
+
+def test_every_method_is_trained_and_judged(make_fields, given, tmp_path):
+    found = run(METHOD_NAMES, make_fields(200), {**given, "steps": 2}, tmp_path)
+    assert {one.method for one in found} == set(METHOD_NAMES)
+    assert {one.how for one in found} == {"direct", "linear probe", "fine-tuned", "embedding"}
+    sources = {(one.method, one.source) for one in found if one.how == "direct"}
+    assert {("mdico", "radar"), ("mdico", "optical"), ("single", "radar"), ("distilled", "optical")} <= sources
+    assert ("fused", "radar+optical") in sources
+    assert ("mdico", "radar+optical") not in sources
+    assert {one.repeat for one in found} == {0, 1}
+    text = write_paired_report(found, "mdico", tmp_path)
+    assert "| mdico (direct) minus | judged by | radar | optical |" in text
+    assert (tmp_path / "report.md").read_text() == text
+    assert len((tmp_path / "outcomes.csv").read_text().splitlines()) == len(found) + 1
+
+
+def test_what_is_done_is_not_done_again_and_changes_are(make_fields, given, tmp_path, monkeypatch):
+    table, trained = make_fields(), []
+    cotrain = pairing.cotrain
+    monkeypatch.setattr(pairing, "cotrain", lambda *a, **o: trained.append(1) or cotrain(*a, **o))
+    first = run(["fused"], table, given, tmp_path)
+    assert len(trained) == 2
+    assert run(["fused"], table, given, tmp_path) == first
+    assert len(trained) == 2
+    run(["fused"], table, {**given, "learning_rate": 0.01}, tmp_path)
+    assert len(trained) == 4
+
+
+def test_the_linear_baseline_is_a_logistic_regression(make_fields, given, tmp_path):
+    table = make_fields(300, gaps=False)
+    found = run(["linear"], table, given, tmp_path)
+    rows = table.target("crop").known
+    x, y = plain_features(table.sensor("radar")), table.target("crop").values
+    train, test = (rows & (table.split == split) for split in ("train", "test"))
+    scale = StandardScaler().fit(x[train])
+    scores = []
+    for strength in (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0):
+        model = LogisticRegression(C=strength, max_iter=2000).fit(scale.transform(x[train]), y[train])
+        scores.append(model.score(scale.transform(x[test]), y[test]))
+    ours = [one.value for one in found if one.source == "radar" and one.measure == "accuracy"]
+    assert min(scores) - 0.02 <= ours[0] == ours[1] <= max(scores) + 0.02
+
+
+def test_shares_of_labels_are_what_the_probe_sees(make_fields, given, tmp_path):
+    found = run(["linear"], make_fields(400), given, tmp_path, labels=(0.03, 1.0))
+    at = {
+        share: np.mean([one.value for one in found if one.labels == share and one.measure == "accuracy"])
+        for share in (0.03, 1.0)
+    }
+    assert at[0.03] < at[1.0]
+    write_paired_report(found, "linear", tmp_path)
+    assert (tmp_path / "labels.png").stat().st_size > 10_000
+
+
+def test_labels_have_rows_that_overlap_and_numbers_an_r2(make_fields, given, tmp_path):
+    flags = run(["linear"], make_fields(400), {**given, "target": "flags"}, tmp_path / "flags")
+    assert main_measure(flags) == "macro mAP"
+    assert {one.rows for one in flags} == {"all", "overlapping"}
+    yields = run(["linear", "simclr"], make_fields(), {**given, "target": "yield"}, tmp_path / "yield")
+    assert main_measure(yields) == "R2"
+    assert not [one for one in yields if one.how == "embedding"]  # numbers are no label sets
+
+
+def test_folds_cover_every_row_once_and_keep_groups_whole(make_fields):
+    table = make_fields(200)
+    repeats = fold_repeats(table, 5)
+    tested = np.sum([repeat.table.split == "test" for repeat in repeats], axis=0)
+    assert tested.tolist() == [1] * len(table)
+    for repeat in repeats:
+        for name in ("test", "validation"):
+            inside = set(table.group[repeat.table.split == name])
+            assert not inside & set(table.group[repeat.table.split != name])
+
+
+def test_chips_as_plain_features():
+    chips = np.random.default_rng(0).integers(0, 255, (4, 2, 5, 5)).astype(np.uint8)
+    features = plain_features(Sensor("chip", chips))
+    assert features.shape == (4, 10)
+    np.testing.assert_allclose(features[:, 0], chips[:, 0].reshape(4, -1).mean(1), rtol=1e-5)
+    np.testing.assert_allclose(features[2, 7], np.median(chips[2, 1]), rtol=1e-5)
+
+
+def test_unknown_methods_and_missing_parts_are_named(make_fields):
+    table = make_fields()
+    with pytest.raises(ValueError, match=r"Unknown method 'mosaik'. Did you mean 'mosaic'\?"):
+        paired_variants(["mosaik"], table, ["radar"])
+    with pytest.raises(ValueError, match="'fused' is named twice"):
+        paired_variants(["fused", "fused"], table, ["radar"])
+    with pytest.raises(ValueError, match="folds must be 3 or more"):
+        fold_repeats(table, 2)
+    with pytest.raises(ValueError, match="judge by folds instead"):
+        seed_repeats(make_fields(split=False), 5)
+    assert set(COLEARNING_STUDY) | set(TIES_STUDY) <= set(METHOD_NAMES)
+    assert standings_table([], "accuracy", 1.0).count("\n") == 1
+    assert differences_table([], "mdico", "direct", "accuracy", 1.0).count("\n") == 1

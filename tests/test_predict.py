@@ -1,0 +1,118 @@
+"""Mirrors src/geotether/predict.py and src/geotether/checkpoint/paired.py."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from geotether.checkpoint.location import load_location_encoder
+from geotether.predict import load_paired
+from geotether.training.cotraining import cotrain
+from geotether.training.paired_config import load_paired_config
+
+
+@pytest.fixture
+def folder(make_fields, small_pairing, tmp_path):
+    config = load_paired_config(overrides=["target=crop", *small_pairing])
+    cotrain(config, make_fields(), tmp_path / "run", progress="none")
+    return tmp_path / "run" / "model"
+
+
+def test_answers_are_those_of_the_network(folder, make_fields):
+    model, radar = load_paired(folder), make_fields().sensor("radar").values
+    found = model.predict("radar", radar)
+    with torch.no_grad():
+        expected = model.module.predict("radar", torch.tensor(radar)).double().softmax(1).numpy()
+    np.testing.assert_allclose(found.scores, expected, atol=1e-6)
+    assert found.best.tolist() == [found.names[at] for at in expected.argmax(1)]
+    assert repr(model) == "PairedModel(radar, optical; predicts crop (classes) from any of radar, optical)"
+
+
+def test_rows_do_not_depend_on_each_other_and_no_rows_give_none(folder, make_fields):
+    model, radar = load_paired(folder), make_fields(1100).sensor("radar").values
+    whole = model.predict("radar", radar).scores
+    np.testing.assert_allclose(model.predict("radar", radar[700:703]).scores, whole[700:703], atol=1e-5)
+    assert model.predict("radar", radar[:0]).scores.shape == (0, 3)
+    assert model.embed("radar", radar[:0]).shape == (0, 16)
+    assert model.embed("optical", make_fields().sensor("optical").values).shape == (120, 16)
+
+
+def test_a_shorter_series_is_taken_as_far_as_it_goes(folder, make_fields):
+    model, radar = load_paired(folder), make_fields().sensor("radar").values.copy()
+    radar[:, 4:] = np.nan
+    np.testing.assert_allclose(
+        model.predict("radar", radar[:, :4]).scores, model.predict("radar", radar).scores, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("modality", "shape", "message"),
+    [
+        ("sonar", (3, 6, 2), r"cannot predict from 'sonar'; .*radar, optical"),
+        ("radar", (3, 6, 5), r"5 bands|2 bands"),
+        ("radar", (3, 9, 2), r"9 .*6|6 .*9"),
+        ("radar", (3, 6), "shape"),
+    ],
+)
+def test_what_does_not_fit_is_said(folder, modality, shape, message):
+    with pytest.raises(ValueError, match=message):
+        load_paired(folder).predict(modality, np.zeros(shape))
+
+
+def test_a_model_of_single_sensors_takes_no_fusion(folder, make_fields):
+    whole = {name: sensor.values for name, sensor in make_fields().sensors.items()}
+    with pytest.raises(ValueError, match="predicts from single sensors: radar, optical"):
+        load_paired(folder).predict_fused(whole)
+
+
+def test_numbers_come_in_their_own_unit(make_fields, small_pairing, tmp_path):
+    config = load_paired_config(overrides=["target=yield", *small_pairing, "steps=60"])
+    cotrain(config, make_fields(300), tmp_path, progress="none")
+    found = load_paired(tmp_path / "model").predict("optical", make_fields(300).sensor("optical").values[:50])
+    assert found.kind == "numbers"
+    assert 5.5 < found.scores.mean() < 8.5  # yields are 5, 7 and 9
+    assert found.best is found.scores
+
+
+def test_a_folder_of_another_kind_is_named(folder, tmp_path):
+    from geotether.checkpoint.location import save_model
+    from geotether.encoders.build import build_location_encoder
+
+    encoder = build_location_encoder({"positional": {"name": "cartesian"}, "network": {"name": "linear"}}, seed=0)
+    save_model(tmp_path / "places", encoder, {}, {}, "")
+    with pytest.raises(ValueError, match="holds a location encoder, not a model of paired sensors"):
+        load_paired(tmp_path / "places")
+    with pytest.raises(ValueError, match="has no location encoder"):
+        load_location_encoder(folder)
+
+
+def test_a_changed_description_is_noticed(folder):
+    about = json.loads((folder / "config.json").read_text())
+    about["paired"]["settings"]["dim"] = 32
+    (folder / "config.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match="does not fit"):
+        load_paired(folder)
+    about["paired"]["module"] = "os.system"
+    (folder / "config.json").write_text(json.dumps(about))
+    with pytest.raises(
+        ValueError, match=r"names the module 'os\.system'; known: CoLearner, SensorClassifier, TiedSensors"
+    ):
+        load_paired(folder)
+
+
+def test_fine_tuning_starts_from_the_encoders(make_fields, small_pairing, tmp_path):
+    from geotether.training.colearning import SupervisedCourse
+
+    table = make_fields()
+    tied = load_paired_config(overrides=["target=crop", *small_pairing], recipe="mosaic")
+    cotrain(tied, table, tmp_path, progress="none")
+    overrides = ["target=crop", *small_pairing, f"start_from={tmp_path / 'model'}"]
+    model = SupervisedCourse(load_paired_config(overrides=overrides, recipe="fused"), table).build(torch.device("cpu"))
+    trained = load_paired(tmp_path / "model").module
+    for name, weights in trained.encoders.state_dict().items():
+        assert torch.equal(weights, model.encoders.state_dict()[name]), name
+    narrow = "encoders.radar={name: tempcnn, channels: 4, num_layers: 1, kernel: 3}"
+    course = SupervisedCourse(load_paired_config(overrides=[*overrides, narrow], recipe="fused"), table)
+    with pytest.raises(ValueError, match=r"was trained as .* and is to be tuned as"):
+        course.build(torch.device("cpu"))

@@ -1,0 +1,198 @@
+"""Mirrors src/geotether/training/cotraining.py, paired_course.py, colearning.py and paired_card.py."""
+
+import numpy as np
+import pytest
+import torch
+
+from geotether.predict import load_paired
+from geotether.probes.paired_scores import paired_scores
+from geotether.training.colearning import ColearningCourse, DistilledCourse, SupervisedCourse
+from geotether.training.cotraining import COURSES, cotrain
+from geotether.training.interruption import RunInterrupted
+from geotether.training.metrics import read_metrics
+from geotether.training.paired_config import METHODS, load_paired_config
+
+
+@pytest.fixture
+def configure(small_pairing):
+    def make(recipe="mdico", *overrides):
+        return load_paired_config(overrides=["target=crop", *small_pairing, *overrides], recipe=recipe)
+
+    return make
+
+
+def same(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def test_there_is_a_course_for_every_method():
+    assert set(COURSES) == set(METHODS)
+
+
+@pytest.mark.parametrize("target", ["crop", "flags", "yield"])
+def test_what_co_learning_teaches_is_predicted_from_any_one_sensor(make_fields, configure, tmp_path, target):
+    table = make_fields(300)
+    cotrain(configure("mdico", f"target={target}", "steps=60"), table, tmp_path, progress="none")
+    model = load_paired(tmp_path / "model")
+    assert model.predicts_from == ("radar", "optical")
+    test = table.rows(np.flatnonzero(table.split == "test"))
+    kind = table.target(target).kind
+    for name in model.predicts_from:
+        rows = np.flatnonzero(test.target(target).known & test.sensor(name).present)
+        found = model.predict(name, test.sensor(name).values[rows]).scores
+        scores = paired_scores(kind, test.target(target).values[rows], found)
+        assert scores[{"classes": "accuracy", "labels": "macro mAP", "numbers": "R2"}[kind]] > 0.5
+
+
+def test_the_same_seed_gives_the_same_model_and_another_another(make_fields, configure):
+    table = make_fields()
+    first, again, other = (cotrain(configure("mdico", f"seed={seed}"), table, progress="none") for seed in (0, 0, 1))
+    assert same(first, again)
+    assert not same(first, other)
+
+
+@pytest.mark.parametrize("recipe", ["mdico", "mosaic"])
+def test_interrupted_and_resumed_equals_left_alone(make_fields, configure, tmp_path, monkeypatch, recipe):
+    table, config = make_fields(), configure(recipe, "augment=true", "keep=best")
+    left_alone = cotrain(config, table, tmp_path / "whole", progress="none")
+    kind = COURSES[config.method]
+    losses = kind.losses
+
+    def interrupting(self, model, step):
+        if step == 7:
+            import signal
+
+            signal.raise_signal(signal.SIGINT)
+        return losses(self, model, step)
+
+    monkeypatch.setattr(kind, "losses", interrupting)
+    with pytest.raises(RunInterrupted):
+        cotrain(config, table, tmp_path / "parts", progress="none")
+    monkeypatch.undo()
+    resumed = cotrain(config, table, tmp_path / "parts", resume=True, progress="none")
+    assert same(left_alone, resumed)
+
+
+def test_test_rows_are_never_looked_at(make_fields, configure):
+    """Whatever the test rows hold, the model is the same."""
+    table, other = make_fields(), make_fields()
+    test = table.split == "test"
+    for sensor in other.sensors.values():
+        sensor.values[test] = 1e6
+    other.target("crop").values[test] = 0
+    for recipe in ("mdico", "mosaic", "fused"):
+        config = configure(recipe, "keep=best")
+        one, two = cotrain(config, table, progress="none"), cotrain(config, other, progress="none")
+        for name, weights in one.state_dict().items():
+            assert torch.equal(weights, two.state_dict()[name]), name
+
+
+def test_every_term_is_in_the_metrics_and_can_be_switched_off(make_fields, configure, tmp_path):
+    cotrain(configure(), make_fields(), tmp_path / "all", progress="none")
+    line = read_metrics(tmp_path / "all")[0]
+    terms = {key.removeprefix("loss/") for key in line if key.startswith("loss/")}
+    assert terms == {"task", "auxiliary", "contrast", "discrimination"}
+    assert line["loss"] == pytest.approx(sum(line[f"loss/{term}"] for term in terms), rel=1e-5)
+    for term in terms - {"task"}:
+        cotrain(configure("mdico", f"colearning.{term}=0"), make_fields(), tmp_path / term, progress="none")
+        assert f"loss/{term}" not in read_metrics(tmp_path / term)[0]
+
+
+def test_learned_weights_of_terms_are_left_behind(make_fields, configure, tmp_path):
+    cotrain(configure("mdico", "colearning.weighting=corrected"), make_fields(), tmp_path, progress="none")
+    assert load_paired(tmp_path / "model").predicts_from == ("radar", "optical")
+    assert not [name for name in load_paired(tmp_path / "model").module.state_dict() if "variance" in name]
+
+
+def test_wirings_differ_in_what_reaches_the_unused_part(make_fields, configure):
+    """The figure's wiring teaches the unused part by discrimination alone, the released code's not at all."""
+    table = make_fields()
+    for wiring, terms, reached in (
+        ("figure", {}, True),
+        ("figure", {"discrimination": 0}, False),
+        ("code", {}, False),
+    ):
+        overrides = [f"colearning.wiring={wiring}", *(f"colearning.{key}={value}" for key, value in terms.items())]
+        course = ColearningCourse(configure("mdico", *overrides), table)
+        model = course.build(torch.device("cpu"))
+        course.losses(model, 0)[0].backward()
+        half = model.dim // 2
+        gradient = model.unique["radar"].network.output.weight.grad
+        assert (gradient[half:].abs().sum() > 0) == reached
+        assert gradient[:half].abs().sum() > 0
+
+
+def test_a_distilled_student_learns_from_its_teacher_without_labels_counting(make_fields, configure):
+    """With all weight on the teacher, the student answers as the teacher does more than as an untaught one."""
+    table = make_fields(300, gaps=False)
+    config = configure("distilled", "modality=radar", "distillation.weight=1", "steps=150", "validate_every=null",
+                       "keep=last", "patience=null")  # fmt: skip
+    course = DistilledCourse(config, table)
+    model = course.build(torch.device("cpu"))
+    assert not any(weight.requires_grad for weight in course.teacher.parameters())
+    loss, parts = course.losses(model, 0)
+    assert loss.item() == pytest.approx(parts["loss/distillation"].item())
+    trained = cotrain(config, table, progress="none")
+    test = table.rows(np.flatnonzero(table.split == "test"))
+    with torch.no_grad():
+        taught = trained({"radar": torch.tensor(test.sensor("radar").values)}).argmax(1)
+        teacher = course.teacher({n: torch.tensor(s.values) for n, s in test.sensors.items()}).argmax(1)
+    assert (taught == teacher).float().mean() > 0.6
+
+
+def test_a_fused_model_takes_only_rows_with_all_sensors(make_fields, configure, tmp_path):
+    table = make_fields()
+    course = SupervisedCourse(configure("fused"), table)
+    course.prepare(torch.device("cpu"))
+    assert all(sensor.present.all() for sensor in course.training.sensors.values())
+    cotrain(configure("fused"), table, tmp_path, progress="none")
+    model = load_paired(tmp_path / "model")
+    assert model.predicts_from == ()
+    with pytest.raises(ValueError, match="needs all its sensors at once"):
+        model.predict("radar", table.sensor("radar").values)
+    whole = {name: sensor.values[:3] for name, sensor in table.sensors.items()}
+    np.testing.assert_allclose(model.predict_fused(whole).scores.sum(1), 1, rtol=1e-6)
+
+
+def test_unlabelled_rows_take_part_in_co_learning_only(make_fields, configure):
+    table = make_fields()
+    counts = {}
+    for recipe in ("mdico", "fused"):
+        course = COURSES[configure(recipe).method](configure(recipe), table)
+        course.prepare(torch.device("cpu"))
+        counts[recipe] = len(course.training), bool(course.training.target("crop").known.all())
+    assert counts["mdico"] == ((table.split == "train").sum(), False)
+    assert counts["fused"][1]
+
+
+def test_the_card_says_what_the_model_does(make_fields, configure, tmp_path):
+    cotrain(configure(), make_fields(), tmp_path, progress="none")
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "Predicts `crop` (classes: maize, rye, wheat) from any one of radar, optical." in card
+    assert 'model.predict("radar", values)  # values of shape (n, 6, 2)' in card
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["modalities=[radar, sonar]"], "has no modality 'sonar'"),
+        (["target=crops"], "has no target 'crops'.*Did you mean 'crop'"),
+        (["encoders={optical: {name: resnet}}"], "'resnet' takes no series"),
+        (
+            ["modalities=[radar]", "encoders={optical: {name: tempcnn}}"],
+            "encoders names 'optical', which takes no part",
+        ),
+        (["modalities=[radar]", "encoders={}"], "Co-learning needs two modalities or more, got radar"),
+    ],
+)
+def test_wrong_input_is_named(make_fields, small_pairing, overrides, message):
+    given = (
+        [*small_pairing, "target=crop", *overrides] if "encoders" not in overrides[-1] else ["target=crop", *overrides]
+    )
+    with pytest.raises(ValueError, match=message):
+        cotrain(load_paired_config(overrides=given), make_fields(), progress="none")
+
+
+def test_no_validation_rows_and_early_stopping_do_not_go_together(make_fields, configure):
+    with pytest.raises(ValueError, match="there are none to look at"):
+        cotrain(configure(), make_fields(split=False), progress="none")

@@ -1,0 +1,74 @@
+"""Mirrors src/geotether/training/paired_config.py and paired_recipes.py."""
+
+import pytest
+
+from geotether.training.loop_config import LoopConfig, config_yaml
+from geotether.training.paired_config import PairedConfig, load_paired_config, own_layer
+from geotether.training.paired_recipes import PAIRED_RECIPES, paired_recipe_layer
+
+
+@pytest.mark.parametrize("recipe", PAIRED_RECIPES)
+def test_every_recipe_is_complete(recipe):
+    extra = ["modality=s1"] if recipe in ("single", "distilled") else []
+    config = load_paired_config(overrides=["target=crop", *extra], recipe=recipe)
+    assert config.recipe == recipe
+    assert config.method == ("ties" if recipe in ("mosaic", "simclr", "clip") else recipe)
+
+
+def test_the_published_settings_of_mdico():
+    config = load_paired_config(overrides=["target=crop"])
+    assert (config.learning_rate, config.weight_decay, config.batch_size, config.dim) == (1e-3, 0.0, 128, 128)
+    assert (config.patience, config.min_delta, config.keep) == (5, 0.01, "best")
+    terms = config.colearning
+    assert (terms.task, terms.auxiliary, terms.contrast, terms.discrimination) == (1, 1, 1, 1)
+    assert (terms.temperature, terms.wiring, terms.weighting) == (0.1, "figure", "fixed")
+
+
+def test_what_is_written_reads_back(tmp_path):
+    config = load_paired_config(overrides=["target=crop", "paired={path: x.npz}", f"data={tmp_path}"])
+    (tmp_path / "config.yaml").write_text(config_yaml(config))
+    assert load_paired_config(tmp_path / "config.yaml") == config
+
+
+def test_paths_are_seen_from_the_file(tmp_path):
+    (tmp_path / "c.yaml").write_text("paired: x.npz\ntarget: crop\n")
+    config = load_paired_config(tmp_path / "c.yaml")
+    assert (config.paired, config.data) == (tmp_path / "x.npz", tmp_path)
+    assert own_layer(tmp_path / "c.yaml", ["recipe=clip", "seed=3"]) == {
+        "paired": tmp_path / "x.npz", "target": "crop", "data": tmp_path, "seed": 3,
+    }  # fmt: skip
+
+
+def test_every_setting_is_explained():
+    for field in PairedConfig.model_fields:
+        explained = LoopConfig.__doc__ if field in LoopConfig.model_fields else PairedConfig.__doc__
+        assert f"        {field}: " in (explained or ""), field
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["target=crop", "method=mdicoo"], "unknown method 'mdicoo'. Did you mean 'mdico'"),
+        (["target=crop", "method=single"], "the method single needs modality=NAME"),
+        (["target=crop", "modality=s1"], "the method mdico takes all sensors"),
+        ([], "needs target=NAME"),
+        (["method=ties"], "ties without labels: ties.label=0"),
+        (["target=crop", "colearning.task=0", "colearning.auxiliary=0"], "task or auxiliary must be above 0"),
+        (["method=ties", "ties={view: 0, sample: 0, label: 0}"], "one of view, sample, label and location"),
+        (["target=crop", "method=ties", "ties.discrimination=1"], "give specific_dim too"),
+        (["target=crop", "method=ties", "ties.specific_dim=128"], "ties.specific_dim must be below dim, 128"),
+        (["target=crop", "start_from=x"], "start_from is for single, fused and distilled, not for mdico"),
+        (["target=crop", "labels=0"], "labels"),
+        (["target=crop", "colearning.wiring=picture"], "'figure', 'code' or 'no_unused'"),
+        (["target=crop", "colearnin.task=1"], "Did you mean 'colearning'"),
+    ],
+)
+def test_faults_are_named(overrides, message):
+    with pytest.raises(ValueError, match="The configuration cannot be used") as error:
+        load_paired_config(overrides=overrides)
+    assert message in str(error.value)
+
+
+def test_an_unknown_recipe_is_named():
+    with pytest.raises(ValueError, match=r"no recipe 'mosaik'.*Did you mean 'mosaic'"):
+        paired_recipe_layer("mosaik")
