@@ -36,7 +36,7 @@ def coherence(
     embeddings: Float[np.ndarray, "n d"],
     labels: Shaped[np.ndarray, "m c"],
     min_rows: int = 5,
-    max_rows: int = 10_000,
+    max_rows: int = 5_000,
     seed: int = 0,
 ) -> Coherence:
     """Judge clusters of embeddings by label set, on directions (rows scaled to length 1).

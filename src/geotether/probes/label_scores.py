@@ -191,7 +191,7 @@ def known_label_rows(labels: Shaped[np.ndarray, "n c"]) -> Shaped[np.ndarray, " 
         ValueError: If a row is NaN in part, or known entries are not 0 and 1.
     """
     missing = np.isnan(labels.astype(np.float64))
-    known = ~missing.all(axis=1)
+    known = np.asarray(~missing.all(axis=1))
     if missing[known].any():
         row = int(np.flatnonzero(known & missing.any(axis=1))[0])
         raise ValueError(f"row {row} has NaN for some labels only; a row is known whole or not at all.")
