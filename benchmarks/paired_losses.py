@@ -88,7 +88,7 @@ def build(n: int, width: int, k: int, device: str) -> dict[str, tuple[Callable[[
         return weighted_sum(found)
 
     losses: dict[str, tuple[Callable[[], Tensor], list[Tensor], Callable[[], None]]] = {
-        "info_nce (as before)": (lambda: info_nce(a, b, 1 / TAU), [a, b], pair),
+        "info_nce": (lambda: info_nce(a, b, 1 / TAU), [a, b], pair),
         "nt_xent": (lambda: nt_xent(a, b, TAU), [a, b], all_views),
         "pairwise_nt_xent": (lambda: pairwise_nt_xent({"s1": a, "s2": b}, TAU), [a, b], all_views),
         "multilabel_contrast": (lambda: multilabel_contrast(merged, merged_labels, TAU), [merged], everything),

@@ -160,6 +160,20 @@ def test_embeddings_of_equal_labels_end_up_together():
     assert cosine[0, 1] > cosine[0, 2] + 0.1 > cosine[0, 3] + 0.2
 
 
+@pytest.mark.parametrize("temperature", [0.01, 0.1])
+def test_float32_is_as_good_as_its_digits(temperature):
+    """Large label sets in common: the sums that stand in for the pairs must not lose what single pairs keep."""
+    generator = torch.Generator().manual_seed(2)
+    labels = (torch.rand(800, 3, generator=generator) < 0.5).double()
+    z = torch.randn(800, 8, generator=generator, dtype=torch.float64, requires_grad=True)
+    exact = multilabel_contrast(z, labels, temperature)
+    rough = multilabel_contrast(z.float(), labels.float(), temperature)
+    assert rough.dtype == torch.float32
+    assert rough.item() == pytest.approx(exact.item(), rel=2e-6)
+    (want,), (got,) = torch.autograd.grad(exact, z), torch.autograd.grad(rough, z)
+    torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-5 * want.abs().max().item())
+
+
 def test_half_precision_is_widened(batch):
     z, labels = batch
     z = z.detach().bfloat16()

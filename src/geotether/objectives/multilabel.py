@@ -97,7 +97,7 @@ def multilabel_contrast(
     rows = unit_rows(z[known])
     # Weights depend on label sets alone, and a batch has few different ones: no pass over the pairs is needed.
     sets, own_set, count = labels[known].unique(dim=0, return_inverse=True, return_counts=True)
-    overlap = jaccard(sets).to(rows.dtype)
+    overlap = jaccard(sets.to(rows.dtype))
     has_label = overlap.diagonal()[own_set]
     if exclude is None:
         itself, number_of_itself, mask = rows, torch.ones_like(has_label), None
