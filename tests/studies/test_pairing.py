@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/studies/pairing.py, paired_judge.py, paired_repeats.py, paired_variants.py, paired_report.py."""
+"""Mirrors src/geotether/studies/pairing.py and its paired_judge, paired_repeats, paired_variants and paired_report."""
 
 import numpy as np
 import pytest

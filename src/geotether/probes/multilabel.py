@@ -34,6 +34,7 @@ class MultiLabelProbe:
     Args:
         penalties: Strengths to choose from, each 1 / C of scikit-learn's `LogisticRegression`, above 0.
         max_steps: L-BFGS steps the last fit may take.
+        refit: Whether the last fit sees the validation rows too; without, only their penalty and thresholds are used.
 
     Attributes:
         penalty_: The chosen strength, after `fit`.
@@ -52,9 +53,10 @@ class MultiLabelProbe:
         [[0, 1], [1, 1], [1, 0]]
     """
 
-    def __init__(self, penalties: Sequence[float] = PENALTIES, max_steps: int = 100) -> None:
+    def __init__(self, penalties: Sequence[float] = PENALTIES, max_steps: int = 100, refit: bool = True) -> None:
         self.penalties = penalties
         self.max_steps = max_steps
+        self.refit = refit
 
     def fit(
         self,
@@ -95,7 +97,8 @@ class MultiLabelProbe:
         rows = torch.from_numpy(np.ascontiguousarray(principal_rows(basis), dtype=np.float32))
         wanted = torch.from_numpy(labels[known].astype(np.float32))
         start = self._choose(rows, wanted, held)
-        weights, intercept = self._minimise(rows, wanted, self.penalty_, start, self.max_steps)
+        fitted = torch.from_numpy(np.ones_like(held) if self.refit else ~held)
+        weights, intercept = self._minimise(rows[fitted], wanted[fitted], self.penalty_, start, self.max_steps)
         self.weights_ = to_feature_weights(basis, weights.numpy().astype(np.float64))
         self.intercept_ = intercept.numpy().astype(np.float64)
         return self

@@ -11,7 +11,7 @@ from geotether.probes.paired_scores import paired_scores
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 CHOSEN_BY = {"classes": "macro F1", "labels": "macro mAP", "numbers": "R2"}
-Rows = tuple[Float[np.ndarray, "n d"], Shaped[np.ndarray, "n ..."]]
+Rows = tuple[Float[np.ndarray, "_ d"], Shaped[np.ndarray, "..."]]
 
 
 def fit_sample_probe(
