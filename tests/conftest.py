@@ -87,11 +87,12 @@ def make_fields():
             optical[5] = np.nan  # a sample without optical
         known = crop.copy()
         known[rng.random(rows) < 0.1] = -1
-        flags = np.stack([crop == 0, crop >= 1, rng.random(rows) < 0.3], axis=1).astype(float)
+        chance = rng.random((2, rows)) < 0.4
+        flags = np.stack([crop == 0, crop >= 1, *chance], axis=1).astype(float)
         flags[known < 0] = np.nan
         targets = {
             "crop": Target("classes", known, ("maize", "rye", "wheat")),
-            "flags": Target("labels", flags, ("low", "high", "odd")),
+            "flags": Target("labels", flags, ("low", "high", "odd", "late")),
             "yield": Target("numbers", np.where(known < 0, np.nan, 5.0 + 2 * crop), ("yield (t/ha)",)),
         }
         parts = np.array(["train", "train", "train", "validation", "test"])[np.arange(rows) % 5]

@@ -50,7 +50,8 @@ class Judge:
         if self.answer.kind == "labels" and self.has("validation"):
             rows = self.known("validation", sources)
             watched = rows.target(self.answer.target).values, predict(rows)
-        some = overlapping_rows(truth, training.values[training.known]) if self.answer.kind == "labels" else None
+        several = self.answer.kind == "labels" and (training.values[training.known].sum(axis=1) > 1).any()
+        some = overlapping_rows(truth, training.values[training.known]) if several else None
         found = []
         for name, chosen in (("all", np.ones(len(truth), dtype=bool)), ("overlapping", some)):
             if chosen is not None and chosen.any():

@@ -19,7 +19,7 @@ class ChipViews:
 
     Args:
         crop: Least and greatest share of the area that is kept, in (0, 1]; what is kept, up to a third longer one way
-            than the other, is stretched to the whole chip by linear interpolation. Equal to (1, 1): no crops.
+            than the other, is stretched to the whole chip by linear interpolation. (1, 1): no crops.
         flips: Whether rows are mirrored, left to right and top to bottom.
         turns: Whether rows are turned by quarter turns; chips that are not square, by half turns only.
         speckle_looks: Multiply every pixel by the speckle of so many looks, as radar has it; 0: none. Sentinel-1's
@@ -67,7 +67,7 @@ class ChipViews:
         device = values.device
         rows, bands = values.shape[:2]
         looked = values.float()
-        if tuple(self.crop) != (1, 1):
+        if tuple(self.crop) != (1, 1) and rows:  # torch interpolates no empty batch
             looked = self._cropped(looked, generator)
         if self.flips or self.turns:
             looked = self._turned(looked, generator)

@@ -45,13 +45,15 @@ def make_views(config: Mapping[str, Any] | None, kind: str) -> Callable[[Tensor,
     for key, value in options.items():
         if key not in known:
             raise ValueError(f"Views of a {kind} have no option {key!r}; {known_names(key, known)}")
-        wanted = type(known[key].default)
-        numbers = value if wanted is tuple and isinstance(value, tuple) else (value,)
-        fits = isinstance(value, bool) if wanted is bool else all(_is_number(number) for number in numbers)
-        if not fits or (wanted is int and not isinstance(value, int)) or (wanted is tuple) != isinstance(value, tuple):
+        if not _alike(value, known[key].default):
             raise ValueError(f"{key} of the views of a {kind} must be like {known[key].default!r}, got {value!r}.")
     return VIEWS[kind](**options)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _alike(value: Any, default: Any) -> bool:
+    """Whether a value is of its default's kind; a whole number does where a fraction is meant."""
+    if isinstance(default, tuple):
+        return isinstance(value, tuple) and len(value) == len(default) and all(map(_alike, value, default))
+    if isinstance(value, bool) or isinstance(default, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    return isinstance(value, int) or (isinstance(value, float) and isinstance(default, float))

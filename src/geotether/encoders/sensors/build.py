@@ -45,7 +45,9 @@ def default_sensor_encoder(kind: str) -> dict[str, Any]:
     return {"name": _DEFAULTS[kind]}
 
 
-def sensor_of(values: Shaped[np.ndarray, "n *row"], kind: str, config: Mapping[str, Any] | None = None) -> dict:
+def sensor_of(
+    values: Shaped[np.ndarray, "n *row"], kind: str, config: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Describe a modality by its training rows, as the models of several sensors take it.
 
     Args:
@@ -107,9 +109,9 @@ def build_sensor_encoder(
     if not isinstance(missing_channel, bool):
         raise ValueError(f"missing_channel must be true or false, got {missing_channel!r}.")
     name = chosen.get("name")
-    if name in SENSOR_ENCODERS and kind not in SENSOR_ENCODERS[name].kinds:  # type: ignore[attr-defined, operator]
-        fitting = [known for known, network in SENSOR_ENCODERS.items() if kind in network.kinds]  # type: ignore[attr-defined, operator]
-        raise ValueError(f"The sensor encoder {name!r} takes no {kind}; for that there are {', '.join(fitting)}.")
+    takers = [known for known, network in SENSOR_ENCODERS.items() if kind in network.kinds]  # type: ignore[attr-defined]
+    if name in SENSOR_ENCODERS and name not in takers:
+        raise ValueError(f"The sensor encoder {name!r} takes no {kind}; for that there are {', '.join(takers)}.")
     given = {"shape": network_shape(kind, row, missing_channel), "out_dim": out_dim}
     network = build_named("sensor encoder", SENSOR_ENCODERS, chosen, given)
     arguments = named_arguments(network, SENSOR_ENCODERS)

@@ -1,0 +1,99 @@
+"""Mirrors src/geotether/cli/paired.py, pairing.py and prediction.py."""
+
+import numpy as np
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from geotether.cli.app import app
+from geotether.cli.pairing import compare_methods
+from geotether.cli.prediction import predict_table
+from geotether.tables.paired_store import write_paired
+
+
+@pytest.fixture
+def config(make_fields, small_pairing, tmp_path):
+    write_paired(make_fields(), tmp_path / "fields.npz")
+    layer = {key: yaml.safe_load(value) for key, value in (line.split("=", 1) for line in small_pairing)}
+    encoder = {"name": "tempcnn", "channels": 8, "num_layers": 1, "kernel": 3}
+    layer |= {"encoders": {"radar": encoder, "optical": encoder}, "target": "crop", "paired": "fields.npz"}
+    (tmp_path / "fields.yaml").write_text(yaml.safe_dump(layer))
+    return tmp_path / "fields.yaml"
+
+
+def test_train_and_predict_from_one_sensor(config, make_fields, tmp_path):
+    runner = CliRunner()
+    trained = runner.invoke(app, ["paired", "train", str(config), "--out", str(tmp_path / "run")])
+    assert trained.exit_code == 0, trained.output
+    assert "predicts crop (classes) from any of radar, optical" in trained.output
+    assert (tmp_path / "run" / "losses.png").stat().st_size > 5000
+    out = tmp_path / "p.parquet"
+    model = str(tmp_path / "run" / "model")
+    said = runner.invoke(
+        app, ["predict", model, str(config), "--modality", "optical", "--split", "test", "--out", str(out)]
+    )
+    assert said.exit_code == 0, said.output
+    table = make_fields()
+    test = table.rows(np.flatnonzero(table.split == "test"))
+    there = test.sensor("optical").present
+    rows = pyarrow.parquet.read_table(out).to_pydict()
+    assert rows["id"] == test.id[there].tolist()
+    np.testing.assert_array_equal(rows["lon"], test.lonlat[there, 0])
+    total = sum(np.array(rows[f"probability {name}"]) for name in ("maize", "rye", "wheat"))
+    np.testing.assert_allclose(total, 1)
+    truth = np.array(test.target("crop").names)[test.target("crop").values[there]]
+    known = test.target("crop").known[there]
+    accuracy = (truth == np.array(rows["prediction"]))[known].mean()
+    assert f"On {known.sum()} rows with crop: accuracy {accuracy:.3f}" in " ".join(said.output.split())
+    whole = predict_table(tmp_path / "run" / "model", tmp_path / "fields.npz", tmp_path / "p.csv", "radar", None, [])
+    assert whole.startswith("120 predictions are in")
+    assert pyarrow.csv.read_csv(tmp_path / "p.csv").num_rows == 120
+
+
+def test_what_cannot_be_predicted_is_said(config, tmp_path):
+    from geotether.pairing.open import open_paired
+    from geotether.training.cotraining import cotrain
+    from geotether.training.paired_config import load_paired_config
+
+    settings = load_paired_config(config, ["steps=2"])
+    cotrain(settings, open_paired(settings.paired), tmp_path / "run", progress="none")
+    model = tmp_path / "run" / "model"
+    with pytest.raises(ValueError, match=r"written as \.parquet or \.csv, got p.txt"):
+        predict_table(model, config, tmp_path / "p.txt", "radar", None, [])
+    with pytest.raises(ValueError, match=r"has no modality 'sonar'"):
+        predict_table(model, config, tmp_path / "p.csv", "sonar", None, [])
+    with pytest.raises(ValueError, match="predicts from single sensors: radar, optical"):
+        predict_table(model, config, tmp_path / "p.csv", None, None, [])
+    (tmp_path / "bare.yaml").write_text("target: crop\n")
+    with pytest.raises(ValueError, match="does not say where the samples are"):
+        predict_table(model, tmp_path / "bare.yaml", tmp_path / "p.csv", "radar", None, [])
+
+
+def test_compare_writes_a_report(config, tmp_path):
+    said = compare_methods(
+        config, tmp_path / "study", ["linear", "mdico"], ["steps=2"], folds=3, seeds=5, labels=[100.0], fine_tune=False
+    )
+    assert "Mean accuracy of 3 repeats" in said
+    assert "| mdico (direct) minus | judged by | radar | optical |" in said
+    with pytest.raises(ValueError, match="percent of the training labels, above 0 up to 100, got 500"):
+        compare_methods(config, tmp_path / "study", None, [], None, 2, [500.0], fine_tune=False)
+    with pytest.raises(ValueError, match="give target=NAME"):
+        compare_methods(config, tmp_path / "s", None, ["method=ties", "ties.label=0", "target=null"], None, 2, [1.0],
+                        fine_tune=False)  # fmt: skip
+
+
+def test_a_command_ends_with_one_line_and_no_traceback(config, tmp_path):
+    from geotether.cli.app import main
+
+    with pytest.raises(SystemExit):
+        main_with(main, ["paired", "train", str(config), "--out", str(tmp_path / "r"), "--set", "target=crops"])
+
+
+def main_with(main, arguments):
+    import sys
+    from unittest import mock
+
+    with mock.patch.object(sys, "argv", ["geotether", *arguments]):
+        main()

@@ -1,0 +1,201 @@
+"""Mirrors src/geotether/encoders/colearner.py."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from geotether.encoders.colearner import WIRINGS, CoLearner
+
+SENSORS = {
+    "s1": {"config": {"name": "tempcnn", "channels": 8, "dropout": 0.0}, "kind": "series", "shape": [6, 2]},
+    "s2": {"config": {"name": "tempcnn", "channels": 8, "dropout": 0.0}, "kind": "series", "shape": [6, 5]},
+    "dem": {"config": {"name": "mlp", "hidden_dim": 8, "dropout": 0.0}, "kind": "vector", "shape": [3]},
+}
+
+
+@pytest.fixture
+def values():
+    generator = torch.Generator().manual_seed(0)
+    return {name: torch.randn(16, *sensor["shape"], generator=generator) for name, sensor in SENSORS.items()}
+
+
+def model_of(wiring="figure", names=tuple(SENSORS), **options):
+    torch.manual_seed(0)
+    return CoLearner({name: SENSORS[name] for name in names}, num_outputs=4, dim=12, wiring=wiring, **options)
+
+
+def terms(model, values):
+    """The four terms, written out, and the parts they were made of."""
+    parts = {name: model.parts(name, values[name]) for name in model.modalities}
+    for part in parts.values():
+        for tensor in (part.specific, part.unused, part.shared):
+            tensor.retain_grad()
+    target = torch.arange(16) % 4
+    own = {name: torch.full((16,), i) for i, name in enumerate(model.modalities)}
+    pairs = [(a, b) for a in parts for b in parts if a != b]
+    of_parts = [tensor for part in parts.values() for tensor in (part.specific, part.shared)]
+    found = {
+        "task": sum(F.cross_entropy(model.logits(name, part), target) for name, part in parts.items()),
+        "auxiliary": sum(F.cross_entropy(model.aux_logits(tensor), target) for tensor in of_parts),
+        "contrast": sum((parts[a].shared - parts[b].shared).square().mean() for a, b in pairs),
+        "discrimination": sum(
+            F.cross_entropy(model.discriminate_specific(part.specific), own[name])
+            + F.cross_entropy(model.discriminate_other(model.other(part)), own[name])
+            for name, part in parts.items()
+        ),
+    }
+    return found, parts
+
+
+def reached(loss, model, parts):
+    """Which parts, of every modality, a loss sends a gradient to."""
+    model.zero_grad()
+    for part in parts.values():
+        part.specific.grad = part.unused.grad = part.shared.grad = None
+    loss.backward(retain_graph=True)
+    found = set()
+    for kind in ("specific", "unused", "shared"):
+        touched = [(g := getattr(part, kind).grad) is not None and bool(g.ne(0).any()) for part in parts.values()]
+        assert len(set(touched)) == 1  # all modalities alike
+        found |= {kind} if touched[0] else set()
+    return found
+
+
+@pytest.mark.parametrize("names", [("s1", "s2"), ("s1", "s2", "dem")])
+@pytest.mark.parametrize(
+    ("wiring", "discrimination"), [("figure", {"specific", "unused"}), ("code", {"specific", "shared"})]
+)
+def test_each_term_teaches_the_parts_that_the_wiring_says(values, names, wiring, discrimination):
+    model = model_of(wiring, names)
+    found, parts = terms(model, values)
+    assert reached(found["task"], model, parts) == {"specific", "shared"}
+    assert reached(found["auxiliary"], model, parts) == {"specific", "shared"}
+    assert reached(found["contrast"], model, parts) == {"shared"}
+    assert reached(found["discrimination"], model, parts) == discrimination
+
+
+@pytest.mark.parametrize(("wiring", "learns"), [("figure", True), ("code", False)])
+def test_the_weights_behind_the_unused_part_learn_in_the_figures_wiring_alone(values, wiring, learns):
+    model = model_of(wiring)
+    sum(terms(model, values)[0].values()).backward()
+    for encoder in model.unique.values():
+        last = encoder.network.output.weight.grad
+        assert last[:6].ne(0).any()
+        assert last[6:].ne(0).any() == learns
+
+
+def test_without_the_unused_part_the_unique_encoder_is_half_as_wide(values):
+    model = model_of("no_unused")
+    part = model.parts("s1", values["s1"])
+    assert (part.specific.shape, part.unused.shape, part.shared.shape) == ((16, 6), (16, 0), (16, 6))
+    assert model.other(part) is None
+    assert model.predict("s1", values["s1"]).shape == (16, 4)
+    with pytest.raises(ValueError, match="'no_unused' there is no second modality classifier"):
+        model.discriminate_other(part.shared)
+
+
+def test_with_the_shared_part_alone_there_is_no_unique_encoder(values):
+    model = model_of("shared_only")
+    part = model.parts("s1", values["s1"])
+    assert (part.specific.shape, part.shared.shape) == ((16, 0), (16, 6))
+    torch.testing.assert_close(
+        model.eval().predict("s1", values["s1"]), model.main["s1"](model.parts("s1", values["s1"]).shared)
+    )
+    assert not any(name.startswith("unique") for name, _ in model.named_parameters())
+    with pytest.raises(ValueError, match="no specific part"):
+        model.discriminate_specific(part.specific)
+
+
+def test_parts_are_those_of_the_published_architecture(values):
+    model = model_of().eval()
+    part = model.parts("s2", values["s2"])
+    unique, common = model.unique["s2"](values["s2"]), model.common["s2"](values["s2"])
+    linear, norm, _ = model.shared["s2"]
+    torch.testing.assert_close(torch.cat([part.specific, part.unused], 1), unique)
+    torch.testing.assert_close(part.shared, norm(linear(common)).relu())
+    joined = torch.cat([part.specific, part.shared], dim=1)
+    torch.testing.assert_close(model.logits("s2", part), model.main["s2"](joined))
+    assert model.discriminate_specific(part.specific).shape == model.discriminate_other(part.unused).shape == (16, 3)
+
+
+def test_both_encoders_of_a_modality_start_alike_and_are_not_the_same():
+    model = model_of()
+    torch.testing.assert_close(model.unique["s1"].state_dict(), model.common["s1"].state_dict())
+    with torch.no_grad():
+        model.unique["s1"].network.output.bias.add_(1.0)
+    assert not torch.equal(model.unique["s1"].network.output.bias, model.common["s1"].network.output.bias)
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_predicting_touches_no_other_modality(values, wiring):
+    model = model_of(wiring).eval()
+    want = model.predict("s1", values["s1"])
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "s1" not in name.split("."):
+                parameter.fill_(float("nan"))
+        for name, buffer in model.named_buffers():
+            if "s1" not in name.split(".") and buffer.is_floating_point():
+                buffer.fill_(float("nan"))
+    torch.testing.assert_close(model.predict("s1", values["s1"]), want, rtol=0, atol=0)
+
+
+def test_predicting_needs_no_other_modules_either(values):
+    model = model_of().eval()
+    want = model.predict("dem", values["dem"])
+    for modules in (model.unique, model.common, model.shared, model.main):
+        for name in ("s1", "s2"):
+            del modules[name]
+    model.auxiliary = model.specific_classifier = model.other_classifier = None
+    torch.testing.assert_close(model.predict("dem", values["dem"]), want, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_is_rebuilt_from_json_with_equal_outputs(values, wiring, layer_norm):
+    model = model_of(wiring, layer_norm=layer_norm)
+    for name, rows in values.items():
+        model.fit(name, 50 + 9 * rows.numpy())
+        model.parts(name, 50 + 9 * rows)  # moves the running statistics
+    rebuilt = CoLearner(**json.loads(json.dumps(model.config)))
+    rebuilt.load_state_dict(model.state_dict())
+    assert rebuilt.config == model.config
+    for name, rows in values.items():
+        got, want = (m.eval().predict(name, 50 + 9 * rows) for m in (rebuilt, model))
+        torch.testing.assert_close(got, want, rtol=0, atol=0)
+
+
+def test_both_encoders_are_standardised_by_the_same_rows(values):
+    model = model_of()
+    model.fit("s1", values["s1"].numpy() * 7 + 3)
+    for encoder in (model.unique["s1"], model.common["s1"]):
+        np.testing.assert_allclose(encoder.mean, (values["s1"] * 7 + 3).mean(dim=(0, 1)), rtol=1e-5)
+    assert model.unique["s2"].mean.eq(0).all()
+
+
+def test_a_layer_norm_is_at_the_encoders_output(values):
+    model = model_of(layer_norm=True)
+    part = model.parts("s1", values["s1"])
+    unique = torch.cat([part.specific, part.unused], dim=1)
+    torch.testing.assert_close(unique.mean(dim=1), torch.zeros(16), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: CoLearner({"s1": SENSORS["s1"]}, 4), "needs two modalities or more, got s1; for one alone there is"),
+        (lambda: model_of("paper"), "Unknown wiring 'paper'; known: figure, code, no_unused, shared_only"),
+        (lambda: CoLearner(SENSORS, 4, dim=13), "dim even"),
+        (lambda: CoLearner(SENSORS, 0), "num_outputs must be 1 or more"),
+        (lambda: model_of().predict("s3", torch.zeros(2, 6, 2)), "never saw the modality 's3'; known: s1, s2, dem"),
+        (lambda: model_of().predict("s1", torch.zeros(2, 6, 5)), "'s1': 5 bands came and the encoder was built for 2"),
+        (lambda: model_of().predict("s1", torch.zeros(2, 7, 2)), "'s1': A series of 7 steps .* trained for up to 6"),
+        (lambda: model_of().fit("s3", np.zeros((2, 6, 2), np.float32)), "never saw the modality 's3'"),
+    ],
+)
+def test_wrong_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,79 @@
+"""Mirrors src/geotether/encoders/sensor_heads.py."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from geotether.encoders.sensor_heads import SensorClassifier
+from geotether.encoders.tied_sensors import TiedSensors
+
+SENSORS = {
+    "s1": {"config": {"name": "tempcnn", "channels": 8}, "kind": "series", "shape": [6, 2]},
+    "dem": {"config": {"name": "mlp", "hidden_dim": 8}, "kind": "vector", "shape": [3]},
+}
+
+
+@pytest.fixture
+def values():
+    generator = torch.Generator().manual_seed(0)
+    return {name: torch.randn(9, *sensor["shape"], generator=generator) for name, sensor in SENSORS.items()}
+
+
+def test_is_the_joined_encodings_and_a_linear_head(values):
+    model = SensorClassifier(SENSORS, 4, dim=8).eval()
+    joined = torch.cat([model.encoders["s1"](values["s1"]), model.encoders["dem"](values["dem"])], dim=1)
+    torch.testing.assert_close(model(values), joined @ model.head.weight.T + model.head.bias)
+    torch.testing.assert_close(model(dict(reversed(values.items()))), model(values))
+
+
+def test_one_modality_is_enough(values):
+    model = SensorClassifier({"dem": SENSORS["dem"]}, 4, dim=8).eval()
+    assert model({"dem": values["dem"]}).shape == (9, 4)
+
+
+def test_is_rebuilt_from_json_with_equal_outputs(values):
+    model = SensorClassifier(SENSORS, 4, dim=8)
+    for name, rows in values.items():
+        model.fit(name, 5 + rows.numpy())
+    model(values)
+    rebuilt = SensorClassifier(**json.loads(json.dumps(model.config)))
+    rebuilt.load_state_dict(model.state_dict())
+    torch.testing.assert_close(rebuilt.eval()(values), model.eval()(values), rtol=0, atol=0)
+
+
+def test_fine_tuning_starts_from_trained_encoders(values):
+    tied = TiedSensors(SENSORS, dim=8, proj_dim=4)
+    tied.fit("dem", 5 + values["dem"].numpy())
+    model = SensorClassifier({"dem": SENSORS["dem"]}, 4, dim=8)
+    model.start_from(tied.encoders)
+    torch.testing.assert_close(model.eval().encode({"dem": values["dem"]}), tied.eval().encode("dem", values["dem"]))
+    with torch.no_grad():
+        model.encoders["dem"].network.output.bias.add_(1.0)
+    assert not torch.equal(model.encoders["dem"].network.output.bias, tied.encoders["dem"].network.output.bias)
+
+
+def test_fine_tuning_needs_the_same_architecture():
+    tied = TiedSensors(SENSORS, dim=8, proj_dim=4)
+    wider = {"dem": {**SENSORS["dem"], "config": {"name": "mlp", "hidden_dim": 16}}}
+    with pytest.raises(ValueError, match="give both the same settings"):
+        SensorClassifier(wider, 4, dim=8).start_from(tied.encoders)
+    with pytest.raises(ValueError, match="set dim to 8"):
+        SensorClassifier({"dem": SENSORS["dem"]}, 4, dim=16).start_from(tied.encoders)
+    with pytest.raises(ValueError, match="never saw the modality 'other'"):
+        SensorClassifier({"other": SENSORS["dem"]}, 4, dim=8).start_from(tied.encoders)
+
+
+def test_wrong_input_is_named(values):
+    model = SensorClassifier(SENSORS, 4, dim=8)
+    with pytest.raises(ValueError, match="needs s1, dem together; dem is missing"):
+        model({"s1": values["s1"]})
+    with pytest.raises(ValueError, match="never saw the modality 's2'"):
+        model({**values, "s2": values["s1"]})
+    with pytest.raises(ValueError, match="unequal rows: s1 9, dem 4"):
+        model({"s1": values["s1"], "dem": values["dem"][:4]})
+    with pytest.raises(ValueError, match="num_outputs and dim must be 1 or more"):
+        SensorClassifier(SENSORS, 0)
+    with pytest.raises(ValueError, match="never saw the modality 's2'"):
+        model.fit("s2", np.zeros((3, 2), np.float32))
