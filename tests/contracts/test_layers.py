@@ -12,7 +12,7 @@ STAIRS = [
     {"version", "code", "geodesy"},
     {"sources", "features", "encoders", "objectives", "probes"},
     {"tables", "checkpoint", "peers", "tasks", "datasets"},
-    {"batches", "embed", "featurizing", "pairing"},
+    {"batches", "embed", "featurizing", "pairing", "predict"},
     {"training", "export", "search", "benchmark", "diagnostics"},
     {"maps", "serve", "report"},
     {"demo", "studies"},

@@ -10,8 +10,7 @@ from geotether.pairing.open import open_paired
 from geotether.predict import PairedModel, Prediction, load_paired
 from geotether.sources.disk import replacing_file
 from geotether.tables.paired import PairedTable
-from geotether.tables.yaml_text import parse_override, read_layer
-from geotether.training.layers import overlay
+from geotether.training.paired_config import own_layer
 
 ENDINGS = (".parquet", ".csv")
 
@@ -51,13 +50,10 @@ def open_samples(source: Path, overrides: Sequence[str] = ()) -> PairedTable:
     """Open a .npz of geotether, or what a YAML with `paired:` names."""
     if source.suffix not in (".yaml", ".yml"):
         return open_paired(source)
-    layer = read_layer(source)
-    for override in overrides:
-        layer = overlay(layer, parse_override(override))
+    layer = own_layer(source, overrides)
     if "paired" not in layer:
         raise ValueError(f"{source} does not say where the samples are: give `paired:`, a .npz or a mapping.")
-    data = layer.get("data")
-    return open_paired(layer["paired"], source.parent if data is None else Path(str(data)).expanduser())
+    return open_paired(layer["paired"], layer["data"])
 
 
 def write_predictions(out: Path, rows: PairedTable, found: Prediction) -> None:
