@@ -1,6 +1,7 @@
-"""Location encoders, projection heads, and the model that ties them."""
+"""Encoders of places and of what sensors observe, projection heads, and the models that tie them."""
 
 from geotether.encoders.build import build_location_encoder, build_network, build_positional
+from geotether.encoders.colearner import CoLearner, Parts
 from geotether.encoders.decoders import FeatureDecoder
 from geotether.encoders.heads import ProjectionHead
 from geotether.encoders.location import READOUTS, LocationEncoder
@@ -22,22 +23,30 @@ from geotether.encoders.positional import (
     Theory,
     Wrap,
 )
+from geotether.encoders.sensor_heads import SensorClassifier
+from geotether.encoders.sensors import SENSOR_ENCODERS, SensorEncoder, build_sensor_encoder, sensor_of
+from geotether.encoders.tied_sensors import TiedSensors
 
 __all__ = [
     "MLP",
     "NETWORKS",
     "POSITIONAL",
     "READOUTS",
+    "SENSOR_ENCODERS",
     "BlockMixing",
     "Cartesian",
+    "CoLearner",
     "Direct",
     "EqualEarthFourierFeatures",
     "FeatureDecoder",
     "Grid",
     "Linear",
     "LocationEncoder",
+    "Parts",
     "ProjectionHead",
     "ResidualMLP",
+    "SensorClassifier",
+    "SensorEncoder",
     "Siren",
     "SphereC",
     "SphereCPlus",
@@ -47,8 +56,11 @@ __all__ = [
     "SphericalHarmonics",
     "Theory",
     "TiedModel",
+    "TiedSensors",
     "Wrap",
     "build_location_encoder",
     "build_network",
     "build_positional",
+    "build_sensor_encoder",
+    "sensor_of",
 ]
