@@ -11,6 +11,7 @@ from geotether.encoders.build import build_location_encoder
 from geotether.encoders.decoders import FeatureDecoder
 from geotether.encoders.heads import ProjectionHead
 from geotether.encoders.location import LocationEncoder
+from geotether.encoders.specific import SpecificParts
 
 _HEAD_ARGUMENTS = ("in_dim", "embed_dim", "hidden_dim", "dropout")
 _DECODER_ARGUMENTS = ("embed_dim", "in_dim", "components")
@@ -24,6 +25,7 @@ def save_model(
     card: str,
     heads: Mapping[str, ProjectionHead] | nn.ModuleDict | None = None,
     decoders: Mapping[str, FeatureDecoder] | nn.ModuleDict | None = None,
+    specific: SpecificParts | None = None,
 ) -> None:
     """Save a location encoder as a folder that takes the place of an older one only when complete.
 
@@ -36,6 +38,7 @@ def save_model(
         card: Text of the model card, Markdown.
         heads: Projection heads by modality, to be kept in the same file of weights.
         decoders: Decoders by modality, likewise.
+        specific: What each modality keeps for itself, likewise.
 
     Raises:
         FileExistsError: If `folder` holds something else than a model.
@@ -49,10 +52,13 @@ def save_model(
     for kind, modules in (("heads", kept), ("decoders", decoding)):
         for modality, module in modules.items():
             weights |= {f"{kind}.{modality}.{name}": tensor for name, tensor in module.state_dict().items()}
+    if specific is not None:
+        weights |= {f"specific.{name}": tensor for name, tensor in specific.state_dict().items()}
     description = {
         "encoder": location.config,
         "heads": {name: {key: getattr(head, key) for key in _HEAD_ARGUMENTS} for name, head in kept.items()},
         "decoders": {name: {key: getattr(one, key) for key in _DECODER_ARGUMENTS} for name, one in decoding.items()},
+        **({} if specific is None else {"specific": specific.config}),
     }
     write_folder(Path(folder), description, weights, config, provenance, card)
 
@@ -100,6 +106,24 @@ def load_decoders(folder: str | Path) -> dict[str, FeatureDecoder]:
         ValueError: As for `load_location_encoder`.
     """
     return _modules(Path(folder), "decoders", FeatureDecoder)
+
+
+def load_specific(folder: str | Path) -> SpecificParts | None:
+    """Load what each modality keeps for itself; None if the model was trained without.
+
+    Args:
+        folder: From `save_model`.
+
+    Raises:
+        FileNotFoundError: As for `load_location_encoder`.
+        ValueError: As for `load_location_encoder`.
+    """
+    about, weights = read_folder(Path(folder))
+    if "specific" not in about:
+        return None
+    parts = SpecificParts(**about["specific"]).eval()
+    fill_module(parts, weights, "specific.", Path(folder))
+    return parts
 
 
 def load_heads(folder: str | Path) -> dict[str, ProjectionHead]:

@@ -12,6 +12,7 @@ from geotether.encoders.build import known_names
 from geotether.encoders.decoders import FeatureDecoder
 from geotether.encoders.heads import ProjectionHead
 from geotether.encoders.location import LocationEncoder
+from geotether.encoders.specific import SpecificParts
 
 MAX_LOGIT_SCALE = 100.0
 
@@ -25,6 +26,7 @@ class TiedModel(nn.Module):
         init_temperature: Initial temperature tau of every modality, more than 0.
         init_bias: Initial bias of the sigmoid loss.
         decoders: Modality to decoder, for the same modalities as `heads`, or empty where none is trained.
+        specific: What each modality keeps for itself, for the same modalities, or None.
 
     Attributes:
         log_logit_scale: Modality to learned log(1 / tau).
@@ -51,6 +53,7 @@ class TiedModel(nn.Module):
         init_temperature: float | int = 0.07,
         init_bias: float | int = -10.0,
         decoders: Mapping[str, FeatureDecoder] | None = None,
+        specific: SpecificParts | None = None,
     ) -> None:
         super().__init__()
         if not heads:
@@ -72,6 +75,7 @@ class TiedModel(nn.Module):
         self.location = location
         self.heads = nn.ModuleDict(dict(heads))
         self.decoders = nn.ModuleDict(dict(decoders or {}))
+        self.specific = specific
         self.log_logit_scale = nn.ParameterDict({m: nn.Parameter(torch.tensor(start)) for m in heads})
         self.sigmoid_bias = nn.ParameterDict({m: nn.Parameter(torch.tensor(float(init_bias))) for m in heads})
 

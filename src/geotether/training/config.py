@@ -62,7 +62,9 @@ class ObjectiveConfig(Section):
     """What is contrasted, a reading of the tying loss or `sigmoid`, and what is regressed; see `geotether.objectives`.
 
     `regression_weight` is how much predicting each modality's leading `regression_components` from the place counts
-    beside the contrast; 0 leaves it out.
+    beside the contrast; 0 leaves it out. `specific_dim` above 0 gives each modality a part that the place never meets:
+    `discrimination_weight` is how much telling the modality by it counts, `reconstruction_weight` how much giving the
+    features back from both parts does.
     """
 
     reading: str = "within_modality"
@@ -71,6 +73,9 @@ class ObjectiveConfig(Section):
     init_temperature: float = Field(default=0.07, ge=0.01, le=10)
     regression_weight: float = Field(default=0.0, ge=0)
     regression_components: int = Field(default=64, ge=1)
+    specific_dim: int = Field(default=0, ge=0)
+    discrimination_weight: float = Field(default=1.0, ge=0)
+    reconstruction_weight: float = Field(default=1.0, ge=0)
 
     @field_validator("reading")
     @classmethod

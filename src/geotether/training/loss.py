@@ -7,6 +7,8 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from geotether.encoders.model import TiedModel
+from geotether.encoders.specific import SpecificParts
+from geotether.objectives.disentangling import disentangling_terms, join_parts
 from geotether.objectives.masks import NearbyPairs
 from geotether.objectives.regression import regression_loss
 from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
@@ -67,6 +69,38 @@ def batch_regression(
         decoder = model.decoders[name]
         errors.append(regression_loss(decoder(location[rows]), decoder.targets(features[name])))  # type: ignore[operator]
     return errors
+
+
+def batch_specific(
+    parts: SpecificParts,
+    shared: Float[Tensor, "n d"],
+    features: Mapping[str, Float[Tensor, "_ _"]],
+    groups: Mapping[str, slice],
+) -> dict[str, Float[Tensor, ""]]:
+    """Compute the terms of the specific parts, in float32; the place is no part of them.
+
+    Args:
+        parts: What each modality keeps for itself.
+        shared: What the heads gave, all groups one after the other.
+        features: Modality to its rows, as they are in the tables.
+        groups: Modality to its rows of `shared`.
+
+    Returns:
+        "discrimination" and "reconstruction"; see `disentangling_terms`.
+    """
+    own = {name: parts.specific(name, rows).float() for name, rows in features.items()}
+    return disentangling_terms(
+        shared,
+        shared,
+        list(groups.values()),
+        [1.0] * len(groups),
+        "within_modality",
+        modality_of_specific=parts.classifier(torch.cat(list(own.values()))).float(),
+        rebuilt=[parts.rebuilt(name, join_parts(shared[rows], own[name])).float() for name, rows in groups.items()],
+        features=[parts.targets(name, features[name]) for name in groups],
+        modality=[parts.number(name) for name in groups],
+        terms=("discrimination", "reconstruction"),
+    )
 
 
 def mean_regression(errors: list[Float[Tensor, ""]]) -> Float[Tensor, ""]:

@@ -10,6 +10,7 @@ from geotether.encoders.decoders import FeatureDecoder
 from geotether.encoders.heads import ROWS, ProjectionHead
 from geotether.encoders.memory import PlaceMemory, merged_places
 from geotether.encoders.model import TiedModel
+from geotether.encoders.specific import SpecificParts
 from geotether.tables.table import FeatureTable
 from geotether.training.config import RunConfig
 from geotether.training.randomness import derived_seed
@@ -42,7 +43,27 @@ def build_model(config: RunConfig, tables: Mapping[str, FeatureTable]) -> TiedMo
                 config.encoder.embed_dim, table.dim, config.objective.regression_components
             )
         decoders[modality].fit(table.features)
-    return TiedModel(location, heads, config.objective.init_temperature, decoders=decoders)
+    specific = build_specific(config, tables) if config.objective.specific_dim else None
+    return TiedModel(location, heads, config.objective.init_temperature, decoders=decoders, specific=specific)
+
+
+def build_specific(config: RunConfig, tables: Mapping[str, FeatureTable]) -> SpecificParts:
+    """Build what each modality keeps for itself.
+
+    Args:
+        config: The run's configuration.
+        tables: Modality to its training rows.
+    """
+    objective = config.objective
+    in_dims = {modality: table.dim for modality, table in tables.items()}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(config.seed, 0, "specific parts"))
+        parts = SpecificParts(
+            in_dims, config.encoder.embed_dim, objective.specific_dim, objective.regression_components
+        )
+    for modality, table in tables.items():
+        parts.fit(modality, table.features)
+    return parts
 
 
 def build_memory(config: RunConfig, tables: Mapping[str, FeatureTable]) -> PlaceMemory | None:

@@ -18,7 +18,7 @@ from geotether.training.config import RunConfig
 from geotether.training.course import in_precision
 from geotether.training.door import check_tables, taking_part
 from geotether.training.loop import run_course
-from geotether.training.loss import batch_loss, batch_regression, mean_regression
+from geotether.training.loss import batch_loss, batch_regression, batch_specific, mean_regression
 from geotether.training.model import build_memory, build_model
 from geotether.training.provenance import plain_settings, run_provenance
 from geotether.training.randomness import step_generator
@@ -122,6 +122,11 @@ class LocationCourse:
             loss = loss + config.objective.regression_weight * mean_regression(errors)
 
         values: dict[str, Tensor] = {}
+        if model.specific is not None:
+            own = batch_specific(model.specific, observed, batch.features, batch.groups)
+            loss = loss + config.objective.discrimination_weight * own["discrimination"]
+            loss = loss + config.objective.reconstruction_weight * own["reconstruction"]
+            values |= own
         for (name, rows), modality_loss in zip(batch.groups.items(), losses, strict=True):
             values[f"loss/{name}"] = modality_loss
             values[f"recall@10/{name}"] = pool_recall(location[rows], observed[rows])
@@ -148,4 +153,4 @@ class LocationCourse:
         assert isinstance(model, TiedModel)
         settings, provenance = plain_settings(self.config), run_provenance(self.config, self.tables, state)
         card = model_card(settings, provenance, model.location.handout_dim, self.card_notes)
-        save_model(folder, model.location, settings, provenance, card, model.heads, model.decoders)
+        save_model(folder, model.location, settings, provenance, card, model.heads, model.decoders, model.specific)
