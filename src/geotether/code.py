@@ -32,7 +32,7 @@ def code_hash(module: str = TRAINING) -> str:
     """
     digest = hashlib.sha256()
     for file in source_files(module):
-        digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n{meaning(file.read_text(encoding='utf-8'))}\n".encode())
+        digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n{_read(file)[1]}\n".encode())
     return digest.hexdigest()
 
 
@@ -67,17 +67,29 @@ def meaning(source: str) -> str:
 
 def _imported(file: Path) -> set[Path]:
     """Files of the package that a file imports, wherever in it; packages on the way count, the front door does not."""
-    names: list[list[str]] = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names += [alias.name.split(".") for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [[*node.module.split("."), alias.name] for alias in node.names]
     files: set[Path] = set()
-    for parts in names:
+    for parts in _read(file)[0]:
         if parts[0] == PACKAGE.name:
-            files |= {found for end in range(2, len(parts) + 1) if (found := _file_of(parts[1:end]))}
+            files |= {found for end in range(2, len(parts) + 1) if (found := _file_of(list(parts[1:end])))}
     return files
+
+
+def _read(file: Path) -> tuple[tuple[tuple[str, ...], ...], str]:
+    """Names that a file imports, and what its code means; ten tables that are checked share most of their files."""
+    stamp = file.stat()
+    return _parsed(file, stamp.st_mtime_ns, stamp.st_size)
+
+
+@cache
+def _parsed(file: Path, changed: int, size: int) -> tuple[tuple[tuple[str, ...], ...], str]:
+    source = file.read_text(encoding="utf-8")
+    names: list[tuple[str, ...]] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [tuple(alias.name.split(".")) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [(*node.module.split("."), alias.name) for alias in node.names]
+    return tuple(names), meaning(source)
 
 
 def _file_of(parts: list[str]) -> Path | None:
