@@ -49,9 +49,8 @@ def main() -> None:
         untrained = LocationCourse(config, tables).build(torch.device("cpu")).eval()
         for name, table in tables.items():
             train, test = table.training_rows(), table.validation_rows()
-            targets = [
-                trained.specific.targets(name, torch.tensor(np.asarray(part.features))).numpy() for part in (train, test)
-            ]
+            rows = [torch.tensor(np.asarray(part.features)) for part in (train, test)]
+            targets = [trained.specific.targets(name, part).numpy() for part in rows]
             for state, model in (("trained", trained), ("untrained", untrained)):
                 one, other = parts_of(model, name, train.features), parts_of(model, name, test.features)
                 for part in one:

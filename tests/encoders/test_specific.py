@@ -11,7 +11,8 @@ from geotether.training.config import load_config
 from geotether.training.metrics import read_metrics
 from geotether.training.pretraining import LocationCourse, pretrain
 
-SMALL = ["batch_size=32", "steps=3", "warmup_steps=0", "encoder.positional.l_max=2", "encoder.network.hidden_dim=8", "encoder.network.dropout=0",
+SMALL = ["batch_size=32", "steps=3", "warmup_steps=0", "encoder.positional.l_max=2",
+         "encoder.network.hidden_dim=8", "encoder.network.dropout=0",
          "encoder.embed_dim=8", "encoder.readout=output", "memory.components=0", "validate_every=null",
          "device=cpu"]  # fmt: skip
 
