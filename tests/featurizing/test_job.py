@@ -18,7 +18,7 @@ from geotether.tables.store import read_table
 
 TOYS = Path(__file__).parent / "toys"
 SRC = Path(geotether.__file__).parents[1]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{SRC}{os.pathsep}{TOYS}", "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 OPTIONS = {"source": "toy", "broken": 50, "ids": "pairs", "times": True, "encode_time": ["hour"]}
 # Runs the command line; where asked, it waits just before something, so that the kill hits that moment.
 DRIVER = """
@@ -92,11 +92,25 @@ def parts_of(out):
     return sorted((job_folder(out) / "parts").glob("*.arrow"))
 
 
-@pytest.fixture
-def undisturbed(places, tmp_path):
-    """What the job makes when nobody disturbs it, from the same paths in a folder of its own."""
-    out = tmp_path / "whole" / "t.parquet"
-    build_table({**OPTIONS, "path": str(places)}, out, workers=1, progress="none")
+def ended(process):
+    """Kill the main process, and wait for those it started: all of them hold its pipe for errors open."""
+    process.kill()
+    process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment(without_pandas):
+    """Of the processes of this file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ENVIRONMENT, "PYTHONPATH", os.pathsep.join(map(str, (without_pandas, SRC, TOYS))))
+        yield
+
+
+@pytest.fixture(scope="module")
+def undisturbed(lasting_places, tmp_path_factory):
+    """What the job makes when nobody disturbs it, in a folder of its own."""
+    out = tmp_path_factory.mktemp("whole") / "t.parquet"
+    build_table({**OPTIONS, "path": str(lasting_places)}, out, workers=1, progress="none")
     return files_of(out)
 
 
@@ -104,13 +118,11 @@ def undisturbed(places, tmp_path):
     "before",
     ["fit_transform", "gather_table", "write_table", "2nd replace", "2nd rmtree"],
 )
-def test_killed_just_before(places, undisturbed, tmp_path, caplog, before):
-    out, marker = tmp_path / "t.parquet", tmp_path / "now"
+def test_killed_just_before(lasting_places, undisturbed, tmp_path, caplog, before):
+    places, out, marker = lasting_places, tmp_path / "t.parquet", tmp_path / "now"
     process = start(places, out, before, marker)
     until(marker.exists, process)
-    process.kill()
-    process.wait()
-    process.stderr.close()
+    ended(process)
     complete = len(parts_of(out))
     assert complete == (0 if before in ("fit_transform", "2nd rmtree") else 8)
     assert (tmp_path / ".t.job.done").exists() == (before == "2nd rmtree")
@@ -122,28 +134,15 @@ def test_killed_just_before(places, undisturbed, tmp_path, caplog, before):
     assert ("up to date" in caplog.text) == (before == "2nd rmtree")
 
 
-def finished_parts(out):
-    """Parts and their times, once the orphaned workers, who may finish what they are at, are gone."""
-    found = None
-    while True:
-        now = {file.name: file.stat().st_mtime_ns for file in parts_of(out)}
-        if now == found:
-            return now
-        found = now
-        time.sleep(3)
-
-
-def test_killed_among_the_parts_again_and_again(places, undisturbed, tmp_path):
-    out, log, gate = tmp_path / "t.parquet", tmp_path / "reads.log", tmp_path / "gate"
+def test_killed_among_the_parts_again_and_again(lasting_places, undisturbed, tmp_path):
+    places, out, log, gate = lasting_places, tmp_path / "t.parquet", tmp_path / "reads.log", tmp_path / "gate"
     options = {"log": str(log), "pause": 0.1, "gate": str(gate)}  # the last part waits, however late the kill comes
     kept = {}
     for wanted, workers in ((2, 1), (5, 2)):
         process = start(places, out, workers=workers, **options)
         until(lambda wanted=wanted: len(parts_of(out)) >= wanted, process)
-        process.kill()
-        process.wait()
-        process.stderr.close()
-        now = finished_parts(out)
+        ended(process)
+        now = {file.name: file.stat().st_mtime_ns for file in parts_of(out)}
         assert kept.items() <= now.items()  # a complete part was not made again
         kept = now
     assert 5 <= len(kept) < 8
@@ -161,9 +160,9 @@ def test_killed_among_the_parts_again_and_again(places, undisturbed, tmp_path):
     assert read_table(out).content_hash == read_table(tmp_path / "u.parquet").content_hash
 
 
-def test_nobody_outlives_the_main_process(places, tmp_path):
+def test_nobody_outlives_the_main_process(lasting_places, tmp_path):
     out, log = tmp_path / "t.parquet", tmp_path / "reads.log"
-    process = start(places, out, log=str(log), pause=1.0, workers=2)
+    process = start(lasting_places, out, log=str(log), pause=100, workers=2)  # no worker comes to an end by itself
     pids = set()
 
     def both_at_work():
@@ -171,17 +170,12 @@ def test_nobody_outlives_the_main_process(places, tmp_path):
         return len(pids - {process.pid}) == 2
 
     until(both_at_work, process)
-    process.kill()
-    process.wait()
-    process.stderr.close()
-    end = time.monotonic() + 20
-    while any(is_alive(pid) for pid in pids) and time.monotonic() < end:
-        time.sleep(0.05)
+    ended(process)
     assert not any(is_alive(pid) for pid in pids)
 
 
-def test_a_worker_that_dies_is_said_and_the_same_command_goes_on(places, tmp_path):
-    out = tmp_path / "t.parquet"
+def test_a_worker_that_dies_is_said_and_the_same_command_goes_on(lasting_places, tmp_path):
+    places, out = lasting_places, tmp_path / "t.parquet"
     options = {"fatal": str(tmp_path / "once"), "workers": 2, "pause": 0.05}
     first = run(places, out, **options)
     assert first.returncode == 1
@@ -193,9 +187,10 @@ def test_a_worker_that_dies_is_said_and_the_same_command_goes_on(places, tmp_pat
     assert out.exists()
 
 
-def test_ctrl_c_ends_everybody_and_says_how_to_go_on(places, tmp_path):
+def test_ctrl_c_ends_everybody_and_says_how_to_go_on(lasting_places, tmp_path):
     out = tmp_path / "t.parquet"
-    process = subprocess.Popen(command(places, out, pause=0.3, workers=2), env=ENVIRONMENT, start_new_session=True,
+    endless = command(lasting_places, out, gate=str(tmp_path / "never"), workers=2)
+    process = subprocess.Popen(endless, env=ENVIRONMENT, start_new_session=True,
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # fmt: skip
     until(lambda: parts_of(out), process)
     os.killpg(process.pid, signal.SIGINT)

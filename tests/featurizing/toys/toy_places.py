@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from geotether.sources.source import Observations, Rejected, refuse_places
 
+SMALLEST_PART = 100  # of 1,000 rows in parts of 128, the last one has 104
+
 
 class ToySource:
     """Small images with the number of their row in every pixel, from a .npy of (lon, lat) a row.
@@ -18,7 +20,7 @@ class ToySource:
     Args:
         path: Of the .npy.
         log: File that gets a line for each read: first row, row after the last, process.
-        pause: Seconds that each read of more than one row takes.
+        pause: Seconds that each read of a part takes; what is drawn to fit on comes in smaller reads.
         broken: Every so-manieth row is rejected.
         ids: What `id` holds: "none", "rows", "pairs" (two rows share one) or "gaps" (every third is empty).
         times: Whether rows have times; every fourth is unknown.
@@ -50,7 +52,7 @@ class ToySource:
         if self.log:
             with open(self.log, "a") as log:
                 log.write(f"{start} {stop} {os.getpid()}\n")
-        if stop - start > 1:
+        if stop - start >= SMALLEST_PART:
             time.sleep(self.pause)
             made = any(self.copy.parent.parent.rglob("*.arrow"))
             while self.gate and made and start >= 896 and not Path(self.gate).exists():
@@ -63,12 +65,12 @@ class ToySource:
         reasons = refuse_places(lonlat)
         reasons |= {int(r - start): "corrupt image" for r in rows if self.broken and r % self.broken == 0}
         good = np.array([at for at in range(len(rows)) if at not in reasons], dtype=np.int64)
-        ids = {
-            "none": np.empty(0, dtype="<U1"),
-            "rows": np.array([f"row {row}" for row in rows]),
-            "pairs": np.array([f"pair {row // 2}" for row in rows]),
-            "gaps": np.array(["" if row % 3 == 0 else f"row {row}" for row in rows]),
-        }[self.ids]
+        ids = np.array({
+            "none": lambda: [],
+            "rows": lambda: [f"row {row}" for row in rows],
+            "pairs": lambda: [f"pair {row // 2}" for row in rows],
+            "gaps": lambda: ["" if row % 3 == 0 else f"row {row}" for row in rows],
+        }[self.ids](), dtype=str)  # fmt: skip
         when = np.datetime64("2020-01-01", "ms") + rows * np.timedelta64(6, "h")
         when[rows % 4 == 0] = np.datetime64("NaT")
         kept = rows[good][: -1 if self.lies else None]
@@ -106,7 +108,7 @@ class ToyFeatures:
     """
 
     takes = "images"
-    fit_rows = 200
+    fit_rows = 60
 
     def __init__(self, width=8, pause=0.0, refuse=None, nan=None, log=None):
         self.width, self.pause, self.bad, self.nan, self.log = width, pause, refuse, nan, log
