@@ -15,7 +15,7 @@ test: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	GEOTETHER_FULL_SIZE=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 GEOTETHER_FULL_SIZE=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check --fix .
