@@ -58,8 +58,7 @@ def open_job(out: Path, facts: Mapping[str, Any], resume: bool = True) -> Iterat
         found = _read(note)
         if found != facts or not resume:
             if resume and isinstance(found, Mapping):
-                differs = [text for name, text in _FACTS.items() if found.get(name) != facts.get(name)]
-                _log.warning("The unfinished job in %s starts anew: %s.", folder, " and ".join(differs) or "it differs")
+                _log.warning("The unfinished job in %s starts anew: %s.", folder, _difference(found, facts))
             _write(note, _CLEARING)  # from here on nothing in the folder counts, even if we are killed now
             for file in folder.iterdir():
                 if file.is_dir():
@@ -80,6 +79,13 @@ def remove_job(folder: Path) -> None:
     done = _done(folder)
     folder.rename(done)
     shutil.rmtree(done, ignore_errors=True)
+
+
+def _difference(found: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    differs = [name for name in _FACTS if found.get(name) != facts.get(name)]
+    if "specification" in differs:  # other options often read other data by other code: no news to who set them
+        differs = ["specification"]
+    return " and ".join(_FACTS[name] for name in differs) or "it differs"
 
 
 def _done(folder: Path) -> Path:
