@@ -155,7 +155,7 @@ def test_a_source_of_another_package_builds_a_table(installed, tmp_path):
     points[5, 1] = 91
     write_track(tmp_path / "walk.gpx", points)
     out = tmp_path / "walk.parquet"
-    what = ("build", tmp_path / "walk.gpx", "--source", "gpx", "--set", "split=null")
+    what = ("build", tmp_path / "walk.gpx", "--source", "gpx")
     done = geotether_with(installed, *what, "--out", out)
     assert done.returncode == 0, done.stderr
     assert "79 rows of 1 features" in done.stdout

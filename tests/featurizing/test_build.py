@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from geotether.featurizing.build import build_table
-from geotether.tables.splits import assign_split
+from geotether.tables.splits import assign_split, block_parts
 from geotether.tables.store import read_origin, read_table
 
 
@@ -225,12 +225,23 @@ def test_too_few_rows(places, tmp_path):
 def test_rows_in_one_block_have_no_validation(places, tmp_path):
     np.save(places, np.random.default_rng(0).uniform(5, 5.1, (1000, 2)))
     with pytest.raises(ValueError, match=r"1 blocks of 500 km .*--set split\.block_km"):
-        build(places, tmp_path / "t.parquet")
+        build(places, tmp_path / "t.parquet", split={"block_km": 500})
     np.save(places, np.load(places)[:60])  # the fit sees all of them, so it is said before the work
     with pytest.raises(ValueError, match=r"too few blocks of 500 km.*--set split\.block_km"):
-        build(places, tmp_path / "t.parquet")
+        build(places, tmp_path / "t.parquet", split={"block_km": 500})
     found = build(places, tmp_path / "t.parquet", split={"block_km": 1})
     assert set(found.split.tolist()) == {"train", "validation"}
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_the_split_by_default_gives_way_where_places_are_near_each_other(places, tmp_path, caplog, part):
+    world = np.load(places)[4:]
+    inside = world[block_parts(world, 500.0, {"train": 0.9, "validation": 0.1}, 0) == part][0]
+    np.save(places, inside + np.random.default_rng(0).uniform(-1e-4, 1e-4, (100, 2)))
+    table = build(places, tmp_path / "t.parquet")
+    assert table.split is None
+    assert len(table) == 100
+    assert "no split, so all rows are for training: they lie in too few blocks of 500 km" in caplog.text
 
 
 def test_a_table_that_is_up_to_date_stays(places, tmp_path, caplog):

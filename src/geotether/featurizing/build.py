@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from geotether.featurizing.assembly import (
     all_rejected,
     count_duplicates,
@@ -209,16 +211,7 @@ def _finish(plan: Plan, work: Work) -> None:
         "ids_changed": changed,
         "features": work.names + time_names(work.encode_time),
     }
-    split = plan.spec.split
-    if split is not None:
-        try:
-            parts = assign_split(table.lonlat, split.block_km, split.shares, split.seed, split.buffer_km)
-        except ValueError as error:
-            raise ValueError(
-                f"{error} It is set by split: {{block_km: ...}} in the specification or --set split.block_km=...; "
-                "split: null is no split."
-            ) from error
-        object.__setattr__(table, "split", parts)
+    object.__setattr__(table, "split", _split(plan, table))
     spec = plan.spec
     object.__setattr__(table, "origin", Origin(spec.licence, spec.origin, spec.citation, spec.url, made))
     # First all are complete in the job's folder, then each takes its place in one step.
@@ -229,6 +222,32 @@ def _finish(plan: Plan, work: Work) -> None:
     os.replace(folder / "rejected.parquet", rejected_path(plan.out))
     os.replace(folder / "transform.safetensors", transform_path(plan.out))
     os.replace(folder / "table.parquet", plan.out)
+
+
+def _split(plan: Plan, table: FeatureTable) -> np.ndarray | None:
+    """Split the rows, or say why not: the split by default is no reason to fail after all the work."""
+    split = plan.spec.split
+    if split is None:
+        return None
+    try:
+        parts = assign_split(table.lonlat, split.block_km, split.shares, split.seed, split.buffer_km)
+        # With so few for training, the rows that were drawn for the fit may all have been others.
+        if plan.spec.split_asked or (parts == "train").mean() >= 0.5:
+            return parts
+    except ValueError as error:
+        if plan.spec.split_asked:
+            raise ValueError(
+                f"{error} It is set by split: {{block_km: ...}} in the specification or --set split.block_km=...; "
+                "split: null is no split."
+            ) from error
+    _log.warning(
+        "%s: The table has no split, so all rows are for training: they lie in too few blocks of %g km for the "
+        "split by default. --set split.block_km=... makes one of smaller blocks; --set split=null says that none "
+        "is wanted.",
+        plan.name,
+        split.block_km,
+    )
+    return None
 
 
 def _too_many(plan: Plan, rejected: int, read: int) -> bool:

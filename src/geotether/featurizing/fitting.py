@@ -117,10 +117,11 @@ def _for_training(plan: Plan, found: Observations, whole: bool) -> np.ndarray:
         if share > 0 and (whole or name == "train" or len(found) * share >= _EXPECTED)
     ]
     for name in needed:
-        if not (parts == name).any():
+        if plan.spec.split_asked and not (parts == name).any():
             raise ValueError(
                 f"No row falls into {name!r}: the rows lie in too few blocks of {split.block_km:g} km. Use smaller "
                 "ones (split: {block_km: ...} in the specification, or --set split.block_km=...), another split seed, "
                 "or no split (split: null)."
             )
-    return np.flatnonzero(parts == "train")
+    learned = np.flatnonzero(parts == "train")
+    return learned if len(learned) else np.arange(len(found))  # the split by default: the table will have none

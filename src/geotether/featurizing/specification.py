@@ -39,7 +39,8 @@ class TableSpec(BaseModel):
         options: Further arguments of the source.
         features: `name`, one of `geotether.features.catalogue.FEATURES` or None for what suits the source, and their
             options.
-        split: How rows are split into blocks of space; None: not at all.
+        split: How rows are split into blocks of space; None: not at all. That by default gives way, with a warning,
+            where the rows lie in too few blocks.
         tolerance: Share of rows that may be rejected.
         encode_time: Which of "day_of_year", "hour" and "year" become features.
         licence: Of the data; travels with the table, as do the next three.
@@ -115,6 +116,11 @@ class TableSpec(BaseModel):
         except ValidationError as error:
             said = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
             raise ValueError(f"The specification of a table from {values['path']}: {said}") from error
+
+    @property
+    def split_asked(self) -> bool:
+        """Whether a split was asked for; that by default is made only where the places allow it."""
+        return self.split is not None and "split" in self.model_fields_set
 
     @property
     def place(self) -> str:
