@@ -1,6 +1,7 @@
 """Mirrors src/geotether/featurizing/build.py: what the job makes, and what it refuses."""
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -193,8 +194,9 @@ def test_too_many_rejected_rows_stop_the_job_early_and_what_is_done_is_kept(plac
     log, out = tmp_path / "reads.log", tmp_path / "t.parquet"
     with pytest.raises(ValueError, match=r"of 1,000 rows cannot be used .*tolerated 5%: corrupt image \(\d+\)") as said:
         build(places, out, broken=10, log=str(log))
-    assert "t.rejected.parquet" in str(said.value)
-    listed = pq.read_table(tmp_path / "t.rejected.parquet")
+    assert str(tmp_path / ".t.job" / "failed-rejected.parquet") in str(said.value)
+    assert not (tmp_path / "t.rejected.parquet").exists()
+    listed = pq.read_table(tmp_path / ".t.job" / "failed-rejected.parquet")
     assert 50 < listed.num_rows < 100  # not all rows were needed to be sure
     assert set(listed["reason"].to_pylist()) == {"corrupt image"}
     assert not out.exists()
@@ -210,7 +212,7 @@ def test_no_row_that_can_be_used(places, tmp_path):
         build(places, tmp_path / "t.parquet", broken=1)
     with pytest.raises(ValueError, match=r"rows cannot be used .*corrupt image"):
         build(places, tmp_path / "t.parquet", broken=1, tolerance=1.0)
-    assert pq.read_metadata(tmp_path / "t.rejected.parquet").num_rows > 0
+    assert pq.read_metadata(tmp_path / ".t.job" / "failed-rejected.parquet").num_rows > 0
 
 
 def test_too_few_rows(places, tmp_path):
@@ -260,6 +262,45 @@ def test_a_table_that_is_up_to_date_stays(places, tmp_path, caplog):
     (tmp_path / "t.transform.safetensors").unlink()
     build(places, out, log=str(log))
     assert (tmp_path / "t.transform.safetensors").is_file()
+
+
+@pytest.mark.parametrize("tolerance", [0.05, 1.0])
+def test_a_table_survives_a_job_that_fails_in_its_place(places, tmp_path, caplog, tolerance):
+    good, out = np.load(places), tmp_path / "t.parquet"
+    build(places, out, tolerance=tolerance)
+    before = files_of(out)
+    np.save(places, np.full_like(good, np.nan))
+    with pytest.raises(ValueError, match=r"\.t\.job/failed-rejected\.parquet"):
+        build(places, out, tolerance=tolerance)
+    assert files_of(out) == before
+    np.save(places, good)
+    with caplog.at_level(logging.INFO, "geotether"):
+        build(places, out, tolerance=tolerance)
+    assert "up to date" in caplog.text
+    assert files_of(out) == before
+
+
+def test_files_of_two_jobs_are_never_up_to_date(places, tmp_path, monkeypatch):
+    from geotether.featurizing import build as room
+
+    out = tmp_path / "t.parquet"
+    build(places, out)
+    before = files_of(out)
+
+    def one_only(source, target):
+        if target == out:
+            raise KeyboardInterrupt
+        source.replace(target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "os", SimpleNamespace(replace=one_only))
+        with pytest.raises(KeyboardInterrupt):
+            build(places, out, broken=50, seed=1)
+    with pytest.raises(ValueError, match="cannot be used"):  # empties the folder, which still tells
+        build(places, out, broken=1)
+    assert files_of(out) != before
+    build(places, out)
+    assert files_of(out) == before
 
 
 @pytest.mark.parametrize(

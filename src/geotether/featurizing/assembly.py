@@ -126,6 +126,11 @@ def rejected_path(out: Path) -> Path:
     return out.with_name(f"{out.stem}.rejected.parquet")
 
 
+def failed_path(folder: Path) -> Path:
+    """Say where a job that stops lists the rows rejected so far: in its own folder."""
+    return folder / "failed-rejected.parquet"
+
+
 def all_rejected(work: Work) -> list[Rejected]:
     """List the rejected rows of the parts that are complete, in order."""
     complete = [file for number in range(work.part_count) if (file := work.part_file(number)).is_file()]

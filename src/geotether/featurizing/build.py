@@ -13,13 +13,14 @@ import numpy as np
 from geotether.featurizing.assembly import (
     all_rejected,
     count_duplicates,
+    failed_path,
     gather_table,
     rejected_path,
     spoken_reasons,
     write_rejected,
 )
 from geotether.featurizing.fitting import choose_rows, fit_transform, rows_at_once
-from geotether.featurizing.job import job_folder, open_job, remove_job, sweep
+from geotether.featurizing.job import job_folder, leaves_table, mark_replacing, open_job, remove_job, sweep
 from geotether.featurizing.parts import Tally, Work, read_tally
 from geotether.featurizing.plan import Plan
 from geotether.featurizing.progress import RowProgress, check_style, spoken_time
@@ -68,7 +69,7 @@ def build_table(
     Raises:
         FileNotFoundError: If the source's file is missing.
         ValueError: If the specification is wrong, source and features do not fit, more rows than tolerated are
-            rejected (they are listed in X.rejected.parquet), or fewer than two rows are left.
+            rejected (they are listed in .X.job/failed-rejected.parquet), or fewer than two rows are left.
         OSError: If the table cannot be written, a worker died, or another process is at work on the same table.
         ImportError: If an extra is missing; the message has the install command.
     """
@@ -123,12 +124,13 @@ def make_table(
 def is_up_to_date(plan: Plan) -> bool:
     """Whether the table is there already, made from the same specification and data by the same code."""
     beside = (rejected_path(plan.out), transform_path(plan.out))
-    if not plan.out.is_file() or not all(file.is_file() for file in beside) or job_folder(plan.out).exists():
+    if not plan.out.is_file() or not all(file.is_file() for file in beside):
         return False
     try:
-        return read_origin(plan.out).made.get("key") == plan.key
+        same = read_origin(plan.out).made.get("key") == plan.key
     except ValueError:  # damaged, or another file of that name: it is made anew
         return False
+    return same and leaves_table(plan.out, plan.facts)
 
 
 def _prepared(plan: Plan, folder: Path) -> Work:
@@ -197,8 +199,9 @@ def _finish(plan: Plan, work: Work) -> None:
     try:
         table, changed = gather_table(work, plan.name)
     except ValueError as error:
-        write_rejected(rejected, rejected_path(plan.out))
-        why = f" Rejected: {spoken_reasons(reasons)}; see {rejected_path(plan.out)}." if rejected else ""
+        listed = failed_path(folder)
+        write_rejected(rejected, listed)
+        why = f" Rejected: {spoken_reasons(reasons)}; see {listed}." if rejected else ""
         raise ValueError(f"{plan.spec.path}: {error}{why}") from error
     made = {
         "key": plan.key,
@@ -219,6 +222,7 @@ def _finish(plan: Plan, work: Work) -> None:
     write_table(table, folder / "table.parquet")
     with replacing_file(folder / "transform.safetensors") as part:
         part.write_bytes((folder / "fitted.transform.safetensors").read_bytes())
+    mark_replacing(folder)
     os.replace(folder / "rejected.parquet", rejected_path(plan.out))
     os.replace(folder / "transform.safetensors", transform_path(plan.out))
     os.replace(folder / "table.parquet", plan.out)
@@ -255,12 +259,13 @@ def _too_many(plan: Plan, rejected: int, read: int) -> bool:
 
 
 def _refusal(plan: Plan, rejected: list[Rejected], total: int, looked_at: int) -> ValueError:
-    """List the rejected rows and say why the job stops."""
-    write_rejected(rejected, rejected_path(plan.out))
+    """List the rejected rows and say why the job stops; the list of an older table stays with it."""
+    listed = failed_path(job_folder(plan.out))
+    write_rejected(rejected, listed)
     reasons = spoken_reasons(Counter(row.reason for row in rejected))
     return ValueError(
         f"{len(rejected):,} of {total:,} rows cannot be used ({looked_at:,} were looked at), more than the tolerated "
-        f"{plan.spec.tolerance:.0%}: {reasons}. They are listed in {rejected_path(plan.out)}. Mend them, or set "
+        f"{plan.spec.tolerance:.0%}: {reasons}. They are listed in {listed}. Mend them, or set "
         "tolerance (--tolerance) higher: what is done is kept."
     )
 

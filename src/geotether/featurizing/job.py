@@ -16,6 +16,7 @@ _FACTS = {
     "transform": "the transform is another",
     "code": "the code that makes the features has changed",
 }
+_REPLACING = "replacing"  # there from the first file that takes its place until the job is removed
 _CLEARING = {"job": 1, "facts": None}
 _log = logging.getLogger(__name__)
 
@@ -63,10 +64,36 @@ def open_job(out: Path, facts: Mapping[str, Any], resume: bool = True) -> Iterat
             for file in folder.iterdir():
                 if file.is_dir():
                     shutil.rmtree(file)
-                elif file.name not in {"job.json", "lock"}:
+                elif file.name not in {"job.json", "lock", _REPLACING}:
                     file.unlink()
             _write(note, {"job": 1, "facts": facts})
         yield folder
+
+
+def mark_replacing(folder: Path) -> None:
+    """Note that from now on files of this job take the places of older ones: until it is removed they may be mixed."""
+    (folder / _REPLACING).touch()
+
+
+def leaves_table(out: Path, facts: Mapping[str, Any]) -> bool:
+    """Whether the files of a table are whole and nothing is to be gone on with, whatever job of others stopped there.
+
+    Args:
+        out: The table.
+        facts: Of the job that would make it: see `open_job`.
+
+    Raises:
+        OSError: If another process is at work on the table.
+    """
+    folder = job_folder(out)
+    if not folder.exists():
+        return True
+    if not (folder / "job.json").is_file():
+        return False
+    with _held(folder):
+        found = _read(folder / "job.json")
+        mixed = (folder / _REPLACING).exists()
+    return not mixed and found is not None and found != json.loads(json.dumps(dict(facts)))
 
 
 def sweep(out: Path) -> None:
