@@ -81,7 +81,8 @@ def test_rows_that_cannot_be_used_are_listed_and_counted(places, tmp_path, caplo
     rejected = pq.read_table(tmp_path / "t.rejected.parquet").to_pylist()
     reasons = {row["row"]: row["reason"] for row in rejected}
     assert reasons == dict.fromkeys(range(0, 1000, 100), "corrupt image") | {
-        7: "latitude outside [-90, 90]", 9: "longitude or latitude missing", 11: "image of row refused",
+        7: "latitude outside [-90, 90], right if swapped", 9: "longitude or latitude missing",
+        11: "image of row refused",
         501: "features are not finite",
     }  # fmt: skip
     assert [row["row"] for row in rejected] == sorted(reasons)
@@ -262,6 +263,18 @@ def test_a_table_that_is_up_to_date_stays(places, tmp_path, caplog):
     (tmp_path / "t.transform.safetensors").unlink()
     build(places, out, log=str(log))
     assert (tmp_path / "t.transform.safetensors").is_file()
+
+
+def test_swapped_places_are_told_from_wrong_ones(places, tmp_path):
+    rng = np.random.default_rng(0)
+    towns = np.stack([rng.uniform(-180, 180, 1000), rng.uniform(-60, 70, 1000)], axis=1)
+    np.save(places, towns[:, ::-1])
+    with pytest.raises(ValueError, match=r"right if swapped .*--set lon=COLUMN --set lat=COLUMN swapped\. .*tolerance"):
+        build(places, tmp_path / "t.parquet")
+    np.save(places, towns * 1000)  # metres, say
+    with pytest.raises(ValueError, match=r"latitude outside \[-90, 90\] \(") as said:
+        build(places, tmp_path / "t.parquet")
+    assert "(latitude, longitude)" not in str(said.value)
 
 
 @pytest.mark.parametrize("tolerance", [0.05, 1.0])

@@ -29,7 +29,7 @@ from geotether.featurizing.times import time_names
 from geotether.featurizing.transform_file import load_transform, save_transform, transform_path
 from geotether.featurizing.workers import check_workers, run_parts
 from geotether.sources.disk import replacing_file
-from geotether.sources.source import Rejected
+from geotether.sources.source import BEYOND_LATITUDE, SWAPPED, Rejected
 from geotether.tables.origin import Origin
 from geotether.tables.splits import assign_split
 from geotether.tables.store import read_origin, read_table, write_table
@@ -262,10 +262,14 @@ def _refusal(plan: Plan, rejected: list[Rejected], total: int, looked_at: int) -
     """List the rejected rows and say why the job stops; the list of an older table stays with it."""
     listed = failed_path(job_folder(plan.out))
     write_rejected(rejected, listed)
-    reasons = spoken_reasons(Counter(row.reason for row in rejected))
+    counts = Counter(row.reason for row in rejected)
+    swapped = ""
+    if counts[SWAPPED] > counts[BEYOND_LATITUDE]:
+        swapped = " This looks like (latitude, longitude): --set lon=COLUMN --set lat=COLUMN swapped. Otherwise:"
+    reasons = spoken_reasons(counts)
     return ValueError(
         f"{len(rejected):,} of {total:,} rows cannot be used ({looked_at:,} were looked at), more than the tolerated "
-        f"{plan.spec.tolerance:.0%}: {reasons}. They are listed in {listed}. Mend them, or set "
+        f"{plan.spec.tolerance:.0%}: {reasons}. They are listed in {listed}.{swapped} Mend them, or set "
         "tolerance (--tolerance) higher: what is done is kept."
     )
 

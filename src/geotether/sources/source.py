@@ -12,6 +12,8 @@ from geotether.geodesy.coordinates import check_lonlat
 
 # What the rows of a source can be: a table of columns, texts, images (height, width, bands), or vectors.
 KINDS = ("columns", "texts", "images", "vectors")
+BEYOND_LATITUDE = "latitude outside [-90, 90]"
+SWAPPED = f"{BEYOND_LATITUDE}, right if swapped"  # with the longitude
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,9 @@ def refuse_places(lonlat: Float64[np.ndarray, "n 2"]) -> dict[int, str]:
         Row to reason.
 
     Example:
-        >>> refuse_places(np.array([[5.66, 51.97], [5.66, 91.0], [np.nan, 0.0]]))
-        {1: 'latitude outside [-90, 90]', 2: 'longitude or latitude missing'}
+        >>> refuse_places(np.array([[5.66, 51.97], [51.97, 95.66], [5.66, 519.7], [np.nan, 0.0]]))
+        {1: 'latitude outside [-90, 90], right if swapped', 2: 'latitude outside [-90, 90]', \
+3: 'longitude or latitude missing'}
     """
     lon, lat = lonlat[:, 0], lonlat[:, 1]
     reasons = {}
@@ -123,7 +126,7 @@ def refuse_places(lonlat: Float64[np.ndarray, "n 2"]) -> dict[int, str]:
         if missing[row]:
             reasons[row] = "longitude or latitude missing"
         elif beyond_lat[row]:
-            reasons[row] = "latitude outside [-90, 90]"
+            reasons[row] = SWAPPED if abs(lon[row]) <= 90 and abs(lat[row]) <= 180 else BEYOND_LATITUDE
         else:
             reasons[row] = "longitude outside [-180, 360]"
     check_lonlat(lonlat[[row for row in range(len(lonlat)) if row not in reasons]])
@@ -142,7 +145,7 @@ def usable(seen: Observations, reasons: Mapping[int, str], content: Callable[[np
         The usable rows. The others are among the rejected, beside those that `seen` rejected already, in order.
 
     Example:
-        >>> seen = Observations(np.array([7, 8]), np.array([[5.66, 51.97], [5.66, 91.0]]), None)
+        >>> seen = Observations(np.array([7, 8]), np.array([[5.66, 51.97], [5.66, 519.7]]), None)
         >>> found = usable(seen, refuse_places(seen.lonlat), lambda good: [f"image {row}" for row in seen.row[good]])
         >>> found.content, found.rejected
         (['image 7'], [Rejected(row=8, reason='latitude outside [-90, 90]', id='')])
