@@ -72,7 +72,7 @@ def test_rows_come_with_what_belongs_to_them(tmp_path, chips):
         (4, "no image (empty cell)", "4"),
         (5, "no image (empty cell)", "5"),
         (6, "damaged or cut short PNG", "6"),
-        (7, "latitude outside [-90, 90], right if swapped", "7"),
+        (7, "latitude outside [-90, 90]", "7"),
     ]
 
 
