@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from geotether.checkpoint.location import load_location_encoder
+from geotether.cli.description import describe_model
 from geotether.predict import load_paired
 from geotether.training.cotraining import cotrain
 from geotether.training.paired_config import load_paired_config
@@ -27,6 +28,33 @@ def test_answers_are_those_of_the_network(folder, make_fields):
     np.testing.assert_allclose(found.scores, expected, atol=1e-6)
     assert found.best.tolist() == [found.names[at] for at in expected.argmax(1)]
     assert repr(model) == "PairedModel(radar, optical; predicts crop (classes) from any of radar, optical)"
+
+
+def test_it_is_described(folder):
+    said = describe_model(folder)
+    assert "A model of paired sensors, method mdico: radar, optical." in said
+    assert "radar: series of 6 steps x 2 bands; tempcnn (channels 8" in said
+    assert "crop: 3 classes (maize, rye, wheat)" in said
+    assert "predicts from        any one of radar, optical" in said
+    assert "fields: 120 rows (24 test, 72 train, 24 validation); 120 with radar, 119 with optical" in said
+    assert "12 steps, seed 0" in said
+
+
+@pytest.mark.parametrize(
+    ("overrides", "target", "needs"),
+    [
+        (["target=flags", "method=fused"], "flags: 4 labels (low, high, odd, late)", "all of its sensors at once"),
+        (["target=yield", "method=single", "modality=radar"], "yield: a number (yield (t/ha))", "radar"),
+        (["method=ties", "ties.label=0", "target=null"], "none: it embeds", None),
+    ],
+)
+def test_what_it_needs_is_described(make_fields, small_pairing, tmp_path, overrides, target, needs):
+    config = load_paired_config(overrides=[*small_pairing, *overrides])
+    cotrain(config, make_fields(), tmp_path / "run", progress="none")
+    said = describe_model(tmp_path / "run" / "model")
+    assert target in said
+    if needs:
+        assert f"predicts from        {needs}\n" in said
 
 
 def test_rows_do_not_depend_on_each_other_and_no_rows_give_none(folder, make_fields):

@@ -84,7 +84,10 @@ class PairedModel:
             raise ValueError("This model was trained without a head: it embeds, but predicts nothing.")
         if modality not in self.predicts_from:
             if modality in self.modalities and not self.predicts_from:
-                raise ValueError("This model needs all its sensors at once; give them to `predict_fused`.")
+                raise ValueError(
+                    "This model needs all its sensors at once; give them to `predict_fused`, or on the command line "
+                    "leave out --modality."
+                )
             raise ValueError(f"The model cannot predict from {modality!r}; {known_names(modality, self.predicts_from)}")
         if isinstance(self.module, SensorClassifier):
             return self._answer({modality: values}, lambda part: self.module({modality: part[modality]}))

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from geotether.cli.app import app
 from geotether.cli.pairing import compare_methods
-from geotether.cli.prediction import predict_table
+from geotether.cli.prediction import predict_table, write_predictions
+from geotether.predict import Prediction
 from geotether.tables.paired_store import write_paired
 
 
@@ -45,11 +46,29 @@ def test_train_and_predict_from_one_sensor(config, make_fields, tmp_path):
     np.testing.assert_allclose(total, 1)
     truth = np.array(test.target("crop").names)[test.target("crop").values[there]]
     known = test.target("crop").known[there]
+    assert set(rows["split"]) == {"test"}
+    assert rows["known crop"] == [name if there else None for name, there in zip(truth, known, strict=True)]
     accuracy = (truth == np.array(rows["prediction"]))[known].mean()
     assert f"On {known.sum()} rows with crop: accuracy {accuracy:.3f}" in " ".join(said.output.split())
     whole = predict_table(tmp_path / "run" / "model", tmp_path / "fields.npz", tmp_path / "p.csv", "radar", None, [])
     assert whole.startswith("120 predictions are in")
     assert pyarrow.csv.read_csv(tmp_path / "p.csv").num_rows == 120
+
+
+@pytest.mark.parametrize("target", ["flags", "yield"])
+def test_what_is_known_stands_beside_predictions(make_fields, tmp_path, target):
+    rows = make_fields()
+    names, known = rows.target(target).names, rows.target(target).known
+    scores = np.full((len(rows), len(names)), 0.5) if target == "flags" else np.full(len(rows), 5.0)
+    found = Prediction("labels" if target == "flags" else "numbers", names, scores)
+    write_predictions(tmp_path / "p.parquet", rows, found, target)
+    written = pyarrow.parquet.read_table(tmp_path / "p.parquet").to_pydict()
+    assert written["split"] == rows.split.tolist()
+    column = written["known high" if target == "flags" else "known yield"]
+    values = rows.target(target).values[:, 1] if target == "flags" else rows.target(target).values
+    assert column == [value if there else None for value, there in zip(values, known, strict=True)]
+    write_predictions(tmp_path / "q.parquet", make_fields(split=False), found, "other")
+    assert not {"split", "known other"} & set(pyarrow.parquet.read_table(tmp_path / "q.parquet").column_names)
 
 
 def test_what_cannot_be_predicted_is_said(config, tmp_path):

@@ -86,6 +86,12 @@ def test_on_the_command_line(tables, tmp_path, monkeypatch, capsys):
     status, said = run(tables[0], "--beside", tmp_path / "bad.parquet")
     assert status == 1
     assert "is damaged or is not a Parquet file" in said.err
+    assert ".." not in said.err.replace("...", "")
+    (tmp_path / "soil.csv").write_text("lon,lat,clay\n5,52,3\n")
+    status, said = run(tmp_path / "soil.csv")
+    assert status == 1
+    assert "neither a model's folder nor a feature table" in said.err
+    assert "geotether table build" in said.err
 
 
 def test_real_tables(shared_data, tmp_path):

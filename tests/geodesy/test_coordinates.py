@@ -40,6 +40,25 @@ def test_a_bad_row_is_named(kind, bad, message):
         check_lonlat(kind(np.array([(5.66, 51.97), (0, 0), bad])))
 
 
+def test_a_swap_is_named_only_if_swapping_mends_the_rows():
+    def said(lonlat):
+        with pytest.raises(ValueError, match="rows are not") as error:
+            check_lonlat(lonlat)
+        return str(error.value)
+
+    east = np.stack([np.linspace(-40, 60, 400), np.linspace(70, 170, 400)], axis=1)  # latitude first
+    east[399, 0] = np.nan
+    assert "other way round" in said(east)
+    east[200] = (150, 95)  # valid neither way
+    assert "other way round" not in said(east)
+    near = np.stack([np.linspace(-10, 30, 400), np.linspace(36, 70, 400)], axis=1)
+    near[[3, 9]] = (20, 95), (np.nan, 50)
+    assert "2 of 400 rows" in said(near)
+    assert "other way round" not in said(near)
+    mixed = np.array([(150.0, -33.0), (20.0, 95.0)])  # the first would become invalid
+    assert "other way round" not in said(mixed)
+
+
 def test_wrong_shapes_and_types_say_what_to_type():
     with pytest.raises(ValueError, match=r"last axis of size 2.*\(4, 3\).*as_lonlat"):
         check_lonlat(np.zeros((4, 3)))

@@ -125,7 +125,7 @@ def test_the_folder_is_checked_before_work_begins(tmp_path):
         check_folder(tmp_path / "new", resume=True)
     save_state(tmp_path, RunState(), {}, IDENTITY)
     check_folder(tmp_path, resume=True)
-    with pytest.raises(FileExistsError, match=r"holds an unfinished run\. Resume it"):
+    with pytest.raises(FileExistsError, match=r"holds an unfinished run\. Resume it \(--resume"):
         check_folder(tmp_path, resume=False)
     discard_state(tmp_path)
     check_folder(tmp_path, resume=False)

@@ -288,6 +288,11 @@ def describe(
     if thing.suffix == ".parquet":
         typer.echo(describe_table(thing, out, beside))
         return
+    if thing.is_file():
+        raise ValueError(
+            f"{thing} is neither a model's folder nor a feature table (.parquet); `geotether table build` makes a "
+            "table of a file of places."
+        )
     if out is not None or beside is not None:
         raise ValueError(f"--out and --beside are for tables (.parquet), and {thing} is none; try geotether diagnose.")
     typer.echo(describe_model(thing))

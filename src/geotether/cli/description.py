@@ -1,13 +1,17 @@
 """Models and tables in plain words, for `geotether describe`."""
 
 from pathlib import Path
+from typing import Any
+
+NAMED_AT_MOST = 20
+AXES = {"series": ("steps", "bands"), "chip": ("bands", "rows", "columns"), "vector": ("numbers",)}
 
 
 def describe_model(folder: Path) -> str:
     """Describe a model folder.
 
     Args:
-        folder: From `pretrain` or `demo`.
+        folder: From `pretrain`, `demo` or `paired train`.
 
     Returns:
         A few lines of plain text.
@@ -16,6 +20,10 @@ def describe_model(folder: Path) -> str:
         FileNotFoundError: If it is no model folder.
         ValueError: If it is damaged or foreign.
     """
+    from geotether.checkpoint.folder import CONFIG, read_json
+
+    if (folder / CONFIG).is_file() and "paired" in read_json(folder / CONFIG):
+        return _describe_paired(folder)
     from geotether.embed import load
 
     model = load(folder)
@@ -30,10 +38,7 @@ def describe_model(folder: Path) -> str:
         parts = ", ".join(f"{count:,} {part}" for part, count in facts["split"].items())
         lines.append(f"  modality             {name}: {facts['rows']:,} rows ({parts}) of {facts['dim']} features")
     if "steps" in provenance:
-        lines.append(
-            f"  training             recipe {provenance['recipe']}, {provenance['steps']:,} steps, "
-            f"seed {provenance['seed']}, geotether {provenance['versions']['geotether']}"
-        )
+        lines.append(_training_line(provenance))
     return "\n".join(lines)
 
 
@@ -73,6 +78,50 @@ def describe_table(path: Path, out: Path | None = None, beside: Path | None = No
 
         said += f"\nThe page is {write_description(out, table, found, both)}"
     return said
+
+
+def _describe_paired(folder: Path) -> str:
+    """Describe a model of paired sensors; raises as `load_paired_module` does."""
+    from geotether.checkpoint.paired import load_paired_module
+
+    module, about, provenance = load_paired_module(folder)
+    weights = sum(parameter.numel() for parameter in module.parameters())
+    lines = [f"A model of paired sensors, method {about['method']}: {', '.join(about['modalities'])}."]
+    for name, sensor in module.config["sensors"].items():
+        kind, shape = sensor["kind"], sensor["shape"]
+        axes = AXES.get(kind, ("",) * len(shape))
+        size = " x ".join(f"{length} {axis}".strip() for length, axis in zip(shape, axes, strict=True))
+        lines.append(f"  sensor               {name}: {kind} of {size}; {_spoken(sensor['config'])}")
+    location = getattr(module, "location", None)
+    if location is not None:
+        lines.append(f"  location encoder     {_spoken(location.config['positional'])}; {location.config['readout']}")
+    lines.append(f"  network              {type(module).__name__}; {weights:,} weights")
+    answer = about["answer"]
+    if answer is None:
+        lines.append("  target               none: it embeds, but predicts nothing")
+    else:
+        named = ", ".join(answer["names"][:NAMED_AT_MOST])
+        more = len(answer["names"]) - NAMED_AT_MOST
+        named += f" and {more} more" if more > 0 else ""
+        counted = "a number" if answer["kind"] == "numbers" else f"{len(answer['names'])} {answer['kind']}"
+        lines.append(f"  target               {answer['target']}: {counted} ({named})")
+        enough = about["predicts_from"]
+        needs = "all of its sensors at once" if not enough else ("any one of " * (len(enough) > 1)) + ", ".join(enough)
+        lines.append(f"  predicts from        {needs}")
+    for name, facts in provenance.get("tables", {}).items():
+        parts = ", ".join(f"{count:,} {part}" for part, count in facts["split"].items())
+        seen = ", ".join(f"{sensor['present']:,} with {modality}" for modality, sensor in facts["sensors"].items())
+        lines.append(f"  table                {name}: {facts['rows']:,} rows ({parts}); {seen}")
+    if "steps" in provenance:
+        lines.append(_training_line(provenance))
+    return "\n".join(lines)
+
+
+def _training_line(provenance: dict[str, Any]) -> str:
+    return (
+        f"  training             recipe {provenance['recipe']}, {provenance['steps']:,} steps, "
+        f"seed {provenance['seed']}, geotether {provenance['versions']['geotether']}"
+    )
 
 
 def _spoken(part: dict[str, object]) -> str:

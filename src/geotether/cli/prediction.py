@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +40,7 @@ def predict_table(
     rows = table.rows(np.flatnonzero(there))
     values = {name: rows.sensor(name).values for name in wanted}
     found = loaded.predict_fused(values) if modality is None else loaded.predict(modality, values[modality])
-    write_predictions(out, rows, found)
+    write_predictions(out, rows, found, None if loaded.answer is None else loaded.answer.target)
     said = f"{len(rows):,} predictions are in {out}"
     if len(rows) < len(table):
         said += f"; {len(table) - len(rows):,} rows without {' or '.join(wanted)} were left out"
@@ -56,11 +57,16 @@ def open_samples(source: Path, overrides: Sequence[str] = ()) -> PairedTable:
     return open_paired(layer["paired"], layer["data"])
 
 
-def write_predictions(out: Path, rows: PairedTable, found: Prediction) -> None:
-    """Write id, place and predictions: a class and its probability, a column a label, or a number."""
-    columns: dict[str, np.ndarray] = {"id": rows.id}
+def write_predictions(out: Path, rows: PairedTable, found: Prediction, target: str | None = None) -> None:
+    """Write id, place, split and predictions: a class and its probability, a column a label, or a number.
+
+    What is known of `target` stands beside them, empty where it is not known, so that errors can be looked at.
+    """
+    columns: dict[str, Any] = {"id": rows.id}
     if rows.lonlat is not None:
         columns |= {"lon": rows.lonlat[:, 0], "lat": rows.lonlat[:, 1]}
+    columns |= {"split": rows.split} if rows.split is not None else {}
+    columns |= known_columns(rows, target) if target is not None and target in rows.targets else {}
     if found.kind == "numbers":
         columns[found.names[0]] = found.scores
     else:
@@ -76,6 +82,17 @@ def write_predictions(out: Path, rows: PairedTable, found: Prediction) -> None:
             import pyarrow.parquet
 
             pyarrow.parquet.write_table(written, str(part), compression="zstd")
+
+
+def known_columns(rows: PairedTable, name: str) -> dict[str, pa.Array]:
+    """The known class or number of each row in a column, or a column a label; null where unknown."""
+    target = rows.target(name)
+    unknown = ~target.known
+    if target.kind == "labels":
+        flags = np.nan_to_num(target.values).astype(bool)
+        return {f"known {label}": pa.array(flags[:, at], mask=unknown) for at, label in enumerate(target.names)}
+    values = np.array(target.names)[target.values] if target.kind == "classes" else target.values
+    return {f"known {name}": pa.array(values, mask=unknown)}
 
 
 def known_score(model: PairedModel, rows: PairedTable, found: Prediction) -> str:

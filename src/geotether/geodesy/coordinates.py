@@ -50,7 +50,7 @@ This looks like (latitude, longitude): pass lon= and lat= the other way round.
     x, y = (float(value) for value in lonlat.reshape(-1, 2)[row])
     if not np.isfinite([x, y]).all():
         hint = " Drop the rows without coordinates."
-    elif abs(x) <= 90 < abs(y) <= 180:
+    elif _swap_would_mend(lon, lat, good):
         hint = " This looks like (latitude, longitude): pass lon= and lat= the other way round."
     else:
         hint = " Longitudes lie in [-180, 360], latitudes in [-90, 90]; projected metres need converting to EPSG:4326."
@@ -58,6 +58,14 @@ This looks like (latitude, longitude): pass lon= and lat= the other way round.
         f"{int((~good).sum())} of {good.size} rows are not (longitude, latitude) in degrees; "
         f"row {row} is ({x:g}, {y:g}).{hint}"
     )
+
+
+def _swap_would_mend(lon: np.ndarray, lat: np.ndarray, good: np.ndarray) -> bool:
+    """Whether every finite row is a place the other way round, and too many are none as they stand for slips."""
+    finite = np.isfinite(lon) & np.isfinite(lat)
+    swapped = (np.abs(lon) <= 90) & (np.abs(lat) <= 180)
+    # Nearer home than 90 degrees of longitude any swap fits, so a few bad rows prove nothing.
+    return bool(swapped[finite].all() and (~good[finite]).mean() >= 0.1)
 
 
 def as_lonlat(lon: Any, lat: Any) -> Float64[np.ndarray, "n 2"]:

@@ -113,7 +113,7 @@ def read_table(
     except (pa.ArrowException, OSError) as error:
         if getattr(error, "errno", None):  # the system's own error, such as a full disk
             raise
-        raise ValueError(f"{path} is damaged or is not a Parquet file: {error}.") from error
+        raise ValueError(f"{path} is damaged or is not a Parquet file: {str(error).rstrip('.')}.") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
     return FeatureTable(
@@ -148,7 +148,7 @@ def read_origin(path: str | Path) -> Origin:
     try:
         return origin_of_note((pq.read_schema(path).metadata or {}).get(_NOTE))
     except pa.ArrowException as error:
-        raise ValueError(f"{path} is damaged or is not a Parquet file: {error}.") from error
+        raise ValueError(f"{path} is damaged or is not a Parquet file: {str(error).rstrip('.')}.") from error
 
 
 def _wanted(schema: pa.Schema) -> list[str]:

@@ -77,7 +77,7 @@ def check_folder(folder: Path, resume: bool) -> None:
         raise FileNotFoundError(f"{folder} holds no unfinished run to resume; start it without resume.")
     if not resume and pointer.is_file():
         raise FileExistsError(
-            f"{folder} holds an unfinished run. Resume it (resume=True), choose another folder, "
+            f"{folder} holds an unfinished run. Resume it (--resume, in Python resume=True), choose another folder, "
             f"or delete {pointer.parent} to start afresh."
         )
     model = folder / MODEL_FOLDER

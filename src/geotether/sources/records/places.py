@@ -90,7 +90,8 @@ def _axes(schema: pa.Schema, lon: str | None, lat: str | None) -> tuple[str, str
         if name is None:
             raise ValueError(
                 f"there is no column for {axis}; name the columns of coordinates with lon= and lat= "
-                f"(for metres also crs=). Columns found: {found or 'none'}."
+                f"(for metres also crs=), on the command "
+                f"line with --set lon=COLUMN --set lat=COLUMN. Columns found: {found or 'none'}."
             )
         kind = schema.field(name).type
         if pa.types.is_nested(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
