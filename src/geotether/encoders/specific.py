@@ -31,6 +31,7 @@ class SpecificParts(nn.Module):
         Ours, after the parts of MDiCo (Mena et al. 2025, arXiv:2510.19579).
 
     Example:
+        >>> import torch
         >>> parts = SpecificParts({"text": 64, "light": 40}, shared_dim=16, specific_dim=4)
         >>> parts.specific("text", torch.zeros(3, 64)).shape, parts.rebuilt("light", torch.zeros(2, 20)).shape
         (torch.Size([3, 4]), torch.Size([2, 40]))
