@@ -200,6 +200,26 @@ def test_ctrl_c_ends_everybody_and_says_how_to_go_on(lasting_places, tmp_path):
     assert "Traceback" not in errors
 
 
+def test_ctrl_c_while_a_worker_starts_does_not_reach_it(lasting_places, tmp_path):
+    """As it begins its imports, each worker gets the signal that the terminal would send it."""
+    early = tmp_path / "early"
+    early.mkdir()
+    (early / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "if 'spawn_main' in ' '.join(sys.orig_argv):\n"
+        f"    open({str(tmp_path / 'sent')!r}, 'a').write('x')\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    path = os.pathsep.join(filter(None, [str(early), ENVIRONMENT.get("PYTHONPATH")]))
+    out = tmp_path / "t.parquet"
+    process = subprocess.run(command(lasting_places, out, workers=2), env={**ENVIRONMENT, "PYTHONPATH": path},
+                             capture_output=True, text=True, timeout=120)  # fmt: skip
+    assert (tmp_path / "sent").read_text() == "xx"
+    assert process.returncode == 0, process.stderr
+    assert "KeyboardInterrupt" not in process.stderr
+    assert out.exists()
+
+
 def build(places, out, **options):
     return build_table({"source": "toy", "path": str(places), **options}, out, workers=1, progress="none")
 

@@ -81,7 +81,8 @@ def _run_in_processes(work: Work, numbers: list[int], workers: int, done: Callab
     try:
         while True:
             for number in waiting:
-                running[pool.submit(_make, number)] = number
+                with _InterruptHeld():  # to submit also starts processes
+                    running[pool.submit(_make, number)] = number
                 if len(running) >= 2 * workers:
                     break
             if not running:
@@ -101,6 +102,18 @@ def _run_in_processes(work: Work, numbers: list[int], workers: int, done: Callab
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _InterruptHeld:
+    """Ctrl-C waits until this is left; a process started within it is born deaf to it, its imports too."""
+
+    def __enter__(self) -> None:
+        if hasattr(signal, "pthread_sigmask"):  # not on Windows
+            self.before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    def __exit__(self, *_: object) -> None:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_SETMASK, self.before)
 
 
 def _begin(work: Work, parent: int, stop: Any) -> None:
