@@ -95,7 +95,7 @@ def main() -> None:
         location = model.location(lonlat)
         observed = torch.cat([model.encode_modality(name, rows) for name, rows in batch.features.items()])
         loss, _ = batch_loss(model, location, observed, batch.lonlat, batch.groups, config.objective)
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

@@ -23,6 +23,7 @@ def package(tmp_path, monkeypatch):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     monkeypatch.setattr(code, "PACKAGE", root)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     code_hash.cache_clear()
     yield root
     code_hash.cache_clear()
@@ -50,6 +51,41 @@ def test_the_hash_follows_what_the_code_does(package, file, text, same):
     (package / file).write_text(text)
     code_hash.cache_clear()
     assert (code_hash() == before) == same
+
+
+def later():
+    """Forget what this process knows, as another process would not know it."""
+    code_hash.cache_clear()
+    code._kept.cache_clear()
+
+
+def test_a_later_process_parses_what_has_changed_alone(package, monkeypatch):
+    before = code_hash()
+    parsed = []
+    monkeypatch.setattr(code, "meaning", lambda source: parsed.append(source) or meaning(source))
+    later()
+    assert code_hash() == before
+    assert parsed == []
+    (package / "geodesy/angles.py").write_text("pi = 3.1\n")
+    later()
+    assert code_hash() != before
+    assert parsed == ["pi = 3.1\n"]
+
+
+@pytest.mark.parametrize("damage", ["{", "[1]", '{"a": 3}', '{"a": [1, 2]}'])
+def test_a_damaged_note_is_nothing_worse_than_none(package, tmp_path, damage):
+    before = code_hash()
+    (note,) = (tmp_path / "home/geotether/code").iterdir()
+    note.write_text(damage)
+    later()
+    assert code_hash() == before
+
+
+def test_where_nothing_can_be_kept_files_are_parsed_each_time(package, tmp_path):
+    (tmp_path / "home").write_text("a file where the folder would be")
+    before = code_hash()
+    later()
+    assert code_hash() == before
 
 
 def test_of_the_real_package():

@@ -2,11 +2,25 @@
 
 import ast
 import hashlib
+import json
+import os
+import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent
 TRAINING = "training.pretraining"
+
+
+class Reading(NamedTuple):
+    """What a file of the package says, for as long as it has this time and size."""
+
+    changed: int
+    size: int
+    imports: list[list[str]]
+    meaning: str
 
 
 @cache
@@ -32,7 +46,8 @@ def code_hash(module: str = TRAINING) -> str:
     """
     digest = hashlib.sha256()
     for file in source_files(module):
-        digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n{_read(file)[1]}\n".encode())
+        digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n{_read(file).meaning}\n".encode())
+    _keep()
     return digest.hexdigest()
 
 
@@ -68,28 +83,68 @@ def meaning(source: str) -> str:
 def _imported(file: Path) -> set[Path]:
     """Files of the package that a file imports, wherever in it; packages on the way count, the front door does not."""
     files: set[Path] = set()
-    for parts in _read(file)[0]:
+    for parts in _read(file).imports:
         if parts[0] == PACKAGE.name:
-            files |= {found for end in range(2, len(parts) + 1) if (found := _file_of(list(parts[1:end])))}
+            files |= {found for end in range(2, len(parts) + 1) if (found := _file_of(parts[1:end]))}
     return files
 
 
-def _read(file: Path) -> tuple[tuple[tuple[str, ...], ...], str]:
-    """Names that a file imports, and what its code means; ten tables that are checked share most of their files."""
+def _read(file: Path) -> Reading:
     stamp = file.stat()
-    return _parsed(file, stamp.st_mtime_ns, stamp.st_size)
+    kept = _kept(PACKAGE).get(str(file))
+    if kept is None or (kept.changed, kept.size) != (stamp.st_mtime_ns, stamp.st_size):
+        kept = _parsed(file, stamp.st_mtime_ns, stamp.st_size)
+        _kept(PACKAGE)[str(file)] = kept
+        _news.append(file)
+    return kept
+
+
+def _parsed(file: Path, changed: int, size: int) -> Reading:
+    source = file.read_text(encoding="utf-8")
+    imports: list[list[str]] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            imports += [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imports += [[*node.module.split("."), alias.name] for alias in node.names]
+    return Reading(changed, size, imports, hashlib.sha256(meaning(source).encode()).hexdigest())
+
+
+# To parse the package takes over a second, so that what its files say is kept between processes.
+_news: list[Path] = []
 
 
 @cache
-def _parsed(file: Path, changed: int, size: int) -> tuple[tuple[tuple[str, ...], ...], str]:
-    source = file.read_text(encoding="utf-8")
-    names: list[tuple[str, ...]] = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names += [tuple(alias.name.split(".")) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [(*node.module.split("."), alias.name) for alias in node.names]
-    return tuple(names), meaning(source)
+def _kept(package: Path) -> dict[str, Reading]:
+    """Readings by path, of earlier processes and this one; none where the note is missing or damaged."""
+    try:
+        note = json.loads(_note_of(package).read_text(encoding="utf-8"))
+        return {path: Reading(*values) for path, values in note.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _keep() -> None:
+    """Write what is new, for later processes; where that is not possible they parse again."""
+    if not _news:
+        return
+    _news.clear()
+    note = _note_of(PACKAGE)
+    part = note.with_suffix(f".{os.getpid()}")
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(_kept(PACKAGE)), encoding="utf-8")
+        part.replace(note)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _note_of(package: Path) -> Path:
+    """One note for each copy of the package and each Python, whose trees differ."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    key = hashlib.sha256(f"{package} {sys.version}".encode()).hexdigest()[:16]
+    return home / "geotether" / "code" / f"{key}.json"
 
 
 def _file_of(parts: list[str]) -> Path | None:

@@ -1,6 +1,8 @@
 """Mirrors src/geotether/training/optimizer.py."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -43,12 +45,42 @@ def test_agrees_with_adamw_by_hand():
         assert weight.weight.item() == pytest.approx(value, rel=1e-5)
 
 
+def test_bit_for_bit_the_class_of_torch():
+    ours, theirs = small_model(), small_model()
+    theirs.load_state_dict(ours.state_dict())
+    optimizer = build_optimizer(ours, learning_rate=0.01, weight_decay=0.1)
+    groups = [{**group, "params": []} for group in optimizer.param_groups]
+    for group in groups:
+        matrices = group["weight_decay"] > 0
+        group["params"] = [weight for weight in theirs.parameters() if (weight.ndim >= 2) == matrices]
+    reference = torch.optim.AdamW(groups, lr=0.01, fused=True)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(20):
+        for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            mine.grad = torch.randn(mine.shape, generator=generator) if step % 3 or mine.ndim > 1 else None
+            other.grad = None if mine.grad is None else mine.grad.clone()
+        optimizer.step()
+        reference.step()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(mine, other)
+
+
+def test_a_run_does_not_import_the_compiler():
+    code = (
+        "import sys, torch\nfrom geotether.training.optimizer import build_optimizer\n"
+        "model = torch.nn.Linear(2, 2)\noptimizer = build_optimizer(model, 0.1, 0.1)\n"
+        "model(torch.ones(1, 2)).sum().backward()\noptimizer.step()\noptimizer.zero_grad()\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_head_that_took_no_part_is_left_alone():
     """SALT: the inactive modality must neither decay nor coast on its momentum."""
     active, idle = nn.Linear(2, 2), nn.Linear(2, 2)
     optimizer = build_optimizer(nn.ModuleList([active, idle]), 0.1, 0.5)
     for turn in range(2):
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         (active(torch.ones(1, 2)).sum() + (idle(torch.ones(1, 2)).sum() if turn == 0 else 0)).backward()
         before = idle.weight.detach().clone()
         optimizer.step()

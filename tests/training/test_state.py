@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from geotether.training.optimizer import build_optimizer
+from geotether.training.optimizer import AdamW, build_optimizer
 from geotether.training.state import (
     RunState,
     check_folder,
@@ -24,7 +24,7 @@ IDENTITY = {
 }
 
 
-def trained(steps: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+def trained(steps: int) -> tuple[nn.Module, AdamW]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
@@ -33,9 +33,9 @@ def trained(steps: int) -> tuple[nn.Module, torch.optim.Optimizer]:
     return model, optimizer
 
 
-def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: range) -> None:
+def train(model: nn.Module, optimizer: AdamW, steps: range) -> None:
     for step in steps:
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         model(torch.full((5, 3), 0.1 * step)).square().sum().backward()
         optimizer.step()
 

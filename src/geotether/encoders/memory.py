@@ -121,6 +121,6 @@ def merged_places(
         The m different places and their mean values.
     """
     places, where, counts = np.unique(lonlat.round(6), axis=0, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(places), values.shape[1]))
-    np.add.at(sums, where.reshape(-1), values)
+    rows = np.argsort(where.reshape(-1), kind="stable")
+    sums = np.add.reduceat(values[rows].astype(np.float64), np.cumsum(counts) - counts, axis=0)
     return places, (sums / counts[:, None]).astype(values.dtype)

@@ -220,8 +220,8 @@ def _first(features: np.ndarray, bad: Callable[[np.ndarray], np.ndarray]) -> tup
     for start, part in _parts(features):
         wrong = bad(part)
         if wrong.any():
-            row, column = np.argwhere(wrong)[0]
-            return start + int(row), int(column)
+            row, column = divmod(int(wrong.argmax()), wrong.shape[1])
+            return start + row, column
     return None
 
 

@@ -90,7 +90,7 @@ def run_course(
             set_learning_rate(optimizer, learning_rate)
             seed_step(config.seed, step, device)
             loss, parts = course.losses(model, step)
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             loss.backward()
             if config.clip_norm is not None:
                 clip_grad_norm_(model.parameters(), config.clip_norm)

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from geotether.sources.disk import replacing_file
 from geotether.training.layers import flatten
+from geotether.training.optimizer import AdamW
 
 MODEL_FOLDER = "model"
 FOLDER_NAME = "state"
@@ -87,7 +87,7 @@ def check_folder(folder: Path, resume: bool) -> None:
 
 def pack_tensors(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: AdamW,
     averaged: nn.Module | None,
     best: Mapping[str, Tensor] | None,
 ) -> dict[str, Tensor]:
@@ -103,7 +103,7 @@ def pack_tensors(
 
 
 def unpack_tensors(
-    tensors: Mapping[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer, averaged: nn.Module | None
+    tensors: Mapping[str, Tensor], model: nn.Module, optimizer: AdamW, averaged: nn.Module | None
 ) -> dict[str, Tensor] | None:
     """Put packed tensors back; the weights are copied into place, so their memory layout does not change.
 
