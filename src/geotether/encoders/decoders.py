@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 # Rows that the directions are found on: plenty for a covariance of some hundred features.
-_MOST_ROWS = 50_000
+_MOST_ROWS = 20_000
 
 
 class FeatureDecoder(nn.Module):
@@ -59,7 +59,7 @@ class FeatureDecoder(nn.Module):
         """Find standardisation and principal directions; they are saved with the weights.
 
         Args:
-            features: Training rows, shape (n, in_dim), at least one; may be a memory map. Of more than 50,000, rows
+            features: Training rows, shape (n, in_dim), at least one; may be a memory map. Of more than 20,000, rows
                 at even steps are taken.
 
         Raises:

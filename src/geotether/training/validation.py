@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -48,13 +49,15 @@ def held_out_batch(
     """
     batch = {}
     for modality, table in tables.items():
-        if table.split is None or (table.split == "validation").sum() < 2:
+        if table.split is None:
             continue
-        held_out = table.validation_rows()
+        numbers = np.flatnonzero(table.split == "validation")
+        if len(numbers) < 2:
+            continue
         generator = step_generator(derived_seed(seed, 0, modality), 0, "validation")
-        chosen = torch.randperm(len(held_out), generator=generator)[:rows].sort().values.numpy()
+        chosen = numbers[torch.randperm(len(numbers), generator=generator)[:rows].sort().values.numpy()]
         batch[modality] = HeldOut(
-            torch.tensor(held_out.lonlat[chosen], device=device), torch.tensor(held_out.features[chosen], device=device)
+            torch.tensor(table.lonlat[chosen], device=device), torch.tensor(table.features[chosen], device=device)
         )
     return batch
 
