@@ -79,13 +79,13 @@ class _Strips:
         step = -(-rows // count)  # strips of equal height
         self.places = rows * columns
         self.tops = range(0, rows, step)
-        self.sums = torch.empty(2, len(self.tops), 1, matrix.shape[1])
+        self.sums = torch.empty(2, len(self.tops), matrix.shape[1])
         heights = [min(step, rows - top) for top in self.tops]
         rooms = {high: self._room(high, columns, width, bands) for high in set(heights)}
         self.rooms = [rooms[high] for high in heights]
 
     def _room(self, rows: int, columns: int, width: int, bands: int) -> tuple["torch.Tensor", ...]:
-        """Pixels of a strip, every window of them as a view, a copy of those with a row of ones, and the rest."""
+        """Pixels of a strip, every window of them as a view, a copy of those with a row of ones, and the responses."""
         import torch
 
         side = self.side
@@ -93,12 +93,12 @@ class _Strips:
         seen = pixels.unfold(1, side, 1).unfold(2, side, 1).permute(0, 3, 4, 1, 2)
         inputs = torch.ones(len(self.matrix), rows * columns)
         windows = inputs[:-1].view(bands, side, side, rows, columns)
-        return pixels, seen, windows, inputs.T, torch.empty(rows * columns, self.matrix.shape[1]), inputs[-1:]
+        return pixels, seen, windows, inputs.T, torch.empty(rows * columns, self.matrix.shape[1])
 
     def means(self, image: np.ndarray, bias: float) -> np.ndarray:
         import torch
 
-        for number, (top, (pixels, seen, windows, inputs, response, ones)) in enumerate(
+        for number, (top, (pixels, seen, windows, inputs, response)) in enumerate(
             zip(self.tops, self.rooms, strict=True)
         ):
             np.copyto(pixels.numpy(), image[top : top + pixels.shape[1]].transpose(2, 0, 1), casting="unsafe")
@@ -107,7 +107,7 @@ class _Strips:
             # y = r - bias above, r + bias below, 0 between: sum(y) is above less below, sum(max(0, y)) is above. Both
             # sums run in the same order, so what never falls below is exactly zero, and so is what never rises above.
             torch.ops.aten.softshrink.out(response, bias, out=response)
-            torch.mm(ones, response, out=self.sums[0, number])  # a sum, but quicker
-            torch.mm(ones, response.relu_(), out=self.sums[1, number])
-        both, above = self.sums.sum((1, 2)).numpy() / np.float32(self.places)
+            torch.sum(response, 0, out=self.sums[0, number])
+            torch.sum(response.relu_(), 0, out=self.sums[1, number])
+        both, above = self.sums.sum(1).numpy() / np.float32(self.places)
         return np.concatenate([above, np.maximum(above - both, 0)])
