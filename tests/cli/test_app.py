@@ -67,6 +67,17 @@ def test_pretrain_leaves_a_model_metrics_and_curves(run_folder):
     assert load(run_folder / "model").dim > 0
 
 
+def test_a_finished_run_is_left_as_it_is(geotether, run_folder):
+    config, model = run_folder.parent / "run.yaml", run_folder / "model" / "model.safetensors"
+    before = model.stat().st_mtime_ns
+    status, said, _ = geotether("pretrain", config, "--out", run_folder)
+    assert (status, "it is finished" in said, "--fresh" in said) == (0, True, True)
+    status, _, errors = geotether("pretrain", config, "--out", run_folder, "--set", "steps=3")
+    assert status == 1
+    assert "steps: the run had 12, now 3" in errors
+    assert model.stat().st_mtime_ns == before
+
+
 def test_set_overrides_the_file(geotether, tmp_path):
     status, _, errors = geotether(
         "pretrain", write_planet(tmp_path), "--out", tmp_path / "o", "--set", "steps=3", "--set", "schedule.name=salt"

@@ -106,18 +106,12 @@ def pretrain(
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Recipe to start from: default or paper.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever is in --out.")] = False,
 ) -> None:
     """Pre-train a location encoder on your own feature tables."""
-    from geotether.maps import loss_curves, save_figure
-    from geotether.training.config import load_config
-    from geotether.training.modalities import open_tables
-    from geotether.training.pretraining import pretrain as run
+    from geotether.cli.pretraining import pretrain_model
 
-    settings = load_config(config, overrides or (), recipe)
-    tables = open_tables(settings)
-    run(settings, tables, out, resume=resume)
-    drawn = save_figure(loss_curves(out / "metrics.jsonl"), out / "losses.png")
-    typer.echo(f"The model is {out / 'model'}; its losses are drawn in {drawn}")
+    typer.echo(pretrain_model(config, out, overrides or (), recipe, resume=resume, fresh=fresh))
 
 
 @app.command()

@@ -12,6 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 from geotether.sources.disk import replacing_file
 from geotether.training.course import Course
 from geotether.training.door import choose_device
+from geotether.training.finished import check_finished
 from geotether.training.interruption import Interruption, RunInterrupted, farewell
 from geotether.training.loop_config import config_yaml
 from geotether.training.metrics import MetricsFile
@@ -23,6 +24,7 @@ from geotether.training.state import (
     RunState,
     check_folder,
     discard_state,
+    is_unfinished,
     load_state,
     pack_tensors,
     save_state,
@@ -32,7 +34,12 @@ from geotether.training.validation import read_scalars
 
 
 def run_course(
-    course: Course, out: str | Path | None = None, *, resume: bool = False, progress: str = "auto"
+    course: Course,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    fresh: bool = False,
+    progress: str = "auto",
 ) -> nn.Module:
     """Train what a course describes.
 
@@ -44,6 +51,7 @@ def run_course(
         out: Folder of the run: `config.yaml`, `metrics.jsonl`, `state/` while it runs, `model/` at the end.
             None writes nothing.
         resume: Go on with the unfinished run in `out`.
+        fresh: Begin anew, whatever is in `out`; its model stays until the new one is complete.
         progress: `auto` (a bar on a terminal, plain lines elsewhere), `bar`, `lines` or `none`.
 
     Returns:
@@ -52,14 +60,17 @@ def run_course(
 
     Raises:
         ValueError: If data and configuration do not fit, or the state belongs to another run.
-        FileExistsError: If `out` holds an unfinished run and `resume` is not set.
+        FinishedRunError: If `out` holds this very run, finished, and `fresh` is not set; a FileExistsError.
+        FileExistsError: If `out` holds an unfinished run or another finished one, and neither is asked for.
         RunInterrupted: After Ctrl-C, once the state is saved.
         FloatingPointError: If the loss is no longer a number.
     """
     out, config = None if out is None else Path(out), course.config
     course.check()
     if out is not None:
-        check_folder(out, resume)
+        if not fresh and not is_unfinished(out):
+            check_finished(out, course.identity)
+        check_folder(out, resume, fresh)
     device = choose_device(config.device)
     model = course.build(device)
     total_steps = config.steps or course.steps_in(config.epochs or 1)
