@@ -117,15 +117,20 @@ def pretrain(
 @app.command()
 def encode(
     model: Model,
-    points: Annotated[Path, typer.Argument(help="Points as .csv, .parquet or .geojson.")],
-    out: Annotated[Path, typer.Option(help="File to write: .parquet, .csv or .geojson.")],
+    points: Annotated[
+        Path,
+        typer.Argument(help="Points: .csv, .tsv, .txt, .parquet, .geojson, or by the extra geo .gpkg, .shp, .fgb."),
+    ],
+    out: Annotated[Path, typer.Option(help="File to write: .parquet, .csv, .tsv or .geojson.")],
+    lon: Annotated[str | None, typer.Option(help="Column of longitudes; by default found.")] = None,
+    lat: Annotated[str | None, typer.Option(help="Column of latitudes.")] = None,
 ) -> None:
     """Add the column `embedding` to a file of points."""
     from geotether.embed import load
     from geotether.sources.points import points_kind, read_points, write_columns
 
     points_kind(out)  # before the work, not after
-    records = read_points(points)
+    records = read_points(points, lon, lat)
     embedding = load(model).encode(records)
     write_columns(records, out, {"embedding": embedding})
     typer.echo(f"{len(records)} points with embeddings of {embedding.shape[1]} numbers are in {out}")
