@@ -131,9 +131,8 @@ class RowFile:
         time = None
         if self.time is not None:
             time, bad = times_of(table[self.time])
-            reasons |= {
-                int(row): f"{self.time} is not a date" for row in np.flatnonzero(bad) if int(row) not in reasons
-            }
+            why = f"{self.time} is not a date in ISO 8601, such as 2003-06-21"
+            reasons |= {int(row): why for row in np.flatnonzero(bad) if int(row) not in reasons}
         labels = {name: label_of(table[name], name in self._with_gaps) for name in self.labels}
         row = max(start, 0) + np.arange(table.num_rows, dtype=np.int64)
         return table, Observations(row, lonlat, None, ids, time, labels), reasons | faults
