@@ -116,6 +116,10 @@ def test_describe_a_model_and_a_table(geotether, run_folder, tmp_path):
     status, said, _ = geotether("describe", tmp_path / "sound.parquet")
     assert status == 0
     assert "A feature table, sound: 200 rows of 3 features." in said
+    status, _, errors = geotether("describe", tmp_path / "sound.parquet", "--beside", tmp_path / "x.geojson")
+    assert status == 1
+    assert "--beside takes another feature table" in errors
+    assert f"geotether table build {tmp_path / 'x.geojson'} --out x.parquet" in errors
 
 
 def test_evaluate_on_a_file_of_ones_own(geotether, run_folder, tmp_path):
