@@ -265,6 +265,13 @@ def test_a_table_that_is_up_to_date_stays(places, tmp_path, caplog):
     assert (tmp_path / "t.transform.safetensors").is_file()
 
 
+def test_a_small_table_is_told_in_kilobytes(places, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "geotether"):
+        build(places, tmp_path / "t.parquet", rows=50)
+    size = (tmp_path / "t.parquet").stat().st_size
+    assert f"t.parquet, {size / 1000:.{0 if size >= 10_000 else 1}f} kB, in " in caplog.text
+
+
 def test_texts_and_tolerance_compute_nothing_anew(places, tmp_path, caplog):
     log, out = tmp_path / "reads.log", tmp_path / "t.parquet"
     build(places, out, broken=50, log=str(log), licence="CC BY 4.0", citation="Toys, 2020")

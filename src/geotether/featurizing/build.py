@@ -29,7 +29,7 @@ from geotether.featurizing.standing import is_up_to_date
 from geotether.featurizing.times import time_names
 from geotether.featurizing.transform_file import load_transform, save_transform, transform_path
 from geotether.featurizing.workers import check_workers, run_parts
-from geotether.sources.disk import replacing_file
+from geotether.sources.disk import replacing_file, size_in_words
 from geotether.sources.source import BEYOND_LATITUDE, SWAPPED, Rejected
 from geotether.tables.splits import assign_split
 from geotether.tables.store import read_origin, read_table, write_table
@@ -116,7 +116,7 @@ def make_table(
             f"Stopped. What is done is kept in {job_folder(plan.out)}: run the same command to go on."
         ) from None
     seconds, megabytes = time.monotonic() - began, plan.out.stat().st_size / 1e6
-    _report(plan, seconds, megabytes)
+    _report(plan, seconds)
     return {"seconds": round(seconds, 1), "megabytes": round(megabytes, 3)}
 
 
@@ -260,7 +260,7 @@ def _refusal(plan: Plan, rejected: list[Rejected], total: int, looked_at: int) -
     )
 
 
-def _report(plan: Plan, seconds: float, megabytes: float) -> None:
+def _report(plan: Plan, seconds: float) -> None:
     made = read_origin(plan.out).made
     rows, twice = made["rows"], made["duplicated_places"]
     lines = [f"{rows['used']:,} of {rows['read']:,} rows used, {len(made['features']):,} features."]
@@ -271,5 +271,5 @@ def _report(plan: Plan, seconds: float, megabytes: float) -> None:
         lines.append(f"{twice['rows']:,} rows share {twice['places']:,} places.")
     if made["ids_changed"]:
         lines.append(f"{made['ids_changed']:,} ids were empty or taken; these rows got new ones.")
-    for line in [*lines, f"{plan.out}, {megabytes:.1f} MB, in {spoken_time(seconds)}."]:
+    for line in [*lines, f"{plan.out}, {size_in_words(plan.out.stat().st_size)}, in {spoken_time(seconds)}."]:
         _log.info("%s: %s", plan.name, line)
