@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from geotether.maps import loss_curves, save_figure
+from geotether.training.chance import last_word
 from geotether.training.config import load_config
 from geotether.training.finished import FinishedRunError
 from geotether.training.modalities import open_tables
@@ -32,4 +33,5 @@ def pretrain_model(
     except FinishedRunError as finished:  # what was asked for is there: no fault
         return str(finished)
     drawn = save_figure(loss_curves(out / "metrics.jsonl"), out / "losses.png")
-    return f"The model is {out / 'model'}; its losses are drawn in {drawn}"
+    said = f"The model is {out / 'model'}; its losses are drawn in {drawn}"
+    return "\n".join(filter(None, [said, last_word(out, best=settings.keep == "best")]))

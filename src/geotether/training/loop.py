@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from geotether.sources.disk import replacing_file
+from geotether.training.chance import ChanceWatch
 from geotether.training.course import Course
 from geotether.training.door import choose_device
 from geotether.training.finished import check_finished
@@ -85,7 +86,7 @@ def run_course(
         with replacing_file(out / "config.yaml") as part:
             part.write_text(config_yaml(config), encoding="utf-8")
         save_state(out, state, pack_tensors(model, optimizer, averaged, best), course.identity)
-    started = time.perf_counter() - state.seconds
+    started, chance = time.perf_counter() - state.seconds, ChanceWatch()
 
     with (
         Interruption() as interruption,
@@ -126,6 +127,8 @@ def run_course(
                 line = {"step": step, **course.validate(averaged or model)}
                 metrics.write(line)
                 shown.show_validation(step, line)
+                if warning := chance.notice(line):
+                    shown.say(warning)
                 if state.take(line["validation/loss"], config.min_delta) and config.keep == "best":
                     best = copy.deepcopy((averaged or model).state_dict())
                 state.stopped = config.patience is not None and state.stale_validations >= config.patience
