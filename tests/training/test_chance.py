@@ -21,8 +21,9 @@ def validation(a, b, chance=5.0):
     [
         ([(9, 9), (8, 8), (4, 4)], None),  # from above, as a beginner
         ([(4, 4), (4.5, 4.9), (4.9, 4)], None),  # rising, but never above
-        ([(4, 4), (4, 5.1), (4, 5.3)], 1),
-        ([(9, 4), (8, 4), (8.1, 4), (8.2, 4)], 2),
+        ([(9, 4), (8, 4), (8.1, 4), (7.9, 4), (8, 4)], None),  # noise on the way down
+        ([(4, 4), (4, 5.1), (4, 5.3), (4, 5.4)], 2),
+        ([(9, 4), (8, 4), (8.1, 4), (8.2, 4)], 3),
     ],
 )
 def test_a_loss_that_climbs_above_chance_is_told_once(course, said_at):

@@ -17,12 +17,13 @@ ADVICE = (
 class ChanceWatch:
     """Tells once that a modality's held-out loss climbs above chance.
 
-    A loss above chance that still falls is that of a beginner: it is told where it has risen since the validation
-    before.
+    A loss above chance that still falls is that of a beginner: it is told where the last two validations were both no
+    lower than an earlier one.
     """
 
     def __init__(self) -> None:
-        self._before: Mapping[str, Any] = {}
+        self._lowest: dict[str, float] = {}
+        self._stale: dict[str, int] = {}
         self._said = False
 
     def notice(self, line: Mapping[str, Any]) -> str:
@@ -34,12 +35,12 @@ class ChanceWatch:
         Returns:
             What to say; empty if all is well or it was said before.
         """
-        climbing = [
-            name
-            for name in above_chance(line)
-            if line[f"{_LOSS}{name}"] > self._before.get(f"{_LOSS}{name}", float("inf"))
-        ]
-        self._before = line
+        for key in line:
+            if key.startswith(_LOSS):
+                fell = line[key] < self._lowest.get(key, float("inf"))
+                self._stale[key] = 0 if fell else self._stale[key] + 1
+                self._lowest[key] = line[key] if fell else self._lowest[key]
+        climbing = [name for name in above_chance(line) if self._stale[_LOSS + name] >= 2]
         if not climbing or self._said:
             return ""
         self._said = True
