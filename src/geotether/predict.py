@@ -65,7 +65,9 @@ class PairedModel:
 
     def __repr__(self) -> str:
         """Say what it answers and from what."""
-        answers = f"{self.answer.target} ({self.answer.kind})" if self.answer else "nothing"
+        if self.answer is None:
+            return f"PairedModel({', '.join(self.modalities)}; embeds each of them, predicts nothing)"
+        answers = f"{self.answer.target} ({self.answer.kind})"
         needs = f"any of {', '.join(self.predicts_from)}" if self.predicts_from else "all of its sensors"
         return f"PairedModel({', '.join(self.modalities)}; predicts {answers} from {needs})"
 

@@ -67,6 +67,17 @@ def test_pretrain_leaves_a_model_metrics_and_curves(run_folder):
     assert load(run_folder / "model").dim > 0
 
 
+def test_a_finished_run_is_left_as_it_is(geotether, run_folder):
+    config, model = run_folder.parent / "run.yaml", run_folder / "model" / "model.safetensors"
+    before = model.stat().st_mtime_ns
+    status, said, _ = geotether("pretrain", config, "--out", run_folder)
+    assert (status, "it is finished" in said, "--fresh" in said) == (0, True, True)
+    status, _, errors = geotether("pretrain", config, "--out", run_folder, "--set", "steps=3")
+    assert status == 1
+    assert "steps: the run had 12, now 3" in errors
+    assert model.stat().st_mtime_ns == before
+
+
 def test_set_overrides_the_file(geotether, tmp_path):
     status, _, errors = geotether(
         "pretrain", write_planet(tmp_path), "--out", tmp_path / "o", "--set", "steps=3", "--set", "schedule.name=salt"
@@ -105,6 +116,10 @@ def test_describe_a_model_and_a_table(geotether, run_folder, tmp_path):
     status, said, _ = geotether("describe", tmp_path / "sound.parquet")
     assert status == 0
     assert "A feature table, sound: 200 rows of 3 features." in said
+    status, _, errors = geotether("describe", tmp_path / "sound.parquet", "--beside", tmp_path / "x.geojson")
+    assert status == 1
+    assert "--beside takes another feature table" in errors
+    assert f"geotether table build {tmp_path / 'x.geojson'} --out x.parquet" in errors
 
 
 def test_evaluate_on_a_file_of_ones_own(geotether, run_folder, tmp_path):

@@ -30,6 +30,12 @@ def test_train_and_predict_from_one_sensor(config, make_fields, tmp_path):
     assert trained.exit_code == 0, trained.output
     assert "predicts crop (classes) from any of radar, optical" in trained.output
     assert (tmp_path / "run" / "losses.png").stat().st_size > 5000
+    again = ["paired", "train", str(config), "--out", str(tmp_path / "run")]
+    assert "it is finished" in runner.invoke(app, again).output
+    refused = runner.invoke(app, [*again, "--set", "seed=7"])
+    assert isinstance(refused.exception, FileExistsError)
+    assert runner.invoke(app, [*again, "--set", "seed=7", "--fresh"]).exit_code == 0
+    assert runner.invoke(app, [*again, "--fresh"]).exit_code == 0
     out = tmp_path / "p.parquet"
     model = str(tmp_path / "run" / "model")
     said = runner.invoke(

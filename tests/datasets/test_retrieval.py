@@ -105,10 +105,12 @@ def test_a_changed_file_is_not_overwritten(site, registry):
     assert path.read_bytes() == b"cut"
 
 
-def test_the_next_address_is_tried(site, registry):
+def test_the_next_address_is_tried(site, registry, caplog):
+    caplog.set_level(logging.INFO, "geotether")
     gone, good = f"{site.address}/gone", site.put("t", TOWNS)
     wrong = site.put("w", OTHER)
     assert get(registry({"name": "towns.csv", "address": [gone, wrong, good], "sha256": SHA256})).read_bytes() == TOWNS
+    assert [f"{address} " in caplog.text for address in (gone, wrong)] == [True, True]
 
 
 def test_offline_it_says_where_to_put_the_file_and_verifies_it_there(registry, tmp_path, caplog):
@@ -118,7 +120,8 @@ def test_offline_it_says_where_to_put_the_file_and_verifies_it_there(registry, t
     place = tmp_path / "data" / "towns" / "towns.csv"
     with pytest.raises(ConnectionError, match=r"cannot be reached.*offline") as error:
         get(mine)
-    assert all(address in str(error.value) for address in addresses)
+    assert [str(error.value).count(address) for address in addresses] == [1, 1]
+    assert all(address not in caplog.text for address in addresses)  # told once, in the error
     assert f"put it at {place}; the command then verifies it" in str(error.value)
     place.write_bytes(OTHER)
     with pytest.raises(ValueError, match="but the registry has"):

@@ -327,3 +327,22 @@ def test_real_birds_need_no_declaration(shared_data):
     matrix = features.transform(birds)
     assert np.isfinite(matrix).all()
     assert features.refuse(birds) == {}
+
+
+def test_texts_point_to_the_source_that_reads_them():
+    notes = [f"stone {number} river" for number in range(60)]
+    hint = r"--source texts --set column=note\.$"
+    with pytest.raises(ValueError, match=r"No column is left.*" + hint):
+        ColumnFeatures().fit(pa.table({"note": notes}))
+    mixed = pa.table({"note": notes, "mass": RNG.normal(size=60)})
+    with pytest.raises(ValueError, match=r"these 60 rows have 1 features without the texts.*" + hint):
+        ColumnFeatures(dim=8).fit(mixed)
+    with pytest.raises(ValueError, match="lower dim"):
+        ColumnFeatures(dim=8).fit(mixed.select(["mass"]))
+
+
+@pytest.mark.parametrize("form", ["{:02d}/{:02d}/2003", "{}.{}.03", "{}-{}-2003 12:30"])
+def test_dates_of_uncertain_order_are_called_so(form):
+    days = [form.format(number % 28 + 1, number % 12 + 1) for number in range(60)]
+    features = ColumnFeatures().fit(pa.table({"seen": days, "mass": RNG.normal(size=60)}))
+    assert features.ignored_["seen"].startswith(f"dates written as {days[0]}, which may mean two days; write them as")

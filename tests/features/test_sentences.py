@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -124,3 +125,11 @@ def test_a_missing_library_names_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "sentence_transformers", None)
     with pytest.raises(ImportError, match=r"pip install 'geotether\[text\]'"):
         SentenceFeatures().fit(TEXTS)
+
+
+def test_a_library_that_does_not_import_is_not_called_missing(monkeypatch, tmp_path):
+    (tmp_path / "sentence_transformers.py").write_text("raise ImportError('cannot import name Cache')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sentence_transformers", raising=False)
+    with pytest.raises(ImportError, match="is installed, but does not import: ImportError: cannot import name Cache"):
+        SentenceFeatures(model="any").fit(TEXTS)

@@ -71,6 +71,24 @@ def test_other_features_are_refused(table, places, tmp_path, options, message):
         apply(places, tmp_path, **options)
 
 
+def test_another_kind_of_file_names_the_source_that_was_taken(places, tmp_path):
+    lines = [f'{{"lon": {n}, "lat": {n}, "text": "stone {n} river"}}' for n in range(40)]
+    (tmp_path / "wiki.jsonl").write_text("\n".join(lines))
+    spec = {"path": str(tmp_path / "wiki.jsonl"), "features": {"name": "ngrams", "dim": 4}}
+    build_table(spec, tmp_path / "t.parquet", workers=1, progress="none")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").touch()
+    with pytest.raises(
+        FileNotFoundError, match=r"not a file.*source 'texts' is that of the earlier table.*--source images"
+    ):
+        apply(tmp_path / "pictures", tmp_path)
+    with pytest.raises(ValueError, match=r"earlier table.*--source vectors"):
+        apply(places, tmp_path)
+    with pytest.raises(FileNotFoundError, match="There is no file") as said:
+        apply(tmp_path / "nothing", tmp_path)
+    assert "earlier table" not in str(said.value)
+
+
 def test_a_missing_or_foreign_transform_is_said(table, places, tmp_path):
     transform = transform_path(tmp_path / "t.parquet")
     transform.write_text("no tensors")

@@ -265,6 +265,33 @@ def test_a_table_that_is_up_to_date_stays(places, tmp_path, caplog):
     assert (tmp_path / "t.transform.safetensors").is_file()
 
 
+def test_a_small_table_is_told_in_kilobytes(places, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "geotether"):
+        build(places, tmp_path / "t.parquet", rows=50)
+    size = (tmp_path / "t.parquet").stat().st_size
+    assert f"t.parquet, {size / 1000:.{0 if size >= 10_000 else 1}f} kB, in " in caplog.text
+
+
+def test_texts_and_tolerance_compute_nothing_anew(places, tmp_path, caplog):
+    log, out = tmp_path / "reads.log", tmp_path / "t.parquet"
+    build(places, out, broken=50, log=str(log), licence="CC BY 4.0", citation="Toys, 2020")
+    reads, first = log.read_text(), files_of(out)
+    said = {"broken": 50, "log": str(log), "licence": "CC0", "origin": "Toys", "citation": ""}
+    with caplog.at_level(logging.INFO, "geotether"):
+        table = build(places, out, **said, tolerance=0.02)
+    assert "says of its origin is written anew" in caplog.text
+    assert log.read_text() == reads
+    assert (table.origin.licence, table.origin.source, table.origin.citation) == ("CC0", "Toys", "")
+    assert table.origin.made["specification"]["tolerance"] == 0.02
+    renewed = files_of(out)
+    assert renewed[0] != first[0]
+    with pytest.raises(ValueError, match=r"20 of 1,000 rows could not be used.* 1.0%: .*\(20\).*t\.rejected\.parquet"):
+        build(places, out, **said, tolerance=0.01)
+    assert files_of(out) == renewed
+    build(places, tmp_path / "new" / "t.parquet", **said, tolerance=0.02)
+    assert files_of(tmp_path / "new" / "t.parquet") == renewed  # as if it had been built so
+
+
 def test_swapped_places_are_told_from_wrong_ones(places, tmp_path):
     rng = np.random.default_rng(0)
     towns = np.stack([rng.uniform(-180, 180, 1000), rng.uniform(-60, 70, 1000)], axis=1)
@@ -320,7 +347,8 @@ def test_files_of_two_jobs_are_never_up_to_date(places, tmp_path, monkeypatch):
     ("options", "message"),
     [
         ({"source": "toi"}, "no source 'toi'.*Did you mean 'toy'"),
-        ({"brokn": 3}, "no option 'brokn'.*Did you mean 'broken'"),
+        ({"brokn": 3}, "no option 'brokn'.*Any table has path, source, .*Did you mean 'broken'"),
+        ({"limit": 3}, r"no option 'limit'; it has .*Any table has .*, rows, seed\. Did you mean 'rows'\?"),
         ({"tolerence": 0.1}, "no key 'tolerence'. Did you mean 'tolerance'"),
         ({"features": "toyy"}, "no features 'toyy'.*Did you mean 'toy'"),
         ({"features": {"widht": 3}}, "'toy' have no option 'widht'.*Did you mean 'width'"),

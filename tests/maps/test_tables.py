@@ -9,6 +9,7 @@ from geotether.diagnostics.contents import spread
 from geotether.diagnostics.overlap import overlap
 from geotether.maps.figure import save_figure
 from geotether.maps.tables import overlap_chart, overlap_map, split_map, spread_chart
+from geotether.maps.world import place_points
 from geotether.tables.table import FeatureTable
 
 
@@ -40,6 +41,30 @@ def test_places_by_split_anywhere(tmp_path, region, caplog):
     assert not caplog.records
     # The world has no frame; a region has degrees at its edges.
     assert figure.axes[0].axison == (region in ("a country", "across 180", "a village"))
+
+
+def land_of(figure):
+    return [drawn.get_offsets() for drawn in figure.axes[0].collections if drawn.get_gid() == "land"]
+
+
+@pytest.mark.parametrize(
+    ("region", "on_land", "at_sea"),
+    [((5, 40, 40, 60), (20, 50), (34, 43.2)), ((165, 200, -48, -30), (175.5, -38.5), (190, -40))],
+    ids=["Europe", "New Zealand, across 180"],
+)
+def test_land_lies_behind_the_places_of_a_wide_region(region, on_land, at_sea):
+    (land,) = land_of(split_map(table("soil", *region).lonlat, None))
+    near = [np.hypot(*(land - place).T).min() for place in (on_land, at_sea)]
+    assert near[0] < 0.7
+    assert near[1] > 0.5
+
+
+def test_land_lies_behind_the_places_of_the_world_and_not_of_a_village():
+    (land,) = land_of(split_map(table("soil", *REGIONS["world"]).lonlat, None))
+    towns, sea = (place_points(np.array(places)) for places in ([[5.66, 51.97], [36.8, -1.3]], [[-140.0, 30.0]]))
+    assert [np.hypot(*(land - town).T).min() * 6371 < 100 for town in towns] == [True, True]
+    assert np.hypot(*(land - sea[0]).T).min() * 6371 > 500
+    assert land_of(split_map(table("soil", *REGIONS["a village"]).lonlat, None)) == []
 
 
 def test_places_without_a_split_and_very_many():

@@ -44,7 +44,7 @@ def test_lists_as_json(opened):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("a,b\n1,2\n3\n", r"d\.csv: it is no CSV with a header"),
+        ("a,b\n1,2\n3\n", r"d\.csv: the line has 1 values, the header 2"),
         ("a,b\n", "it has no rows"),
         ("a,a\n1,2\n", "the header names column 'a' twice"),
     ],

@@ -166,8 +166,10 @@ def test_nothing_is_unpickled(opened, tmp_path):
 
 def test_files_that_are_no_npz(tmp_path):
     spec = {"path": "d.npz", "modalities": MODALITIES}
-    with pytest.raises(FileNotFoundError, match="There is no file or folder"):
+    with pytest.raises(FileNotFoundError, match=r"no file or folder .*d\.npz is seen from .*--set data=FOLDER"):
         open_paired(spec, tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no file or folder .*d\.npz\.$"):
+        open_paired({**spec, "path": str(tmp_path / "d.npz")})
     (tmp_path / "d.npz").write_bytes(b"PK\x03\x04 but no more")
     with pytest.raises(ValueError, match=r"d\.npz: it is damaged or is no \.npz file"):
         open_paired(spec, tmp_path)

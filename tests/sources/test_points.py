@@ -1,6 +1,8 @@
 """Mirrors src/geotether/sources/points.py, with readers.py and writers.py behind it."""
 
 import csv
+import datetime
+import gzip
 import json
 
 import numpy as np
@@ -8,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from geotether.sources.points import PointRecords, read_points, write_columns
+from geotether.sources.points import PointRecords, lonlat_of_columns, read_points, write_columns
+from geotether.sources.readers import read_csv
+from geotether.sources.records.row_file import RowFile
 
 LONLAT = np.array([[5.66, 51.97], [-180.0, -90.0], [180.0, 0.0]])
 EMBEDDING = np.array([[0.1, -2.0], [3.5, 1e-8], [0.0, 7.0]], dtype=np.float32)
@@ -60,14 +64,49 @@ def test_lon_goes_before_x(tmp_path):
         ("lon,Lon,lat\n0,0,0\n", "two columns could be 'lon'"),
         ("lon,lat,a,a\n0,0,0,0\n", "names column 'a' twice"),
         ("lon,lat\n", "it has no rows"),
-        ("", "damaged or is not a csv file"),
-        ("lon,lat\n0,0\n1,2,3\n", "Expected 2 columns, got 3"),
+        ("", "it is empty; its first line must name the columns"),
+        ("lon,lat\n0,0\n1,2,3\n", "the line has 3 values, the header 2; mend"),
+        ("lon,lat\n0\n1,2,3\n", "the line has 1 values, the header 2, and 1 more do not fit"),
     ],
 )
 def test_an_unfit_csv_is_refused(tmp_path, text, message):
     (tmp_path / "p.csv").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         read_points(tmp_path / "p.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p.csv", "Longitude;Latitude;name;day\n5,66;51,97;a;2024-02-29\n;;;\n"),
+        ("p.tsv", "X\tY\tname\tday\n5.66\t51.97\ta\t2024-02-29\nNA\tnull\t\t\n"),
+        ("p.txt", "lng|lat|name|day\n5,66|51,97|a|2024-02-29\n||b|\n"),
+    ],
+)
+def test_a_text_is_read_as_a_table_is_built_from_it(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    file = RowFile(tmp_path / name)
+    file.prepare(tmp_path)
+    built = file.read(0, 2)[1].lonlat
+    columns = read_csv(tmp_path / name)
+    np.testing.assert_array_equal(lonlat_of_columns(columns), built)
+    np.testing.assert_array_equal(built, [[5.66, 51.97], [np.nan, np.nan]])
+    assert columns["day"].to_pylist() == [datetime.date(2024, 2, 29), None]
+    with pytest.raises(ValueError, match=r"row 1 is .nan"):
+        read_points(tmp_path / name)
+    packed = tmp_path / f"{name}.gz"
+    packed.write_bytes(gzip.compress("\n".join(text.splitlines()[:2]).encode()))
+    assert read_points(packed).lonlat.tolist() == [[5.66, 51.97]]
+
+
+def test_columns_of_coordinates_can_be_named(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("east,north,lon,lat\n5.66,51.97,0,0\n")
+    assert read_points(path, "east", "north").lonlat.tolist() == [[5.66, 51.97]]
+    with pytest.raises(ValueError, match=r"there is no column 'easy'. Columns found: 'east', 'north'"):
+        read_points(path, "easy", "north")
+    with pytest.raises(ValueError, match="named together"):
+        read_points(path, "east")
 
 
 @pytest.mark.parametrize("where", ["header", "value"])
@@ -269,7 +308,7 @@ def test_layers_of_any_crs_are_read(tmp_path, ending):
     np.testing.assert_array_equal(np.sort(again.lonlat[:, 0]), [4.9, 5.66])
     write_columns(again, tmp_path / "out.csv", {})
     assert (tmp_path / "out.csv").read_text().startswith('"lon","lat","name"\n')
-    with pytest.raises(ValueError, match="points are read and written as"):
+    with pytest.raises(ValueError, match=r"expected one of \.csv, \.tsv, \.parquet"):
         write_columns(again, tmp_path / f"out.{ending}", {})
     (tmp_path / f"p.{ending}").write_bytes(b"nothing of the kind")
     with pytest.raises(ValueError, match=rf"p\.{ending}: it is damaged or no file that GDAL knows"):

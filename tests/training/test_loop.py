@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from geotether.checkpoint.location import load_decoders, load_location_encoder
+from geotether.training.finished import FinishedRunError
 from geotether.training.interruption import RunInterrupted
 from geotether.training.layers import flatten
 from geotether.training.metrics import read_metrics
@@ -149,8 +150,33 @@ def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_bits(planet, small, tmp_pa
     lines = [read_metrics(tmp_path / name) for name in ("whole", "cut")]
     for one, other in zip(*lines, strict=True):
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
-    with pytest.raises(FileNotFoundError, match="no unfinished run to resume"):
+    with pytest.raises(FinishedRunError, match="it is finished"):
         pretrain(config, planet, tmp_path / "cut", resume=True, progress="none")
+
+
+def test_a_finished_run_is_replaced_only_if_asked_for(planet, small, tmp_path):
+    config, weights = small("steps=2", "save_every=null"), tmp_path / "model" / "model.safetensors"
+    pretrain(config, planet, tmp_path, progress="none")
+    before = weights.read_bytes()
+    same = config.model_copy(update={"save_every": 1, "recipe": "other"})  # these decide no number
+    with pytest.raises(FinishedRunError, match=r"holds this run already, and it is finished.* --fresh"):
+        pretrain(same, planet, tmp_path, progress="none")
+    longer = config.model_copy(update={"steps": 3})
+    with pytest.raises(FileExistsError, match=r"(?s)--fresh.*\n  steps: the run had 2, now 3$") as refused:
+        pretrain(longer, planet, tmp_path, progress="none")
+    assert not isinstance(refused.value, FinishedRunError)
+    shorter = {**planet, "text": planet["text"].rows(np.arange(1, 250))}
+    with pytest.raises(FileExistsError, match="table text: it has changed"):
+        pretrain(config, shorter, tmp_path, progress="none")
+    with pytest.raises(ValueError, match="give one of them"):
+        pretrain(longer, planet, tmp_path, resume=True, fresh=True, progress="none")
+    assert weights.read_bytes() == before
+    assert not (tmp_path / "state").exists()
+    pretrain(longer, planet, tmp_path, fresh=True, progress="none")
+    assert json.loads((tmp_path / "model" / "provenance.json").read_text())["steps"] == 3
+    (tmp_path / "model" / "provenance.json").unlink()
+    with pytest.raises(FileExistsError, match="cannot be read"):
+        pretrain(longer, planet, tmp_path, progress="none")
 
 
 def test_it_runs_outside_the_main_thread(planet, small):

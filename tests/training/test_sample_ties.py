@@ -44,7 +44,9 @@ def test_without_places_there_is_no_location_encoder(make_fields, configure, tmp
     cotrain(configure(), make_fields(), tmp_path, progress="none")
     with pytest.raises(ValueError, match="was not tied to places; it has no location encoder"):
         load(tmp_path / "model")
-    assert load_paired(tmp_path / "model").embed("radar", make_fields().sensor("radar").values).shape == (120, 16)
+    model = load_paired(tmp_path / "model")
+    assert repr(model) == "PairedModel(radar, optical; embeds each of them, predicts nothing)"
+    assert model.embed("radar", make_fields().sensor("radar").values).shape == (120, 16)
 
 
 def test_the_location_tie_is_that_of_each_sensor_with_its_place(make_fields, configure):

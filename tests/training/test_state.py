@@ -125,8 +125,9 @@ def test_the_folder_is_checked_before_work_begins(tmp_path):
         check_folder(tmp_path / "new", resume=True)
     save_state(tmp_path, RunState(), {}, IDENTITY)
     check_folder(tmp_path, resume=True)
-    with pytest.raises(FileExistsError, match=r"holds an unfinished run\. Resume it \(--resume"):
+    with pytest.raises(FileExistsError, match=r"holds an unfinished run\. Resume it \(--resume.* --fresh"):
         check_folder(tmp_path, resume=False)
+    check_folder(tmp_path, resume=False, fresh=True)
     discard_state(tmp_path)
     check_folder(tmp_path, resume=False)
     assert list(tmp_path.iterdir()) == []

@@ -106,32 +106,31 @@ def pretrain(
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Recipe to start from: default or paper.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever is in --out.")] = False,
 ) -> None:
     """Pre-train a location encoder on your own feature tables."""
-    from geotether.maps import loss_curves, save_figure
-    from geotether.training.config import load_config
-    from geotether.training.modalities import open_tables
-    from geotether.training.pretraining import pretrain as run
+    from geotether.cli.pretraining import pretrain_model
 
-    settings = load_config(config, overrides or (), recipe)
-    tables = open_tables(settings)
-    run(settings, tables, out, resume=resume)
-    drawn = save_figure(loss_curves(out / "metrics.jsonl"), out / "losses.png")
-    typer.echo(f"The model is {out / 'model'}; its losses are drawn in {drawn}")
+    typer.echo(pretrain_model(config, out, overrides or (), recipe, resume=resume, fresh=fresh))
 
 
 @app.command()
 def encode(
     model: Model,
-    points: Annotated[Path, typer.Argument(help="Points as .csv, .parquet or .geojson.")],
-    out: Annotated[Path, typer.Option(help="File to write: .parquet, .csv or .geojson.")],
+    points: Annotated[
+        Path,
+        typer.Argument(help="Points: .csv, .tsv, .txt, .parquet, .geojson, or by the extra geo .gpkg, .shp, .fgb."),
+    ],
+    out: Annotated[Path, typer.Option(help="File to write: .parquet, .csv, .tsv or .geojson.")],
+    lon: Annotated[str | None, typer.Option(help="Column of longitudes; by default found.")] = None,
+    lat: Annotated[str | None, typer.Option(help="Column of latitudes.")] = None,
 ) -> None:
     """Add the column `embedding` to a file of points."""
     from geotether.embed import load
     from geotether.sources.points import points_kind, read_points, write_columns
 
     points_kind(out)  # before the work, not after
-    records = read_points(points)
+    records = read_points(points, lon, lat)
     embedding = load(model).encode(records)
     write_columns(records, out, {"embedding": embedding})
     typer.echo(f"{len(records)} points with embeddings of {embedding.shape[1]} numbers are in {out}")

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from geotether.sources.disk import size_in_words
+
 data_app = typer.Typer(help="Public data sets: list them, fetch them when asked.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="As `geotether data list` has it.")]
@@ -97,21 +99,6 @@ def next_step(dataset: Any, path: Path) -> str:
     words = ["geotether", "table", "build", str(path), "--source", dataset.builder.source]
     words += ["--out", f"{dataset.name}.parquet", *shlex.split(dataset.arguments)]
     return shlex.join([*words, "--licence", dataset.licence, "--citation", dataset.citation])
-
-
-def size_in_words(size: int | None) -> str:
-    """Bytes for people.
-
-    Example:
-        >>> size_in_words(149_248_653)
-        '149 MB'
-    """
-    if size is None:
-        return "unknown"
-    for unit, limit in (("kB", 1e6), ("MB", 1e9)):
-        if size < limit:
-            return f"{size / limit * 1000:,.{0 if size >= limit / 100 else 1}f} {unit}"
-    return f"{size / 1e9:,.1f} GB"
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 NAMED_AT_MOST = 20
+TABLES = (".parquet", ".geoparquet", ".pq")
 AXES = {"series": ("steps", "bands"), "chip": ("bands", "rows", "columns"), "vector": ("numbers",)}
 
 
@@ -63,6 +64,11 @@ def describe_table(path: Path, out: Path | None = None, beside: Path | None = No
     from geotether.diagnostics.table_words import contents_lines, headline, in_columns, overlap_lines
     from geotether.tables.store import read_table
 
+    if beside is not None and beside.suffix.lower() not in TABLES:
+        raise ValueError(
+            f"--beside takes another feature table ({', '.join(TABLES)}), and {beside} is none; `geotether table build "
+            f"{beside} --out {beside.stem}.parquet` makes one of a file of places."
+        )
     table = read_table(path)
     found = contents(table)
     said = f"{headline(found)}\n{in_columns(contents_lines(found))}"

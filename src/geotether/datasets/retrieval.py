@@ -175,14 +175,14 @@ def _fetch(file: RemoteFile, path: Path, known: str | None, options: dict[str, A
             sha256 = known or pooch.file_hash(str(fresh))
             os.replace(fresh, path)  # only now: until here an older file was as it was
             shutil.rmtree(fresh.parent)
+            for fault in faults:  # where no address has the file, the error tells them
+                _log.info("%s. The next address had it.", str(fault).rstrip("."))
             return sha256
         except (ConnectionError, PermissionError, FileNotFoundError, ValueError) as error:
             if isinstance(error, FileExistsError):
                 raise
             faults.append(_explained(error, address, known))
             shutil.rmtree(fresh.parent, ignore_errors=True)
-            if len(file.address) > 1:
-                _log.info("%s", faults[-1])
     said = " ".join(str(fault) if str(fault).endswith(".") else f"{fault}." for fault in faults)
     raise type(faults[0])(f"{said} Or fetch it by other means and put it at {path}; the command then verifies it.")
 

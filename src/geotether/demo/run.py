@@ -20,6 +20,7 @@ from geotether.tasks.task import Task
 from geotether.training.config import RunConfig, load_config
 from geotether.training.interruption import RunInterrupted
 from geotether.training.pretraining import pretrain
+from geotether.training.state import is_unfinished
 
 logger = logging.getLogger(__name__)
 
@@ -99,8 +100,9 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
 
 def pretrain_or_resume(config: RunConfig, tables: Mapping[str, FeatureTable], out: Path) -> None:
     """Pre-train, or go on where an interrupted demo stopped: the same command again is all a visitor has to know."""
+    waiting = is_unfinished(out)
     try:
-        pretrain(config, tables, out, resume=(out / "state" / "state.json").is_file())
+        pretrain(config, tables, out, resume=waiting, fresh=not waiting)
     except RunInterrupted:
         raise RunInterrupted(f"Stopped; the state is saved in {out}: run the same command again to go on.") from None
 

@@ -10,6 +10,7 @@ from geotether.geodesy.dates import is_time, times_of
 KINDS = ("numeric", "categorical", "boolean", "date")
 _TRUTHS = {"true", "false", "yes", "no", "t", "f", "y", "n"}
 _ISO_DATE = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:?\d{2}.*)?$"
+_OTHER_DATE = r"^\s*\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})(\s.*)?$"
 _LONG_TEXT = 60  # characters, on average
 _MOSTLY_DATES = 0.99
 
@@ -111,6 +112,10 @@ def _kind_of_texts(name: str, given: pa.ChunkedArray, distinct: int, min_count: 
         dated = pc.mean(pc.match_substring_regex(given, _ISO_DATE).cast(pa.float64())).as_py()
         if dated >= _MOSTLY_DATES and times_of(given)[1].mean() <= 1 - _MOSTLY_DATES:
             return "date"
+        if pc.mean(pc.match_substring_regex(given, _OTHER_DATE).cast(pa.float64())).as_py() >= _MOSTLY_DATES:
+            raise UnsuitedError(
+                f"dates written as {given[0].as_py()}, which may mean two days; write them as 2003-06-21 (ISO 8601)"
+            )
         if words_of(name) & ID_WORDS:
             raise UnsuitedError("its name says that it is an id or a code; declare it if it is a class")
         if distinct == len(given):

@@ -145,10 +145,15 @@ class ColumnFeatures:
         self._tell()
         if not self.encodings_:
             said = "; ".join(f"{name}: {reason}" for name, reason in self.ignored_.items())
-            raise ValueError(f"No column is left to make features of. {said or 'There are no columns.'}")
+            raise ValueError(f"No column is left to make features of. {said or 'There are no columns.'}{self._texts()}")
         self.kinds_ = {encoding.name: encoding.kind for encoding in self.encodings_}
         if self.dim is not None:
             matrix = self._encoded(columns)
+            if self.dim > min(matrix.shape) and self._texts():
+                raise ValueError(
+                    f"dim={self.dim} needs as many features and rows to fit, but these {len(matrix)} rows have "
+                    f"{matrix.shape[1]} features without the texts that were left out.{self._texts()}"
+                )
             spread = matrix.std(axis=0)
             self.mean_, self.spread_ = matrix.mean(axis=0), np.where(spread > 0, spread, 1.0)
             self.directions_ = principal_directions((matrix - self.mean_) / self.spread_, self.dim)
@@ -226,6 +231,11 @@ class ColumnFeatures:
         if kind == "date":
             return DateEncoding.fit(name, column, self.clip, flag)
         return LevelEncoding.fit(name, column, self.max_levels, self.min_count, self.hash_buckets, flag)
+
+    def _texts(self) -> str:
+        """How to make features of the texts that were left out."""
+        names = [name for name, reason in self.ignored_.items() if "'texts'" in reason]
+        return f" Features of what {names[0]} says: --source texts --set column={names[0]}." if names else ""
 
     def _tell(self) -> None:
         placed = [name for name, reason in self.ignored_.items() if names_a_place(name) and "place" in reason]

@@ -135,9 +135,15 @@ class SentenceFeatures:
             return self._loaded
         try:
             from sentence_transformers import SentenceTransformer
-        except ImportError as error:
+        except (ImportError, RuntimeError, AttributeError) as error:  # of libraries that do not fit each other as well
+            if isinstance(error, ModuleNotFoundError) and error.name == "sentence_transformers":
+                raise ImportError(
+                    "Sentence features need sentence-transformers: pip install 'geotether[text]'."
+                ) from None
             raise ImportError(
-                f"Sentence features need sentence-transformers ({error}): pip install 'geotether[text]'."
+                f"sentence-transformers is installed, but does not import: {type(error).__name__}: {error}. "
+                "`python -c 'import sentence_transformers'` shows where; pip install --upgrade 'geotether[text]' may "
+                "mend it."
             ) from error
         try:
             loaded = SentenceTransformer(

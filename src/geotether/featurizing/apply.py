@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from geotether.featurizing.build import built_table, make_table
+from geotether.featurizing.guess import guess_source
 from geotether.featurizing.plan import Plan
 from geotether.featurizing.specification import TableSpec
 from geotether.featurizing.transform_file import load_transform
@@ -42,8 +43,29 @@ def apply_transform(
         FileNotFoundError: If the transform or the source's file is missing.
         ValueError: If source and features do not fit; and as for `build_table`.
     """
-    plan = Plan.of(spec_for(transform, spec), out, name, transform)
+    spec = TableSpec.of(spec)
+    try:
+        plan = Plan.of(spec_for(transform, spec), out, name, transform)
+    except (ValueError, FileNotFoundError) as error:
+        raise type(error)(f"{error}{_other_source(spec, load_transform(transform).source)}") from error
     return built_table(plan, make_table(plan, workers=workers, progress=progress, resume=resume))
+
+
+def _other_source(spec: TableSpec, taken: str) -> str:
+    """What to say of a source that was taken over and does not read the new file."""
+    if spec.source is not None or not Path(spec.place).exists():
+        return ""
+    try:
+        guess = guess_source(spec.place)
+    except ValueError:
+        guess = ""
+    if guess == taken:
+        return ""
+    another = f"--source {guess}, in a specification source: {guess}" if guess else "--source, or source: in YAML"
+    return (
+        f" (The source {taken!r} is that of the earlier table. If the new rows are in another kind of file, say what "
+        f"reads it: {another}.)"
+    )
 
 
 def spec_for(transform: str | Path, spec: TableSpec | Mapping[str, Any]) -> TableSpec:

@@ -20,17 +20,17 @@ from geotether.featurizing.assembly import (
     write_rejected,
 )
 from geotether.featurizing.fitting import choose_rows, fit_transform, rows_at_once
-from geotether.featurizing.job import job_folder, leaves_table, mark_replacing, open_job, remove_job, sweep
+from geotether.featurizing.job import job_folder, mark_replacing, open_job, remove_job, sweep
 from geotether.featurizing.parts import Tally, Work, read_tally
 from geotether.featurizing.plan import Plan
 from geotether.featurizing.progress import RowProgress, check_style, spoken_time
 from geotether.featurizing.specification import TableSpec
+from geotether.featurizing.standing import is_up_to_date
 from geotether.featurizing.times import time_names
 from geotether.featurizing.transform_file import load_transform, save_transform, transform_path
 from geotether.featurizing.workers import check_workers, run_parts
-from geotether.sources.disk import replacing_file
+from geotether.sources.disk import replacing_file, size_in_words
 from geotether.sources.source import BEYOND_LATITUDE, SWAPPED, Rejected
-from geotether.tables.origin import Origin
 from geotether.tables.splits import assign_split
 from geotether.tables.store import read_origin, read_table, write_table
 from geotether.tables.table import FeatureTable
@@ -103,7 +103,6 @@ def make_table(
     check_style(progress)
     sweep(plan.out)
     if resume and is_up_to_date(plan):
-        _log.info("%s: %s is up to date.", plan.name, plan.out)
         return {}
     began = time.monotonic()
     try:
@@ -117,20 +116,8 @@ def make_table(
             f"Stopped. What is done is kept in {job_folder(plan.out)}: run the same command to go on."
         ) from None
     seconds, megabytes = time.monotonic() - began, plan.out.stat().st_size / 1e6
-    _report(plan, seconds, megabytes)
+    _report(plan, seconds)
     return {"seconds": round(seconds, 1), "megabytes": round(megabytes, 3)}
-
-
-def is_up_to_date(plan: Plan) -> bool:
-    """Whether the table is there already, made from the same specification and data by the same code."""
-    beside = (rejected_path(plan.out), transform_path(plan.out))
-    if not plan.out.is_file() or not all(file.is_file() for file in beside):
-        return False
-    try:
-        same = read_origin(plan.out).made.get("key") == plan.key
-    except ValueError:  # damaged, or another file of that name: it is made anew
-        return False
-    return same and leaves_table(plan.out, plan.facts)
 
 
 def _prepared(plan: Plan, folder: Path) -> Work:
@@ -215,8 +202,7 @@ def _finish(plan: Plan, work: Work) -> None:
         "features": work.names + time_names(work.encode_time),
     }
     object.__setattr__(table, "split", _split(plan, table))
-    spec = plan.spec
-    object.__setattr__(table, "origin", Origin(spec.licence, spec.origin, spec.citation, spec.url, made))
+    object.__setattr__(table, "origin", plan.origin(made))
     # First all are complete in the job's folder, then each takes its place in one step.
     write_rejected(rejected, folder / "rejected.parquet")
     write_table(table, folder / "table.parquet")
@@ -274,7 +260,7 @@ def _refusal(plan: Plan, rejected: list[Rejected], total: int, looked_at: int) -
     )
 
 
-def _report(plan: Plan, seconds: float, megabytes: float) -> None:
+def _report(plan: Plan, seconds: float) -> None:
     made = read_origin(plan.out).made
     rows, twice = made["rows"], made["duplicated_places"]
     lines = [f"{rows['used']:,} of {rows['read']:,} rows used, {len(made['features']):,} features."]
@@ -285,5 +271,5 @@ def _report(plan: Plan, seconds: float, megabytes: float) -> None:
         lines.append(f"{twice['rows']:,} rows share {twice['places']:,} places.")
     if made["ids_changed"]:
         lines.append(f"{made['ids_changed']:,} ids were empty or taken; these rows got new ones.")
-    for line in [*lines, f"{plan.out}, {megabytes:.1f} MB, in {spoken_time(seconds)}."]:
+    for line in [*lines, f"{plan.out}, {size_in_words(plan.out.stat().st_size)}, in {spoken_time(seconds)}."]:
         _log.info("%s: %s", plan.name, line)

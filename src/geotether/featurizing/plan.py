@@ -14,8 +14,11 @@ from geotether.featurizing.specification import TableSpec
 from geotether.featurizing.transform_file import find_transform, load_transform
 from geotether.sources.fingerprints import file_fingerprint
 from geotether.sources.source import Source
+from geotether.tables.origin import Origin
 
 ENDINGS = (".parquet", ".geoparquet", ".pq")
+# Keys of a specification that no row depends on.
+_SAID = ("path", "tolerance", "licence", "origin", "citation", "url")
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,18 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """SHA-256 of everything that the table's file depends on, but for where its source lies."""
-        plain = {key: value for key, value in self.spec.plain().items() if key != "path"}
+        """SHA-256 of everything that the table's rows depend on."""
+        plain = {key: value for key, value in self.spec.plain().items() if key not in _SAID}
         return _hash({"facts": self.facts, "specification": plain, "name": self.name})
+
+    def origin(self, made: Mapping[str, Any]) -> Origin:
+        """Say where the table comes from.
+
+        Args:
+            made: How it was made.
+        """
+        spec = self.spec
+        return Origin(spec.licence, spec.origin, spec.citation, spec.url, dict(made))
 
 
 def features_code(source: Source, featurizer: Featurizer) -> str:

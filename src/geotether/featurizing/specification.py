@@ -17,6 +17,8 @@ from geotether.tables.yaml_text import read_layer
 
 # A source that has an option of such a name, to draw places of its own, gets it as well.
 _SHARED = ("rows", "seed")
+# What `rows` is called elsewhere.
+_ROWS_ELSEWHERE = ("limit", "nrows", "n_rows", "max_rows", "n", "head", "sample", "first")
 
 
 class SplitSpec(BaseModel):
@@ -150,6 +152,8 @@ class TableSpec(BaseModel):
             close = difflib.get_close_matches(key, OWN_KEYS, n=1, cutoff=0.8)
             if key not in known and close:
                 raise ValueError(f"There is no key {key!r}. Did you mean {close[0]!r}?")
+            if key not in known:
+                raise ValueError(_unknown(name, key, [option for option in known if option != "path"]))
         shared = {key: getattr(self, key) for key in _SHARED if key in known and key in self.model_fields_set}
         for key, value in options.items():
             if key in known and isinstance(value, str) and "Path" in str(known[key].annotation):
@@ -203,6 +207,14 @@ def read_spec(path: str | Path) -> TableSpec:
         return TableSpec.of(read_layer(path), path.parent)
     except ValueError as error:
         raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+
+
+def _unknown(source: str, key: str, known: list[str]) -> str:
+    meant = "rows" if key.lower() in _ROWS_ELSEWHERE else next(iter(difflib.get_close_matches(key, known, n=1)), None)
+    return (
+        f"The source {source!r} has no option {key!r}; it has {', '.join(known) or 'none'}. Any table has "
+        f"{', '.join(own for own in OWN_KEYS if own != 'options')}." + (f" Did you mean {meant!r}?" if meant else "")
+    )
 
 
 def _below(base: Path, path: str) -> Path:

@@ -13,12 +13,23 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from geotether.diagnostics.contents import QUANTILES, Spread, bounds
 from geotether.diagnostics.overlap import Overlap
 from geotether.maps.figure import COLOURS, FAINT, INK, OCEAN, dress, new_figure
-from geotether.maps.world import draw_world, limits, place_points, point_size
+from geotether.maps.world import (
+    draw_land,
+    draw_world,
+    draw_world_land,
+    limits,
+    place_points,
+    point_size,
+)
+from geotether.sources.planet import read_land_places
 
 DRAWN_AT_MOST = 20_000
 NEAR_KM = 100.0
 # A smaller region is drawn by itself: on a map of the world it would be a dot.
 REGION_DEGREES = (60.0, 40.0)
+# In a smaller one the places that show land are too far apart to do so.
+LAND_FROM_DEGREES = 10.0
+LAND_DOT_DEGREES = 0.65
 SPLIT_COLOURS = {"train": COLOURS[1], "validation": COLOURS[3], "test": COLOURS[0], "buffer": COLOURS[6]}
 WIDTH = 8.0
 
@@ -144,8 +155,14 @@ def _map(groups: Mapping[str, tuple[Float[np.ndarray, "_ 2"], str]], title: str)
     axes = figure.subplots()
     if alone:
         _draw_region(axes, (west, south, west + wide, north), stretch)
+        if max(wide * stretch, north - south) >= LAND_FROM_DEGREES:
+            land = read_land_places()
+            land[:, 0] = west - 30.0 + (land[:, 0] - west + 30.0) % 360.0
+            inches = WIDTH / max(wide * stretch, (north - south) / min(tall, 1.1), 1e-9)  # of a degree
+            draw_land(axes, land, LAND_DOT_DEGREES * 0.9 * 72.0 * inches)
     else:
         draw_world(axes, "", *limits(everything))
+        draw_world_land(axes, WIDTH)
     step = max(1, math.ceil(len(everything) / DRAWN_AT_MOST))
     size = point_size(min(len(everything), DRAWN_AT_MOST), WIDTH)
     for name, (places, colour) in groups.items():

@@ -1,4 +1,4 @@
-"""A world to draw on: the Equal Earth outline with a graticule. Land shows only by the places drawn on it."""
+"""A world to draw on: the Equal Earth outline with a graticule, and land as the demo planet's places show it."""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,9 +7,13 @@ from matplotlib.patches import Polygon
 
 from geotether.geodesy.projections import equal_earth
 from geotether.maps.figure import FAINT, INK, OCEAN
+from geotether.sources.planet import read_land_places
 
 # Land, and so nearly all labels, lies between these latitudes; cutting Antarctica off leaves more room for it.
 SOUTH, NORTH = -60.0, 84.0
+LAND = "#d5dade"
+# Dots of about 105 km at the demo planet's places leave few gaps; a map of the world is 34,000 km wide.
+LAND_DOT_SHARE = 105 / 34_000
 
 
 def draw_world(axes: Axes, title: str = "", south: float = SOUTH, north: float = NORTH) -> None:
@@ -49,6 +53,29 @@ def draw_world(axes: Axes, title: str = "", south: float = SOUTH, north: float =
     axes.set_axis_off()
     if title:
         axes.set_title(title, color=INK, fontsize=11)
+
+
+def draw_land(axes: Axes, points: Float[np.ndarray, "n 2"], dot: float) -> None:
+    """Draw land behind what is drawn on a map.
+
+    Args:
+        axes: Where to draw.
+        points: `geotether.sources.planet.read_land_places`, projected.
+        dot: Diameter of a dot in points (1/72 inch).
+    """
+    axes.scatter(
+        points[:, 0], points[:, 1], s=dot**2, color=LAND, linewidths=0, zorder=0.5, rasterized=True, gid="land"
+    )
+
+
+def draw_world_land(axes: Axes, width: float) -> None:
+    """Draw land on a map of the world.
+
+    Args:
+        axes: From `draw_world`.
+        width: Of the map in inches.
+    """
+    draw_land(axes, place_points(read_land_places()), LAND_DOT_SHARE * 72.0 * width)
 
 
 def place_points(lonlat: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:

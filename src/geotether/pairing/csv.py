@@ -10,7 +10,7 @@ from geotether.sources.readers import read_csv
 
 
 def open_csv(path: Path) -> TableFile:
-    """Read a CSV with a header; comma, semicolon or tab.
+    """Read a CSV with a header; comma, semicolon, tab or bar.
 
     Args:
         path: The file.

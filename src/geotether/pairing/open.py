@@ -54,7 +54,13 @@ def open_paired(spec: PairedSpec | Mapping[str, Any] | str | Path, data: str | P
     spec = make_spec(spec)
     path = (Path() if data is None else Path(data)) / Path(spec.path).expanduser()
     if not path.exists():
-        raise FileNotFoundError(f"There is no file or folder {path}.")
+        relative = ""
+        if not Path(spec.path).expanduser().is_absolute():
+            relative = (
+                f" {spec.path} is seen from {Path() if data is None else data}; --set data=FOLDER (in Python data=...) "
+                "says where else the samples are."
+            )
+        raise FileNotFoundError(f"There is no file or folder {path}.{relative}")
     own = spec.layout is None and path.suffix.lower() == ".npz" and is_paired_file(path)
     if spec.layout is None and not own:
         table = _told(path, lambda: _read(path, spec))

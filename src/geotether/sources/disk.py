@@ -163,3 +163,18 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
             old.rename(target)
             raise
         _remove(old)
+
+
+def size_in_words(size: int | None) -> str:
+    """Bytes for people.
+
+    Example:
+        >>> size_in_words(149_248_653)
+        '149 MB'
+    """
+    if size is None:
+        return "unknown"
+    for unit, limit in (("kB", 1e6), ("MB", 1e9)):
+        if size < limit:
+            return f"{size / limit * 1000:,.{0 if size >= limit / 100 else 1}f} {unit}"
+    return f"{size / 1e9:,.1f} GB"

@@ -17,6 +17,7 @@ from geotether.sources.writers import list_column, refuse_bytes, write_csv, writ
 
 LON_NAMES = ("lon", "longitude", "lng", "long", "x")
 LAT_NAMES = ("lat", "latitude", "y")
+DELIMITED_ENDINGS = (".csv", ".tsv", ".txt")
 KINDS = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -46,10 +47,10 @@ class PointRecords:
 
 
 def points_kind(path: str | Path) -> str:
-    """Tell the format of a points file by its name: "csv", "parquet" or "geojson".
+    """Tell the format of a file of points by its name: "csv", "parquet" or "geojson".
 
     Args:
-        path: Of a file to read or to write; it need not exist.
+        path: Of the file; it need not exist.
 
     Raises:
         ValueError: If the ending is none of the known ones.
@@ -60,19 +61,22 @@ def points_kind(path: str | Path) -> str:
     """
     ending = Path(path).suffix.lower()
     if ending not in KINDS:
-        raise ValueError(f"{path} ends in {ending or 'nothing'!r}; points are read and written as {', '.join(KINDS)}.")
+        raise ValueError(f"{path} ends in {ending or 'nothing'!r}; expected one of {', '.join(KINDS)}.")
     return KINDS[ending]
 
 
-def read_points(path: str | Path) -> PointRecords:
+def read_points(path: str | Path, lon: str | None = None, lat: str | None = None) -> PointRecords:
     """Read a file of points.
 
     Columns of coordinates are found by name, in any case: lon, longitude, lng, long or x, and lat,
     latitude or y, in degrees. A GeoParquet or GeoJSON geometry comes first where there is one.
 
     Args:
-        path: CSV (comma, semicolon or tab), Parquet, GeoParquet or GeoJSON, or with the extra `geo` GeoPackage,
-            Shapefile or FlatGeobuf in any CRS; told apart by the ending.
+        path: Delimited text (.csv, .tsv or .txt, also .gz; see `geotether.sources.readers.read_csv`), Parquet,
+            GeoParquet or GeoJSON, or with the extra `geo` GeoPackage, Shapefile or FlatGeobuf in any CRS; told apart
+            by the ending.
+        lon: Column of longitudes in degrees; named together with `lat`. None: found.
+        lat: Column of latitudes in degrees.
 
     Returns:
         Coordinates and all columns. Numbers of a CSV with leading zeros stay texts.
@@ -83,7 +87,7 @@ def read_points(path: str | Path) -> PointRecords:
             are listed), or a row is not (longitude, latitude) in degrees.
     """
     path = Path(path)
-    kind = "layer" if path.suffix.lower() in LAYER_ENDINGS else points_kind(path)
+    kind = _kind_to_read(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}." if not path.exists() else f"{path} is not a file.")
     try:
@@ -91,7 +95,7 @@ def read_points(path: str | Path) -> PointRecords:
         columns = readers[kind](path)
         if columns.num_rows == 0:
             raise ValueError("it has no rows.")
-        lonlat = lonlat_of_columns(columns)
+        lonlat = lonlat_of_columns(columns, lon, lat)
         check_lonlat(lonlat)
     except (pa.ArrowException, OSError) as error:
         if getattr(error, "errno", None):  # the system's own error, such as a missing permission
@@ -147,11 +151,28 @@ def write_columns(records: PointRecords, path: str | Path, extra: Mapping[str, n
     write_csv(columns, path)
 
 
-def lonlat_of_columns(columns: pa.Table) -> Float64[np.ndarray, "n 2"]:
+def _kind_to_read(path: Path) -> str:
+    name = path.name.lower()
+    if name.endswith(LAYER_ENDINGS):
+        return "layer"
+    if name.removesuffix(".gz").endswith(DELIMITED_ENDINGS):
+        return "csv"
+    if path.suffix.lower() not in KINDS:
+        known = ", ".join(dict.fromkeys((*DELIMITED_ENDINGS, *KINDS, *LAYER_ENDINGS)))
+        raise ValueError(
+            f"{path} ends in {path.suffix or 'nothing'!r}; points are read from {known}, and from "
+            f"{', '.join(ending + '.gz' for ending in DELIMITED_ENDINGS)}."
+        )
+    return points_kind(path)
+
+
+def lonlat_of_columns(columns: pa.Table, lon: str | None = None, lat: str | None = None) -> Float64[np.ndarray, "n 2"]:
     """Find the coordinates of a table: its GeoParquet geometry, or columns with one of the known names.
 
     Args:
         columns: Any table.
+        lon: Column of longitudes, before any other; named together with `lat`.
+        lat: Column of latitudes.
 
     Returns:
         Shape (n, 2), not checked for their range yet; NaN where a value is missing.
@@ -159,14 +180,22 @@ def lonlat_of_columns(columns: pa.Table) -> Float64[np.ndarray, "n 2"]:
     Raises:
         ValueError: If there are no such columns (those found are listed), or one does not hold numbers.
     """
+    if (lon is None) != (lat is None):
+        raise ValueError(f"lon and lat are named together; got lon={lon!r} and lat={lat!r}.")
+    found = ", ".join(map(repr, columns.column_names[:30])) or "none"
+    if lon is not None and lat is not None:
+        for name in (lon, lat):
+            if name not in columns.column_names:
+                raise ValueError(f"there is no column {name!r}. Columns found: {found}.")
+        return np.stack([_numbers(name, columns[name]) for name in (lon, lat)], axis=1)
     if geometry_column(columns.schema) is not None:
         return lonlat_of_geometry(columns)
     names = {axis: find_name(columns.column_names, known) for axis, known in (("lon", LON_NAMES), ("lat", LAT_NAMES))}
     missing = [axis for axis, name in names.items() if name is None]
     if missing:
-        found = ", ".join(map(repr, columns.column_names[:30])) or "none"
         raise ValueError(
-            f"there is no column for {' and '.join(missing)} in degrees; name them 'lon' and 'lat'. "
+            f"there is no column for {' and '.join(missing)} in degrees; name them 'lon' and 'lat', or say which they "
+            f"are (lon= and lat=; of `geotether encode` --lon and --lat). "
             f"Columns found: {found}."
         )
     return np.stack([_numbers(str(name), columns[str(name)]) for name in names.values()], axis=1)
@@ -192,9 +221,10 @@ def _numbers(name: str, column: pa.ChunkedArray) -> np.ndarray:
         return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
     if pa.types.is_null(column.type):
         return np.full(len(column), np.nan)
-    for row, value in enumerate(column.to_pylist()):
+    values = ["nan" if value is None or value == "" else value for value in column.to_pylist()]
+    for row, value in enumerate(values):
         try:
             float(value)
         except (TypeError, ValueError):
             raise ValueError(f"column {name!r} must hold degrees as numbers, but row {row} is {value!r}.") from None
-    return np.array([float(value) for value in column.to_pylist()], dtype=np.float64)
+    return np.array([float(value) for value in values], dtype=np.float64)

@@ -1,52 +1,55 @@
 """The file formats that points are read from, each into one Arrow table."""
 
-import csv
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from geotether.sources.geometry import with_geometry
+from geotether.sources.records.delimited import read_delimited
+from geotether.sources.records.spool import FAULT
 
 
 def read_csv(path: Path) -> pa.Table:
-    """Read a CSV with a header; comma, semicolon or tab are told apart by it.
+    """Read delimited text with a header, as `geotether table build` does; also gzipped.
 
+    Comma, semicolon, tab or bar are told apart by the header; where it is no comma, numbers may have decimal commas.
     Numbers with leading zeros stay texts.
 
     Raises:
-        ValueError: If it is not UTF-8 or a column name comes twice.
+        ValueError: If it is not UTF-8, a column name comes twice, or a line has too few or too many values.
     """
-    from pyarrow.csv import ConvertOptions, ParseOptions
-    from pyarrow.csv import read_csv as read
-
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"it is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8.") from error
-    delimiter = max(",;\t", key=header.count)
-    names = next(csv.reader([header], delimiter=delimiter), [])
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise ValueError(f"the header names column {min(twice)!r} twice; rename one.")
-    parse = ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    columns = read(path, parse_options=parse)
-    binary = [name for name in columns.column_names if pa.types.is_binary(columns[name].type)]
-    if binary:
-        raise ValueError(f"column {binary[0]!r} is not UTF-8 text; save the file as UTF-8.")
-    # A postcode such as 01234 is a text: as a number it would lose its zero.
-    whole = [name for name in columns.column_names if pa.types.is_integer(columns[name].type)]
-    as_text = ConvertOptions(column_types=dict.fromkeys(whole, pa.string()), include_columns=whole)
-    texts = read(path, parse_options=parse, convert_options=as_text) if whole else columns
-    for name in whole:
-        same = pc.equal(columns[name].cast(pa.string()), texts[name])
-        if not pc.all(same, min_count=0).as_py():
-            columns = columns.set_column(columns.column_names.index(name), name, texts[name])
+    schema, batches = read_delimited(lambda: opened_bytes(path))
+    columns = pa.Table.from_batches([batch for rows in batches for batch in rows.to_batches()], schema)
+    faults = columns[FAULT].drop_null()
+    if len(faults):
+        more = f", and {len(faults) - 1} more do not fit" if len(faults) > 1 else ""
+        raise ValueError(f"{faults[0].as_py()}{more}; mend the file, or put quotes around values with the delimiter.")
+    columns = columns.drop_columns([FAULT])
+    for place, field in enumerate(columns.schema):
+        if pa.types.is_string(field.type):
+            columns = columns.set_column(place, field.name, _dated(columns[field.name]))
     return columns
+
+
+def opened_bytes(path: Path) -> Any:
+    """Open a file, unpacking it on the way where its name ends in .gz."""
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def _dated(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The same column as dates or times where every value is one in ISO 8601; else texts, "" where none is given."""
+    if texts.null_count == len(texts):
+        return pa.chunked_array([pa.nulls(len(texts))])
+    for kind in (pa.date32(), pa.timestamp("s"), pa.timestamp("ns")):
+        try:
+            return texts.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    return texts.fill_null("")
 
 
 def read_parquet(path: Path) -> pa.Table:

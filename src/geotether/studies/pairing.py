@@ -82,14 +82,15 @@ def _run(
     if variant.name == LINEAR:
         return judge_linear(name, repeat, config, modalities)
     place = models / f"{name.replace(' ', '_')}-{variant.modality or 'all'}-{number}-{share:g}"
-    cotrain(config, repeat.table, place, progress="none")
+    # What lies there is of no use: a finished repeat is in the outcomes, and those know the code that made it.
+    cotrain(config, repeat.table, place, fresh=True, progress="none")
     model = load_paired(place / "model")
     if not variant.is_contrastive:
         return judge_model(name, model, repeat, config)
     found = judge_embedding(name, model, repeat, config, modalities)
     if fine_tune:
         tuned = PairedVariant("fused", None, {"start_from": str(place / "model")}).configure(given, repeat.seed, share)
-        cotrain(tuned, repeat.table, place.with_name(f"{place.name}-tuned"), progress="none")
+        cotrain(tuned, repeat.table, place.with_name(f"{place.name}-tuned"), fresh=True, progress="none")
         trained = load_paired(place.with_name(f"{place.name}-tuned") / "model")
         found += judge_model(name, trained, repeat, tuned, how=TUNED)
     return found

@@ -14,7 +14,7 @@ from geotether.tables.table import FeatureTable
 from geotether.training.config import RunConfig
 from geotether.training.interruption import RunInterrupted
 from geotether.training.pretraining import pretrain
-from geotether.training.state import FREE_SETTINGS, MODEL_FOLDER
+from geotether.training.state import FREE_SETTINGS, MODEL_FOLDER, is_unfinished
 
 EQUAL = ("rows", "batch")
 MIN_STEPS = 20
@@ -160,7 +160,7 @@ def pretrain_variant(
     hashes = {"config_hash": config_hash(config), "data_hash": data_hash(chosen), "code_hash": code}
     key = hashlib.sha256("".join(hashes.values()).encode()).hexdigest()
     place = folder / f"{'+'.join(names)[:60]}-seed{seed}-{key[:12]}"
-    waiting = (place / "state" / "state.json").is_file()
+    waiting = is_unfinished(place)
     run = TrainedRun(tuple(names), seed, config.steps or 0, place, **hashes)
     if not waiting and (place / MODEL_FOLDER / "config.json").is_file():
         return run

@@ -1,7 +1,7 @@
 """Feature tables on disk: GeoParquet in and out."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +54,42 @@ def write_table(table: FeatureTable, path: str | Path) -> None:
     if not table.origin.is_empty:
         note["origin"] = table.origin.plain()
     file = file.replace_schema_metadata({**file.schema.metadata, _NOTE: json.dumps(note).encode()})
+    rows = max(1024, _GROUP_BYTES // (4 * table.dim))
+    _write(path, file.schema, (file.slice(start, rows) for start in range(0, len(file), rows)))
+
+
+def write_origin(path: str | Path, origin: Origin) -> None:
+    """Write another origin into the file of a table; its rows are copied as they are.
+
+    Args:
+        path: From `write_table`; replaced only once all is written.
+        origin: The whole of what the file is to say.
+
+    Raises:
+        OSError: If the disk is full or the folder cannot be written to; the file is unchanged.
+    """
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        metadata = dict(file.schema_arrow.metadata)
+        note = {**json.loads(metadata.pop(_NOTE)), "origin": origin.plain()}
+        schema = file.schema_arrow.with_metadata({**metadata, _NOTE: json.dumps(note).encode()})
+        # Parquet calls the items of lists otherwise than Arrow; as if written the first time, they are Arrow's again.
+        place = schema.get_field_index(FEATURES)
+        schema = schema.set(place, pa.field(FEATURES, pa.list_(pa.float32(), schema.field(place).type.list_size)))
+        _write(path, schema, (file.read_row_group(group).cast(schema) for group in range(file.num_row_groups)))
+
+
+def _write(path: str | Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
+    """Write the groups of rows of a table's file."""
+    labels = [name for name in schema.names if name.startswith(LABEL_PREFIX)]
+    options: dict[str, Any] = {"compression": "zstd", "use_dictionary": ["split", *labels]}
     # An open file, because given a path pyarrow deletes whatever is there when it fails, devices included.
-    with replacing_file(path) as part, part.open("wb") as out:
-        pq.write_table(
-            file,
-            out,
-            compression="zstd",
-            use_dictionary=["split", *(name for name in columns if name.startswith(LABEL_PREFIX))],
-            row_group_size=max(1024, _GROUP_BYTES // (4 * table.dim)),
-            write_page_checksum=True,
-        )
+    with (
+        replacing_file(path) as part,
+        part.open("wb") as out,
+        pq.ParquetWriter(out, schema, write_page_checksum=True, **options) as writer,
+    ):
+        for group in groups:
+            writer.write_table(group, row_group_size=max(1, len(group)))
 
 
 def read_table(

@@ -27,6 +27,7 @@ def cotrain(
     out: str | Path | None = None,
     *,
     resume: bool = False,
+    fresh: bool = False,
     progress: str = "auto",
 ) -> nn.Module:
     """Train on samples that several sensors saw.
@@ -37,6 +38,7 @@ def cotrain(
             `validation` are watched for early stopping, others are not touched.
         out: Folder of the run; see `geotether.training.loop.run_course`. None writes nothing.
         resume: Go on with the unfinished run in `out`.
+        fresh: Begin anew, whatever is in `out`; its model stays until the new one is complete.
         progress: `auto`, `bar`, `lines` or `none`.
 
     Returns:
@@ -44,9 +46,10 @@ def cotrain(
 
     Raises:
         ValueError: If table and configuration do not fit, or the state belongs to another run.
-        FileExistsError: If `out` holds an unfinished run and `resume` is not set.
+        FinishedRunError: If `out` holds this very run, finished, and `fresh` is not set; a FileExistsError.
+        FileExistsError: If `out` holds an unfinished run or another finished one, and neither is asked for.
         RunInterrupted: After Ctrl-C, once the state is saved.
         FloatingPointError: If the loss is no longer a number.
     """
     course = COURSES[config.method](config, table)
-    return run_course(course, out, resume=resume, progress=progress)  # type: ignore[arg-type]
+    return run_course(course, out, resume=resume, fresh=fresh, progress=progress)  # type: ignore[arg-type]

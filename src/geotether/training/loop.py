@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from geotether.sources.disk import replacing_file
+from geotether.training.chance import ChanceWatch
 from geotether.training.course import Course
 from geotether.training.door import choose_device
+from geotether.training.finished import check_finished
 from geotether.training.interruption import Interruption, RunInterrupted, farewell
 from geotether.training.loop_config import config_yaml
 from geotether.training.metrics import MetricsFile
@@ -23,6 +25,7 @@ from geotether.training.state import (
     RunState,
     check_folder,
     discard_state,
+    is_unfinished,
     load_state,
     pack_tensors,
     save_state,
@@ -32,7 +35,12 @@ from geotether.training.validation import read_scalars
 
 
 def run_course(
-    course: Course, out: str | Path | None = None, *, resume: bool = False, progress: str = "auto"
+    course: Course,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    fresh: bool = False,
+    progress: str = "auto",
 ) -> nn.Module:
     """Train what a course describes.
 
@@ -44,6 +52,7 @@ def run_course(
         out: Folder of the run: `config.yaml`, `metrics.jsonl`, `state/` while it runs, `model/` at the end.
             None writes nothing.
         resume: Go on with the unfinished run in `out`.
+        fresh: Begin anew, whatever is in `out`; its model stays until the new one is complete.
         progress: `auto` (a bar on a terminal, plain lines elsewhere), `bar`, `lines` or `none`.
 
     Returns:
@@ -52,14 +61,17 @@ def run_course(
 
     Raises:
         ValueError: If data and configuration do not fit, or the state belongs to another run.
-        FileExistsError: If `out` holds an unfinished run and `resume` is not set.
+        FinishedRunError: If `out` holds this very run, finished, and `fresh` is not set; a FileExistsError.
+        FileExistsError: If `out` holds an unfinished run or another finished one, and neither is asked for.
         RunInterrupted: After Ctrl-C, once the state is saved.
         FloatingPointError: If the loss is no longer a number.
     """
     out, config = None if out is None else Path(out), course.config
     course.check()
     if out is not None:
-        check_folder(out, resume)
+        if not fresh and not is_unfinished(out):
+            check_finished(out, course.identity)
+        check_folder(out, resume, fresh)
     device = choose_device(config.device)
     model = course.build(device)
     total_steps = config.steps or course.steps_in(config.epochs or 1)
@@ -74,7 +86,7 @@ def run_course(
         with replacing_file(out / "config.yaml") as part:
             part.write_text(config_yaml(config), encoding="utf-8")
         save_state(out, state, pack_tensors(model, optimizer, averaged, best), course.identity)
-    started = time.perf_counter() - state.seconds
+    started, chance = time.perf_counter() - state.seconds, ChanceWatch()
 
     with (
         Interruption() as interruption,
@@ -115,6 +127,8 @@ def run_course(
                 line = {"step": step, **course.validate(averaged or model)}
                 metrics.write(line)
                 shown.show_validation(step, line)
+                if warning := chance.notice(line):
+                    shown.say(warning)
                 if state.take(line["validation/loss"], config.min_delta) and config.keep == "best":
                     best = copy.deepcopy((averaged or model).state_dict())
                 state.stopped = config.patience is not None and state.stale_validations >= config.patience

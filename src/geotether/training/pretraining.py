@@ -32,6 +32,7 @@ def pretrain(
     out: str | Path | None = None,
     *,
     resume: bool = False,
+    fresh: bool = False,
     progress: str = "auto",
     card_notes: str = "",
 ) -> TiedModel:
@@ -44,6 +45,7 @@ def pretrain(
         out: Folder of the run: `config.yaml`, `metrics.jsonl`, `state/` while it runs, `model/` at the end.
             None writes nothing.
         resume: Go on with the unfinished run in `out`.
+        fresh: Begin anew, whatever is in `out`; its model stays until the new one is complete.
         progress: `auto` (a bar on a terminal, plain lines elsewhere), `bar`, `lines` or `none`.
         card_notes: Markdown for the model card, such as scores or a coverage map.
 
@@ -52,12 +54,13 @@ def pretrain(
 
     Raises:
         ValueError: If tables and configuration do not fit, or the state belongs to another run.
-        FileExistsError: If `out` holds an unfinished run and `resume` is not set.
+        FinishedRunError: If `out` holds this very run, finished, and `fresh` is not set; a FileExistsError.
+        FileExistsError: If `out` holds an unfinished run or another finished one, and neither is asked for.
         RunInterrupted: After Ctrl-C, once the state is saved.
         FloatingPointError: If the loss is no longer a number.
     """
     course = LocationCourse(config, tables, card_notes)
-    return cast(TiedModel, run_course(course, out, resume=resume, progress=progress))
+    return cast(TiedModel, run_course(course, out, resume=resume, fresh=fresh, progress=progress))
 
 
 class LocationCourse:

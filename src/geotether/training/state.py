@@ -64,21 +64,32 @@ class RunState:
         return False
 
 
-def check_folder(folder: Path, resume: bool) -> None:
+def is_unfinished(folder: Path) -> bool:
+    """Whether a run's folder holds a run that was cut short."""
+    return (folder / FOLDER_NAME / POINTER_NAME).is_file()
+
+
+def check_folder(folder: Path, resume: bool, fresh: bool = False) -> None:
     """See that a run's folder holds an unfinished run exactly if one is to be resumed.
 
+    Args:
+        folder: The run's folder.
+        resume: Whether to go on with the unfinished run in it.
+        fresh: Whether to begin anew, whatever is there.
+
     Raises:
-        FileExistsError: If it holds an unfinished run and `resume` is not set, or foreign files where the
-            model is to go.
+        ValueError: If both are set.
+        FileExistsError: If it holds an unfinished run and neither is set, or foreign files where the model is to go.
         FileNotFoundError: If `resume` is set and there is nothing to resume.
     """
-    pointer = folder / FOLDER_NAME / POINTER_NAME
-    if resume and not pointer.is_file():
+    if resume and fresh:
+        raise ValueError("resume goes on with what is there and fresh begins anew: give one of them.")
+    if resume and not is_unfinished(folder):
         raise FileNotFoundError(f"{folder} holds no unfinished run to resume; start it without resume.")
-    if not resume and pointer.is_file():
+    if not resume and not fresh and is_unfinished(folder):
         raise FileExistsError(
             f"{folder} holds an unfinished run. Resume it (--resume, in Python resume=True), choose another folder, "
-            f"or delete {pointer.parent} to start afresh."
+            "or begin anew with --fresh (fresh=True)."
         )
     model = folder / MODEL_FOLDER
     if model.exists() and not (model / "config.json").is_file() and not (model.is_dir() and not any(model.iterdir())):
@@ -172,11 +183,11 @@ def load_state(folder: Path, identity: Mapping[str, Any], device: str = "cpu") -
         raise ValueError(f"The state {pointer} is damaged ({error}): delete {place} and start afresh.") from error
     if saved.get("format") != FORMAT:
         raise ValueError(f"{pointer} has format {saved.get('format')!r}, this version reads {FORMAT}: start afresh.")
-    differences = _differences(saved, identity)
-    if differences:
+    differing = differences(saved, identity)
+    if differing:
         raise ValueError(
             f"The run in {folder} cannot be resumed with these settings; "
-            f"give the same ones or choose another folder:\n" + "\n".join(differences)
+            f"give the same ones or choose another folder:\n" + "\n".join(differing)
         )
     try:
         tensors = load_file(place / saved["file"], device=device)
@@ -187,7 +198,13 @@ def load_state(folder: Path, identity: Mapping[str, Any], device: str = "cpu") -
     return RunState(**{name: saved.get(name) for name in RunState.__dataclass_fields__}), tensors
 
 
-def _differences(saved: Mapping[str, Any], identity: Mapping[str, Any]) -> list[str]:
+def differences(saved: Mapping[str, Any], identity: Mapping[str, Any]) -> list[str]:
+    """Say what two runs differ in, one line each; empty if they would end with the same numbers.
+
+    Args:
+        saved: `config` and `tables` (modality to content hash) of the earlier run.
+        identity: The same of the later one.
+    """
     before, now = flatten(saved["config"]), flatten(json.loads(json.dumps(identity["config"])))
     lines = [
         f"  {key}: the run had {before.get(key)!r}, now {now.get(key)!r}"

@@ -207,7 +207,10 @@ def test_ids_times_and_labels_come_along(tmp_path, opened):
     assert seen.labels["whole"].dtype == np.int64
     assert source.read(0, 1).labels["count"].dtype == np.float64  # as in every other run
     assert seen.content.column_names == ["v", "when"]
-    assert [(r.row, r.reason, r.id) for r in seen.rejected] == [(2, "no id", ""), (3, "when is not a date", "14")]
+    assert [(r.row, r.reason, r.id) for r in seen.rejected] == [
+        (2, "no id", ""),
+        (3, "when is not a date in ISO 8601, such as 2003-06-21", "14"),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -43,7 +43,26 @@ def spool_delimited(
     layout: Layout = Layout(),
     keep: Callable[[pa.Table], pa.Table] = lambda rows: rows,
 ) -> None:
-    """Copy delimited text into a spool, reading it twice from front to back.
+    """Copy delimited text into a spool, reading it twice from front to back; see `read_delimited`.
+
+    Args:
+        opened: Opens the text anew.
+        spool: File to write.
+        layout: How it is written.
+        keep: Gets every run of rows and gives those to keep.
+
+    Raises:
+        ValueError: If the encoding is another, or a column name comes twice.
+    """
+    schema, batches = read_delimited(opened, layout)
+    # A broken line has no values that could be asked for: it stays, to be told.
+    write_spool(spool, schema, (keep(rows) if rows.column(FAULT).null_count else rows for rows in batches))
+
+
+def read_delimited(
+    opened: Callable[[], io.BufferedIOBase], layout: Layout = Layout()
+) -> tuple[pa.Schema, Iterator[pa.Table]]:
+    """Read delimited text twice from front to back: for the kinds of its columns, then for its values.
 
     A column is boolean, whole numbers, numbers (also with decimal commas, where the delimiter is none), or else texts;
     numbers with leading zeros are texts. Lines with too few or too many values come last, with the reason in the
@@ -51,9 +70,10 @@ def spool_delimited(
 
     Args:
         opened: Opens the text anew.
-        spool: File to write.
         layout: How it is written.
-        keep: Gets every run of rows and gives those to keep.
+
+    Returns:
+        The schema, and the rows some at a time.
 
     Raises:
         ValueError: If the encoding is another, or a column name comes twice.
@@ -69,11 +89,11 @@ def spool_delimited(
         for texts in _texts(opened, layout, broken):
             columns = [_converted(column, kind) for column, kind in zip(texts.columns, kinds.values(), strict=True)]
             fault = pa.nulls(texts.num_rows, pa.string())
-            yield keep(pa.Table.from_arrays([*columns, fault], schema=schema))
+            yield pa.Table.from_arrays([*columns, fault], schema=schema)
         missing = [pa.nulls(len(broken), field.type) for field in fields]
         yield pa.Table.from_arrays([*missing, pa.array(broken, pa.string())], schema=schema)
 
-    write_spool(spool, schema, batches())
+    return schema, batches()
 
 
 def _with_header(opened: Callable[[], io.BufferedIOBase], layout: Layout) -> Layout:

@@ -1,6 +1,5 @@
 """A file of rows in any of the formats people have, read by row number after one pass."""
 
-import gzip
 import hashlib
 import json
 from collections import Counter
@@ -15,6 +14,8 @@ import pyarrow.compute as pc
 from geotether.geodesy.coordinates import swap_suspicion
 from geotether.geodesy.dates import times_of
 from geotether.sources.fingerprints import file_fingerprint
+from geotether.sources.points import DELIMITED_ENDINGS
+from geotether.sources.readers import opened_bytes
 from geotether.sources.records.cell_values import is_plain, label_of, texts_of, without_dictionary
 from geotether.sources.records.delimited import Layout, spool_delimited
 from geotether.sources.records.json_records import LINE_ENDINGS, spool_json
@@ -24,7 +25,6 @@ from geotether.sources.records.places import PlaceFinder
 from geotether.sources.records.spool import FAULT, ROWS_AT_ONCE, ParquetRows, Rows, SpooledRows, write_spool
 from geotether.sources.source import Observations
 
-DELIMITED_ENDINGS = (".csv", ".tsv", ".txt")
 PARQUET_ENDINGS = (".parquet", ".geoparquet", ".pq")
 COLLECTION_ENDINGS = (".geojson", ".json")
 
@@ -131,9 +131,8 @@ class RowFile:
         time = None
         if self.time is not None:
             time, bad = times_of(table[self.time])
-            reasons |= {
-                int(row): f"{self.time} is not a date" for row in np.flatnonzero(bad) if int(row) not in reasons
-            }
+            why = f"{self.time} is not a date in ISO 8601, such as 2003-06-21"
+            reasons |= {int(row): why for row in np.flatnonzero(bad) if int(row) not in reasons}
         labels = {name: label_of(table[name], name in self._with_gaps) for name in self.labels}
         row = max(start, 0) + np.arange(table.num_rows, dtype=np.int64)
         return table, Observations(row, lonlat, None, ids, time, labels), reasons | faults
@@ -169,7 +168,7 @@ class RowFile:
         write_spool(spool, schema, (self._kept(pa.Table.from_batches([batch])) for batch in batches))
 
     def _opened(self) -> Any:
-        return gzip.open(self.path, "rb") if self.path.suffix.lower() == ".gz" else self.path.open("rb")
+        return opened_bytes(self.path)
 
     def _kept(self, rows: pa.Table) -> pa.Table:
         """The rows that `where` asks for."""

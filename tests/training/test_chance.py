@@ -1,0 +1,60 @@
+"""Mirrors src/geotether/training/chance.py."""
+
+import json
+
+import numpy as np
+import pytest
+
+from geotether.tables.table import FeatureTable
+from geotether.training.chance import ChanceWatch, above_chance, last_word
+from geotether.training.config import load_config
+from geotether.training.pretraining import pretrain
+
+
+def validation(a, b, chance=5.0):
+    losses = {"validation/loss/a": a, "validation/loss/b": b, "validation/loss": (a + b) / 2}
+    return losses | {"validation/chance/a": chance, "validation/chance/b": chance}
+
+
+@pytest.mark.parametrize(
+    ("course", "said_at"),
+    [
+        ([(9, 9), (8, 8), (4, 4)], None),  # from above, as a beginner
+        ([(4, 4), (4.5, 4.9), (4.9, 4)], None),  # rising, but never above
+        ([(9, 4), (8, 4), (8.1, 4), (7.9, 4), (8, 4)], None),  # noise on the way down
+        ([(4, 4), (4, 5.1), (4, 5.3), (4, 5.4)], 2),
+        ([(9, 4), (8, 4), (8.1, 4), (8.2, 4)], 3),
+    ],
+)
+def test_a_loss_that_climbs_above_chance_is_told_once(course, said_at):
+    watch = ChanceWatch()
+    said = [watch.notice(validation(*losses)) for losses in course]
+    assert [number for number, text in enumerate(said) if text] == ([] if said_at is None else [said_at])
+    if said_at is not None:
+        assert "keep=best" in said[said_at]
+        assert f"loss of {'b' if course[said_at][1] > 5 else 'a'} climbs" in said[said_at]
+
+
+def test_what_has_no_chance_is_not_compared():
+    assert above_chance({"validation/loss": 9.0, "validation/loss/a": 9.0}) == []
+    assert ChanceWatch().notice({"validation/loss": 9.0}) == ""
+
+
+def test_the_last_word_is_of_the_model_that_is_handed_out(tmp_path):
+    lines = [{"step": 0, "loss": 9.0}, {"step": 0, **validation(4, 4)}, {"step": 1, **validation(4, 6)}]
+    (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert "above chance: b 6.00 (chance 5.00). What is learned" in last_word(tmp_path)
+    assert last_word(tmp_path, best=True) == ""
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(lines[0]))
+    assert last_word(tmp_path) == ""
+
+
+def test_a_run_on_noise_says_so(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    lonlat = np.stack([rng.uniform(-180, 180, 240), rng.uniform(-80, 80, 240)], axis=1)
+    split = np.where(np.arange(240) % 4 == 0, "validation", "train")
+    table = FeatureTable("noise", lonlat, rng.standard_normal((240, 6)).astype(np.float32), split=split)
+    overrides = ["steps=80", "batch_size=64", "validate_every=10", "warmup_steps=0", "encoder.network.hidden_dim=32"]
+    pretrain(load_config(overrides=overrides), {"noise": table}, tmp_path, progress="lines")
+    assert capsys.readouterr().err.count("held-out loss of noise climbs, above") == 1
+    assert "above chance: noise" in last_word(tmp_path)
