@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from geotether.maps import loss_curves, save_figure
 from geotether.training.chance import last_word
 from geotether.training.config import load_config
 from geotether.training.finished import FinishedRunError
@@ -32,6 +31,8 @@ def pretrain_model(
         pretrain(settings, open_tables(settings), out, resume=resume, fresh=fresh)
     except FinishedRunError as finished:  # what was asked for is there: no fault
         return str(finished)
+    from geotether.maps import loss_curves, save_figure  # Matplotlib must not keep training from starting
+
     drawn = save_figure(loss_curves(out / "metrics.jsonl"), out / "losses.png")
     said = f"The model is {out / 'model'}; its losses are drawn in {drawn}"
     return "\n".join(filter(None, [said, last_word(out, best=settings.keep == "best")]))
