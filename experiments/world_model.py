@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="modalities left out of all models")
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="modalities whose worth is asked")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if arguments.what != "places" and arguments.out is None:
         parser.error("--out names the folder for models and outcomes")
