@@ -155,7 +155,8 @@ def worth(
     return [*score_lines(scores), "", *difference_lines(scores, ALL, lacking, "all minus")]
 
 
-def main() -> None:
+def parsed(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """What was asked for on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["judge", "places", "worth"])
     parser.add_argument("models", nargs="*", metavar="NAME=MODEL", help="for judge: model folders, the first is ours")
@@ -165,13 +166,18 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="modalities left out of all models")
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="modalities whose worth is asked")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
-    arguments = parser.parse_intermixed_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    arguments = parser.parse_intermixed_args(given)
     if arguments.what != "places" and arguments.out is None:
         parser.error("--out names the folder for models and outcomes")
+    if arguments.what == "judge" and not (arguments.models and all("=" in model for model in arguments.models)):
+        parser.error("judge wants NAME=MODEL, such as world=runs/world/model")
+    return arguments
+
+
+def main() -> None:
+    arguments = parsed()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if arguments.what == "judge":
-        if not arguments.models or not all("=" in model for model in arguments.models):
-            parser.error("judge wants NAME=MODEL, such as world=runs/world/model")
         lines = judge(arguments.models, arguments.data, arguments.out)
     elif arguments.what == "places":
         lines = places(arguments.data, arguments.overrides)

@@ -1,0 +1,46 @@
+"""Mirrors experiments/world_model.py: what its command line takes."""
+
+import importlib.util
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("world_model", EXPERIMENTS / "world_model.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(EXPERIMENTS))  # as Python does for a script
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(EXPERIMENTS))
+    return module
+
+
+def test_the_commands_of_its_own_text_are_understood(script):
+    lines = [line.strip() for line in script.__doc__.splitlines() if "world_model.py" in line]
+    asked = [
+        script.parsed(shlex.split(line.replace("[", "").replace("]", "").replace(" ...", ""))[2:]) for line in lines
+    ]
+    assert [one.what for one in asked] == ["judge", "places", "worth"]
+    assert asked[0].models == ["world=runs/world/model", "NAME=MODEL"]
+    assert (asked[2].without, asked[2].only) == (["climate"], ["satellite"])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("judge --data d --out o", "judge wants NAME=MODEL"),
+        ("judge --data d --out o model", "judge wants NAME=MODEL"),
+        ("worth --data d", "--out names the folder"),
+    ],
+)
+def test_what_is_missing_is_named(script, capsys, given, message):
+    with pytest.raises(SystemExit):
+        script.parsed(given.split())
+    assert message in capsys.readouterr().err
