@@ -65,6 +65,8 @@ def test_what_sees_no_label_is_trained_once_for_all_shares(make_fields, given, t
     assert len(one[0.3]) == len(one[1.0])
     coherence = {o.labels: o.value for o in found if (o.method, o.measure, o.repeat) == ("clip", "silhouette", 0)}
     assert coherence[0.3] == coherence[1.0]
+    text = write_paired_report(found, "clip", tmp_path)
+    assert text.count("| clip (embedding) minus | judged by | radar | optical | radar+optical |") == 2 * 3
 
 
 def test_ablations_hold_whatever_weights_are_given(make_fields, given):
