@@ -54,6 +54,37 @@ def test_what_is_done_is_not_done_again_and_changes_are(make_fields, given, tmp_
     assert len(trained) == 4
 
 
+def test_what_sees_no_label_is_trained_once_for_all_shares(make_fields, given, tmp_path, monkeypatch):
+    table, trained = make_fields(), []
+    cotrain = pairing.cotrain
+    monkeypatch.setattr(pairing, "cotrain", lambda *a, **o: trained.append(a[0].recipe) or cotrain(*a, **o))
+    shares = (0.3, 1.0)
+    found = run(["clip", "labels alone"], table, {**given, "steps": 2}, tmp_path, labels=shares, fine_tune=False)
+    assert sorted(trained) == ["clip"] * 2 + ["mosaic"] * 4
+    one = {share: [o.value for o in found if o.method == "clip" and o.labels == share] for share in shares}
+    assert len(one[0.3]) == len(one[1.0])
+    coherence = {o.labels: o.value for o in found if (o.method, o.measure, o.repeat) == ("clip", "silhouette", 0)}
+    assert coherence[0.3] == coherence[1.0]
+    text = write_paired_report(found, "clip", tmp_path)
+    assert text.count("| clip (embedding) minus | judged by | radar | optical | radar+optical |") == 2 * 3
+
+
+def test_ablations_hold_whatever_weights_are_given(make_fields, given):
+    table = make_fields()
+    given = {**given, "ties": {"view": 0.5, "sample": 2.0, "label": 3.0, "location": 1.0, "labelled_share": 0.3}}
+    names = ["mosaic", "mosaic without label", "labels alone", "simclr", "clip"]
+    ties = {one.name: one.configure(given, 0, 1.0).ties for one in paired_variants(names, table, ["radar"])}
+    weights = {name: (own.view, own.sample, own.label, own.location) for name, own in ties.items()}
+    assert weights == {
+        "mosaic": (0.5, 2.0, 3.0, 1.0),
+        "mosaic without label": (0.5, 2.0, 0.0, 1.0),
+        "labels alone": (0.0, 0.0, 3.0, 0.0),
+        "simclr": (0.5, 0.0, 0.0, 0.0),
+        "clip": (0.0, 2.0, 0.0, 0.0),
+    }
+    assert [own.labelled_share for own in ties.values()] == [0.3, None, 0.3, None, None]
+
+
 def test_the_linear_baseline_is_a_logistic_regression(make_fields, given, tmp_path):
     table = make_fields(300, gaps=False)
     found = run(["linear"], table, given, tmp_path)

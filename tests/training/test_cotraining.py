@@ -9,6 +9,7 @@ from geotether.probes.paired_scores import paired_scores
 from geotether.training.colearning import ColearningCourse, DistilledCourse, SupervisedCourse
 from geotether.training.cotraining import COURSES, cotrain
 from geotether.training.interruption import RunInterrupted
+from geotether.training.labelled import labelled_rows
 from geotether.training.metrics import read_metrics
 from geotether.training.paired_config import METHODS, load_paired_config
 
@@ -196,3 +197,18 @@ def test_wrong_input_is_named(make_fields, small_pairing, overrides, message):
 def test_no_validation_rows_and_early_stopping_do_not_go_together(make_fields, configure):
     with pytest.raises(ValueError, match="there are none to look at"):
         cotrain(configure(), make_fields(split=False), progress="none")
+
+
+def test_supervised_batches_hold_only_the_rows_whose_labels_may_be_seen(make_fields, small_pairing):
+    """The same rows as a probe gets, though one row lacks a sensor."""
+    table = make_fields(200)
+    training = table.part("train")
+    drawn = labelled_rows(training, "crop", 0.2, seed=0)
+    whole = np.flatnonzero(training.sensor("optical").present)
+    for recipe, rows in (("fused", np.intersect1d(drawn, whole)), ("mdico", np.arange(len(training)))):
+        overrides = ["target=crop", *small_pairing, "labels=0.2"]
+        course = COURSES[recipe](load_paired_config(overrides=overrides, recipe=recipe), table)
+        course.build(torch.device("cpu"))
+        assert course.training.id.tolist() == training.id[rows].tolist()
+        seen = training.id[rows][(course.targets >= 0).numpy()]
+        assert set(seen) == set(training.id[np.intersect1d(drawn, rows)])

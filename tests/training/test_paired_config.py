@@ -1,10 +1,14 @@
 """Mirrors src/geotether/training/paired_config.py and paired_recipes.py."""
 
+from pathlib import Path
+
 import pytest
 
 from geotether.training.loop_config import LoopConfig, config_yaml
-from geotether.training.paired_config import PairedConfig, load_paired_config, own_layer
+from geotether.training.paired_config import PairedConfig, load_paired_config, over_recipe, own_layer
 from geotether.training.paired_recipes import PAIRED_RECIPES, paired_recipe_layer
+
+RECIPE_FILES = Path(__file__).parents[2] / "recipes" / "paired"
 
 
 @pytest.mark.parametrize("recipe", PAIRED_RECIPES)
@@ -37,6 +41,27 @@ def test_paths_are_seen_from_the_file(tmp_path):
     assert own_layer(tmp_path / "c.yaml", ["recipe=clip", "seed=3"]) == {
         "paired": tmp_path / "x.npz", "target": "crop", "data": tmp_path, "seed": 3,
     }  # fmt: skip
+
+
+def test_what_is_said_of_one_recipe_is_for_that_alone(tmp_path):
+    (tmp_path / "c.yaml").write_text("target: crop\nepochs: 7\nrecipes: {fused: {steps: 40}, clip: {dim: 32}}\n")
+    fused = load_paired_config(tmp_path / "c.yaml", recipe="fused")
+    assert (fused.epochs, fused.steps, fused.dim) == (None, 40, 128)
+    clip = load_paired_config(tmp_path / "c.yaml", ["recipes.clip.seed=3"], recipe="clip")
+    assert (clip.epochs, clip.steps, clip.dim, clip.seed) == (7, None, 32, 3)
+    with pytest.raises(ValueError, match=r"no recipe 'fusd'; known: .* Did you mean 'fused'\?"):
+        over_recipe("clip", {"recipes": {"fusd": {}}})
+    with pytest.raises(ValueError, match="recipes must name recipes and their settings"):
+        over_recipe("clip", {"recipes": {"fused": 3}})
+
+
+@pytest.mark.parametrize("file", sorted(RECIPE_FILES.glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("recipe", [None, "fused", "mosaic", "simclr", "clip"])
+def test_every_recipe_file_fits_every_method(file, recipe):
+    config = load_paired_config(file, recipe=recipe)
+    assert config.target is not None
+    if recipe == "simclr" and "places" not in file.stem:
+        assert not config.ties.label
 
 
 def test_every_setting_is_explained():

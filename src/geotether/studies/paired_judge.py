@@ -1,7 +1,7 @@
 """Judging models of paired sensors on test rows: their own answers, linear probes, and the order in an embedding."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class Judge:
     repeat: Repeat
     config: PairedConfig
     answer: AnswerKind
+    _parts: dict[bytes, PairedTable] = field(default_factory=dict, init=False, repr=False)
 
     def outcome(self, sources: Sequence[str], how: str, measure: str, value: float, rows: str = "all") -> PairedOutcome:
         """One score."""
@@ -75,13 +76,18 @@ class Judge:
         """Rows of a split that have the sensors and a known target."""
         part = self.repeat.table.rows(np.flatnonzero(self.repeat.table.split == split))
         rows = _present(part, sources)
-        return part.rows(rows[part.target(self.answer.target).known[rows]])
+        return self._part(part, rows[part.target(self.answer.target).known[rows]])
 
     def _labelled(self, sources: Sequence[str]) -> PairedTable:
         """Training rows that have the sensors and whose labels may be looked at."""
         training = self.repeat.table.part("train")
         labelled = labelled_rows(training, self.answer.target, self.config.labels, self.config.seed)
-        return training.rows(np.intersect1d(labelled, _present(training, sources)))
+        return self._part(training, np.intersect1d(labelled, _present(training, sources)))
+
+    def _part(self, table: PairedTable, rows: np.ndarray) -> PairedTable:
+        """Rows of a table; the same object when the same are asked for again, so that features can be remembered."""
+        part = table.rows(rows)
+        return self._parts.setdefault(part.id.tobytes(), part)
 
 
 def judge_model(
@@ -109,10 +115,11 @@ def judge_embedding(
     """Probe an embedding linearly, from each sensor and from all joined, and measure how label sets lie in it."""
     judge = Judge(method, repeat, config, _answer(repeat, config))
     found: list[PairedOutcome] = []
+    embed = remembered(lambda name, rows: model.embed(name, rows.sensor(name).values))
     for sources in _sources(modalities):
 
         def features(rows: PairedTable, names: Sequence[str] = sources) -> np.ndarray:
-            return np.concatenate([model.embed(name, rows.sensor(name).values) for name in names], axis=1)
+            return np.concatenate([embed(name, rows) for name in names], axis=1)
 
         found += judge.probed(sources, PROBED, features)
         if judge.answer.kind != "numbers":
@@ -127,13 +134,27 @@ def judge_linear(method: str, repeat: Repeat, config: PairedConfig, modalities: 
     """Score a linear model of what the sensors saw, plainly: no network at all."""
     judge = Judge(method, repeat, config, _answer(repeat, config))
     found: list[PairedOutcome] = []
+    plain = remembered(lambda name, rows: plain_features(rows.sensor(name)))
     for sources in _sources(modalities):
 
         def features(rows: PairedTable, names: Sequence[str] = sources) -> np.ndarray:
-            return np.concatenate([plain_features(rows.sensor(name)) for name in names], axis=1)
+            return np.concatenate([plain(name, rows) for name in names], axis=1)
 
         found += judge.probed(sources, DIRECT, features)
     return found
+
+
+def remembered(compute: Callable[[str, PairedTable], np.ndarray]) -> Callable[[str, PairedTable], np.ndarray]:
+    """Compute the features of a sensor once for each table of rows, which are kept as long as the function."""
+    known: dict[tuple[str, int], tuple[PairedTable, np.ndarray]] = {}
+
+    def compute_once(name: str, rows: PairedTable) -> np.ndarray:
+        key = (name, id(rows))
+        if key not in known:
+            known[key] = rows, compute(name, rows)  # the table is kept too, so that its id stays its own
+        return known[key][1]
+
+    return compute_once
 
 
 def plain_features(sensor: Sensor) -> np.ndarray:
@@ -145,7 +166,8 @@ def plain_features(sensor: Sensor) -> np.ndarray:
     if sensor.kind != "chip":
         return values.reshape(len(values), -1)
     pixels = values.reshape(*values.shape[:2], -1)
-    quartiles = np.nanquantile(pixels, (0.25, 0.5, 0.75), axis=2)
+    gaps = np.isnan(pixels).any()  # without any, half a second becomes hundredths
+    quartiles = (np.nanquantile if gaps else np.quantile)(pixels, (0.25, 0.5, 0.75), axis=2)
     return np.concatenate([np.nanmean(pixels, axis=2), np.nanstd(pixels, axis=2), *quartiles], axis=1)
 
 

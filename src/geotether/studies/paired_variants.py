@@ -7,8 +7,7 @@ from typing import Any
 
 from geotether.tables.paired import PairedTable
 from geotether.training.layers import overlay
-from geotether.training.paired_config import PairedConfig, make_paired_config
-from geotether.training.paired_recipes import paired_recipe_layer
+from geotether.training.paired_config import PairedConfig, make_paired_config, over_recipe
 
 LINEAR = "linear"
 # Family to its methods. Those of the first learn a target and predict; those of the second learn an embedding, which is
@@ -26,14 +25,17 @@ SUPERVISED: dict[str, tuple[str, dict[str, Any]]] = {
     "distilled": ("distilled", {}),
     "fused": ("fused", {}),
 }
+# Where no label is tied, no share of labelled rows can be asked for.
+_UNLABELLED: dict[str, Any] = {"label": 0.0, "labelled_share": None}
+# A single tie is that alone, whatever weights the configuration gives the others.
 CONTRASTIVE: dict[str, tuple[str, dict[str, Any]]] = {
     "mosaic": ("mosaic", {}),
     "mosaic without view": ("mosaic", {"ties": {"view": 0.0}}),
     "mosaic without sample": ("mosaic", {"ties": {"sample": 0.0}}),
-    "mosaic without label": ("mosaic", {"ties": {"label": 0.0}}),
-    "labels alone": ("mosaic", {"ties": {"view": 0.0, "sample": 0.0}}),
-    "simclr": ("simclr", {}),
-    "clip": ("clip", {}),
+    "mosaic without label": ("mosaic", {"ties": _UNLABELLED}),
+    "labels alone": ("mosaic", {"ties": {"view": 0.0, "sample": 0.0, "location": 0.0}}),
+    "simclr": ("simclr", {"ties": {**_UNLABELLED, "sample": 0.0, "location": 0.0}}),
+    "clip": ("clip", {"ties": {**_UNLABELLED, "view": 0.0, "location": 0.0}}),
 }
 METHOD_NAMES = (LINEAR, *SUPERVISED, *CONTRASTIVE)
 COLEARNING_STUDY = (LINEAR, "single", "distilled", "shared", "mdico", "fused")
@@ -68,7 +70,7 @@ class PairedVariant:
             labels: Share of the training labels.
         """
         recipe = SUPERVISED.get(self.name, CONTRASTIVE.get(self.name, ("fused", {})))[0]
-        layer = overlay(overlay(paired_recipe_layer(recipe), given), self.changes)
+        layer = overlay(over_recipe(recipe, given), self.changes)
         return make_paired_config({**layer, "recipe": recipe, "seed": seed, "labels": labels})
 
 

@@ -53,6 +53,7 @@ def compare_paired(
     out.mkdir(parents=True, exist_ok=True)
     done = _read(out / OUTCOMES)
     outcomes: list[PairedOutcome] = []
+    trained: dict[str, Path] = {}
     for repeat in repeats:
         for share in labels:
             for variant in variants:
@@ -60,7 +61,7 @@ def compare_paired(
                 key = _key(variant, config, repeat, fine_tune)
                 if key not in done:
                     started = time.perf_counter()
-                    found = _run(variant, config, repeat, given, out / "models", fine_tune)
+                    found = _run(variant, config, repeat, given, out / "models", fine_tune, trained)
                     done[key] = found
                     _append(out / OUTCOMES, key, found)
                     spent = time.perf_counter() - started
@@ -76,24 +77,39 @@ def _run(
     given: Mapping[str, Any],
     models: Path,
     fine_tune: bool,
+    trained: dict[str, Path],
 ) -> list[PairedOutcome]:
     modalities = config.modalities or list(repeat.table.sensors)
     name, share, number = variant.name, config.labels, repeat.number
     if variant.name == LINEAR:
         return judge_linear(name, repeat, config, modalities)
     place = models / f"{name.replace(' ', '_')}-{variant.modality or 'all'}-{number}-{share:g}"
-    # What lies there is of no use: a finished repeat is in the outcomes, and those know the code that made it.
-    cotrain(config, repeat.table, place, fresh=True, progress="none")
-    model = load_paired(place / "model")
+    model_folder = _trained(variant, config, repeat, place, trained)
+    model = load_paired(model_folder)
     if not variant.is_contrastive:
         return judge_model(name, model, repeat, config)
     found = judge_embedding(name, model, repeat, config, modalities)
     if fine_tune:
-        tuned = PairedVariant("fused", None, {"start_from": str(place / "model")}).configure(given, repeat.seed, share)
+        tuned = PairedVariant("fused", None, {"start_from": str(model_folder)}).configure(given, repeat.seed, share)
         cotrain(tuned, repeat.table, place.with_name(f"{place.name}-tuned"), fresh=True, progress="none")
-        trained = load_paired(place.with_name(f"{place.name}-tuned") / "model")
-        found += judge_model(name, trained, repeat, tuned, how=TUNED)
+        tuned_model = load_paired(place.with_name(f"{place.name}-tuned") / "model")
+        found += judge_model(name, tuned_model, repeat, tuned, how=TUNED)
     return found
+
+
+def _trained(
+    variant: PairedVariant, config: PairedConfig, repeat: Repeat, place: Path, trained: dict[str, Path]
+) -> Path:
+    """Train, unless the same was trained before: what looks at no label is the same for every share of labels."""
+    # What lies there is of no use: a finished repeat is in the outcomes, and those know the code that made it.
+    if not variant.is_contrastive or config.ties.label:
+        cotrain(config, repeat.table, place, fresh=True, progress="none")
+        return place / "model"
+    key = _key(variant, config.model_copy(update={"labels": 1.0}), repeat, False)
+    if key not in trained:
+        cotrain(config, repeat.table, place, fresh=True, progress="none")
+        trained[key] = place / "model"
+    return trained[key]
 
 
 def _key(variant: PairedVariant, config: PairedConfig, repeat: Repeat, fine_tune: bool) -> str:

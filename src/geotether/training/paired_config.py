@@ -167,6 +167,9 @@ def load_paired_config(
         overrides: Such as `["target=y_group", "colearning.contrast=0"]`; values are YAML.
         recipe: Name of the recipe; None takes the file's `recipe` key, and without one `mdico`.
 
+    A key `recipes` holds what is said of single recipes, such as `{fused: {steps: 400}}`: it goes over the rest when
+    that recipe is run.
+
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If anything in it is unknown or out of range; every fault is named.
@@ -177,7 +180,26 @@ def load_paired_config(
     """
     layer = _layer(path, overrides)
     name = recipe or layer.get("recipe") or "mdico"
-    return make_paired_config({**overlay(paired_recipe_layer(name), layer), "recipe": name})
+    return make_paired_config({**over_recipe(name, layer), "recipe": name})
+
+
+def over_recipe(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay settings over a recipe, and over them what their key `recipes` says of this recipe.
+
+    Raises:
+        ValueError: If there is no such recipe, or `recipes` names another unknown one.
+
+    Example:
+        >>> over_recipe("clip", {"epochs": 3, "recipes": {"clip": {"epochs": 9}, "fused": {"steps": 50}}})["epochs"]
+        9
+    """
+    given = dict(given)
+    own = given.pop("recipes", None) or {}
+    if not isinstance(own, Mapping) or not all(isinstance(layer, Mapping) for layer in own.values()):
+        raise ValueError(f"recipes must name recipes and their settings, such as {{fused: {{steps: 400}}}}, got {own}.")
+    for known in own:
+        paired_recipe_layer(known)
+    return overlay(overlay(paired_recipe_layer(name), given), own.get(name, {}))
 
 
 def own_layer(path: str | Path | None = None, overrides: Sequence[str] = ()) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class PairedCourse:
 
     def check(self) -> None:
         """See that there are rows to learn from and, where they are wanted, to watch."""
-        count = len(self._useful(self.table.part("train")))
+        count = len(self._training_rows()[0])
         if count < 2:
             raise ValueError(
                 f"{self.table.name} has {count} training rows that the method {self.config.method!r} can use"
@@ -84,12 +84,12 @@ class PairedCourse:
     def prepare(self, device: torch.device) -> None:
         """Set training rows, held-out rows and targets."""
         config, self.device = self.config, device
-        training = self.table.part("train")
-        self.training = training.rows(self._useful(training))
+        useful, labelled = self._training_rows()
+        self.training = self.table.part("train").rows(useful)
         self.batch_rows = min(config.batch_size, len(self.training))
         self.targets: Tensor | None = None
         if self.answer is not None:
-            known = labelled_rows(self.training, self.answer.target, config.labels, config.seed)
+            known = np.flatnonzero(np.isin(useful, labelled))
             encoded = self.answer.encode(self.training.target(self.answer.target), known)
             self.targets = torch.from_numpy(encoded)
         self.held_out = self._held_out()
@@ -106,6 +106,18 @@ class PairedCourse:
     def _wanted(self) -> tuple[str, ...]:
         """Sensors that a row should have."""
         return self._sensors
+
+    def _training_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the training rows, those that the method can use, and those whose labels may be looked at.
+
+        A method that needs labels gets no other rows: batches in which few rows count would be waste and noise.
+        """
+        training, labelled = self.table.part("train"), np.arange(0)
+        useful = self._useful(training)
+        if self.answer is not None:
+            labelled = labelled_rows(training, self.answer.target, self.config.labels, self.config.seed)
+            useful = np.intersect1d(useful, labelled) if self.needs_labels else useful
+        return useful, labelled
 
     def _useful(self, table: PairedTable) -> np.ndarray:
         """Rows that the method can use: with one of its sensors or all of them, and with a label if it needs one."""

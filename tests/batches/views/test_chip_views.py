@@ -55,6 +55,23 @@ def test_flips_and_turns_are_those_of_numpy_each_as_often(flips, turns, size, co
     assert all(abs(looked.count(one) / 4000 - 1 / count) < 0.03 for one in want)
 
 
+@pytest.mark.parametrize(("flips", "turns", "count"), [(True, True, 8), (False, True, 4), (True, False, 4)])
+def test_a_crop_is_turned_and_mirrored_as_a_whole(flips, turns, count):
+    values = torch.randn(200, 2, 7, 7, generator=torch.Generator().manual_seed(0))
+    options = {"crop": (0.5, 0.9)}
+    straight = look(values, **options).numpy()
+    found = look(values, **options, flips=flips, turns=turns).numpy()
+    seen = set()
+    for one, other in zip(straight, found, strict=True):
+        turned = [np.rot90(one, k, (1, 2)) for k in (range(4) if turns else [0])]
+        mirrors = [(), (1,), (2,), (1, 2)] if flips else [()]
+        ways = [np.flip(chip, axes) for chip in turned for axes in mirrors]
+        close = [at for at, way in enumerate(ways) if np.abs(way - other).max() < 1e-4]
+        assert close
+        seen.add(close[0])
+    assert len(seen) == count
+
+
 def test_a_crop_of_a_plane_is_a_plane():
     """Linear interpolation is exact on a gradient: its slope says which box was cut, where and how large."""
     rows = 4000

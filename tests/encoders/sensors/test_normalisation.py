@@ -1,5 +1,6 @@
 """Mirrors src/geotether/encoders/sensors/normalisation.py."""
 
+import pytest
 import torch
 
 from geotether.encoders.sensors.normalisation import BatchNorm
@@ -11,6 +12,10 @@ def test_many_rows_are_normalised_as_by_torch():
         x = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 3 + 1
         torch.testing.assert_close(ours(x), theirs(x))
     torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+    chips, of_chips = torch.randn(5, 4, 3, 6, generator=torch.Generator().manual_seed(1)), torch.nn.BatchNorm2d(4)
+    torch.testing.assert_close(BatchNorm(4)(chips), of_chips(chips))
+    with pytest.raises(ValueError, match="got shape"):
+        ours(torch.zeros(4))
 
 
 def test_a_single_row_takes_the_running_statistics_and_leaves_them():

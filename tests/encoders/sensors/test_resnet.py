@@ -1,5 +1,6 @@
 """Mirrors src/geotether/encoders/sensors/resnet.py."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -44,3 +45,32 @@ def test_a_mirrored_chip_is_another_chip():
     network = ResNet((2, 16, 16), 8).eval()
     x = torch.randn(2, 2, 16, 16, generator=torch.Generator().manual_seed(0))
     assert (network(x) - network(x.flip(3))).abs().max() > 1e-4
+
+
+def test_brightness_is_forgotten_by_groups_and_kept_by_batches_or_statistics():
+    x = torch.randn(4, 2, 16, 16, generator=torch.Generator().manual_seed(0))
+    forgets = ResNet((2, 16, 16), 8).eval()
+    torch.testing.assert_close(forgets(10 * x), forgets(x), atol=1e-3, rtol=0)
+    for options in ({"norm": "batch"}, {"statistics": True}):
+        keeps = ResNet((2, 16, 16), 8, **options).eval()
+        assert (keeps(10 * x) - keeps(x)).abs().min(dim=1).values.max() > 1e-2
+
+
+def test_statistics_are_mean_and_spread_of_each_band():
+    network = ResNet((2, 16, 16), 4, statistics=True).eval()
+    nn.init.zeros_(network.output.weight)
+    nn.init.zeros_(network.output.bias)
+    with torch.no_grad():
+        network.output.weight[:, -4:] = torch.eye(4)
+    x = torch.randn(3, 2, 16, 16, generator=torch.Generator().manual_seed(0))
+    flat = x.flatten(2).numpy()
+    expected = torch.from_numpy(np.concatenate([flat.mean(2), flat.std(2)], axis=1))
+    torch.testing.assert_close(network(x), expected, atol=1e-4, rtol=1e-4)
+    dark = torch.zeros(1, 2, 16, 16, requires_grad=True)
+    network(dark).sum().backward()
+    assert dark.grad.isfinite().all()
+
+
+def test_a_norm_that_is_not_there():
+    with pytest.raises(ValueError, match="norm must be one of group, batch, got 'layer'"):
+        ResNet((2, 16, 16), 8, norm="layer")

@@ -67,10 +67,15 @@ class ChipViews:
         device = values.device
         rows, bands = values.shape[:2]
         looked = values.float()
-        if tuple(self.crop) != (1, 1) and rows:  # torch interpolates no empty batch
-            looked = self._cropped(looked, generator)
+        cropped = tuple(self.crop) != (1, 1) and rows  # torch interpolates no empty batch
+        boxes = self._boxes(rows, generator) if cropped else None
+        symmetry = None
         if self.flips or self.turns:
-            looked = self._turned(looked, generator)
+            symmetry = self._symmetry(rows, values.shape[2] == values.shape[3], generator)
+        if boxes is not None:
+            looked = _sampled(looked, turned_boxes(*boxes, symmetry).to(device))
+        elif symmetry is not None:
+            looked = _turned(looked, symmetry)
         if self.speckle_looks:
             looked = self._amplified(looked, speckle(tuple(values.shape), self.speckle_looks, generator).to(device))
         if self.gain:
@@ -87,36 +92,60 @@ class ChipViews:
     def _amplified(self, values: Tensor, factor: Tensor) -> Tensor:
         return values + 10 * factor.log10() if self.decibels else values * factor
 
-    def _cropped(self, values: Tensor, generator: torch.Generator) -> Tensor:
-        """Cut a box from each row and stretch it over the chip."""
-        rows = len(values)
+    def _boxes(self, rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw sides and centres of boxes, across before down, in halves of the chip."""
         area = uniform((rows,), *self.crop, generator)
         ratio = uniform((rows,), -_LOG_RATIO, _LOG_RATIO, generator).exp()
         sides = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()], dim=1).clamp(max=1.0)
-        centres = uniform((rows, 2), -1, 1, generator) * (1 - sides)  # the box stays inside
-        boxes = torch.cat([torch.diag_embed(sides), centres[:, :, None]], dim=2).to(values.device)
-        grid = F.affine_grid(boxes, list(values.shape), align_corners=False)
-        missing = ~values.isfinite()
-        if not missing.any():
-            return F.grid_sample(values, grid, padding_mode="border", align_corners=False)
-        known = F.grid_sample(values.masked_fill(missing, 0.0), grid, padding_mode="border", align_corners=False)
-        weight = F.grid_sample((~missing).float(), grid, padding_mode="border", align_corners=False)
-        # What lies mostly on missing pixels is missing; the rest is interpolated between the others.
-        return torch.where(weight > 0.5, known / weight, float("nan"))
+        return sides, uniform((rows, 2), -1, 1, generator) * (1 - sides)  # the box stays inside
 
-    def _turned(self, values: Tensor, generator: torch.Generator) -> Tensor:
-        """Mirror and turn each row; pixels are moved, not interpolated."""
-        rows, _, height, width = values.shape
-        down, across, turn = (torch.rand(3, rows, generator=generator, device=generator.device) < 0.5).to(values.device)
-        square = height == width
+    def _symmetry(self, rows: int, square: bool, generator: torch.Generator) -> Tensor:
+        """Draw whether each row is mirrored down, mirrored across, and transposed; shape (3, rows)."""
+        down, across, turn = torch.rand(3, rows, generator=generator, device=generator.device) < 0.5
         quarter = turn if self.turns and square else torch.zeros_like(turn)
         if not self.flips:  # a half turn is both mirrors; a quarter turn is a transposition and one of them
             across = down ^ quarter
-        y, x = torch.arange(height, device=values.device), torch.arange(width, device=values.device)
-        y = torch.where(down[:, None], y.flip(0), y)
-        x = torch.where(across[:, None], x.flip(0), x)
-        source = y[:, :, None] * width + x[:, None, :]
-        if square:
-            source = torch.where(quarter[:, None, None], source.transpose(1, 2), source)
-        moved = values.flatten(2).gather(2, source.flatten(1)[:, None].expand(-1, values.shape[1], -1))
-        return moved.view_as(values)
+        return torch.stack([down, across, quarter])
+
+
+def turned_boxes(sides: Tensor, centres: Tensor, symmetry: Tensor | None) -> Tensor:
+    """Give the affine maps, shape (n, 2, 3), from places of the new chip to places of the old, mirrored and turned."""
+    own = sides
+    if symmetry is not None:
+        own = torch.where(symmetry[[1, 0]].T, -sides, sides)
+    across, down = own.unbind(1)
+    zero = torch.zeros_like(across)
+    quarter = torch.zeros_like(zero, dtype=torch.bool) if symmetry is None else symmetry[2]
+    along = [torch.where(quarter, zero, across), torch.where(quarter, across, zero)]
+    along += [torch.where(quarter, down, zero), torch.where(quarter, zero, down)]
+    return torch.cat([torch.stack(along, dim=1).view(-1, 2, 2), centres[:, :, None]], dim=2)
+
+
+def _sampled(values: Tensor, boxes: Tensor) -> Tensor:
+    """Cut a box from each row and stretch it over the chip."""
+    height, width = values.shape[2:]
+    # As `affine_grid`, whose product of matrices takes longer than the sampling.
+    y, x = (((2 * torch.arange(size, device=values.device) + 1) / size - 1) for size in (height, width))
+    across, down, centre = boxes[:, None, None].unbind(-1)
+    grid = (across * x[:, None] + centre) + down * y[:, None, None]
+    if values.sum().isfinite():  # one pass, and true of nearly every batch
+        return F.grid_sample(values, grid, padding_mode="border", align_corners=False)
+    missing = ~values.isfinite()
+    known = F.grid_sample(values.masked_fill(missing, 0.0), grid, padding_mode="border", align_corners=False)
+    weight = F.grid_sample((~missing).float(), grid, padding_mode="border", align_corners=False)
+    # What lies mostly on missing pixels is missing; the rest is interpolated between the others.
+    return torch.where(weight > 0.5, known / weight, float("nan"))
+
+
+def _turned(values: Tensor, symmetry: Tensor) -> Tensor:
+    """Mirror and turn each row; pixels are moved, not interpolated."""
+    _, _, height, width = values.shape
+    down, across, quarter = symmetry.to(values.device)
+    y, x = torch.arange(height, device=values.device), torch.arange(width, device=values.device)
+    y = torch.where(down[:, None], y.flip(0), y)
+    x = torch.where(across[:, None], x.flip(0), x)
+    source = y[:, :, None] * width + x[:, None, :]
+    if height == width:
+        source = torch.where(quarter[:, None, None], source.transpose(1, 2), source)
+    moved = values.flatten(2).gather(2, source.flatten(1)[:, None].expand(-1, values.shape[1], -1))
+    return moved.view_as(values)

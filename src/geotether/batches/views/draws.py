@@ -45,6 +45,9 @@ def some(rows: int, count: int, share: float, generator: torch.Generator) -> Boo
 
 def spread(values: Float[Tensor, "n ..."], axes: tuple[int, ...]) -> Float[Tensor, "n ..."]:
     """Standard deviation along axes that are kept with size 1, of what is there; 0 where nothing is."""
+    mean = values.mean(dim=axes, keepdim=True)
+    if mean.isfinite().all():
+        return (values - mean).square().mean(dim=axes, keepdim=True).sqrt()
     seen = values.isfinite()
     count = seen.sum(dim=axes, keepdim=True).clamp(min=1)
     known = torch.where(seen, values, 0.0)

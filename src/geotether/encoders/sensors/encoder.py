@@ -126,8 +126,11 @@ class SensorEncoder(nn.Module):
         if self.kind == "series" and values.shape[1] < self.shape[0]:
             lacking = self.shape[0] - values.shape[1]
             values = nn.functional.pad(values, (0, 0, 0, lacking), value=float("nan"))
+        standard = (values - self.mean.view(along)) / self.scale.view(along)
+        if not self.missing_channel and standard.sum().isfinite():  # one pass in place of three
+            return standard
         seen = values.isfinite()
-        standard = torch.where(seen, (values - self.mean.view(along)) / self.scale.view(along), 0.0)
+        standard = torch.where(seen, standard, 0.0)
         if not self.missing_channel:
             return standard
         missing = (~seen).to(standard.dtype).mean(dim=axis, keepdim=True)

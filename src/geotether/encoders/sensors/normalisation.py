@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation of (n, channels) or (n, channels, steps).
+    """Batch normalisation of (n, channels), (n, channels, steps) or (n, channels, height, width).
 
     Of a single row there are no statistics, so while training it is normalised by the running ones, which it leaves as
     they are. Batches of paired sensors can hold one row of a sensor that most rows lack.
@@ -19,6 +19,10 @@ class BatchNorm(nn.BatchNorm1d):
         >>> BatchNorm(4)(torch.ones(1, 4)).shape
         torch.Size([1, 4])
     """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.ndim < 2:
+            raise ValueError(f"expected (n, channels, ...), got shape {tuple(input.shape)}")
 
     def forward(self, input: Float[Tensor, "n *rest"]) -> Float[Tensor, "n *rest"]:
         """Normalise by the batch while training and by the running statistics otherwise."""

@@ -3,30 +3,35 @@
 from itertools import pairwise
 from typing import ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from geotether.encoders.sensors.normalisation import BatchNorm
+
 # Sides of the first map, in its own pixels, that the default patch aims at; larger patches lose too much.
 _FIRST_MAP, _LARGEST_PATCH = 8, 8
 _GROUPS = 8
+NORMS = ("group", "batch")
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions 3 x 3 with group normalisation, beside a path that skips them.
+    """Two normalised convolutions 3 x 3 beside a path that skips them.
 
     Args:
         in_channels: Channels that come.
         out_channels: Channels that leave, a multiple of 8.
         stride: 2 halves the map.
+        norm: What is normalised, see `ResNet`.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, norm: str = "group") -> None:
         super().__init__()
         self.first = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
-        self.first_norm = nn.GroupNorm(_GROUPS, out_channels)
+        self.first_norm = normalisation(norm, out_channels)
         self.second = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.second_norm = nn.GroupNorm(_GROUPS, out_channels)
+        self.second_norm = normalisation(norm, out_channels)
         self.skip: nn.Module = nn.Identity()
         if stride != 1 or in_channels != out_channels:
             self.skip = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
@@ -42,8 +47,11 @@ class ResNet(nn.Module):
 
     Patches of 2 x 2 pixels for chips of 16, 4 x 4 for 32, 8 x 8 for 64 keep a training step cheap; patches of 1 see
     more and cost up to 16 times as much. Fully convolutional, so chips of other sizes are taken too, though what a
-    pixel means on the ground should stay the same. Groups are normalised, not batches: a row's output does not depend
-    on the rows beside it.
+    pixel means on the ground should stay the same.
+
+    Groups of channels, normalised row by row, forget how bright a chip is as a whole; batches keep it, and the output
+    of a row then depends on the rows beside it while training. Where brightness means something, as with decibels or
+    reflectance, either normalise batches or let `statistics` past the network.
 
     Args:
         shape: Bands, height and width of a chip.
@@ -53,13 +61,16 @@ class ResNet(nn.Module):
         num_blocks: Residual blocks a stage, 1 or more.
         patch: Pixels, along a side, that one place of the first map covers. None: an eighth of the chip's side, 1 to 8.
         dropout: Share of the pooled features dropped in training, [0, 1).
+        norm: "group": channels of a row by groups; "batch": each channel over the batch.
+        statistics: Whether mean and standard deviation of every band over the chip join the pooled features.
 
     Raises:
         ValueError: If an option is out of range.
 
     Source:
-        He et al. (2016), CVPR, arXiv:1512.03385 (residual blocks); Wu & He (2018), ECCV, arXiv:1803.08494 (group
-        normalisation); Liu et al. (2022), CVPR, arXiv:2201.03545, section 2.2 (patches for a stem).
+        He et al. (2016), CVPR, arXiv:1512.03385 (residual blocks); Wu & He (2018), ECCV, arXiv:1803.08494, and Ioffe &
+        Szegedy (2015), ICML, arXiv:1502.03167 (normalisation of groups and of batches); Liu et al. (2022), CVPR,
+        arXiv:2201.03545, section 2.2 (patches for a stem).
 
     Example:
         >>> import torch
@@ -80,6 +91,8 @@ class ResNet(nn.Module):
         num_blocks: int = 1,
         patch: int | None = None,
         dropout: float | int = 0.0,
+        norm: str = "group",
+        statistics: bool = False,
     ) -> None:
         super().__init__()
         if width < 1 or width % _GROUPS or num_stages < 1 or num_blocks < 1 or (patch is not None and patch < 1):
@@ -89,6 +102,8 @@ class ResNet(nn.Module):
             )
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be 0 or more and less than 1, got {dropout}.")
+        if norm not in NORMS:
+            raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}.")
         bands, height, across = shape
         self.shape = shape
         self.out_dim = out_dim
@@ -97,22 +112,36 @@ class ResNet(nn.Module):
         self.num_blocks = num_blocks
         self.patch = patch or min(max(round(min(height, across) / _FIRST_MAP), 1), _LARGEST_PATCH)
         self.dropout = dropout
+        self.norm = norm
+        self.statistics = statistics
         # Without patches one look at the neighbours, as stems have.
         kernel = self.patch if self.patch > 1 else 3
         self.stem = nn.Conv2d(bands, width, kernel, self.patch, padding=0 if self.patch > 1 else 1, bias=False)
-        self.stem_norm = nn.GroupNorm(_GROUPS, width)
+        self.stem_norm = normalisation(norm, width)
         widths = [width] + [width * 2**stage for stage in range(num_stages)]
         blocks = []
         for stage, (before, after) in enumerate(pairwise(widths)):
-            blocks.append(ResidualBlock(before, after, 1 if stage == 0 else 2))
-            blocks += [ResidualBlock(after, after, 1) for _ in range(num_blocks - 1)]
+            blocks.append(ResidualBlock(before, after, 1 if stage == 0 else 2, norm))
+            blocks += [ResidualBlock(after, after, 1, norm) for _ in range(num_blocks - 1)]
         self.blocks = nn.Sequential(*blocks)
         self.drop = nn.Dropout(dropout)
-        self.output = nn.Linear(widths[-1], out_dim)
+        self.output = nn.Linear(widths[-1] + 2 * bands * statistics, out_dim)
 
     def forward(self, x: Float[Tensor, "n bands height width"]) -> Float[Tensor, "n out_dim"]:
         """Return the output."""
         # Zeros (the mean) complete the last patches, so that no pixel is left out.
-        x = F.pad(x, (0, -x.shape[3] % self.patch, 0, -x.shape[2] % self.patch))
-        x = self.blocks(F.relu(self.stem_norm(self.stem(x))))
-        return self.output(self.drop(x.mean(dim=(2, 3))))
+        padded = F.pad(x, (0, -x.shape[3] % self.patch, 0, -x.shape[2] % self.patch))
+        places = self.blocks(F.relu(self.stem_norm(self.stem(padded))))
+        pooled = places.mean(dim=(2, 3))
+        if self.statistics:
+            mean = x.mean(dim=(2, 3))
+            # A little more than the variance: the root of 0, a chip of one value, has no gradient. Three times as fast
+            # as `var`; values are standardised, so no digits are lost.
+            variance = (x.square().mean(dim=(2, 3)) - mean.square()).clamp(min=0)
+            pooled = torch.cat([pooled, mean, (variance + 1e-6).sqrt()], dim=1)
+        return self.output(self.drop(pooled))
+
+
+def normalisation(norm: str, channels: int) -> nn.Module:
+    """Make the layer that normalises maps of so many channels."""
+    return nn.GroupNorm(_GROUPS, channels) if norm == "group" else BatchNorm(channels)
