@@ -57,6 +57,22 @@ def test_the_missing_channel_says_which_share_of_the_bands_is_missing(observed):
     assert encoder(torch.from_numpy(values)).shape == (50, 5)
 
 
+def test_components_are_of_training_rows_and_uncorrelated(monkeypatch):
+    rng = np.random.default_rng(0)
+    values = (rng.standard_normal((80, 6)) @ rng.standard_normal((6, 6)) * 50 + 1000).astype(np.float32)
+    whole, parts = (encoder_of("vector", values, components=4) for _ in range(2))
+    whole.fit(values)
+    monkeypatch.setattr("geotether.encoders.sensors.encoder._NUMBERS", 7 * 6)
+    parts.fit(values)
+    torch.testing.assert_close(parts.axes, whole.axes)
+    got = whole.standardise(torch.from_numpy(values))
+    torch.testing.assert_close(got.T @ got / 80, torch.eye(4), atol=1e-3, rtol=0)
+    # A row that lacks everything is the mean row, of which all components are 0; the channel says so.
+    told = encoder_of("vector", values, components=4, missing_channel=True)
+    told.fit(values)
+    assert told.standardise(torch.full((1, 6), float("nan")))[0].tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]
+
+
 def test_rows_do_not_depend_on_each_other(observed):
     kind, values = observed
     encoder = encoder_of(kind, values).eval()
