@@ -50,9 +50,13 @@ def compare(
     ] = None,
     overrides: Overrides = None,
     folds: Annotated[
-        int | None, typer.Option(help="Cross-validate over so many folds of whole groups, instead of --seeds.", min=3)
+        int | None,
+        typer.Option(help="Cross-validate over so many folds of whole groups.", min=3),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Repeats on the table's own split.", min=2)] = 5,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Trainings: on the table's own split 5, of each of --folds 1.", min=1),
+    ] = None,
     labels: Annotated[
         list[float] | None, typer.Option(help="Percent of the training labels to use; repeat. Default: 100.")
     ] = None,

@@ -1,5 +1,6 @@
 """A linear probe of samples whose strength is chosen on validation rows, for any kind of target."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -85,14 +86,19 @@ def _fit_labels(
 def _fit_one(
     kind: str, features: np.ndarray, targets: np.ndarray, strength: float, num_outputs: int
 ) -> Callable[[np.ndarray], np.ndarray]:
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, Ridge
 
     if kind == "numbers":
         ridge: Any = Ridge(alpha=1.0 / strength).fit(features, targets)
         return lambda rows: np.asarray(ridge.predict(rows))
     classes = np.unique(targets).astype(int)
-    # Not fully converged fits are as good for a score to two digits.
-    fitted = LogisticRegression(C=strength, max_iter=500, tol=1e-3).fit(features, targets) if len(classes) > 1 else None
+    fitted = None
+    if len(classes) > 1:
+        with warnings.catch_warnings():
+            # Not fully converged fits are as good for a score to two digits.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted = LogisticRegression(C=strength, max_iter=500, tol=1e-3).fit(features, targets)
 
     def predict(rows: np.ndarray) -> np.ndarray:
         scores = np.zeros((len(rows), num_outputs))
