@@ -34,7 +34,7 @@ def standardised(features, training):
     """Columns of mean 0 and spread 1 over training rows; what is missing becomes the mean."""
     seen = np.where(np.isfinite(features), features, np.nan)
     mean, spread = np.nanmean(seen[training], axis=0), np.nanstd(seen[training], axis=0)
-    return np.nan_to_num((seen - mean) / np.where(spread > 0, spread, np.inf))
+    return np.nan_to_num((seen - mean) / np.where(spread > 0, spread, np.inf)).clip(-10, 10)
 
 
 def explained(truth, predicted, baseline):

@@ -10,6 +10,7 @@ from jaxtyping import Float, Shaped
 from geotether.probes.multilabel import MultiLabelProbe
 from geotether.probes.paired_scores import paired_scores
 
+LIMIT = 10.0
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 CHOSEN_BY = {"classes": "macro F1", "labels": "macro mAP", "numbers": "R2"}
 Rows = tuple[Float[np.ndarray, "_ d"], Shaped[np.ndarray, "..."]]
@@ -57,7 +58,10 @@ def fit_sample_probe(
 
 
 class _Scale:
-    """Standardise by the training rows; what is missing becomes the mean, a column that never varies 0."""
+    """Standardise by the training rows; what is missing becomes the mean, a column that never varies 0.
+
+    Cut off at 10 standard deviations: a column that hardly varies in training can lie thousands away in another row.
+    """
 
     def __init__(self, features: np.ndarray) -> None:
         seen = np.where(np.isfinite(features), features, np.nan).astype(np.float64)
@@ -68,7 +72,7 @@ class _Scale:
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         filled = np.where(np.isfinite(features), features, self.mean)
-        return (filled - self.mean) / self.spread
+        return ((filled - self.mean) / self.spread).clip(-LIMIT, LIMIT)
 
 
 def _fit_labels(

@@ -73,6 +73,21 @@ def test_components_are_of_training_rows_and_uncorrelated(monkeypatch):
     assert told.standardise(torch.full((1, 6), float("nan")))[0].tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]
 
 
+def test_a_number_that_hardly_varies_cannot_decide_everything_in_another_row():
+    values = np.random.default_rng(0).standard_normal((200, 3)).astype(np.float32)
+    values[:, 2] = 0.0
+    values[0, 2] = 1e-3
+    encoder = encoder_of("vector", values)
+    encoder.fit(values)
+    # 0.2 is 2,800 standard deviations from the mean of that number.
+    odd = encoder.standardise(torch.tensor([[0.0, 0.0, 0.2], [0.0, 0.0, -0.2]]))
+    assert odd[:, 2].tolist() == [10.0, -10.0]
+    assert encoder.standardise(torch.from_numpy(values))[1:, :2].abs().max() < 10
+    # Bands of series are standardised over all steps: they are left as they are.
+    series = build_sensor_encoder({"name": "tempcnn"}, "series", (2, 1), 3)
+    assert series.standardise(torch.full((1, 2, 1), 99.0)).flatten().tolist() == [99.0, 99.0]
+
+
 def test_rows_do_not_depend_on_each_other(observed):
     kind, values = observed
     encoder = encoder_of(kind, values).eval()

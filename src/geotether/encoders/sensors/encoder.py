@@ -14,6 +14,10 @@ from geotether.encoders.sensors.whitening import whitening_axes
 KINDS = {"vector": (1, 1), "series": (2, 2), "chip": (3, 1)}
 # Numbers read at once while fitting: keeps a memory map from being drawn into memory.
 _NUMBERS = 8_000_000
+# Standard deviations from the mean beyond which a number of a vector is cut off. A number that hardly varies in
+# training (the share of lidar returns at 38 m) can lie thousands of them away in another row, and would decide all
+# there. Bands of series and chips are standardised over all steps and pixels, so that this does not happen.
+LIMIT = 10.0
 
 
 class SensorEncoder(nn.Module):
@@ -23,8 +27,9 @@ class SensorEncoder(nn.Module):
     training rows. With a missing channel, one more band says which share of a row's (a step's, a pixel's) bands was
     missing.
 
-    With `components`, the network gets that many principal components of a vector's training rows, each of spread 1,
-    and not its numbers: a spectrum of hundreds of bands that nearly repeat each other is learned from more easily.
+    Numbers of a vector are cut off at 10 standard deviations. With `components`, the network gets that many principal
+    components of a vector's training rows, each of spread 1, and not its numbers: a spectrum of hundreds of bands that
+    nearly repeat each other is learned from more easily.
 
     Args:
         network: One of `SENSOR_ENCODERS`, built for what `network_shape` says.
@@ -128,7 +133,7 @@ class SensorEncoder(nn.Module):
         products = np.zeros((self.num_bands, self.num_bands))
         for start in range(0, len(values), rows):
             part = np.asarray(values[start : start + rows], dtype=np.float64)
-            standard = np.where(np.isfinite(part), (part - mean) / scale, 0.0)
+            standard = np.where(np.isfinite(part), (part - mean) / scale, 0.0).clip(-LIMIT, LIMIT)
             products += standard.T @ standard
         self.axes.copy_(torch.from_numpy(whitening_axes(products / len(values), self.components)))
 
@@ -154,6 +159,8 @@ class SensorEncoder(nn.Module):
             values = nn.functional.pad(values, (0, 0, 0, lacking), value=float("nan"))
         seen = values.isfinite()
         standard = torch.where(seen, (values - self.mean.view(along)) / self.scale.view(along), 0.0)
+        if self.kind == "vector":
+            standard = standard.clamp(-LIMIT, LIMIT)
         if self.components is not None:
             standard = standard @ self.axes
         if not self.missing_channel:
