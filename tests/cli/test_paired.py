@@ -8,9 +8,11 @@ import yaml
 from typer.testing import CliRunner
 
 from geotether.cli.app import app
+from geotether.cli.paired import METHODS_HELP
 from geotether.cli.pairing import compare_methods
 from geotether.cli.prediction import predict_table, write_predictions
 from geotether.predict import Prediction
+from geotether.studies.paired_variants import METHOD_NAMES
 from geotether.tables.paired_store import write_paired
 
 
@@ -98,15 +100,21 @@ def test_what_cannot_be_predicted_is_said(config, tmp_path):
 
 def test_compare_writes_a_report(config, tmp_path):
     said = compare_methods(
-        config, tmp_path / "study", ["linear", "mdico"], ["steps=2"], folds=3, seeds=5, labels=[100.0], fine_tune=False
+        config, tmp_path / "study", ["linear", "mdico"], ["steps=2"], folds=3, seeds=2, labels=[100.0], fine_tune=False
     )
-    assert "Mean accuracy of 3 repeats" in said
+    assert "Mean accuracy of 3 folds, each trained 2 times and averaged" in said
+    assert "Nadeau & Bengio" in said
     assert "| mdico (direct) minus | judged by | radar | optical |" in said
     with pytest.raises(ValueError, match="percent of the training labels, above 0 up to 100, got 500"):
         compare_methods(config, tmp_path / "study", None, [], None, 2, [500.0], fine_tune=False)
     with pytest.raises(ValueError, match="give target=NAME"):
         compare_methods(config, tmp_path / "s", None, ["method=ties", "ties.label=0", "target=null"], None, 2, [1.0],
                         fine_tune=False)  # fmt: skip
+
+
+def test_help_names_all_methods():
+    named = METHODS_HELP.removeprefix("One of: ").split(". ")[0]
+    assert sorted(named.split("; ")) == sorted(METHOD_NAMES)
 
 
 def test_a_command_ends_with_one_line_and_no_traceback(config, tmp_path):

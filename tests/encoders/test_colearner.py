@@ -199,3 +199,13 @@ def test_a_layer_norm_is_at_the_encoders_output(values):
 def test_wrong_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_both_encoders_of_a_sensor_take_its_components():
+    sensors = {name: {"config": {"name": "mlp", "components": 2}, "kind": "vector", "shape": [5]} for name in "ab"}
+    model = CoLearner(sensors, num_outputs=3, dim=8)
+    model.fit("a", np.random.default_rng(0).standard_normal((40, 5)))
+    for statistic in ("mean", "scale", "axes"):
+        fitted = model.common["a"].get_buffer(statistic)
+        assert fitted.abs().sum() > 0
+        assert torch.equal(model.unique["a"].get_buffer(statistic), fitted)

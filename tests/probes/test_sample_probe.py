@@ -61,3 +61,13 @@ def test_wrong_input_is_named(rows):
         fit_sample_probe("colour", (x, y), None, 1)
     with pytest.raises(ValueError, match="two training rows or more, got 1"):
         fit_sample_probe("numbers", (x[:1], y[:1]), None, 1)
+
+
+def test_a_column_that_hardly_varies_in_training_does_not_explode_in_test():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 3))
+    y = x[:, 0] + 0.1 * rng.standard_normal(200)
+    x[:, 2] = 0.0
+    x[0, 2], x[150, 2] = 1e-6, 1.0  # a million standard deviations away
+    predicted = fit_sample_probe("numbers", (x[:100], y[:100]), None, 1)(x[100:])
+    assert np.abs(predicted - y[100:]).max() < 2

@@ -7,8 +7,8 @@ from scipy import stats
 from geotether.studies.paired_standings import PairedOutcome, interval, paired_difference, standing
 
 
-def outcome(method, repeat, value, source="s1"):
-    return PairedOutcome(method, source, "direct", 1.0, repeat, "accuracy", value)
+def outcome(method, repeat, value, source="s1", unit=None):
+    return PairedOutcome(method, source, "direct", 1.0, repeat, "accuracy", value, unit=unit)
 
 
 def test_intervals_are_those_of_a_t_test():
@@ -28,6 +28,33 @@ def test_differences_are_paired():
     assert paired_difference(outcomes, {"method": "ours"}, {"method": "theirs"}, source="s2") is None
     assert standing(outcomes, method="theirs").count == 4
     assert standing(outcomes, method="others") is None
+
+
+def test_seeds_of_a_fold_are_averaged_before_the_interval():
+    # Three folds, two seeds each: were the six taken as units, the interval would be too narrow.
+    values = {(0, 0): 0.5, (1, 0): 0.7, (2, 0): 0.3, (3, 1): 0.6, (4, 1): 0.6, (5, 1): 0.5}
+    outcomes = [outcome("ours", at, value, unit=at % 3) for (at, _), value in values.items()]
+    outcomes += [outcome("theirs", at, 0.5, unit=at % 3) for at in range(6)]
+    means = [0.55, 0.65, 0.4]
+    expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
+    found = standing(outcomes, method="ours")
+    np.testing.assert_allclose([found.mean, found.low, found.high], [np.mean(means), *expected], rtol=1e-9)
+    difference = paired_difference(outcomes, {"method": "ours"}, {"method": "theirs"}, source="s1")
+    np.testing.assert_allclose([difference.mean, difference.low], [np.mean(means) - 0.5, expected.low - 0.5], rtol=1e-9)
+    assert found.count == difference.count == 3
+
+
+def test_shared_training_rows_widen_the_interval_as_nadeau_and_bengio_say():
+    values = [0.02, 0.05, -0.01, 0.04, 0.03]
+    mean = sum(values) / 5
+    variance = sum((value - mean) ** 2 for value in values) / 4
+    # One fold of five is tested and three are trained on; 2.776445 is Student's t for 4 degrees of freedom.
+    half = 2.776445 * ((1 / 5 + 1 / 3) * variance) ** 0.5
+    found = interval(values, shared=1 / 3)
+    np.testing.assert_allclose([found.low, found.high], [mean - half, mean + half], rtol=1e-6)
+    assert interval(values).low > found.low
+    assert not found.clear
+    assert interval([0.02, 0.03, 0.025]).clear
 
 
 def test_one_repeat_has_no_interval_and_none_is_an_error():

@@ -10,6 +10,7 @@ from geotether.studies import pairing
 from geotether.studies.paired_judge import plain_features
 from geotether.studies.paired_repeats import fold_repeats, seed_repeats
 from geotether.studies.paired_report import differences_table, main_measure, standings_table, write_paired_report
+from geotether.studies.paired_standings import PairedOutcome
 from geotether.studies.paired_variants import COLEARNING_STUDY, METHOD_NAMES, TIES_STUDY, paired_variants
 from geotether.studies.pairing import compare_paired
 from geotether.tables.sensor import Sensor
@@ -129,6 +130,33 @@ def test_folds_cover_every_row_once_and_keep_groups_whole(make_fields):
         for name in ("test", "validation"):
             inside = set(table.group[repeat.table.split == name])
             assert not inside & set(table.group[repeat.table.split != name])
+
+
+def test_a_fold_is_repeated_with_other_seeds_and_the_same_rows(make_fields):
+    table = make_fields(200)
+    once, twice = fold_repeats(table, 5, seed=3), fold_repeats(table, 5, seed=3, times=2)
+    assert [(one.number, one.seed, one.unit) for one in twice] == [(at, 3 + at, at % 5) for at in range(10)]
+    for one, first in zip(twice, once + once, strict=True):
+        assert one.table.split.tolist() == first.table.split.tolist()
+    with pytest.raises(ValueError, match="once or more often, got 0"):
+        fold_repeats(table, 5, times=0)
+
+
+def test_the_report_says_how_often_and_which_differences_are_sure(tmp_path):
+    def outcomes(method, values):
+        return [
+            PairedOutcome(method, "s1", "direct", 1.0, at, "accuracy", value, unit=at % 5)
+            for at, value in enumerate(values * 2)
+        ]
+
+    found = outcomes("mdico", [0.50, 0.61, 0.52, 0.60, 0.57]) + outcomes("single", [0.40, 0.50, 0.41, 0.51, 0.46])
+    found += outcomes("shared", [0.47, 0.60, 0.50, 0.54, 0.53]) + outcomes("fused", [0.47, 0.69, 0.50, 0.54, 0.53])
+    text = write_paired_report(found, "mdico", tmp_path, shared=1 / 3)
+    assert "Mean accuracy of 5 folds, each trained 2 times and averaged" in text
+    assert "| single | direct | **+10.4 [9.3, 11.5]** † |" in text
+    assert "| shared | direct | **+3.2 [0.8, 5.6]** |" in text  # without the dagger: wider it holds zero
+    assert "| fused | direct | +1.4" in text
+    assert "†" not in write_paired_report(found, "mdico", tmp_path).replace("trained", "")
 
 
 def test_chips_as_plain_features():

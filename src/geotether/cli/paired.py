@@ -13,6 +13,14 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Such as data=FOLDER or colearning.contrast=0; repeat."),
 ]
 
+# Spelled out here, since reading the names where they are defined would make `--help` slow; a test compares them.
+METHODS_HELP = (
+    "One of: linear; single; distilled; shared; mdico; fused; mosaic; simclr; clip; labels alone; "
+    "mdico without auxiliary; mdico without contrast; mdico without discrimination; mdico without unused part; "
+    "mdico wired as released; mdico with learned weights; mosaic without view; mosaic without sample; "
+    "mosaic without label. Repeat for several; by default those of the recipe."
+)
+
 
 @paired_app.command("train")
 def train(
@@ -52,13 +60,17 @@ def compare(
     out: Annotated[Path, typer.Option(help="Folder for outcomes, models and report; run again to go on.")],
     method: Annotated[
         list[str] | None,
-        typer.Option(help="Such as mdico, single, fused, mosaic, 'mosaic without view'; repeat. Default: by recipe."),
+        typer.Option(help=METHODS_HELP),
     ] = None,
     overrides: Overrides = None,
     folds: Annotated[
-        int | None, typer.Option(help="Cross-validate over so many folds of whole groups, instead of --seeds.", min=3)
+        int | None,
+        typer.Option(help="Cross-validate over so many folds of whole groups.", min=3),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Repeats on the table's own split.", min=2)] = 5,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Trainings: on the table's own split 5, of each of --folds 1.", min=1),
+    ] = None,
     labels: Annotated[
         list[float] | None, typer.Option(help="Percent of the training labels to use; repeat. Default: 100.")
     ] = None,

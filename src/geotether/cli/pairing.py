@@ -17,7 +17,7 @@ def compare_methods(
     methods: Sequence[str] | None,
     overrides: Sequence[str],
     folds: int | None,
-    seeds: int,
+    seeds: int | None,
     labels: Sequence[float],
     fine_tune: bool,
 ) -> str:
@@ -29,7 +29,7 @@ def compare_methods(
         methods: Names; None takes those of the recipe's family.
         overrides: Such as `["data=FOLDER"]`.
         folds: So many folds of whole groups; None repeats on the table's own split.
-        seeds: So many repeats on it.
+        seeds: So many repeats on that split, None 5; with folds so many of each fold, None 1.
         labels: Percent of the training labels.
         fine_tune: Whether embeddings are also fine-tuned.
 
@@ -50,10 +50,14 @@ def compare_methods(
     names = methods or (TIES_STUDY if settings.method == "ties" else COLEARNING_STUDY)
     table = open_paired(settings.paired, settings.data)
     variants = paired_variants(names, table, settings.modalities or list(table.sensors))
-    repeats = fold_repeats(table, folds) if folds is not None else seed_repeats(table, seeds)
+    if folds is None:
+        repeats, shared = seed_repeats(table, 5 if seeds is None else seeds), 0.0
+    else:
+        # One fold tests, one validates, the others are trained on.
+        repeats, shared = fold_repeats(table, folds, times=1 if seeds is None else seeds), 1 / (folds - 2)
     given = own_layer(config, overrides)
     outcomes = compare_paired(given, variants, repeats, out, [share / 100 for share in labels], fine_tune)
     ours = next((name for name in ("mdico", "mosaic") if name in names), names[-1])
     if ours == LINEAR:
         ours = next(iter(CONTRASTIVE))
-    return f"{write_paired_report(outcomes, ours, out)}\nThe report is {out / 'report.md'}"
+    return f"{write_paired_report(outcomes, ours, out, shared)}\nThe report is {out / 'report.md'}"

@@ -140,8 +140,8 @@ class CoLearner(nn.Module):
         check_modality(name, self.modalities)
         self.common[name].fit(values)  # type: ignore[operator]
         if name in self.unique:
-            for statistic in ("mean", "scale"):
-                self.unique[name].get_buffer(statistic).copy_(self.common[name].get_buffer(statistic))
+            for statistic, fitted in self.common[name].named_buffers(recurse=False):
+                self.unique[name].get_buffer(statistic).copy_(fitted)
 
     def parts(self, name: str, values: Num[Tensor, "n *row"]) -> Parts:
         """Encode one modality's observations.

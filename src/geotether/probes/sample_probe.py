@@ -1,5 +1,6 @@
 """A linear probe of samples whose strength is chosen on validation rows, for any kind of target."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from jaxtyping import Float, Shaped
 from geotether.probes.multilabel import MultiLabelProbe
 from geotether.probes.paired_scores import paired_scores
 
+LIMIT = 10.0
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 CHOSEN_BY = {"classes": "macro F1", "labels": "macro mAP", "numbers": "R2"}
 Rows = tuple[Float[np.ndarray, "_ d"], Shaped[np.ndarray, "..."]]
@@ -56,7 +58,10 @@ def fit_sample_probe(
 
 
 class _Scale:
-    """Standardise by the training rows; what is missing becomes the mean, a column that never varies 0."""
+    """Standardise by the training rows; what is missing becomes the mean, a column that never varies 0.
+
+    Cut off at 10 standard deviations: a column that hardly varies in training can lie thousands away in another row.
+    """
 
     def __init__(self, features: np.ndarray) -> None:
         seen = np.where(np.isfinite(features), features, np.nan).astype(np.float64)
@@ -67,7 +72,7 @@ class _Scale:
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         filled = np.where(np.isfinite(features), features, self.mean)
-        return (filled - self.mean) / self.spread
+        return ((filled - self.mean) / self.spread).clip(-LIMIT, LIMIT)
 
 
 def _fit_labels(
@@ -85,14 +90,19 @@ def _fit_labels(
 def _fit_one(
     kind: str, features: np.ndarray, targets: np.ndarray, strength: float, num_outputs: int
 ) -> Callable[[np.ndarray], np.ndarray]:
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, Ridge
 
     if kind == "numbers":
         ridge: Any = Ridge(alpha=1.0 / strength).fit(features, targets)
         return lambda rows: np.asarray(ridge.predict(rows))
     classes = np.unique(targets).astype(int)
-    # Not fully converged fits are as good for a score to two digits.
-    fitted = LogisticRegression(C=strength, max_iter=500, tol=1e-3).fit(features, targets) if len(classes) > 1 else None
+    fitted = None
+    if len(classes) > 1:
+        with warnings.catch_warnings():
+            # Not fully converged fits are as good for a score to two digits.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted = LogisticRegression(C=strength, max_iter=500, tol=1e-3).fit(features, targets)
 
     def predict(rows: np.ndarray) -> np.ndarray:
         scores = np.zeros((len(rows), num_outputs))

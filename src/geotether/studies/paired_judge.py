@@ -40,8 +40,9 @@ class Judge:
 
     def outcome(self, sources: Sequence[str], how: str, measure: str, value: float, rows: str = "all") -> PairedOutcome:
         """One score."""
-        share, number = self.config.labels, self.repeat.number
-        return PairedOutcome(self.method, "+".join(sources), how, share, number, measure, float(value), rows)
+        share, repeat = self.config.labels, self.repeat
+        source = "+".join(sources)
+        return PairedOutcome(self.method, source, how, share, repeat.number, measure, float(value), rows, repeat.unit)
 
     def scored(self, sources: Sequence[str], how: str, predict: Predict) -> list[PairedOutcome]:
         """Scores of predictions, on all test rows and on those whose label sets overlap most."""

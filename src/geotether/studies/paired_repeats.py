@@ -1,4 +1,4 @@
-"""Repeats of an experiment on paired sensors: folds of whole groups, or seeds on the table's own split."""
+"""Repeats of an experiment on paired sensors: folds of whole groups and seeds, or seeds on the table's own split."""
 
 from dataclasses import dataclass, replace
 
@@ -16,24 +16,30 @@ class Repeat:
         number: From 0.
         seed: Of everything random in it.
         table: With a split: test rows are looked at once, at the end, and no validation row is among them.
+        unit: Repeats of the same unit judge the same test rows and are averaged before any interval; None: this repeat
+            is a unit of its own.
     """
 
     number: int
     seed: int
     table: PairedTable
+    unit: int | None = None
 
 
-def fold_repeats(table: PairedTable, folds: int, seed: int = 0) -> list[Repeat]:
-    """Make every fold the test rows once; the fold after it validates, the others are trained on.
+def fold_repeats(table: PairedTable, folds: int, seed: int = 0, times: int = 1) -> list[Repeat]:
+    """Make every fold the test rows; the fold after it validates, the others are trained on.
 
     Args:
         table: Whole groups stay in one fold, if it has groups. Rows whose split is "buffer" stay out.
         folds: 3 or more.
         seed: Of folds of equal size, and the first of the repeats' own.
+        times: Repeats of every fold, each with another seed; a fold is their unit.
 
     Raises:
-        ValueError: If there are fewer than three folds, or fewer groups than folds.
+        ValueError: If there are fewer than three folds, fewer groups than folds, or no repeat is wanted.
     """
+    if times < 1:
+        raise ValueError(f"Every fold is trained once or more often, got {times}.")
     if folds < 3:
         raise ValueError(f"folds must be 3 or more (training, validation and test differ), got {folds}.")
     fold = assign_folds(table.group, len(table), folds, seed)
@@ -44,8 +50,10 @@ def fold_repeats(table: PairedTable, folds: int, seed: int = 0) -> list[Repeat]:
         split[fold == (number + 1) % folds] = "validation"
         if table.split is not None:
             split[table.split == "buffer"] = "buffer"
-        repeats.append(Repeat(number, seed + number, replace(table, split=split)))
-    return repeats
+        repeats.append(Repeat(number, seed + number, replace(table, split=split), number))
+    # All folds once before any of them again: a comparison that is stopped has whole rounds.
+    later = range(folds, times * folds)
+    return repeats + [Repeat(at, seed + at, repeats[at % folds].table, at % folds) for at in later]
 
 
 def seed_repeats(table: PairedTable, seeds: int, first: int = 0) -> list[Repeat]:

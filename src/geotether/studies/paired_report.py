@@ -28,11 +28,18 @@ def standings_table(outcomes: Sequence[PairedOutcome], measure: str, labels: flo
 
 
 def differences_table(
-    outcomes: Sequence[PairedOutcome], ours: str, how: str, measure: str, labels: float, rows: str = "all"
+    outcomes: Sequence[PairedOutcome],
+    ours: str,
+    how: str,
+    measure: str,
+    labels: float,
+    rows: str = "all",
+    shared: float = 0.0,
 ) -> str:
     """What one method has over each other, repeat by repeat, from the same sensor, in points of 0.01.
 
-    Bold where the interval leaves out zero.
+    Bold where the interval leaves out zero; with a dagger where it also does so once widened for shared training rows,
+    see `geotether.studies.paired_standings.interval`.
     """
     chosen = [one for one in outcomes if (one.measure, one.labels, one.rows) == (measure, labels, rows)]
     sources = list(dict.fromkeys(one.source for one in chosen if (one.method, one.how) == (ours, how)))
@@ -47,20 +54,23 @@ def differences_table(
             if found is None:
                 cells.append("")
                 continue
+            wider = paired_difference(chosen, mine, theirs, shared, source=source) if shared else None
             text = f"{100 * found.mean:+.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
-            cells.append(f"**{text}**" if found.low > 0 or found.high < 0 else text)
+            sure = wider is not None and wider.clear
+            cells.append(f"**{text}**{' †' if sure else ''}" if found.clear else text)
         if any(cells):
             lines.append(f"| {method} | {judged} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def write_paired_report(outcomes: Sequence[PairedOutcome], ours: str, out: Path) -> str:
+def write_paired_report(outcomes: Sequence[PairedOutcome], ours: str, out: Path, shared: float = 0.0) -> str:
     """Write `outcomes.csv`, `report.md` and, with several shares of labels, `labels.png`.
 
     Args:
         outcomes: Of all methods.
         ours: The method whose differences to the others are shown.
         out: Folder.
+        shared: Rows a repeat tests over rows it trains on, where repeats are folds.
 
     Returns:
         The report's text.
@@ -72,13 +82,21 @@ def write_paired_report(outcomes: Sequence[PairedOutcome], ours: str, out: Path)
         writer.writeheader()
         writer.writerows(asdict(one) for one in outcomes)
     measure, shares = main_measure(outcomes), sorted({one.labels for one in outcomes})
-    count = len({one.repeat for one in outcomes})
-    lines = [f"Mean {measure} of {count} repeats [95 % interval, Student's t]; differences in points of 0.01."]
+    repeats, units = len({one.repeat for one in outcomes}), len({one.unit for one in outcomes})
+    mean = f"{repeats} repeats"
+    if None not in {one.unit for one in outcomes}:
+        mean = f"{units} folds" + (f", each trained {repeats // units} times and averaged" if repeats > units else "")
+    lines = [f"Mean {measure} of {mean} [95 % interval, Student's t]; differences in points of 0.01."]
+    if shared:
+        lines.append(
+            "Bold: zero is left out; †: also once the interval is widened for training rows that folds share (Nadeau & "
+            "Bengio 2003)."
+        )
     for share in shares:
         lines += ["", *([f"## {share:.0%} of the training labels", ""] if len(shares) > 1 else [])]
         lines += [standings_table(outcomes, measure, share), ""]
         for how in dict.fromkeys(one.how for one in outcomes if one.method == ours and one.measure == measure):
-            lines += [differences_table(outcomes, ours, how, measure, share), ""]
+            lines += [differences_table(outcomes, ours, how, measure, share, shared=shared), ""]
         if any(one.rows == "overlapping" for one in outcomes):
             lines += ["Rows whose label sets overlap most:", ""]
             lines += [standings_table(outcomes, measure, share, "overlapping"), ""]

@@ -13,6 +13,7 @@ CASES = [
     ({"name": "tempcnn", "channels": 16, "missing_channel": True}, "series", (12, 2)),
     ({"name": "mlp", "hidden_dim": 32}, "vector", (7,)),
     ({"name": "mlp", "num_layers": 1}, "series", (12, 2)),
+    ({"name": "mlp", "num_layers": 0, "components": 3, "missing_channel": True}, "vector", (8,)),
     ({"name": "resnet", "width": 8, "num_blocks": 2}, "chip", (3, 16, 16)),
     (None, "chip", (3, 16, 16)),
 ]
@@ -46,7 +47,9 @@ def test_every_kind_has_a_usual_encoder(kind, name):
         ({"name": "tempcnn", "kernel": 4}, "series", (12, 2), "kernel odd"),
         ({"name": "resnet", "width": 12}, "chip", (2, 16, 16), "width must be a multiple of 8"),
         ({"name": "resnet", "dropout": 1.0}, "chip", (2, 16, 16), "dropout must be 0 or more and less than 1"),
-        ({"name": "mlp", "num_layers": 0}, "vector", (3,), "num_layers and hidden_dim must be 1 or more"),
+        ({"name": "mlp", "num_layers": -1}, "vector", (3,), "num_layers must be 0 or more and hidden_dim 1 or more"),
+        ({"name": "mlp", "components": 4}, "vector", (3,), "components must be a whole number from 1 to 3, got 4"),
+        ({"name": "mlp", "components": 2}, "series", (3, 4), "components are for vectors; a series has an order"),
         ({"name": "tempcnn"}, "chip", (2, 16, 16), "'tempcnn' takes no chip; for that there are mlp, resnet, timm"),
         ({"name": "mlp", "missing_channel": 1}, "vector", (3,), "missing_channel must be true or false"),
         ({"hidden_dim": 3}, "vector", (3,), "must be a mapping with a 'name'"),

@@ -57,6 +57,37 @@ def test_the_missing_channel_says_which_share_of_the_bands_is_missing(observed):
     assert encoder(torch.from_numpy(values)).shape == (50, 5)
 
 
+def test_components_are_of_training_rows_and_uncorrelated(monkeypatch):
+    rng = np.random.default_rng(0)
+    values = (rng.standard_normal((80, 6)) @ rng.standard_normal((6, 6)) * 50 + 1000).astype(np.float32)
+    whole, parts = (encoder_of("vector", values, components=4) for _ in range(2))
+    whole.fit(values)
+    monkeypatch.setattr("geotether.encoders.sensors.encoder._NUMBERS", 7 * 6)
+    parts.fit(values)
+    torch.testing.assert_close(parts.axes, whole.axes)
+    got = whole.standardise(torch.from_numpy(values))
+    torch.testing.assert_close(got.T @ got / 80, torch.eye(4), atol=1e-3, rtol=0)
+    # A row that lacks everything is the mean row, of which all components are 0; the channel says so.
+    told = encoder_of("vector", values, components=4, missing_channel=True)
+    told.fit(values)
+    assert told.standardise(torch.full((1, 6), float("nan")))[0].tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]
+
+
+def test_a_number_that_hardly_varies_cannot_decide_everything_in_another_row():
+    values = np.random.default_rng(0).standard_normal((200, 3)).astype(np.float32)
+    values[:, 2] = 0.0
+    values[0, 2] = 1e-3
+    encoder = encoder_of("vector", values)
+    encoder.fit(values)
+    # 0.2 is 2,800 standard deviations from the mean of that number.
+    odd = encoder.standardise(torch.tensor([[0.0, 0.0, 0.2], [0.0, 0.0, -0.2]]))
+    assert odd[:, 2].tolist() == [10.0, -10.0]
+    assert encoder.standardise(torch.from_numpy(values))[1:, :2].abs().max() < 10
+    # Bands of series are standardised over all steps: they are left as they are.
+    series = build_sensor_encoder({"name": "tempcnn"}, "series", (2, 1), 3)
+    assert series.standardise(torch.full((1, 2, 1), 99.0)).flatten().tolist() == [99.0, 99.0]
+
+
 def test_rows_do_not_depend_on_each_other(observed):
     kind, values = observed
     encoder = encoder_of(kind, values).eval()

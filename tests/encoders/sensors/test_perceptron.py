@@ -18,3 +18,9 @@ def test_a_chip_is_laid_out_as_a_vector():
     network = Perceptron(shape=(2, 3, 3), out_dim=4).eval()
     x = torch.randn(5, 2, 3, 3, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(network(x), network(x.flatten(1)))
+
+
+def test_without_hidden_layers_it_is_a_linear_map():
+    network = Perceptron(shape=(7,), out_dim=3, num_layers=0)
+    x = torch.randn(4, 7, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(network(x), x @ network.output.weight.T + network.output.bias)

@@ -82,8 +82,8 @@ def build_sensor_encoder(
     """Build the encoder of a sensor; its weights are drawn from torch's global generator.
 
     Args:
-        config: {"name": one of `SENSOR_ENCODERS`, "missing_channel": False, and its constructor's arguments except
-            `shape` and `out_dim`}. None: the usual one of that kind.
+        config: {"name": one of `SENSOR_ENCODERS`, "missing_channel": False, "components": None (of vectors), and its
+            constructor's arguments except `shape` and `out_dim`}. None: the usual one of that kind.
         kind: "vector", rows (d,); "series", rows (steps, bands); "chip", rows (bands, height, width).
         shape: Of one row; of a series, the longest.
         out_dim: Size of the output.
@@ -108,15 +108,19 @@ def build_sensor_encoder(
     missing_channel = chosen.pop("missing_channel", False)
     if not isinstance(missing_channel, bool):
         raise ValueError(f"missing_channel must be true or false, got {missing_channel!r}.")
+    components = chosen.pop("components", None)
     name = chosen.get("name")
     takers = [known for known, network in SENSOR_ENCODERS.items() if kind in network.kinds]  # type: ignore[attr-defined]
     if name in SENSOR_ENCODERS and name not in takers:
         raise ValueError(f"The sensor encoder {name!r} takes no {kind}; for that there are {', '.join(takers)}.")
-    given = {"shape": network_shape(kind, row, missing_channel), "out_dim": out_dim}
+    given = {"shape": network_shape(kind, row, missing_channel, components), "out_dim": out_dim}
     network = build_named("sensor encoder", SENSOR_ENCODERS, chosen, given)
     arguments = named_arguments(network, SENSOR_ENCODERS)
     del arguments["shape"], arguments["out_dim"]
-    return SensorEncoder(network, {**arguments, "missing_channel": missing_channel}, kind, row, missing_channel)
+    saved = {**arguments, "missing_channel": missing_channel}
+    # Left out where there are none, so that folders of before and of now say the same.
+    saved |= {} if components is None else {"components": components}
+    return SensorEncoder(network, saved, kind, row, missing_channel, components)
 
 
 def build_sensor_encoders(sensors: Mapping[str, Mapping[str, Any]], out_dim: int) -> nn.ModuleDict:

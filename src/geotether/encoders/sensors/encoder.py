@@ -8,10 +8,16 @@ import torch
 from jaxtyping import Float, Num, Shaped
 from torch import Tensor, nn
 
+from geotether.encoders.sensors.whitening import whitening_axes
+
 # How many axes a row has, and which of them, counted in a batch, holds the bands.
 KINDS = {"vector": (1, 1), "series": (2, 2), "chip": (3, 1)}
 # Numbers read at once while fitting: keeps a memory map from being drawn into memory.
 _NUMBERS = 8_000_000
+# Standard deviations from the mean beyond which a number of a vector is cut off. A number that hardly varies in
+# training (the share of lidar returns at 38 m) can lie thousands of them away in another row, and would decide all
+# there. Bands of series and chips are standardised over all steps and pixels, so that this does not happen.
+LIMIT = 10.0
 
 
 class SensorEncoder(nn.Module):
@@ -21,20 +27,27 @@ class SensorEncoder(nn.Module):
     training rows. With a missing channel, one more band says which share of a row's (a step's, a pixel's) bands was
     missing.
 
+    Numbers of a vector are cut off at 10 standard deviations. With `components`, the network gets that many principal
+    components of a vector's training rows, each of spread 1, and not its numbers: a spectrum of hundreds of bands that
+    nearly repeat each other is learned from more easily.
+
     Args:
-        network: One of `SENSOR_ENCODERS`, built for `shape`, or for one band more with a missing channel.
+        network: One of `SENSOR_ENCODERS`, built for what `network_shape` says.
         config: Plain values from which `build_sensor_encoder` makes the same.
         kind: "vector", rows (d,); "series", rows (steps, bands); "chip", rows (bands, height, width).
         shape: Of one row.
         missing_channel: Whether one more band says what was missing.
+        components: Number of principal components, up to the size of the vector; None: the numbers themselves.
 
     Attributes:
         mean: Subtracted from each band, shape (bands,); zeros until fitted.
         scale: Divides each band afterwards, shape (bands,); ones until fitted.
+        axes: With components: multiplies standardised vectors, shape (size, components); zeros until fitted.
         out_dim: Size of the output.
 
     Raises:
-        ValueError: If the kind is unknown, the shape is not one of that kind, or the network does not take it.
+        ValueError: If the kind is unknown, the shape is not one of that kind, the network does not take it, or
+            components are asked of what is no vector or are too many.
 
     Example:
         >>> from geotether.encoders.sensors import build_sensor_encoder
@@ -45,13 +58,20 @@ class SensorEncoder(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    axes: Tensor
 
     def __init__(
-        self, network: nn.Module, config: dict[str, Any], kind: str, shape: tuple[int, ...], missing_channel: bool
+        self,
+        network: nn.Module,
+        config: dict[str, Any],
+        kind: str,
+        shape: tuple[int, ...],
+        missing_channel: bool,
+        components: int | None = None,
     ) -> None:
         super().__init__()
         check_shape(kind, shape)
-        wanted = network_shape(kind, shape, missing_channel)
+        wanted = network_shape(kind, shape, missing_channel, components)
         if kind not in network.kinds or network.shape != wanted:  # type: ignore[operator]
             raise ValueError(
                 f"The network takes {' or '.join(network.kinds)} of shape {network.shape}, "  # type: ignore[arg-type]
@@ -62,9 +82,12 @@ class SensorEncoder(nn.Module):
         self.kind = kind
         self.shape = shape
         self.missing_channel = missing_channel
+        self.components = components
         self.out_dim: int = network.out_dim  # type: ignore[assignment]
         self.register_buffer("mean", torch.zeros(self.num_bands))
         self.register_buffer("scale", torch.ones(self.num_bands))
+        if components is not None:
+            self.register_buffer("axes", torch.zeros(self.num_bands, components))
 
     @property
     def num_bands(self) -> int:
@@ -72,7 +95,7 @@ class SensorEncoder(nn.Module):
         return self.shape[KINDS[self.kind][1] - 1]
 
     def fit(self, values: Shaped[np.ndarray, "n *row"]) -> None:
-        """Take mean and standard deviation of each band from training rows; both are saved with the weights.
+        """Take mean and standard deviation of each band, and components, from training rows; saved with the weights.
 
         What is missing is left out. A band that never varies is centred and otherwise left alone; one that is always
         missing stays as it is.
@@ -105,9 +128,17 @@ class SensorEncoder(nn.Module):
         scale[scale <= 1e-7 * np.maximum(np.abs(mean), 1e-30)] = 1.0
         self.mean.copy_(torch.from_numpy(mean))
         self.scale.copy_(torch.from_numpy(scale))
+        if self.components is None:
+            return
+        products = np.zeros((self.num_bands, self.num_bands))
+        for start in range(0, len(values), rows):
+            part = np.asarray(values[start : start + rows], dtype=np.float64)
+            standard = np.where(np.isfinite(part), (part - mean) / scale, 0.0).clip(-LIMIT, LIMIT)
+            products += standard.T @ standard
+        self.axes.copy_(torch.from_numpy(whitening_axes(products / len(values), self.components)))
 
     def standardise(self, values: Num[Tensor, "n *row"]) -> Float[Tensor, "n *input"]:
-        """Turn observations, as they are in the table, into what the network takes.
+        """Turn observations, as they are in the table, into what the network takes: standardised, or components.
 
         Args:
             values: Shape (n, *shape), NaN where missing. A series may have fewer steps; those that lack at its end are
@@ -127,13 +158,15 @@ class SensorEncoder(nn.Module):
             lacking = self.shape[0] - values.shape[1]
             values = nn.functional.pad(values, (0, 0, 0, lacking), value=float("nan"))
         standard = (values - self.mean.view(along)) / self.scale.view(along)
-        if not self.missing_channel and standard.sum().isfinite():  # one pass in place of three
-            return standard
-        seen = values.isfinite()
-        standard = torch.where(seen, standard, 0.0)
+        if self.missing_channel or not standard.sum().isfinite():  # one pass, where nothing is missing, in place of three
+            standard = torch.where(values.isfinite(), standard, 0.0)
+        if self.kind == "vector":
+            standard = standard.clamp(-LIMIT, LIMIT)
+        if self.components is not None:
+            standard = standard @ self.axes
         if not self.missing_channel:
             return standard
-        missing = (~seen).to(standard.dtype).mean(dim=axis, keepdim=True)
+        missing = (~values.isfinite()).to(standard.dtype).mean(dim=axis, keepdim=True)
         return torch.cat([standard, missing], dim=axis)
 
     def forward(self, values: Num[Tensor, "n *row"]) -> Float[Tensor, "n out_dim"]:
@@ -172,8 +205,20 @@ class SensorEncoder(nn.Module):
             )
 
 
-def network_shape(kind: str, shape: tuple[int, ...], missing_channel: bool) -> tuple[int, ...]:
-    """Give the shape of what a network gets: one band more where a channel says what is missing."""
+def network_shape(
+    kind: str, shape: tuple[int, ...], missing_channel: bool, components: int | None = None
+) -> tuple[int, ...]:
+    """Give the shape of what a network gets: any components, and one band more with a missing channel.
+
+    Raises:
+        ValueError: If there cannot be so many components.
+    """
+    if components is not None:
+        if kind != "vector":
+            raise ValueError(f"components are for vectors; a {kind} has an order that they would lose.")
+        if not isinstance(components, int) or not 1 <= components <= shape[0]:
+            raise ValueError(f"components must be a whole number from 1 to {shape[0]}, got {components!r}.")
+        shape = (components,)
     at = KINDS[kind][1] - 1
     return tuple(size + (missing_channel and i == at) for i, size in enumerate(shape))
 

@@ -19,7 +19,7 @@ class Perceptron(nn.Module):
         shape: Of one row.
         out_dim: Size of the output.
         hidden_dim: Width of every hidden layer.
-        num_layers: Number of hidden layers, 1 or more.
+        num_layers: Number of hidden layers; 0: the linear map alone, for little data.
         dropout: Share of hidden activations dropped in training, [0, 1).
 
     Raises:
@@ -43,18 +43,19 @@ class Perceptron(nn.Module):
         dropout: float | int = 0.2,
     ) -> None:
         super().__init__()
-        if num_layers < 1 or hidden_dim < 1:
-            raise ValueError(f"num_layers and hidden_dim must be 1 or more, got {num_layers} and {hidden_dim}.")
+        if num_layers < 0 or hidden_dim < 1:
+            raise ValueError(f"num_layers must be 0 or more and hidden_dim 1 or more, got {num_layers}, {hidden_dim}.")
         self.shape = shape
         self.out_dim = out_dim
         self.hidden_dim = hidden_dim
         self.num_layers = num_layers
         self.dropout = dropout
         layers: list[nn.Module] = []
-        for width in [math.prod(shape)] + [hidden_dim] * (num_layers - 1):
+        widths = [math.prod(shape)] + [hidden_dim] * num_layers
+        for width in widths[:-1]:
             layers += [nn.Linear(width, hidden_dim), BatchNorm(hidden_dim), nn.ReLU(), ByteDropout(dropout)]
         self.layers = nn.Sequential(*layers)
-        self.output = nn.Linear(hidden_dim, out_dim)
+        self.output = nn.Linear(widths[-1], out_dim)
 
     def forward(self, x: Float[Tensor, "n *row"]) -> Float[Tensor, "n out_dim"]:
         """Return the output."""

@@ -1,0 +1,120 @@
+"""How much of what the other sensors know can a sensor learn at all? A look before co-learning is blamed.
+
+    python experiments/colearning_bound.py recipes/paired/worldcereal.yaml --set data=DATA [--folds 5]
+
+For every sensor and fold of whole groups, by ridge regression from what the sensor saw (its strength chosen on the
+validation fold), on test rows, means over folds with 95 % intervals:
+
+* R2 of the other sensors' leading components, and of the answers (log-probabilities, numbers) of a model of all sensors
+  that was trained on the other folds;
+* the same within classes: both sides less the mean of their class. A teacher or a second sensor can only help beyond
+  the labels with what is left there, and only as far as the sensor can tell it;
+* the score of a student of the labels, of one of the teacher's answers, and of one of both, halves.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from geotether.pairing.open import open_paired
+from geotether.predict import load_paired
+from geotether.probes.paired_scores import paired_scores
+from geotether.studies.paired_judge import plain_features
+from geotether.studies.paired_repeats import fold_repeats
+from geotether.studies.paired_standings import interval
+from geotether.training.cotraining import cotrain
+from geotether.training.paired_config import load_paired_config
+
+STRENGTHS = np.logspace(0, 5, 11)
+COMPONENTS = 10
+
+
+def standardised(features, training):
+    """Columns of mean 0 and spread 1 over training rows; what is missing becomes the mean."""
+    seen = np.where(np.isfinite(features), features, np.nan)
+    mean, spread = np.nanmean(seen[training], axis=0), np.nanstd(seen[training], axis=0)
+    return np.nan_to_num((seen - mean) / np.where(spread > 0, spread, np.inf)).clip(-10, 10)
+
+
+def explained(truth, predicted, baseline):
+    """Share of the variance around the baseline that a prediction explains, over all columns."""
+    return 1 - np.square(truth - predicted).sum() / np.square(truth - baseline).sum()
+
+
+def best_ridge(x, y, training, validation):
+    """Predictions of all rows by ridge regression, its strength the best on validation rows."""
+    from sklearn.linear_model import Ridge
+
+    fits = [Ridge(strength).fit(x[training], y[training]).predict(x) for strength in STRENGTHS]
+    errors = [np.square(y[validation] - fit[validation]).sum() for fit in fits]
+    return fits[int(np.argmin(errors))].reshape(y.shape)
+
+
+def within(values, classes, training):
+    """Values less the training mean of their class, of all rows for a class that training lacks; numbers: one class."""
+    means = {c: values[training & (classes == c)].mean(0) for c in np.unique(classes[training])}
+    return values - np.stack([means.get(c, values[training].mean(0)) for c in classes])
+
+
+def bound(table, config, folder):
+    """What one fold says: (sensor, measure) to value."""
+    cotrain(config, table, folder, progress="none")
+    teacher = load_paired(folder / "model")
+    rows = table.rows(np.flatnonzero(table.target(config.target).known))
+    target = rows.target(config.target)
+    training, validation, test = (rows.split == part for part in ("train", "validation", "test"))
+    answers = teacher.predict_fused({name: rows.sensor(name).values for name in teacher.modalities}).scores
+    if target.kind == "classes":
+        truth, classes = np.eye(len(target.names))[target.values], target.values
+        answers = np.log(answers + 1e-3)
+    else:
+        truth, classes = target.values[:, None], np.zeros(len(rows), dtype=int)
+        answers = answers[:, None]
+    found = {}
+    for name in teacher.modalities:
+        x = standardised(plain_features(rows.sensor(name)), training)
+        others = [other for other in teacher.modalities if other != name]
+        seen = np.hstack([standardised(plain_features(rows.sensor(other)), training) for other in others])
+        axes = np.linalg.svd(seen[training] - seen[training].mean(0), full_matrices=False)[2][:COMPONENTS]
+        goals = {"other sensors": standardised(seen @ axes.T, training), "teacher": answers}
+        for what, goal in goals.items():
+            fit = best_ridge(x, goal, training, validation)
+            found[name, f"{what}, R2"] = explained(goal[test], fit[test], goal[training].mean(0))
+            if target.kind == "classes":
+                left = within(goal, classes, training)
+                own = within(x, classes, training)
+                fit = best_ridge(own, left, training, validation)
+                found[name, f"{what}, R2 within classes"] = explained(left[test], fit[test], 0.0)
+        taught = np.exp(answers) if target.kind == "classes" else answers
+        for what, goal in {"labels": truth, "teacher": taught, "halves": (truth + taught) / 2}.items():
+            fit = best_ridge(x, goal, training, validation)[test]
+            scores = paired_scores(target.kind, target.values[test], fit if target.kind == "classes" else fit[:, 0])
+            found[name, f"student of {what}"] = next(iter(scores.values()))
+    return found
+
+
+def main() -> None:
+    import tempfile
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--folds", type=int, default=5)
+    arguments = parser.parse_args()
+    config = load_paired_config(arguments.config, arguments.set, recipe="fused")
+    table = open_paired(config.paired, config.data)
+    found: dict[tuple[str, str], list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for repeat in fold_repeats(table, arguments.folds):
+            one = config.model_copy(update={"seed": repeat.seed})
+            for key, value in bound(repeat.table, one, Path(folder) / str(repeat.number)).items():
+                found.setdefault(key, []).append(value)
+    sensors, measures = (list(dict.fromkeys(part)) for part in zip(*found, strict=True))
+    print(f"| {config.target} from | {' | '.join(sensors)} |\n|---|{'---:|' * len(sensors)}")
+    for measure in measures:
+        print(f"| {measure} | {' | '.join(str(interval(found[name, measure])) for name in sensors)} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Mirrors experiments/colearning_bound.py: its measures, on numbers whose answers are known."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "colearning_bound.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("colearning_bound", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_is_shared_beyond_the_class_is_told_from_what_only_the_class_shares(script):
+    rng = np.random.default_rng(0)
+    n = 3000
+    classes, own, common = rng.integers(0, 3, n), rng.standard_normal((n, 2)), rng.standard_normal((n, 1))
+    part = rng.integers(0, 3, n)
+    training, validation, test = (part == at for at in range(3))
+    centre = 5.0 * np.eye(3)[classes]
+    sensor = np.hstack([centre, own, common])
+
+    def left(goal):
+        a, b = script.within(sensor, classes, training), script.within(goal, classes, training)
+        fit = script.best_ridge(a, b, training, validation)
+        return script.explained(b[test], fit[test], 0.0)
+
+    # The other sensor shares the class alone, or one of its two equally large columns as well.
+    assert abs(left(centre[:, :1] + rng.standard_normal((n, 1)))) < 0.02
+    assert left(np.hstack([common, rng.standard_normal((n, 1))])) == pytest.approx(0.5, abs=0.05)
+
+
+def test_classes_that_training_lacks_are_seen_from_the_mean_of_all(script):
+    values, classes = np.array([[1.0], [3.0], [10.0], [7.0]]), np.array([0, 0, 1, 2])
+    training = np.array([True, True, True, False])
+    got = script.within(values, classes, training)
+    np.testing.assert_allclose(got[:, 0], [-1, 1, 0, 7 - 14 / 3])
