@@ -158,7 +158,8 @@ class SensorEncoder(nn.Module):
             lacking = self.shape[0] - values.shape[1]
             values = nn.functional.pad(values, (0, 0, 0, lacking), value=float("nan"))
         standard = (values - self.mean.view(along)) / self.scale.view(along)
-        if self.missing_channel or not standard.sum().isfinite():  # one pass, where nothing is missing, in place of three
+        # One pass where nothing is missing, in place of three.
+        if self.missing_channel or not standard.sum().isfinite():
             standard = torch.where(values.isfinite(), standard, 0.0)
         if self.kind == "vector":
             standard = standard.clamp(-LIMIT, LIMIT)
