@@ -156,6 +156,8 @@ def test_the_report_says_how_often_and_which_differences_are_sure(tmp_path):
     assert "| single | direct | **+10.4 [9.3, 11.5]** † |" in text
     assert "| shared | direct | **+3.2 [0.8, 5.6]** |" in text  # without the dagger: wider it holds zero
     assert "| fused | direct | +1.4" in text
+    alone = write_paired_report([one for one in found if one.method == "single"], "single", tmp_path)
+    assert "minus" not in alone
     assert "†" not in write_paired_report(found, "mdico", tmp_path).replace("trained", "")
 
 

@@ -96,7 +96,8 @@ def write_paired_report(outcomes: Sequence[PairedOutcome], ours: str, out: Path,
         lines += ["", *([f"## {share:.0%} of the training labels", ""] if len(shares) > 1 else [])]
         lines += [standings_table(outcomes, measure, share), ""]
         for how in dict.fromkeys(one.how for one in outcomes if one.method == ours and one.measure == measure):
-            lines += [differences_table(outcomes, ours, how, measure, share, shared=shared), ""]
+            table = differences_table(outcomes, ours, how, measure, share, shared=shared)
+            lines += [table, ""] if table.count("\n") > 1 else []  # one method alone differs from nothing
         if any(one.rows == "overlapping" for one in outcomes):
             lines += ["Rows whose label sets overlap most:", ""]
             lines += [standings_table(outcomes, measure, share, "overlapping"), ""]
