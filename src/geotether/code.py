@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from geotether.user_cache import user_cache
+
 PACKAGE = Path(__file__).parent
 TRAINING = "training.pretraining"
 
@@ -142,9 +144,8 @@ def _keep() -> None:
 
 def _note_of(package: Path) -> Path:
     """One note for each copy of the package and each Python, whose trees differ."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     key = hashlib.sha256(f"{package} {sys.version}".encode()).hexdigest()[:16]
-    return home / "geotether" / "code" / f"{key}.json"
+    return user_cache() / "code" / f"{key}.json"
 
 
 def _file_of(parts: list[str]) -> Path | None:

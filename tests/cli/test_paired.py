@@ -112,6 +112,15 @@ def test_compare_writes_a_report(config, tmp_path):
                         fine_tune=False)  # fmt: skip
 
 
+def test_settings_are_chosen_on_folds_of_the_rows_that_are_not_tested(config, tmp_path):
+    folder = tmp_path / "study"
+    alike = {"methods": ["linear"], "overrides": [], "seeds": None, "labels": [100.0], "fine_tune": False}
+    said = compare_methods(config, folder, folds=3, without_test=True, **alike)
+    assert "Mean accuracy of 3 folds" in said
+    with pytest.raises(ValueError, match="give --folds 5 too"):
+        compare_methods(config, folder, folds=None, without_test=True, **alike)
+
+
 def test_help_names_all_methods():
     named = METHODS_HELP.removeprefix("One of: ").split(". ")[0]
     assert sorted(named.split("; ")) == sorted(METHOD_NAMES)

@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).parents[2] / "src" / "geotether"
 
 # From the ground up. Rooms that share a step may not import each other.
 STAIRS = [
-    {"version", "code", "geodesy"},
+    {"version", "user_cache"},
+    {"code", "geodesy"},
     {"sources", "features", "encoders", "objectives", "probes"},
     {"tables", "checkpoint", "peers", "tasks", "datasets"},
     {"batches", "embed", "featurizing", "pairing", "predict"},

@@ -1,20 +1,7 @@
 """Mirrors experiments/colearning_bound.py: its measures, on numbers whose answers are known."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-SCRIPT = Path(__file__).parents[2] / "experiments" / "colearning_bound.py"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("colearning_bound", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_what_is_shared_beyond_the_class_is_told_from_what_only_the_class_shares(script):

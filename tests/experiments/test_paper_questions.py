@@ -1,22 +1,11 @@
 """Mirrors experiments/paper_questions.py: which models a question needs, and what is printed."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("pandas")
 VALIDATION = ["validation/loss", *(f"validation/loss/{name}" for name in ("satellite", "text", "night_lights"))]
-SCRIPT = Path(__file__).parents[2] / "experiments" / "paper_questions.py"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("paper_questions", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_every_question_names_models_that_exist_and_every_model_serves_one(script):

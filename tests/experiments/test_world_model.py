@@ -1,25 +1,8 @@
 """Mirrors experiments/world_model.py: what its command line takes."""
 
-import importlib.util
 import shlex
-import sys
-from pathlib import Path
 
 import pytest
-
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("world_model", EXPERIMENTS / "world_model.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(EXPERIMENTS))  # as Python does for a script
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(EXPERIMENTS))
-    return module
 
 
 def test_the_commands_of_its_own_text_are_understood(script):

@@ -1,21 +1,9 @@
 """Mirrors experiments/world_tables.py: the columns it makes, on a few rows made by hand."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 pd = pytest.importorskip("pandas")
-SCRIPT = Path(__file__).parents[2] / "experiments" / "world_tables.py"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("world_tables", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_gap_becomes_the_mean_and_is_told_of(script):

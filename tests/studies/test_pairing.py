@@ -1,5 +1,7 @@
 """Mirrors src/geotether/studies/pairing.py and its paired_judge, paired_repeats, paired_variants and paired_report."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import yaml
@@ -8,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from geotether.studies import pairing
 from geotether.studies.paired_judge import plain_features
-from geotether.studies.paired_repeats import fold_repeats, seed_repeats
+from geotether.studies.paired_repeats import fold_repeats, seed_repeats, without_test_rows
 from geotether.studies.paired_report import differences_table, main_measure, standings_table, write_paired_report
 from geotether.studies.paired_standings import PairedOutcome
 from geotether.studies.paired_variants import COLEARNING_STUDY, METHOD_NAMES, TIES_STUDY, paired_variants
@@ -142,6 +144,18 @@ def test_a_fold_is_repeated_with_other_seeds_and_the_same_rows(make_fields):
         fold_repeats(table, 5, times=0)
 
 
+def test_settings_are_chosen_without_a_test_row(make_fields):
+    table = make_fields(200)
+    rest = without_test_rows(table)
+    assert set(rest.id) == set(table.id[table.split != "test"])
+    judged = [repeat.table.id[repeat.table.split == "test"] for repeat in fold_repeats(rest, 4)]
+    assert sorted(np.concatenate(judged)) == sorted(rest.id)
+    with pytest.raises(ValueError, match="no split with test rows to set aside"):
+        without_test_rows(make_fields(split=False))
+    with pytest.raises(ValueError, match="no split with test rows to set aside"):
+        without_test_rows(rest)
+
+
 def test_the_report_says_how_often_and_which_differences_are_sure(tmp_path):
     def outcomes(method, values):
         return [
@@ -156,7 +170,10 @@ def test_the_report_says_how_often_and_which_differences_are_sure(tmp_path):
     assert "| single | direct | **+10.4 [9.3, 11.5]** † |" in text
     assert "| shared | direct | **+3.2 [0.8, 5.6]** |" in text  # without the dagger: wider it holds zero
     assert "| fused | direct | +1.4" in text
-    alone = write_paired_report([one for one in found if one.method == "single"], "single", tmp_path)
+    single = [one for one in found if one.method == "single"]
+    single += [replace(one, how="embedding", measure="AMI") for one in single]
+    alone = write_paired_report(single, "single", tmp_path)
+    assert "Embeddings, AMI" in alone
     assert "minus" not in alone
     assert "†" not in write_paired_report(found, "mdico", tmp_path).replace("trained", "")
 

@@ -75,11 +75,16 @@ def compare(
         list[float] | None, typer.Option(help="Percent of the training labels to use; repeat. Default: 100.")
     ] = None,
     fine_tune: Annotated[bool, typer.Option(help="Judge embeddings by fine-tuning too.")] = True,
+    without_test: Annotated[
+        bool,
+        typer.Option("--without-test", help="Choose settings: set test rows aside, judge on --folds of the rest."),
+    ] = False,
 ) -> None:
     """Train and judge methods on the same rows, with baselines, intervals and paired differences."""
     from geotether.cli.pairing import compare_methods
 
-    typer.echo(compare_methods(config, out, method, overrides or [], folds, seeds, labels or [100.0], fine_tune))
+    shares = labels or [100.0]
+    typer.echo(compare_methods(config, out, method, overrides or [], folds, seeds, shares, fine_tune, without_test))
 
 
 def predict(

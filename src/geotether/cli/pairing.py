@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from geotether.pairing.open import open_paired
-from geotether.studies.paired_repeats import fold_repeats, seed_repeats
+from geotether.studies.paired_repeats import fold_repeats, seed_repeats, without_test_rows
 from geotether.studies.paired_report import write_paired_report
 from geotether.studies.paired_variants import COLEARNING_STUDY, CONTRASTIVE, LINEAR, TIES_STUDY, paired_variants
 from geotether.studies.pairing import compare_paired
@@ -20,6 +20,7 @@ def compare_methods(
     seeds: int | None,
     labels: Sequence[float],
     fine_tune: bool,
+    without_test: bool = False,
 ) -> str:
     """Run a comparison.
 
@@ -32,6 +33,7 @@ def compare_methods(
         seeds: So many repeats on that split, None 5; with folds so many of each fold, None 1.
         labels: Percent of the training labels.
         fine_tune: Whether embeddings are also fine-tuned.
+        without_test: Leave the table's test rows out and judge on folds of the rest.
 
     Returns:
         The report and where it is.
@@ -47,8 +49,11 @@ def compare_methods(
         raise ValueError(f"{config} does not say where the samples are: give `paired:`, a .npz or a mapping.")
     if settings.target is None:
         raise ValueError("A comparison judges by a target; give target=NAME.")
+    if without_test and folds is None:
+        raise ValueError("--without-test leaves the table's own test rows out and judges by folds; give --folds 5 too.")
     names = methods or (TIES_STUDY if settings.method == "ties" else COLEARNING_STUDY)
     table = open_paired(settings.paired, settings.data)
+    table = without_test_rows(table) if without_test else table
     variants = paired_variants(names, table, settings.modalities or list(table.sensors))
     if folds is None:
         repeats, shared = seed_repeats(table, 5 if seeds is None else seeds), 0.0

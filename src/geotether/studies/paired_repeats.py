@@ -56,6 +56,17 @@ def fold_repeats(table: PairedTable, folds: int, seed: int = 0, times: int = 1) 
     return repeats + [Repeat(at, seed + at, repeats[at % folds].table, at % folds) for at in later]
 
 
+def without_test_rows(table: PairedTable) -> PairedTable:
+    """Drop the test rows, so that settings can be chosen on folds of the rest and test rows stay unseen.
+
+    Raises:
+        ValueError: If the table has no split with test rows, and every row would be a choice made on rows judged later.
+    """
+    if table.split is None or not (table.split == "test").any():
+        raise ValueError(f"{table.name} has no split with test rows to set aside; give it one (`split:`).")
+    return table.rows(np.flatnonzero(table.split != "test"))
+
+
 def seed_repeats(table: PairedTable, seeds: int, first: int = 0) -> list[Repeat]:
     """Repeat with other seeds on the table's own split.
 

@@ -96,21 +96,24 @@ def write_paired_report(outcomes: Sequence[PairedOutcome], ours: str, out: Path,
         lines += ["", *([f"## {share:.0%} of the training labels", ""] if len(shares) > 1 else [])]
         lines += [standings_table(outcomes, measure, share), ""]
         for how in dict.fromkeys(one.how for one in outcomes if one.method == ours and one.measure == measure):
-            table = differences_table(outcomes, ours, how, measure, share, shared=shared)
-            lines += [table, ""] if table.count("\n") > 1 else []  # one method alone differs from nothing
+            lines += _section(differences_table(outcomes, ours, how, measure, share, shared=shared))
         if any(one.rows == "overlapping" for one in outcomes):
             lines += ["Rows whose label sets overlap most:", ""]
             lines += [standings_table(outcomes, measure, share, "overlapping"), ""]
         for coherence in dict.fromkeys(one.measure for one in outcomes if one.how == "embedding"):
             lines += [f"Embeddings, {coherence}:", "", standings_table(outcomes, coherence, share), ""]
-            if any((one.method, one.measure) == (ours, coherence) for one in outcomes):
-                lines += [differences_table(outcomes, ours, "embedding", coherence, share), ""]
+            lines += _section(differences_table(outcomes, ours, "embedding", coherence, share))
     text = "\n".join(lines).rstrip() + "\n"
     with replacing_file(out / "report.md") as part:
         part.write_text(text, encoding="utf-8")
     if len(shares) > 1:
         draw_label_shares(outcomes, measure, out / "labels.png")
     return text
+
+
+def _section(table: str) -> list[str]:
+    """Lines of a table; none of one without rows, as one method alone differs from nothing."""
+    return [table, ""] if table.count("\n") > 1 else []
 
 
 def draw_label_shares(outcomes: Sequence[PairedOutcome], measure: str, path: Path) -> None:

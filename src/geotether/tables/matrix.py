@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from geotether.sources.disk import replacing_file
+from geotether.user_cache import user_cache
 
 _ROWS_AT_ONCE = 16_384
 
@@ -86,7 +87,7 @@ def read_matrix(
             matrix[start : start + len(part)] = part
             start += len(part)
         return matrix
-    folder = cache_dir or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "geotether"
+    folder = cache_dir or user_cache()
     cached = folder / f"{_key(path, columns)}.npy"
     if not cached.is_file():
         with replacing_file(cached) as unfinished, unfinished.open("wb") as out:

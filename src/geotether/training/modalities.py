@@ -3,13 +3,13 @@
 import hashlib
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 from geotether.tables.store import read_table
 from geotether.tables.table import FeatureTable
 from geotether.training.config import RunConfig
+from geotether.user_cache import user_cache
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +52,7 @@ def table_folder(config: RunConfig, name: str) -> Path:
         config: Of the run.
         name: A modality that is built.
     """
-    cache = config.cache
-    if cache is None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "geotether" / "tables"
+    cache = user_cache() / "tables" if config.cache is None else config.cache
     text = json.dumps([str(config.data), config.tables[name]], sort_keys=True, default=str)
     return cache / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
