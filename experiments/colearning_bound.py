@@ -46,9 +46,10 @@ def best_ridge(x, y, training, validation):
     """Predictions of all rows by ridge regression, its strength the best on validation rows."""
     from sklearn.linear_model import Ridge
 
-    fits = [Ridge(strength).fit(x[training], y[training]).predict(x) for strength in STRENGTHS]
+    # For goals of one column scikit-learn gives (n,), which would be spread over all pairs of rows.
+    fits = [Ridge(strength).fit(x[training], y[training]).predict(x).reshape(y.shape) for strength in STRENGTHS]
     errors = [np.square(y[validation] - fit[validation]).sum() for fit in fits]
-    return fits[int(np.argmin(errors))].reshape(y.shape)
+    return fits[int(np.argmin(errors))]
 
 
 def within(values, classes, training):
