@@ -143,8 +143,9 @@ def _keep() -> None:
 
 
 def _note_of(package: Path) -> Path:
-    """One note for each copy of the package and each Python, whose trees differ."""
-    key = hashlib.sha256(f"{package} {sys.version}".encode()).hexdigest()[:16]
+    """One note for each copy of the package, each Python, whose trees differ, and each way of reading, this file."""
+    facts = f"{package} {sys.version}".encode() + Path(__file__).read_bytes()
+    key = hashlib.sha256(facts).hexdigest()[:16]
     return user_cache() / "code" / f"{key}.json"
 
 

@@ -35,6 +35,11 @@ def test_a_loss_that_climbs_above_chance_is_told_once(course, said_at):
         assert f"loss of {'b' if course[said_at][1] > 5 else 'a'} climbs" in said[said_at]
 
 
+def test_a_loss_that_is_no_number_is_left_to_the_loop():
+    watch = ChanceWatch()
+    assert [watch.notice(validation(loss, 4)) for loss in (float("nan"), float("inf"), 4)] == ["", "", ""]
+
+
 def test_what_has_no_chance_is_not_compared():
     assert above_chance({"validation/loss": 9.0, "validation/loss/a": 9.0}) == []
     assert ChanceWatch().notice({"validation/loss": 9.0}) == ""
@@ -56,5 +61,7 @@ def test_a_run_on_noise_says_so(tmp_path, capsys):
     table = FeatureTable("noise", lonlat, rng.standard_normal((240, 6)).astype(np.float32), split=split)
     overrides = ["steps=80", "batch_size=64", "validate_every=10", "warmup_steps=0", "encoder.network.hidden_dim=32"]
     pretrain(load_config(overrides=overrides), {"noise": table}, tmp_path, progress="lines")
-    assert capsys.readouterr().err.count("held-out loss of noise climbs, above") == 1
+    said = capsys.readouterr().err
+    assert said.count("held-out loss of noise climbs, above") == 1
+    assert said.strip().splitlines()[-1] == last_word(tmp_path)
     assert "above chance: noise" in last_word(tmp_path)

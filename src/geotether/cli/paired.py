@@ -35,23 +35,9 @@ def train(
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever is in --out.")] = False,
 ) -> None:
     """Train one model on paired sensors."""
-    from geotether.maps import loss_curves, save_figure
-    from geotether.pairing.open import open_paired
-    from geotether.predict import load_paired
-    from geotether.training.cotraining import cotrain
-    from geotether.training.finished import FinishedRunError
-    from geotether.training.paired_config import load_paired_config
+    from geotether.cli.pairing import train_model
 
-    settings = load_paired_config(config, overrides or (), recipe)
-    if settings.paired is None:
-        raise ValueError(f"{config} does not say where the samples are: give `paired:`, a .npz or a mapping.")
-    try:
-        cotrain(settings, open_paired(settings.paired, settings.data), out, resume=resume, fresh=fresh)
-    except FinishedRunError as finished:  # as asked for: no fault
-        typer.echo(str(finished))
-        return
-    drawn = save_figure(loss_curves(out / "metrics.jsonl"), out / "losses.png")
-    typer.echo(f"{load_paired(out / 'model')!r} is in {out / 'model'}; its losses are drawn in {drawn}")
+    typer.echo(train_model(config, out, overrides or (), recipe, resume=resume, fresh=fresh))
 
 
 @paired_app.command("compare")

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from geotether.training.chance import last_word
+from geotether.cli.training import trained
 from geotether.training.config import load_config
-from geotether.training.finished import FinishedRunError
 from geotether.training.modalities import open_tables
 from geotether.training.pretraining import pretrain
 
@@ -27,12 +26,8 @@ def pretrain_model(
         What to say.
     """
     settings = load_config(config, overrides, recipe)
-    try:
-        pretrain(settings, open_tables(settings), out, resume=resume, fresh=fresh)
-    except FinishedRunError as finished:  # what was asked for is there: no fault
-        return str(finished)
-    from geotether.maps import loss_curves, save_figure  # Matplotlib must not keep training from starting
-
-    drawn = save_figure(loss_curves(out / "metrics.jsonl"), out / "losses.png")
-    said = f"The model is {out / 'model'}; its losses are drawn in {drawn}"
-    return "\n".join(filter(None, [said, last_word(out, best=settings.keep == "best")]))
+    return trained(
+        lambda: pretrain(settings, open_tables(settings), out, resume=resume, fresh=fresh),
+        out,
+        lambda: f"The model is {out / 'model'}",
+    )

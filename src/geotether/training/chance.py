@@ -37,9 +37,10 @@ class ChanceWatch:
         """
         for key in line:
             if key.startswith(_LOSS):
-                fell = line[key] < self._lowest.get(key, float("inf"))
+                lowest = self._lowest.get(key, float("inf"))
+                fell = line[key] < lowest or key not in self._lowest
                 self._stale[key] = 0 if fell else self._stale[key] + 1
-                self._lowest[key] = line[key] if fell else self._lowest[key]
+                self._lowest[key] = min(lowest, line[key])  # what is no number leaves the lowest as it is
         climbing = [name for name in above_chance(line) if self._stale[_LOSS + name] >= 2]
         if not climbing or self._said:
             return ""

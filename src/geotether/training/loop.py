@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from geotether.sources.disk import replacing_file
-from geotether.training.chance import ChanceWatch
+from geotether.training.chance import ChanceWatch, last_word
 from geotether.training.course import Course
 from geotether.training.door import choose_device
 from geotether.training.finished import check_finished
@@ -76,6 +76,7 @@ def run_course(
     model = course.build(device)
     total_steps = config.steps or course.steps_in(config.epochs or 1)
     validate_every = course.steps_in(1) if config.validate_every == "epoch" else config.validate_every
+    watched = validate_every is not None and course.has_validation()
     averaged = copy.deepcopy(model).eval() if config.ema_decay else None
     optimizer = build_optimizer(model, config.learning_rate, config.weight_decay)
     state, best = RunState(), None
@@ -122,7 +123,6 @@ def run_course(
             metrics.write(line)
             shown.show(step, line)
 
-            watched = course.has_validation() and validate_every is not None
             if watched and (state.step % (validate_every or 1) == 0 or state.step == total_steps):
                 line = {"step": step, **course.validate(averaged or model)}
                 metrics.write(line)
@@ -145,4 +145,6 @@ def run_course(
     if out is not None:
         course.save(handed_out, out / MODEL_FOLDER, state)
         discard_state(out)
+        if word := last_word(out, best is not None):
+            shown.say(word)
     return handed_out
