@@ -55,6 +55,20 @@ def test_what_is_said_of_one_recipe_is_for_that_alone(tmp_path):
         over_recipe("clip", {"recipes": {"fused": 3}})
 
 
+def test_what_is_typed_goes_over_what_the_file_says_of_one_recipe(tmp_path):
+    (tmp_path / "c.yaml").write_text(
+        "target: crop\nepochs: 3\nrecipes: {fused: {steps: 9, learning_rate: 0.5}, mosaic: {ties: {label: 3}}}"
+    )
+    assert load_paired_config(tmp_path / "c.yaml", ["steps=7"], "fused").steps == 7
+    assert load_paired_config(tmp_path / "c.yaml", ["epochs=7"], "fused").steps is None
+    assert load_paired_config(tmp_path / "c.yaml", ["ties.label=0"], "mosaic").ties.label == 0
+    of_one = ["recipes.fused.learning_rate=0.25", "learning_rate=0.125"]
+    assert load_paired_config(tmp_path / "c.yaml", of_one, "fused").learning_rate == 0.25
+    assert load_paired_config(tmp_path / "c.yaml", of_one, "mdico").learning_rate == 0.125
+    assert load_paired_config(tmp_path / "c.yaml", recipe="fused").learning_rate == 0.5
+    assert over_recipe("fused", own_layer(tmp_path / "c.yaml", ["steps=7"]))["steps"] == 7
+
+
 @pytest.mark.parametrize("file", sorted(RECIPE_FILES.glob("*.yaml")), ids=lambda file: file.stem)
 @pytest.mark.parametrize("recipe", [None, "fused", "mosaic", "simclr", "clip"])
 def test_every_recipe_file_fits_every_method(file, recipe):

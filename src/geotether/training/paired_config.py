@@ -167,8 +167,8 @@ def load_paired_config(
         overrides: Such as `["target=y_group", "colearning.contrast=0"]`; values are YAML.
         recipe: Name of the recipe; None takes the file's `recipe` key, and without one `mdico`.
 
-    A key `recipes` holds what is said of single recipes, such as `{fused: {steps: 400}}`: it goes over the rest when
-    that recipe is run.
+    A key `recipes` holds what is said of single recipes, such as `{fused: {steps: 400}}`: it goes over the rest of the
+    file when that recipe is run, and under the overrides.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -209,8 +209,13 @@ def own_layer(path: str | Path | None = None, overrides: Sequence[str] = ()) -> 
 
 def _layer(path: str | Path | None, overrides: Sequence[str]) -> dict[str, Any]:
     layer = {} if path is None else _with_folder(read_layer(Path(path)), Path(path).resolve().parent, own=True)
-    for override in overrides:
-        layer = overlay(layer, _with_folder(parse_override(override), Path.cwd()))
+    given = [_with_folder(parse_override(override), Path.cwd()) for override in overrides]
+    # What is said of all recipes goes over what the file says of one, and under what is said of one.
+    for over in sorted(given, key=lambda over: "recipes" in over):
+        layer = overlay(layer, over)
+        if "recipes" not in over and isinstance(layer.get("recipes"), Mapping):
+            own = layer["recipes"].items()
+            layer["recipes"] = {name: overlay(of, over) if isinstance(of, Mapping) else of for name, of in own}
     return layer
 
 
