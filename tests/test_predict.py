@@ -10,6 +10,7 @@ from geotether.checkpoint.location import load_location_encoder
 from geotether.cli.description import describe_model
 from geotether.predict import load_paired
 from geotether.training.cotraining import cotrain
+from geotether.training.finished import FinishedRunError
 from geotether.training.paired_config import load_paired_config
 
 
@@ -140,6 +141,13 @@ def test_fine_tuning_starts_from_the_encoders(make_fields, small_pairing, tmp_pa
     trained = load_paired(tmp_path / "model").module
     for name, weights in trained.encoders.state_dict().items():
         assert torch.equal(weights, model.encoders.state_dict()[name]), name
+    config = load_paired_config(overrides=overrides, recipe="fused")
+    cotrain(config, table, tmp_path / "tuned", progress="none")
+    with pytest.raises(FinishedRunError):
+        cotrain(config, table, tmp_path / "tuned", progress="none")
+    cotrain(tied.model_copy(update={"seed": 5}), table, tmp_path, fresh=True, progress="none")
+    with pytest.raises(FileExistsError, match="start_from_sha256: the run had"):  # the weights begun with are others
+        cotrain(config, table, tmp_path / "tuned", progress="none")
     narrow = "encoders.radar={name: tempcnn, channels: 4, num_layers: 1, kernel: 3}"
     course = SupervisedCourse(load_paired_config(overrides=[*overrides, narrow], recipe="fused"), table)
     with pytest.raises(ValueError, match=r"was trained as .* and is to be tuned as"):

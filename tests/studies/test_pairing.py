@@ -114,6 +114,15 @@ def test_shares_of_labels_are_what_the_probe_sees(make_fields, given, tmp_path):
     assert (tmp_path / "labels.png").stat().st_size > 10_000
 
 
+def test_what_fine_tunes_decides_too(make_fields, given, tmp_path):
+    table, given = make_fields(), {**given, "steps": 2}
+    keys = []
+    for steps in (2, 2, 3):
+        run(["simclr"], table, {**given, "recipes": {"fused": {"steps": steps}}}, tmp_path)
+        keys.append((tmp_path / "outcomes.jsonl").read_text().count("\n"))
+    assert keys == [2, 2, 4]
+
+
 def test_labels_have_rows_that_overlap_and_numbers_an_r2(make_fields, given, tmp_path):
     flags = run(["linear"], make_fields(400), {**given, "target": "flags"}, tmp_path / "flags")
     assert main_measure(flags) == "macro mAP"

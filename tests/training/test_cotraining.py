@@ -201,10 +201,12 @@ def test_supervised_batches_hold_only_the_rows_whose_labels_may_be_seen(make_fie
     """The same rows as a probe gets, though one row lacks a sensor."""
     table = make_fields(200)
     training = table.part("train")
-    drawn = labelled_rows(training, "crop", 0.2, seed=0)
+    drawn = labelled_rows(training.target("crop"), 0.2, seed=0)
     whole = np.flatnonzero(training.sensor("optical").present)
-    for recipe, rows in (("fused", np.intersect1d(drawn, whole)), ("mdico", np.arange(len(training)))):
+    wanted = {"fused": np.intersect1d(drawn, whole), "mdico": np.arange(len(training)), "distilled": whole}
+    for recipe, rows in wanted.items():
         overrides = ["target=crop", *small_pairing, "labels=0.2"]
+        overrides += ["modality=radar"] if recipe == "distilled" else []
         course = COURSES[recipe](load_paired_config(overrides=overrides, recipe=recipe), table)
         course.build(torch.device("cpu"))
         assert course.training.id.tolist() == training.id[rows].tolist()

@@ -1,7 +1,7 @@
 """Judging models of paired sensors on test rows: their own answers, linear probes, and the order in an embedding."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,7 +36,6 @@ class Judge:
     repeat: Repeat
     config: PairedConfig
     answer: AnswerKind
-    _parts: dict[bytes, PairedTable] = field(default_factory=dict, init=False, repr=False)
 
     def outcome(self, sources: Sequence[str], how: str, measure: str, value: float, rows: str = "all") -> PairedOutcome:
         """One score."""
@@ -75,20 +74,17 @@ class Judge:
 
     def known(self, split: str, sources: Sequence[str]) -> PairedTable:
         """Rows of a split that have the sensors and a known target."""
-        part = self.repeat.table.rows(np.flatnonzero(self.repeat.table.split == split))
-        rows = _present(part, sources)
-        return self._part(part, rows[part.target(self.answer.target).known[rows]])
+        table = self.repeat.table
+        there = np.stack([table.sensor(name).present for name in sources]).all(0)
+        return table.rows((table.split == split) & there & table.target(self.answer.target).known)
 
     def _labelled(self, sources: Sequence[str]) -> PairedTable:
         """Training rows that have the sensors and whose labels may be looked at."""
-        training = self.repeat.table.part("train")
-        labelled = labelled_rows(training, self.answer.target, self.config.labels, self.config.seed)
-        return self._part(training, np.intersect1d(labelled, _present(training, sources)))
-
-    def _part(self, table: PairedTable, rows: np.ndarray) -> PairedTable:
-        """Rows of a table; the same object when the same are asked for again, so that features can be remembered."""
-        part = table.rows(rows)
-        return self._parts.setdefault(part.id.tobytes(), part)
+        table, training = self.repeat.table, self.repeat.table.numbers("train")
+        target = table.target(self.answer.target).rows(training)
+        drawn = training[labelled_rows(target, self.config.labels, self.config.seed)]
+        there = np.stack([table.sensor(name).present[drawn] for name in sources]).all(0)
+        return table.rows(drawn[there])
 
 
 def judge_model(
@@ -146,14 +142,14 @@ def judge_linear(method: str, repeat: Repeat, config: PairedConfig, modalities: 
 
 
 def remembered(compute: Callable[[str, PairedTable], np.ndarray]) -> Callable[[str, PairedTable], np.ndarray]:
-    """Compute the features of a sensor once for each table of rows, which are kept as long as the function."""
-    known: dict[tuple[str, int], tuple[PairedTable, np.ndarray]] = {}
+    """Compute the features of a sensor once for the same rows, which are told by their ids."""
+    known: dict[tuple[str, bytes], np.ndarray] = {}
 
     def compute_once(name: str, rows: PairedTable) -> np.ndarray:
-        key = (name, id(rows))
+        key = (name, rows.id.tobytes())
         if key not in known:
-            known[key] = rows, compute(name, rows)  # the table is kept too, so that its id stays its own
-        return known[key][1]
+            known[key] = compute(name, rows)
+        return known[key]
 
     return compute_once
 
@@ -188,7 +184,3 @@ def _sources(modalities: Sequence[str]) -> list[tuple[str, ...]]:
     """Each sensor alone, and all together."""
     alone: list[tuple[str, ...]] = [(name,) for name in modalities]
     return [*alone, tuple(modalities)] if len(modalities) > 1 else alone
-
-
-def _present(table: PairedTable, sources: Sequence[str]) -> np.ndarray:
-    return np.flatnonzero(np.stack([table.sensor(name).present for name in sources]).all(0))

@@ -102,7 +102,7 @@ def write_paired_report(outcomes: Sequence[PairedOutcome], ours: str, out: Path,
             lines += [standings_table(outcomes, measure, share, "overlapping"), ""]
         for coherence in dict.fromkeys(one.measure for one in outcomes if one.how == "embedding"):
             lines += [f"Embeddings, {coherence}:", "", standings_table(outcomes, coherence, share), ""]
-            lines += _section(differences_table(outcomes, ours, "embedding", coherence, share))
+            lines += _section(differences_table(outcomes, ours, "embedding", coherence, share, shared=shared))
     text = "\n".join(lines).rstrip() + "\n"
     with replacing_file(out / "report.md") as part:
         part.write_text(text, encoding="utf-8")

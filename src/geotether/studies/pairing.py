@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 OUTCOMES = "outcomes.jsonl"
 CODE = "training.cotraining"
+FUSED = PairedVariant("fused")  # which fine-tunes all encoders together
 
 
 def compare_paired(
@@ -53,15 +54,16 @@ def compare_paired(
     out.mkdir(parents=True, exist_ok=True)
     done = _read(out / OUTCOMES)
     outcomes: list[PairedOutcome] = []
-    trained: dict[str, Path] = {}
+    trained: set[Path] = set()
     for repeat in repeats:
         for share in labels:
             for variant in variants:
                 config = variant.configure(given, repeat.seed, share)
-                key = _key(variant, config, repeat, fine_tune)
+                tuned = FUSED.configure(given, repeat.seed, share) if fine_tune and variant.is_contrastive else None
+                key = _key(variant, config, repeat, tuned)
                 if key not in done:
                     started = time.perf_counter()
-                    found = _run(variant, config, repeat, given, out / "models", fine_tune, trained)
+                    found = _run(variant, config, repeat, tuned, out / "models", trained)
                     done[key] = found
                     _append(out / OUTCOMES, key, found)
                     spent = time.perf_counter() - started
@@ -74,52 +76,42 @@ def _run(
     variant: PairedVariant,
     config: PairedConfig,
     repeat: Repeat,
-    given: Mapping[str, Any],
+    tuned: PairedConfig | None,
     models: Path,
-    fine_tune: bool,
-    trained: dict[str, Path],
+    trained: set[Path],
 ) -> list[PairedOutcome]:
     modalities = config.modalities or list(repeat.table.sensors)
     name, share, number = variant.name, config.labels, repeat.number
     if variant.name == LINEAR:
         return judge_linear(name, repeat, config, modalities)
-    place = models / f"{name.replace(' ', '_')}-{variant.modality or 'all'}-{number}-{share:g}"
-    model_folder = _trained(variant, config, repeat, place, trained)
-    model = load_paired(model_folder)
+    # What looks at no label is the same for every share of labels.
+    blind = variant.is_contrastive and not config.ties.label
+    place = models / f"{name.replace(' ', '_')}-{variant.modality or 'all'}-{number}{'' if blind else f'-{share:g}'}"
+    if not (blind and place in trained):
+        # What lies there is of no use: a finished repeat is in the outcomes, and those know the code that made it.
+        cotrain(config, repeat.table, place, fresh=True, progress="none")
+        trained.add(place)
+    model = load_paired(place / "model")
     if not variant.is_contrastive:
         return judge_model(name, model, repeat, config)
     found = judge_embedding(name, model, repeat, config, modalities)
-    if fine_tune:
-        tuned = PairedVariant("fused", None, {"start_from": str(model_folder)}).configure(given, repeat.seed, share)
-        cotrain(tuned, repeat.table, place.with_name(f"{place.name}-tuned"), fresh=True, progress="none")
-        tuned_model = load_paired(place.with_name(f"{place.name}-tuned") / "model")
-        found += judge_model(name, tuned_model, repeat, tuned, how=TUNED)
+    if tuned is not None:
+        beside = place.with_name(f"{place.name}-tuned")
+        begun = tuned.model_copy(update={"start_from": place / "model"})
+        cotrain(begun, repeat.table, beside, fresh=True, progress="none")
+        found += judge_model(name, load_paired(beside / "model"), repeat, tuned, how=TUNED)
     return found
 
 
-def _trained(
-    variant: PairedVariant, config: PairedConfig, repeat: Repeat, place: Path, trained: dict[str, Path]
-) -> Path:
-    """Train, unless the same was trained before: what looks at no label is the same for every share of labels."""
-    # What lies there is of no use: a finished repeat is in the outcomes, and those know the code that made it.
-    if not variant.is_contrastive or config.ties.label:
-        cotrain(config, repeat.table, place, fresh=True, progress="none")
-        return place / "model"
-    key = _key(variant, config.model_copy(update={"labels": 1.0}), repeat, False)
-    if key not in trained:
-        cotrain(config, repeat.table, place, fresh=True, progress="none")
-        trained[key] = place / "model"
-    return trained[key]
-
-
-def _key(variant: PairedVariant, config: PairedConfig, repeat: Repeat, fine_tune: bool) -> str:
+def _key(variant: PairedVariant, config: PairedConfig, repeat: Repeat, tuned: PairedConfig | None) -> str:
+    settings, tuning = (one and one.model_dump(mode="json", exclude={"paired", "data"}) for one in (config, tuned))
     facts = {
         "method": variant.name,
-        "config": config.model_dump(mode="json", exclude={"paired", "data"}),
+        "config": settings,
         "table": repeat.table.content_hash,
         "repeat": repeat.number,
         "code": code_hash(CODE),
-        "fine_tune": fine_tune and variant.is_contrastive,
+        "fine_tune": tuning,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

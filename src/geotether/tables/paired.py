@@ -174,15 +174,23 @@ class PairedTable:
         Raises:
             ValueError: If there is no such part, or it has no rows.
         """
+        return self if split == "train" and self.split is None else self.rows(self.numbers(split))
+
+    def numbers(self, split: str) -> np.ndarray:
+        """Give the row numbers of one part; of a table that was not split, "train" is all rows.
+
+        Raises:
+            ValueError: If there is no such part, or it has no rows.
+        """
         if split == "train" and self.split is None:
-            return self
+            return np.arange(len(self))
         wanted = {"val": "validation"}.get(split, split)
         if wanted not in SPLITS:
             raise ValueError(_unknown(self.name, "part", split, SPLITS))
         if self.split is None or not (self.split == wanted).any():
             found = "it was not split" if self.split is None else f"its split names {', '.join(np.unique(self.split))}"
             raise ValueError(f"Paired table {self.name!r} has no rows for {split}; {found}.")
-        return self.rows(self.split == wanted)
+        return np.flatnonzero(self.split == wanted)
 
     def _check_lengths(self) -> None:
         first, count = next(iter(self.sensors)), len(self)

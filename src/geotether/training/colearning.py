@@ -111,7 +111,12 @@ class SupervisedCourse(PairedCourse):
 
 
 class DistilledCourse(SupervisedCourse):
-    """One sensor's model that is taught by a model of all sensors, which is trained first; a `Course`."""
+    """One sensor's model that is taught by a model of all sensors, which is trained first; a `Course`.
+
+    Rows without labels count too: the teacher, which learns from the others, answers for them.
+    """
+
+    needs_labels = False
 
     def build(self, device: torch.device) -> nn.Module:
         """Train the teacher on the same rows, then build the student."""

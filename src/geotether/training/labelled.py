@@ -6,24 +6,21 @@ from torch import Tensor
 
 from geotether.objectives.supervised import balanced_weights
 from geotether.tables.answer import AnswerKind
-from geotether.tables.paired import PairedTable
 from geotether.tables.paired_target import Target
 from geotether.training.randomness import derived_seed
 
 
-def labelled_rows(table: PairedTable, name: str, share: float, seed: int) -> np.ndarray:
+def labelled_rows(target: Target, share: float, seed: int) -> np.ndarray:
     """Draw the training rows whose labels may be looked at; a larger share holds the smaller one.
 
     Args:
-        table: Training rows.
-        name: Of the target.
+        target: Of the training rows.
         share: Of the known rows, in (0, 1]; at least one row of every class or label is kept.
         seed: The run's seed.
 
     Returns:
         Row numbers, sorted.
     """
-    target = table.target(name)
     known = np.flatnonzero(target.known)
     order = known[np.random.default_rng(derived_seed(seed, 0, "labelled")).permutation(len(known))]
     count = max(1, round(share * len(known)))

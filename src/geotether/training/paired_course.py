@@ -1,6 +1,8 @@
 """What all courses on paired sensors share: rows, targets, epochs, and the model folder."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from geotether.batches.paired import PairedBatch, gather_samples
 from geotether.batches.sampler import rows_at
 from geotether.batches.views import make_views
+from geotether.checkpoint.folder import WEIGHTS
 from geotether.checkpoint.paired import save_paired
 from geotether.encoders.sensors.build import default_sensor_encoder
 from geotether.tables.answer import AnswerKind, answer_kind
@@ -53,20 +56,25 @@ class PairedCourse:
             table.sensor(name)
         self.answer: AnswerKind | None = None
         if config.target is not None:
-            rows = np.flatnonzero(np.ones(len(table)) if table.split is None else table.split == "train")
-            self.answer = answer_kind(config.target, table.target(config.target), rows)
+            self.answer = answer_kind(config.target, table.target(config.target), table.numbers("train"))
 
     @property
     def identity(self) -> dict[str, Any]:
         """Configuration and content of the table."""
-        return {
-            "config": self.config.model_dump(mode="json", exclude={"paired", "data"}),
-            "tables": {self.table.name: self.table.content_hash},
-        }
+        return {"config": self.settings, "tables": {self.table.name: self.table.content_hash}}
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What decides the run: its configuration, and the weights that it begins with."""
+        settings = self.config.model_dump(mode="json", exclude={"paired", "data"})
+        begun = self.config.start_from
+        if begun is not None and (begun / WEIGHTS).is_file():  # loading says it better if there are none
+            settings["start_from_sha256"] = hashlib.sha256((begun / WEIGHTS).read_bytes()).hexdigest()
+        return settings
 
     def check(self) -> None:
         """See that there are rows to learn from and, where they are wanted, to watch."""
-        count = len(self._training_rows()[0])
+        count = len(self._training_rows[0])
         if count < 2:
             raise ValueError(
                 f"{self.table.name} has {count} training rows that the method {self.config.method!r} can use"
@@ -81,15 +89,15 @@ class PairedCourse:
     def prepare(self, device: torch.device) -> None:
         """Set training rows, held-out rows and targets."""
         config, self.device = self.config, device
-        useful, labelled = self._training_rows()
-        self.training = self.table.part("train").rows(useful)
+        useful, labelled = self._training_rows
+        self.training = self.table.rows(useful)
         self.batch_rows = min(config.batch_size, len(self.training))
         self.targets: Tensor | None = None
         if self.answer is not None:
             known = np.flatnonzero(np.isin(useful, labelled))
             encoded = self.answer.encode(self.training.target(self.answer.target), known)
             self.targets = torch.from_numpy(encoded)
-        self.held_out = self._held_out()
+        self.held_out = self.table.rows(self._held_out_rows) if self.has_validation() else None
         self.views: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
             name: make_views(config.views.get(name), self.training.sensor(name).kind) for name in self._sensors
         }
@@ -104,38 +112,37 @@ class PairedCourse:
         """Sensors that a row should have."""
         return self._sensors
 
+    @cached_property
     def _training_rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of the training rows, those that the method can use, and those whose labels may be looked at.
+        """Row numbers of what is trained on, and of the training rows whose labels may be looked at.
 
         A method that needs labels gets no other rows: batches in which few rows count would be waste and noise.
         """
-        training, labelled = self.table.part("train"), np.arange(0)
+        training, labelled = self.table.numbers("train"), np.arange(0)
         useful = self._useful(training)
         if self.answer is not None:
-            labelled = labelled_rows(training, self.answer.target, self.config.labels, self.config.seed)
+            target = self.table.target(self.answer.target).rows(training)
+            labelled = training[labelled_rows(target, self.config.labels, self.config.seed)]
             useful = np.intersect1d(useful, labelled) if self.needs_labels else useful
         return useful, labelled
 
-    def _useful(self, table: PairedTable) -> np.ndarray:
-        """Rows that the method can use: with one of its sensors or all of them, and with a label if it needs one."""
-        there = np.stack([table.sensor(name).present for name in self._wanted])
-        rows = there.all(0) if self.needs_all else there.any(0)
+    def _useful(self, rows: np.ndarray) -> np.ndarray:
+        """Those rows that the method can use: with one of its sensors or all of them, and a label if it needs one."""
+        there = np.stack([self.table.sensor(name).present[rows] for name in self._wanted])
+        use = there.all(0) if self.needs_all else there.any(0)
         if self.needs_labels and self.answer is not None:
-            rows &= table.target(self.answer.target).known
-        return np.flatnonzero(rows)
+            use &= self.table.target(self.answer.target).known[rows]
+        return rows[use]
 
-    def _held_out(self) -> PairedTable | None:
-        """The validation rows, at most so many; None if there are fewer than two."""
+    @cached_property
+    def _held_out_rows(self) -> np.ndarray:
+        """Numbers of the validation rows, at most so many; none if there are fewer than two."""
         if self.config.validate_every is None or self.table.split is None:
-            return None
-        rows = np.flatnonzero(self.table.split == "validation")
-        if len(rows) < 2:
-            return None
-        part = self.table.rows(rows)
-        rows = self._useful(part)
+            return np.arange(0)
+        rows = self._useful(np.flatnonzero(self.table.split == "validation"))
         generator = step_generator(self.config.seed, 0, "validation")
         chosen = torch.randperm(len(rows), generator=generator)[: self.config.validation_rows].sort().values.numpy()
-        return part.rows(rows[chosen]) if len(chosen) >= 2 else None
+        return rows[chosen] if len(chosen) >= 2 else np.arange(0)
 
     def sensor_settings(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         """What encoders are built from: their configuration, and what the sensors give."""
@@ -179,7 +186,7 @@ class PairedCourse:
 
     def has_validation(self) -> bool:
         """Whether there are rows to watch."""
-        return self._held_out() is not None
+        return len(self._held_out_rows) > 0
 
     def finish(self, model: nn.Module) -> None:
         """Nothing is left to do."""
@@ -197,10 +204,9 @@ class PairedCourse:
             "predicts_from": list(self.predicts_from()),
             "answer": self.answer.plain() if self.answer is not None and config.method != "ties" else None,
         }
-        settings = config.model_dump(mode="json", exclude={"paired", "data"})
         provenance = paired_provenance(config, self.table, state)
-        card = paired_card(settings, provenance, about)
-        save_paired(folder, model, about, settings, provenance, card)  # type: ignore[arg-type]
+        card = paired_card(self.settings, provenance, about)
+        save_paired(folder, model, about, self.settings, provenance, card)  # type: ignore[arg-type]
 
 
 def has_gaps(sensor: Sensor) -> bool:
