@@ -75,17 +75,18 @@ def test_what_sees_no_label_is_trained_once_for_all_shares(make_fields, given, t
 def test_ablations_hold_whatever_weights_are_given(make_fields, given):
     table = make_fields()
     given = {**given, "ties": {"view": 0.5, "sample": 2.0, "label": 3.0, "location": 1.0, "labelled_share": 0.3}}
-    names = ["mosaic", "mosaic without label", "labels alone", "simclr", "clip"]
+    names = ["mosaic", "mosaic with location", "mosaic without label", "labels alone", "simclr", "clip"]
     ties = {one.name: one.configure(given, 0, 1.0).ties for one in paired_variants(names, table, ["radar"])}
     weights = {name: (own.view, own.sample, own.label, own.location) for name, own in ties.items()}
     assert weights == {
         "mosaic": (0.5, 2.0, 3.0, 1.0),
+        "mosaic with location": (0.5, 2.0, 3.0, 1.0),
         "mosaic without label": (0.5, 2.0, 0.0, 1.0),
         "labels alone": (0.0, 0.0, 3.0, 0.0),
         "simclr": (0.5, 0.0, 0.0, 0.0),
         "clip": (0.0, 2.0, 0.0, 0.0),
     }
-    assert [own.labelled_share for own in ties.values()] == [0.3, None, 0.3, None, None]
+    assert [own.labelled_share for own in ties.values()] == [0.3, 0.3, None, 0.3, None, None]
 
 
 def test_the_linear_baseline_is_a_logistic_regression(make_fields, given, tmp_path):
@@ -206,5 +207,6 @@ def test_unknown_methods_and_missing_parts_are_named(make_fields):
     with pytest.raises(ValueError, match="judge by folds instead"):
         seed_repeats(make_fields(split=False), 5)
     assert set(COLEARNING_STUDY) | set(TIES_STUDY) <= set(METHOD_NAMES)
+    assert "mosaic with location" not in TIES_STUDY  # a table may have no places
     assert standings_table([], "accuracy", 1.0).count("\n") == 1
     assert differences_table([], "mdico", "direct", "accuracy", 1.0).count("\n") == 1

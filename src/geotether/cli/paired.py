@@ -17,8 +17,8 @@ Overrides = Annotated[
 METHODS_HELP = (
     "One of: linear; single; distilled; shared; mdico; fused; mosaic; simclr; clip; labels alone; "
     "mdico without auxiliary; mdico without contrast; mdico without discrimination; mdico without unused part; "
-    "mdico wired as released; mdico with learned weights; mosaic without view; mosaic without sample; "
-    "mosaic without label. Repeat for several; by default those of the recipe."
+    "mdico wired as released; mdico with learned weights; mosaic with location; mosaic without view; "
+    "mosaic without sample; mosaic without label. Repeat for several; by default those of the recipe."
 )
 
 

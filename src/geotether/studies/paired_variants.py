@@ -30,6 +30,7 @@ _UNLABELLED: dict[str, Any] = {"label": 0.0, "labelled_share": None}
 # A single tie is that alone, whatever weights the configuration gives the others.
 CONTRASTIVE: dict[str, tuple[str, dict[str, Any]]] = {
     "mosaic": ("mosaic", {}),
+    "mosaic with location": ("mosaic", {"ties": {"location": 1.0}}),
     "mosaic without view": ("mosaic", {"ties": {"view": 0.0}}),
     "mosaic without sample": ("mosaic", {"ties": {"sample": 0.0}}),
     "mosaic without label": ("mosaic", {"ties": _UNLABELLED}),
@@ -39,7 +40,8 @@ CONTRASTIVE: dict[str, tuple[str, dict[str, Any]]] = {
 }
 METHOD_NAMES = (LINEAR, *SUPERVISED, *CONTRASTIVE)
 COLEARNING_STUDY = (LINEAR, "single", "distilled", "shared", "mdico", "fused")
-TIES_STUDY = (LINEAR, "fused", *CONTRASTIVE)
+# Not every table has places.
+TIES_STUDY = (LINEAR, "fused", *(name for name in CONTRASTIVE if name != "mosaic with location"))
 
 
 @dataclass(frozen=True)
