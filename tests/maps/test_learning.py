@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from geotether.maps.figure import save_figure
-from geotether.maps.learning import accuracy_against_labels
+from geotether.maps.learning import accuracy_against_labels, draw_ladders
+from geotether.probes.scores import Score
 
 
 @pytest.fixture
@@ -38,3 +39,20 @@ def test_one_seed_is_drawn_too(make_rows, tmp_path):
 def test_no_such_scores_are_said(make_rows, choice):
     with pytest.raises(ValueError, match="no scores for probe"):
         accuracy_against_labels(make_rows(), **choice)
+
+
+def test_charts_that_are_compared_have_one_scale_and_a_name_one_colour():
+    def ladder(*means):
+        return {
+            share: Score(mean, mean - 0.1, mean + 0.1, 5, 9) for share, mean in zip((0.5, 5, 100), means, strict=True)
+        }
+
+    charts = {("direct", "mAP"): {"linear": ladder(0.1, 0.2, 0.3)}, ("probe", "mAP"): {"ours": ladder(0.5, 0.6, 0.7)}}
+    charts["tuned", "mAP"] = {"ours": ladder(0.6, 0.7, 0.95)}
+    drawn = [axes for axes in draw_ladders(charts, "%", floor=0.0, same_scale=True).axes if axes.get_lines()]
+    assert [axes.get_ylim() for axes in drawn] == [(0.0, 1.0)] * 3
+    colours = [axes.get_lines()[0].get_color() for axes in drawn]
+    assert colours[1] == colours[2] != colours[0]
+    assert [tick.get_text() for tick in drawn[0].get_xticklabels()] == ["0.5", "5", "100"]
+    apart = [axes for axes in draw_ladders(charts, "%", floor=0.0).axes if axes.get_lines()]
+    assert apart[0].get_ylim()[1] < 0.5

@@ -13,6 +13,8 @@ from geotether.benchmark.score_table import score_grid
 from geotether.maps.figure import MARKERS, colour_of, dress, new_figure
 from geotether.probes.scores import Score
 
+Ladders = Mapping[tuple[str, str], Mapping[str, Mapping[float, Score]]]
+
 
 def accuracy_against_labels(
     outcomes: Sequence[Outcome], probe: str = "ridge", split: str = "own", title: str = "", floor: float = -0.1
@@ -32,32 +34,46 @@ def accuracy_against_labels(
     Raises:
         ValueError: If no row fits.
     """
-    by_task: dict[str, dict[str, dict[int, Score]]] = {}
+    charts: dict[tuple[str, str], dict[str, dict[float, Score]]] = {}
     for labels in sorted({one.labels for one in outcomes if one.split == split}):
         for (encoder, task), score in score_grid(outcomes, probe, split, labels)[2].items():
-            by_task.setdefault(task, {}).setdefault(encoder, {})[labels] = score
-    if not by_task:
+            name, metric = task.rsplit(", ", 1)
+            charts.setdefault((name, metric), {}).setdefault(encoder, {})[labels] = score
+    if not charts:
         score_grid(outcomes, probe, split, -1)  # raises, and says what there is
-    columns = min(len(by_task), 2)
-    lines = math.ceil(len(by_task) / columns)
-    figure = new_figure(
-        5.2 * columns + 0.6, 3.5 * lines + 0.9, title or f"Score against labels ({probe}, split {split})"
-    )
-    panels = figure.subplots(lines, columns, squeeze=False).ravel()
-    colours = colour_of([encoder for encoders in by_task.values() for encoder in encoders])
-    for axes, (task, encoders) in zip(panels, by_task.items(), strict=False):
-        name, metric = task.rsplit(", ", 1)
-        dress(axes, name, "labels", metric)
-        for encoder, ladder in encoders.items():
-            draw_line(axes, encoder, ladder, colours, floor)
-        ticks = sorted({n for ladder in encoders.values() for n in ladder})
+    return draw_ladders(charts, "labels", title or f"Score against labels ({probe}, split {split})", floor)
+
+
+def draw_ladders(charts: Ladders, x: str, title: str = "", floor: float = -0.1, same_scale: bool = False) -> Figure:
+    """Draw scores over an amount of labels, with 95 % intervals; a name has the same colour in every chart.
+
+    Args:
+        charts: (title, measure) of a chart to its lines: name to amount to score.
+        x: What the amounts are.
+        title: Of the figure.
+        floor: Lowest score drawn.
+        same_scale: Whether all charts have the same scale, to be compared with each other.
+
+    Returns:
+        The figure, two charts a row.
+    """
+    columns = min(len(charts), 2)
+    lines = math.ceil(len(charts) / columns)
+    figure = new_figure(5.2 * columns + 0.6, 3.5 * lines + 0.9, title)
+    panels = figure.subplots(lines, columns, squeeze=False, sharey=same_scale).ravel()
+    colours = colour_of([name for ladders in charts.values() for name in ladders])
+    for axes, ((chart, measure), ladders) in zip(panels, charts.items(), strict=False):
+        dress(axes, chart, x, measure)
+        for name, ladder in ladders.items():
+            draw_line(axes, name, ladder, colours, floor)
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_major_locator(FixedLocator(sorted({n for ladder in ladders.values() for n in ladder})))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,.0f}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,g}"))
+    for axes in panels[: len(charts)]:  # once all lines are there, for scales that are shared
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, floor), min(high, 1.0) if high > floor else high)
-    for axes in panels[len(by_task) :]:
+    for axes in panels[len(charts) :]:
         axes.set_axis_off()
     handles = {h.get_label(): h for axes in panels for h in axes.get_lines()}
     figure.legend(
@@ -66,7 +82,9 @@ def accuracy_against_labels(
     return figure
 
 
-def draw_line(axes: Axes, encoder: str, ladder: Mapping[int, Score], colours: Mapping[str, str], floor: float) -> None:
+def draw_line(
+    axes: Axes, encoder: str, ladder: Mapping[float, Score], colours: Mapping[str, str], floor: float
+) -> None:
     """Draw the mean, the band, and markers that also tell lines apart without colour."""
     labels = np.array(sorted(ladder))
     mean = np.array([ladder[n].mean for n in labels])

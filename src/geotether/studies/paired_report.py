@@ -4,6 +4,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
+from geotether.maps.figure import save_figure
+from geotether.maps.learning import draw_ladders
+from geotether.probes.scores import Score
 from geotether.sources.disk import replacing_file
 from geotether.studies.paired_standings import PairedOutcome, paired_difference, standing
 
@@ -107,7 +112,7 @@ def write_paired_report(outcomes: Sequence[PairedOutcome], ours: str, out: Path,
     with replacing_file(out / "report.md") as part:
         part.write_text(text, encoding="utf-8")
     if len(shares) > 1:
-        draw_label_shares(outcomes, measure, out / "labels.png")
+        save_figure(label_shares(outcomes, measure), out / "labels.png")
     return text
 
 
@@ -116,29 +121,14 @@ def _section(table: str) -> list[str]:
     return [table, ""] if table.count("\n") > 1 else []
 
 
-def draw_label_shares(outcomes: Sequence[PairedOutcome], measure: str, path: Path) -> None:
-    """Draw how scores grow with labels, all sensors together (or the first, where none is), a line a method."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
+def label_shares(outcomes: Sequence[PairedOutcome], measure: str) -> Figure:
+    """Draw how scores grow with labels, from all sensors together (or the first, where none is), a line a method."""
     sources = [one.source for one in outcomes]
     source = next((one for one in sources if "+" in one), sources[0])
-    shown = [one for one in outcomes if one.source == source and one.measure == measure and one.rows == "all"]
-    ways = list(dict.fromkeys(one.how for one in shown))
-    figure, axes = plt.subplots(1, len(ways), figsize=(5 * len(ways), 4), squeeze=False, sharey=True)
-    for way, ax in zip(ways, axes[0], strict=True):
-        for method in dict.fromkeys(one.method for one in shown if one.how == way):
-            shares = sorted({one.labels for one in shown if (one.method, one.how) == (method, way)})
-            found = [standing(shown, method=method, how=way, labels=share) for share in shares]
-            means = [one.mean for one in found if one is not None]
-            ax.plot([100 * share for share in shares], means, marker="o", label=method)
-            ends = [(one.low, one.high) for one in found if one is not None]
-            ax.fill_between([100 * share for share in shares], *zip(*ends, strict=True), alpha=0.12)
-        ax.set(xscale="log", xlabel="% of training labels", title=f"{source}, {way}")
-        ax.legend(fontsize=8)
-    axes[0][0].set_ylabel(measure)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    shown = [one for one in outcomes if (one.source, one.measure, one.rows) == (source, measure, "all")]
+    charts: dict[tuple[str, str], dict[str, dict[float, Score]]] = {}
+    for method, how, share in dict.fromkeys((one.method, one.how, one.labels) for one in shown):
+        if found := standing(shown, method=method, how=how, labels=share):
+            score = Score(found.mean, found.low, found.high, found.count, blocks=0)
+            charts.setdefault((how, measure), {}).setdefault(method, {})[100 * share] = score
+    return draw_ladders(charts, "% of the training labels", f"From {source}", floor=0.0, same_scale=True)
