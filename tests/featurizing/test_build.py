@@ -247,6 +247,30 @@ def test_the_split_by_default_gives_way_where_places_are_near_each_other(places,
     assert "no split, so all rows are for training: they lie in too few blocks of 500 km" in caplog.text
 
 
+def test_a_split_that_is_asked_for_is_none_that_gave_way_by_default(places, tmp_path, monkeypatch):
+    from geotether.featurizing import build as room
+
+    np.save(places, np.random.default_rng(0).uniform(5, 5.1, (60, 2)))
+    out = tmp_path / "t.parquet"
+    assert build(places, out).split is None
+    before = files_of(out)
+    # The same 500 km as by default; the fit says it, which a finished table or the fit of another job would skip.
+    with pytest.raises(ValueError, match=r"No row falls into .*too few blocks of 500 km"):
+        build(places, out, split={"block_km": 500})
+    assert files_of(out) == before
+    out = tmp_path / "killed.parquet"
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "_run", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build(places, out)  # fitted on all rows
+    with pytest.raises(ValueError, match=r"No row falls into .*too few blocks of 500 km"):
+        build(places, out, split={"block_km": 500})
+
+
 def test_a_table_that_is_up_to_date_stays(places, tmp_path, caplog):
     log, out = tmp_path / "reads.log", tmp_path / "t.parquet"
     build(places, out, log=str(log))

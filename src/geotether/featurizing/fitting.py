@@ -110,14 +110,10 @@ def _for_training(plan: Plan, found: Observations, whole: bool) -> np.ndarray:
     if split is None:
         return np.arange(len(found))
     parts = block_parts(found.lonlat, split.block_km, split.shares, split.seed)
-    # Said now rather than after the work, where it is certain, or all but certain from so many rows drawn.
-    needed = [
-        name
-        for name, share in split.shares.items()
-        if share > 0 and (whole or name == "train" or len(found) * share >= _EXPECTED)
-    ]
-    for name in needed:
-        if plan.spec.split_asked and not (parts == name).any():
+    for name, share in split.shares.items() if plan.spec.split_asked else ():
+        # Said now rather than after the work, where it is certain, or all but certain from so many rows drawn.
+        needed = share > 0 and (whole or name == "train" or len(found) * share >= _EXPECTED)
+        if needed and not (parts == name).any():
             raise ValueError(
                 f"No row falls into {name!r}: the rows lie in too few blocks of {split.block_km:g} km. Use smaller "
                 "ones (split: {block_km: ...} in the specification, or --set split.block_km=...), another split seed, "

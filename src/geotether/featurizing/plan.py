@@ -74,7 +74,8 @@ class Plan:
         if transform is None:
             featurizer, features = spec.make_features(source), spec.features_name(source)
             decides |= {"features": {**spec.features, "name": features}, "encode_time": list(spec.encode_time)}
-            decides["split"] = spec.plain()["split"]  # the fit sees rows for training only
+            # The fit sees rows for training only, and of all rows where the split by default gave way.
+            decides |= {"split": spec.plain()["split"], "split_asked": spec.split_asked}
             found = None
         else:
             found = find_transform(transform)
