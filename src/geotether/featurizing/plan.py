@@ -13,10 +13,10 @@ from geotether.features.featurizer import Featurizer
 from geotether.featurizing.specification import TableSpec
 from geotether.featurizing.transform_file import find_transform, load_transform
 from geotether.sources.fingerprints import file_fingerprint
+from geotether.sources.points import PARQUET_ENDINGS
 from geotether.sources.source import Source
 from geotether.tables.origin import Origin
 
-ENDINGS = (".parquet", ".geoparquet", ".pq")
 # Keys of a specification that no row depends on.
 _SAID = ("path", "tolerance", "licence", "origin", "citation", "url")
 
@@ -66,7 +66,7 @@ class Plan:
             raise ValueError(
                 f"{out} is a folder; give the name of the table's file, such as {Path(out) / 'birds.parquet'}."
             )
-        if target.suffix.lower() not in ENDINGS:
+        if target.suffix.lower() not in PARQUET_ENDINGS:
             raise ValueError(f"{out} ends in {target.suffix or 'nothing'!r}; a table ends in .parquet.")
         spec = spec.with_source()
         source = spec.open()
