@@ -11,6 +11,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from geotether.sources.packed import unpacking
 from geotether.sources.records.spool import FAULT, write_spool
 
 # What stands for a missing number; in a column of texts only the empty text is missing ("NA" may be Namibia).
@@ -52,7 +53,7 @@ def spool_delimited(
         keep: Gets every run of rows and gives those to keep.
 
     Raises:
-        ValueError: If the encoding is another, or a column name comes twice.
+        ValueError: If the encoding is another, a column name comes twice, or what is packed is cut short.
     """
     schema, batches = read_delimited(opened, layout)
     # A broken line has no values that could be asked for: it stays, to be told.
@@ -76,7 +77,7 @@ def read_delimited(
         The schema, and the rows some at a time.
 
     Raises:
-        ValueError: If the encoding is another, or a column name comes twice.
+        ValueError: If the encoding is another, a column name comes twice, or what is packed is cut short.
     """
     layout = _with_header(opened, layout)
     kinds = _column_kinds(opened, layout)
@@ -100,7 +101,7 @@ def _with_header(opened: Callable[[], io.BufferedIOBase], layout: Layout) -> Lay
     """The same layout with delimiter and names filled in."""
     encoding = "utf-8-sig" if layout.encoding.lower() in {"utf-8", "utf8"} else layout.encoding
     try:
-        with closing(io.TextIOWrapper(cast(Any, opened()), encoding=encoding, newline="")) as file:
+        with unpacking(), closing(io.TextIOWrapper(cast(Any, opened()), encoding=encoding, newline="")) as file:
             header = file.readline()
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not {layout.encoding} text ({error.reason} at byte {error.start}); save it as UTF-8.")  # noqa: B904
@@ -129,7 +130,7 @@ def _texts(opened: Callable[[], io.BufferedIOBase], layout: Layout, broken: list
         return "skip"
 
     names = list(layout.names or ())
-    with closing(opened()) as file:
+    with unpacking(), closing(opened()) as file:
         try:
             reader = open_csv(
                 file,
