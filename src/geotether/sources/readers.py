@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from geotether.sources.geometry import with_geometry
 from geotether.sources.packed import opened_bytes
+from geotether.sources.records.broken_lines import BrokenLine, told_lines
 from geotether.sources.records.delimited import read_delimited
 from geotether.sources.records.spool import FAULT
 
@@ -23,12 +24,11 @@ def read_csv(path: Path) -> pa.Table:
         ValueError: If it is not UTF-8, a column name comes twice, a line has too few or too many values, or a .gz is
             cut short.
     """
-    schema, batches = read_delimited(lambda: opened_bytes(path))
+    broken: list[BrokenLine] = []
+    schema, batches = read_delimited(lambda: opened_bytes(path), broken=broken)
     columns = pa.Table.from_batches([batch for rows in batches for batch in rows.to_batches()], schema)
-    faults = columns[FAULT].drop_null()
-    if len(faults):
-        more = f", and {len(faults) - 1} more do not fit" if len(faults) > 1 else ""
-        raise ValueError(f"{faults[0].as_py()}{more}; mend the file, or put quotes around values with the delimiter.")
+    if broken:
+        raise ValueError(f"{told_lines(broken)}. Mend the file, or put quotes around values with the delimiter.")
     columns = columns.drop_columns([FAULT])
     for place, field in enumerate(columns.schema):
         if pa.types.is_string(field.type):

@@ -151,7 +151,7 @@ def test_lines_and_polygons_give_a_point_inside(tmp_path, opened, kind):
     assert [(r.row, r.reason) for r in seen.rejected] == [(4, "no geometry")]
 
 
-def test_bad_rows_are_rejected_one_by_one(tmp_path, opened):
+def test_bad_rows_are_rejected_one_by_one(tmp_path, opened, caplog):
     (tmp_path / "p.csv").write_text("lon,lat,v\n5,52,1\n5,91,2\n,52,3\nfive,52,4\n999,0,5\n7,8\n6,53,6\n1,2,3,4\n")
     source = opened("p.csv")
     seen = source.read(0, len(source))
@@ -165,6 +165,7 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path, opened):
         (6, "the line has 2 values, the header 3"),
         (7, "the line has 4 values, the header 3"),
     ]
+    assert "the header 3: line 7, '7,8'; the line has 4 values, the header 3: line 9, '1,2,3,4'." in caplog.text
 
 
 def test_types_are_decided_by_all_rows_not_the_first(tmp_path, opened):
