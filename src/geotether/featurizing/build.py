@@ -29,6 +29,7 @@ from geotether.featurizing.standing import is_up_to_date
 from geotether.featurizing.times import time_names
 from geotether.featurizing.transform_file import load_transform, save_transform, transform_path
 from geotether.featurizing.workers import check_workers, run_parts
+from geotether.geodesy.coordinates import too_many_for_slips
 from geotether.sources.disk import replacing_file, size_in_words
 from geotether.sources.source import BEYOND_LATITUDE, SWAPPED, Rejected
 from geotether.tables.splits import assign_split
@@ -133,9 +134,9 @@ def _prepared(plan: Plan, folder: Path) -> Work:
     fitted = folder / "fitted.transform.safetensors"
     if not fitted.is_file():
         if plan.transform is None:
-            transform, rejected = fit_transform(plan, count, chosen)
+            transform, rejected, drawn = fit_transform(plan, count, chosen)
             if transform is None or _too_many(plan, len(rejected), count if chosen is None else len(chosen)):
-                raise _refusal(plan, rejected, count if chosen is None else len(chosen), len(rejected))
+                raise _refusal(plan, rejected, count if chosen is None else len(chosen), drawn)
             save_transform(transform, fitted)
         else:
             with replacing_file(fitted) as part:
@@ -250,7 +251,7 @@ def _refusal(plan: Plan, rejected: list[Rejected], total: int, looked_at: int) -
     write_rejected(rejected, listed)
     counts = Counter(row.reason for row in rejected)
     swapped = ""
-    if counts[SWAPPED] > counts[BEYOND_LATITUDE]:
+    if counts[SWAPPED] > counts[BEYOND_LATITUDE] and too_many_for_slips(counts[SWAPPED], looked_at):
         swapped = " This looks like (latitude, longitude): --set lon=COLUMN --set lat=COLUMN swapped. Otherwise:"
     reasons = spoken_reasons(counts)
     return ValueError(

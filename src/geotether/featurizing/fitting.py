@@ -48,7 +48,7 @@ def rows_at_once(source: Source, count: int) -> int:
     return int(np.clip(_RUN_BYTES / max(each, 1), 1, most))
 
 
-def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Transform | None, list[Rejected]]:
+def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Transform | None, list[Rejected], int]:
     """Fit the features on rows drawn at random, those for training only.
 
     Args:
@@ -57,7 +57,7 @@ def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Tr
         chosen: Numbers of the rows wanted; None: all.
 
     Returns:
-        The transform, or None if none of the drawn rows can be used; and those that cannot.
+        The transform, or None if none of the drawn rows can be used; those that cannot; and how many were drawn.
 
     Raises:
         ValueError: If no drawn row is for training, or the features refuse.
@@ -73,7 +73,7 @@ def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Tr
     rejected = sorted((row for run in runs for row in run.rejected), key=lambda row: row.row)
     found = join(runs)
     if not len(found):
-        return None, rejected
+        return None, rejected, drawn
     check_times(found, plan.spec.encode_time)
     learned = _for_training(plan, found, whole=drawn == len(rows))
     if len(learned) > plan.featurizer.fit_rows:
@@ -89,7 +89,7 @@ def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Tr
                 f"The features {plan.features!r} cannot be fitted to {plan.spec.path}: {error}{why}"
             ) from error
     spec = plan.spec
-    return Transform(plan.features, featurizer, spec.encode_time, str(spec.source), spec.options), rejected
+    return Transform(plan.features, featurizer, spec.encode_time, str(spec.source), spec.options), rejected, drawn
 
 
 def _fitted(plan: Plan, content: Any) -> Featurizer:

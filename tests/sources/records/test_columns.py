@@ -158,7 +158,7 @@ def test_bad_rows_are_rejected_one_by_one(tmp_path, opened, caplog):
     assert seen.row.tolist() == [0, 5]
     assert seen.content["v"].to_pylist() == [1, 6]
     assert [(r.row, r.reason) for r in seen.rejected] == [
-        (1, "latitude outside [-90, 90], right if swapped"),
+        (1, "latitude outside [-90, 90], possible as a longitude"),
         (2, "longitude or latitude missing"),
         (3, "lon is not a number"),
         (4, "longitude outside [-180, 360]"),
