@@ -25,7 +25,7 @@ from geotether.featurizing.parts import Tally, Work, read_tally
 from geotether.featurizing.plan import Plan
 from geotether.featurizing.progress import RowProgress, check_style, spoken_time
 from geotether.featurizing.specification import TableSpec
-from geotether.featurizing.standing import is_up_to_date
+from geotether.featurizing.standing import is_up_to_date, renew_origin
 from geotether.featurizing.times import time_names
 from geotether.featurizing.transform_file import load_transform, save_transform, transform_path
 from geotether.featurizing.workers import check_workers, run_parts
@@ -104,6 +104,7 @@ def make_table(
     check_style(progress)
     sweep(plan.out)
     if resume and is_up_to_date(plan):
+        renew_origin(plan)
         return {}
     began = time.monotonic()
     try:
@@ -135,8 +136,9 @@ def _prepared(plan: Plan, folder: Path) -> Work:
     if not fitted.is_file():
         if plan.transform is None:
             transform, rejected, drawn = fit_transform(plan, count, chosen)
-            if transform is None or _too_many(plan, len(rejected), count if chosen is None else len(chosen)):
-                raise _refusal(plan, rejected, count if chosen is None else len(chosen), drawn)
+            rows = count if chosen is None else len(chosen)
+            if transform is None or not plan.tolerates(len(rejected), rows):
+                raise _refusal(plan, rejected, rows, drawn)
             save_transform(transform, fitted)
         else:
             with replacing_file(fitted) as part:
@@ -167,7 +169,7 @@ def _run(plan: Plan, work: Work, workers: int | None, progress: str) -> None:
     def done(number: int, tally: Tally) -> None:
         tallies[number] = tally
         shown.show(rows_done(), rejected())
-        if _too_many(plan, rejected(), work.row_count):
+        if not plan.tolerates(rejected(), work.row_count):
             raise _refusal(plan, all_rejected(work), work.row_count, rows_done())
 
     if tallies:
@@ -175,7 +177,7 @@ def _run(plan: Plan, work: Work, workers: int | None, progress: str) -> None:
     missing = [number for number in range(work.part_count) if number not in tallies]
     with RowProgress(plan.name, work.row_count, rows_done(), progress) as shown:
         run_parts(work, missing, workers, done)
-    if _too_many(plan, rejected(), work.row_count):
+    if not plan.tolerates(rejected(), work.row_count):
         raise _refusal(plan, all_rejected(work), work.row_count, rows_done())
 
 
@@ -239,10 +241,6 @@ def _split(plan: Plan, table: FeatureTable) -> np.ndarray | None:
         split.block_km,
     )
     return None
-
-
-def _too_many(plan: Plan, rejected: int, read: int) -> bool:
-    return rejected > plan.spec.tolerance * read
 
 
 def _refusal(plan: Plan, rejected: list[Rejected], total: int, looked_at: int) -> ValueError:

@@ -94,6 +94,10 @@ class Plan:
         plain = {key: value for key, value in self.spec.plain().items() if key not in _SAID}
         return _hash({"facts": self.facts, "specification": plain, "name": self.name})
 
+    def tolerates(self, rejected: int, rows: int) -> bool:
+        """Whether so many rejected rows of all are no reason to stop."""
+        return rejected <= self.spec.tolerance * rows
+
     def origin(self, made: Mapping[str, Any]) -> Origin:
         """Say where the table comes from.
 
