@@ -116,6 +116,12 @@ def test_describe_a_model_and_a_table(geotether, run_folder, tmp_path):
     status, said, _ = geotether("describe", tmp_path / "sound.parquet")
     assert status == 0
     assert "A feature table, sound: 200 rows of 3 features." in said
+    for ending in (".geoparquet", ".pq", ".PARQUET"):  # `table build` writes these too
+        (tmp_path / "sound.parquet").rename(tmp_path / f"sound{ending}")
+        status, said, _ = geotether("describe", tmp_path / f"sound{ending}")
+        assert status == 0
+        assert "A feature table, sound: 200 rows of 3 features." in said
+        (tmp_path / f"sound{ending}").rename(tmp_path / "sound.parquet")
     status, _, errors = geotether("describe", tmp_path / "sound.parquet", "--beside", tmp_path / "x.geojson")
     assert status == 1
     assert "--beside takes another feature table" in errors

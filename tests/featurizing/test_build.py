@@ -81,7 +81,7 @@ def test_rows_that_cannot_be_used_are_listed_and_counted(places, tmp_path, caplo
     rejected = pq.read_table(tmp_path / "t.rejected.parquet").to_pylist()
     reasons = {row["row"]: row["reason"] for row in rejected}
     assert reasons == dict.fromkeys(range(0, 1000, 100), "corrupt image") | {
-        7: "latitude outside [-90, 90], right if swapped", 9: "longitude or latitude missing",
+        7: "latitude outside [-90, 90], possible as a longitude", 9: "longitude or latitude missing",
         11: "image of row refused",
         501: "features are not finite",
     }  # fmt: skip
@@ -247,6 +247,30 @@ def test_the_split_by_default_gives_way_where_places_are_near_each_other(places,
     assert "no split, so all rows are for training: they lie in too few blocks of 500 km" in caplog.text
 
 
+def test_a_split_that_is_asked_for_is_none_that_gave_way_by_default(places, tmp_path, monkeypatch):
+    from geotether.featurizing import build as room
+
+    np.save(places, np.random.default_rng(0).uniform(5, 5.1, (60, 2)))
+    out = tmp_path / "t.parquet"
+    assert build(places, out).split is None
+    before = files_of(out)
+    # The same 500 km as by default; the fit says it, which a finished table or the fit of another job would skip.
+    with pytest.raises(ValueError, match=r"No row falls into .*too few blocks of 500 km"):
+        build(places, out, split={"block_km": 500})
+    assert files_of(out) == before
+    out = tmp_path / "killed.parquet"
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "_run", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build(places, out)  # fitted on all rows
+    with pytest.raises(ValueError, match=r"No row falls into .*too few blocks of 500 km"):
+        build(places, out, split={"block_km": 500})
+
+
 def test_a_table_that_is_up_to_date_stays(places, tmp_path, caplog):
     log, out = tmp_path / "reads.log", tmp_path / "t.parquet"
     build(places, out, log=str(log))
@@ -296,11 +320,25 @@ def test_swapped_places_are_told_from_wrong_ones(places, tmp_path):
     rng = np.random.default_rng(0)
     towns = np.stack([rng.uniform(-180, 180, 1000), rng.uniform(-60, 70, 1000)], axis=1)
     np.save(places, towns[:, ::-1])
-    with pytest.raises(ValueError, match=r"right if swapped .*--set lon=COLUMN --set lat=COLUMN swapped\. .*tolerance"):
+    with pytest.raises(ValueError, match=r"possible as a longitude .*--set lat=COLUMN swapped\. .*tolerance"):
         build(places, tmp_path / "t.parquet")
     np.save(places, towns * 1000)  # metres, say
     with pytest.raises(ValueError, match=r"latitude outside \[-90, 90\] \(") as said:
         build(places, tmp_path / "t.parquet")
+    assert "(latitude, longitude)" not in str(said.value)
+
+
+def test_slips_are_no_swap(places, tmp_path):
+    rng = np.random.default_rng(0)
+    near = np.stack([rng.uniform(-10, 30, 1000), rng.uniform(36, 70, 1000)], axis=1)
+    near[::32] = [20, 95]
+    np.save(places, near)
+    with pytest.raises(ValueError, match=r"rows cannot be used .*possible as a longitude") as said:
+        build(places, tmp_path / "t.parquet", tolerance=0.02)
+    assert "(latitude, longitude)" not in str(said.value)
+    # Those that are drawn for the fit are looked at too, more than are rejected.
+    with pytest.raises(ValueError, match=r"of 1,000 rows cannot be used \(6[0-9] were looked at\)") as said:
+        build(places, tmp_path / "u.parquet", tolerance=0)
     assert "(latitude, longitude)" not in str(said.value)
 
 

@@ -99,6 +99,8 @@ def test_swaps_are_suspected_but_not_proven():
     assert swap_suspicion(brazil) is None
     assert "south of 60" in swap_suspicion(np.stack([brazil[:, 1], brazil[:, 0] - 15], axis=1))
     assert swap_suspicion(np.full((3, 2), np.nan)) is None
+    slip = np.concatenate([brazil, [[20, 95]]])
+    assert swap_suspicion(slip) is None
 
 
 @pytest.mark.parametrize("kind", [np.asarray, torch.tensor])

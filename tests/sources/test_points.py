@@ -65,8 +65,9 @@ def test_lon_goes_before_x(tmp_path):
         ("lon,lat,a,a\n0,0,0,0\n", "names column 'a' twice"),
         ("lon,lat\n", "it has no rows"),
         ("", "it is empty; its first line must name the columns"),
-        ("lon,lat\n0,0\n1,2,3\n", "the line has 3 values, the header 2; mend"),
-        ("lon,lat\n0\n1,2,3\n", "the line has 1 values, the header 2, and 1 more do not fit"),
+        ("lon,lat\n0,0\n1,2,3\n", r"the line has 3 values, the header 2: line 3, '1,2,3'\. Mend"),
+        (f"lon,lat\n\n0,0\n{'9' * 1000}\n", rf"line 3, '{'9' * 60}\.\.\.'\. Mend"),  # empty lines are none
+        ("lon,lat\n0\n1,2,3\n", r"the line has 1 values, the header 2: line 2, '0'; and 1 more do not fit\. Mend"),
     ],
 )
 def test_an_unfit_csv_is_refused(tmp_path, text, message):

@@ -282,9 +282,9 @@ def describe(
     beside: Annotated[Path | None, typer.Option(help="Another table, to see how the two overlap.")] = None,
 ) -> None:
     """Say what a model or a feature table is."""
-    from geotether.cli.description import describe_model, describe_table
+    from geotether.cli.description import describe_model, describe_table, is_table
 
-    if thing.suffix == ".parquet":
+    if is_table(thing):
         typer.echo(describe_table(thing, out, beside))
         return
     if thing.is_file():

@@ -3,9 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+from geotether.sources.points import PARQUET_ENDINGS
+
 NAMED_AT_MOST = 20
-TABLES = (".parquet", ".geoparquet", ".pq")
 AXES = {"series": ("steps", "bands"), "chip": ("bands", "rows", "columns"), "vector": ("numbers",)}
+
+
+def is_table(thing: Path) -> bool:
+    """Tell by its name whether a file is a feature table, in the endings that `geotether table build` writes."""
+    return thing.suffix.lower() in PARQUET_ENDINGS
 
 
 def describe_model(folder: Path) -> str:
@@ -64,10 +70,10 @@ def describe_table(path: Path, out: Path | None = None, beside: Path | None = No
     from geotether.diagnostics.table_words import contents_lines, headline, in_columns, overlap_lines
     from geotether.tables.store import read_table
 
-    if beside is not None and beside.suffix.lower() not in TABLES:
+    if beside is not None and not is_table(beside):
         raise ValueError(
-            f"--beside takes another feature table ({', '.join(TABLES)}), and {beside} is none; `geotether table build "
-            f"{beside} --out {beside.stem}.parquet` makes one of a file of places."
+            f"--beside takes another feature table ({', '.join(PARQUET_ENDINGS)}), and {beside} is none; "
+            f"`geotether table build {beside} --out {beside.stem}.parquet` makes one of a file of places."
         )
     table = read_table(path)
     found = contents(table)

@@ -16,7 +16,16 @@ _MOSTLY_DATES = 0.99
 
 
 class UnsuitedError(ValueError):
-    """A column that no features are made of; the message says why."""
+    """A column that no features are made of.
+
+    Args:
+        why: In words.
+        is_text: Whether it holds texts that the source 'texts' could read.
+    """
+
+    def __init__(self, why: str, is_text: bool = False) -> None:
+        super().__init__(why)
+        self.is_text = is_text
 
 
 def as_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -119,10 +128,12 @@ def _kind_of_texts(name: str, given: pa.ChunkedArray, distinct: int, min_count: 
         if words_of(name) & ID_WORDS:
             raise UnsuitedError("its name says that it is an id or a code; declare it if it is a class")
         if distinct == len(given):
-            raise UnsuitedError("texts that are all different: an id, or for the source 'texts'")
+            raise UnsuitedError("texts that are all different: an id, or for the source 'texts'", is_text=True)
         length = pc.mean(pc.utf8_length(given)).as_py()
         if length > _LONG_TEXT:
-            raise UnsuitedError(f"texts of {length:.0f} characters on average; the source 'texts' reads them")
+            raise UnsuitedError(
+                f"texts of {length:.0f} characters on average; the source 'texts' reads them", is_text=True
+            )
         if 2 * distinct > len(given) > min_count:
             raise UnsuitedError("texts that are mostly different: names or ids")
     most = max(pc.value_counts(given).field("counts").to_pylist())

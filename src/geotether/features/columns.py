@@ -128,6 +128,7 @@ class ColumnFeatures:
         kinds = self._declared_kinds(columns.column_names)
         ignored = _matching("ignore", self.ignore, columns.column_names)
         self.ignored_: dict[str, str] = {}
+        texts: list[str] = []
         self.encodings_: list[Encoding] = []
         for name in columns.column_names:
             if name in kinds and name in ignored:
@@ -142,17 +143,19 @@ class ColumnFeatures:
                 if name in kinds and str(reason) != "constant" and "min_count" not in str(reason):
                     raise ValueError(f"Column {name!r} is declared {kinds[name]}, but: {reason}.") from None
                 self.ignored_[name] = str(reason)
+                texts += [name] * reason.is_text
         self._tell()
+        hint = f" Features of what {texts[0]} says: --source texts --set column={texts[0]}." if texts else ""
         if not self.encodings_:
             said = "; ".join(f"{name}: {reason}" for name, reason in self.ignored_.items())
-            raise ValueError(f"No column is left to make features of. {said or 'There are no columns.'}{self._texts()}")
+            raise ValueError(f"No column is left to make features of. {said or 'There are no columns.'}{hint}")
         self.kinds_ = {encoding.name: encoding.kind for encoding in self.encodings_}
         if self.dim is not None:
             matrix = self._encoded(columns)
-            if self.dim > min(matrix.shape) and self._texts():
+            if self.dim > min(matrix.shape) and hint:
                 raise ValueError(
                     f"dim={self.dim} needs as many features and rows to fit, but these {len(matrix)} rows have "
-                    f"{matrix.shape[1]} features without the texts that were left out.{self._texts()}"
+                    f"{matrix.shape[1]} features without the texts that were left out.{hint}"
                 )
             spread = matrix.std(axis=0)
             self.mean_, self.spread_ = matrix.mean(axis=0), np.where(spread > 0, spread, 1.0)
@@ -231,11 +234,6 @@ class ColumnFeatures:
         if kind == "date":
             return DateEncoding.fit(name, column, self.clip, flag)
         return LevelEncoding.fit(name, column, self.max_levels, self.min_count, self.hash_buckets, flag)
-
-    def _texts(self) -> str:
-        """How to make features of the texts that were left out."""
-        names = [name for name, reason in self.ignored_.items() if "'texts'" in reason]
-        return f" Features of what {names[0]} says: --source texts --set column={names[0]}." if names else ""
 
     def _tell(self) -> None:
         placed = [name for name, reason in self.ignored_.items() if names_a_place(name) and "place" in reason]

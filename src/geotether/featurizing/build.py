@@ -25,10 +25,11 @@ from geotether.featurizing.parts import Tally, Work, read_tally
 from geotether.featurizing.plan import Plan
 from geotether.featurizing.progress import RowProgress, check_style, spoken_time
 from geotether.featurizing.specification import TableSpec
-from geotether.featurizing.standing import is_up_to_date
+from geotether.featurizing.standing import is_up_to_date, renew_origin
 from geotether.featurizing.times import time_names
 from geotether.featurizing.transform_file import load_transform, save_transform, transform_path
 from geotether.featurizing.workers import check_workers, run_parts
+from geotether.geodesy.coordinates import too_many_for_slips
 from geotether.sources.disk import replacing_file, size_in_words
 from geotether.sources.source import BEYOND_LATITUDE, SWAPPED, Rejected
 from geotether.tables.splits import assign_split
@@ -103,6 +104,7 @@ def make_table(
     check_style(progress)
     sweep(plan.out)
     if resume and is_up_to_date(plan):
+        renew_origin(plan)
         return {}
     began = time.monotonic()
     try:
@@ -133,9 +135,10 @@ def _prepared(plan: Plan, folder: Path) -> Work:
     fitted = folder / "fitted.transform.safetensors"
     if not fitted.is_file():
         if plan.transform is None:
-            transform, rejected = fit_transform(plan, count, chosen)
-            if transform is None or _too_many(plan, len(rejected), count if chosen is None else len(chosen)):
-                raise _refusal(plan, rejected, count if chosen is None else len(chosen), len(rejected))
+            transform, rejected, drawn = fit_transform(plan, count, chosen)
+            rows = count if chosen is None else len(chosen)
+            if transform is None or not plan.tolerates(len(rejected), rows):
+                raise _refusal(plan, rejected, rows, drawn)
             save_transform(transform, fitted)
         else:
             with replacing_file(fitted) as part:
@@ -166,7 +169,7 @@ def _run(plan: Plan, work: Work, workers: int | None, progress: str) -> None:
     def done(number: int, tally: Tally) -> None:
         tallies[number] = tally
         shown.show(rows_done(), rejected())
-        if _too_many(plan, rejected(), work.row_count):
+        if not plan.tolerates(rejected(), work.row_count):
             raise _refusal(plan, all_rejected(work), work.row_count, rows_done())
 
     if tallies:
@@ -174,7 +177,7 @@ def _run(plan: Plan, work: Work, workers: int | None, progress: str) -> None:
     missing = [number for number in range(work.part_count) if number not in tallies]
     with RowProgress(plan.name, work.row_count, rows_done(), progress) as shown:
         run_parts(work, missing, workers, done)
-    if _too_many(plan, rejected(), work.row_count):
+    if not plan.tolerates(rejected(), work.row_count):
         raise _refusal(plan, all_rejected(work), work.row_count, rows_done())
 
 
@@ -240,17 +243,13 @@ def _split(plan: Plan, table: FeatureTable) -> np.ndarray | None:
     return None
 
 
-def _too_many(plan: Plan, rejected: int, read: int) -> bool:
-    return rejected > plan.spec.tolerance * read
-
-
 def _refusal(plan: Plan, rejected: list[Rejected], total: int, looked_at: int) -> ValueError:
     """List the rejected rows and say why the job stops; the list of an older table stays with it."""
     listed = failed_path(job_folder(plan.out))
     write_rejected(rejected, listed)
     counts = Counter(row.reason for row in rejected)
     swapped = ""
-    if counts[SWAPPED] > counts[BEYOND_LATITUDE]:
+    if counts[SWAPPED] > counts[BEYOND_LATITUDE] and too_many_for_slips(counts[SWAPPED], looked_at):
         swapped = " This looks like (latitude, longitude): --set lon=COLUMN --set lat=COLUMN swapped. Otherwise:"
     reasons = spoken_reasons(counts)
     return ValueError(

@@ -48,7 +48,7 @@ def rows_at_once(source: Source, count: int) -> int:
     return int(np.clip(_RUN_BYTES / max(each, 1), 1, most))
 
 
-def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Transform | None, list[Rejected]]:
+def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Transform | None, list[Rejected], int]:
     """Fit the features on rows drawn at random, those for training only.
 
     Args:
@@ -57,7 +57,7 @@ def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Tr
         chosen: Numbers of the rows wanted; None: all.
 
     Returns:
-        The transform, or None if none of the drawn rows can be used; and those that cannot.
+        The transform, or None if none of the drawn rows can be used; those that cannot; and how many were drawn.
 
     Raises:
         ValueError: If no drawn row is for training, or the features refuse.
@@ -73,7 +73,7 @@ def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Tr
     rejected = sorted((row for run in runs for row in run.rejected), key=lambda row: row.row)
     found = join(runs)
     if not len(found):
-        return None, rejected
+        return None, rejected, drawn
     check_times(found, plan.spec.encode_time)
     learned = _for_training(plan, found, whole=drawn == len(rows))
     if len(learned) > plan.featurizer.fit_rows:
@@ -89,7 +89,7 @@ def fit_transform(plan: Plan, count: int, chosen: np.ndarray | None) -> tuple[Tr
                 f"The features {plan.features!r} cannot be fitted to {plan.spec.path}: {error}{why}"
             ) from error
     spec = plan.spec
-    return Transform(plan.features, featurizer, spec.encode_time, str(spec.source), spec.options), rejected
+    return Transform(plan.features, featurizer, spec.encode_time, str(spec.source), spec.options), rejected, drawn
 
 
 def _fitted(plan: Plan, content: Any) -> Featurizer:
@@ -110,14 +110,10 @@ def _for_training(plan: Plan, found: Observations, whole: bool) -> np.ndarray:
     if split is None:
         return np.arange(len(found))
     parts = block_parts(found.lonlat, split.block_km, split.shares, split.seed)
-    # Said now rather than after the work, where it is certain, or all but certain from so many rows drawn.
-    needed = [
-        name
-        for name, share in split.shares.items()
-        if share > 0 and (whole or name == "train" or len(found) * share >= _EXPECTED)
-    ]
-    for name in needed:
-        if plan.spec.split_asked and not (parts == name).any():
+    for name, share in split.shares.items() if plan.spec.split_asked else ():
+        # Said now rather than after the work, where it is certain, or all but certain from so many rows drawn.
+        needed = share > 0 and (whole or name == "train" or len(found) * share >= _EXPECTED)
+        if needed and not (parts == name).any():
             raise ValueError(
                 f"No row falls into {name!r}: the rows lie in too few blocks of {split.block_km:g} km. Use smaller "
                 "ones (split: {block_km: ...} in the specification, or --set split.block_km=...), another split seed, "

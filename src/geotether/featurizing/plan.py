@@ -13,10 +13,10 @@ from geotether.features.featurizer import Featurizer
 from geotether.featurizing.specification import TableSpec
 from geotether.featurizing.transform_file import find_transform, load_transform
 from geotether.sources.fingerprints import file_fingerprint
+from geotether.sources.points import PARQUET_ENDINGS
 from geotether.sources.source import Source
 from geotether.tables.origin import Origin
 
-ENDINGS = (".parquet", ".geoparquet", ".pq")
 # Keys of a specification that no row depends on.
 _SAID = ("path", "tolerance", "licence", "origin", "citation", "url")
 
@@ -66,7 +66,7 @@ class Plan:
             raise ValueError(
                 f"{out} is a folder; give the name of the table's file, such as {Path(out) / 'birds.parquet'}."
             )
-        if target.suffix.lower() not in ENDINGS:
+        if target.suffix.lower() not in PARQUET_ENDINGS:
             raise ValueError(f"{out} ends in {target.suffix or 'nothing'!r}; a table ends in .parquet.")
         spec = spec.with_source()
         source = spec.open()
@@ -74,7 +74,8 @@ class Plan:
         if transform is None:
             featurizer, features = spec.make_features(source), spec.features_name(source)
             decides |= {"features": {**spec.features, "name": features}, "encode_time": list(spec.encode_time)}
-            decides["split"] = spec.plain()["split"]  # the fit sees rows for training only
+            # The fit sees rows for training only, and of all rows where the split by default gave way.
+            decides |= {"split": spec.plain()["split"], "split_asked": spec.split_asked}
             found = None
         else:
             found = find_transform(transform)
@@ -92,6 +93,10 @@ class Plan:
         """SHA-256 of everything that the table's rows depend on."""
         plain = {key: value for key, value in self.spec.plain().items() if key not in _SAID}
         return _hash({"facts": self.facts, "specification": plain, "name": self.name})
+
+    def tolerates(self, rejected: int, rows: int) -> bool:
+        """Whether so many rejected rows of all are no reason to stop."""
+        return rejected <= self.spec.tolerance * rows
 
     def origin(self, made: Mapping[str, Any]) -> Origin:
         """Say where the table comes from.

@@ -16,28 +16,35 @@ _log = logging.getLogger(__name__)
 def is_up_to_date(plan: Plan) -> bool:
     """Whether the table is there already, made from the same specification and data by the same code.
 
-    Texts such as the licence decide no row: where only they are others, the table is told the new ones. So is
-    another tolerance, which is held against the rows that were rejected when the table was made.
+    Texts such as the licence and the tolerance decide no row, so they do not count: see `renew_origin`.
 
     Raises:
-        ValueError: If more of its rows were rejected than the tolerance allows now; the table stays as it is.
+        OSError: If another process is at work on the table.
     """
-    beside = (rejected_path(plan.out), transform_path(plan.out))
-    if not plan.out.is_file() or not all(file.is_file() for file in beside):
+    if not all(file.is_file() for file in (plan.out, rejected_path(plan.out), transform_path(plan.out))):
         return False
     try:
         origin = read_origin(plan.out)
     except ValueError:  # damaged, or another file of that name: it is made anew
         return False
-    if origin.made.get("key") != plan.key or not leaves_table(plan.out, plan.facts):
-        return False
+    return origin.made.get("key") == plan.key and leaves_table(plan.out, plan.facts)
+
+
+def renew_origin(plan: Plan) -> None:
+    """Tell a table that is up to date its new texts and tolerance, where these are others.
+
+    Raises:
+        ValueError: If more of its rows were rejected than the tolerance allows now; the table stays as it is.
+        OSError: If it cannot be written; it stays as it is.
+    """
+    origin = read_origin(plan.out)
     rows = origin.made["rows"]
-    if rows["rejected"] > plan.spec.tolerance * rows["read"]:
+    if not plan.tolerates(rows["rejected"], rows["read"]):
         reasons = spoken_reasons(Counter(origin.made["rejected"]))
         raise ValueError(
             f"{rows['rejected']:,} of {rows['read']:,} rows could not be used when {plan.out} was made, more than the "
-            f"tolerated {plan.spec.tolerance:.1%}: {reasons}. They are listed in {beside[0]}. The table is left as it "
-            "is; mend these rows, or set tolerance (--tolerance) higher."
+            f"tolerated {plan.spec.tolerance:.1%}: {reasons}. They are listed in {rejected_path(plan.out)}. The table "
+            "is left as it is; mend these rows, or set tolerance (--tolerance) higher."
         )
     wanted = plan.origin({**origin.made, "specification": plan.spec.plain()})
     if _but_path(wanted) != _but_path(origin):
@@ -45,7 +52,6 @@ def is_up_to_date(plan: Plan) -> bool:
         _log.info("%s: what %s says of its origin is written anew; its rows are up to date.", plan.name, plan.out)
     else:
         _log.info("%s: %s is up to date.", plan.name, plan.out)
-    return True
 
 
 def _but_path(origin: Origin) -> dict[str, object]:

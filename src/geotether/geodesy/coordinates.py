@@ -50,7 +50,7 @@ This looks like (latitude, longitude): pass lon= and lat= the other way round.
     x, y = (float(value) for value in lonlat.reshape(-1, 2)[row])
     if not np.isfinite([x, y]).all():
         hint = " Drop the rows without coordinates."
-    elif _swap_would_mend(lon, lat, good):
+    elif _swap_would_mend(lonlat):
         hint = " This looks like (latitude, longitude): pass lon= and lat= the other way round."
     else:
         hint = " Longitudes lie in [-180, 360], latitudes in [-90, 90]; projected metres need converting to EPSG:4326."
@@ -60,12 +60,28 @@ This looks like (latitude, longitude): pass lon= and lat= the other way round.
     )
 
 
-def _swap_would_mend(lon: np.ndarray, lat: np.ndarray, good: np.ndarray) -> bool:
+def _swap_would_mend(lonlat: np.ndarray) -> bool:
     """Whether every finite row is a place the other way round, and too many are none as they stand for slips."""
-    finite = np.isfinite(lon) & np.isfinite(lat)
-    swapped = (np.abs(lon) <= 90) & (np.abs(lat) <= 180)
-    # Nearer home than 90 degrees of longitude any swap fits, so a few bad rows prove nothing.
-    return bool(swapped[finite].all() and (~good[finite]).mean() >= 0.1)
+    lon, lat = lonlat[np.isfinite(lonlat).all(axis=-1)].T
+    if not ((np.abs(lon) <= 90) & (np.abs(lat) <= 180)).all():
+        return False
+    return too_many_for_slips(int((np.abs(lat) > 90).sum()), len(lat))
+
+
+def too_many_for_slips(swapped: int, rows: int) -> bool:
+    """Whether so many of the rows are a place only the other way round that the two look swapped, not mistyped.
+
+    Nearer home than 90 degrees of longitude any swap fits, so a few such rows prove nothing.
+
+    Args:
+        swapped: Rows whose latitude is beyond 90 degrees, and which would be right as (latitude, longitude).
+        rows: All that were looked at.
+
+    Example:
+        >>> too_many_for_slips(450, 1000), too_many_for_slips(1, 1000)
+        (True, False)
+    """
+    return swapped > 0 and swapped >= 0.1 * rows
 
 
 def as_lonlat(lon: Any, lat: Any) -> Float64[np.ndarray, "n 2"]:
@@ -124,7 +140,7 @@ pass lon= and lat= the other way round.'
     if len(finite) == 0:
         return None
     first, second = np.abs(finite).max(axis=0)
-    if first <= 90 < second <= 180:
+    if _swap_would_mend(finite):
         return (
             f"The second column reaches {second:g}, beyond any latitude, while the first stays within "
             "90 degrees: pass lon= and lat= the other way round."

@@ -18,12 +18,11 @@ from geotether.sources.writers import list_column, refuse_bytes, write_csv, writ
 LON_NAMES = ("lon", "longitude", "lng", "long", "x")
 LAT_NAMES = ("lat", "latitude", "y")
 DELIMITED_ENDINGS = (".csv", ".tsv", ".txt")
+PARQUET_ENDINGS = (".parquet", ".geoparquet", ".pq")  # of feature tables too
 KINDS = {
     ".csv": "csv",
     ".tsv": "csv",
-    ".parquet": "parquet",
-    ".geoparquet": "parquet",
-    ".pq": "parquet",
+    **dict.fromkeys(PARQUET_ENDINGS, "parquet"),
     ".geojson": "geojson",
     ".json": "geojson",
 }

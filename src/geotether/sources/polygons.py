@@ -12,10 +12,10 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Float64, Integer
 
 from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
+from geotether.sources.points import PARQUET_ENDINGS
 
 # Polygons held in memory at once: one country of GADM 4.1 may take 100 MB.
 POLYGONS_AT_ONCE = 16
-PARQUET_ENDINGS = (".parquet", ".geoparquet")
 _INSTALL = "Polygons are read with geopandas: pip install 'geotether[geo]'."
 _log = logging.getLogger(__name__)
 

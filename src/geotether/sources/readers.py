@@ -1,6 +1,5 @@
 """The file formats that points are read from, each into one Arrow table."""
 
-import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from geotether.sources.geometry import with_geometry
+from geotether.sources.packed import opened_bytes
+from geotether.sources.records.broken_lines import BrokenLine, told_lines
 from geotether.sources.records.delimited import read_delimited
 from geotether.sources.records.spool import FAULT
 
@@ -20,24 +21,19 @@ def read_csv(path: Path) -> pa.Table:
     Numbers with leading zeros stay texts.
 
     Raises:
-        ValueError: If it is not UTF-8, a column name comes twice, or a line has too few or too many values.
+        ValueError: If it is not UTF-8, a column name comes twice, a line has too few or too many values, or a .gz is
+            cut short.
     """
-    schema, batches = read_delimited(lambda: opened_bytes(path))
+    broken: list[BrokenLine] = []
+    schema, batches = read_delimited(lambda: opened_bytes(path), broken=broken)
     columns = pa.Table.from_batches([batch for rows in batches for batch in rows.to_batches()], schema)
-    faults = columns[FAULT].drop_null()
-    if len(faults):
-        more = f", and {len(faults) - 1} more do not fit" if len(faults) > 1 else ""
-        raise ValueError(f"{faults[0].as_py()}{more}; mend the file, or put quotes around values with the delimiter.")
+    if broken:
+        raise ValueError(f"{told_lines(broken)}. Mend the file, or put quotes around values with the delimiter.")
     columns = columns.drop_columns([FAULT])
     for place, field in enumerate(columns.schema):
         if pa.types.is_string(field.type):
             columns = columns.set_column(place, field.name, _dated(columns[field.name]))
     return columns
-
-
-def opened_bytes(path: Path) -> Any:
-    """Open a file, unpacking it on the way where its name ends in .gz."""
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def _dated(texts: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -13,7 +13,7 @@ from geotether.geodesy.coordinates import check_lonlat
 # What the rows of a source can be: a table of columns, texts, images (height, width, bands), or vectors.
 KINDS = ("columns", "texts", "images", "vectors")
 BEYOND_LATITUDE = "latitude outside [-90, 90]"
-SWAPPED = f"{BEYOND_LATITUDE}, right if swapped"  # with the longitude
+SWAPPED = f"{BEYOND_LATITUDE}, possible as a longitude"  # and the longitude as a latitude; many may be a swap
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def refuse_places(lonlat: Float64[np.ndarray, "n 2"]) -> dict[int, str]:
 
     Example:
         >>> refuse_places(np.array([[5.66, 51.97], [51.97, 95.66], [5.66, 519.7], [np.nan, 0.0]]))
-        {1: 'latitude outside [-90, 90], right if swapped', 2: 'latitude outside [-90, 90]', \
+        {1: 'latitude outside [-90, 90], possible as a longitude', 2: 'latitude outside [-90, 90]', \
 3: 'longitude or latitude missing'}
     """
     lon, lat = lonlat[:, 0], lonlat[:, 1]

@@ -71,7 +71,7 @@ def test_values_are_those_of_raster_values_and_rejected_rows_carry_their_number(
     assert [(r.row, r.id, r.reason) for r in found.rejected] == [
         (1, "b", "longitude outside [-180, 360]"),
         (3, "d", "longitude or latitude missing"),
-        (4, "e", "latitude outside [-90, 90], right if swapped"),
+        (4, "e", "latitude outside [-90, 90], possible as a longitude"),
     ]
     for number, name in enumerate(("lon", "lat"), 1):
         np.testing.assert_array_equal(found.content[name], raster_values(world, found.lonlat, band=number))

@@ -140,7 +140,7 @@ def test_the_layout_of_mp16(tmp_path, mp16):
     assert [image.shape for image in found.content] == [(12, 12, 3)] * 2
     assert [(one.row, one.reason) for one in found.rejected] == [
         (2, "there is no such file"),
-        (3, "latitude outside [-90, 90], right if swapped"),
+        (3, "latitude outside [-90, 90], possible as a longitude"),
         (4, "longitude or latitude missing"),
         (5, "longitude or latitude missing"),
     ]

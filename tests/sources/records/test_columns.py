@@ -151,20 +151,21 @@ def test_lines_and_polygons_give_a_point_inside(tmp_path, opened, kind):
     assert [(r.row, r.reason) for r in seen.rejected] == [(4, "no geometry")]
 
 
-def test_bad_rows_are_rejected_one_by_one(tmp_path, opened):
+def test_bad_rows_are_rejected_one_by_one(tmp_path, opened, caplog):
     (tmp_path / "p.csv").write_text("lon,lat,v\n5,52,1\n5,91,2\n,52,3\nfive,52,4\n999,0,5\n7,8\n6,53,6\n1,2,3,4\n")
     source = opened("p.csv")
     seen = source.read(0, len(source))
     assert seen.row.tolist() == [0, 5]
     assert seen.content["v"].to_pylist() == [1, 6]
     assert [(r.row, r.reason) for r in seen.rejected] == [
-        (1, "latitude outside [-90, 90], right if swapped"),
+        (1, "latitude outside [-90, 90], possible as a longitude"),
         (2, "longitude or latitude missing"),
         (3, "lon is not a number"),
         (4, "longitude outside [-180, 360]"),
         (6, "the line has 2 values, the header 3"),
         (7, "the line has 4 values, the header 3"),
     ]
+    assert "the header 3: line 7, '7,8'; the line has 4 values, the header 3: line 9, '1,2,3,4'." in caplog.text
 
 
 def test_types_are_decided_by_all_rows_not_the_first(tmp_path, opened):

@@ -39,7 +39,7 @@ def check(source):
     np.testing.assert_array_equal(seen.content, VECTORS[[0, 2, 3]])
     assert seen.content.dtype == np.float32
     np.testing.assert_array_equal(seen.lonlat, LONLAT[[0, 2, 3]])
-    assert [(r.row, r.reason) for r in seen.rejected] == [(1, "latitude outside [-90, 90], right if swapped")]
+    assert [(r.row, r.reason) for r in seen.rejected] == [(1, "latitude outside [-90, 90], possible as a longitude")]
     np.testing.assert_array_equal(source.read(2, 3).content, VECTORS[2:3])
     return seen
 

@@ -17,6 +17,7 @@ from geotether.sources.geometry import geometry_column, lonlat_of_geometry
 from geotether.sources.pictures.image_rows import degrees, find_column, position_columns, row_columns
 from geotether.sources.pictures.image_source import Encoded, ImageSource
 from geotether.sources.pictures.pixels import MAX_PIXELS, ImageError, Photo, image_kind, read_photo
+from geotether.sources.points import PARQUET_ENDINGS
 
 # Row groups are what Parquet can read by itself. Larger ones are copied into smaller ones once, because each would be
 # read again for every run of rows in it.
@@ -162,7 +163,7 @@ def _parquet_files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(f"There is no file or folder {path}.")
-    files = sorted(file for file in path.iterdir() if file.suffix in (".parquet", ".pq", ".geoparquet"))
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in PARQUET_ENDINGS)
     if not files:
         raise ValueError(f"There are no Parquet files in {path}; files of images are read by 'images'.")
     return files

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-INDEX_ENDINGS = (".csv", ".tsv", ".parquet", ".pq", ".geoparquet")
+from geotether.sources.points import PARQUET_ENDINGS
+
+INDEX_ENDINGS = (".csv", ".tsv", *PARQUET_ENDINGS)
 
 
 def index_columns(index: Path) -> list[str]:

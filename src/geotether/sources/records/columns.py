@@ -46,7 +46,7 @@ class ColumnsSource(RowSource):
         ...     trees.prepare(Path(folder))
         ...     found = trees.read(0, 2)
         >>> found.content.to_pylist(), found.rejected[0].reason
-        ([{'height': 12.5}], 'latitude outside [-90, 90], right if swapped')
+        ([{'height': 12.5}], 'latitude outside [-90, 90], possible as a longitude')
     """
 
     kind = "columns"

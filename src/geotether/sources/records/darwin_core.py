@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geotether.geodesy.dates import times_of
+from geotether.sources.packed import unpacking
 from geotether.sources.records.cell_values import texts_of
 from geotether.sources.records.columns import columns_to_keep, with_columns
 from geotether.sources.records.delimited import Layout
@@ -209,7 +210,10 @@ def _with_names(path: Path, member: str | None, names: tuple[str, ...], layout: 
     core = Core(path, member, names, layout)
     if names:
         return core
-    with contextlib.closing(io.TextIOWrapper(cast(Any, core.open()), encoding="utf-8-sig", errors="replace")) as file:
+    with (
+        unpacking(str(path)),
+        contextlib.closing(io.TextIOWrapper(cast(Any, core.open()), encoding="utf-8-sig", errors="replace")) as file,
+    ):
         header = file.readline().rstrip("\r\n")
     delimiter = max("\t,;", key=header.count)
     # GBIF's tab-separated files quote nothing; with commas there is no other way.

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,11 +12,15 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from geotether.sources.packed import unpacking
+from geotether.sources.records.broken_lines import SHOWN, BrokenLine, told_lines
 from geotether.sources.records.spool import FAULT, write_spool
 
 # What stands for a missing number; in a column of texts only the empty text is missing ("NA" may be Namibia).
 _MISSING = ("", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "nil", "-", "?")
 _BOOLEANS = ("true", "false")
+_TOLD = 3
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,15 +57,18 @@ def spool_delimited(
         keep: Gets every run of rows and gives those to keep.
 
     Raises:
-        ValueError: If the encoding is another, or a column name comes twice.
+        ValueError: If the encoding is another, a column name comes twice, or what is packed is cut short.
     """
-    schema, batches = read_delimited(opened, layout)
+    broken: list[BrokenLine] = []
+    schema, batches = read_delimited(opened, layout, broken)
     # A broken line has no values that could be asked for: it stays, to be told.
     write_spool(spool, schema, (keep(rows) if rows.column(FAULT).null_count else rows for rows in batches))
+    if broken:  # the list of rejected rows has them by their reason only
+        _log.warning("Lines that are rejected: %s.", told_lines(broken, _TOLD))
 
 
 def read_delimited(
-    opened: Callable[[], io.BufferedIOBase], layout: Layout = Layout()
+    opened: Callable[[], io.BufferedIOBase], layout: Layout = Layout(), broken: list[BrokenLine] | None = None
 ) -> tuple[pa.Schema, Iterator[pa.Table]]:
     """Read delimited text twice from front to back: for the kinds of its columns, then for its values.
 
@@ -71,19 +79,20 @@ def read_delimited(
     Args:
         opened: Opens the text anew.
         layout: How it is written.
+        broken: Gets the lines with too few or too many values, as the rows are read.
 
     Returns:
         The schema, and the rows some at a time.
 
     Raises:
-        ValueError: If the encoding is another, or a column name comes twice.
+        ValueError: If the encoding is another, a column name comes twice, or what is packed is cut short.
     """
     layout = _with_header(opened, layout)
     kinds = _column_kinds(opened, layout)
     types = {"boolean": pa.bool_(), "whole": pa.int64(), "number": pa.float64(), "comma": pa.float64()}
     fields = [pa.field(name, types.get(kind, pa.string())) for name, kind in kinds.items()]
     schema = pa.schema([*fields, pa.field(FAULT, pa.string())])
-    broken: list[str] = []
+    broken = [] if broken is None else broken
 
     def batches() -> Iterator[pa.Table]:
         for texts in _texts(opened, layout, broken):
@@ -91,7 +100,8 @@ def read_delimited(
             fault = pa.nulls(texts.num_rows, pa.string())
             yield pa.Table.from_arrays([*columns, fault], schema=schema)
         missing = [pa.nulls(len(broken), field.type) for field in fields]
-        yield pa.Table.from_arrays([*missing, pa.array(broken, pa.string())], schema=schema)
+        faults = pa.array([line.reason for line in broken], pa.string())
+        yield pa.Table.from_arrays([*missing, faults], schema=schema)
 
     return schema, batches()
 
@@ -100,7 +110,7 @@ def _with_header(opened: Callable[[], io.BufferedIOBase], layout: Layout) -> Lay
     """The same layout with delimiter and names filled in."""
     encoding = "utf-8-sig" if layout.encoding.lower() in {"utf-8", "utf8"} else layout.encoding
     try:
-        with closing(io.TextIOWrapper(cast(Any, opened()), encoding=encoding, newline="")) as file:
+        with unpacking(), closing(io.TextIOWrapper(cast(Any, opened()), encoding=encoding, newline="")) as file:
             header = file.readline()
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not {layout.encoding} text ({error.reason} at byte {error.start}); save it as UTF-8.")  # noqa: B904
@@ -121,15 +131,17 @@ def _with_header(opened: Callable[[], io.BufferedIOBase], layout: Layout) -> Lay
     return Layout(delimiter, layout.quote, layout.encoding, names, skip)
 
 
-def _texts(opened: Callable[[], io.BufferedIOBase], layout: Layout, broken: list[str]) -> Iterator[pa.RecordBatch]:
+def _texts(
+    opened: Callable[[], io.BufferedIOBase], layout: Layout, broken: list[BrokenLine]
+) -> Iterator[pa.RecordBatch]:
     from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
 
     def set_aside(line: Any) -> str:
-        broken.append(f"the line has {line.actual_columns} values, the header {line.expected_columns}")
+        broken.append(BrokenLine(line.actual_columns, line.expected_columns, line.number, line.text[: SHOWN + 1]))
         return "skip"
 
     names = list(layout.names or ())
-    with closing(opened()) as file:
+    with unpacking(), closing(opened()) as file:
         try:
             reader = open_csv(
                 file,

@@ -1,6 +1,5 @@
 """JSON of any size into a spool: one object a line, or the features of a GeoJSON collection."""
 
-import gzip
 import io
 import json
 import struct
@@ -10,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from geotether.sources.packed import opened_bytes, unpacking
 from geotether.sources.records.spool import FAULT, ROWS_AT_ONCE, write_spool
 
 LINE_ENDINGS = (".jsonl", ".ndjson", ".geojsonl", ".geojsons", ".geojsonseq")
@@ -30,13 +30,13 @@ def spool_json(path: Path, spool: Path, keep: Callable[[pa.Table], pa.Table] = l
         keep: Gets every run of rows and gives those to keep.
 
     Raises:
-        ValueError: If a collection is not JSON or none; single lines are no reason.
+        ValueError: If a collection is not JSON or none, or a .gz is cut short; single lines are no reason.
     """
     by_line = path.name.lower().removesuffix(".gz").endswith(LINE_ENDINGS)
     notes: dict[str, Any] = {}
 
     def records() -> Iterator[Record]:
-        with _opened(path) as file:
+        with unpacking(), _opened(path) as file:
             yield from (_lines(file) if by_line else _collection(file, notes))
 
     tags: dict[str, set[str]] = {}
@@ -75,9 +75,7 @@ def _tables(records: Iterator[Record], schema: pa.Schema) -> Iterator[pa.Table]:
 
 def _opened(path: Path) -> io.TextIOBase:
     # What is not UTF-8 becomes a sign that JSON texts may hold, so that one bad line is one bad row.
-    if path.name.endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace")
-    return path.open(encoding="utf-8-sig", errors="replace")
+    return io.TextIOWrapper(opened_bytes(path), encoding="utf-8-sig", errors="replace")
 
 
 def _lines(file: io.TextIOBase) -> Iterator[Record]:

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from geotether.geodesy.coordinates import swap_suspicion
 from geotether.geodesy.dates import times_of
 from geotether.sources.fingerprints import file_fingerprint
-from geotether.sources.points import DELIMITED_ENDINGS
-from geotether.sources.readers import opened_bytes
+from geotether.sources.packed import opened_bytes
+from geotether.sources.points import DELIMITED_ENDINGS, PARQUET_ENDINGS
 from geotether.sources.records.cell_values import is_plain, label_of, texts_of, without_dictionary
 from geotether.sources.records.delimited import Layout, spool_delimited
 from geotether.sources.records.json_records import LINE_ENDINGS, spool_json
@@ -25,7 +25,6 @@ from geotether.sources.records.places import PlaceFinder
 from geotether.sources.records.spool import FAULT, ROWS_AT_ONCE, ParquetRows, Rows, SpooledRows, write_spool
 from geotether.sources.source import Observations
 
-PARQUET_ENDINGS = (".parquet", ".geoparquet", ".pq")
 COLLECTION_ENDINGS = (".geojson", ".json")
 
 
