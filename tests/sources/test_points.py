@@ -34,11 +34,12 @@ def test_a_csv_keeps_its_columns(points_csv):
 
 
 @pytest.mark.parametrize(
-    "header", ["lon,lat", "LONGITUDE,Latitude", "lng,lat", "long,y", "x,y", "lon;lat", "lon\tlat", "\ufefflon,lat"]
+    "header",
+    ["lon,lat", "LONGITUDE,Latitude", "lng,lat", "long,y", "x,y", "lon;lat", "lon\tlat", "lon|lat", "\ufefflon,lat"],
 )
 def test_columns_of_coordinates_are_found_by_name(tmp_path, header):
     path = tmp_path / "p.csv"
-    delimiter = next((mark for mark in ";\t" if mark in header), ",")
+    delimiter = next((mark for mark in ";\t|" if mark in header), ",")
     path.write_text(f"{header}\n5.66{delimiter}51.97\n", encoding="utf-8")
     np.testing.assert_array_equal(read_points(path).lonlat, LONLAT[:1])
 
