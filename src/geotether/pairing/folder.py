@@ -7,6 +7,10 @@ from geotether.pairing.files import rows_of_files
 from geotether.pairing.parquet import open_parquet
 from geotether.pairing.specification import PairedSpec
 from geotether.pairing.table_file import TableFile
+from geotether.sources.points import DELIMITED_ENDINGS, PARQUET_ENDINGS
+
+# Ending to how such a table is opened.
+TABLE_READERS = {**dict.fromkeys(DELIMITED_ENDINGS, open_csv), **dict.fromkeys(PARQUET_ENDINGS, open_parquet)}
 
 
 def open_folder(path: Path, spec: PairedSpec) -> TableFile:
@@ -26,12 +30,9 @@ def open_folder(path: Path, spec: PairedSpec) -> TableFile:
     if spec.index is None:
         return table_in_memory(path, rows_of_files(path, spec.modalities))
     file = path / spec.index
-    ending = file.suffix.lower()
-    if ending in (".csv", ".tsv", ".txt"):
-        table = open_csv(file)
-    elif ending in (".parquet", ".pq", ".geoparquet"):
-        table = open_parquet(file)
-    else:
+    read = TABLE_READERS.get(file.suffix.lower())
+    if read is None:
         raise ValueError(f"the index {spec.index!r} must be a CSV or a Parquet file.")
+    table = read(file)
     table.folder = path  # an index in a folder of its own still names files as seen from the data's folder
     return table

@@ -9,12 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from geotether.geodesy.dates import times_of
-from geotether.pairing.csv import open_csv
-from geotether.pairing.folder import open_folder
+from geotether.pairing.folder import TABLE_READERS, open_folder
 from geotether.pairing.layouts import read_layout
 from geotether.pairing.npz import NpzFile
 from geotether.pairing.paired_file import PairedFile
-from geotether.pairing.parquet import open_parquet
 from geotether.pairing.rows import matching_rows
 from geotether.pairing.specification import PairedSpec, closest, make_spec, read_paired_spec
 from geotether.pairing.targets import make_target
@@ -22,9 +20,6 @@ from geotether.tables.origin import Origin
 from geotether.tables.paired import PairedTable
 from geotether.tables.paired_store import is_paired_file, read_paired
 from geotether.tables.sensor import Sensor
-
-_TABLES = {".csv": open_csv, ".tsv": open_csv, ".txt": open_csv}
-_TABLES |= {".parquet": open_parquet, ".pq": open_parquet, ".geoparquet": open_parquet}
 
 
 def open_paired(spec: PairedSpec | Mapping[str, Any] | str | Path, data: str | Path | None = None) -> PairedTable:
@@ -140,10 +135,10 @@ def _open_file(path: Path, spec: PairedSpec) -> PairedFile:
     ending = path.suffix.lower()
     if ending == ".npz":
         return NpzFile(path, spec)
-    if ending not in _TABLES:
-        known = ", ".join([".npz", *_TABLES])
+    if ending not in TABLE_READERS:
+        known = ", ".join([".npz", *TABLE_READERS])
         raise ValueError(f"files of paired data end in {known}; {ending or 'no ending'!r} is read by a layout at most.")
-    return _TABLES[ending](path)
+    return TABLE_READERS[ending](path)
 
 
 def _texts(file: PairedFile, name: str, rows: np.ndarray) -> np.ndarray:
