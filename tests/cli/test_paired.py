@@ -98,6 +98,16 @@ def test_what_cannot_be_predicted_is_said(config, tmp_path):
         predict_table(model, tmp_path / "bare.yaml", tmp_path / "p.csv", "radar", None, [])
 
 
+@pytest.mark.parametrize("recipe", ["fused", "single", "distilled", "shared", "mosaic"])
+def test_every_recipe_is_trained_and_its_losses_drawn(config, tmp_path, recipe):
+    given = ["--set", "steps=2", "--set", "validate_every=null", "--set", "keep=last", "--set", "patience=null"]
+    given += ["--set", "modality=radar"] if recipe in ("single", "distilled") else []
+    out = tmp_path / recipe
+    said = CliRunner().invoke(app, ["paired", "train", str(config), "--recipe", recipe, "--out", str(out), *given])
+    assert said.exit_code == 0, said.output
+    assert (out / "losses.png").stat().st_size > 5000
+
+
 def test_compare_writes_a_report(config, tmp_path):
     said = compare_methods(
         config, tmp_path / "study", ["linear", "mdico"], ["steps=2"], folds=3, seeds=2, labels=[100.0], fine_tune=False

@@ -54,4 +54,13 @@ def test_running_mean_equals_a_hand_loop():
 
 def test_a_file_without_losses_is_named(tmp_path):
     with pytest.raises(ValueError, match="holds no 'loss/<modality>'"):
-        loss_curves(write(tmp_path / "x.jsonl", [{"step": 1, "loss": 2.0}]))
+        loss_curves(write(tmp_path / "x.jsonl", [{"step": 1, "seconds": 2.0}]))
+
+
+def test_a_training_with_one_loss_alone_is_drawn(tmp_path):
+    rows = [{"step": s, "loss": 3.0 - s} for s in range(3)] + [{"step": 2, "validation/loss/s1": 1.5}]
+    train, validation, switches = read_losses(write(tmp_path / "m.jsonl", rows))
+    assert train == {"task": [(0, 3.0), (1, 2.0), (2, 1.0)]}
+    assert validation == {"s1": [(2, 1.5)]}
+    assert switches == []
+    assert loss_curves(tmp_path / "m.jsonl").axes[0].get_lines()

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from geotether.maps.figure import FAINT, INK, colour_of, dress, new_figure
 
 LOSS, VALIDATION = "loss/", "validation/loss/"
+# Name of the one loss of a training that has no parts.
+ONLY = "task"
 # More marks than this would be a grey wall.
 SWITCHES_DRAWN = 60
 
@@ -22,7 +24,8 @@ def loss_curves(
     """Draw training loss (thin: each step; thick: running mean) and validation loss (dots) per modality.
 
     Args:
-        metrics_jsonl: One JSON object a line with "step" and "loss/<modality>" or "validation/loss/<modality>".
+        metrics_jsonl: One JSON object a line with "step" and "loss/<modality>" or "validation/loss/<modality>". A
+            training that has one loss alone, in "loss", is drawn as "task".
         switches: (step, modality) where another modality becomes active. None: found where the modalities that have
             a loss change from one step to the next, as they do in SALT and never in MELT.
         title: Title of the figure.
@@ -32,12 +35,12 @@ def loss_curves(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it holds no loss of any modality.
+        ValueError: If it holds no loss.
     """
     train, validation, found = read_losses(Path(metrics_jsonl))
     if not train and not validation:
         raise ValueError(
-            f"{Path(metrics_jsonl).name} holds no 'loss/<modality>'; is it a metrics.jsonl of a training run?"
+            f"{Path(metrics_jsonl).name} holds no 'loss/<modality>' and no 'loss'; is it of a training run?"
         )
     switches = found if switches is None else switches
     figure = new_figure(9.5, 4.6, title)
@@ -77,6 +80,8 @@ def read_losses(
             for key, value in row.items():
                 if key.startswith(prefix) and value is not None:
                     into.setdefault(key.removeprefix(prefix), []).append((int(row["step"]), float(value)))
+        if row.get("loss") is not None and not any(key.startswith(LOSS) for key in row):
+            train.setdefault(ONLY, []).append((int(row["step"]), float(row["loss"])))
         now = {key.removeprefix(LOSS) for key, value in row.items() if key.startswith(LOSS) and value is not None}
         if now and active and now != active:
             switches.append((int(row["step"]), ", ".join(sorted(now))))
