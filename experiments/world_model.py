@@ -34,6 +34,7 @@ from geotether.tables.splits import block_parts
 from geotether.training.config import load_config
 from geotether.training.modalities import open_tables
 from geotether.training.pretraining import pretrain
+from geotether.training.state import is_unfinished
 
 WORLD = Path(__file__).parents[1] / "recipes" / "world.yaml"
 BESIDE = ("untrained", "inverse distance", "nearest in space", "raw Fourier features", "raw harmonics")
@@ -148,7 +149,7 @@ def worth(
             logging.info("training %s", name)
             # As many rows of each modality a step as with all of them.
             equal = config.model_copy(update={"batch_size": share * len(kept)})
-            pretrain(equal, kept, folder, resume=(folder / "state").is_dir(), progress="none")
+            pretrain(equal, kept, folder, resume=is_unfinished(folder), progress="none")
         encoders[name] = encoder_of(load_folder(folder / "model"))
     scores = score(encoders, data, out)
     lacking = [name for name in scores if name != ALL]
