@@ -1,4 +1,7 @@
-"""Mirrors src/geotether/cli/paired.py, pairing.py and prediction.py."""
+"""Mirrors src/geotether/cli/paired.py, cotraining.py, pairing.py, prediction.py and training.py."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow.csv
@@ -129,6 +132,12 @@ def test_settings_are_chosen_on_folds_of_the_rows_that_are_not_tested(config, tm
     assert "Mean accuracy of 3 folds" in said
     with pytest.raises(ValueError, match="give --folds 5 too"):
         compare_methods(config, folder, folds=None, without_test=True, **alike)
+
+
+def test_nothing_that_draws_or_judges_is_loaded_before_training():
+    code = "import sys, geotether.cli.cotraining; print({'matplotlib', 'geotether.studies'} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "set()"
 
 
 def test_help_names_all_methods():

@@ -35,7 +35,7 @@ def train(
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever is in --out.")] = False,
 ) -> None:
     """Train one model on paired sensors."""
-    from geotether.cli.pairing import train_model
+    from geotether.cli.cotraining import train_model
 
     typer.echo(train_model(config, out, overrides or (), recipe, resume=resume, fresh=fresh))
 

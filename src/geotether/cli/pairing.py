@@ -1,46 +1,14 @@
-"""What `geotether paired train` and `paired compare` do: a configuration in, a model or a report out."""
+"""What `geotether paired compare` does: a configuration in, a report out."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from geotether.cli.training import trained
-from geotether.pairing.open import open_paired
-from geotether.predict import load_paired
+from geotether.cli.cotraining import samples
 from geotether.studies.paired_repeats import fold_repeats, seed_repeats, without_test_rows
 from geotether.studies.paired_report import write_paired_report
 from geotether.studies.paired_variants import COLEARNING_STUDY, CONTRASTIVE, LINEAR, TIES_STUDY, paired_variants
 from geotether.studies.pairing import compare_paired
-from geotether.tables.paired import PairedTable
-from geotether.training.cotraining import cotrain
-from geotether.training.paired_config import PairedConfig, load_paired_config, own_layer
-
-
-def train_model(
-    config: Path, out: Path, overrides: Sequence[str], recipe: str | None, *, resume: bool, fresh: bool
-) -> str:
-    """Train one model.
-
-    Args:
-        config: YAML.
-        out: Folder of the run.
-        overrides: Such as `["data=FOLDER"]`, over the file.
-        recipe: In place of the file's.
-        resume: Go on with the unfinished run in `out`.
-        fresh: Begin anew, whatever is in `out`.
-
-    Returns:
-        What to say.
-
-    Raises:
-        ValueError: If the configuration does not say where the samples are.
-    """
-    settings = load_paired_config(config, overrides, recipe)
-    table = _samples(config, settings)
-    return trained(
-        lambda: cotrain(settings, table, out, resume=resume, fresh=fresh),
-        out,
-        lambda: f"{load_paired(out / 'model')!r} is in {out / 'model'}",
-    )
+from geotether.training.paired_config import load_paired_config, own_layer
 
 
 def compare_methods(
@@ -82,7 +50,7 @@ def compare_methods(
     if without_test and folds is None:
         raise ValueError("--without-test leaves the table's own test rows out and judges by folds; give --folds 5 too.")
     names = methods or (TIES_STUDY if settings.method == "ties" else COLEARNING_STUDY)
-    table = _samples(config, settings)
+    table = samples(config, settings)
     table = without_test_rows(table) if without_test else table
     variants = paired_variants(names, table, settings.modalities or list(table.sensors))
     if folds is None:
@@ -96,9 +64,3 @@ def compare_methods(
     if ours == LINEAR:
         ours = next(iter(CONTRASTIVE))
     return f"{write_paired_report(outcomes, ours, out, shared)}\nThe report is {out / 'report.md'}"
-
-
-def _samples(config: Path, settings: PairedConfig) -> PairedTable:
-    if settings.paired is None:
-        raise ValueError(f"{config} does not say where the samples are: give `paired:`, a .npz or a mapping.")
-    return open_paired(settings.paired, settings.data)
