@@ -56,3 +56,9 @@ def test_charts_that_are_compared_have_one_scale_and_a_name_one_colour():
     assert [tick.get_text() for tick in drawn[0].get_xticklabels()] == ["0.5", "5", "100"]
     apart = [axes for axes in draw_ladders(charts, "%", floor=0.0).axes if axes.get_lines()]
     assert apart[0].get_ylim()[1] < 0.5
+
+
+def test_no_two_of_many_lines_look_alike():
+    lines = {f"encoder {i}": {5.0: Score(0.5, 0.4, 0.6, 5, 9)} for i in range(25)}
+    drawn = draw_ladders({("task", "R2"): lines}, "labels").axes[0].get_lines()
+    assert len({(line.get_color(), line.get_marker()) for line in drawn}) == 25

@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.score_table import score_grid
-from geotether.maps.figure import MARKERS, colour_of, dress, new_figure
+from geotether.maps.figure import COLOURS, MARKERS, colour_of, dress, new_figure
 from geotether.probes.scores import Score
 
 Ladders = Mapping[tuple[str, str], Mapping[str, Mapping[float, Score]]]
@@ -89,8 +89,10 @@ def draw_line(
     labels = np.array(sorted(ladder))
     mean = np.array([ladder[n].mean for n in labels])
     low, high = (np.array([getattr(ladder[n], end) for n in labels]) for end in ("low", "high"))
-    first = list(colours).index(encoder) == 0
-    marker = MARKERS[list(colours).index(encoder) % len(MARKERS)]
+    place = list(colours).index(encoder)
+    first = place == 0
+    # Colours come again after ten; the marker is then another than the first time.
+    marker = MARKERS[(place + place // len(COLOURS)) % len(MARKERS)]
     shown = np.where(mean < floor - 1.0, floor - 1.0, mean)
     axes.plot(
         labels, shown, color=colours[encoder], marker=marker, markersize=5.5, linewidth=2.4 if first else 1.5,
