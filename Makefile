@@ -29,7 +29,7 @@ benchmark: $(VENV)/.demo
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"geotether needs Python 3.11 or newer, {sys.executable} is {v.major}.{v.minor}; name another: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) hatchling editables
+	$(PIP) hatchling editables setuptools wheel
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.python pyproject.toml requirements.lock
