@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/cli/diagnosis.py and diagnosis_page.py."""
+"""Mirrors src/geotether/cli/diagnosis.py and report/diagnosis.py."""
 
 import csv
 import json

@@ -16,7 +16,8 @@ STAIRS = [
     {"tables", "checkpoint", "peers", "tasks", "datasets"},
     {"batches", "embed", "encoder", "featurizing", "pairing", "predict"},
     {"training", "benchmark", "diagnostics"},
-    {"maps", "report"},
+    {"maps"},
+    {"report"},
     {"demo", "studies"},
     {"cli"},
 ]

@@ -86,7 +86,7 @@ def describe_table(path: Path, out: Path | None = None, beside: Path | None = No
         both = overlap(table, other)
         said += f"\nBeside {other.name}, {len(other):,} rows:\n{in_columns(overlap_lines(both))}"
     if out is not None:
-        from geotether.cli.table_page import write_description  # drawing loads a lot
+        from geotether.report.table import write_description  # drawing loads a lot
 
         said += f"\nThe page is {write_description(out, table, found, both)}"
     return said

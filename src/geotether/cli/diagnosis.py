@@ -1,8 +1,7 @@
 """`geotether diagnose`: what a model is like apart from any score."""
 
 import dataclasses
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +11,9 @@ from geotether.benchmark.encoding import Encoder
 from geotether.benchmark.everywhere import predict_together_everywhere
 from geotether.benchmark.opening import open_encoder
 from geotether.benchmark.planet import planet_tasks
-from geotether.cli.diagnosis_page import write_page, write_places
-from geotether.diagnostics import Diagnosis, diagnose, seen_places, table_of
-from geotether.maps import save_figure
-from geotether.maps.diagnosis import (
-    bias_map,
-    continuity_chart,
-    dimension_map,
-    nearness_map,
-    resolution_map,
-    similarity_curve,
-)
+from geotether.diagnostics import diagnose, seen_places, table_of
 from geotether.probes.geobias import GeoBias, geo_bias, is_correct
-from geotether.sources.disk import replacing_file
+from geotether.report.diagnosis import write_diagnosis
 from geotether.sources.planet import CHIP_MODALITIES, TEXT_MODALITY, read_chips, read_place_texts, read_probe_places
 from geotether.sources.points import read_points
 from geotether.tables.store import read_table
@@ -83,11 +72,8 @@ def diagnose_model(
     found = dataclasses.replace(found, bias={name: bias for name, (_, bias) in answered.items()})
     said = table_of(found)
     if out is not None:
-        files = draw_figures(found, {name: places for name, (places, _) in answered.items()}, out / "figures")
-        with replacing_file(out / "diagnosis.json") as part:
-            part.write_text(json.dumps(found.numbers(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        write_places(found, out / "places.csv")
-        page = write_page(out, f"Diagnosis of {name}", found, files, provenance)
+        judged = {name: places for name, (places, _) in answered.items()}
+        page = write_diagnosis(out, f"Diagnosis of {name}", found, judged, provenance)
         said += f"\n\nThe report is {page}"
     return said
 
@@ -151,25 +137,3 @@ def biases(
             correct = is_correct(task.values[rows], values, task.kind, limit)
             found[task.name] = task.lonlat[rows], geo_bias(task.lonlat[rows], correct, seed=seed)
     return {task.name: found[task.name] for task in tasks}
-
-
-def draw_figures(found: Diagnosis, where: Mapping[str, Float[np.ndarray, "_ 2"]], folder: Path) -> dict[str, Path]:
-    """Draw and save every figure that there are numbers for; caption to file."""
-    raw, centered = found.resolution, found.centered_resolution
-    figures = {
-        "Local intrinsic dimension.": ("local_dimension", dimension_map(found.dimensionality)),
-        "Effective resolution.": ("effective_resolution", resolution_map(raw, centered)),
-        "Cosine similarity against distance.": ("similarity", similarity_curve(raw, centered)),
-        "The antimeridian.": ("antimeridian", continuity_chart(found.continuity)),
-    }
-    if found.coverage:
-        figures["Coverage: places on land and the nearest pre-training place."] = (
-            "coverage",
-            nearness_map(found.coverage),
-        )
-    if found.leakage:
-        figures["Leakage: test places and the nearest pre-training place."] = ("leakage", nearness_map(found.leakage))
-    for number, (name, bias) in enumerate(found.bias.items()):
-        if len(bias.centers):
-            figures[f"Geo-bias: {name}."] = (f"geo_bias_{number}", bias_map(where[name], bias, name))
-    return {caption: save_figure(figure, folder / f"{name}.png") for caption, (name, figure) in figures.items()}

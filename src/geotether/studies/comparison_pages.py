@@ -1,7 +1,6 @@
 """The report of a comparison: ranks, verdicts, what position adds, scores and figures."""
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from geotether.benchmark.baselines import is_joined
@@ -11,7 +10,8 @@ from geotether.benchmark.verdict import Difference, difference, mean_difference
 from geotether.maps.figure import save_figure
 from geotether.maps.intervals import score_intervals
 from geotether.maps.learning import accuracy_against_labels
-from geotether.report.page import write_report
+from geotether.report.evaluation import write_report
+from geotether.report.page import Cell, PageRow, PageTable
 from geotether.report.summary import split_in_words
 from geotether.studies.findings import Comparison, tables_of
 from geotether.studies.standings import MEAN, Verdict, mean_ranks, verdicts
@@ -31,13 +31,13 @@ def write_comparison_report(found: Comparison, out: Path) -> None:
         found: The comparison.
         out: Its folder.
     """
-    sections = {"Ranks": ranks_table(found)}
+    sections: dict[str, list[PageTable | str]] = {"Ranks": [ranks_table(found)]}
     for probe, split in tables_of(found):
         heading = f"Verdicts: {probe}, {split_in_words(split)}"
         sections[heading] = verdicts_section(found, probe, split)
-    joined = {pair: joined_table(found, *pair) for pair in tables_of(found)}
-    if any(joined.values()):
-        sections["Does pre-training add anything to position?"] = JOINED_NOTE + "".join(joined.values())
+    joined = [table for pair in tables_of(found) if (table := joined_table(found, *pair))]
+    if joined:
+        sections["Does pre-training add anything to position?"] = [JOINED_NOTE, *joined]
     title = " against ".join(found.names) if len(found.names) <= 3 else f"{len(found.names)} encoders compared"
     write_report(
         out,
@@ -75,81 +75,77 @@ def draw_figures(found: Comparison, out: Path) -> dict[str, Path]:
     return figures
 
 
-def ranks_table(found: Comparison) -> str:
-    """Mean ranks over tasks as HTML, a column for every probe and split, in the order of the first."""
+def ranks_table(found: Comparison) -> PageTable:
+    """Make a table of mean ranks over tasks: one column for every probe and split, in the order of the first."""
     plain = [one for one in found.outcomes if not is_joined(one.encoder)]
     pairs = tables_of(found)
     standings = [mean_ranks(plain, probe, split, found.labels) for probe, split in pairs]
-    names = dict.fromkeys(name for ranks in standings for name in ranks)
     rows = []
-    for name in names:
-        kind = "" if name in found.names else FAINT_ROW
-        cells = [f"{r[0]:.2f} {ends(r[1], r[2], '.1f')}" if (r := ranks.get(name)) else "" for ranks in standings]
-        rows.append(f'<tr{kind}><th scope="row">{escape(name)}</th>{"".join(f"<td>{c}</td>" for c in cells)}</tr>')
+    for name in dict.fromkeys(name for ranks in standings for name in ranks):
+        cells = [Cell(f"{r[0]:.2f}", ends(r[1], r[2])) if (r := ranks.get(name)) else Cell("") for ranks in standings]
+        rows.append(PageRow(name, cells, faint=name not in found.names))
     caption = f"Mean rank over tasks with its 95 % interval, {found.labels:,} labels; 1 is best."
-    return table(caption, ("encoder", *(f"{probe}, {split}" for probe, split in pairs)), rows)
+    return PageTable(rows, ("encoder", *(f"{probe}, {split}" for probe, split in pairs)), caption)
 
 
-def verdicts_section(found: Comparison, probe: str, split: str) -> str:
-    """Verdicts of the compared encoders on each other, and on the baselines, in the mean of tasks."""
+def verdicts_section(found: Comparison, probe: str, split: str) -> list[PageTable | str]:
+    """Make tables of the verdicts of the encoders on one another and on the baselines, in the mean of tasks."""
     plain = [one for one in found.outcomes if not is_joined(one.encoder)]
     said = verdicts(plain, probe, split, found.labels, found.names)
     main = MEAN if any(one.task == MEAN for one in said) else said[0].task
     among = [one for one in said if one.name in found.names and one.other in found.names]
-    parts = []
+    parts: list[PageTable | str] = []
     if among:
-        # Task by task where that is a page at most; all of it stands in verdicts.csv.
+        # All tasks where that fits on a page; verdicts.csv has the rest.
         shown = among if len(found.names) <= FEW else [one for one in among if one.task == main]
         parts.append(verdict_table(shown, "Encoders against each other."))
     baselines = [name for name in dict.fromkeys(one.other for one in said) if name not in found.names]
     by_pair = {(one.name, one.other): one.found for one in said if one.task == main}
     rows = [
-        f'<tr{FAINT_ROW}><th scope="row">{escape(other)}</th>'
-        + "".join(difference_cell(by_pair.get((name, other))) for name in found.names)
-        + "</tr>"
+        PageRow(other, [difference_cell(by_pair.get((name, other))) for name in found.names], faint=True)
         for other in baselines
     ]
     caption = (
-        f"Encoder (column) minus baseline (row), {main}, in points; bold: the 95 % interval leaves zero out. "
+        f"Encoder (column) minus baseline (row), {main}, in points; bold: the 95 % interval excludes zero. "
         "Every task is in verdicts.csv."
     )
-    return "".join([*parts, table(caption, ("baseline", *found.names), rows)])
+    return [*parts, PageTable(rows, ("baseline", *found.names), caption)]
 
 
-def difference_cell(found: Difference | None) -> str:
-    """A difference in points as a table cell."""
+def difference_cell(found: Difference | None) -> Cell:
+    """Show a difference in points, bold where it is clear."""
     if found is None:
-        return "<td></td>"
-    mean = f"{100 * found.mean:+.1f}"
-    return f"<td>{f'<b>{mean}</b>' if found.clear else mean} {ends(100 * found.low, 100 * found.high, '.1f')}</td>"
+        return Cell("")
+    return Cell(f"{100 * found.mean:+.1f}", ends(100 * found.low, 100 * found.high), bold=found.clear)
 
 
-def ends(low: float, high: float, how: str) -> str:
-    """An interval in a lighter ink."""
-    return f'<span class="ends">[{low:{how}}, {high:{how}}]</span>'
+def ends(low: float, high: float) -> str:
+    """Write an interval to one decimal."""
+    return f"[{low:.1f}, {high:.1f}]"
 
 
-def verdict_table(said: Sequence[Verdict], caption: str) -> str:
-    """Verdicts as HTML."""
+def verdict_table(said: Sequence[Verdict], caption: str) -> PageTable:
+    """Make a table of verdicts in words and points."""
     rows = [
-        f"<tr{'' if one.found.clear else FAINT_ROW}><td>{escape(one.task)}</td>"
-        f'<td class="words">{escape(one.words)}</td><td>{100 * one.found.mean:+.1f}</td></tr>'
+        PageRow(
+            one.task,
+            [Cell(one.words, style="words"), Cell(f"{100 * one.found.mean:+.1f}")],
+            faint=not one.found.clear,
+        )
         for one in said
     ]
-    return table(caption, ("task", "verdict", "points"), rows)
+    return PageTable(rows, ("task", "verdict", "points"), caption)
 
 
 FEW = 3
-FAINT_ROW = ' class="baseline"'
 JOINED_NOTE = (
-    '<p class="note">Each encoder beside raw Fourier features, against raw Fourier features alone (what pre-training '
-    "adds to position) and against the encoder alone (what the encoder misses of position). Mean of tasks, in points."
-    "</p>"
+    "Each encoder together with raw Fourier features, compared with raw Fourier features alone (what pre-training "
+    "adds to position) and with the encoder alone (what the encoder misses of position). Mean of tasks, in points."
 )
 
 
-def joined_table(found: Comparison, probe: str, split: str) -> str:
-    """What pre-training adds to position, and position to pre-training; empty for probes that were not joined."""
+def joined_table(found: Comparison, probe: str, split: str) -> PageTable | None:
+    """Compare joined encoders with their two parts; None for probes that no encoder was joined for."""
     own = collect(one for one in found.outcomes if one.split == split and one.labels == found.labels)
     tasks = list(dict.fromkeys(task for task, *_ in own))
 
@@ -166,17 +162,8 @@ def joined_table(found: Comparison, probe: str, split: str) -> str:
         for other in ("raw Fourier features", name):
             pairs = list(zip(joined, get(other), strict=True))
             cells.append(difference_cell(mean_difference(pairs) if len(pairs) > 1 else difference(*pairs[0])))
-        rows.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
+        rows.append(PageRow(name, cells))
     if not rows:
-        return ""
+        return None
     caption = f"{probe}, {split_in_words(split)}, {found.labels:,} labels."
-    return table(caption, ("encoder", "adds to Fourier features", "Fourier features add to it"), rows)
-
-
-def table(caption: str, head: Sequence[str], rows: Sequence[str]) -> str:
-    """A table element of finished rows."""
-    cells = "".join(f'<th scope="col">{escape(one)}</th>' for one in head)
-    return (
-        f'<div class="wide"><table><caption>{escape(caption)}</caption><thead><tr>{cells}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    return PageTable(rows, ("encoder", "adds to Fourier features", "Fourier features add to it"), caption)

@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/cli/table_page.py and description.py: a table in words, figures, numbers and one page."""
+"""Mirrors src/geotether/report/table.py and cli/description.py."""
 
 import json
 import sys
@@ -63,7 +63,7 @@ def test_wide_tables_list_some_features(tables, tmp_path):
     write_table(FeatureTable("wide", lonlat, rng.standard_normal((30, 300)).astype(np.float32)), tmp_path / "w.parquet")
     describe_table(tmp_path / "w.parquet", tmp_path / "out")
     page = (tmp_path / "out" / "describe.html").read_text()
-    assert "100 of 300 are left out" in page
+    assert "100 of 300 are omitted" in page
 
 
 def test_on_the_command_line(tables, tmp_path, monkeypatch, capsys):

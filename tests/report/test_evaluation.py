@@ -1,12 +1,15 @@
-"""Mirrors src/geotether/report/page.py."""
+"""Mirrors src/geotether/report/evaluation.py and page.py."""
 
 import base64
+import math
 from html.parser import HTMLParser
 
 import pytest
 
 from geotether.maps.figure import new_figure, save_figure
-from geotether.report.page import write_report
+from geotether.probes.scores import Score
+from geotether.report.evaluation import score_cell, score_table, write_report
+from geotether.report.page import Cell, PageRow, PageTable
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def test_holds_everything_and_needs_nothing_else(make_rows, tmp_path, figure):
         make_rows(),
         {"A map": figure},
         {"seed": 0, "config": {"a": [1, 2]}},
-        sections={"More": "<p>said</p>"},
+        sections={"More": ["said", PageTable([PageRow("row", [Cell("0.1", "[0, 1]", bold=True)])], ("a", "b"))]},
     )
     reader = read(path)
     text, page = " ".join(reader.text), path.read_text(encoding="utf-8")
@@ -73,7 +76,8 @@ def test_holds_everything_and_needs_nothing_else(make_rows, tmp_path, figure):
     for word in ("R2", "xyz", "random split", "nearest in space", '"a": ['):
         assert word in text
     assert "untrained" not in text
-    assert "<h2>More</h2><p>said</p>" in page
+    assert "said" in text
+    assert '<b>0.1</b> <span class="ends">[0, 1]</span>' in page
     assert sorted(p.name for p in tmp_path.iterdir()) == ["map.png", "report.html"]
 
 
@@ -110,3 +114,18 @@ def test_wrong_input_is_named(make_rows, tmp_path):
 def test_the_largest_count_is_taken_without_2700(make_rows, tmp_path):
     rows = [row for row in make_rows() if row.labels == 243]
     assert "243 labels" in write_report(tmp_path, "t", rows, {}, {}).read_text(encoding="utf-8")
+
+
+def test_cells_show_the_interval_where_it_is_known():
+    assert score_cell(None) == Cell("")
+    assert score_cell(Score(0.5, math.nan, math.nan, 1, 1)) == Cell("0.500")
+    assert score_cell(Score(0.5, 0.4, 0.6, 5, 30), best=True) == Cell("0.500", "[0.400, 0.600]", style="best")
+
+
+def test_baselines_come_below_and_the_best_is_marked(make_outcomes):
+    outcomes = make_outcomes({"xyz": 0.9, "mine": 0.1}, labels=(10,), seeds=(0,))
+    table = score_table(outcomes, "ridge", "own", 10, ["xyz"])
+    assert [(row.name, row.faint, row.cells[0].style) for row in table.rows] == [
+        ("mine", False, ""),
+        ("xyz", True, "best"),
+    ]
