@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from geotether.checkpoint.location import load_location_encoder
-from geotether.cli.description import describe_model
+from geotether.cli.describe import describe_model
 from geotether.predict import load_paired
 from geotether.training.cotraining import cotrain
 from geotether.training.finished import FinishedRunError

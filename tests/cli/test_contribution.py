@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geotether.cli.contribution import contribution_of
+from geotether.cli.contribution import contribution
 from geotether.tables.store import write_table
 from geotether.tables.table import FeatureTable
 
@@ -32,9 +32,9 @@ def study(tmp_path):
 
 
 def test_from_configuration_to_tables(study):
-    said = contribution_of(
+    said = contribution(
         study / "run.yaml", study / "out", seeds=2, budget=120,
-        points=study / "sites.csv", labels=["warmth"], count=200, draws=2,
+        points=study / "sites.csv", label=["warmth"], labels=200, draws=2,
     )  # fmt: skip
     assert "Added to the others (points)" in said
     assert "| task | colour | sound |" in said
@@ -45,20 +45,20 @@ def test_from_configuration_to_tables(study):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"labels": ["warmth"]}, "--points and --label belong together"),
+        ({"label": ["warmth"]}, "--points and --label belong together"),
         ({"seeds": 0}, "--seeds must be 1 or more"),
         ({"overrides": ["stesp=3"]}, "stesp"),
-        ({"modalities": ["smell"]}, "Unknown modality 'smell'"),
+        ({"modality": ["smell"]}, "Unknown modality 'smell'"),
         ({"budget": 50, "seeds": 2}, "set the budget to 120 or more"),
     ],
 )
 def test_wrong_options_are_said(study, options, message):
     with pytest.raises(ValueError, match=message):
-        contribution_of(study / "run.yaml", study / "out", **options)
+        contribution(study / "run.yaml", study / "out", **options)
     assert not (study / "out").exists()
 
 
 def test_a_configuration_with_one_table(study):
     (study / "one.yaml").write_text("tables: {colour: colour.parquet}\nsteps: 30\n")
     with pytest.raises(ValueError, match="two or more, got colour"):
-        contribution_of(study / "one.yaml", study / "out")
+        contribution(study / "one.yaml", study / "out")

@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/cli/paired.py, cotraining.py, pairing.py, prediction.py and training.py."""
+"""Mirrors src/geotether/cli/paired.py, predict.py and pretrain.py."""
 
 import subprocess
 import sys
@@ -11,9 +11,8 @@ import yaml
 from typer.testing import CliRunner
 
 from geotether.cli.app import app
-from geotether.cli.paired import METHODS_HELP
-from geotether.cli.pairing import compare_methods
-from geotether.cli.prediction import predict_table, write_predictions
+from geotether.cli.paired import METHODS_HELP, compare
+from geotether.cli.predict import predict, write_predictions
 from geotether.predict import Prediction
 from geotether.studies.paired_variants import METHOD_NAMES
 from geotether.tables.paired_store import write_paired
@@ -61,7 +60,7 @@ def test_train_and_predict_from_one_sensor(config, make_fields, tmp_path):
     assert rows["known crop"] == [name if there else None for name, there in zip(truth, known, strict=True)]
     accuracy = (truth == np.array(rows["prediction"]))[known].mean()
     assert f"On {known.sum()} rows with crop: accuracy {accuracy:.3f}" in " ".join(said.output.split())
-    whole = predict_table(tmp_path / "run" / "model", tmp_path / "fields.npz", tmp_path / "p.csv", "radar", None, [])
+    whole = predict(tmp_path / "run" / "model", tmp_path / "fields.npz", tmp_path / "p.csv", "radar")
     assert whole.startswith("120 predictions are in")
     assert pyarrow.csv.read_csv(tmp_path / "p.csv").num_rows == 120
 
@@ -91,14 +90,14 @@ def test_what_cannot_be_predicted_is_said(config, tmp_path):
     cotrain(settings, open_paired(settings.paired), tmp_path / "run", progress="none")
     model = tmp_path / "run" / "model"
     with pytest.raises(ValueError, match=r"written as \.parquet or \.csv, got p.txt"):
-        predict_table(model, config, tmp_path / "p.txt", "radar", None, [])
+        predict(model, config, tmp_path / "p.txt", "radar")
     with pytest.raises(ValueError, match=r"has no modality 'sonar'"):
-        predict_table(model, config, tmp_path / "p.csv", "sonar", None, [])
+        predict(model, config, tmp_path / "p.csv", "sonar")
     with pytest.raises(ValueError, match="predicts from single sensors: radar, optical"):
-        predict_table(model, config, tmp_path / "p.csv", None, None, [])
+        predict(model, config, tmp_path / "p.csv")
     (tmp_path / "bare.yaml").write_text("target: crop\n")
     with pytest.raises(ValueError, match="does not say where the samples are"):
-        predict_table(model, tmp_path / "bare.yaml", tmp_path / "p.csv", "radar", None, [])
+        predict(model, tmp_path / "bare.yaml", tmp_path / "p.csv", "radar")
 
 
 @pytest.mark.parametrize("recipe", ["fused", "single", "distilled", "shared", "mosaic"])
@@ -112,30 +111,30 @@ def test_every_recipe_is_trained_and_its_losses_drawn(config, tmp_path, recipe):
 
 
 def test_compare_writes_a_report(config, tmp_path):
-    said = compare_methods(
-        config, tmp_path / "study", ["linear", "mdico"], ["steps=2"], folds=3, seeds=2, labels=[100.0], fine_tune=False
-    )
+    said = compare(config, tmp_path / "study", ["linear", "mdico"], ["steps=2"], folds=3, seeds=2, fine_tune=False)
     assert "Mean accuracy of 3 folds, each trained 2 times and averaged" in said
     assert "Nadeau & Bengio" in said
     assert "| mdico (direct) minus | judged by | radar | optical |" in said
     with pytest.raises(ValueError, match="percent of the training labels, above 0 up to 100, got 500"):
-        compare_methods(config, tmp_path / "study", None, [], None, 2, [500.0], fine_tune=False)
+        compare(config, tmp_path / "study", labels=[500.0])
     with pytest.raises(ValueError, match="give target=NAME"):
-        compare_methods(config, tmp_path / "s", None, ["method=ties", "ties.label=0", "target=null"], None, 2, [1.0],
-                        fine_tune=False)  # fmt: skip
+        compare(config, tmp_path / "s", None, ["method=ties", "ties.label=0", "target=null"])
 
 
 def test_settings_are_chosen_on_folds_of_the_rows_that_are_not_tested(config, tmp_path):
     folder = tmp_path / "study"
-    alike = {"methods": ["linear"], "overrides": [], "seeds": None, "labels": [100.0], "fine_tune": False}
-    said = compare_methods(config, folder, folds=3, without_test=True, **alike)
+    alike = {"method": ["linear"], "without_test": True, "fine_tune": False}
+    said = compare(config, folder, folds=3, **alike)
     assert "Mean accuracy of 3 folds" in said
     with pytest.raises(ValueError, match="give --folds 5 too"):
-        compare_methods(config, folder, folds=None, without_test=True, **alike)
+        compare(config, folder, **alike)
 
 
 def test_nothing_that_draws_or_judges_is_loaded_before_training():
-    code = "import sys, geotether.cli.cotraining; print({'matplotlib', 'geotether.studies'} & set(sys.modules))"
+    code = (
+        "import sys, geotether.training.cotraining, geotether.predict, geotether.pairing.open\n"
+        "print({'matplotlib', 'geotether.studies'} & set(sys.modules))"
+    )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"
 

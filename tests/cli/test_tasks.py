@@ -2,7 +2,7 @@
 
 import pytest
 
-from geotether.cli.tasks import build_tasks, list_builders
+from geotether.cli.tasks import build_tasks, list_tasks
 from geotether.tasks.specification import BUILDERS, read_tasks
 
 
@@ -25,7 +25,7 @@ def test_built_tasks_are_said_and_can_be_read_again(tmp_path):
 
 
 def test_every_builder_is_listed_with_what_it_asks_and_takes():
-    said = list_builders()
+    said = list_tasks()
     for name in BUILDERS:
         assert f"\n{name}\n    Ask for" in f"\n{said}"
     assert "file [rows] [seed] [land] [countries] [zoom] [south] [north]" in said

@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/report/table.py and cli/description.py."""
+"""Mirrors src/geotether/report/table.py and cli/describe.py."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from geotether.cli.app import main
-from geotether.cli.description import describe_table
+from geotether.cli.describe import describe_table
 from geotether.tables.store import write_table
 from geotether.tables.table import FeatureTable
 

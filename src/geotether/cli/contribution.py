@@ -1,73 +1,50 @@
 """`geotether contribution`: what each modality of a configuration is worth."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from geotether.cli.comparison import tasks_named
-from geotether.cli.evaluation import tasks_of
-from geotether.studies.contribution import measure_contribution
-from geotether.studies.effects import ADDED, ALONE, effect_table
-from geotether.training.config import load_config
-from geotether.training.modalities import open_tables
+import typer
+
+from geotether.cli.compare import named_tasks
+from geotether.cli.evaluate import labelled_tasks
 
 
-def contribution_of(
-    config: Path,
-    out: Path,
-    overrides: Sequence[str] = (),
-    recipe: str | None = None,
-    seeds: int = 3,
-    budget: int | None = None,
-    equal: str = "rows",
-    modalities: Sequence[str] = (),
-    points: Path | None = None,
-    labels: Sequence[str] = (),
-    split_column: str = "split",
-    tasks: Sequence[str] = (),
-    count: int = 2700,
-    draws: int = 5,
-    probe: str = "ridge",
-    split: str = "own",
+def contribution(
+    config: Annotated[Path, typer.Argument(help="YAML as for pretrain, with two tables or more.")],
+    out: Annotated[Path, typer.Option(help="Folder of the study; run again to continue.")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as schedule.name=salt; repeat.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="Recipe to start from: default or paper.")] = None,
+    seeds: Annotated[int, typer.Option(help="Pre-training seeds, one model of every variant each.", min=1)] = 3,
+    budget: Annotated[int | None, typer.Option(help="Steps of all runs together.", min=1)] = None,
+    equal: Annotated[str, typer.Option(help="What else is equal: rows (of a modality) or batch.")] = "rows",
+    modality: Annotated[list[str] | None, typer.Option(help="Judge only this modality; repeat.")] = None,
+    tasks: Annotated[list[str] | None, typer.Option(help="YAML of tasks, instead of the demo planet's four.")] = None,
+    points: Annotated[Path | None, typer.Option(help="Labelled points, instead of --tasks.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Label column of --points; repeat.")] = None,
+    split_column: Annotated[str, typer.Option(help="Column of --points with train, validation, test.")] = "split",
+    labels: Annotated[int, typer.Option(help="Labelled rows of a probe.", min=1)] = 2700,
+    draws: Annotated[int, typer.Option(help="Draws of labels.", min=1)] = 5,
+    probe: Annotated[str, typer.Option(help="ridge, neighbors, logistic or mlp.")] = "ridge",
+    split: Annotated[str, typer.Option(help="own, blocks-10, continents or random.")] = "own",
 ) -> str:
-    """Run the study and say what came out.
+    """Measure what each modality adds to every task: all modalities, without it, it alone."""
+    from geotether.studies.contribution import measure_contribution
+    from geotether.studies.effects import ADDED, ALONE, effect_table
+    from geotether.training.config import load_config
+    from geotether.training.modalities import open_tables
 
-    Args:
-        config: YAML with `tables: {name: path}`, as for `geotether pretrain`.
-        out: Folder of the study; the same command again goes on where an interrupted one stopped.
-        overrides: `key=value`, as for `geotether pretrain`.
-        recipe: Recipe to start from.
-        seeds: Number of pre-training seeds.
-        budget: Steps of all runs together; None takes the configuration's length for each.
-        equal: "rows" or "batch".
-        modalities: Those whose worth is asked for; none asks for all.
-        points: File of labelled points, or None for the demo planet's tasks.
-        labels: Label columns of `points`.
-        split_column: Column with train, validation and test.
-        tasks: YAML files of tasks, or folders of published files, instead of points.
-        count: Labelled rows of a probe.
-        draws: Draws of labels.
-        probe: Name of the probe.
-        split: "own" (the file's split column), "blocks-10", "continents" or "random".
-
-    Returns:
-        Both tables in Markdown, and where the files are.
-
-    Raises:
-        ValueError: If labels are named without points or the other way round, or as for `measure_contribution`.
-    """
-    if (points is None) != (not labels):
-        raise ValueError("--points and --label belong together, such as --points sites.csv --label yield.")
     if tasks and points is not None:
         raise ValueError("give --points with --label, or --tasks, not both.")
     if seeds < 1:
         raise ValueError(f"--seeds must be 1 or more, got {seeds}.")
-    settings = load_config(config, overrides, recipe)
+    asked = labelled_tasks(points, label or [], split_column) if points is not None or label else []
+    settings = load_config(config, overrides or (), recipe)
     tables = open_tables(settings)
-    asked = [task for where in tasks or ["planet"] for task in tasks_named(where)]
-    if points is not None:
-        asked = tasks_of(points, labels, split_column)
+    asked = asked or [task for where in tasks or ["planet"] for task in named_tasks(where)]
     found = measure_contribution(
-        settings, tables, asked, out, range(seeds), budget, equal, list(modalities) or None, count, draws, probe, split
+        settings, tables, asked, out, range(seeds), budget, equal, modality or None, labels, draws, probe, split
     )
     kinds = {ADDED: "Added to the others", ALONE: "Alone, above the untrained network"}
     parts = [f"{kinds[kind]} (points)\n\n{effect_table(found.effects, kind)}" for kind in kinds]

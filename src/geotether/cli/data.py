@@ -1,4 +1,4 @@
-"""`geotether data`: list public data sets, say what one is, and fetch it when asked to."""
+"""`geotether data`: list, describe and fetch public data sets."""
 
 import shlex
 import sys
@@ -9,31 +9,33 @@ from typing import Annotated, Any
 
 import typer
 
-from geotether.sources.disk import size_in_words
-
 data_app = typer.Typer(help="Public data sets: list them, fetch them when asked.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="As `geotether data list` has it.")]
+Name = Annotated[str, typer.Argument(help="A name from `geotether data list`.")]
 Folder = Annotated[Path | None, typer.Option(help="Folder for all data sets; also GEOTETHER_DATA.")]
 Registry = Annotated[Path | None, typer.Option(help="YAML of further data sets; also GEOTETHER_REGISTRY.")]
 
 
 @data_app.command("list")
-def list_data(registry: Registry = None) -> None:
+def list_data(registry: Registry = None) -> str:
     """List the data sets, their sizes and licences. Nothing is fetched."""
-    datasets = known_datasets(registry)
+    from geotether.sources.disk import size_in_words
+
+    datasets, lines = known_datasets(registry), []
     width = max(map(len, datasets))
     for name, dataset in datasets.items():
         size = "by hand" if dataset.by_hand else size_in_words(dataset.bytes)
-        typer.echo(f"{name:<{width}}  {size:>8}  {dataset.title}\n{'':<{width}}  {'':>8}  {dataset.licence}")
+        lines += [f"{name:<{width}}  {size:>8}  {dataset.title}", f"{'':<{width}}  {'':>8}  {dataset.licence}"]
+    return "\n".join(lines)
 
 
 @data_app.command("info")
 def info(
     name: Name, registry: Registry = None, to: Annotated[Path | None, typer.Option(help="As for get.")] = None
-) -> None:
-    """Say what a data set is, where it comes from, and what reads it."""
+) -> str:
+    """Describe a data set: what it is, where it comes from, and what reads it."""
     from geotether.datasets import data_folder, find_dataset
+    from geotether.sources.disk import size_in_words
 
     dataset = find_dataset(known_datasets(registry), name)
     home = data_folder(to) / name
@@ -42,7 +44,7 @@ def info(
     lines += [f"  note      {dataset.note}"] if dataset.note else []
     lines += [f"  by hand   {dataset.how_to}"] if dataset.how_to else []
     for file in dataset.files:
-        there = "there" if (home / file.name).exists() else "not there"
+        there = "present" if (home / file.name).exists() else "not present"
         lines.append(f"  file      {file.name} ({size_in_words(file.bytes)}; {there})")
         lines += [f"              {address}" for address in file.address]
         known = "recorded by several public projects" if file.checked else "not checked"
@@ -51,7 +53,7 @@ def info(
         )
         lines += [f"              {file.seen}"] if file.seen else []
     lines += [f"  folder    {home}", f"  next      {next_step(dataset, home / dataset.data)}"]
-    typer.echo("\n".join(lines))
+    return "\n".join(lines)
 
 
 @data_app.command("get")
@@ -59,10 +61,10 @@ def get(
     name: Name,
     to: Folder = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before more than 1 GB or an unknown size.")] = False,
-    renew: Annotated[bool, typer.Option("--renew", help="Fetch again, and trust the files of today.")] = False,
+    renew: Annotated[bool, typer.Option("--renew", help="Fetch again, and trust today's files.")] = False,
     registry: Registry = None,
-) -> None:
-    """Fetch a data set and verify it; goes on where it was interrupted. Proxies come from the environment."""
+) -> str:
+    """Fetch a data set and verify it. Proxies come from the environment."""
     from geotether.datasets import find_dataset, get_dataset
 
     dataset = find_dataset(known_datasets(registry), name)
@@ -72,14 +74,14 @@ def get(
 
     with progress_bar() as report:
         path = get_dataset(name, to, registry, agree, renew=renew, report=report)
-    typer.echo(f"{path}\nLicence: {dataset.licence}\nCite: {dataset.citation}\nNext: {next_step(dataset, path)}")
+    return f"{path}\nLicence: {dataset.licence}\nCite: {dataset.citation}\nNext: {next_step(dataset, path)}"
 
 
 def known_datasets(registry: Path | None) -> dict[str, Any]:
-    """The registry, with the tasks in it checked.
+    """Read the registry and check the tasks it names.
 
     Raises:
-        ValueError: If a data set names a task that is none.
+        ValueError: If a data set names an unknown task.
     """
     from geotether.datasets import read_registry
     from geotether.tasks.specification import BUILDERS
@@ -93,7 +95,7 @@ def known_datasets(registry: Path | None) -> dict[str, Any]:
 
 
 def next_step(dataset: Any, path: Path) -> str:
-    """What to type when the data are there."""
+    """Return the command that uses the data."""
     if dataset.builder.task is not None:
         return f"geotether tasks build tasks.yaml --out tasks, with {{builder: {dataset.builder.task}, file: {path}}}"
     words = ["geotether", "table", "build", str(path), "--source", dataset.builder.source]
@@ -103,7 +105,7 @@ def next_step(dataset: Any, path: Path) -> str:
 
 @contextmanager
 def progress_bar() -> Iterator[Any]:
-    """A bar for each file on a terminal; a function that does nothing elsewhere."""
+    """Yield a function that draws a bar for each file on a terminal; None elsewhere."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -1,9 +1,15 @@
-"""`geotether paired ...` and `geotether predict`: models of paired sensors."""
+"""`geotether paired`: train on samples that several sensors saw, and compare methods."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from geotether.cli.pretrain import trained
+
+if TYPE_CHECKING:
+    from geotether.tables.paired import PairedTable
+    from geotether.training.paired_config import PairedConfig
 
 paired_app = typer.Typer(help="Train on samples that several sensors saw, and compare methods.", no_args_is_help=True)
 
@@ -13,7 +19,7 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Such as data=FOLDER or colearning.contrast=0; repeat."),
 ]
 
-# Spelled out here, since reading the names where they are defined would make `--help` slow; a test compares them.
+# Written out, because importing the names would make `--help` slow; a test compares them.
 METHODS_HELP = (
     "One of: linear; single; distilled; shared; mdico; fused; mosaic; simclr; clip; labels alone; "
     "mdico without auxiliary; mdico without contrast; mdico without discrimination; mdico without unused part; "
@@ -31,19 +37,27 @@ def train(
         str | None,
         typer.Option(help="mdico, single, shared, fused, distilled, mosaic, simclr or clip."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever is in --out.")] = False,
-) -> None:
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the unfinished run in --out.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start again, whatever is in --out.")] = False,
+) -> str:
     """Train one model on paired sensors."""
-    from geotether.cli.cotraining import train_model
+    from geotether.predict import load_paired
+    from geotether.training.cotraining import cotrain
+    from geotether.training.paired_config import load_paired_config
 
-    typer.echo(train_model(config, out, overrides or (), recipe, resume=resume, fresh=fresh))
+    settings = load_paired_config(config, overrides or (), recipe)
+    table = samples(config, settings)
+    return trained(
+        lambda: cotrain(settings, table, out, resume=resume, fresh=fresh),
+        out,
+        lambda: f"{load_paired(out / 'model')!r} is in {out / 'model'}",
+    )
 
 
 @paired_app.command("compare")
 def compare(
     config: Config,
-    out: Annotated[Path, typer.Option(help="Folder for outcomes, models and report; run again to go on.")],
+    out: Annotated[Path, typer.Option(help="Folder for outcomes, models and report; run again to continue.")],
     method: Annotated[
         list[str] | None,
         typer.Option(help=METHODS_HELP),
@@ -51,7 +65,7 @@ def compare(
     overrides: Overrides = None,
     folds: Annotated[
         int | None,
-        typer.Option(help="Cross-validate over so many folds of whole groups.", min=3),
+        typer.Option(help="Cross-validate over this number of folds of whole groups.", min=3),
     ] = None,
     seeds: Annotated[
         int | None,
@@ -63,29 +77,50 @@ def compare(
     fine_tune: Annotated[bool, typer.Option(help="Judge embeddings by fine-tuning too.")] = True,
     without_test: Annotated[
         bool,
-        typer.Option("--without-test", help="Choose settings: set test rows aside, judge on --folds of the rest."),
+        typer.Option("--without-test", help="Leave test rows out, judge on --folds of the rest (to choose settings)."),
     ] = False,
-) -> None:
+) -> str:
     """Train and judge methods on the same rows, with baselines, intervals and paired differences."""
-    from geotether.cli.pairing import compare_methods
+    from geotether.studies.paired_repeats import fold_repeats, seed_repeats, without_test_rows
+    from geotether.studies.paired_report import write_paired_report
+    from geotether.studies.paired_variants import COLEARNING_STUDY, CONTRASTIVE, LINEAR, TIES_STUDY, paired_variants
+    from geotether.studies.pairing import compare_paired
+    from geotether.training.paired_config import load_paired_config, own_layer
 
     shares = labels or [100.0]
-    typer.echo(compare_methods(config, out, method, overrides or [], folds, seeds, shares, fine_tune, without_test))
+    wrong = [share for share in shares if not 0 < share <= 100]
+    if wrong:
+        raise ValueError(f"--labels are percent of the training labels, above 0 up to 100, got {wrong[0]:g}.")
+    settings = load_paired_config(config, overrides or [])
+    if settings.target is None:
+        raise ValueError("A comparison judges by a target; give target=NAME.")
+    if without_test and folds is None:
+        raise ValueError("--without-test leaves the table's own test rows out and judges by folds; give --folds 5 too.")
+    names = method or (TIES_STUDY if settings.method == "ties" else COLEARNING_STUDY)
+    table = samples(config, settings)
+    table = without_test_rows(table) if without_test else table
+    variants = paired_variants(names, table, settings.modalities or list(table.sensors))
+    if folds is None:
+        repeats, shared = seed_repeats(table, 5 if seeds is None else seeds), 0.0
+    else:
+        # One fold tests, one validates, the others are trained on.
+        repeats, shared = fold_repeats(table, folds, times=1 if seeds is None else seeds), 1 / (folds - 2)
+    given = own_layer(config, overrides or [])
+    outcomes = compare_paired(given, variants, repeats, out, [share / 100 for share in shares], fine_tune)
+    ours = next((name for name in ("mdico", "mosaic") if name in names), names[-1])
+    if ours == LINEAR:
+        ours = next(iter(CONTRASTIVE))
+    return f"{write_paired_report(outcomes, ours, out, shared)}\nThe report is {out / 'report.md'}"
 
 
-def predict(
-    model: Annotated[Path, typer.Argument(help="Model folder of `geotether paired train`.")],
-    table: Annotated[Path, typer.Argument(help="Samples: a .npz of geotether, or a YAML with `paired:`.")],
-    out: Annotated[Path, typer.Option(help="File to write: .parquet or .csv.")],
-    modality: Annotated[
-        str | None, typer.Option(help="Predict from this sensor alone; without it, from all together (fused models).")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="Only rows of this split: train, validation or test.")] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as data=FOLDER; repeat.")
-    ] = None,
-) -> None:
-    """Predict from any one sensor of a model that was trained with all; scores are shown where labels are known."""
-    from geotether.cli.prediction import predict_table
+def samples(config: Path, settings: "PairedConfig") -> "PairedTable":
+    """Open the samples that a configuration names.
 
-    typer.echo(predict_table(model, table, out, modality, split, overrides or []))
+    Raises:
+        ValueError: If it does not name any.
+    """
+    from geotether.pairing.open import open_paired
+
+    if settings.paired is None:
+        raise ValueError(f"{config} does not say where the samples are: give `paired:`, a .npz or a mapping.")
+    return open_paired(settings.paired, settings.data)

@@ -1,26 +1,26 @@
-"""`geotether table`: feature tables from files that people have."""
+"""`geotether table`: feature tables from the user's files."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-table_app = typer.Typer(help="Feature tables from files that people have.", no_args_is_help=True)
+table_app = typer.Typer(help="Feature tables from your files.", no_args_is_help=True)
 
 Out = Annotated[Path, typer.Option(help="The table to write, ending in .parquet.")]
-Source = Annotated[str | None, typer.Option("--source", help="What reads the file; by default told by itself.")]
-Features = Annotated[str | None, typer.Option(help="Name; by default those that suit the source.")]
+Source = Annotated[str | None, typer.Option("--source", help="The source that reads the file; by default inferred.")]
+Features = Annotated[str | None, typer.Option(help="Name of the features; by default those that suit the source.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any key of a specification, such as features.dim=64; repeat."),
 ]
 Name = Annotated[str | None, typer.Option(help="Of the modality; by default the name of the file.")]
-Workers = Annotated[int | None, typer.Option(help="Processes; by default as many as are worth it.", min=1)]
+Workers = Annotated[int | None, typer.Option(help="Processes; by default chosen from the size of the job.", min=1)]
 Tolerance = Annotated[float | None, typer.Option(help="Share of rows that may be rejected; 0.05 by default.")]
 Licence = Annotated[str | None, typer.Option(help='Of the data, such as "CC BY 4.0"; travels with the table.')]
 Origin = Annotated[str | None, typer.Option(help="Whose data they are.")]
 Citation = Annotated[str | None, typer.Option(help="What to cite.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever is there.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start again, whatever is there.")]
 
 
 @table_app.command("build")
@@ -37,15 +37,15 @@ def build(
     origin: Origin = None,
     citation: Citation = None,
     fresh: Fresh = False,
-) -> None:
-    """Build a feature table; run the same command again to go on after a crash."""
+) -> str:
+    """Build a feature table; run the same command again to continue after a crash."""
     from geotether.featurizing.build import build_table
 
     spec = _spec(
         source, settings, source=reader, features=features and {"name": features},
         tolerance=tolerance, licence=licence, origin=origin, citation=citation,
     )  # fmt: skip
-    _say(out, build_table(spec, out, name=name, workers=workers, resume=not fresh))
+    return _summary(out, build_table(spec, out, name=name, workers=workers, resume=not fresh))
 
 
 @table_app.command("apply")
@@ -62,28 +62,19 @@ def apply(
     origin: Origin = None,
     citation: Citation = None,
     fresh: Fresh = False,
-) -> None:
-    """Give new rows the same features as an earlier table's."""
+) -> str:
+    """Give new rows the same features as those of an earlier table."""
     from geotether.featurizing.apply import apply_transform
 
     spec = _spec(
         source, settings, source=reader, tolerance=tolerance, licence=licence, origin=origin, citation=citation
     )
-    _say(out, apply_transform(table, spec, out, name=name, workers=workers, resume=not fresh))
+    return _summary(out, apply_transform(table, spec, out, name=name, workers=workers, resume=not fresh))
 
 
 @table_app.command("sources")
-def sources() -> None:
-    """List what can be read and what can be made of it, with all options."""
-    typer.echo(list_sources())
-
-
 def list_sources() -> str:
-    """Say which sources and features there are, built in and from other packages, and their options.
-
-    Returns:
-        Plain text; what cannot be imported is listed with the reason.
-    """
+    """List sources and features, built in and from other packages, with all options."""
     from geotether.features.catalogue import FEATURES, features_class
     from geotether.sources.catalogue import source_class, source_names
 
@@ -118,7 +109,7 @@ def _listed(name: str, find: Any, skip: tuple[str, ...] = ()) -> list[str]:
 
 
 def _spec(given: str, settings: list[str] | None, **typed: Any) -> Any:
-    """Lay what is typed (None where nothing is) over what the specification says, and `settings` over both."""
+    """Read the specification; options override it (None: not given), and `settings` override both."""
     from geotether.featurizing.specification import TableSpec
     from geotether.tables.yaml_text import parse_override, read_layer
     from geotether.training.layers import overlay
@@ -134,5 +125,5 @@ def _spec(given: str, settings: list[str] | None, **typed: Any) -> Any:
     return TableSpec.of(layer, path.parent if is_yaml else ".")
 
 
-def _say(out: Path, table: Any) -> None:
-    typer.echo(f"{out} holds {table.name}: {len(table):,} rows of {table.dim:,} features")
+def _summary(out: Path, table: Any) -> str:
+    return f"{out} holds {table.name}: {len(table):,} rows of {table.dim:,} features"

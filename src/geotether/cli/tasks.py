@@ -1,26 +1,23 @@
-"""`geotether tasks`: build the tasks of a specification, and list what can be built in."""
+"""`geotether tasks`: build the tasks of a specification, and list the built-in ones."""
 
 import inspect
 from pathlib import Path
+from typing import Annotated
 
-from geotether.tasks.specification import BUILDERS, read_tasks
-from geotether.tasks.store import write_tasks
+import typer
+
+tasks_app = typer.Typer(help="Tasks from your tables and from published files.", no_args_is_help=True)
 
 
-def build_tasks(spec: Path, out: Path) -> str:
-    """Build every task of a specification and write it to a folder, so that slow builders run once.
+@tasks_app.command("build")
+def build_tasks(
+    spec: Annotated[Path, typer.Argument(help="YAML of tasks.")],
+    out: Annotated[Path, typer.Option(help="Folder for one table per task and tasks.yaml.")],
+) -> str:
+    """Read or build tasks once and write them as tables, so that slow builders run once."""
+    from geotether.tasks.specification import read_tasks
+    from geotether.tasks.store import write_tasks
 
-    Args:
-        spec: YAML as for `geotether.tasks.specification.read_tasks`.
-        out: Folder for a GeoParquet table each and `tasks.yaml`.
-
-    Returns:
-        A line for each task, and where they are.
-
-    Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If the specification or a file is wrong.
-    """
     tasks = read_tasks(spec)
     written = write_tasks(tasks, out)
     lines = []
@@ -32,8 +29,11 @@ def build_tasks(spec: Path, out: Path) -> str:
     return "\n".join([*lines, f"The tasks are in {out}; use {written}"])
 
 
-def list_builders() -> str:
-    """Say which tasks can be built in, what each asks, and the options it takes."""
+@tasks_app.command("list")
+def list_tasks() -> str:
+    """List the built-in tasks, what each asks for, and its options."""
+    from geotether.tasks.specification import BUILDERS
+
     lines = []
     for name, builder in BUILDERS.items():
         asks = (inspect.getdoc(builder) or "").splitlines()[0]

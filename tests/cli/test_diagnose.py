@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/cli/diagnosis.py and report/diagnosis.py."""
+"""Mirrors src/geotether/cli/diagnose.py and report/diagnosis.py."""
 
 import csv
 import json
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from geotether.checkpoint.location import save_model
-from geotether.cli.diagnosis import diagnose_model
+from geotether.cli.diagnose import diagnose
 from geotether.encoders.build import build_location_encoder
 from geotether.tables.store import write_table
 from geotether.tables.table import FeatureTable
@@ -44,13 +44,13 @@ def folder(tmp_path_factory):
 
 
 def test_all_that_can_be_asked_for(folder, tmp_path):
-    said = diagnose_model(
-        folder / "run" / "model",
+    said = diagnose(
+        str(folder / "run" / "model"),
         out=tmp_path / "out",
-        tables=[folder / "soil.parquet", folder / "birds.parquet"],
+        table=[folder / "soil.parquet", folder / "birds.parquet"],
         points=folder / "sites.csv",
-        labels=["warmth", "half"],
-        num_places=120,
+        label=["warmth", "half"],
+        places=120,
     )
     assert {f.name for f in (tmp_path / "out").iterdir()} == {
         "diagnosis.json", "places.csv", "figures", "diagnosis.html",
@@ -76,7 +76,7 @@ def test_all_that_can_be_asked_for(folder, tmp_path):
 
 def test_without_an_output_folder_only_the_table_is_given(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    said = diagnose_model(folder / "run" / "model", points=folder / "sites.csv", num_places=60)
+    said = diagnose(str(folder / "run" / "model"), points=folder / "sites.csv", places=60)
     assert said.startswith("intrinsic dimension")
     assert "coverage" not in said  # its table, soil, is not one of the demo planet's
     assert "geo-bias" not in said
@@ -86,7 +86,7 @@ def test_without_an_output_folder_only_the_table_is_given(folder, tmp_path, monk
 def test_a_model_of_the_demo_planet_is_held_against_the_planet(folder, tmp_path):
     provenance = {"tables": {"night_lights": {}, "place_texts": {}}}
     save_model(tmp_path / "model", build_location_encoder(ENCODER, seed=0), {}, provenance, "")
-    said = diagnose_model(tmp_path / "model", points=folder / "sites.csv", num_places=60)
+    said = diagnose(str(tmp_path / "model"), points=folder / "sites.csv", places=60)
     assert "coverage: night_lights" in said
     assert "coverage: place_texts" in said
     assert "satellite" not in said
@@ -95,8 +95,8 @@ def test_a_model_of_the_demo_planet_is_held_against_the_planet(folder, tmp_path)
 def test_a_tolerance_decides_what_is_right(folder):
     shares = []
     for tolerance in (0.0, 100.0):
-        said = diagnose_model(
-            folder / "run" / "model", points=folder / "sites.csv", labels=["warmth"], tolerance=tolerance, num_places=30
+        said = diagnose(
+            str(folder / "run" / "model"), points=folder / "sites.csv", label=["warmth"], tolerance=tolerance, places=30
         )
         shares.append(said.split("geo-bias: warmth")[1].split("\n")[0].rsplit("; ", 1)[1])
     assert shares == ["0.0% right", "100.0% right"]
@@ -105,23 +105,23 @@ def test_a_tolerance_decides_what_is_right(folder):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"labels": ["warmth"]}, ValueError, "give --points as well"),
-        ({"points": "sites.csv", "labels": ["wormth"]}, ValueError, "Did you mean 'warmth'"),
+        ({"label": ["warmth"]}, ValueError, "give --points as well"),
+        ({"points": "sites.csv", "label": ["wormth"]}, ValueError, "Did you mean 'warmth'"),
         ({"points": "none.csv"}, FileNotFoundError, "There is no file"),
-        ({"tables": ["none.parquet"]}, FileNotFoundError, "There is no file"),
-        ({"tables": ["soil.parquet", "soil.parquet"]}, ValueError, "have one name"),
+        ({"table": ["none.parquet"]}, FileNotFoundError, "There is no file"),
+        ({"table": ["soil.parquet", "soil.parquet"]}, ValueError, "have one name"),
         ({"points": "sites.csv", "split_column": "half"}, ValueError, "no row is marked 'test' in its column 'half'"),
     ],
 )
 def test_misuse_is_named(folder, options, error, message):
     if "points" in options:
         options = {**options, "points": folder / options["points"]}
-    if "tables" in options:
-        options = {**options, "tables": [folder / name for name in options["tables"]]}
+    if "table" in options:
+        options = {**options, "table": [folder / name for name in options["table"]]}
     with pytest.raises(error, match=message):
-        diagnose_model(folder / "run" / "model", num_places=30, **options)
+        diagnose(str(folder / "run" / "model"), places=30, **options)
 
 
 def test_a_model_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
-        diagnose_model(tmp_path / "none")
+        diagnose(str(tmp_path / "none"))

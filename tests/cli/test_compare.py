@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/cli/comparison.py, and the commands `compare` and `tasks` of src/geotether/cli/app.py."""
+"""Mirrors src/geotether/cli/compare.py and tasks.py."""
 
 import csv
 
@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from geotether.cli.app import app
-from geotether.cli.comparison import tasks_named
+from geotether.cli.compare import named_tasks
 
 CODE = """
 import numpy as np
@@ -59,7 +59,7 @@ def test_two_functions_are_compared_on_tasks_of_a_table(folder):
 def test_tasks_are_built_once_and_read_again(folder):
     done = run("tasks", "build", folder / "tasks.yaml", "--out", folder / "built")
     assert done.exit_code == 0, done.output
-    again = tasks_named(str(folder / "built" / "tasks.yaml"))
+    again = named_tasks(str(folder / "built" / "tasks.yaml"))
     assert [(task.name, task.kind, len(task.lonlat)) for task in again] == [
         ("warmth", "regression", 500), ("zone", "classification", 500)
     ]  # fmt: skip
@@ -90,10 +90,10 @@ def test_wrong_input_is_named(folder, monkeypatch, arguments, message):
 
 
 def test_a_folder_of_published_files_gives_the_papers_four(shared_data):
-    tasks = tasks_named(str(shared_data / "downstream"))
+    tasks = named_tasks(str(shared_data / "downstream"))
     assert len(tasks) == 4
     assert all(np.array_equal(task.lonlat, tasks[0].lonlat) for task in tasks)
 
 
 def test_the_planet_is_the_usual_set():
-    assert len(tasks_named("planet")) == 4
+    assert len(named_tasks("planet")) == 4

@@ -1,54 +1,62 @@
-"""What `geotether predict` does: rows in, predictions out, and how good they are where that is known."""
+"""`geotether predict`: predictions of a paired model from one sensor, with scores where labels are known."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import pyarrow as pa
+import typer
 
-from geotether.pairing.open import open_paired
-from geotether.predict import PairedModel, Prediction, load_paired
-from geotether.sources.disk import replacing_file
-from geotether.tables.paired import PairedTable
-from geotether.training.paired_config import own_layer
+if TYPE_CHECKING:
+    from geotether.predict import PairedModel, Prediction
+    from geotether.tables.paired import PairedTable
 
 ENDINGS = (".parquet", ".csv")
 
 
-def predict_table(
-    model: Path, source: Path, out: Path, modality: str | None, split: str | None, overrides: Sequence[str]
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model folder of `geotether paired train`.")],
+    table: Annotated[Path, typer.Argument(help="Samples: a .npz of geotether, or a YAML with `paired:`.")],
+    out: Annotated[Path, typer.Option(help="File to write: .parquet or .csv.")],
+    modality: Annotated[
+        str | None, typer.Option(help="Predict from this sensor alone; without it, from all together (fused models).")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Only rows of this split: train, validation or test.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as data=FOLDER; repeat.")
+    ] = None,
 ) -> str:
-    """Predict for the rows of a file that have the sensor, and write a row each.
+    """Predict from any one sensor of a model that was trained with all; scores are shown where labels are known."""
+    import numpy as np
 
-    Returns:
-        What was done, in a line or two.
+    from geotether.predict import load_paired
 
-    Raises:
-        ValueError: If the file's ending is unknown, the model cannot predict so, or no row can be predicted.
-    """
     if out.suffix not in ENDINGS:
         raise ValueError(f"Predictions are written as {' or '.join(ENDINGS)}, got {out.name}.")
     loaded = load_paired(model)
-    table = open_samples(source, overrides)
+    samples = open_samples(table, overrides or [])
     if split is not None:
-        table = table.part(split)
+        samples = samples.part(split)
     wanted = loaded.modalities if modality is None else (modality,)
-    there = np.stack([table.sensor(name).present for name in wanted]).all(0)
-    if not there.any():
-        raise ValueError(f"None of {len(table)} rows has {' and '.join(wanted)}, so there is nothing to predict from.")
-    rows = table.rows(np.flatnonzero(there))
+    present = np.stack([samples.sensor(name).present for name in wanted]).all(0)
+    if not present.any():
+        raise ValueError(
+            f"None of {len(samples)} rows has {' and '.join(wanted)}, so there is nothing to predict from."
+        )
+    rows = samples.rows(np.flatnonzero(present))
     values = {name: rows.sensor(name).values for name in wanted}
     found = loaded.predict_fused(values) if modality is None else loaded.predict(modality, values[modality])
     write_predictions(out, rows, found, None if loaded.answer is None else loaded.answer.target)
     said = f"{len(rows):,} predictions are in {out}"
-    if len(rows) < len(table):
-        said += f"; {len(table) - len(rows):,} rows without {' or '.join(wanted)} were left out"
+    if len(rows) < len(samples):
+        said += f"; {len(samples) - len(rows):,} rows without {' or '.join(wanted)} were omitted"
     return f"{said}.{known_score(loaded, rows, found)}"
 
 
-def open_samples(source: Path, overrides: Sequence[str] = ()) -> PairedTable:
-    """Open a .npz of geotether, or what a YAML with `paired:` names."""
+def open_samples(source: Path, overrides: Sequence[str] = ()) -> "PairedTable":
+    """Open a .npz of geotether, or the samples that a YAML names under `paired:`."""
+    from geotether.pairing.open import open_paired
+    from geotether.training.paired_config import own_layer
+
     if source.suffix not in (".yaml", ".yml"):
         return open_paired(source)
     layer = own_layer(source, overrides)
@@ -57,11 +65,15 @@ def open_samples(source: Path, overrides: Sequence[str] = ()) -> PairedTable:
     return open_paired(layer["paired"], layer["data"])
 
 
-def write_predictions(out: Path, rows: PairedTable, found: Prediction, target: str | None = None) -> None:
-    """Write id, place, split and predictions: a class and its probability, a column a label, or a number.
+def write_predictions(out: Path, rows: "PairedTable", found: "Prediction", target: str | None = None) -> None:
+    """Write id, place, split and predictions: a class and its probability, one column per label, or a number.
 
-    What is known of `target` stands beside them, empty where it is not known, so that errors can be looked at.
+    The known values of `target` are written beside them, empty where unknown, so that errors can be inspected.
     """
+    import pyarrow as pa
+
+    from geotether.sources.disk import replacing_file
+
     columns: dict[str, Any] = {"id": rows.id}
     if rows.lonlat is not None:
         columns |= {"lon": rows.lonlat[:, 0], "lat": rows.lonlat[:, 1]}
@@ -84,8 +96,11 @@ def write_predictions(out: Path, rows: PairedTable, found: Prediction, target: s
             pyarrow.parquet.write_table(written, str(part), compression="zstd")
 
 
-def known_columns(rows: PairedTable, name: str) -> dict[str, pa.Array]:
-    """The known class or number of each row in a column, or a column a label; null where unknown."""
+def known_columns(rows: "PairedTable", name: str) -> dict[str, Any]:
+    """Return the known class or number of each row as one Arrow column, or one column per label; null where unknown."""
+    import numpy as np
+    import pyarrow as pa
+
     target = rows.target(name)
     unknown = ~target.known
     if target.kind == "labels":
@@ -95,8 +110,8 @@ def known_columns(rows: PairedTable, name: str) -> dict[str, pa.Array]:
     return {f"known {name}": pa.array(values, mask=unknown)}
 
 
-def known_score(model: PairedModel, rows: PairedTable, found: Prediction) -> str:
-    """How good the predictions are on rows whose target is known; an empty text where none is."""
+def known_score(model: "PairedModel", rows: "PairedTable", found: "Prediction") -> str:
+    """Score the predictions of rows whose target is known; an empty text where there are none."""
     from geotether.probes.paired_scores import paired_scores
 
     answer = model.answer

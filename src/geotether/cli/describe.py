@@ -1,16 +1,38 @@
-"""Models and tables in plain words, for `geotether describe`."""
+"""`geotether describe`: models and tables in plain words."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from geotether.sources.points import PARQUET_ENDINGS
+import typer
 
 NAMED_AT_MOST = 20
 AXES = {"series": ("steps", "bands"), "chip": ("bands", "rows", "columns"), "vector": ("numbers",)}
 
 
+def describe(
+    thing: Annotated[Path, typer.Argument(metavar="MODEL|TABLE", help="A model folder or a .parquet table.")],
+    out: Annotated[Path | None, typer.Option(help="Of a table: folder for figures, numbers and a page.")] = None,
+    beside: Annotated[Path | None, typer.Option(help="Another table, to see how the two overlap.")] = None,
+) -> str:
+    """Describe a model or a feature table."""
+    if is_table(thing):
+        return describe_table(thing, out, beside)
+    if thing.is_file():
+        raise ValueError(
+            f"{thing} is neither a model's folder nor a feature table (.parquet); `geotether table build` makes a "
+            "table of a file of places."
+        )
+    if out is not None or beside is not None:
+        raise ValueError(
+            f"--out and --beside are for tables (.parquet), and {thing} is not one; try geotether diagnose."
+        )
+    return describe_model(thing)
+
+
 def is_table(thing: Path) -> bool:
-    """Tell by its name whether a file is a feature table, in the endings that `geotether table build` writes."""
+    """Check by its ending whether a file is a feature table, as `geotether table build` writes them."""
+    from geotether.sources.points import PARQUET_ENDINGS
+
     return thing.suffix.lower() in PARQUET_ENDINGS
 
 
@@ -24,7 +46,7 @@ def describe_model(folder: Path) -> str:
         A few lines of plain text.
 
     Raises:
-        FileNotFoundError: If it is no model folder.
+        FileNotFoundError: If it is not a model folder.
         ValueError: If it is damaged or foreign.
     """
     from geotether.checkpoint.folder import CONFIG, read_json
@@ -62,17 +84,18 @@ def describe_table(path: Path, out: Path | None = None, beside: Path | None = No
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no feature table; the message says what is missing.
+        ValueError: If it is not a feature table; the message says what is missing.
         OSError: If the disk is full or the folder cannot be written to.
     """
     from geotether.diagnostics.contents import contents
     from geotether.diagnostics.overlap import overlap
     from geotether.diagnostics.table_words import contents_lines, headline, in_columns, overlap_lines
+    from geotether.sources.points import PARQUET_ENDINGS
     from geotether.tables.store import read_table
 
     if beside is not None and not is_table(beside):
         raise ValueError(
-            f"--beside takes another feature table ({', '.join(PARQUET_ENDINGS)}), and {beside} is none; "
+            f"--beside takes another feature table ({', '.join(PARQUET_ENDINGS)}), and {beside} is not one; "
             f"`geotether table build {beside} --out {beside.stem}.parquet` makes one of a file of places."
         )
     table = read_table(path)

@@ -1,0 +1,27 @@
+"""`geotether encode`: embeddings beside the user's own columns."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def encode(
+    model: Annotated[Path, typer.Argument(help="A model folder, such as the `model` folder of a run.")],
+    points: Annotated[
+        Path,
+        typer.Argument(help="Points: .csv, .tsv, .txt, .parquet, .geojson, or by the extra geo .gpkg, .shp, .fgb."),
+    ],
+    out: Annotated[Path, typer.Option(help="File to write: .parquet, .csv, .tsv or .geojson.")],
+    lon: Annotated[str | None, typer.Option(help="Column of longitudes; by default found by its name.")] = None,
+    lat: Annotated[str | None, typer.Option(help="Column of latitudes.")] = None,
+) -> str:
+    """Add the column `embedding` to a file of points."""
+    from geotether.embed import load
+    from geotether.sources.points import points_kind, read_points, write_columns
+
+    points_kind(out)  # before the work, not after
+    records = read_points(points, lon, lat)
+    embedding = load(model).encode(records)
+    write_columns(records, out, {"embedding": embedding})
+    return f"{len(records)} points with embeddings of {embedding.shape[1]} numbers are in {out}"
