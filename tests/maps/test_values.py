@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import LogNorm
 
 from geotether.maps.figure import save_figure
-from geotether.maps.values import colour_scale, value_maps
+from geotether.maps.values import class_colours, colour_scale, predicted_and_true, value_maps
 
 LONLAT = np.array([[0.0, 0.0], [179.9, 10.0], [-180.0, -55.0], [30.0, 80.0]])
 
@@ -63,3 +63,50 @@ def test_misuse_is_named():
         value_maps({"a": LONLAT}, {"b": np.ones(4)}, "m")
     with pytest.raises(ValueError, match="4 places, but 3 values"):
         value_maps({"a": LONLAT}, {"a": np.ones(3)}, "m")
+
+
+RNG = np.random.default_rng(0)
+MANY = np.stack([RNG.uniform(-180, 180, 80), RNG.uniform(-55, 75, 80)], axis=1)
+
+
+def maps_of(figure):
+    return [axes for axes in figure.axes if axes.get_title() in ("predicted", "true")]
+
+
+def test_numbers_share_one_scale_with_the_unit(tmp_path):
+    true = RNG.standard_normal(80) * 1000
+    figure = predicted_and_true(MANY, true * 0.1, true, "elevation (m)", "t", backdrop=MANY + 0.5)
+    scales = [axes.collections[-1].get_clim() for axes in maps_of(figure)]
+    assert scales[0] == scales[1] == pytest.approx(tuple(np.percentile(true, [2, 98])))
+    assert figure.axes[-1].get_xlabel() == "elevation (m)"
+    assert save_figure(figure, tmp_path / "map.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("count", [3, 40])
+def test_a_class_has_one_colour_on_both_maps(tmp_path, count):
+    true = np.array([f"class {i % count}" for i in range(80)])
+    predicted = np.roll(true, 1)
+    predicted[0] = "never true"
+    figure = predicted_and_true(MANY, predicted, true, "country")
+    left, right = (axes.collections for axes in maps_of(figure))
+    left, right = (next(c for c in found if len(c.get_offsets()) == 80).get_facecolors() for found in (left, right))
+    np.testing.assert_array_equal(left[1:], right[:-1])
+    assert bool(figure.legends) == (count < 16)
+    save_figure(figure, tmp_path / "map.png", dpi=60)
+
+
+def test_whole_numbers_are_classes():
+    assert len(predicted_and_true(MANY, np.arange(80) % 5, np.arange(80) % 5, "biome").legends) == 1
+
+
+def test_constant_numbers_can_be_drawn(tmp_path):
+    save_figure(predicted_and_true(MANY, np.ones(80), np.ones(80), "x"), tmp_path / "map.png", dpi=60)
+
+
+def test_no_places_are_refused():
+    with pytest.raises(ValueError, match="at least one place"):
+        predicted_and_true(MANY[:0], np.ones(0), np.ones(0), "x")
+
+
+def test_colours_differ():
+    assert len(set(class_colours(150))) == 150

@@ -31,7 +31,7 @@ def dimension_map(found: Dimensionality) -> Figure:
 
 
 def resolution_map(raw: Resolution, centered: Resolution) -> Figure:
-    """Draw where cosine similarity falls to one half, raw and centred, in one scale.
+    """Draw the distance at which cosine similarity falls to one half, raw and centred, in one scale.
 
     Args:
         raw: From `effective_resolution`.
@@ -40,7 +40,7 @@ def resolution_map(raw: Resolution, centered: Resolution) -> Figure:
     Returns:
         The figure.
     """
-    both = {"raw embeddings": raw, "mean embedding taken off": centered}
+    both = {"raw embeddings": raw, "mean embedding subtracted": centered}
     return value_maps(
         {name: one.lonlat for name, one in both.items()},
         {name: one.km for name, one in both.items()},
@@ -53,7 +53,7 @@ def resolution_map(raw: Resolution, centered: Resolution) -> Figure:
 
 
 def similarity_curve(raw: Resolution, centered: Resolution) -> Figure:
-    """Draw mean cosine similarity against distance, and where it falls to one half.
+    """Draw mean cosine similarity against distance, and the distance at which it falls to one half.
 
     Args:
         raw: From `effective_resolution`.
@@ -79,7 +79,7 @@ def similarity_curve(raw: Resolution, centered: Resolution) -> Figure:
 
 
 def continuity_chart(found: Continuity) -> Figure:
-    """Draw the step across the antimeridian beside equal steps elsewhere, by latitude.
+    """Draw the change across the antimeridian relative to equal steps elsewhere, by latitude.
 
     Args:
         found: From `continuity`.
@@ -94,7 +94,7 @@ def continuity_chart(found: Continuity) -> Figure:
     axes.axhline(JUMP, color=FAINT, linewidth=1.0, linestyle="--")
     axes.annotate("a jump", (-84, JUMP * 1.15), color=FAINT, fontsize=9)
     axes.plot(found.lats[finite], found.seam[finite], color=COLOURS[0], marker="o", markersize=5)
-    dress(axes, "Step across the antimeridian, in steps elsewhere", "latitude", "ratio")
+    dress(axes, "Change across the antimeridian relative to equal steps elsewhere", "latitude", "ratio")
     axes.set_yscale("log")
     low, high = (found.seam[finite].min(), found.seam[finite].max()) if finite.any() else (1.0, 1.0)
     axes.set_ylim(min(0.1, low / 2), max(30.0, high * 2))
@@ -105,7 +105,7 @@ def continuity_chart(found: Continuity) -> Figure:
 
 
 def nearness_map(found: Mapping[str, Nearness], title: str = "") -> Figure:
-    """Draw how far places are from the nearest pre-training place, a map for each modality.
+    """Draw the distance to the nearest pre-training place, one map per modality.
 
     Args:
         found: From `coverage` or `leakage`.
@@ -115,7 +115,7 @@ def nearness_map(found: Mapping[str, Nearness], title: str = "") -> Figure:
         The figure.
 
     Raises:
-        ValueError: If there is no modality.
+        ValueError: If there are no modalities.
     """
     names = {name: f"{name} · {one.rows:,} places" for name, one in found.items()}
     return value_maps(
@@ -130,12 +130,12 @@ def nearness_map(found: Mapping[str, Nearness], title: str = "") -> Figure:
 
 
 def bias_map(lonlat: Float[np.ndarray, "n 2"], found: GeoBias, name: str) -> Figure:
-    """Draw the marked score of every centre.
+    """Draw the marked score around every wrong answer.
 
     Args:
         lonlat: Test places, degrees, shape (n, 2), as given to `geo_bias`.
         found: From `geo_bias`.
-        name: What was answered.
+        name: Name of the task.
 
     Returns:
         The figure.
@@ -143,6 +143,6 @@ def bias_map(lonlat: Float[np.ndarray, "n 2"], found: GeoBias, name: str) -> Fig
     heading = f"{name}: marked SSI around {len(found.centers):,} wrong answers"
     places = lonlat[found.centers]
     order = np.argsort(found.marked_at, kind="stable")  # the most surprising on top
-    label = "surprise at which answers are wrong (nats)"
+    label = "surprise at the pattern of wrong answers (nats)"
     scores = {heading: found.marked_at[order]}
     return value_maps({heading: places[order]}, scores, label, colour_map="magma_r", backdrop=lonlat)

@@ -1,4 +1,4 @@
-"""The look that all figures share, and how one is written to disk."""
+"""The style that all figures share, and writing them to disk."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from geotether.sources.disk import replacing_file
 
 INK, FAINT, PAPER, OCEAN = "#1f2a33", "#8a97a0", "#ffffff", "#eef3f6"
-# Okabe & Ito (2008): told apart with any colour vision. The first is kept for the model under study.
+# After Okabe & Ito (2008), safe for colour-blind readers. The first is for the model under study.
 COLOURS = ("#d1495b", "#0072b2", "#009e73", "#e69f00", "#56b4e9", "#7b5ea7", "#5c6b73", "#a1793d", "#cc79a7", "#1b4965")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 
@@ -34,7 +34,7 @@ def new_figure(width: float, height: float, title: str = "") -> Figure:
 
 
 def dress(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
-    """Give a chart its title, labels, light grid and two spines."""
+    """Set a chart's title and labels, a light grid and two spines."""
     axes.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold")
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel(y, color=INK)
@@ -46,7 +46,7 @@ def dress(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
 
 
 def colour_of(names: Sequence[str]) -> dict[str, str]:
-    """A colour a name, by order; repeated after ten."""
+    """Return a colour per name, in order; colours repeat after ten."""
     return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(dict.fromkeys(names))}
 
 
@@ -55,7 +55,7 @@ def save_figure(figure: Figure, path: Path | str, dpi: int = 150) -> Path:
 
     Args:
         figure: The figure.
-        path: Where to; missing folders are made.
+        path: File to write; missing folders are made.
         dpi: Dots per inch.
 
     Returns:
@@ -66,6 +66,6 @@ def save_figure(figure: Figure, path: Path | str, dpi: int = 150) -> Path:
     """
     path = Path(path)
     with replacing_file(path) as part:
-        # Neither date nor version goes into the file, so that equal figures are equal files.
+        # No date and no version in the file: equal figures are equal files.
         figure.savefig(part, format="png", dpi=dpi, metadata={"Software": None})
     return path

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from geotether.maps.figure import FAINT, INK, colour_of, dress, new_figure
 
 LOSS, VALIDATION = "loss/", "validation/loss/"
-# Name of the one loss of a training that has no parts.
+# Name given to the loss of a training with a single loss.
 ONLY = "task"
-# More marks than this would be a grey wall.
+# More marks than this would merge.
 SWITCHES_DRAWN = 60
 
 
@@ -24,10 +24,10 @@ def loss_curves(
     """Draw training loss (thin: each step; thick: running mean) and validation loss (dots) per modality.
 
     Args:
-        metrics_jsonl: One JSON object a line with "step" and "loss/<modality>" or "validation/loss/<modality>". A
-            training that has one loss alone, in "loss", is drawn as "task".
-        switches: (step, modality) where another modality becomes active. None: found where the modalities that have
-            a loss change from one step to the next, as they do in SALT and never in MELT.
+        metrics_jsonl: One JSON object per line with "step" and "loss/<modality>" or "validation/loss/<modality>". A
+            single "loss" is drawn as "task".
+        switches: (step, modality) where another modality becomes active. None: inferred from the steps at which the
+            modalities with a loss change (in SALT; never in MELT).
         title: Title of the figure.
 
     Returns:
@@ -35,12 +35,12 @@ def loss_curves(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it holds no loss.
+        ValueError: If it contains no loss.
     """
     train, validation, found = read_losses(Path(metrics_jsonl))
     if not train and not validation:
         raise ValueError(
-            f"{Path(metrics_jsonl).name} holds no 'loss/<modality>' and no 'loss'; is it of a training run?"
+            f"{Path(metrics_jsonl).name} contains neither 'loss/<modality>' nor 'loss'; is it from a training run?"
         )
     switches = found if switches is None else switches
     figure = new_figure(9.5, 4.6, title)
@@ -52,7 +52,7 @@ def loss_curves(
             axes.axvline(step, color=FAINT, linewidth=0.9, linestyle=(0, (3, 3)), label="switch" if i == 0 else None)
     for name, points in train.items():
         steps, values = np.array(points).T
-        # A line across the steps at which the modality rests would draw losses that nobody measured.
+        # No line across steps at which the modality is inactive: no loss was measured there.
         gaps = np.flatnonzero(np.diff(steps) > 1) + 1
         smooth = running_mean(values, max(1, len(values) // 60))
         for part, (s, v, m) in enumerate(zip(*(np.split(a, gaps) for a in (steps, values, smooth)), strict=True)):
@@ -90,7 +90,7 @@ def read_losses(
 
 
 def running_mean(values: Float[np.ndarray, " n"], window: int) -> Float[np.ndarray, " n"]:
-    """Mean of the last `window` values at every position; of fewer at the beginning."""
+    """Return the mean of the last `window` values at every position; of fewer at the beginning."""
     total = np.cumsum(np.concatenate([[0.0], values]))
     start = np.maximum(np.arange(1, len(values) + 1) - window, 0)
     end = np.arange(1, len(values) + 1)

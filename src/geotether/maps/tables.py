@@ -1,4 +1,4 @@
-"""Figures of feature tables: places by split, how features spread, how two tables overlap."""
+"""Figures of feature tables: places by split, spread of features, overlap of two tables."""
 
 import math
 from collections.abc import Mapping
@@ -25,9 +25,9 @@ from geotether.sources.planet import read_land_places
 
 DRAWN_AT_MOST = 20_000
 NEAR_KM = 100.0
-# A smaller region is drawn by itself: on a map of the world it would be a dot.
+# Smaller regions are drawn by themselves: on a world map they would be dots.
 REGION_DEGREES = (60.0, 40.0)
-# In a smaller one the places that show land are too far apart to do so.
+# In smaller regions, the places that show land are too far apart.
 LAND_FROM_DEGREES = 10.0
 LAND_DOT_DEGREES = 0.65
 SPLIT_COLOURS = {"train": COLOURS[1], "validation": COLOURS[3], "test": COLOURS[0], "buffer": COLOURS[6]}
@@ -38,9 +38,9 @@ def split_map(lonlat: Float[np.ndarray, "n 2"], split: Shaped[np.ndarray, " n"] 
     """Draw the places of a table, coloured by split.
 
     Args:
-        lonlat: Degrees, shape (n, 2). Of more than 20,000 places some are drawn, evenly.
-        split: Part of each row, or None where the table was not split.
-        title: Above the map.
+        lonlat: Degrees, shape (n, 2). Of more than 20,000 places, every k-th is drawn.
+        split: Split of each row, or None if the table was not split.
+        title: Title of the map.
 
     Returns:
         The figure.
@@ -52,7 +52,7 @@ def split_map(lonlat: Float[np.ndarray, "n 2"], split: Shaped[np.ndarray, " n"] 
 
 
 def overlap_map(found: Overlap) -> Figure:
-    """Draw rows of two tables: those of the first near the second, the others, and the second behind.
+    """Draw rows of two tables: the first table's rows near the second and farther, over the second's rows.
 
     Args:
         found: From `overlap`.
@@ -67,11 +67,11 @@ def overlap_map(found: Overlap) -> Figure:
         f"{one}, farther": (found.forth.lonlat[~near], COLOURS[1]),
         f"{one}, within {NEAR_KM:g} km": (found.forth.lonlat[near], COLOURS[0]),
     }
-    return _map({name: group for name, group in groups.items() if len(group[0])}, f"{one} beside {two}")
+    return _map({name: group for name, group in groups.items() if len(group[0])}, f"{one} and {two}")
 
 
 def overlap_chart(found: Overlap) -> Figure:
-    """Draw the share of rows that have a row of the other table within some distance.
+    """Draw the share of rows with a row of the other table within a distance.
 
     Args:
         found: From `overlap`.
@@ -144,7 +144,7 @@ def spread_chart(found: Spread) -> Figure:
 
 
 def _map(groups: Mapping[str, tuple[Float[np.ndarray, "_ 2"], str]], title: str) -> Figure:
-    """Points in several colours, later groups on top, on the world or on the region that holds them."""
+    """Draw points in several colours, later groups on top, on a world map or on their region."""
     everything = np.concatenate([places for places, _ in groups.values()])
     west, south, east, north = bounds(everything)
     wide = (east - west) % 360.0
@@ -180,7 +180,7 @@ def _map(groups: Mapping[str, tuple[Float[np.ndarray, "_ 2"], str]], title: str)
 
 
 def _draw_region(axes: Axes, frame: tuple[float, float, float, float], stretch: float) -> None:
-    """Degrees, drawn so that the middle of the region has its true shape."""
+    """Set up axes in degrees, scaled so that the middle of the region has its true shape."""
     west, south, east, north = frame
     margin = 0.03 * max(east - west, north - south, 0.01)
     dress(axes)

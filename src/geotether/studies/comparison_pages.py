@@ -8,8 +8,7 @@ from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.score_table import collect
 from geotether.benchmark.verdict import Difference, difference, mean_difference
 from geotether.maps.figure import save_figure
-from geotether.maps.intervals import score_intervals
-from geotether.maps.learning import accuracy_against_labels
+from geotether.maps.scores import accuracy_against_labels, score_intervals
 from geotether.report.evaluation import write_report
 from geotether.report.page import Cell, PageRow, PageTable
 from geotether.report.summary import split_in_words

@@ -16,8 +16,8 @@ from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
 from geotether.code import code_hash
 from geotether.embed import load_folder
-from geotether.maps.contribution import contribution_matrix
 from geotether.maps.figure import save_figure
+from geotether.maps.scores import contribution_matrix
 from geotether.sources.disk import replacing_file
 from geotether.studies.effects import (
     ADDED,

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from geotether.maps.figure import save_figure
-from geotether.maps.learning import draw_ladders
+from geotether.maps.scores import draw_ladders
 from geotether.probes.scores import Score
 from geotether.sources.disk import replacing_file
 from geotether.studies.paired_standings import PairedOutcome, paired_difference, standing
