@@ -20,12 +20,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from geotether.benchmark.encoding import Encoder
-from geotether.benchmark.opening import as_encoder
 from geotether.benchmark.planet import planet_tasks
-from geotether.embed import EarthEmbedding
+from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.geodesy.coordinates import unit_vectors
+from geotether.loading import EncoderFunction, load_encoder
 from geotether.probes.decomposition import RidgeDecomposition
 from geotether.probes.linear import fit_ridges
 from geotether.probes.spatial_cv import block_folds
@@ -34,7 +33,7 @@ from geotether.studies.comparison import compare
 from geotether.training.config import load_config
 
 
-def encoders() -> dict[str, Encoder]:
+def encoders() -> dict[str, EncoderFunction]:
     """Six encoders of published shapes with random weights."""
     default = load_config().encoder.model_dump()
     satclip = {
@@ -56,7 +55,7 @@ def encoders() -> dict[str, Encoder]:
     }
     shapes = {"default": default, "default again": default, **satclip, **wide}
     found = {
-        name: as_encoder(EarthEmbedding(build_location_encoder(shape, seed=i)))
+        name: load_encoder(Encoder(build_location_encoder(shape, seed=i)))
         for i, (name, shape) in enumerate(shapes.items())
     }
     mixer = np.random.default_rng(0).standard_normal((3, 64))

@@ -13,8 +13,9 @@ import time
 import numpy as np
 import torch
 
-from geotether.embed import EarthEmbedding, load
+from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
+from geotether.loading import load
 from geotether.training.config import load_config
 
 
@@ -27,7 +28,7 @@ def main() -> None:
     if not models:
         for recipe in ("default", "paper"):
             shape = load_config(recipe=recipe).encoder.model_dump()
-            models[f"recipe {recipe}"] = EarthEmbedding(build_location_encoder(shape, seed=0))
+            models[f"recipe {recipe}"] = Encoder(build_location_encoder(shape, seed=0))
     rng = np.random.default_rng(0)
     lon = rng.uniform(-180, 180, arguments.places)
     lat = np.degrees(np.arcsin(rng.uniform(-1, 1, arguments.places)))

@@ -12,12 +12,12 @@ import time
 from dataclasses import replace
 
 from geotether.benchmark.baselines import baseline_encoders
-from geotether.benchmark.encoding import Encoder, encoder_of
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.planet import planet_tasks
 from geotether.benchmark.run import evaluate
 from geotether.benchmark.score_table import markdown_table
-from geotether.embed import EarthEmbedding
+from geotether.encoder import Encoder
+from geotether.loading import EncoderFunction, load_encoder
 from geotether.tables.planet import planet_tables
 from geotether.training.config import load_config
 from geotether.training.pretraining import pretrain
@@ -51,7 +51,7 @@ def main() -> None:
     arguments = parser.parse_args()
     tables, tasks, rows = planet_tables(), planet_tasks(), []
 
-    def judge(name: str, encoder: Encoder, seed: int) -> list[Outcome]:
+    def judge(name: str, encoder: EncoderFunction, seed: int) -> list[Outcome]:
         found = evaluate({name: encoder}, tasks, ("ridge",), ("own",), (2700,), range(5), on="validation")
         return [replace(one, seed=5 * seed + one.seed) for one in found]
 
@@ -59,8 +59,8 @@ def main() -> None:
         for name in arguments.only or VARIANTS:
             started = time.perf_counter()
             overrides = [*VARIANTS[name], f"seed={seed}", "validate_every=null"]
-            tied = pretrain(load_config(overrides=overrides), tables, progress="none")
-            rows += judge(name, encoder_of(EarthEmbedding(tied.location)), seed)
+            tied = pretrain(tables, config=load_config(overrides=overrides), progress="none")
+            rows += judge(name, load_encoder(Encoder(tied.location)), seed)
             print(f"seed {seed}, {name}: {time.perf_counter() - started:.0f} s", flush=True)
             if name == "default":
                 for baseline, encoder in baseline_encoders(tied.location, seed=seed).items():

@@ -23,8 +23,8 @@ from geotether.probes.paired_scores import paired_scores
 from geotether.studies.paired_judge import plain_features
 from geotether.studies.paired_repeats import fold_repeats
 from geotether.studies.paired_standings import interval
-from geotether.training.cotraining import cotrain
 from geotether.training.paired_config import load_paired_config
+from geotether.training.pretraining import pretrain
 
 STRENGTHS = np.logspace(0, 5, 11)
 COMPONENTS = 10
@@ -60,7 +60,7 @@ def within(values, classes, training):
 
 def bound(table, config, folder):
     """What one fold says: (sensor, measure) to value."""
-    cotrain(config, table, folder, progress="none")
+    pretrain(table, config=config, out=folder, progress="none")
     teacher = load_paired(folder / "model")
     rows = table.rows(np.flatnonzero(table.target(config.target).known))
     target = rows.target(config.target)

@@ -23,20 +23,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from geotether.training.loss_spikes import loss_spikes, rests
 
 from geotether.benchmark.baselines import baseline_encoders
-from geotether.benchmark.encoding import Encoder, encoder_of
 from geotether.benchmark.plan import plan_tasks
 from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
-from geotether.embed import load_folder
+from geotether.encoder import Encoder
+from geotether.loading import EncoderFunction, load_encoder
 from geotether.studies.effects import Judged, judge_variants, of_task, paired_effect, tasks_in
 from geotether.studies.pretraining import TrainedRun, pretrain_variant, variant_config
 from geotether.tables.store import read_table
 from geotether.tables.table import FeatureTable
 from geotether.tasks.task import Task
 from geotether.training.config import RunConfig, load_config
-from geotether.training.loss_spikes import loss_spikes, rests
 from geotether.training.metrics import read_metrics
 
 S, T, N, C, L = "satellite", "text", "night_lights", "climate", "languages"
@@ -129,12 +129,12 @@ def models_of(questions: Iterable[int]) -> list[str]:
 
 def judge(runs: Runs, data: Path, out: Path, split: str) -> Judged:
     """Judge all models and, for each architecture, what training has to beat."""
-    encoders: dict[str, dict[int, Encoder]] = {}
+    encoders: dict[str, dict[int, EncoderFunction]] = {}
     for name, by_seed in runs.items():
-        encoders[name] = {seed: encoder_of(load_folder(run.model)) for seed, run in by_seed.items()}
+        encoders[name] = {seed: load_encoder(Encoder.load(run.model)) for seed, run in by_seed.items()}
         recipe = MODELS[name].recipe
         for seed, run in by_seed.items():
-            baselines = baseline_encoders(load_folder(run.model).location, seed)
+            baselines = baseline_encoders(Encoder.load(run.model).location, seed)
             for baseline in BASELINES:
                 encoders.setdefault(f"{recipe}, {baseline}", {}).setdefault(seed, baselines[baseline])
     plans = plan_tasks(world_tasks(data), (split,), (2700,), range(5), "test", BUFFER_KM)

@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 
 from geotether.tables.planet import planet_tables
 from geotether.training.config import load_config
-from geotether.training.pretraining import LocationCourse, pretrain
+from geotether.training.location import LocationMethod, pretrain
 
 
 def parts_of(model, name, features):
@@ -45,8 +45,8 @@ def main() -> None:
     for seed in range(arguments.seeds):
         settings = [f"objective.specific_dim={arguments.specific}", f"seed={seed}", "validate_every=null"]
         config = load_config(overrides=settings)
-        trained = pretrain(config, tables, progress="none").eval()
-        untrained = LocationCourse(config, tables).build(torch.device("cpu")).eval()
+        trained = pretrain(tables, config=config, progress="none").eval()
+        untrained = LocationMethod(config, tables).build(torch.device("cpu")).eval()
         for name, table in tables.items():
             train, test = table.training_rows(), table.validation_rows()
             rows = [torch.tensor(np.asarray(part.features)) for part in (train, test)]

@@ -20,16 +20,16 @@ import numpy as np
 from paper_questions import world_tasks
 
 from geotether.benchmark.baselines import baseline_encoders
-from geotether.benchmark.encoding import encoder_of
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.plan import plan_tasks
 from geotether.benchmark.run import evaluate_plans
 from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
 from geotether.benchmark.verdict import difference, mean_difference
-from geotether.embed import load_folder
+from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.geodesy.coordinates import unit_vectors
+from geotether.loading import load_encoder
 from geotether.tables.splits import block_parts
 from geotether.training.config import load_config
 from geotether.training.modalities import open_tables
@@ -81,9 +81,9 @@ def difference_lines(
 def judge(models: Sequence[str], data: Path, out: Path) -> list[str]:
     """Score models beside the baselines of the first."""
     paths = dict(model.partition("=")[::2] for model in models)
-    opened = {name: load_folder(path) for name, path in paths.items()}
+    opened = {name: Encoder.load(path) for name, path in paths.items()}
     baselines = baseline_encoders(next(iter(opened.values())).location)
-    encoders = {name: encoder_of(model) for name, model in opened.items()} | {b: baselines[b] for b in BESIDE}
+    encoders = {name: load_encoder(model) for name, model in opened.items()} | {b: baselines[b] for b in BESIDE}
     encoders |= lessened(next(iter(paths.values())))
     scores = score(encoders, data, out)
     first = next(iter(paths))
@@ -93,11 +93,11 @@ def judge(models: Sequence[str], data: Path, out: Path) -> list[str]:
 
 def lessened(folder: str) -> dict[str, object]:
     """The model without its memory, its memory without what was trained, and its parts joined but not mixed."""
-    if load_folder(folder).location.memory is None:
+    if Encoder.load(folder).location.memory is None:
         return {}
     encoders = {}
     for name in ("without memory", "memory, network untrained", "joined, not mixed, no memory"):
-        model = load_folder(folder)
+        model = Encoder.load(folder)
         memory = model.location.memory
         config = {key: value for key, value in model.location.config.items() if key != "memory"}
         if name.startswith("memory"):
@@ -111,7 +111,7 @@ def lessened(folder: str) -> dict[str, object]:
             model.location.remember(None)
         model.location.settle()
         model.dim = model.location.handout_dim
-        encoders[name] = encoder_of(model)
+        encoders[name] = load_encoder(model)
     return encoders
 
 
@@ -149,8 +149,8 @@ def worth(
             logging.info("training %s", name)
             # As many rows of each modality a step as with all of them.
             equal = config.model_copy(update={"batch_size": share * len(kept)})
-            pretrain(equal, kept, folder, resume=is_unfinished(folder), progress="none")
-        encoders[name] = encoder_of(load_folder(folder / "model"))
+            pretrain(kept, config=equal, out=folder, resume=is_unfinished(folder), progress="none")
+        encoders[name] = load_encoder(Encoder.load(folder / "model"))
     scores = score(encoders, data, out)
     lacking = [name for name in scores if name != ALL]
     return [*score_lines(scores), "", *difference_lines(scores, ALL, lacking, "all minus")]

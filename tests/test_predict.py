@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.checkpoint.location import load_location_encoder
+from geotether.checkpoint.location import load_model
 from geotether.cli.describe import describe_model
 from geotether.predict import load_paired
-from geotether.training.cotraining import cotrain
-from geotether.training.finished import FinishedRunError
 from geotether.training.paired_config import load_paired_config
+from geotether.training.pretraining import pretrain
+from geotether.training.state import FinishedRunError
 
 
 @pytest.fixture
 def folder(make_fields, small_pairing, tmp_path):
     config = load_paired_config(overrides=["target=crop", *small_pairing])
-    cotrain(config, make_fields(), tmp_path / "run", progress="none")
+    pretrain(make_fields(), config=config, out=tmp_path / "run", progress="none")
     return tmp_path / "run" / "model"
 
 
@@ -51,7 +51,7 @@ def test_it_is_described(folder):
 )
 def test_what_it_needs_is_described(make_fields, small_pairing, tmp_path, overrides, target, needs):
     config = load_paired_config(overrides=[*small_pairing, *overrides])
-    cotrain(config, make_fields(), tmp_path / "run", progress="none")
+    pretrain(make_fields(), config=config, out=tmp_path / "run", progress="none")
     said = describe_model(tmp_path / "run" / "model")
     assert target in said
     if needs:
@@ -97,7 +97,7 @@ def test_a_model_of_single_sensors_takes_no_fusion(folder, make_fields):
 
 def test_numbers_come_in_their_own_unit(make_fields, small_pairing, tmp_path):
     config = load_paired_config(overrides=["target=yield", *small_pairing, "steps=60"])
-    cotrain(config, make_fields(300), tmp_path, progress="none")
+    pretrain(make_fields(300), config=config, out=tmp_path, progress="none")
     found = load_paired(tmp_path / "model").predict("optical", make_fields(300).sensor("optical").values[:50])
     assert found.kind == "numbers"
     assert 5.5 < found.scores.mean() < 8.5  # yields are 5, 7 and 9
@@ -113,7 +113,7 @@ def test_a_folder_of_another_kind_is_named(folder, tmp_path):
     with pytest.raises(ValueError, match="holds a location encoder, not a model of paired sensors"):
         load_paired(tmp_path / "places")
     with pytest.raises(ValueError, match="has no location encoder"):
-        load_location_encoder(folder)
+        load_model(folder)
 
 
 def test_a_changed_description_is_noticed(folder):
@@ -131,24 +131,24 @@ def test_a_changed_description_is_noticed(folder):
 
 
 def test_fine_tuning_starts_from_the_encoders(make_fields, small_pairing, tmp_path):
-    from geotether.training.colearning import SupervisedCourse
+    from geotether.training.colearning import SupervisedMethod
 
     table = make_fields()
     tied = load_paired_config(overrides=["target=crop", *small_pairing], recipe="mosaic")
-    cotrain(tied, table, tmp_path, progress="none")
+    pretrain(table, config=tied, out=tmp_path, progress="none")
     overrides = ["target=crop", *small_pairing, f"start_from={tmp_path / 'model'}"]
-    model = SupervisedCourse(load_paired_config(overrides=overrides, recipe="fused"), table).build(torch.device("cpu"))
+    model = SupervisedMethod(load_paired_config(overrides=overrides, recipe="fused"), table).build(torch.device("cpu"))
     trained = load_paired(tmp_path / "model").module
     for name, weights in trained.encoders.state_dict().items():
         assert torch.equal(weights, model.encoders.state_dict()[name]), name
     config = load_paired_config(overrides=overrides, recipe="fused")
-    cotrain(config, table, tmp_path / "tuned", progress="none")
+    pretrain(table, config=config, out=tmp_path / "tuned", progress="none")
     with pytest.raises(FinishedRunError):
-        cotrain(config, table, tmp_path / "tuned", progress="none")
-    cotrain(tied.model_copy(update={"seed": 5}), table, tmp_path, fresh=True, progress="none")
+        pretrain(table, config=config, out=tmp_path / "tuned", progress="none")
+    pretrain(table, config=tied.model_copy(update={"seed": 5}), out=tmp_path, fresh=True, progress="none")
     with pytest.raises(FileExistsError, match="start_from_sha256: the run had"):  # the weights begun with are others
-        cotrain(config, table, tmp_path / "tuned", progress="none")
+        pretrain(table, config=config, out=tmp_path / "tuned", progress="none")
     narrow = "encoders.radar={name: tempcnn, channels: 4, num_layers: 1, kernel: 3}"
-    course = SupervisedCourse(load_paired_config(overrides=[*overrides, narrow], recipe="fused"), table)
+    course = SupervisedMethod(load_paired_config(overrides=[*overrides, narrow], recipe="fused"), table)
     with pytest.raises(ValueError, match=r"was trained as .* and is to be tuned as"):
         course.build(torch.device("cpu"))

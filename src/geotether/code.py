@@ -13,7 +13,7 @@ from typing import NamedTuple
 from geotether.user_cache import user_cache
 
 PACKAGE = Path(__file__).parent
-TRAINING = "training.pretraining"
+TRAINING = "training.location"
 
 
 class Reading(NamedTuple):
@@ -34,7 +34,7 @@ def code_hash(module: str = TRAINING) -> str:
     either; their versions stand in a model's provenance.
 
     Args:
-        module: Dotted name below the package, such as "training.pretraining".
+        module: Dotted name below the package, such as "training.location".
 
     Returns:
         SHA-256 in hexadecimal.
@@ -43,7 +43,7 @@ def code_hash(module: str = TRAINING) -> str:
         ValueError: If there is no such module.
 
     Example:
-        >>> len(code_hash("training.pretraining"))
+        >>> len(code_hash("training.location"))
         64
     """
     digest = hashlib.sha256()

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from geotether.checkpoint.paired import PairedModule, load_paired_module
+from geotether.checkpoint.paired import PairedModule, load_paired_module, save_paired
+from geotether.encoder import Encoder
 from geotether.encoders.build import known_names
 from geotether.encoders.colearner import CoLearner
 from geotether.encoders.sensor_heads import SensorClassifier
@@ -47,17 +48,30 @@ class PairedModel:
 
     Args:
         module: The networks, in evaluation mode.
-        about: From the model folder: `answer`, `predicts_from`, `encodes`.
+        about: From the model folder: `method`, `modalities`, `predicts_from`, `answer`.
         provenance: Where it comes from.
+        config: Settings of the run that trained it.
+        card: Text of the model card, Markdown.
 
     Attributes:
+        module: The torch module.
+        history: Metrics of the training, one mapping per line of `metrics.jsonl`; empty for a loaded model.
         modalities: Sensors that `embed` takes.
         predicts_from: Sensors of which any one is enough for `predict`; empty if it takes all at once or predicts
             nothing.
     """
 
-    def __init__(self, module: PairedModule, about: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        module: PairedModule,
+        about: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+        config: Mapping[str, Any] | None = None,
+        card: str = "",
+    ) -> None:
         self.module = module
+        self.about, self.config, self.card = dict(about), dict(config or {}), card
+        self.history: list[dict[str, Any]] = []
         self.modalities: tuple[str, ...] = tuple(about["modalities"])
         self.predicts_from: tuple[str, ...] = tuple(about["predicts_from"])
         self.answer: AnswerKind | None = answer_from(about["answer"]) if about.get("answer") else None
@@ -70,6 +84,28 @@ class PairedModel:
         answers = f"{self.answer.target} ({self.answer.kind})"
         needs = f"any of {', '.join(self.predicts_from)}" if self.predicts_from else "all of its sensors"
         return f"PairedModel({', '.join(self.modalities)}; predicts {answers} from {needs})"
+
+    @property
+    def encoder(self) -> Encoder:
+        """The location encoder of a model whose samples were tied to their places.
+
+        Raises:
+            ValueError: If the model has none.
+        """
+        location = getattr(self.module, "location", None)
+        if location is None:
+            raise ValueError(
+                "This model of paired sensors was not tied to places and encodes none; train it with ties.location=1."
+            )
+        return Encoder(location, self.config, self.provenance, card=self.card)
+
+    def encode(self, places: Any = None, *, lon: Any = None, lat: Any = None) -> np.ndarray:
+        """Embed places by the location encoder; see `Encoder.encode` and `encoder`."""
+        return self.encoder.encode(places, lon=lon, lat=lat)
+
+    def save(self, folder: str | Path) -> None:
+        """Save as a model folder, which replaces an older one only when complete; raises as `Encoder.save`."""
+        save_paired(folder, self.module, self.about, self.config, self.provenance, self.card)
 
     def predict(self, modality: str, values: np.ndarray | Tensor) -> Prediction:
         """Predict from one sensor.

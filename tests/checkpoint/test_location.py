@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from geotether.checkpoint.location import load_heads, load_location_encoder, save_model
+from geotether.checkpoint.location import load_model, save_model
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.heads import ProjectionHead
 
@@ -56,7 +56,7 @@ def names(folder):
 
 
 def test_loading_gives_back_what_was_saved(folder, location):
-    loaded, config, provenance = load_location_encoder(folder)
+    loaded, config, provenance, *_ = load_model(folder)
     assert names(folder) == FILES
     assert (config, provenance) == ({"a": [1, 2]}, {"seed": 1, "score": None})
     assert (folder / "README.md").read_text() == "# Card\n"
@@ -75,25 +75,25 @@ def test_loading_gives_back_what_was_saved(folder, location):
 def test_random_frequencies_come_back(tmp_path, positional):
     encoder = build_location_encoder({**ENCODER, "positional": positional, "network": {"name": "linear"}}, seed=0)
     save_model(tmp_path / "model", encoder, {}, {}, "")
-    torch.testing.assert_close(load_location_encoder(tmp_path / "model")[0](PLACES), encoder(PLACES), rtol=0, atol=0)
+    torch.testing.assert_close(load_model(tmp_path / "model").location(PLACES), encoder(PLACES), rtol=0, atol=0)
 
 
 def test_heads_come_back(location, tmp_path):
     heads = torch.nn.ModuleDict({"text": ProjectionHead(5, 4), "night_lights": ProjectionHead(7, 4, hidden_dim=6)})
     heads["text"].fit_standardisation(np.random.default_rng(0).normal(3, 2, (9, 5)))
     save_model(tmp_path / "model", location, {}, {}, "", heads)
-    loaded = load_heads(tmp_path / "model")
+    loaded = load_model(tmp_path / "model").heads
     assert list(loaded) == ["text", "night_lights"]
     for name, width in (("text", 5), ("night_lights", 7)):
         torch.testing.assert_close(loaded[name](torch.ones(2, width)), heads[name].eval()(torch.ones(2, width)))
-    load_location_encoder(tmp_path / "model")
+    load_model(tmp_path / "model")
 
 
 def test_saving_again_replaces_the_model_and_keeps_other_files(folder, location):
     (folder / "coverage.png").write_bytes(b"map")
     save_model(folder, build_location_encoder(ENCODER, seed=2), {}, {}, "new")
     assert names(folder) == sorted([*FILES, "coverage.png"])
-    assert not torch.equal(load_location_encoder(folder)[0](PLACES), location(PLACES))
+    assert not torch.equal(load_model(folder).location(PLACES), location(PLACES))
     assert names(folder.parent) == ["model"]
 
 
@@ -124,23 +124,23 @@ def test_what_cannot_be_saved_is_named_and_nothing_is_written(location, tmp_path
 
 def test_numbers_of_numpy_are_plain(location, tmp_path):
     save_model(tmp_path / "m", location, {"rate": np.float32(0.5), "path": Path("a")}, {"n": np.arange(2)}, "")
-    assert load_location_encoder(tmp_path / "m")[1:] == ({"rate": 0.5, "path": "a"}, {"n": [0, 1]})
+    assert load_model(tmp_path / "m")[1:3] == ({"rate": 0.5, "path": "a"}, {"n": [0, 1]})
 
 
 @pytest.mark.parametrize("name", FILES[1:])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(FileNotFoundError, match=f"is no model folder: it has no {name}"):
-        load_location_encoder(folder)
+        load_model(folder)
 
 
 def test_wrong_paths_are_named(folder):
     with pytest.raises(FileNotFoundError, match="there is no such folder"):
-        load_location_encoder(folder / "no")
+        load_model(folder / "no")
     with pytest.raises(FileNotFoundError, match=r"Did you mean .*model\?"):
-        load_location_encoder(folder.parent)
+        load_model(folder.parent)
     with pytest.raises(ValueError, match=r"is a file; give the model's folder"):
-        load_location_encoder(folder / "model.safetensors")
+        load_model(folder / "model.safetensors")
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -1])
@@ -148,14 +148,14 @@ def test_truncated_weights_are_named(folder, keep):
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ValueError, match=r"truncated or is no safetensors file.*Copy the model folder again"):
-        load_location_encoder(folder)
+        load_model(folder)
 
 
 @pytest.mark.parametrize("name", ["config.json", "provenance.json"])
 def test_truncated_json_is_named(folder, name):
     (folder / name).write_text((folder / name).read_text()[:-5])
     with pytest.raises(ValueError, match=f"{name} is truncated or is no JSON"):
-        load_location_encoder(folder)
+        load_model(folder)
 
 
 def test_a_flipped_bit_is_noticed(folder):
@@ -163,7 +163,7 @@ def test_a_flipped_bit_is_noticed(folder):
     data[-3] ^= 1
     (folder / "model.safetensors").write_bytes(data)
     with pytest.raises(ValueError, match="do not belong together"):
-        load_location_encoder(folder)
+        load_model(folder)
 
 
 class Trap:
@@ -180,7 +180,7 @@ def test_a_pickle_is_never_loaded(folder, tmp_path, kind):
     else:
         torch.save({"trap": Trap()}, path)
     with pytest.raises(ValueError, match="looks like a pickle, which is never loaded"):
-        load_location_encoder(folder)
+        load_model(folder)
     assert not Trap.mark.exists()
 
 
@@ -199,16 +199,16 @@ def test_a_pickle_is_never_loaded(folder, tmp_path, kind):
 def test_a_foreign_or_newer_configuration_is_named(folder, changes, message):
     edit(folder, **changes)
     with pytest.raises(ValueError, match=message):
-        load_location_encoder(folder)
+        load_model(folder)
 
 
 def test_configurations_of_others_are_named(folder):
     (folder / "config.json").write_text('{"format": "geotether-model", "format_version": 1}')
     with pytest.raises(ValueError, match="lacks encoder, heads, weights_sha256, config"):
-        load_location_encoder(folder)
+        load_model(folder)
     (folder / "config.json").write_text("[1]")
     with pytest.raises(ValueError, match="holds list where an object was expected"):
-        load_location_encoder(folder)
+        load_model(folder)
 
 
 def test_missing_extra_and_converted_weights_are_named(folder):
@@ -221,7 +221,7 @@ def test_missing_extra_and_converted_weights_are_named(folder):
     ):
         replace_weights(folder, changed)
         with pytest.raises(ValueError, match=r"does not fit the encoder in config.json: location\..* differs"):
-            load_location_encoder(folder)
+            load_model(folder)
 
 
 def test_a_full_disk_leaves_the_old_model(folder):
@@ -248,7 +248,7 @@ def test_a_full_disk_leaves_the_old_model(folder):
 
 def test_a_moved_folder_loads(folder, tmp_path, location):
     shutil.move(folder, tmp_path / "elsewhere")
-    torch.testing.assert_close(load_location_encoder(tmp_path / "elsewhere")[0](PLACES), location(PLACES))
+    torch.testing.assert_close(load_model(tmp_path / "elsewhere").location(PLACES), location(PLACES))
 
 
 def test_double_precision_comes_back_double(tmp_path):
@@ -256,5 +256,5 @@ def test_double_precision_comes_back_double(tmp_path):
         {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 4}, seed=0
     ).double()
     save_model(tmp_path / "model", location, config={}, provenance={}, card="")
-    again, _, _ = load_location_encoder(tmp_path / "model")
+    again, _, _, *_ = load_model(tmp_path / "model")
     assert {parameter.dtype for parameter in again.parameters()} == {torch.float64}

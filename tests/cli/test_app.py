@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from geotether.cli.app import main
-from geotether.embed import load
+from geotether.loading import load
 from geotether.tables.store import write_table
 from geotether.tables.table import FeatureTable
 

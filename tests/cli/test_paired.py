@@ -83,11 +83,11 @@ def test_what_is_known_stands_beside_predictions(make_fields, tmp_path, target):
 
 def test_what_cannot_be_predicted_is_said(config, tmp_path):
     from geotether.pairing.open import open_paired
-    from geotether.training.cotraining import cotrain
     from geotether.training.paired_config import load_paired_config
+    from geotether.training.pretraining import pretrain
 
     settings = load_paired_config(config, ["steps=2"])
-    cotrain(settings, open_paired(settings.paired), tmp_path / "run", progress="none")
+    pretrain(open_paired(settings.paired), config=settings, out=tmp_path / "run", progress="none")
     model = tmp_path / "run" / "model"
     with pytest.raises(ValueError, match=r"written as \.parquet or \.csv, got p.txt"):
         predict(model, config, tmp_path / "p.txt", "radar")
@@ -132,7 +132,7 @@ def test_settings_are_chosen_on_folds_of_the_rows_that_are_not_tested(config, tm
 
 def test_nothing_that_draws_or_judges_is_loaded_before_training():
     code = (
-        "import sys, geotether.training.cotraining, geotether.predict, geotether.pairing.open\n"
+        "import sys, geotether.training.pretraining, geotether.predict, geotether.pairing.open\n"
         "print({'matplotlib', 'geotether.studies'} & set(sys.modules))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -84,9 +84,13 @@ def numbers_of(array):
 
 
 def weights_of(folder):
-    """Every tensor of a model folder, except biases before a normalisation: their gradients are rounding errors."""
+    """Every tensor except biases before a normalisation and its means: their gradients are rounding errors."""
     weights = load_file(folder / "model.safetensors")
-    kept = {name: values for name, values in weights.items() if not re.search(r"convolutions\.\d+\.bias$", name)}
+    kept = {
+        name: values
+        for name, values in weights.items()
+        if not re.search(r"convolutions\.\d+\.(bias|running_mean)$", name)
+    }
     return {f"{name} {list(values.shape)}": numbers_of(values) for name, values in sorted(kept.items())}
 
 

@@ -28,9 +28,9 @@ def test_the_code_on_the_first_screen_runs(tmp_path):
     import geotether
 
     config = geotether.load_config(overrides=small)
-    pretrain(config, {"mine": table("mine")}, tmp_path / "demo-out", progress="none")
+    pretrain({"mine": table("mine")}, config=config, out=tmp_path / "demo-out", progress="none")
     code = code.replace("demo-out/", f"{tmp_path}/demo-out/").replace("runs/first", f"{tmp_path}/runs/first")
-    code = code.replace('["steps=200"]', repr(small))
+    code = code.replace("steps=200", "steps=2, batch_size=16, warmup_steps=0, validate_every=None")
     mine = table("mine")
     names = {"lonlat": mine.lonlat, "features": mine.features, "other_table": table("other")}
     exec(compile(code, "README.md", "exec"), names)

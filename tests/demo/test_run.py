@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from geotether.demo.run import demo_config, pretrain_or_resume, run_demo
-from geotether.embed import load
+from geotether.loading import load
 from geotether.tables.table import FeatureTable
 from geotether.training.interruption import RunInterrupted
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from geotether.diagnostics.diagnosis import diagnose
-from geotether.diagnostics.encoding import even_places
+from geotether.diagnostics.places import even_places
 from geotether.geodesy.coordinates import unit_vectors
 from geotether.geodesy.distance import EARTH_RADIUS_KM
 from geotether.probes.geobias import geo_bias

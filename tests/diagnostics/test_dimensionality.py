@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geotether.diagnostics.dimensionality import dimensionality
-from geotether.diagnostics.encoding import even_places
+from geotether.diagnostics.places import even_places
 from geotether.geodesy.coordinates import unit_vectors
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from geotether.diagnostics.encoding import even_places
 from geotether.diagnostics.nearness import coverage, leakage, seen_places
+from geotether.diagnostics.places import even_places
 from geotether.geodesy.distance import great_circle_km
 from geotether.tables.table import FeatureTable
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.diagnostics.encoding import even_places
+from geotether.diagnostics.places import even_places
 from geotether.diagnostics.resolution import RINGS_KM, cosines, crossing_km, effective_resolution, resolutions
 from geotether.encoders.positional.harmonics import real_spherical_harmonics
 from geotether.geodesy.coordinates import unit_vectors

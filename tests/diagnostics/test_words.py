@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geotether.diagnostics.diagnosis import diagnose
-from geotether.diagnostics.encoding import even_places
+from geotether.diagnostics.places import even_places
 from geotether.diagnostics.resolution import Resolution
 from geotether.diagnostics.words import MEANINGS, lines_of, plain, resolution_words, table_of
 from geotether.geodesy.coordinates import unit_vectors

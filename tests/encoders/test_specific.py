@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.checkpoint.location import load_specific
+from geotether.checkpoint.location import load_model
 from geotether.encoders.specific import SpecificParts
 from geotether.tables.table import FeatureTable
 from geotether.training.config import load_config
 from geotether.training.metrics import read_metrics
-from geotether.training.pretraining import LocationCourse, pretrain
+from geotether.training.pretraining import LocationMethod, pretrain
 
 SMALL = ["batch_size=32", "steps=3", "warmup_steps=0", "encoder.positional.l_max=2",
          "encoder.network.hidden_dim=8", "encoder.network.dropout=0",
@@ -32,7 +32,7 @@ def test_the_place_never_meets_the_specific_part(tables):
     off = ["objective.discrimination_weight=0", "objective.reconstruction_weight=0"]
     for extra, reached in ((off, False), ([], True)):
         config = load_config(overrides=[*SMALL, "objective.specific_dim=4", "objective.regression_weight=0", *extra])
-        course = LocationCourse(config, tables)
+        course = LocationMethod(config, tables)
         model = course.build(torch.device("cpu"))
         loss, values = course.losses(model, 0)
         loss.backward()
@@ -48,20 +48,20 @@ def test_the_place_never_meets_the_specific_part(tables):
 
 def test_the_model_folder_keeps_it(tables, tmp_path):
     model = pretrain(
-        load_config(overrides=[*SMALL, "objective.specific_dim=4"]), tables, tmp_path / "a", progress="none"
+        tables, config=load_config(overrides=[*SMALL, "objective.specific_dim=4"]), out=tmp_path / "a", progress="none"
     )
-    loaded = load_specific(tmp_path / "a" / "model")
+    loaded = load_model(tmp_path / "a" / "model").specific
     rows = torch.tensor(tables["text"].features)
     with torch.no_grad():
         assert torch.equal(loaded.specific("text", rows), model.specific.specific("text", rows))
     assert read_metrics(tmp_path / "a")[0]["discrimination"] == pytest.approx(np.log(2), abs=0.5)
-    pretrain(load_config(overrides=SMALL), tables, tmp_path / "b", progress="none")
-    assert load_specific(tmp_path / "b" / "model") is None
+    pretrain(tables, config=load_config(overrides=SMALL), out=tmp_path / "b", progress="none")
+    assert load_model(tmp_path / "b" / "model").specific is None
 
 
 def test_salt_tells_one_modality_at_a_time(tables, tmp_path):
     overrides = [*SMALL, "objective.specific_dim=4", "schedule.name=salt", "schedule.switch=step"]
-    pretrain(load_config(overrides=overrides), tables, tmp_path, progress="none")
+    pretrain(tables, config=load_config(overrides=overrides), out=tmp_path, progress="none")
     assert np.isfinite([line["discrimination"] for line in read_metrics(tmp_path)]).all()
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from geotether.checkpoint.location import save_model
-from geotether.embed import load
 from geotether.encoders.build import build_location_encoder
+from geotether.loading import load
 from geotether.peers.checkpoint_layouts import open_checkpoint
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from geotether.embed import load
+from geotether.loading import load
 from geotether.peers.embedding_file import EmbeddingFile
 from geotether.sources.points import PointRecords, write_columns
 

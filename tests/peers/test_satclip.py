@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from scipy.special import sph_harm_y
 
-from geotether.embed import load
+from geotether.loading import load
 from geotether.peers.checkpoint_layouts import open_checkpoint
 
 PLACES = [(0, 90), (77, 90), (0, -90), (33, 89.9999), (12, -85), (180, 0), (-180, 0), (180, -17), (-179.99, 66.5)]

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from geotether.benchmark import bench
-from geotether.embed import EarthEmbedding
+from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.geodesy.coordinates import unit_vectors
+from geotether.loading import load_encoder
 from geotether.studies.comparison import baselines_of, compare, origin_of
 from geotether.tasks.task import Task
 
@@ -173,14 +174,13 @@ def count(path):
 
 
 def test_each_architecture_is_there_untrained_once():
-    models = {name: EarthEmbedding(build_location_encoder(PARTS, seed=i)) for i, name in enumerate("ab")}
+    models = {name: Encoder(build_location_encoder(PARTS, seed=i)) for i, name in enumerate("ab")}
     for name, sizes in {"one": {"rain": (2, 1)}, "two": {"rain": (2, 1), "wind": (3, 1)}}.items():  # memories differ
         parts = PARTS | {"readout": "mixed_positional_and_output", "memory": {"sizes": sizes}}
-        models[name] = EarthEmbedding(build_location_encoder(parts, seed=0))
-    models["wide"] = EarthEmbedding(build_location_encoder(PARTS | {"embed_dim": 6}, seed=0))
-    from geotether.benchmark.opening import as_encoder
+        models[name] = Encoder(build_location_encoder(parts, seed=0))
+    models["wide"] = Encoder(build_location_encoder(PARTS | {"embed_dim": 6}, seed=0))
 
-    beside = baselines_of({name: as_encoder(model) for name, model in models.items()}, ("neighbors",), 60)
+    beside = baselines_of({name: load_encoder(model) for name, model in models.items()}, ("neighbors",), 60)
     assert {"untrained", "untrained (wide)", "raw encoding", "raw encoding (wide)"} <= set(beside)
     assert "untrained (one)" in beside
     assert not {"untrained (b)", "untrained (two)"} & set(beside)
@@ -190,8 +190,8 @@ def test_each_architecture_is_there_untrained_once():
 
 
 def test_where_encoders_come_from():
-    model = EarthEmbedding(build_location_encoder(PARTS, seed=0), provenance={"recipe": "default"})
-    assert origin_of(model) == "EarthEmbedding(4 numbers a place, spherical_harmonics + linear) default"
+    model = Encoder(build_location_encoder(PARTS, seed=0), provenance={"recipe": "default"})
+    assert origin_of(model) == "Encoder(4 numbers a place, spherical_harmonics + linear) default"
     assert origin_of(useful) == "useful"
 
 

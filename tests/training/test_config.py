@@ -7,7 +7,7 @@ import yaml
 
 from geotether.batches.schedule import SCHEDULES
 from geotether.training.config import SCHEDULE_OPTIONS, RunConfig, load_config, make_config
-from geotether.training.layers import flatten
+from geotether.training.config_merging import flatten
 from geotether.training.loop_config import LoopConfig, config_yaml
 from geotether.training.recipes import RECIPES, recipe_layer
 
@@ -74,7 +74,10 @@ def test_the_saved_configuration_reads_back_to_itself(tmp_path):
         ("schedule.name=pepper", r"schedule: unknown schedule 'pepper'\. Known: melt, salt, pairwise"),
         ("schedule.switch=step", r"schedule\.switch: unknown key 'switch' for the schedule melt"),
         ("schedule.shares=half", r"schedule\.shares: .*'equal' or 'proportional'"),
-        ("recipe=papr", r"There is no recipe 'papr'; known: default, paper\. Did you mean 'paper'\?"),
+        (
+            "recipe=papr",
+            r"There is no recipe 'papr'; known: default, melt, paper, salt, satclip\. Did you mean 'paper'\?",
+        ),
         ("batch_size=1", r"batch_size: .*greater than or equal to 2 \(got 1\)"),
         ("batch_size=many", r"batch_size: .*valid integer.* \(got 'many'\)"),
         ("learning_rate=0", r"learning_rate: .*greater than 0 \(got 0\)"),

@@ -33,7 +33,7 @@ for name in ("satellite", "text"):
     data = np.load(f"{folder}/{name}.npz")
     tables[name] = FeatureTable(name, data["lonlat"], data["features"], split=data["split"])
 try:
-    pretrain(load_config(f"{folder}/run.yaml"), tables, out, resume=resume, progress="none")
+    pretrain(tables, config=f"{folder}/run.yaml", out=out, resume=resume, progress="none")
 except RunInterrupted as stopped:
     sys.stderr.write(str(stopped))
     sys.exit(130)
@@ -98,7 +98,7 @@ def test_killed_and_resumed_equals_left_alone(folder, planet):
 
     finish(start(folder, "cut", "resume"))
     tables = {name: planet[name] for name in ("satellite", "text")}
-    pretrain(load_config(folder / "run.yaml"), tables, folder / "whole", progress="none")
+    pretrain(tables, config=load_config(folder / "run.yaml"), out=folder / "whole", progress="none")
     want, got = (load_file(folder / name / "model" / "model.safetensors") for name in ("whole", "cut"))
     assert want.keys() == got.keys()
     for name, tensor in want.items():

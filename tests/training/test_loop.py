@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.checkpoint.location import load_decoders, load_location_encoder
-from geotether.training.finished import FinishedRunError
+from geotether.checkpoint.location import load_model
+from geotether.encoder import Encoder
+from geotether.training.config_merging import flatten
 from geotether.training.interruption import RunInterrupted
-from geotether.training.layers import flatten
 from geotether.training.metrics import read_metrics
 from geotether.training.pretraining import pretrain
+from geotether.training.state import FinishedRunError
 
 SCHEDULES = {
     "melt": [],
@@ -30,8 +31,9 @@ SCHEDULES = {
 }
 
 
-def weights_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+def weights_of(encoder: Encoder) -> dict[str, torch.Tensor]:
+    modules = {"location": encoder.module, **{f"heads.{name}": head for name, head in encoder.heads.items()}}
+    return {f"{part}.{name}": t.clone() for part, one in modules.items() for name, t in one.state_dict().items()}
 
 
 def assert_equal_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
@@ -42,7 +44,7 @@ def assert_equal_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tenso
 @pytest.mark.parametrize("overrides", SCHEDULES.values(), ids=SCHEDULES.keys())
 def test_held_out_loss_falls(planet, small, tmp_path, overrides):
     config = small("objective.regression_weight=0", *overrides, "jitter_m=1000")  # the contrast by itself
-    pretrain(config, planet, tmp_path, progress="none")
+    pretrain(planet, config=config, out=tmp_path, progress="none")
     lines = read_metrics(tmp_path)
     training = [line for line in lines if "loss" in line]
     held_out = [line for line in lines if "validation/loss" in line]
@@ -60,22 +62,24 @@ def test_held_out_loss_falls(planet, small, tmp_path, overrides):
 def test_the_same_seed_gives_the_same_bits(planet, small):
     config = small("steps=4", "jitter_m=500", "encoder.network.dropout=0.3")
     torch.manual_seed(1)
-    first = weights_of(pretrain(config, planet, progress="none"))
+    first = weights_of(pretrain(planet, config=config, progress="none"))
     torch.manual_seed(2)
     before = torch.get_rng_state()
-    assert_equal_bits(first, weights_of(pretrain(config, planet, progress="none")))
+    assert_equal_bits(first, weights_of(pretrain(planet, config=config, progress="none")))
     assert torch.equal(torch.get_rng_state(), before)  # the caller's stream is as it was
-    other = weights_of(pretrain(small("steps=4", "jitter_m=500", "seed=1"), planet, progress="none"))
+    other = weights_of(pretrain(planet, config=small("steps=4", "jitter_m=500", "seed=1"), progress="none"))
     assert not torch.equal(first["heads.text.projection.1.weight"], other["heads.text.projection.1.weight"])
 
 
 def test_the_folder_explains_itself(planet, small, tmp_path):
     config = small("steps=3", "encoder.readout=hidden_and_output", "memory.components=0")
-    model = pretrain(config, planet, tmp_path, progress="none", card_notes="Made for a test.")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "metrics.jsonl", "model"]
-    assert not model.training
-    location, settings, provenance = load_location_encoder(tmp_path / "model")
-    assert_equal_bits(weights_of(location), weights_of(model.location))
+    model = pretrain(planet, config=config, out=tmp_path, progress="none", card_notes="Made for a test.")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "metrics.jsonl", "model", "state"]
+    assert not model.module.training
+    loaded = load_model(tmp_path / "model")
+    settings, provenance = loaded.config, loaded.provenance
+    assert_equal_bits(weights_of(Encoder.load(tmp_path / "model")), weights_of(model))
+    assert model.history == read_metrics(tmp_path)
     assert flatten(settings)["encoder.positional.l_max"] == 4
     assert provenance["steps"] == 3
     assert provenance["tables"]["text"]["sha256"] == planet["text"].content_hash
@@ -90,13 +94,13 @@ def test_rows_for_testing_are_never_touched(planet, small):
         features = table.features.copy()
         features[table.split == "test"] = 1e6
         spoilt[name] = type(table)(name, table.lonlat, features, split=table.split)
-    one, other = (weights_of(pretrain(config, tables, progress="none")) for tables in (planet, spoilt))
+    one, other = (weights_of(pretrain(tables, config=config, progress="none")) for tables in (planet, spoilt))
     assert_equal_bits(one, other)
 
 
 def test_validation_does_not_change_the_run(planet, small):
     one, other = (
-        weights_of(pretrain(small("steps=4", f"validate_every={every}"), planet, progress="none"))
+        weights_of(pretrain(planet, config=small("steps=4", f"validate_every={every}"), progress="none"))
         for every in (1, "null")
     )
     assert_equal_bits(one, other)
@@ -105,20 +109,20 @@ def test_validation_does_not_change_the_run(planet, small):
 def test_the_best_weights_are_kept_and_a_stale_run_stops(planet, small, tmp_path):
     """A rate so high that the first validation stays the best."""
     overrides = ["validate_every=1", "learning_rate=0.9", "warmup_steps=0", "final_share=1", "keep=best", "patience=3"]
-    model = pretrain(small(*overrides), planet, tmp_path, progress="none")
+    model = pretrain(planet, config=small(*overrides), out=tmp_path, progress="none")
     held_out = [line for line in read_metrics(tmp_path) if "validation/loss" in line]
     losses = [line["validation/loss"] for line in held_out]
     best = int(np.argmin(losses))
     assert len(losses) == best + 1 + 3 < 30
     provenance = json.loads((tmp_path / "model" / "provenance.json").read_text())
     assert (provenance["best_step"], provenance["stopped_early"]) == (best + 1, True)
-    until_best = pretrain(small(*overrides[:4], f"steps={best + 1}"), planet, progress="none")
+    until_best = pretrain(planet, config=small(*overrides[:4], f"steps={best + 1}"), progress="none")
     assert_equal_bits(weights_of(model), weights_of(until_best))
 
 
 def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_bits(planet, small, tmp_path, monkeypatch):
     config = small("steps=12", "ema_decay=0.9", "keep=best", "validate_every=2", "jitter_m=500", "save_every=null")
-    whole = weights_of(pretrain(config, planet, tmp_path / "whole", progress="none"))
+    whole = weights_of(pretrain(planet, config=config, out=tmp_path / "whole", progress="none"))
 
     monkeypatch.setattr("signal.getsignal", lambda number: signal.default_int_handler)  # also under nohup
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -134,49 +138,91 @@ def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_bits(planet, small, tmp_pa
     with monkeypatch.context() as patch:
         patch.setattr(MetricsFile, "write", write_then_interrupt)
         with pytest.raises(RunInterrupted, match=r"Stopped after step 7 of 12.*--resume"):
-            pretrain(config, planet, tmp_path / "cut", progress="none")
+            pretrain(planet, config=config, out=tmp_path / "cut", progress="none")
     signal.signal(signal.SIGINT, before)
 
     with pytest.raises(FileExistsError, match="holds an unfinished run"):
-        pretrain(config, planet, tmp_path / "cut", progress="none")
+        pretrain(planet, config=config, out=tmp_path / "cut", progress="none")
     with pytest.raises(ValueError, match="seed: the run had 0, now 3"):
-        pretrain(config.model_copy(update={"seed": 3}), planet, tmp_path / "cut", resume=True, progress="none")
+        pretrain(
+            planet, config=config.model_copy(update={"seed": 3}), out=tmp_path / "cut", resume=True, progress="none"
+        )
     shifted = {**planet, "text": planet["text"].rows(np.arange(1, 250))}
     with pytest.raises(ValueError, match="table text: it has changed"):
-        pretrain(config, shifted, tmp_path / "cut", resume=True, progress="none")
+        pretrain(shifted, config=config, out=tmp_path / "cut", resume=True, progress="none")
 
-    resumed = weights_of(pretrain(config, planet, tmp_path / "cut", resume=True, progress="none"))
+    resumed = weights_of(pretrain(planet, config=config, out=tmp_path / "cut", resume=True, progress="none"))
     assert_equal_bits(whole, resumed)
     lines = [read_metrics(tmp_path / name) for name in ("whole", "cut")]
     for one, other in zip(*lines, strict=True):
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
-    with pytest.raises(FinishedRunError, match="it is finished"):
-        pretrain(config, planet, tmp_path / "cut", resume=True, progress="none")
+    with pytest.raises(FinishedRunError, match="is finished"):
+        pretrain(planet, config=config, out=tmp_path / "cut", resume=True, progress="none")
 
 
 def test_a_finished_run_is_replaced_only_if_asked_for(planet, small, tmp_path):
     config, weights = small("steps=2", "save_every=null"), tmp_path / "model" / "model.safetensors"
-    pretrain(config, planet, tmp_path, progress="none")
+    pretrain(planet, config=config, out=tmp_path, progress="none")
     before = weights.read_bytes()
     same = config.model_copy(update={"save_every": 1, "recipe": "other"})  # these decide no number
     with pytest.raises(FinishedRunError, match=r"holds this run already, and it is finished.* --fresh"):
-        pretrain(same, planet, tmp_path, progress="none")
+        pretrain(planet, config=same, out=tmp_path, progress="none")
     longer = config.model_copy(update={"steps": 3})
     with pytest.raises(FileExistsError, match=r"(?s)--fresh.*\n  steps: the run had 2, now 3$") as refused:
-        pretrain(longer, planet, tmp_path, progress="none")
+        pretrain(planet, config=longer, out=tmp_path, progress="none")
     assert not isinstance(refused.value, FinishedRunError)
     shorter = {**planet, "text": planet["text"].rows(np.arange(1, 250))}
     with pytest.raises(FileExistsError, match="table text: it has changed"):
-        pretrain(config, shorter, tmp_path, progress="none")
+        pretrain(shorter, config=config, out=tmp_path, progress="none")
     with pytest.raises(ValueError, match="give one of them"):
-        pretrain(longer, planet, tmp_path, resume=True, fresh=True, progress="none")
+        pretrain(planet, config=longer, out=tmp_path, resume=True, fresh=True, progress="none")
     assert weights.read_bytes() == before
-    assert not (tmp_path / "state").exists()
-    pretrain(longer, planet, tmp_path, fresh=True, progress="none")
+    pretrain(planet, config=longer, out=tmp_path, fresh=True, progress="none")
     assert json.loads((tmp_path / "model" / "provenance.json").read_text())["steps"] == 3
     (tmp_path / "model" / "provenance.json").unlink()
     with pytest.raises(FileExistsError, match="cannot be read"):
-        pretrain(longer, planet, tmp_path, progress="none")
+        pretrain(planet, config=longer, out=tmp_path, progress="none")
+
+
+@pytest.mark.parametrize("overrides", [(), ("ema_decay=0.9", "keep=best", "validate_every=2")])
+def test_an_extended_run_equals_a_longer_one(planet, small, tmp_path, overrides):
+    """With a constant learning rate, on which the length has no influence."""
+    usual = ("final_share=1", *overrides)
+    whole = pretrain(planet, config=small("steps=8", *usual), out=tmp_path / "whole", progress="none")
+    pretrain(planet, config=small("steps=5", *usual), out=tmp_path / "parts", progress="none")
+    extended = pretrain(planet, config=small("steps=8", *usual), out=tmp_path / "parts", resume=True, progress="none")
+    assert_equal_bits(weights_of(whole), weights_of(extended))
+    steps = [[line["step"] for line in one.history if "loss" in line] for one in (whole, extended)]
+    assert steps == [list(range(8))] * 2
+    for fault in ({"steps": 7}, {"seed": 3, "steps": 9}):
+        changed = small("steps=8", *usual).model_copy(update=fault)
+        with pytest.raises((FinishedRunError, ValueError)):
+            pretrain(planet, config=changed, out=tmp_path / "parts", resume=True, progress="none")
+
+
+def test_a_run_can_leave_no_state(planet, small, tmp_path):
+    pretrain(planet, config=small("steps=2"), out=tmp_path, progress="none", keep_state=False)
+    assert not (tmp_path / "state").exists()
+    with pytest.raises(FileNotFoundError):
+        pretrain(planet, config=small("steps=3"), out=tmp_path, resume=True, progress="none")
+
+
+class Recorder:
+    def __init__(self):
+        self.seen = []
+
+    def on_step(self, step, values):
+        self.seen.append((step, sorted(name for name in values if name in ("loss", "validation/loss"))))
+
+
+def test_callbacks_see_every_step_and_validation(planet, small):
+    recorder = Recorder()
+    encoder = pretrain(planet, config=small("steps=4", "validate_every=2"), progress="none", callbacks=[recorder])
+    losses, validations = ["loss"], ["validation/loss"]
+    assert recorder.seen == [(0, losses), (1, losses), (1, validations), (2, losses), (3, losses), (3, validations)]
+    assert [line["step"] for line in encoder.history] == [step for step, _ in recorder.seen]
+    with pytest.raises(TypeError, match="on_step"):
+        pretrain(planet, config=small("steps=2"), progress="none", callbacks=[print])
 
 
 def test_it_runs_outside_the_main_thread(planet, small):
@@ -184,7 +230,7 @@ def test_it_runs_outside_the_main_thread(planet, small):
 
     def work() -> None:
         try:
-            pretrain(small("steps=2"), planet, progress="none")
+            pretrain(planet, config=small("steps=2"), progress="none")
         except BaseException as error:
             caught.append(error)
 
@@ -197,25 +243,25 @@ def test_it_runs_outside_the_main_thread(planet, small):
 def test_an_exploding_run_says_so(planet, small, monkeypatch):
     monkeypatch.setattr("geotether.training.loop.read_scalars", lambda values: dict.fromkeys(values, float("nan")))
     with pytest.raises(FloatingPointError, match="The loss is nan at step 0: lower learning_rate"):
-        pretrain(small(), planet, progress="none")
+        pretrain(planet, config=small(), progress="none")
 
 
 def test_an_unwritable_folder_is_named_before_work_begins(planet, small, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="a part of this path is a file"):
-        pretrain(small(), planet, tmp_path / "file" / "run", progress="none")
+        pretrain(planet, config=small(), out=tmp_path / "file" / "run", progress="none")
 
 
 def test_memory_and_decoders_come_out_of_the_folder_again(planet, small, tmp_path):
     config = small(
         "steps=3", "encoder.readout=mixed_positional_and_output", "memory.components=3", "objective.regression_weight=2"
     )
-    model = pretrain(config, planet, tmp_path, progress="none")
-    location, *_ = load_location_encoder(tmp_path / "model")
+    model = pretrain(planet, config=config, out=tmp_path, progress="none")
+    location, *_ = load_model(tmp_path / "model")
     place = torch.tensor([[5.66, 51.97], [179.9, -89.0]], dtype=torch.float64)
-    torch.testing.assert_close(location.handout(place), model.location.handout(place))
+    torch.testing.assert_close(location.handout(place), model.module.handout(place))
     assert list(location.memory.sizes) == list(planet)
-    assert set(load_decoders(tmp_path / "model")) == set(planet)
+    assert set(load_model(tmp_path / "model").decoders) == set(planet)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     for name in planet:
         assert 0 < lines[0][f"regression/{name}"] < 10

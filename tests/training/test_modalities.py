@@ -59,7 +59,7 @@ def test_other_specifications_do_not_take_each_others_place(raw):
 
 def test_licences_reach_provenance_and_card(raw):
     config = load_config(raw / "run.yaml")
-    pretrain(config, open_tables(config, workers=1, progress="none"), raw / "out", progress="none")
+    pretrain(open_tables(config, workers=1, progress="none"), config=config, out=raw / "out", progress="none")
     facts = json.loads((raw / "out" / "model" / "provenance.json").read_text())["tables"]
     assert facts["wells"]["origin"]["licence"] == "CC0"
     assert facts["wells"]["origin"]["made"]["specification"]["path"] == "wells.csv"
@@ -123,7 +123,7 @@ def test_the_world_recipe_goes_from_raw_files_to_a_model(shared_data, tmp_path):
     config = load_config(WORLD, settings)
     tables = open_tables(config, workers=1, progress="none")
     assert set(tables) == {"climate", "mammals", "airports"}
-    pretrain(config, tables, tmp_path / "run", progress="none")
+    pretrain(tables, config=config, out=tmp_path / "run", progress="none")
     card = (tmp_path / "run" / "model" / "README.md").read_text()
     assert "ODbL 1.0" in card
     assert not any("lat" in name.split("_") for name in tables["mammals"].origin.made["features"])

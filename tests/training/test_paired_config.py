@@ -6,7 +6,7 @@ import pytest
 
 from geotether.training.loop_config import LoopConfig, config_yaml
 from geotether.training.paired_config import PairedConfig, load_paired_config, over_recipe, own_layer
-from geotether.training.paired_recipes import PAIRED_RECIPES, paired_recipe_layer
+from geotether.training.recipes import PAIRED_RECIPES, paired_recipe_layer
 
 RECIPE_FILES = Path(__file__).parents[2] / "recipes" / "paired"
 

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.embed import load
+from geotether.encoder import Encoder
+from geotether.loading import load
 from geotether.objectives.info_nce import info_nce
 from geotether.predict import load_paired
-from geotether.training.cotraining import cotrain
 from geotether.training.metrics import read_metrics
 from geotether.training.paired_config import load_paired_config
-from geotether.training.sample_ties import TiesCourse, as_label_sets
+from geotether.training.pretraining import pretrain
+from geotether.training.sample_ties import TiesMethod, as_label_sets
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ PLACES = ["ties.location=1", "location.positional.l_max=3", "location.network.hi
 
 
 def test_all_four_ties_in_one_configuration_and_the_places_can_be_encoded(make_fields, configure, tmp_path):
-    cotrain(configure(*PLACES), make_fields(), tmp_path, progress="none")
+    pretrain(make_fields(), config=configure(*PLACES), out=tmp_path, progress="none")
     line = read_metrics(tmp_path)[0]
     terms = {key.removeprefix("loss/"): value for key, value in line.items() if key.startswith("loss/")}
     assert set(terms) == {"view", "sample", "label", "location"}
@@ -41,16 +42,18 @@ def test_all_four_ties_in_one_configuration_and_the_places_can_be_encoded(make_f
 
 
 def test_without_places_there_is_no_location_encoder(make_fields, configure, tmp_path):
-    cotrain(configure(), make_fields(), tmp_path, progress="none")
-    with pytest.raises(ValueError, match="was not tied to places; it has no location encoder"):
-        load(tmp_path / "model")
-    model = load_paired(tmp_path / "model")
+    pretrain(make_fields(), config=configure(), out=tmp_path, progress="none")
+    model = load(tmp_path / "model")
+    with pytest.raises(ValueError, match="was not tied to places"):
+        model.encode(lon=5.66, lat=51.97)
+    with pytest.raises(ValueError, match="no location encoder"):
+        Encoder.load(tmp_path / "model")
     assert repr(model) == "PairedModel(radar, optical; embeds each of them, predicts nothing)"
     assert model.embed("radar", make_fields().sensor("radar").values).shape == (120, 16)
 
 
 def test_the_location_tie_is_that_of_each_sensor_with_its_place(make_fields, configure):
-    course = TiesCourse(configure(*PLACES, "ties.view=0", "ties.sample=0", "ties.label=0"), make_fields())
+    course = TiesMethod(configure(*PLACES, "ties.view=0", "ties.sample=0", "ties.label=0"), make_fields())
     model = course.build(torch.device("cpu")).eval()
     batch = course.batch(course.rows_of(0))
     terms = course.terms(model, [batch.values], batch.present, None, batch.lonlat)
@@ -66,20 +69,20 @@ def test_the_location_tie_is_that_of_each_sensor_with_its_place(make_fields, con
 
 def test_a_share_of_every_batch_has_labels(make_fields, configure):
     table = make_fields(400)
-    course = TiesCourse(configure("labels=0.1", "ties.labelled_share=0.5"), table)
+    course = TiesMethod(configure("labels=0.1", "ties.labelled_share=0.5"), table)
     course.build(torch.device("cpu"))
     known = ~course.labels.isnan().any(1).numpy()
     for step in range(5):
         rows = course.rows_of(step)
         assert known[rows].sum() == 12 == len(rows) / 2
-    plain = TiesCourse(configure("labels=0.1"), table)
+    plain = TiesMethod(configure("labels=0.1"), table)
     plain.build(torch.device("cpu"))
     assert np.mean([known[plain.rows_of(step)].mean() for step in range(40)]) < 0.2
 
 
 def test_ties_without_labels_need_no_target(make_fields, configure, tmp_path):
     config = configure("target=null", recipe="simclr")
-    cotrain(config, make_fields(), tmp_path, progress="none")
+    pretrain(make_fields(), config=config, out=tmp_path, progress="none")
     assert {key for key in read_metrics(tmp_path)[0] if key.startswith("loss/")} == {"loss/view"}
 
 
@@ -91,7 +94,7 @@ def test_the_location_and_other_sensors_never_meet_the_specific_part(make_fields
         (["ties.view=1", "ties.discrimination=0"], True),
         (["ties.view=0", "ties.discrimination=1"], True),
     ):
-        course = TiesCourse(configure(*PLACES, "ties.specific_dim=6", *weights), table)
+        course = TiesMethod(configure(*PLACES, "ties.specific_dim=6", *weights), table)
         model = course.build(torch.device("cpu"))
         loss, parts = course.losses(model, 0)
         assert ("loss/discrimination" in parts) == (weights[1] == "ties.discrimination=1")
@@ -103,7 +106,7 @@ def test_the_location_and_other_sensors_never_meet_the_specific_part(make_fields
 
 def test_a_batch_in_which_no_pair_shares_a_label_is_finite(make_fields, configure):
     table = make_fields()
-    course = TiesCourse(configure("ties.view=0", "ties.sample=0", "labels=0.001"), table)
+    course = TiesMethod(configure("ties.view=0", "ties.sample=0", "labels=0.001"), table)
     model = course.build(torch.device("cpu"))
     course.labels[:] = torch.nan
     loss, _ = course.losses(model, 0)
@@ -128,11 +131,11 @@ def test_classes_are_sets_of_one_and_numbers_do_not_overlap():
 )
 def test_wrong_input_is_named(make_fields, configure, overrides, message):
     with pytest.raises(ValueError, match=message):
-        cotrain(configure(*overrides), make_fields(), progress="none")
+        pretrain(make_fields(), config=configure(*overrides), progress="none")
 
 
 def test_places_are_needed_to_tie_them(make_fields, configure):
     from dataclasses import replace
 
     with pytest.raises(ValueError, match="the table has no lon and lat"):
-        cotrain(configure(*PLACES), replace(make_fields(), lonlat=None), progress="none")
+        pretrain(replace(make_fields(), lonlat=None), config=configure(*PLACES), progress="none")

@@ -103,7 +103,7 @@ def test_how_often_to_save_may_change(tmp_path):
 
 
 def test_damage_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no unfinished run to resume"):
+    with pytest.raises(FileNotFoundError, match="no run to resume"):
         load_state(tmp_path, IDENTITY)
     save_state(tmp_path, RunState(step=1), {"x": torch.ones(100)}, IDENTITY)
     file = tmp_path / "state" / "step-00000001.safetensors"
@@ -121,7 +121,7 @@ def test_damage_is_named(tmp_path):
 
 def test_the_folder_is_checked_before_work_begins(tmp_path):
     check_folder(tmp_path / "new", resume=False)
-    with pytest.raises(FileNotFoundError, match="no unfinished run to resume"):
+    with pytest.raises(FileNotFoundError, match="no run to resume"):
         check_folder(tmp_path / "new", resume=True)
     save_state(tmp_path, RunState(), {}, IDENTITY)
     check_folder(tmp_path, resume=True)
@@ -138,5 +138,5 @@ def test_foreign_files_are_found_before_work_begins(tmp_path):
     (tmp_path / "model").mkdir()
     check_folder(tmp_path, resume=False)
     (tmp_path / "model" / "thesis.docx").touch()
-    with pytest.raises(FileExistsError, match="something else than a model"):
+    with pytest.raises(FileExistsError, match="holds other files than a model"):
         check_folder(tmp_path, resume=False)

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from geotether.benchmark.encoding import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.positional.fourier import SphereFourierFeatures
 from geotether.encoders.positional.harmonics import SphericalHarmonics
 from geotether.geodesy.coordinates import unit_vectors
+from geotether.loading import EncoderFunction
 
 CHUNK_ROWS = 8192
 # Names in score tables; reports set these below the encoders that are judged.
@@ -54,7 +54,7 @@ class Joined:
         labels: Label counts to judge at.
     """
 
-    def __init__(self, parts: Sequence[Encoder], probes: Sequence[str], labels: Sequence[int]) -> None:
+    def __init__(self, parts: Sequence[EncoderFunction], probes: Sequence[str], labels: Sequence[int]) -> None:
         self.parts = parts
         self.probes = tuple(probes)
         self.labels = tuple(labels)
@@ -64,7 +64,7 @@ class Joined:
         return np.concatenate([np.asarray(part(lonlat), dtype=np.float32) for part in self.parts], axis=1)
 
 
-def in_chunks(encode: Callable[[torch.Tensor], torch.Tensor]) -> Encoder:
+def in_chunks(encode: Callable[[torch.Tensor], torch.Tensor]) -> EncoderFunction:
     """Turn a function of tensors into one of arrays, a few thousand places at a time, in float32.
 
     Args:
@@ -82,7 +82,7 @@ def in_chunks(encode: Callable[[torch.Tensor], torch.Tensor]) -> Encoder:
     return encoder
 
 
-def fourier_features(seed: int = 0) -> Encoder:
+def fourier_features(seed: int = 0) -> EncoderFunction:
     """Random Fourier features of the unit sphere at four scales, 512 columns: position, and nothing learned.
 
     Args:
@@ -97,7 +97,7 @@ def fourier_features(seed: int = 0) -> Encoder:
     return in_chunks(lambda lonlat: torch.cat([scale(lonlat) for scale in scales], dim=1))
 
 
-def place_baselines(seed: int = 0) -> dict[str, Encoder]:
+def place_baselines(seed: int = 0) -> dict[str, EncoderFunction]:
     """The baselines that need no architecture: labels alone, labelled places alone, position alone."""
     return {
         "mean": NoFeatures("mean"),
@@ -109,7 +109,7 @@ def place_baselines(seed: int = 0) -> dict[str, Encoder]:
     }
 
 
-def baseline_encoders(location: Any, seed: int = 0) -> dict[str, Encoder]:
+def baseline_encoders(location: Any, seed: int = 0) -> dict[str, EncoderFunction]:
     """The baselines of one location encoder.
 
     Args:
@@ -130,8 +130,8 @@ def baseline_encoders(location: Any, seed: int = 0) -> dict[str, Encoder]:
 
 
 def joined_with_fourier(
-    encoders: Mapping[str, Encoder], probes: Sequence[str], labels: Sequence[int], seed: int = 0
-) -> dict[str, Encoder]:
+    encoders: Mapping[str, EncoderFunction], probes: Sequence[str], labels: Sequence[int], seed: int = 0
+) -> dict[str, EncoderFunction]:
     """Each encoder beside raw Fourier features: does pre-training add anything to position?
 
     Args:

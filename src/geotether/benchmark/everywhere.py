@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Integer, Shaped
 
-from geotether.benchmark.encoding import Encoder, encode
 from geotether.benchmark.ladder import draw_rows
+from geotether.loading import EncoderFunction, encode_places
 from geotether.probes.decomposition import RidgeDecomposition
 from geotether.probes.linear import fit_ridges, predict_ridges
 from geotether.probes.spatial_cv import block_folds
@@ -14,7 +14,12 @@ from geotether.tasks.task import Task
 
 
 def predict_everywhere(
-    encoder: Encoder, task: Task, labels: int = 2700, block_km: float | int = 1000.0, num_folds: int = 5, seed: int = 0
+    encoder: EncoderFunction,
+    task: Task,
+    labels: int = 2700,
+    block_km: float | int = 1000.0,
+    num_folds: int = 5,
+    seed: int = 0,
 ) -> tuple[Integer[np.ndarray, " n"], Shaped[np.ndarray, " n"]]:
     """Predict all labelled rows of a task by ridge, fold by fold of whole spatial blocks.
 
@@ -41,7 +46,7 @@ def predict_everywhere(
 
 
 def predict_together_everywhere(
-    encoder: Encoder,
+    encoder: EncoderFunction,
     tasks: Sequence[Task],
     labels: int = 2700,
     block_km: float | int = 1000.0,
@@ -72,7 +77,7 @@ def predict_together_everywhere(
             )
     rows = np.flatnonzero(first.valid)
     lonlat = first.lonlat[rows]
-    features = encode("encoder", encoder, lonlat)
+    features = encode_places(encoder, lonlat)
     folds = block_folds(lonlat, num_folds, block_km, seed)
     if folds.max() == 0:
         raise ValueError(

@@ -3,17 +3,18 @@
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from geotether.benchmark.bench import Bench, Prediction
-from geotether.benchmark.encoding import Encoder, encode
 from geotether.benchmark.ladder import LADDER
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.plan import Plan, check_names, plan_tasks
 from geotether.benchmark.probing import PROBES
 from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
+from geotether.loading import EncoderFunction, encode_places, load_encoders
 from geotether.tasks.task import Task
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ NUM_FOLDS = 250
 
 
 def evaluate(
-    encoders: Mapping[str, Encoder],
+    encoders: Any,
     tasks: Sequence[Task],
     probes: Sequence[str] = ("ridge", "logistic", "mlp"),
     splits: Sequence[str] = ("own", "random"),
@@ -42,8 +43,9 @@ def evaluate(
     rows has cannot be predicted, and its judged rows count as wrong.
 
     Args:
-        encoders: Name to function of lonlat (n, 2) that returns (n, d). A function with an attribute `probes` (names)
-            is judged with these probes instead of `probes`.
+        encoders: Name to encoder: an `Encoder`, a path, a function f(lon, lat) or f(lonlat); see
+            `geotether.loading.load_encoders`. One with an attribute `probes` (names) is judged with these probes
+            instead of `probes`.
         tasks: The tasks, with different names.
         probes: Names in `PROBES`.
         splits: "blocks-N" (N degrees), "continents", "own", "random"; see `geotether.benchmark.splitting.part_rows`.
@@ -62,11 +64,11 @@ def evaluate(
         ValueError: If a name is unknown or used twice, or an encoder returns NaN, a wrong shape or changing widths.
     """
     plans = plan_tasks(tasks, splits, labels, seeds, on, float(buffer_km))
-    return evaluate_plans(encoders, plans, probes, f"{on} {float(buffer_km):g}", num_folds, store)
+    return evaluate_plans(load_encoders(encoders), plans, probes, f"{on} {float(buffer_km):g}", num_folds, store)
 
 
 def evaluate_plans(
-    encoders: Mapping[str, Encoder],
+    encoders: Mapping[str, EncoderFunction],
     plans: Sequence[Plan],
     probes: Sequence[str],
     settings: str,
@@ -103,7 +105,7 @@ def evaluate_plans(
         for plan in plans:
             places = plan.group[0].lonlat.tobytes()
             if last is None or last[0] != places:
-                last = (places, encode(name, encoder, plan.group[0].lonlat))
+                last = (places, encode_places(encoder, plan.group[0].lonlat, name))
             features = last[1]
             if width is not None and features.shape[1] != width:
                 raise ValueError(f"encoder {name!r} returned {width} columns before and {features.shape[1]} now.")
@@ -121,7 +123,7 @@ def evaluate_plans(
 
 
 def predict_tasks(
-    encoders: Mapping[str, Encoder],
+    encoders: Any,
     tasks: Sequence[Task],
     probes: Sequence[str] = ("ridge",),
     splits: Sequence[str] = ("own",),
@@ -133,10 +135,11 @@ def predict_tasks(
 ) -> Iterator[Prediction]:
     """Yield the predictions behind `evaluate`, which has the same arguments; for figures and other scores."""
     check_names("probe", probes, list(PROBES))
+    encoders = load_encoders(encoders)
     for plan in plan_tasks(tasks, splits, labels, seeds, on, float(buffer_km)):
         group = plan.group
         for name, encoder in encoders.items():
-            features = encode(name, encoder, group[0].lonlat)
+            features = encode_places(encoder, group[0].lonlat, name)
             bench = Bench(name, features, group, getattr(encoder, "probes", probes), "", num_folds, None)
             for problem in plan.problems:
                 for count in problem.labels:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
-from geotether.checkpoint.folder import CONFIG, PROVENANCE, fill_module, read_folder, read_json, write_folder
+from geotether.checkpoint.folder import CARD, CONFIG, PROVENANCE, fill_module, read_folder, read_json, write_folder
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.decoders import FeatureDecoder
 from geotether.encoders.heads import ProjectionHead
@@ -27,22 +27,23 @@ def save_model(
     decoders: Mapping[str, FeatureDecoder] | nn.ModuleDict | None = None,
     specific: SpecificParts | None = None,
 ) -> None:
-    """Save a location encoder as a folder that takes the place of an older one only when complete.
+    """Save a location encoder as a folder, which replaces an older one only when complete.
 
     Args:
-        folder: Where; missing parents are created. An existing folder must be empty or a model folder;
-            what else lies in it stays.
+        folder: Folder to write; missing parents are created. An existing folder must be empty or a model folder;
+            other files in it stay.
         location: The encoder, of registered parts. It is rebuilt from its own `config`.
-        config: Settings to keep beside it, plain values; comes back from `load_location_encoder`.
+        config: Settings to keep beside it, plain values; `load_model` returns them.
         provenance: Where the model comes from: tables by hash, recipe, seed, versions, steps; plain values.
         card: Text of the model card, Markdown.
-        heads: Projection heads by modality, to be kept in the same file of weights.
+        heads: Projection heads by modality, saved in the same file of weights.
         decoders: Decoders by modality, likewise.
-        specific: What each modality keeps for itself, likewise.
+        specific: Modality-specific parts, likewise.
 
     Raises:
-        FileExistsError: If `folder` holds something else than a model.
-        TypeError: If `config` or `provenance` holds what JSON cannot, or a part has no registered name.
+        FileExistsError: If `folder` contains other files than a model.
+        TypeError: If `config` or `provenance` contains a value that JSON cannot represent, or a part is not
+            registered.
         ValueError: If a weight is not finite.
         OSError: If the disk is full or read-only; an older model is unchanged.
     """
@@ -63,90 +64,67 @@ def save_model(
     write_folder(Path(folder), description, weights, config, provenance, card)
 
 
-def load_location_encoder(folder: str | Path) -> tuple[LocationEncoder, dict[str, Any], dict[str, Any]]:
-    """Load the location encoder of a model folder. Only numbers and JSON are read; nothing is executed.
+class ModelParts(NamedTuple):
+    """Everything in a model folder of a location encoder.
+
+    Attributes:
+        location: The encoder, on the CPU in evaluation mode.
+        config: Settings kept beside it.
+        provenance: Where the model comes from.
+        heads: Modality to projection head; empty if none were saved.
+        decoders: Modality to decoder, which predicts its features at a place; empty if none were saved.
+        specific: Modality-specific parts; None if the model was trained without.
+        card: Text of the model card.
+    """
+
+    location: LocationEncoder
+    config: dict[str, Any]
+    provenance: dict[str, Any]
+    heads: dict[str, ProjectionHead]
+    decoders: dict[str, FeatureDecoder]
+    specific: SpecificParts | None
+    card: str
+
+
+def load_model(folder: str | Path) -> ModelParts:
+    """Load the model folder of a location encoder. Only numbers and JSON are read; nothing is executed.
 
     Args:
-        folder: From `save_model`.
-
-    Returns:
-        The encoder on the CPU in evaluation mode, the settings kept beside it, and its provenance.
+        folder: Folder written by `save_model`.
 
     Raises:
         FileNotFoundError: If the folder or one of its files is missing.
-        ValueError: If it is no model of geotether, of a newer format, truncated, or its files do not
-            belong together.
+        ValueError: If it is not a model of geotether, is of a newer format, truncated, or its files do not belong
+            together.
     """
     folder = Path(folder)
     about, weights = read_folder(folder)
     if about["encoder"] is None:
         raise ValueError(
             f"{folder} holds a model of paired sensors that was not tied to places; it has no location encoder. "
-            "`geotether predict` and geotether.predict.load_paired use it."
+            "`geotether predict` and geotether.load use it."
         )
     try:
         location = build_location_encoder(about["encoder"], seed=0)
     except ValueError as error:
         raise ValueError(f"{folder / CONFIG} describes an encoder that this version cannot build: {error}") from error
     fill_module(location, weights, "location.", folder)
-    return location.eval(), about["config"], read_json(folder / PROVENANCE)
-
-
-def load_decoders(folder: str | Path) -> dict[str, FeatureDecoder]:
-    """Load the decoders of a model folder: what each modality would look like at a place.
-
-    Args:
-        folder: From `save_model`.
-
-    Returns:
-        Modality to decoder, in evaluation mode; empty if the model was saved without.
-
-    Raises:
-        FileNotFoundError: As for `load_location_encoder`.
-        ValueError: As for `load_location_encoder`.
-    """
-    return _modules(Path(folder), "decoders", FeatureDecoder)
-
-
-def load_specific(folder: str | Path) -> SpecificParts | None:
-    """Load what each modality keeps for itself; None if the model was trained without.
-
-    Args:
-        folder: From `save_model`.
-
-    Raises:
-        FileNotFoundError: As for `load_location_encoder`.
-        ValueError: As for `load_location_encoder`.
-    """
-    about, weights = read_folder(Path(folder))
-    if "specific" not in about:
-        return None
-    parts = SpecificParts(**about["specific"]).eval()
-    fill_module(parts, weights, "specific.", Path(folder))
-    return parts
-
-
-def load_heads(folder: str | Path) -> dict[str, ProjectionHead]:
-    """Load the projection heads of a model folder.
-
-    Args:
-        folder: From `save_model`.
-
-    Returns:
-        Modality to head, on the CPU in evaluation mode; empty if none were saved.
-
-    Raises:
-        FileNotFoundError: As for `load_location_encoder`.
-        ValueError: As for `load_location_encoder`.
-    """
-    return _modules(Path(folder), "heads", ProjectionHead)
-
-
-def _modules(folder: Path, kind: str, module: type[Any]) -> dict[str, Any]:
-    """The modules of one kind by modality; folders of older versions have no decoders."""
-    about, weights = read_folder(folder)
-    found = {}
-    for modality, arguments in about.get(kind, {}).items():
-        found[modality] = module(**arguments).eval()
-        fill_module(found[modality], weights, f"{kind}.{modality}.", folder)
-    return found
+    modules: dict[str, dict[str, Any]] = {"heads": {}, "decoders": {}}
+    for kind, module in (("heads", ProjectionHead), ("decoders", FeatureDecoder)):
+        for modality, arguments in about.get(kind, {}).items():  # folders of older versions have no decoders
+            modules[kind][modality] = module(**arguments).eval()
+            fill_module(modules[kind][modality], weights, f"{kind}.{modality}.", folder)
+    specific = None
+    if "specific" in about:
+        specific = SpecificParts(**about["specific"]).eval()
+        fill_module(specific, weights, "specific.", folder)
+    card = folder / CARD
+    return ModelParts(
+        location.eval(),
+        about["config"],
+        read_json(folder / PROVENANCE),
+        modules["heads"],
+        modules["decoders"],
+        specific,
+        card.read_text(encoding="utf-8") if card.is_file() else "",
+    )

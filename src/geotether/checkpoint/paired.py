@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from geotether.checkpoint.folder import CONFIG, PROVENANCE, fill_module, read_folder, read_json, write_folder
+from geotether.checkpoint.folder import CARD, CONFIG, PROVENANCE, fill_module, read_folder, read_json, write_folder
 from geotether.encoders.colearner import CoLearner
 from geotether.encoders.sensor_heads import SensorClassifier
 from geotether.encoders.tied_sensors import TiedSensors
@@ -43,6 +43,8 @@ def save_paired(
     if location is not None:
         weights |= {f"location.{name}": tensor for name, tensor in location.state_dict().items()}
         weights = {name: tensor for name, tensor in weights.items() if not name.startswith("paired.location.")}
+    known = ("module", "settings")
+    about = {key: value for key, value in about.items() if key not in known}  # of a loaded model: written below
     description = {
         "encoder": None if location is None else location.config,
         "heads": {},
@@ -52,14 +54,17 @@ def save_paired(
     write_folder(Path(folder), description, weights, config, provenance, card)
 
 
-def load_paired_module(folder: str | Path) -> tuple[PairedModule, dict[str, Any], dict[str, Any]]:
+def load_paired_module(
+    folder: str | Path,
+) -> tuple[PairedModule, dict[str, Any], dict[str, Any], dict[str, Any], str]:
     """Load a model of paired sensors. Only numbers and JSON are read; nothing is executed.
 
     Args:
         folder: From `save_paired`.
 
     Returns:
-        The model on the CPU in evaluation mode, what it answers and from which sensors, and its provenance.
+        The model on the CPU in evaluation mode, what it predicts and from which sensors, its provenance, the settings
+        kept beside it, and the text of its card.
 
     Raises:
         FileNotFoundError: If the folder or one of its files is missing.
@@ -75,4 +80,6 @@ def load_paired_module(folder: str | Path) -> tuple[PairedModule, dict[str, Any]
     model: nn.Module = _KINDS[about["module"]](**about["settings"])
     renamed = {f"paired.{name}" if name.startswith("location.") else name: part for name, part in weights.items()}
     fill_module(model, renamed, "paired.", folder)
-    return model.eval(), about, read_json(folder / PROVENANCE)  # type: ignore[return-value]
+    card = folder / CARD
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    return model.eval(), about, read_json(folder / PROVENANCE), description["config"], text  # type: ignore[return-value]

@@ -35,13 +35,13 @@ def compare(
     """Compare encoders beside every baseline: ranks, intervals, verdicts, figures, a report."""
     from geotether.benchmark.baselines import is_joined
     from geotether.benchmark.ladder import LADDER
-    from geotether.benchmark.opening import open_encoder
     from geotether.benchmark.score_table import markdown_table
+    from geotether.loading import named_encoder
     from geotether.studies.comparison import PROBES_USED, SPLITS_USED, compare
     from geotether.studies.findings import tables_of
     from geotether.studies.standings import verdicts
 
-    opened = [open_encoder(spec) for spec in encoders]
+    opened = [named_encoder(spec) for spec in encoders]
     names = [name for name, _ in opened]
     twice = [name for name in names if names.count(name) > 1]
     if twice:

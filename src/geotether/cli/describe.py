@@ -53,11 +53,11 @@ def describe_model(folder: Path) -> str:
 
     if (folder / CONFIG).is_file() and "paired" in read_json(folder / CONFIG):
         return _describe_paired(folder)
-    from geotether.embed import load
+    from geotether.encoder import Encoder
 
-    model = load(folder)
-    encoder, provenance = model.location.config, model.provenance
-    weights = sum(parameter.numel() for parameter in model.location.parameters())
+    model = Encoder.load(folder)
+    encoder, provenance = model.module.config, model.provenance
+    weights = sum(parameter.numel() for parameter in model.module.parameters())
     lines = [
         f"A location encoder: longitude, latitude (degrees, WGS 84) -> {model.dim} numbers ({encoder['readout']}).",
         f"  positional encoding  {_spoken(encoder['positional'])}",
@@ -119,7 +119,7 @@ def _describe_paired(folder: Path) -> str:
     """Describe a model of paired sensors; raises as `load_paired_module` does."""
     from geotether.checkpoint.paired import load_paired_module
 
-    module, about, provenance = load_paired_module(folder)
+    module, about, provenance, *_ = load_paired_module(folder)
     weights = sum(parameter.numel() for parameter in module.parameters())
     lines = [f"A model of paired sensors, method {about['method']}: {', '.join(about['modalities'])}."]
     for name, sensor in module.config["sensors"].items():

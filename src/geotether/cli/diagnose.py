@@ -27,14 +27,14 @@ def diagnose(
     seed: Annotated[int, typer.Option(help="Decides which places are used.", min=0)] = 0,
 ) -> str:
     """Describe an encoder: dimension, resolution, seams, coverage, leakage, geographic bias."""
-    from geotether.benchmark.opening import open_encoder
     from geotether.diagnostics import diagnose, seen_places, table_of
+    from geotether.loading import named_encoder
     from geotether.report.diagnosis import write_diagnosis
     from geotether.sources.planet import CHIP_MODALITIES, TEXT_MODALITY
 
     if label and points is None:
         raise ValueError("--label names columns of a file of points: give --points as well.")
-    name, encoder = open_encoder(str(model))
+    name, encoder = named_encoder(str(model))
     provenance: dict[str, Any] = getattr(getattr(encoder, "model", None), "provenance", {})
     modalities = list(provenance.get("tables") or {})
     trained = {name: seen_places(one) for name, one in read_tables(table or []).items()}

@@ -17,11 +17,11 @@ def encode(
     lat: Annotated[str | None, typer.Option(help="Column of latitudes.")] = None,
 ) -> str:
     """Add the column `embedding` to a file of points."""
-    from geotether.embed import load
+    from geotether.loading import load_encoder
     from geotether.sources.points import points_kind, read_points, write_columns
 
     points_kind(out)  # before the work, not after
     records = read_points(points, lon, lat)
-    embedding = load(model).encode(records)
+    embedding = load_encoder(model)(records.lonlat)
     write_columns(records, out, {"embedding": embedding})
     return f"{len(records)} points with embeddings of {embedding.shape[1]} numbers are in {out}"

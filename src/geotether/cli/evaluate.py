@@ -30,20 +30,20 @@ def evaluate(
 ) -> str:
     """Probe a model on labelled places, beside baselines, on spatial blocks."""
     from geotether.benchmark.baselines import baseline_encoders, is_joined, joined_with_fourier
-    from geotether.benchmark.encoding import Encoder, encoder_of
     from geotether.benchmark.planet import planet_tasks
     from geotether.benchmark.probing import LINEAR_PROBES
     from geotether.benchmark.run import evaluate
     from geotether.benchmark.score_table import markdown_table, write_scores
-    from geotether.embed import load_folder
+    from geotether.encoder import Encoder
+    from geotether.loading import EncoderFunction, load_encoder
     from geotether.maps import accuracy_against_labels, save_figure
     from geotether.report import write_report
 
     probes = probe or ["ridge"]
     tasks = planet_tasks() if points is None and not label else labelled_tasks(points, label or [], split_column)
-    loaded = load_folder(model)
-    encoders: dict[str, Encoder] = {"this model": encoder_of(loaded)}
-    encoders |= baseline_encoders(loaded.location)
+    loaded = Encoder.load(model)
+    encoders: dict[str, EncoderFunction] = {"this model": load_encoder(loaded)}
+    encoders |= baseline_encoders(loaded.module)
     ladder = common_rungs(tasks)
     most = 2700 if 2700 in ladder else ladder[-1]
     linear = [name for name in probes if name in LINEAR_PROBES]

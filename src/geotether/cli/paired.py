@@ -42,13 +42,13 @@ def train(
 ) -> str:
     """Train one model on paired sensors."""
     from geotether.predict import load_paired
-    from geotether.training.cotraining import cotrain
     from geotether.training.paired_config import load_paired_config
+    from geotether.training.pretraining import pretrain
 
     settings = load_paired_config(config, overrides or (), recipe)
     table = samples(config, settings)
     return trained(
-        lambda: cotrain(settings, table, out, resume=resume, fresh=fresh),
+        lambda: pretrain(table, config=settings, out=out, resume=resume, fresh=fresh),
         out,
         lambda: f"{load_paired(out / 'model')!r} is in {out / 'model'}",
     )

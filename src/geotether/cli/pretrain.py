@@ -25,7 +25,7 @@ def pretrain(
 
     settings = load_config(config, overrides or (), recipe)
     return trained(
-        lambda: pretrain(settings, open_tables(settings), out, resume=resume, fresh=fresh),
+        lambda: pretrain(open_tables(settings), config=settings, out=out, resume=resume, fresh=fresh),
         out,
         lambda: f"The model is {out / 'model'}",
     )
@@ -42,7 +42,7 @@ def trained(run: Callable[[], Any], out: Path, describe: Callable[[], str]) -> s
     Returns:
         The text to print; for a run that had finished before, that it is finished.
     """
-    from geotether.training.finished import FinishedRunError
+    from geotether.training.state import FinishedRunError
 
     try:
         run()

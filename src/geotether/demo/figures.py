@@ -6,9 +6,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from geotether.benchmark.baselines import is_joined
-from geotether.benchmark.encoding import Encoder
 from geotether.benchmark.everywhere import predict_together_everywhere
 from geotether.benchmark.outcome import Outcome
+from geotether.loading import EncoderFunction
 from geotether.maps import accuracy_against_labels, coverage_map, loss_curves, predicted_and_true, save_figure
 from geotether.probes.scores import accuracy, r2
 from geotether.tables.table import FeatureTable
@@ -19,7 +19,7 @@ def draw_figures(
     out: Path,
     tables: Mapping[str, FeatureTable],
     tasks: Sequence[Task],
-    encoder: Encoder,
+    encoder: EncoderFunction,
     scores: Sequence[Outcome],
     name: str,
 ) -> dict[str, Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.score_table import markdown_table
-from geotether.embed import EarthEmbedding
+from geotether.encoder import Encoder
 from geotether.report import write_report
 from geotether.sources.disk import replacing_file
 
@@ -22,7 +22,7 @@ INTRODUCTION = (
 
 
 def write_demo_report(
-    out: Path, scores: Sequence[Outcome], figures: Mapping[str, Path], model: EarthEmbedding, seconds: float
+    out: Path, scores: Sequence[Outcome], figures: Mapping[str, Path], model: Encoder, seconds: float
 ) -> Path:
     """Write `report.html`.
 

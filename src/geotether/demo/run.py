@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from geotether.benchmark.baselines import baseline_encoders, joined_with_fourier
-from geotether.benchmark.encoding import Encoder, encoder_of
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.planet import planet_tasks
 from geotether.benchmark.run import evaluate
 from geotether.benchmark.score_table import write_scores
 from geotether.demo.figures import draw_figures
 from geotether.demo.pages import write_card, write_demo_report
-from geotether.embed import load_folder
+from geotether.encoder import Encoder
+from geotether.loading import EncoderFunction, load_encoder
 from geotether.tables.planet import planet_tables
 from geotether.tables.table import FeatureTable
 from geotether.tasks.task import Task
@@ -83,10 +83,10 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
         _say(started, f"pre-trained on {modality} alone")
 
     tasks = planet_tasks()
-    model = load_folder(out / "model")
-    encoders: dict[str, Encoder] = {TIED: encoder_of(model)}
-    encoders |= {f"{name} alone": encoder_of(load_folder(out / "single" / name / "model")) for name in tables}
-    encoders |= baseline_encoders(model.location, seed=seed)
+    model = Encoder.load(out / "model")
+    encoders: dict[str, EncoderFunction] = {TIED: load_encoder(model)}
+    encoders |= {f"{name} alone": load_encoder(Encoder.load(out / "single" / name / "model")) for name in tables}
+    encoders |= baseline_encoders(model.module, seed=seed)
     scores = judge(encoders, tasks, (243,) if quick else LADDER, SEEDS[:2] if quick else SEEDS)
     write_scores(scores, out / "scores.csv")
     _say(started, f"{len(scores):,} scores of {len(encoders)} encoders on {len(tasks)} tasks")
@@ -102,13 +102,13 @@ def pretrain_or_resume(config: RunConfig, tables: Mapping[str, FeatureTable], ou
     """Pre-train, or go on where an interrupted demo stopped: the same command again is all a visitor has to know."""
     waiting = is_unfinished(out)
     try:
-        pretrain(config, tables, out, resume=waiting, fresh=not waiting)
+        pretrain(tables, config=config, out=out, resume=waiting, fresh=not waiting)
     except RunInterrupted:
         raise RunInterrupted(f"Stopped; the state is saved in {out}: run the same command again to go on.") from None
 
 
 def judge(
-    encoders: Mapping[str, Encoder], tasks: Sequence[Task], ladder: Sequence[int], seeds: Sequence[int]
+    encoders: Mapping[str, EncoderFunction], tasks: Sequence[Task], ladder: Sequence[int], seeds: Sequence[int]
 ) -> list[Outcome]:
     """Score every encoder by ridge on spatial blocks, and some of them on a random split.
 

@@ -3,16 +3,17 @@
 from geotether.diagnostics.continuity import Continuity, continuity
 from geotether.diagnostics.diagnosis import Diagnosis, diagnose
 from geotether.diagnostics.dimensionality import Dimensionality, dimensionality
-from geotether.diagnostics.encoding import Encoder, even_places, land_places
 from geotether.diagnostics.nearness import Nearness, coverage, leakage, seen_places
+from geotether.diagnostics.places import even_places, land_places
 from geotether.diagnostics.resolution import Resolution, effective_resolution
 from geotether.diagnostics.words import lines_of, table_of
+from geotether.loading import EncoderFunction
 
 __all__ = [
     "Continuity",
     "Diagnosis",
     "Dimensionality",
-    "Encoder",
+    "EncoderFunction",
     "Nearness",
     "Resolution",
     "continuity",

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
-from geotether.diagnostics.encoding import Encoder, encode_places, even_places
+from geotether.diagnostics.places import even_places
 from geotether.geodesy.distance import EARTH_RADIUS_KM
+from geotether.loading import EncoderFunction, encode_places
 
 SEAM_LATS = tuple(float(lat) for lat in range(-80, 90, 10))
 # A step on a smooth encoder is about as long as its neighbours; a jump is longer by orders of magnitude.
@@ -64,7 +65,11 @@ class Continuity:
 
 
 def continuity(
-    encoder: Encoder, lats: Sequence[float] = SEAM_LATS, step_km: float | int = 1.0, longitudes: int = 24, seed: int = 0
+    encoder: EncoderFunction,
+    lats: Sequence[float] = SEAM_LATS,
+    step_km: float | int = 1.0,
+    longitudes: int = 24,
+    seed: int = 0,
 ) -> Continuity:
     """Step across the antimeridian and the poles, and compare with steps elsewhere.
 
@@ -114,7 +119,7 @@ def continuity(
 
 
 def changes(
-    encoder: Encoder, left: Float[np.ndarray, "n 2"], right: Float[np.ndarray, "n 2"]
+    encoder: EncoderFunction, left: Float[np.ndarray, "n 2"], right: Float[np.ndarray, "n 2"]
 ) -> Float64[np.ndarray, " n"]:
     """Euclidean distance between the embeddings of paired places."""
     both = encode_places(encoder, np.concatenate([left, right])).astype(np.float64)

@@ -10,10 +10,11 @@ from jaxtyping import Bool, Float
 
 from geotether.diagnostics.continuity import Continuity, continuity
 from geotether.diagnostics.dimensionality import Dimensionality, dimensionality
-from geotether.diagnostics.encoding import Encoder, encode_places, land_places, move
 from geotether.diagnostics.nearness import Nearness, coverage, leakage
+from geotether.diagnostics.places import land_places, move
 from geotether.diagnostics.resolution import RINGS_KM, Resolution, resolutions
 from geotether.geodesy.coordinates import check_lonlat
+from geotether.loading import EncoderFunction, encode_places
 from geotether.probes.geobias import GeoBias, geo_bias
 from geotether.probes.spread import alignment, uniformity
 
@@ -100,7 +101,7 @@ class Diagnosis:
 
 
 def diagnose(
-    encoder: Encoder,
+    encoder: EncoderFunction,
     places: Float[np.ndarray, "n 2"] | None = None,
     tables: Mapping[str, Float[np.ndarray, "_ 2"]] | None = None,
     test_lonlat: Float[np.ndarray, "m 2"] | None = None,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
-from geotether.diagnostics.encoding import Encoder, encode_places
+from geotether.loading import EncoderFunction, encode_places
 from geotether.probes.dimension import (
     Dimension,
     effective_rank,
@@ -53,7 +53,7 @@ class Dimensionality:
 
 
 def dimensionality(
-    encoder: Encoder, lonlat: Float[np.ndarray, "n 2"], local_neighbors: int = LOCAL_NEIGHBORS
+    encoder: EncoderFunction, lonlat: Float[np.ndarray, "n 2"], local_neighbors: int = LOCAL_NEIGHBORS
 ) -> Dimensionality:
     """Estimate the intrinsic dimension of the embeddings of places.
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
-from geotether.diagnostics.encoding import Encoder, encode_places, move
+from geotether.diagnostics.places import move
 from geotether.geodesy.coordinates import check_lonlat
+from geotether.loading import EncoderFunction, encode_places
 
 RINGS_KM: tuple[float, ...] = (
     *(10.0, 25.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 400.0, 500.0, 700.0),
@@ -53,7 +54,7 @@ class Resolution:
 
 
 def effective_resolution(
-    encoder: Encoder,
+    encoder: EncoderFunction,
     lonlat: Float[np.ndarray, "n 2"],
     rings_km: Sequence[float] = RINGS_KM,
     bearings: int = 8,
@@ -90,7 +91,7 @@ def effective_resolution(
 
 
 def resolutions(
-    encoder: Encoder,
+    encoder: EncoderFunction,
     lonlat: Float[np.ndarray, "n 2"],
     rings_km: Sequence[float],
     bearings: int,

@@ -55,7 +55,11 @@ class PlaceMemory(nn.Module):
             # Half precision: rounding is far below what two observations of one place differ by.
             self.register_buffer(f"values/{name}", torch.zeros(rows, components, dtype=torch.float16))
         self._trees: dict[str, Any] = {}
-        self.register_load_state_dict_post_hook(lambda module, _: module._trees.clear())
+        self.register_load_state_dict_post_hook(_forget_trees)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the search trees, which are built again when needed."""
+        return {**super().__getstate__(), "_trees": {}}
 
     @property
     def config(self) -> dict[str, Any]:
@@ -106,6 +110,11 @@ class PlaceMemory(nn.Module):
         weights /= weights.sum(axis=1, keepdims=True)
         found = values[torch.from_numpy(rows).to(device)].float()
         return torch.einsum("nk,nkd->nd", torch.from_numpy(weights).float().to(device), found)
+
+
+def _forget_trees(module: Any, keys: Any) -> None:
+    """Drop the search trees of a memory whose places were just replaced."""
+    module._trees.clear()
 
 
 def merged_places(

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from geotether.benchmark.baselines import Joined, baseline_encoders, joined_with_fourier, place_baselines
-from geotether.benchmark.encoding import Encoder
 from geotether.benchmark.fingerprint import code_hash, task_hash
 from geotether.benchmark.ladder import LADDER
-from geotether.benchmark.opening import as_encoder
 from geotether.benchmark.plan import check_names, plan_tasks
 from geotether.benchmark.probing import LINEAR_PROBES, PROBES
 from geotether.benchmark.run import evaluate_plans
 from geotether.benchmark.score_table import write_scores
 from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
-from geotether.embed import EarthEmbedding
+from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.location import LocationEncoder
+from geotether.loading import EncoderFunction, load_encoders
 from geotether.studies.comparison_pages import write_comparison_report
 from geotether.studies.coordbench_rows import coordbench_rows
 from geotether.studies.findings import Comparison, common_labels, tables_of
@@ -73,7 +72,7 @@ def compare(
     """
     out, started = Path(out), time.perf_counter()
     check_names("probe", probes, list(PROBES))
-    opened = {name: as_encoder(thing) for name, thing in encoders.items()}
+    opened = load_encoders(encoders)
     plans = plan_tasks(tasks, splits, labels, seeds, "test", float(buffer_km))
     counts = common_labels(plans)
     rung = USUAL_LABELS if USUAL_LABELS in counts else counts[-1]
@@ -102,7 +101,7 @@ def compare(
     return found
 
 
-def baselines_of(opened: Mapping[str, Encoder], probes: Sequence[str], rung: int) -> dict[str, Encoder]:
+def baselines_of(opened: Mapping[str, EncoderFunction], probes: Sequence[str], rung: int) -> dict[str, EncoderFunction]:
     """Every baseline: of places, of each architecture, and each encoder joined with Fourier features.
 
     The first architecture is judged untrained at all label counts. Raw encodings, further architectures and joined
@@ -111,7 +110,7 @@ def baselines_of(opened: Mapping[str, Encoder], probes: Sequence[str], rung: int
     beside = place_baselines()
     seen: set[str] = set()
     for name, encoder in opened.items():
-        location = getattr(getattr(encoder, "model", None), "location", None)
+        location = getattr(getattr(encoder, "model", None), "module", None)
         if isinstance(location, LocationEncoder):
             # The baselines have no memory, so architectures that differ only there share them.
             config = {key: value for key, value in location.config.items() if key != "memory"}
@@ -126,10 +125,12 @@ def baselines_of(opened: Mapping[str, Encoder], probes: Sequence[str], rung: int
     return beside | (joined_with_fourier(opened, linear, (rung,)) if linear else {})
 
 
-def of_architecture(location: LocationEncoder, suffix: str, probes: Sequence[str], rung: int) -> dict[str, Encoder]:
+def of_architecture(
+    location: LocationEncoder, suffix: str, probes: Sequence[str], rung: int
+) -> dict[str, EncoderFunction]:
     """The raw encoding of an architecture and its untrained network; with a suffix, both at one rung only."""
     own = baseline_encoders(location)
-    untrained: Encoder = own["untrained"]
+    untrained: EncoderFunction = own["untrained"]
     return {
         f"raw encoding{suffix}": Joined([own["raw encoding"]], probes, (rung,)),
         f"untrained{suffix}": Joined([untrained], probes, (rung,)) if suffix else untrained,
@@ -138,12 +139,12 @@ def of_architecture(location: LocationEncoder, suffix: str, probes: Sequence[str
 
 def origin_of(thing: Any) -> str:
     """Where an encoder comes from, in a few words."""
-    if isinstance(thing, EarthEmbedding):
+    if isinstance(thing, Encoder):
         return f"{thing!r} {thing.provenance.get('recipe', thing.provenance.get('layout', ''))}".strip()
     return getattr(thing, "__name__", type(thing).__name__)
 
 
-def widths_of(encoders: Mapping[str, Encoder], tasks: Sequence[Task]) -> dict[str, int]:
+def widths_of(encoders: Mapping[str, EncoderFunction], tasks: Sequence[Task]) -> dict[str, int]:
     """Number of columns of each encoder, asked at one place."""
     place = tasks[0].lonlat[:1]
     return {name: int(encoder(place).shape[1]) for name, encoder in encoders.items()}

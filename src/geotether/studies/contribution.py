@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from geotether.benchmark.baselines import baseline_encoders
-from geotether.benchmark.encoding import Encoder, encoder_of
 from geotether.benchmark.fingerprint import code_hash as judging_hash
 from geotether.benchmark.fingerprint import task_hash
 from geotether.benchmark.outcome import Row
@@ -15,7 +14,8 @@ from geotether.benchmark.probing import PROBES
 from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
 from geotether.code import code_hash
-from geotether.embed import load_folder
+from geotether.encoder import Encoder
+from geotether.loading import EncoderFunction, load_encoder
 from geotether.maps.figure import save_figure
 from geotether.maps.scores import contribution_matrix
 from geotether.sources.disk import replacing_file
@@ -159,13 +159,13 @@ def score_rows(judged: Judged, runs: Mapping[tuple[str, int], TrainedRun], hashe
 
 def encoders_of(
     runs: Mapping[tuple[str, int], TrainedRun], chosen: Sequence[Variant], seeds: Sequence[int]
-) -> dict[str, dict[int, Encoder]]:
+) -> dict[str, dict[int, EncoderFunction]]:
     """Load the variants of every seed, and the untrained network that each seed started from."""
-    loaded = {key: load_folder(run.model) for key, run in runs.items()}
-    found: dict[str, dict[int, Encoder]] = {
-        variant.name: {seed: encoder_of(loaded[variant.name, seed]) for seed in seeds} for variant in chosen
+    loaded = {key: Encoder.load(run.model) for key, run in runs.items()}
+    found: dict[str, dict[int, EncoderFunction]] = {
+        variant.name: {seed: load_encoder(loaded[variant.name, seed]) for seed in seeds} for variant in chosen
     }
-    location = loaded[chosen[0].name, seeds[0]].location
+    location = loaded[chosen[0].name, seeds[0]].module
     return found | {UNTRAINED: {seed: baseline_encoders(location, seed)[UNTRAINED] for seed in seeds}}
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from geotether.benchmark.bootstrap import REPEATS, count_blocks, interval
-from geotether.benchmark.encoding import Encoder
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.plan import Plan
 from geotether.benchmark.run import evaluate_plans
 from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
 from geotether.benchmark.verdict import paired
+from geotether.loading import EncoderFunction
 from geotether.studies.variants import ALL, Variant, without
 
 UNTRAINED = "untrained"
@@ -55,7 +55,7 @@ class Effect:
 
 
 def judge_variants(
-    encoders: Mapping[str, Mapping[int, Encoder]],
+    encoders: Mapping[str, Mapping[int, EncoderFunction]],
     plans: Sequence[Plan],
     probe: str = "ridge",
     store: OutcomeStore | None = None,

@@ -14,8 +14,8 @@ from geotether.studies.paired_standings import PairedOutcome
 from geotether.tables.answer import AnswerKind, answer_kind
 from geotether.tables.paired import PairedTable
 from geotether.tables.sensor import Sensor
-from geotether.training.labelled import labelled_rows
 from geotether.training.paired_config import PairedConfig
+from geotether.training.paired_method import labelled_rows
 
 DIRECT, PROBED, TUNED, EMBEDDING = "direct", "linear probe", "fine-tuned", "embedding"
 Predict = Callable[[PairedTable], np.ndarray]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from geotether.tables.paired import PairedTable
-from geotether.training.layers import overlay
+from geotether.training.config_merging import overlay
 from geotether.training.paired_config import PairedConfig, make_paired_config, over_recipe
 
 LINEAR = "linear"

@@ -16,13 +16,13 @@ from geotether.studies.paired_judge import TUNED, judge_embedding, judge_linear,
 from geotether.studies.paired_repeats import Repeat
 from geotether.studies.paired_standings import PairedOutcome
 from geotether.studies.paired_variants import LINEAR, PairedVariant
-from geotether.training.cotraining import cotrain
 from geotether.training.paired_config import PairedConfig
+from geotether.training.pretraining import pretrain
 
 logger = logging.getLogger(__name__)
 
 OUTCOMES = "outcomes.jsonl"
-CODE = "training.cotraining"
+CODE = "training.pretraining"
 FUSED = PairedVariant("fused")  # which fine-tunes all encoders together
 
 
@@ -89,7 +89,7 @@ def _run(
     place = models / f"{name.replace(' ', '_')}-{variant.modality or 'all'}-{number}{'' if blind else f'-{share:g}'}"
     if not (blind and place in trained):
         # What lies there is of no use: a finished repeat is in the outcomes, and those know the code that made it.
-        cotrain(config, repeat.table, place, fresh=True, progress="none")
+        pretrain(repeat.table, config=config, out=place, fresh=True, progress="none")
         trained.add(place)
     model = load_paired(place / "model")
     if not variant.is_contrastive:
@@ -98,7 +98,7 @@ def _run(
     if tuned is not None:
         beside = place.with_name(f"{place.name}-tuned")
         begun = tuned.model_copy(update={"start_from": place / "model"})
-        cotrain(begun, repeat.table, beside, fresh=True, progress="none")
+        pretrain(repeat.table, config=begun, out=beside, fresh=True, progress="none")
         found += judge_model(name, load_paired(beside / "model"), repeat, tuned, how=TUNED)
     return found
 

@@ -172,7 +172,7 @@ def pretrain_variant(
     with replacing_file(place / RECORD) as part:
         part.write_text(json.dumps({"modalities": list(names), "seed": seed, **hashes}, indent=1), encoding="utf-8")
     try:
-        pretrain(config, chosen, place, resume=waiting, progress=progress)
+        pretrain(chosen, config=config, out=place, resume=waiting, progress=progress)
     except RunInterrupted:
         raise RunInterrupted(f"Stopped; all is saved in {folder}: run the same command again to go on.") from None
     return run

@@ -14,18 +14,19 @@ from geotether.encoders.tied_sensors import TiedSensors
 from geotether.objectives.colearning import SensorOutputs, colearning_terms, distillation_loss, weighted_sum
 from geotether.objectives.supervised import task_loss
 from geotether.objectives.uncertainty import UncertaintyWeights
-from geotether.training.course import in_precision
-from geotether.training.labelled import class_weights
-from geotether.training.loop import run_course
-from geotether.training.paired_course import PairedCourse
+from geotether.predict import PairedModel
+from geotether.training.device import in_precision
+from geotether.training.loop import train
+from geotether.training.paired_method import PairedMethod, class_weights
 from geotether.training.randomness import derived_seed
+from geotether.training.state import RunState
 from geotether.training.validation import read_scalars
 
 EVALUATED_ROWS = 512
 
 
-class SupervisedCourse(PairedCourse):
-    """One model for one sensor (`single`), or for all of them together (`fused`); a `Course`."""
+class SupervisedMethod(PairedMethod):
+    """One model for one sensor (`single`), or for all of them together (`fused`); a `Method`."""
 
     needs_all = True
 
@@ -110,8 +111,8 @@ class SupervisedCourse(PairedCourse):
         return self._sensors if len(self._sensors) == 1 else ()
 
 
-class DistilledCourse(SupervisedCourse):
-    """One sensor's model that is taught by a model of all sensors, which is trained first; a `Course`.
+class DistilledMethod(SupervisedMethod):
+    """One sensor's model that is taught by a model of all sensors, which is trained first; a `Method`.
 
     Rows without labels count too: the teacher, which learns from the others, answers for them.
     """
@@ -121,8 +122,10 @@ class DistilledCourse(SupervisedCourse):
     def build(self, device: torch.device) -> nn.Module:
         """Train the teacher on the same rows, then build the student."""
         config = self.config.model_copy(update={"method": "fused", "modality": None})
-        self.teacher_course = SupervisedCourse(config, self.table)
-        self.teacher = run_course(self.teacher_course, progress="none").requires_grad_(False)
+        self.teacher_method = SupervisedMethod(config, self.table)
+        fused = train(self.teacher_method, progress="none")
+        assert isinstance(fused, PairedModel)
+        self.teacher = fused.module.requires_grad_(False)
         return super().build(device)
 
     @property
@@ -147,8 +150,8 @@ class DistilledCourse(SupervisedCourse):
         return (1 - share) * task + share * copied, {"loss/task": task, "loss/distillation": copied}
 
 
-class ColearningCourse(SupervisedCourse):
-    """MDiCo: all sensors while training, any one of them to predict; a `Course`.
+class ColearningMethod(SupervisedMethod):
+    """MDiCo: all sensors while training, any one of them to predict; a `Method`.
 
     The method `shared` is the same without the unique encoders.
     """
@@ -205,10 +208,11 @@ class ColearningCourse(SupervisedCourse):
         loss = weighted_sum(terms, self.term_weights) if learned is None else learned(terms)
         return loss, {f"loss/{name}": term for name, term in terms.items()}
 
-    def finish(self, model: nn.Module) -> None:
-        """Leave the learned weights of the terms behind: they are no part of what predicts."""
+    def finish(self, model: nn.Module, state: RunState) -> PairedModel:
+        """Drop the learned weights of the loss terms, which are not part of the predictor."""
         if hasattr(model, "term_weights"):
             del model.term_weights
+        return super().finish(model, state)
 
     def answers(self, model: nn.Module, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Raw answers from each sensor alone."""
@@ -243,7 +247,7 @@ def start_from(model: nn.Module, folder: Path) -> None:
     Raises:
         ValueError: If either model is of another kind, or an encoder does not fit.
     """
-    trained, _, _ = load_paired_module(folder)
+    trained = load_paired_module(folder)[0]
     if not isinstance(trained, TiedSensors) or not isinstance(model, SensorClassifier):
         raise ValueError(
             f"start_from takes the encoders of a model of the method 'ties' into 'single', 'fused' or 'distilled'; "

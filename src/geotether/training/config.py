@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from geotether.tables.yaml_text import parse_override, read_layer
-from geotether.training.layers import overlay
+from geotether.training.config_merging import overlay
 from geotether.training.loop_config import LoopConfig, Section, unknown_name, validated
 from geotether.training.recipes import recipe_layer
 
@@ -178,13 +178,16 @@ def make_config(layer: Mapping[str, Any]) -> RunConfig:
     return validated(RunConfig, layer)
 
 
-def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), recipe: str | None = None) -> RunConfig:
+def load_config(
+    path: str | Path | None = None, overrides: Sequence[str | Mapping[str, Any]] = (), recipe: str | None = None
+) -> RunConfig:
     """Compose a configuration: defaults, under a recipe, under a YAML file, under `key=value` overrides.
 
     Args:
         path: YAML file, or None for the recipe alone. Paths in it are seen from the file's folder.
-        overrides: Such as `["learning_rate=1e-3", "encoder.positional.l_max=39"]`; values are YAML. Paths in them are
-            seen from the working directory. `tables.NAME=null` leaves a table out.
+        overrides: Such as `["learning_rate=1e-3", "encoder.positional.l_max=39"]`, where values are YAML, or nested
+            mappings such as `[{"steps": 200}]`. Paths in them are relative to the working directory.
+            `tables.NAME=null` leaves a table out.
         recipe: Name of the recipe; None takes the file's `recipe` key, and without one `default`.
 
     Raises:
@@ -197,7 +200,8 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), r
     """
     layer = {} if path is None else _with_folder(read_layer(Path(path)), Path(path).resolve().parent)
     for override in overrides:
-        layer = overlay(layer, _with_folder(parse_override(override), Path.cwd(), tables=False))
+        given = parse_override(override) if isinstance(override, str) else dict(override)
+        layer = overlay(layer, _with_folder(given, Path.cwd(), tables=not isinstance(override, str)))
     if isinstance(layer.get("tables"), dict):
         layer["tables"] = {name: given for name, given in layer["tables"].items() if given is not None}
     name = recipe or layer.get("recipe") or "default"

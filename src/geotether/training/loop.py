@@ -1,32 +1,35 @@
-"""THE loop: any training from the first step to the model folder, to be read from top to bottom."""
+"""The training loop of every method, from the first step to the trained model; read it from top to bottom."""
 
 import copy
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from geotether.sources.disk import replacing_file
-from geotether.training.chance import ChanceWatch, last_word
-from geotether.training.course import Course
-from geotether.training.door import choose_device
-from geotether.training.finished import check_finished
+from geotether.training.device import choose_device
 from geotether.training.interruption import Interruption, RunInterrupted, farewell
 from geotether.training.loop_config import config_yaml
+from geotether.training.method import Method, Trained, check_callbacks
 from geotether.training.metrics import MetricsFile
 from geotether.training.optimizer import average_into, build_optimizer, learning_rate_at, set_learning_rate
+from geotether.training.overfitting import OverfittingWatch, final_warning
 from geotether.training.progress import Progress
 from geotether.training.randomness import seed_step
 from geotether.training.state import (
     MODEL_FOLDER,
     RunState,
+    check_finished,
     check_folder,
     discard_state,
     is_unfinished,
     load_state,
+    mark_finished,
     pack_tensors,
     save_state,
     unpack_tensors,
@@ -34,60 +37,65 @@ from geotether.training.state import (
 from geotether.training.validation import read_scalars
 
 
-def run_course(
-    course: Course,
+def train(
+    method: Method,
     out: str | Path | None = None,
     *,
     resume: bool = False,
     fresh: bool = False,
     progress: str = "auto",
-) -> nn.Module:
-    """Train what a course describes.
+    callbacks: Sequence[Any] = (),
+    keep_state: bool = True,
+) -> Trained:
+    """Train by one method.
 
-    Everything random is a function of the seed and the step, so a run that was killed and resumed on the
-    same machine ends with the same weights, bit for bit, as one that was left alone.
+    Everything random is a function of the seed and the step, so a run that was killed and resumed on the same machine
+    ends with the same weights, bit for bit, as one that was not interrupted.
 
     Args:
-        course: The method and its data.
-        out: Folder of the run: `config.yaml`, `metrics.jsonl`, `state/` while it runs, `model/` at the end.
-            None writes nothing.
-        resume: Go on with the unfinished run in `out`.
-        fresh: Begin anew, whatever is in `out`; its model stays until the new one is complete.
+        method: The method and its data.
+        out: Folder of the run: `config.yaml`, `metrics.jsonl`, `state/`, `model/` at the end. None writes nothing.
+        resume: Continue the unfinished run in `out`, or a finished one that is now longer (more `steps` or `epochs`).
+        fresh: Start again, whatever is in `out`; its model stays until the new one is complete.
         progress: `auto` (a bar on a terminal, plain lines elsewhere), `bar`, `lines` or `none`.
+        callbacks: Objects with `on_step(step, values)`, called after every step and every validation.
+        keep_state: Keep `state/` after the run (about three times the size of the weights), so that it can be extended.
 
     Returns:
-        The model that is handed out: the last weights, their average or the best, as configured; in
-        evaluation mode.
+        The trained model, with the last weights, their average or the best, as configured.
 
     Raises:
         ValueError: If data and configuration do not fit, or the state belongs to another run.
+        TypeError: If a callback has no `on_step`.
         FinishedRunError: If `out` holds this very run, finished, and `fresh` is not set; a FileExistsError.
-        FileExistsError: If `out` holds an unfinished run or another finished one, and neither is asked for.
+        FileExistsError: If `out` holds an unfinished run or another finished one, and neither `resume` nor `fresh` is
+            set.
         RunInterrupted: After Ctrl-C, once the state is saved.
-        FloatingPointError: If the loss is no longer a number.
+        FloatingPointError: If the loss is not finite.
     """
-    out, config = None if out is None else Path(out), course.config
-    course.check()
+    out, config = None if out is None else Path(out), method.config
+    check_callbacks(callbacks)
+    method.check()
     if out is not None:
-        if not fresh and not is_unfinished(out):
-            check_finished(out, course.identity)
+        if not fresh and not resume and not is_unfinished(out):
+            check_finished(out, method.identity)
         check_folder(out, resume, fresh)
     device = choose_device(config.device)
-    model = course.build(device)
-    total_steps = config.steps or course.steps_in(config.epochs or 1)
-    validate_every = course.steps_in(1) if config.validate_every == "epoch" else config.validate_every
-    watched = validate_every is not None and course.has_validation()
+    model = method.build(device)
+    total_steps = config.steps or method.steps_in(config.epochs or 1)
+    validate_every = method.steps_in(1) if config.validate_every == "epoch" else config.validate_every
+    watched = validate_every is not None and method.has_validation()
     averaged = copy.deepcopy(model).eval() if config.ema_decay else None
     optimizer = build_optimizer(model, config.learning_rate, config.weight_decay)
     state, best = RunState(), None
     if out is not None and resume:
-        state, tensors = load_state(out, course.identity, str(device))
+        state, tensors = load_state(out, method.identity, str(device))
         best = unpack_tensors(tensors, model, optimizer, averaged)
     elif out is not None:
         with replacing_file(out / "config.yaml") as part:
             part.write_text(config_yaml(config), encoding="utf-8")
-        save_state(out, state, pack_tensors(model, optimizer, averaged, best), course.identity)
-    started, chance = time.perf_counter() - state.seconds, ChanceWatch()
+        save_state(out, state, pack_tensors(model, optimizer, averaged, best), method.identity)
+    started, overfitting = time.perf_counter() - state.seconds, OverfittingWatch()
 
     with (
         Interruption() as interruption,
@@ -102,7 +110,7 @@ def run_course(
             )
             set_learning_rate(optimizer, learning_rate)
             seed_step(config.seed, step, device)
-            loss, parts = course.losses(model, step)
+            loss, parts = method.losses(model, step)
             optimizer.zero_grad()
             loss.backward()
             if config.clip_norm is not None:
@@ -113,7 +121,7 @@ def run_course(
             state.step += 1
 
             values: dict[str, Tensor] = {"loss": loss, **parts}
-            line = {"step": step, "epoch": course.epoch_of(step), **read_scalars(values)}
+            line = {"step": step, "epoch": method.epoch_of(step), **read_scalars(values)}
             state.seconds = time.perf_counter() - started
             line |= {"learning_rate": learning_rate, "seconds": round(state.seconds, 3)}
             if not math.isfinite(line["loss"]):
@@ -122,29 +130,38 @@ def run_course(
                 )
             metrics.write(line)
             shown.show(step, line)
+            for callback in callbacks:
+                callback.on_step(step, line)
 
             if watched and (state.step % (validate_every or 1) == 0 or state.step == total_steps):
-                line = {"step": step, **course.validate(averaged or model)}
+                line = {"step": step, **method.validate(averaged or model)}
                 metrics.write(line)
                 shown.show_validation(step, line)
-                if warning := chance.notice(line):
+                for callback in callbacks:
+                    callback.on_step(step, line)
+                if warning := overfitting.notice(line):
                     shown.say(warning)
                 if state.take(line["validation/loss"], config.min_delta) and config.keep == "best":
                     best = copy.deepcopy((averaged or model).state_dict())
                 state.stopped = config.patience is not None and state.stale_validations >= config.patience
             if out is not None and (interruption.requested or state.step % (config.save_every or math.inf) == 0):
-                save_state(out, state, pack_tensors(model, optimizer, averaged, best), course.identity)
+                save_state(out, state, pack_tensors(model, optimizer, averaged, best), method.identity)
             if interruption.requested:
                 raise RunInterrupted(farewell(state.step, total_steps, out))
 
-    handed_out = averaged or model
+    if out is not None and keep_state:
+        save_state(out, state, pack_tensors(model, optimizer, averaged, best), method.identity)
+    final = averaged or model
     if best is not None:
-        handed_out.load_state_dict(best)
-    handed_out.eval()
-    course.finish(handed_out)
+        final.load_state_dict(best)
+    trained = method.finish(final.eval(), state)
+    trained.history = metrics.lines
     if out is not None:
-        course.save(handed_out, out / MODEL_FOLDER, state)
-        discard_state(out)
-        if word := last_word(out, best is not None):
-            shown.say(word)
-    return handed_out
+        trained.save(out / MODEL_FOLDER)
+        if keep_state:
+            mark_finished(out)
+        else:
+            discard_state(out)
+        if warning := final_warning(out, best is not None):
+            shown.say(warning)
+    return trained

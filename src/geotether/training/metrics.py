@@ -1,4 +1,4 @@
-"""Metrics on disk: one JSON object a line, so that a plot or `tail -f` needs no library."""
+"""Metrics of a run, in memory and on disk: one JSON object per line."""
 
 import json
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ FILE_NAME = "metrics.jsonl"
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
-    """Read the lines of a metrics file; a last line cut off by a crash is left out.
+    """Read the lines of a metrics file; a last line cut off by a crash is omitted.
 
     Args:
         path: The file, or the run's folder.
 
     Returns:
-        One dict a line. Training lines hold `loss`; validation lines hold `validation/loss`.
+        One dict per line. Training lines contain `loss`; validation lines `validation/loss`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -42,12 +42,12 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
 
 
 class MetricsFile:
-    """Appends lines to `metrics.jsonl` in a run's folder; without a folder it does nothing.
+    """Keeps metrics in `lines` and, with a folder, appends them to its `metrics.jsonl`.
 
     Args:
         folder: The run's folder, or None.
-        first_step: The step that the run starts with. Lines of this step and later are dropped first:
-            they belong to work done after the last saved state, which is about to be done again.
+        first_step: The step that the run starts with. Lines of this step and later are dropped first: that work is
+            done again.
 
     Example:
         >>> with MetricsFile(None, first_step=0) as metrics:
@@ -56,16 +56,19 @@ class MetricsFile:
 
     def __init__(self, folder: Path | None, first_step: int) -> None:
         self._file = None
+        self.lines: list[dict[str, Any]] = []
         if folder is None:
             return
         path = folder / FILE_NAME
         kept = [line for line in read_metrics(path) if line["step"] < first_step] if path.is_file() else []
+        self.lines += kept
         with replacing_file(path) as shortened:
             shortened.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Append one line and hand it to the operating system, so that a killed run has kept it."""
+        """Append one line and flush it, so that a killed run keeps it."""
+        self.lines.append(dict(line))
         if self._file is not None:
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()

@@ -9,9 +9,9 @@ from pydantic_core import PydanticCustomError
 
 from geotether.tables.yaml_text import parse_override, read_layer
 from geotether.training.config import EncoderConfig
-from geotether.training.layers import overlay
+from geotether.training.config_merging import overlay
 from geotether.training.loop_config import LoopConfig, Section, unknown_name, validated
-from geotether.training.paired_recipes import paired_recipe_layer
+from geotether.training.recipes import paired_recipe_layer
 
 # Method to what it does, in a few words; the card says them.
 METHODS = {
@@ -158,7 +158,7 @@ class PairedConfig(LoopConfig):
 
 
 def load_paired_config(
-    path: str | Path | None = None, overrides: Sequence[str] = (), recipe: str | None = None
+    path: str | Path | None = None, overrides: Sequence[str | Mapping[str, Any]] = (), recipe: str | None = None
 ) -> PairedConfig:
     """Compose a configuration: defaults, under a recipe, under a YAML file, under `key=value` overrides.
 
@@ -202,14 +202,15 @@ def over_recipe(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return overlay(overlay(paired_recipe_layer(name), given), own.get(name, {}))
 
 
-def own_layer(path: str | Path | None = None, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def own_layer(path: str | Path | None = None, overrides: Sequence[str | Mapping[str, Any]] = ()) -> dict[str, Any]:
     """Give what a file and overrides say themselves, to be laid over other recipes; without recipe and method."""
     return {key: value for key, value in _layer(path, overrides).items() if key not in ("recipe", "method")}
 
 
-def _layer(path: str | Path | None, overrides: Sequence[str]) -> dict[str, Any]:
+def _layer(path: str | Path | None, overrides: Sequence[str | Mapping[str, Any]]) -> dict[str, Any]:
     layer = {} if path is None else _with_folder(read_layer(Path(path)), Path(path).resolve().parent, own=True)
-    given = [_with_folder(parse_override(override), Path.cwd()) for override in overrides]
+    parsed = [parse_override(one) if isinstance(one, str) else dict(one) for one in overrides]
+    given = [_with_folder(one, Path.cwd()) for one in parsed]
     # What is said of all recipes goes over what the file says of one, and under what is said of one.
     for over in sorted(given, key=lambda over: "recipes" in over):
         layer = overlay(layer, over)

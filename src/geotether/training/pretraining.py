@@ -1,159 +1,160 @@
-"""Pre-training by location ties: modalities that share no samples, each tied to the places it was seen at."""
+"""The entrance to training: location encoders and models of paired sensors by one function."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import torch
-from torch import Tensor, nn
-
-from geotether.batches.batch import assemble
-from geotether.batches.schedule import build_schedule
-from geotether.checkpoint.location import save_model
-from geotether.encoders.model import TiedModel
-from geotether.geodesy.jitter import jitter_lonlat
+from geotether.encoder import Encoder
+from geotether.pairing.open import open_paired
+from geotether.predict import PairedModel
+from geotether.tables.paired import PairedTable
 from geotether.tables.table import FeatureTable
-from geotether.training.card import model_card
-from geotether.training.config import RunConfig
-from geotether.training.course import in_precision
-from geotether.training.door import check_tables, taking_part
-from geotether.training.loop import run_course
-from geotether.training.loss import batch_loss, batch_regression, batch_specific, mean_regression
-from geotether.training.model import build_memory, build_model
-from geotether.training.provenance import plain_settings, run_provenance
-from geotether.training.randomness import step_generator
-from geotether.training.state import RunState
-from geotether.training.validation import held_out_batch, pool_recall, validate
+from geotether.training.colearning import ColearningMethod, DistilledMethod, SupervisedMethod
+from geotether.training.config import RunConfig, load_config
+from geotether.training.location import LocationMethod
+from geotether.training.loop import train
+from geotether.training.method import Method
+from geotether.training.modalities import open_tables
+from geotether.training.paired_config import PairedConfig, load_paired_config
+from geotether.training.paired_method import PairedMethod
+from geotether.training.recipes import PAIRED_RECIPES
+from geotether.training.sample_ties import TiesMethod
+
+PAIRED_METHODS: dict[str, type[PairedMethod]] = {
+    "mdico": ColearningMethod,
+    "shared": ColearningMethod,
+    "single": SupervisedMethod,
+    "fused": SupervisedMethod,
+    "distilled": DistilledMethod,
+    "ties": TiesMethod,
+}
 
 
 def pretrain(
-    config: RunConfig,
-    tables: Mapping[str, FeatureTable],
-    out: str | Path | None = None,
+    tables: Mapping[str, Any] | PairedTable | str | Path | None = None,
+    recipe: str | None = None,
     *,
+    config: RunConfig | PairedConfig | str | Path | None = None,
+    out: str | Path | None = None,
     resume: bool = False,
     fresh: bool = False,
     progress: str = "auto",
+    callbacks: Sequence[Any] = (),
+    keep_state: bool = True,
     card_notes: str = "",
-) -> TiedModel:
-    """Pre-train a location encoder on any number of modalities.
+    **settings: Any,
+) -> Encoder | PairedModel:
+    """Pre-train a location encoder on any number of modalities, or a model on paired sensors.
 
     Args:
-        config: What to do; from `load_config`.
-        tables: Modality to its feature table. Rows whose split is `train` are learned from (all rows of a
-            table without a split), rows whose split is `validation` are watched, others are not touched.
-        out: Folder of the run: `config.yaml`, `metrics.jsonl`, `state/` while it runs, `model/` at the end.
-            None writes nothing.
-        resume: Go on with the unfinished run in `out`.
-        fresh: Begin anew, whatever is in `out`; its model stays until the new one is complete.
+        tables: Modality to its feature table, to the path of one, or to a mapping that says what to build it from.
+            Rows whose split is `train` are trained on (all rows of a table without a split), rows whose split is
+            `validation` are validated on, others are not used. For paired sensors, one `PairedTable`, or what
+            `geotether.pairing.open.open_paired` opens. None: the tables that the configuration names.
+        recipe: Recipe to start from: `default`, `paper`, `melt`, `salt` or `satclip` for location encoders; `mdico`,
+            `mosaic`, `single`, `shared`, `fused`, `distilled`, `simclr` or `clip` for paired sensors. None: that of
+            the configuration, or `default` (`mdico`).
+        config: A configuration from `load_config` or `load_paired_config`, or a YAML file for it.
+        out: Folder of the run: `config.yaml`, `metrics.jsonl`, `state/`, `model/` at the end. None writes nothing.
+        resume: Continue the unfinished run in `out`, or extend a finished one by more `steps` or `epochs`. An
+            extended run equals one of that length from the start if its learning rate is constant (`final_share=1`);
+            otherwise the rate follows the longer schedule from the old end on.
+        fresh: Start again, whatever is in `out`; its model stays until the new one is complete.
         progress: `auto` (a bar on a terminal, plain lines elsewhere), `bar`, `lines` or `none`.
-        card_notes: Markdown for the model card, such as scores or a coverage map.
+        callbacks: Objects with `on_step(step, values)`, such as those of `geotether.training.callbacks`.
+        keep_state: Keep `state/` after the run (about three times the size of the weights), so that it can be extended.
+        card_notes: Markdown for the model card of a location encoder, such as scores or a coverage map.
+        settings: Anything of the configuration, sections as mappings: `steps=200`, `seed=1`,
+            `objective={"reading": "all_pairs"}`.
 
     Returns:
-        The model that is handed out; see `geotether.training.loop.run_course`.
+        An `Encoder`, with the metrics in `history`; of paired sensors a `PairedModel`.
 
     Raises:
-        ValueError: If tables and configuration do not fit, or the state belongs to another run.
+        TypeError: If `tables` is of another kind, or `settings` are given beside a finished configuration.
+        ValueError: If a setting is unknown or out of range, tables and configuration do not fit, or the state belongs
+            to another run.
         FinishedRunError: If `out` holds this very run, finished, and `fresh` is not set; a FileExistsError.
-        FileExistsError: If `out` holds an unfinished run or another finished one, and neither is asked for.
+        FileExistsError: If `out` holds an unfinished run or another finished one, and neither `resume` nor `fresh` is
+            set.
         RunInterrupted: After Ctrl-C, once the state is saved.
-        FloatingPointError: If the loss is no longer a number.
+        FloatingPointError: If the loss is not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> lonlat = np.stack([rng.uniform(-180, 180, 50), rng.uniform(-60, 60, 50)], axis=1)
+        >>> rain = FeatureTable("rain", lonlat, np.cos(np.radians(lonlat)).astype(np.float32))
+        >>> encoder = pretrain({"rain": rain}, steps=3, batch_size=16, validate_every=None, progress="none")
+        >>> encoder.encode(lon=5.66, lat=51.97).shape[0], [line["step"] for line in encoder.history]
+        (1, [0, 1, 2])
     """
-    course = LocationCourse(config, tables, card_notes)
-    return cast(TiedModel, run_course(course, out, resume=resume, fresh=fresh, progress=progress))
+    if isinstance(config, RunConfig | PairedConfig) and (settings or recipe):
+        raise TypeError(
+            f"{', '.join([*settings, *(['recipe'] if recipe else [])])}: give settings to load_config, or pass "
+            "recipe and settings without config."
+        )
+    method: Method
+    if _is_paired(tables, recipe, config):
+        method = _paired_method(tables, recipe, config, settings)
+    else:
+        method = _location_method(tables, recipe, config, settings, card_notes)
+    trained = train(
+        method, out, resume=resume, fresh=fresh, progress=progress, callbacks=callbacks, keep_state=keep_state
+    )
+    assert isinstance(trained, Encoder | PairedModel)
+    return trained
 
 
-class LocationCourse:
-    """MELT, SALT or pairwise tying of feature tables to their places; a `Course`.
+def _is_paired(tables: Any, recipe: str | None, config: Any) -> bool:
+    if isinstance(config, RunConfig | PairedConfig):
+        return isinstance(config, PairedConfig)
+    if isinstance(tables, PairedTable) or recipe in PAIRED_RECIPES:
+        return True
+    if isinstance(tables, str | Path):
+        return True
+    return tables is None and config is not None and _names_paired(Path(config))
 
-    Args:
-        config: The run's configuration.
-        tables: Modality to its whole feature table.
-        card_notes: Markdown for the model card.
 
-    Raises:
-        ValueError: If the schedule's modality has no table.
-    """
+def _names_paired(path: Path) -> bool:
+    from geotether.tables.yaml_text import read_layer
 
-    def __init__(self, config: RunConfig, tables: Mapping[str, FeatureTable], card_notes: str = "") -> None:
-        self.config = config
-        self.tables = taking_part(config, tables)
-        self.card_notes = card_notes
+    return "paired" in read_layer(path)
 
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Configuration and content of the tables."""
-        hashes = {modality: table.content_hash for modality, table in self.tables.items()}
-        return {"config": self.config.model_dump(mode="json"), "tables": hashes}
 
-    def check(self) -> None:
-        """See that every table has rows to learn from, and that there are rows to watch where they are wanted."""
-        check_tables(self.config, self.tables)
+def _location_method(
+    tables: Any, recipe: str | None, config: Any, settings: Mapping[str, Any], card_notes: str
+) -> LocationMethod:
+    """Compose the configuration and open the tables of a location encoder."""
+    if tables is not None and not isinstance(tables, Mapping):
+        raise TypeError(
+            f"tables is a {type(tables).__name__}; give a mapping of names to tables, such as {{'rain': table}}."
+        )
+    given = dict(tables or {})
+    ready = {name: one for name, one in given.items() if isinstance(one, FeatureTable)}
+    named = {name: one for name, one in given.items() if name not in ready}
+    if not isinstance(config, RunConfig):
+        settings = {**settings, **({"tables": named} if named else {})}
+        config = load_config(config, [settings] if settings else [], recipe)
+    elif named:
+        raise TypeError(f"{', '.join(named)}: name paths of tables in the configuration, or pass opened tables.")
+    wanted = {name: config.tables[name] for name in named} if given else config.tables
+    opened = ready | open_tables(config.model_copy(update={"tables": wanted}))
+    ordered = {name: opened[name] for name in given or opened}
+    if config.schedule.name == "pairwise" and config.schedule.modality is None and len(ordered) == 1:
+        schedule = config.schedule.model_copy(update={"modality": next(iter(ordered))})
+        config = config.model_copy(update={"schedule": schedule})
+    return LocationMethod(config, ordered, card_notes)
 
-    def build(self, device: torch.device) -> nn.Module:
-        """Set training rows, held-out rows and schedule, and build encoder, heads and decoders."""
-        config, self.device = self.config, device
-        self.training = {modality: table.training_rows() for modality, table in self.tables.items()}
-        watched = config.validate_every is not None
-        self.held_out = held_out_batch(self.tables, config.validation_rows, config.seed, device) if watched else {}
-        sizes = {modality: len(table) for modality, table in self.training.items()}
-        self.schedule = build_schedule(config.schedule.name, sizes, config.batch_size, **config.schedule.options)
-        return build_model(config, self.training).to(device).train()
 
-    def steps_in(self, epochs: int) -> int:
-        """As the schedule counts."""
-        return self.schedule.steps_in(epochs)
-
-    def epoch_of(self, step: int) -> int:
-        """As the schedule counts."""
-        return self.schedule.epoch_of(step)
-
-    def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Contrast places with what was seen there, and predict it from the place where the objective says so."""
-        assert isinstance(model, TiedModel)
-        config = self.config
-        batch = assemble(self.training, self.schedule, step, config.seed).to(self.device)
-        jitter = step_generator(config.seed, step, "jitter", self.device)
-        lonlat = jitter_lonlat(batch.lonlat, config.jitter_m, jitter)
-        with in_precision(config, self.device):
-            location = model.location(lonlat)
-            observed = torch.cat([model.encode_modality(name, rows) for name, rows in batch.features.items()])
-        location, observed = location.float(), observed.float()
-        loss, losses = batch_loss(model, location, observed, batch.lonlat, batch.groups, config.objective)
-        errors = batch_regression(model, location, batch.features, batch.groups) if model.decoders else []
-        if errors:
-            loss = loss + config.objective.regression_weight * mean_regression(errors)
-
-        values: dict[str, Tensor] = {}
-        if model.specific is not None:
-            own = batch_specific(model.specific, observed, batch.features, batch.groups)
-            loss = loss + config.objective.discrimination_weight * own["discrimination"]
-            loss = loss + config.objective.reconstruction_weight * own["reconstruction"]
-            values |= own
-        for (name, rows), modality_loss in zip(batch.groups.items(), losses, strict=True):
-            values[f"loss/{name}"] = modality_loss
-            values[f"recall@10/{name}"] = pool_recall(location[rows], observed[rows])
-            values[f"logit_scale/{name}"] = model.logit_scale(name)
-        return loss, values | {f"regression/{name}": e for name, e in zip(batch.groups, errors, strict=False)}
-
-    def has_validation(self) -> bool:
-        """Whether a table has validation rows."""
-        return bool(self.held_out)
-
-    def validate(self, model: nn.Module) -> dict[str, float]:
-        """Let places and held-out observations find each other."""
-        assert isinstance(model, TiedModel)
-        return validate(model, self.held_out)
-
-    def finish(self, model: nn.Module) -> None:
-        """Fill the memory with training rows and settle what is handed out."""
-        assert isinstance(model, TiedModel)
-        model.location.remember(build_memory(self.config, self.training))
-        model.location.settle()
-
-    def save(self, model: nn.Module, folder: Path, state: RunState) -> None:
-        """Write the model folder."""
-        assert isinstance(model, TiedModel)
-        settings, provenance = plain_settings(self.config), run_provenance(self.config, self.tables, state)
-        card = model_card(settings, provenance, model.location.handout_dim, self.card_notes)
-        save_model(folder, model.location, settings, provenance, card, model.heads, model.decoders, model.specific)
+def _paired_method(tables: Any, recipe: str | None, config: Any, settings: Mapping[str, Any]) -> PairedMethod:
+    """Compose the configuration and open the samples of paired sensors."""
+    if not isinstance(config, PairedConfig):
+        config = load_paired_config(config, [settings] if settings else [], recipe)
+    samples = tables if tables is not None else config.paired
+    if samples is None:
+        raise ValueError("the configuration does not say where the samples are: give `paired:`, a .npz or a mapping.")
+    if isinstance(samples, Mapping) and len(samples) == 1 and isinstance(next(iter(samples.values())), PairedTable):
+        samples = next(iter(samples.values()))
+    table = samples if isinstance(samples, PairedTable) else open_paired(samples, config.data)
+    return PAIRED_METHODS[config.method](config, table)

@@ -14,14 +14,16 @@ from geotether.encoders.tied_sensors import TiedSensors
 from geotether.objectives.info_nce import info_nce
 from geotether.objectives.multilabel import merge, multilabel_contrast
 from geotether.objectives.views import across_sensors, within_sensors
-from geotether.training.course import in_precision
-from geotether.training.paired_course import PairedCourse
+from geotether.predict import PairedModel
+from geotether.training.device import in_precision
+from geotether.training.paired_method import PairedMethod
 from geotether.training.randomness import derived_seed, step_generator
+from geotether.training.state import RunState
 from geotether.training.validation import read_scalars
 
 
-class TiesCourse(PairedCourse):
-    """Ties of four kinds in one batch, each with its weight; a `Course`.
+class TiesMethod(PairedMethod):
+    """Ties of four kinds in one batch, each with its weight; a `Method`.
 
     Labelled and unlabelled rows train together: the label tie leaves out the rows without labels.
     """
@@ -176,11 +178,12 @@ class TiesCourse(PairedCourse):
         line = read_scalars({f"validation/loss/{name}": mean for name, mean in means.items()})
         return {**line, "validation/loss": float(self.total(means))}
 
-    def finish(self, model: nn.Module) -> None:
-        """Settle what the location encoder hands out."""
+    def finish(self, model: nn.Module, state: RunState) -> PairedModel:
+        """Fix what the location encoder returns."""
         assert isinstance(model, TiedSensors)
         if model.location is not None:
             model.location.settle()
+        return super().finish(model, state)
 
 
 def as_pairs(views: Mapping[str, list[Tensor]]) -> dict[str, tuple[Tensor, Tensor]]:

@@ -1,4 +1,4 @@
-"""The state of an unfinished run: what `kill -9` leaves behind, and how a run goes on from it."""
+"""The state of a run on disk: saved so that a killed run resumes and a finished one can be extended."""
 
 import json
 from collections.abc import Mapping
@@ -9,23 +9,24 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from geotether.checkpoint.folder import CONFIG, PROVENANCE, read_json
 from geotether.sources.disk import replacing_file
-from geotether.training.layers import flatten
-from geotether.training.optimizer import AdamW
+from geotether.training.config_merging import flatten
 
 MODEL_FOLDER = "model"
 FOLDER_NAME = "state"
 POINTER_NAME = "state.json"
 FORMAT = 1
 
-# Settings that decide nothing about the numbers: a run may go on under others.
+# Settings that do not influence the numbers: a run may continue with others.
 FREE_SETTINGS = ("save_every", "tables", "data", "cache", "recipe")
 
 
 @dataclass
 class RunState:
-    """Where a run stands, apart from tensors.
+    """Progress of a run, apart from tensors.
 
     Attributes:
         step: Updates done, which is also the next step.
@@ -46,10 +47,10 @@ class RunState:
     bar: float | None = None
 
     def take(self, loss: float, min_delta: float = 0.0) -> bool:
-        """Note a validation loss.
+        """Take note of a validation loss.
 
         Args:
-            loss: Of the weights after `step` updates.
+            loss: Loss of the weights after `step` updates.
             min_delta: Only a loss lower by more than this ends a series of stale validations.
 
         Returns:
@@ -65,40 +66,48 @@ class RunState:
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether a run's folder holds a run that was cut short."""
-    return (folder / FOLDER_NAME / POINTER_NAME).is_file()
+    """Return whether a run's folder holds a run that was interrupted."""
+    pointer = folder / FOLDER_NAME / POINTER_NAME
+    return pointer.is_file() and not _is_finished(pointer)
+
+
+def _is_finished(pointer: Path) -> bool:
+    try:
+        return bool(json.loads(pointer.read_text(encoding="utf-8")).get("finished"))
+    except (ValueError, AttributeError):  # damaged: `load_state` explains it
+        return False
 
 
 def check_folder(folder: Path, resume: bool, fresh: bool = False) -> None:
-    """See that a run's folder holds an unfinished run exactly if one is to be resumed.
+    """Check that a run's folder holds a run to resume if and only if one is to be resumed.
 
     Args:
         folder: The run's folder.
-        resume: Whether to go on with the unfinished run in it.
-        fresh: Whether to begin anew, whatever is there.
+        resume: Whether to continue the run in it.
+        fresh: Whether to start again, whatever is there.
 
     Raises:
         ValueError: If both are set.
-        FileExistsError: If it holds an unfinished run and neither is set, or foreign files where the model is to go.
+        FileExistsError: If it holds an unfinished run and neither is set, or `model` holds other files.
         FileNotFoundError: If `resume` is set and there is nothing to resume.
     """
     if resume and fresh:
-        raise ValueError("resume goes on with what is there and fresh begins anew: give one of them.")
-    if resume and not is_unfinished(folder):
-        raise FileNotFoundError(f"{folder} holds no unfinished run to resume; start it without resume.")
+        raise ValueError("resume continues the run that is there and fresh starts again: give one of them.")
+    if resume and not (folder / FOLDER_NAME / POINTER_NAME).is_file():
+        raise FileNotFoundError(f"{folder} holds no run to resume; start it without resume.")
     if not resume and not fresh and is_unfinished(folder):
         raise FileExistsError(
             f"{folder} holds an unfinished run. Resume it (--resume, in Python resume=True), choose another folder, "
-            "or begin anew with --fresh (fresh=True)."
+            "or start again with --fresh (fresh=True)."
         )
     model = folder / MODEL_FOLDER
     if model.exists() and not (model / "config.json").is_file() and not (model.is_dir() and not any(model.iterdir())):
-        raise FileExistsError(f"{model} holds something else than a model; choose another folder.")
+        raise FileExistsError(f"{model} holds other files than a model; choose another folder.")
 
 
 def pack_tensors(
     model: nn.Module,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     averaged: nn.Module | None,
     best: Mapping[str, Tensor] | None,
 ) -> dict[str, Tensor]:
@@ -114,9 +123,9 @@ def pack_tensors(
 
 
 def unpack_tensors(
-    tensors: Mapping[str, Tensor], model: nn.Module, optimizer: AdamW, averaged: nn.Module | None
+    tensors: Mapping[str, Tensor], model: nn.Module, optimizer: Optimizer, averaged: nn.Module | None
 ) -> dict[str, Tensor] | None:
-    """Put packed tensors back; the weights are copied into place, so their memory layout does not change.
+    """Restore packed tensors; weights are copied into place, so their memory layout does not change.
 
     Returns:
         The best weights so far, if the run keeps them.
@@ -142,12 +151,12 @@ def save_state(folder: Path, state: RunState, tensors: Mapping[str, Tensor], ide
 
     Args:
         folder: The run's folder.
-        state: Where the run stands.
+        state: Progress of the run.
         tensors: From `pack_tensors`.
         identity: `config` and `tables` (modality to content hash): what a resumed run must agree with.
 
     Raises:
-        OSError: If the disk is full or read-only; the previous state is still there.
+        OSError: If the disk is full or read-only; the previous state is kept.
     """
     place = folder / FOLDER_NAME
     target = place / f"step-{state.step:08d}.safetensors"
@@ -162,12 +171,12 @@ def save_state(folder: Path, state: RunState, tensors: Mapping[str, Tensor], ide
 
 
 def load_state(folder: Path, identity: Mapping[str, Any], device: str = "cpu") -> tuple[RunState, dict[str, Tensor]]:
-    """Load the state of an unfinished run.
+    """Load the state of a run.
 
     Args:
         folder: The run's folder.
-        identity: `config` and `tables` of the run that wants to go on.
-        device: Where the tensors go.
+        identity: `config` and `tables` of the run that is to continue.
+        device: Device of the tensors.
 
     Raises:
         FileNotFoundError: If there is no state.
@@ -176,14 +185,20 @@ def load_state(folder: Path, identity: Mapping[str, Any], device: str = "cpu") -
     place = folder / FOLDER_NAME
     pointer = place / POINTER_NAME
     if not pointer.is_file():
-        raise FileNotFoundError(f"{folder} holds no unfinished run to resume; start it without resume.")
+        raise FileNotFoundError(f"{folder} holds no run to resume; start it without resume.")
     try:
         saved = json.loads(pointer.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"The state {pointer} is damaged ({error}): delete {place} and start afresh.") from error
+        raise ValueError(f"The state {pointer} is damaged ({error}): delete {place} and start again.") from error
     if saved.get("format") != FORMAT:
-        raise ValueError(f"{pointer} has format {saved.get('format')!r}, this version reads {FORMAT}: start afresh.")
-    differing = differences(saved, identity)
+        raise ValueError(f"{pointer} has format {saved.get('format')!r}, this version reads {FORMAT}: start again.")
+    finished = bool(saved.get("finished"))
+    differing = differences(saved, identity, lengths=not finished)
+    if finished and not differing and not _is_longer(saved["config"], identity["config"]):
+        raise FinishedRunError(
+            f"The run in {folder} is finished. To extend it, give more steps or epochs than it had; "
+            "to train it again, add --fresh (in Python fresh=True)."
+        )
     if differing:
         raise ValueError(
             f"The run in {folder} cannot be resumed with these settings; "
@@ -193,23 +208,32 @@ def load_state(folder: Path, identity: Mapping[str, Any], device: str = "cpu") -
         tensors = load_file(place / saved["file"], device=device)
     except (OSError, SafetensorError) as error:
         raise ValueError(
-            f"The state {place / saved['file']} is damaged ({error}): delete {place} and start afresh."
+            f"The state {place / saved['file']} is damaged ({error}): delete {place} and start again."
         ) from error
-    return RunState(**{name: saved.get(name) for name in RunState.__dataclass_fields__}), tensors
+    state = RunState(**{name: saved.get(name) for name in RunState.__dataclass_fields__})
+    if finished:  # an extended run may pass the point at which it stopped early
+        state.stopped, state.stale_validations = False, 0
+    return state, tensors
 
 
-def differences(saved: Mapping[str, Any], identity: Mapping[str, Any]) -> list[str]:
-    """Say what two runs differ in, one line each; empty if they would end with the same numbers.
+def _is_longer(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    return any((now.get(key) or 0) > (before.get(key) or 0) for key in ("steps", "epochs"))
+
+
+def differences(saved: Mapping[str, Any], identity: Mapping[str, Any], lengths: bool = True) -> list[str]:
+    """List the differences of two runs; empty if they would end with the same numbers.
 
     Args:
         saved: `config` and `tables` (modality to content hash) of the earlier run.
         identity: The same of the later one.
+        lengths: Whether another number of steps or epochs counts as a difference.
     """
+    free = FREE_SETTINGS if lengths else (*FREE_SETTINGS, "steps", "epochs")
     before, now = flatten(saved["config"]), flatten(json.loads(json.dumps(identity["config"])))
     lines = [
         f"  {key}: the run had {before.get(key)!r}, now {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and key.split(".")[0] not in FREE_SETTINGS
+        if before.get(key) != now.get(key) and key.split(".")[0] not in free
     ]
     tables_before, tables_now = saved["tables"], identity["tables"]
     for name in sorted(tables_before.keys() | tables_now.keys()):
@@ -221,11 +245,58 @@ def differences(saved: Mapping[str, Any], identity: Mapping[str, Any]) -> list[s
     return lines
 
 
+def mark_finished(folder: Path) -> None:
+    """Note in a run's state that its model is complete; the state stays, so that the run can be extended."""
+    pointer = folder / FOLDER_NAME / POINTER_NAME
+    saved = json.loads(pointer.read_text(encoding="utf-8"))
+    with replacing_file(pointer) as part:
+        part.write_text(json.dumps(saved | {"finished": True}, indent=1), encoding="utf-8")
+
+
 def discard_state(folder: Path) -> None:
-    """Remove the state of a run that has finished; its model is what is left."""
+    """Remove the state of a finished run."""
     place = folder / FOLDER_NAME
     (place / POINTER_NAME).unlink(missing_ok=True)  # first, so that a crash here cannot leave a dangling pointer
     for leftover in place.iterdir() if place.is_dir() else ():
         leftover.unlink()
     if place.is_dir():
         place.rmdir()
+
+
+class FinishedRunError(FileExistsError):
+    """The folder holds this very run, finished: same configuration, same data."""
+
+
+def check_finished(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Check that no finished run would be overwritten.
+
+    Args:
+        folder: The run's folder, without an unfinished run.
+        identity: `config` and `tables` (modality to content hash) of the run that is to start.
+
+    Raises:
+        FinishedRunError: If the folder's model comes from the same configuration and data.
+        FileExistsError: If it comes from others; the differences are named.
+    """
+    model = folder / MODEL_FOLDER
+    if not (model / CONFIG).is_file():
+        return
+    try:
+        tables = read_json(model / PROVENANCE).get("tables", {})
+        saved = {
+            "config": dict(read_json(model / CONFIG)["config"]),
+            "tables": {name: facts["sha256"] for name, facts in tables.items()},
+        }
+        differing = differences(saved, identity)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        differing = [f"  its configuration and tables cannot be read from {model}"]
+    if not differing:
+        raise FinishedRunError(
+            f"{folder} holds this run already, and it is finished: the model is {model}. "
+            "To train it again, add --fresh (in Python fresh=True); to extend it, give more steps with --resume."
+        )
+    raise FileExistsError(
+        f"{folder} holds a finished run of another configuration or of other data, which is not overwritten. "
+        "Choose another folder, or overwrite it with --fresh (in Python fresh=True). Differences:\n"
+        + "\n".join(differing)
+    )

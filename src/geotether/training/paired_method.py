@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,20 +13,21 @@ from geotether.batches.paired import PairedBatch, gather_samples
 from geotether.batches.sampler import rows_at
 from geotether.batches.views import make_views
 from geotether.checkpoint.folder import WEIGHTS
-from geotether.checkpoint.paired import save_paired
 from geotether.encoders.sensors.build import default_sensor_encoder
+from geotether.objectives.supervised import balanced_weights
+from geotether.predict import PairedModel
 from geotether.tables.answer import AnswerKind, answer_kind
 from geotether.tables.paired import PairedTable
+from geotether.tables.paired_target import Target
 from geotether.tables.sensor import Sensor
-from geotether.training.labelled import labelled_rows
-from geotether.training.paired_card import paired_card
+from geotether.training.card import paired_card
 from geotether.training.paired_config import PairedConfig
 from geotether.training.provenance import paired_provenance
-from geotether.training.randomness import step_generator
+from geotether.training.randomness import derived_seed, step_generator
 from geotether.training.state import RunState
 
 
-class PairedCourse:
+class PairedMethod:
     """Rows, targets and views of a run on paired sensors; the methods add a model and its losses.
 
     Args:
@@ -188,15 +188,12 @@ class PairedCourse:
         """Whether there are rows to watch."""
         return len(self._held_out_rows) > 0
 
-    def finish(self, model: nn.Module) -> None:
-        """Nothing is left to do."""
-
     def predicts_from(self) -> tuple[str, ...]:
         """Sensors of which one is enough to predict."""
         return ()
 
-    def save(self, model: nn.Module, folder: Path, state: RunState) -> None:
-        """Write the model folder."""
+    def finish(self, model: nn.Module, state: RunState) -> PairedModel:
+        """Describe the trained model: its method, sensors, target, provenance and card."""
         config = self.config
         about: Mapping[str, Any] = {
             "method": config.method,
@@ -206,7 +203,7 @@ class PairedCourse:
         }
         provenance = paired_provenance(config, self.table, state)
         card = paired_card(self.settings, provenance, about)
-        save_paired(folder, model, about, self.settings, provenance, card)  # type: ignore[arg-type]
+        return PairedModel(model, about, provenance, self.settings, card)  # type: ignore[arg-type]
 
 
 def has_gaps(sensor: Sensor) -> bool:
@@ -220,3 +217,40 @@ def _parts(sensor: Sensor) -> Iterator[tuple[int, np.ndarray]]:
     """Runs of rows: a memory map is not drawn into memory at once."""
     for start in range(0, len(sensor), 4096):
         yield start, sensor.values[start : start + 4096]
+
+
+def labelled_rows(target: Target, share: float, seed: int) -> np.ndarray:
+    """Draw the training rows whose labels may be looked at; a larger share holds the smaller one.
+
+    Args:
+        target: Of the training rows.
+        share: Of the known rows, in (0, 1]; at least one row of every class or label is kept.
+        seed: The run's seed.
+
+    Returns:
+        Row numbers, sorted.
+    """
+    known = np.flatnonzero(target.known)
+    order = known[np.random.default_rng(derived_seed(seed, 0, "labelled")).permutation(len(known))]
+    count = max(1, round(share * len(known)))
+    kept = set(order[:count].tolist())
+    if target.kind != "numbers":
+        has = _memberships(target)
+        for label in range(has.shape[1]):
+            rows = order[has[order, label]]
+            if len(rows) and not kept & set(rows.tolist()):
+                kept.add(int(rows[0]))
+    return np.array(sorted(kept), dtype=np.int64)
+
+
+def class_weights(answer: AnswerKind, encoded: np.ndarray, balanced: bool) -> Tensor | None:
+    """Weights of the classes that make each count alike; None for other kinds of targets."""
+    if answer.kind != "classes" or not balanced:
+        return None
+    return balanced_weights(torch.from_numpy(encoded), answer.num_outputs)
+
+
+def _memberships(target: Target) -> np.ndarray:
+    if target.kind == "labels":
+        return np.asarray(target.values == 1)
+    return np.asarray(target.values[:, None] == np.arange(len(target.names)))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from geotether.tables.table import FeatureTable
-from geotether.training.chance import ChanceWatch, above_chance, last_word
 from geotether.training.config import load_config
+from geotether.training.overfitting import OverfittingWatch, above_chance, final_warning
 from geotether.training.pretraining import pretrain
 
 
@@ -27,31 +27,31 @@ def validation(a, b, chance=5.0):
     ],
 )
 def test_a_loss_that_climbs_above_chance_is_told_once(course, said_at):
-    watch = ChanceWatch()
+    watch = OverfittingWatch()
     said = [watch.notice(validation(*losses)) for losses in course]
     assert [number for number, text in enumerate(said) if text] == ([] if said_at is None else [said_at])
     if said_at is not None:
         assert "keep=best" in said[said_at]
-        assert f"loss of {'b' if course[said_at][1] > 5 else 'a'} climbs" in said[said_at]
+        assert f"loss of {'b' if course[said_at][1] > 5 else 'a'} rises" in said[said_at]
 
 
 def test_a_loss_that_is_no_number_is_left_to_the_loop():
-    watch = ChanceWatch()
+    watch = OverfittingWatch()
     assert [watch.notice(validation(loss, 4)) for loss in (float("nan"), float("inf"), 4)] == ["", "", ""]
 
 
 def test_what_has_no_chance_is_not_compared():
     assert above_chance({"validation/loss": 9.0, "validation/loss/a": 9.0}) == []
-    assert ChanceWatch().notice({"validation/loss": 9.0}) == ""
+    assert OverfittingWatch().notice({"validation/loss": 9.0}) == ""
 
 
-def test_the_last_word_is_of_the_model_that_is_handed_out(tmp_path):
+def test_the_final_warning_is_of_the_model_that_is_handed_out(tmp_path):
     lines = [{"step": 0, "loss": 9.0}, {"step": 0, **validation(4, 4)}, {"step": 1, **validation(4, 6)}]
     (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    assert "above chance: b 6.00 (chance 5.00). What is learned" in last_word(tmp_path)
-    assert last_word(tmp_path, best=True) == ""
+    assert "above chance: b 6.00 (chance 5.00). What is learned" in final_warning(tmp_path)
+    assert final_warning(tmp_path, best=True) == ""
     (tmp_path / "metrics.jsonl").write_text(json.dumps(lines[0]))
-    assert last_word(tmp_path) == ""
+    assert final_warning(tmp_path) == ""
 
 
 def test_a_run_on_noise_says_so(tmp_path, capsys):
@@ -60,8 +60,8 @@ def test_a_run_on_noise_says_so(tmp_path, capsys):
     split = np.where(np.arange(240) % 4 == 0, "validation", "train")
     table = FeatureTable("noise", lonlat, rng.standard_normal((240, 6)).astype(np.float32), split=split)
     overrides = ["steps=80", "batch_size=64", "validate_every=10", "warmup_steps=0", "encoder.network.hidden_dim=32"]
-    pretrain(load_config(overrides=overrides), {"noise": table}, tmp_path, progress="lines")
+    pretrain({"noise": table}, config=load_config(overrides=overrides), out=tmp_path, progress="lines")
     said = capsys.readouterr().err
-    assert said.count("held-out loss of noise climbs, above") == 1
-    assert said.strip().splitlines()[-1] == last_word(tmp_path)
-    assert "above chance: noise" in last_word(tmp_path)
+    assert said.count("held-out loss of noise rises above") == 1
+    assert said.strip().splitlines()[-1] == final_warning(tmp_path)
+    assert "above chance: noise" in final_warning(tmp_path)

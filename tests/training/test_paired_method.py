@@ -5,7 +5,7 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from geotether.tables.answer import answer_kind
-from geotether.training.labelled import class_weights, labelled_rows
+from geotether.training.paired_method import class_weights, labelled_rows
 
 
 def test_a_larger_share_holds_the_smaller_and_all_are_known(make_fields):

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from geotether.training.door import check_tables, choose_device, taking_part
+from geotether.training.device import choose_device
+from geotether.training.location import check_tables, taking_part
 
 
 def test_a_run_needs_tables(small):
-    with pytest.raises(ValueError, match="no feature table to learn from"):
+    with pytest.raises(ValueError, match="no feature table to train on"):
         check_tables(small(), {})
 
 

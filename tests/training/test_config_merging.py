@@ -2,7 +2,7 @@
 
 import pytest
 
-from geotether.training.layers import flatten, overlay
+from geotether.training.config_merging import flatten, overlay
 
 
 def test_overlay_changes_neither_layer():

@@ -6,12 +6,12 @@ import torch
 
 from geotether.predict import load_paired
 from geotether.probes.paired_scores import paired_scores
-from geotether.training.colearning import ColearningCourse, DistilledCourse, SupervisedCourse
-from geotether.training.cotraining import COURSES, cotrain
+from geotether.training.colearning import ColearningMethod, DistilledMethod, SupervisedMethod
 from geotether.training.interruption import RunInterrupted
-from geotether.training.labelled import labelled_rows
 from geotether.training.metrics import read_metrics
 from geotether.training.paired_config import METHODS, load_paired_config
+from geotether.training.paired_method import labelled_rows
+from geotether.training.pretraining import PAIRED_METHODS, pretrain
 
 
 @pytest.fixture
@@ -23,17 +23,19 @@ def configure(small_pairing):
 
 
 def same(one, other):
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+    return all(
+        torch.equal(a, b) for a, b in zip(*(model.module.state_dict().values() for model in (one, other)), strict=True)
+    )
 
 
 def test_there_is_a_course_for_every_method():
-    assert set(COURSES) == set(METHODS)
+    assert set(PAIRED_METHODS) == set(METHODS)
 
 
 @pytest.mark.parametrize("target", ["crop", "flags", "yield"])
 def test_what_co_learning_teaches_is_predicted_from_any_one_sensor(make_fields, configure, tmp_path, target):
     table = make_fields(300)
-    cotrain(configure("mdico", f"target={target}", "steps=60"), table, tmp_path, progress="none")
+    pretrain(table, config=configure("mdico", f"target={target}", "steps=60"), out=tmp_path, progress="none")
     model = load_paired(tmp_path / "model")
     assert model.predicts_from == ("radar", "optical")
     test = table.rows(np.flatnonzero(table.split == "test"))
@@ -47,7 +49,9 @@ def test_what_co_learning_teaches_is_predicted_from_any_one_sensor(make_fields, 
 
 def test_the_same_seed_gives_the_same_model_and_another_another(make_fields, configure):
     table = make_fields()
-    first, again, other = (cotrain(configure("mdico", f"seed={seed}"), table, progress="none") for seed in (0, 0, 1))
+    first, again, other = (
+        pretrain(table, config=configure("mdico", f"seed={seed}"), progress="none") for seed in (0, 0, 1)
+    )
     assert same(first, again)
     assert not same(first, other)
 
@@ -55,8 +59,8 @@ def test_the_same_seed_gives_the_same_model_and_another_another(make_fields, con
 @pytest.mark.parametrize("recipe", ["mdico", "mosaic"])
 def test_interrupted_and_resumed_equals_left_alone(make_fields, configure, tmp_path, monkeypatch, recipe):
     table, config = make_fields(), configure(recipe, "augment=true", "keep=best")
-    left_alone = cotrain(config, table, tmp_path / "whole", progress="none")
-    kind = COURSES[config.method]
+    left_alone = pretrain(table, config=config, out=tmp_path / "whole", progress="none")
+    kind = PAIRED_METHODS[config.method]
     losses = kind.losses
 
     def interrupting(self, model, step):
@@ -68,9 +72,9 @@ def test_interrupted_and_resumed_equals_left_alone(make_fields, configure, tmp_p
 
     monkeypatch.setattr(kind, "losses", interrupting)
     with pytest.raises(RunInterrupted):
-        cotrain(config, table, tmp_path / "parts", progress="none")
+        pretrain(table, config=config, out=tmp_path / "parts", progress="none")
     monkeypatch.undo()
-    resumed = cotrain(config, table, tmp_path / "parts", resume=True, progress="none")
+    resumed = pretrain(table, config=config, out=tmp_path / "parts", resume=True, progress="none")
     assert same(left_alone, resumed)
 
 
@@ -83,24 +87,24 @@ def test_test_rows_are_never_looked_at(make_fields, configure):
     other.target("crop").values[test] = 0
     for recipe in ("mdico", "mosaic", "fused"):
         config = configure(recipe, "keep=best")
-        one, two = cotrain(config, table, progress="none"), cotrain(config, other, progress="none")
-        for name, weights in one.state_dict().items():
-            assert torch.equal(weights, two.state_dict()[name]), name
+        one, two = pretrain(table, config=config, progress="none"), pretrain(other, config=config, progress="none")
+        for name, weights in one.module.state_dict().items():
+            assert torch.equal(weights, two.module.state_dict()[name]), name
 
 
 def test_every_term_is_in_the_metrics_and_can_be_switched_off(make_fields, configure, tmp_path):
-    cotrain(configure(), make_fields(), tmp_path / "all", progress="none")
+    pretrain(make_fields(), config=configure(), out=tmp_path / "all", progress="none")
     line = read_metrics(tmp_path / "all")[0]
     terms = {key.removeprefix("loss/") for key in line if key.startswith("loss/")}
     assert terms == {"task", "auxiliary", "contrast", "discrimination"}
     assert line["loss"] == pytest.approx(sum(line[f"loss/{term}"] for term in terms), rel=1e-5)
     for term in terms - {"task"}:
-        cotrain(configure("mdico", f"colearning.{term}=0"), make_fields(), tmp_path / term, progress="none")
+        pretrain(make_fields(), config=configure("mdico", f"colearning.{term}=0"), out=tmp_path / term, progress="none")
         assert f"loss/{term}" not in read_metrics(tmp_path / term)[0]
 
 
 def test_learned_weights_of_terms_are_left_behind(make_fields, configure, tmp_path):
-    cotrain(configure("mdico", "colearning.weighting=corrected"), make_fields(), tmp_path, progress="none")
+    pretrain(make_fields(), config=configure("mdico", "colearning.weighting=corrected"), out=tmp_path, progress="none")
     assert load_paired(tmp_path / "model").predicts_from == ("radar", "optical")
     assert not [name for name in load_paired(tmp_path / "model").module.state_dict() if "variance" in name]
 
@@ -114,7 +118,7 @@ def test_wirings_differ_in_what_reaches_the_unused_part(make_fields, configure):
         ("code", {}, False),
     ):
         overrides = [f"colearning.wiring={wiring}", *(f"colearning.{key}={value}" for key, value in terms.items())]
-        course = ColearningCourse(configure("mdico", *overrides), table)
+        course = ColearningMethod(configure("mdico", *overrides), table)
         model = course.build(torch.device("cpu"))
         course.losses(model, 0)[0].backward()
         half = model.dim // 2
@@ -128,25 +132,25 @@ def test_a_distilled_student_learns_from_its_teacher_without_labels_counting(mak
     table = make_fields(300, gaps=False)
     config = configure("distilled", "modality=radar", "distillation.weight=1", "steps=150", "validate_every=null",
                        "keep=last", "patience=null")  # fmt: skip
-    course = DistilledCourse(config, table)
+    course = DistilledMethod(config, table)
     model = course.build(torch.device("cpu"))
     assert not any(weight.requires_grad for weight in course.teacher.parameters())
     loss, parts = course.losses(model, 0)
     assert loss.item() == pytest.approx(parts["loss/distillation"].item())
-    trained = cotrain(config, table, progress="none")
+    trained = pretrain(table, config=config, progress="none")
     test = table.rows(np.flatnonzero(table.split == "test"))
     with torch.no_grad():
-        taught = trained({"radar": torch.tensor(test.sensor("radar").values)}).argmax(1)
+        taught = trained.module({"radar": torch.tensor(test.sensor("radar").values)}).argmax(1)
         teacher = course.teacher({n: torch.tensor(s.values) for n, s in test.sensors.items()}).argmax(1)
     assert (taught == teacher).float().mean() > 0.6
 
 
 def test_a_fused_model_takes_only_rows_with_all_sensors(make_fields, configure, tmp_path):
     table = make_fields()
-    course = SupervisedCourse(configure("fused"), table)
+    course = SupervisedMethod(configure("fused"), table)
     course.prepare(torch.device("cpu"))
     assert all(sensor.present.all() for sensor in course.training.sensors.values())
-    cotrain(configure("fused"), table, tmp_path, progress="none")
+    pretrain(table, config=configure("fused"), out=tmp_path, progress="none")
     model = load_paired(tmp_path / "model")
     assert model.predicts_from == ()
     with pytest.raises(ValueError, match="needs all its sensors at once"):
@@ -159,7 +163,7 @@ def test_unlabelled_rows_take_part_in_co_learning_only(make_fields, configure):
     table = make_fields()
     counts = {}
     for recipe in ("mdico", "fused"):
-        course = COURSES[configure(recipe).method](configure(recipe), table)
+        course = PAIRED_METHODS[configure(recipe).method](configure(recipe), table)
         course.prepare(torch.device("cpu"))
         counts[recipe] = len(course.training), bool(course.training.target("crop").known.all())
     assert counts["mdico"] == ((table.split == "train").sum(), False)
@@ -167,7 +171,7 @@ def test_unlabelled_rows_take_part_in_co_learning_only(make_fields, configure):
 
 
 def test_the_card_says_what_the_model_does(make_fields, configure, tmp_path):
-    cotrain(configure(), make_fields(), tmp_path, progress="none")
+    pretrain(make_fields(), config=configure(), out=tmp_path, progress="none")
     card = (tmp_path / "model" / "README.md").read_text()
     assert "Predicts `crop` (classes: maize, rye, wheat) from any one of radar, optical." in card
     assert 'model.predict("radar", values)  # values of shape (n, 6, 2)' in card
@@ -189,12 +193,12 @@ def test_wrong_input_is_named(make_fields, small_pairing, overrides, message):
         [*small_pairing, "target=crop", *overrides] if "encoders" not in overrides[-1] else ["target=crop", *overrides]
     )
     with pytest.raises(ValueError, match=message):
-        cotrain(load_paired_config(overrides=given), make_fields(), progress="none")
+        pretrain(make_fields(), config=load_paired_config(overrides=given), progress="none")
 
 
 def test_no_validation_rows_and_early_stopping_do_not_go_together(make_fields, configure):
     with pytest.raises(ValueError, match="there are none to look at"):
-        cotrain(configure(), make_fields(split=False), progress="none")
+        pretrain(make_fields(split=False), config=configure(), progress="none")
 
 
 def test_supervised_batches_hold_only_the_rows_whose_labels_may_be_seen(make_fields, small_pairing):
@@ -207,7 +211,7 @@ def test_supervised_batches_hold_only_the_rows_whose_labels_may_be_seen(make_fie
     for recipe, rows in wanted.items():
         overrides = ["target=crop", *small_pairing, "labels=0.2"]
         overrides += ["modality=radar"] if recipe == "distilled" else []
-        course = COURSES[recipe](load_paired_config(overrides=overrides, recipe=recipe), table)
+        course = PAIRED_METHODS[recipe](load_paired_config(overrides=overrides, recipe=recipe), table)
         course.build(torch.device("cpu"))
         assert course.training.id.tolist() == training.id[rows].tolist()
         seen = training.id[rows][(course.targets >= 0).numpy()]

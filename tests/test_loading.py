@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/benchmark/opening.py; answers go through the benchmark's own check."""
+"""Mirrors src/geotether/loading.py."""
 
 import sys
 
@@ -9,12 +9,15 @@ import pytest
 import torch
 
 from geotether.benchmark.baselines import NoFeatures
-from geotether.benchmark.encoding import encode
-from geotether.benchmark.opening import as_encoder, open_encoder
 from geotether.checkpoint.location import save_model
-from geotether.embed import EarthEmbedding
+from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
+from geotether.geodesy.coordinates import unit_vectors
+from geotether.loading import encode_places, load_encoder, named_encoder
 
+CORNERS = np.array(
+    [[0.0, 0.0], [179.9, 10.0], [-180.0, -45.0], [30.0, 89.9], [0.0, 90.0], [120.0, -90.0], [359.0, 60.0]]
+)
 LONLAT = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
 MODEL = {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 4}
 CODE = """
@@ -69,30 +72,30 @@ def two(lon, lat):
     ],
 )
 def test_every_form_of_function_gets_its_places(thing):
-    encoder = as_encoder(thing)
-    np.testing.assert_array_equal(encode("mine", encoder, LONLAT), LONLAT)
-    np.testing.assert_array_equal(encode("again", as_encoder(encoder), LONLAT), LONLAT)
+    encoder = load_encoder(thing)
+    np.testing.assert_array_equal(encode_places(encoder, LONLAT, "mine"), LONLAT)
+    np.testing.assert_array_equal(encode_places(load_encoder(encoder), LONLAT, "again"), LONLAT)
 
 
 def test_a_model_is_an_encoder():
-    model = EarthEmbedding(build_location_encoder(MODEL, seed=0))
-    got = encode("mine", as_encoder(model), LONLAT)
+    model = Encoder(build_location_encoder(MODEL, seed=0))
+    got = encode_places(load_encoder(model), LONLAT, "mine")
     np.testing.assert_array_equal(got, model.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1]))
 
 
 def test_attributes_are_kept():
-    assert as_encoder(Together()).probes == ("neighbors",)
-    assert as_encoder(NoFeatures("neighbors_in_space")).probes == ("neighbors_in_space",)
+    assert load_encoder(Together()).probes == ("neighbors",)
+    assert load_encoder(NoFeatures("neighbors_in_space")).probes == ("neighbors_in_space",)
     two.probes = ("ridge",)
-    assert as_encoder(two).probes == ("ridge",)
-    assert as_encoder(two).__name__ == "two"
-    assert not hasattr(as_encoder(lambda lonlat: lonlat), "probes")
+    assert load_encoder(two).probes == ("ridge",)
+    assert load_encoder(two).__name__ == "two"
+    assert not hasattr(load_encoder(lambda lonlat: lonlat), "probes")
 
 
 @pytest.mark.parametrize(
     ("thing", "message"),
     [
-        ("model.ckpt", r"'model\.ckpt' is a str, which cannot encode places; give a function f\(lon, lat\)"),
+        (3.5, r"3\.5 is a float, which cannot encode places; give a function f\(lon, lat\)"),
         (Together, r"Together is a class; build an object of it first, such as Together\(\)"),
         (lambda: LONLAT, r"takes \(nothing\); an encoder takes f\(lon, lat\)"),
         (lambda lon, lat, time: LONLAT, r"takes \(lon, lat, time\).*Wrap it: lambda lon, lat"),
@@ -105,7 +108,7 @@ def test_attributes_are_kept():
 )
 def test_what_is_no_encoder_is_named(thing, message):
     with pytest.raises(TypeError, match=message):
-        as_encoder(thing)
+        load_encoder(thing)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,7 @@ def test_what_is_no_encoder_is_named(thing, message):
 )
 def test_wrong_answers_are_named_by_the_benchmark(thing, error, message):
     with pytest.raises(error, match=message):
-        encode("theirs", as_encoder(thing), LONLAT)
+        encode_places(load_encoder(thing), LONLAT, "theirs")
 
 
 @pytest.fixture
@@ -150,16 +153,16 @@ SWAPPED = np.array([[2.0, 11.0], [4.0, 13.0], [6.0, 15.0]])
 def test_code_is_opened(code, monkeypatch, spec, name, want):
     monkeypatch.chdir(code.parent)
     path = list(sys.path)
-    got, encoder = open_encoder(spec.format(file=code))
+    got, encoder = named_encoder(spec.format(file=code))
     assert got == name
-    np.testing.assert_array_equal(encode(got, encoder, LONLAT), want)
+    np.testing.assert_array_equal(encode_places(encoder, LONLAT, got), want)
     assert sys.path == path
 
 
 def test_models_and_files_are_opened(tmp_path):
-    model = EarthEmbedding(build_location_encoder(MODEL, seed=0))
+    model = Encoder(build_location_encoder(MODEL, seed=0))
     want = model.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1])
-    save_model(tmp_path / "run" / "model", model.location, {}, {}, "")
+    save_model(tmp_path / "run" / "model", model.module, {}, {}, "")
     columns = {"lon": LONLAT[:, 0], "lat": LONLAT[:, 1], "embedding": pa.array(list(want))}
     pq.write_table(pa.table(columns), tmp_path / "a=b.parquet")
     for spec, name in (
@@ -168,9 +171,9 @@ def test_models_and_files_are_opened(tmp_path):
         (f"{tmp_path}/a=b.parquet", "a=b"),
         (f"theirs={tmp_path}/a=b.parquet", "theirs"),
     ):
-        got, encoder = open_encoder(spec)
+        got, encoder = named_encoder(spec)
         assert got == name
-        np.testing.assert_array_equal(encode(got, encoder, LONLAT), want)
+        np.testing.assert_array_equal(encode_places(encoder, LONLAT, got), want)
 
 
 @pytest.mark.parametrize(
@@ -194,4 +197,48 @@ def test_models_and_files_are_opened(tmp_path):
 )
 def test_wrong_forms_are_answered_with_what_to_type(code, spec, error, message):
     with pytest.raises(error, match=message):
-        open_encoder(spec.format(file=code))
+        named_encoder(spec.format(file=code))
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 3, 100])
+def test_chunks_do_not_matter(chunk_rows):
+    asked = []
+
+    def encoder(lonlat):
+        asked.append(len(lonlat))
+        return unit_vectors(lonlat)
+
+    np.testing.assert_array_equal(encode_places(encoder, CORNERS, chunk_rows=chunk_rows), unit_vectors(CORNERS))
+    assert max(asked) <= chunk_rows
+
+
+def test_whole_numbers_become_floats_and_float32_stays():
+    assert encode_places(lambda p: np.ones((len(p), 2), dtype=int), CORNERS).dtype == np.float64
+    assert encode_places(lambda p: np.ones((len(p), 2), dtype=np.float32), CORNERS).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda p: np.ones(len(p)), r"shape \(7,\) for 7 places"),
+        (lambda p: np.ones((3, 2)), r"shape \(3, 2\) for 7 places"),
+        (lambda p: np.ones((len(p), 0)), r"shape \(7, 0\)"),
+        (lambda p: np.full((len(p), 2), "a"), "returned <U1"),
+        (
+            lambda p: np.where(p == 89.9, np.nan, p),
+            "1 of 7 places, first for row 3 at lon=30, lat=89.9",
+        ),
+    ],
+)
+def test_unfit_answers_are_named(answer, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        encode_places(answer, CORNERS)
+
+
+def test_wrong_places_and_encoders_are_named():
+    with pytest.raises(TypeError, match="the encoder is a str"):
+        encode_places("model", CORNERS)
+    with pytest.raises(ValueError, match="no places to encode"):
+        encode_places(unit_vectors, np.empty((0, 2)))
+    with pytest.raises(ValueError, match="the other way round"):
+        encode_places(unit_vectors, np.array([[-33.87, 151.21]]))

@@ -6,7 +6,7 @@ import torch
 from geotether.objectives.info_nce import info_nce
 from geotether.objectives.sigmoid import sigmoid_loss
 from geotether.training.config import ObjectiveConfig
-from geotether.training.loss import batch_loss
+from geotether.training.location import batch_loss
 from geotether.training.model import build_model
 
 GROUPS = {"satellite": slice(0, 8), "text": slice(8, 14)}

@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/embed.py."""
+"""Mirrors src/geotether/encoder.py."""
 
 import os
 import subprocess
@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from geotether.checkpoint.location import save_model
-from geotether.embed import EarthEmbedding, load, load_folder
+from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
+from geotether.loading import load
 from geotether.sources.points import PointRecords
 from geotether.tables.table import FeatureTable
 
@@ -28,7 +29,7 @@ LONLAT = np.array([[5.66, 51.97], [-74.01, 40.71], [151.21, -33.87], [0.0, 90.0]
 
 @pytest.fixture
 def model():
-    return EarthEmbedding(build_location_encoder(ENCODER, seed=0), {"a": 1}, {"seed": 0})
+    return Encoder(build_location_encoder(ENCODER, seed=0), {"a": 1}, {"seed": 0})
 
 
 @pytest.fixture
@@ -42,14 +43,14 @@ def frame():
 @pytest.fixture
 def wanted(model):
     with torch.no_grad():
-        return model.location.handout(torch.tensor(LONLAT)).numpy()
+        return model.module.handout(torch.tensor(LONLAT)).numpy()
 
 
 def test_gives_what_the_encoder_hands_out(model, wanted):
     got = model.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1])
     assert (got.dtype, got.shape, model.dim) == (np.float32, (4, 12), 12)
     np.testing.assert_array_equal(got, wanted)
-    assert repr(model) == "EarthEmbedding(12 numbers a place, spherical_harmonics + siren)"
+    assert repr(model) == "Encoder(12 numbers per place, spherical_harmonics + siren)"
     assert (model.config, model.provenance) == ({"a": 1}, {"seed": 0})
 
 
@@ -99,7 +100,7 @@ def test_the_row_that_is_no_point_is_named(model, frame):
 
 
 def test_a_frame_without_crs_is_refused(model, frame):
-    with pytest.raises(ValueError, match=r"no CRS; say which with \.set_crs\('OGC:CRS84'\)"):
+    with pytest.raises(ValueError, match=r"no CRS; set it with \.set_crs\('OGC:CRS84'\)"):
         model.encode(frame.set_crs(None, allow_override=True))
 
 
@@ -124,29 +125,34 @@ def test_other_misuse_is_named(model):
     for arguments, options, message in (
         ((), {}, "needs lon= and lat="),
         ((), {"lon": 5.0}, "needs lon= and lat="),
-        ((LONLAT,), {}, "cannot tell longitude from latitude in a ndarray"),
-        ((pd.DataFrame({"lon": [1.0], "lat": [2.0]}),), {}, r"in a DataFrame; pass lon= and lat=.*table\['lon'\]"),
+        (({"lon": [1.0]},), {}, "cannot tell longitude from latitude in a dict"),
+        (("Paris",), {}, r"in a str; pass lon= and lat=.*table\['lon'\]"),
         ((LONLAT,), {"lon": 1.0}, "not both"),
     ):
         with pytest.raises(TypeError, match=message):
             model.encode(*arguments, **options)
+    for places in (LONLAT.T, LONLAT.ravel(), np.zeros((2, 3)), [1.0, 2.0]):
+        with pytest.raises(ValueError, match=r"shape \(n, 2\), longitude first"):
+            model.encode(places)
+    with pytest.raises(ValueError, match="there is no column for lat"):
+        model.encode(pd.DataFrame({"lon": [1.0], "height": [2.0]}))
     with pytest.raises(ValueError, match="chunk_rows must be 1"):
         model.encode(lon=1.0, lat=2.0, chunk_rows=0)
 
 
 def test_a_loaded_model_gives_the_same(model, wanted, tmp_path):
-    save_model(tmp_path / "model", model.location, {"a": 1}, {"seed": 0}, "# Card")
+    save_model(tmp_path / "model", model.module, {"a": 1}, {"seed": 0}, "# Card")
     loaded = load(tmp_path / "model")
     np.testing.assert_array_equal(loaded.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1]), wanted)
     assert (loaded.config, loaded.provenance) == ({"a": 1}, {"seed": 0})
 
 
 def test_a_folder_is_loaded_as_a_folder_and_nothing_else(model, wanted, tmp_path):
-    save_model(tmp_path / "model", model.location, {}, {}, "")
-    np.testing.assert_array_equal(load_folder(tmp_path / "model").encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1]), wanted)
+    save_model(tmp_path / "model", model.module, {}, {}, "")
+    np.testing.assert_array_equal(Encoder.load(tmp_path / "model").encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1]), wanted)
     (tmp_path / "x.ckpt").write_bytes(b"PK")
     with pytest.raises(ValueError, match="is a file; give the model's folder"):
-        load_folder(tmp_path / "x.ckpt")
+        Encoder.load(tmp_path / "x.ckpt")
 
 
 def test_what_is_not_there_is_named(tmp_path):
@@ -161,9 +167,9 @@ def test_what_is_not_there_is_named(tmp_path):
 
 def test_loading_and_encoding_needs_no_training_code(model, tmp_path):
     """Neither the training code nor the libraries that only preparing data needs."""
-    save_model(tmp_path / "model", model.location, {}, {}, "")
+    save_model(tmp_path / "model", model.module, {}, {}, "")
     program = (
-        "import sys; from geotether.embed import load\n"
+        "import sys; from geotether.loading import load\n"
         "assert load(sys.argv[1]).encode(lon=[5.66, 4.9], lat=[51.97, 52.4]).shape == (2, 12)\n"
         "rooms = ('training', 'objectives', 'batches', 'tables', 'probes', 'benchmark', 'maps', 'report', 'cli')\n"
         "unwanted = [f'geotether.{room}' for room in rooms] + ['pyarrow', 'pandas', 'sklearn', 'geopandas']\n"

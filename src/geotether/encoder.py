@@ -1,0 +1,224 @@
+"""The encoder that a user holds: embed places, compare them, save and load."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64
+from torch import nn
+
+from geotether.checkpoint.location import load_model, save_model
+from geotether.encoders.location import LocationEncoder
+from geotether.encoders.specific import SpecificParts
+from geotether.geodesy.coordinates import as_lonlat, check_lonlat
+
+_WGS84 = "OGC:CRS84"
+CHUNK_ROWS = 8192
+
+
+class Encoder:
+    """A trained location encoder: what `pretrain` returns and `load` returns.
+
+    Args:
+        module: The location encoder; it is moved to `device` and put into evaluation mode.
+        config: Settings of the run that trained it.
+        provenance: Where it comes from: tables by hash, recipe, seed, versions.
+        device: Device to compute on, such as "cpu" or "cuda".
+        heads: Modality to the projection head that it was trained with.
+        decoders: Modality to decoder, likewise.
+        specific: Modality-specific parts, likewise.
+        card: Text of the model card, Markdown.
+        history: Metrics of the training, one mapping per line of `metrics.jsonl`.
+
+    Attributes:
+        module: The torch module. Fine-tune it and call `save`.
+        dim: Length of an embedding.
+
+    Example:
+        >>> from geotether.encoders.build import build_location_encoder
+        >>> parts = {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 8}
+        >>> encoder = Encoder(build_location_encoder(parts, seed=0))
+        >>> encoder.encode(lon=[5.66, -74.01], lat=[51.97, 40.71]).shape
+        (2, 8)
+    """
+
+    def __init__(
+        self,
+        module: LocationEncoder,
+        config: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+        device: str = "cpu",
+        *,
+        heads: Mapping[str, Any] | nn.ModuleDict | None = None,
+        decoders: Mapping[str, Any] | nn.ModuleDict | None = None,
+        specific: SpecificParts | None = None,
+        card: str = "",
+        history: list[dict[str, Any]] | None = None,
+    ) -> None:
+        self.module = module.to(device).eval()
+        self.config = dict(config or {})
+        self.provenance = dict(provenance or {})
+        self.device = device
+        self.heads = dict((heads or {}).items())
+        self.decoders = dict((decoders or {}).items())
+        self.specific = specific
+        self.card = card
+        self.history = history or []
+
+    def __repr__(self) -> str:
+        """Describe the encoder in one line."""
+        parts = self.module.config
+        return f"Encoder({self.dim} numbers per place, {parts['positional']['name']} + {parts['network']['name']})"
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+        return self.module.handout_dim
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities that it was trained with, as far as they are known."""
+        return tuple(self.provenance.get("tables") or self.heads)
+
+    def encode(
+        self, places: Any = None, *, lon: Any = None, lat: Any = None, chunk_rows: int = CHUNK_ROWS
+    ) -> Float32[np.ndarray, "n d"]:
+        """Embed places.
+
+        Args:
+            places: An array, tensor or list of shape (n, 2), **longitude first**; a GeoDataFrame or GeoSeries of
+                points in any CRS; a data frame or Arrow table with columns of longitude and latitude; a feature table
+                or `PointRecords`.
+            lon: Instead of `places`, longitudes in degrees, WGS 84, [-180, 360]: a number, list, array or Series.
+            lat: As many latitudes, [-90, 90].
+            chunk_rows: Places computed at once; bounds the memory, does not change the result.
+
+        Returns:
+            One row per place in the same order, shape (n, dim), float32. No places give shape (0, dim).
+
+        Raises:
+            TypeError: If neither `places` nor both `lon` and `lat` are given, or `places` is of another kind.
+            ValueError: If a row is not (longitude, latitude) in degrees or is masked, a geometry is missing or not a
+                point, or a GeoDataFrame has no CRS.
+        """
+        if chunk_rows < 1:
+            raise ValueError(f"chunk_rows must be 1 or more, got {chunk_rows}.")
+        lonlat = _lonlat(places, lon, lat)
+        embeddings = np.empty((len(lonlat), self.dim), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(lonlat), chunk_rows):
+                chunk = torch.tensor(lonlat[start : start + chunk_rows], device=self.device)
+                embeddings[start : start + len(chunk)] = self.module.handout(chunk).cpu().numpy()
+        return embeddings
+
+    def similarity(self, a: Any, b: Any) -> Float32[np.ndarray, "n m"]:
+        """Return the cosine similarity of every place of `a` with every place of `b`.
+
+        Args:
+            a: n places, in any form that `encode` takes, or their embeddings of shape (n, dim).
+            b: m places or embeddings, likewise.
+
+        Returns:
+            Shape (n, m), from -1 to 1.
+
+        Raises:
+            TypeError, ValueError: As `encode` does.
+        """
+        sides = []
+        for places in (a, b):
+            shape = np.shape(places) if isinstance(places, np.ndarray) else ()
+            known = len(shape) == 2 and shape[1] == self.dim and self.dim != 2
+            vectors = np.asarray(places, dtype=np.float32) if known else self.encode(places)
+            length = np.linalg.norm(vectors, axis=1, keepdims=True)
+            sides.append(vectors / np.maximum(length, np.finfo(np.float32).tiny))
+        return sides[0] @ sides[1].T
+
+    def save(self, folder: str | Path) -> None:
+        """Save as a model folder, which replaces an older one only when complete.
+
+        Args:
+            folder: Folder to write; missing parents are created. An existing folder must be empty or a model folder.
+
+        Raises:
+            FileExistsError: If `folder` contains other files.
+            ValueError: If a weight is not finite.
+            OSError: If the disk is full or read-only; an older model is unchanged.
+        """
+        parts = self.heads, self.decoders, self.specific
+        save_model(folder, self.module, self.config, self.provenance, self.card, *parts)
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "cpu") -> "Encoder":
+        """Load a model folder of geotether. Nothing in it is executed.
+
+        Args:
+            folder: Folder with `model.safetensors`, `config.json` and `provenance.json`.
+            device: Device to compute on, such as "cpu" or "cuda".
+
+        Raises:
+            FileNotFoundError: If the folder or one of its files is missing.
+            ValueError: If it is not a model of geotether, is of a newer format, truncated, or damaged.
+        """
+        location, config, provenance, heads, decoders, specific, card = load_model(folder)
+        parts: dict[str, Any] = {"heads": heads, "decoders": decoders, "specific": specific, "card": card}
+        return cls(location, config, provenance, device, **parts)
+
+
+def _lonlat(places: Any, lon: Any, lat: Any) -> Float64[np.ndarray, "n 2"]:
+    if places is None:
+        if lon is None or lat is None:
+            raise TypeError("encode needs lon= and lat=, or places such as an array (n, 2) or a GeoDataFrame.")
+        return as_lonlat(lon, lat)
+    if lon is not None or lat is not None:
+        raise TypeError("encode takes either places or lon= and lat=, not both.")
+    if hasattr(places, "lonlat"):
+        check_lonlat(places.lonlat)
+        return places.lonlat
+    if hasattr(places, "geometry") and hasattr(places.geometry, "geom_type"):
+        return _lonlat_of_geometry(places.geometry)
+    if hasattr(places, "to_arrow") or hasattr(places, "__arrow_c_stream__") or hasattr(places, "column_names"):
+        return _lonlat_of_frame(places)
+    if isinstance(places, str | bytes | Path | Mapping) or not hasattr(places, "__len__"):
+        raise TypeError(
+            f"encode cannot tell longitude from latitude in a {type(places).__name__}; pass lon= and lat=, "
+            "such as encode(lon=table['lon'], lat=table['lat'])."
+        )
+    rows = places.detach().cpu() if hasattr(places, "detach") else places
+    rows = rows if isinstance(rows, np.ma.MaskedArray) else np.asarray(rows)
+    if rows.ndim != 2 or rows.shape[1] != 2:
+        raise ValueError(
+            f"encode needs places of shape (n, 2), longitude first, got {rows.shape}; or pass lon= and lat=."
+        )
+    return as_lonlat(rows[:, 0], rows[:, 1])
+
+
+def _lonlat_of_frame(frame: Any) -> Float64[np.ndarray, "n 2"]:
+    """Find the columns of longitude and latitude of a data frame or Arrow table."""
+    import pyarrow as pa
+
+    from geotether.sources.points import lonlat_of_columns
+
+    table = frame if isinstance(frame, pa.Table) else pa.table(frame)
+    lonlat = lonlat_of_columns(table)
+    check_lonlat(lonlat)
+    return lonlat
+
+
+def _lonlat_of_geometry(geometry: Any) -> Float64[np.ndarray, "n 2"]:
+    """Return the points of a GeoSeries in WGS 84, without importing geopandas."""
+    if geometry.crs is None:
+        raise ValueError("The GeoDataFrame has no CRS; set it with .set_crs('OGC:CRS84') for longitude, latitude.")
+    unfit = np.asarray((geometry.geom_type != "Point") | geometry.is_empty)
+    if unfit.any():
+        row = int(unfit.argmax())
+        kind = geometry.geom_type.iloc[row]
+        what = "has no geometry" if not isinstance(kind, str) else f"is {'an empty' if kind == 'Point' else 'a'} {kind}"
+        raise ValueError(
+            f"{int(unfit.sum())} of {len(unfit)} rows are not points; row {row} (index {geometry.index[row]}) "
+            f"{what}. Use .representative_point() or drop such rows."
+        )
+    if not geometry.crs.equals(_WGS84, ignore_axis_order=True):
+        geometry = geometry.to_crs(_WGS84)
+    return as_lonlat(lon=geometry.x, lat=geometry.y)
