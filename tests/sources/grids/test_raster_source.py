@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/sources/grids/raster_source.py, raster_options.py and raster_rows.py."""
+"""Mirrors src/geotether/sources/grids/raster_source.py."""
 
 import pickle
 
@@ -205,22 +205,22 @@ def test_netcdf_and_zarr_give_the_same_rows_as_geotiff(world, places, tmp_path):
 
 
 WRONG = [
-    ({}, "Say either where to look.*neither came"),
-    ({"places": "p", "sample": 3}, "both came"),
+    ({}, "Give either places: FILE.*got neither"),
+    ({"places": "p", "sample": 3}, "got both"),
     (
         {"sample": 3, "take": "windows"},
         "take is one of value, window, statistics; got 'windows'. Did you mean 'window'?",
     ),
-    ({"sample": 0}, "sample must be 1 place or more"),
+    ({"sample": 0}, "sample must be 1 or more"),
     ({"sample": 3, "id": "site"}, "id names a column of places"),
     ({"sample": 3, "time": "day"}, "time must be a date such as '2020-07-01'"),
     ({"sample": 3, "latitudes": [50, -50]}, r"latitudes are \[south, north\]"),
-    ({"places": "p", "land": "l"}, "land is for places that are drawn"),
-    ({"places": "p", "seed": 3}, "seed is for places that are drawn"),
-    ({"sample": 3, "take": "window"}, "how far around each place: pixels: 32, or km: 30"),
-    ({"sample": 3, "take": "window", "pixels": 3, "km": 3}, "either pixels: 3 cells or km: 3 wide"),
-    ({"sample": 3, "take": "window", "km": 3}, "A window of 3 km also needs size"),
-    ({"sample": 3, "take": "window", "size": 3, "pixels": 3}, "size goes with km"),
+    ({"places": "p", "land": "l"}, "land applies to sampled"),
+    ({"places": "p", "seed": 3}, "seed applies to sampled"),
+    ({"sample": 3, "take": "window"}, "size of the window, such as pixels: 32 or km: 30"),
+    ({"sample": 3, "take": "window", "pixels": 3, "km": 3}, "either pixels or km; got pixels: 3 and km: 3"),
+    ({"sample": 3, "take": "window", "km": 3}, "km: 3 needs size"),
+    ({"sample": 3, "take": "window", "size": 3, "pixels": 3}, "size: 3 needs km"),
     ({"sample": 3, "take": "window", "pixels": 0}, "pixels must be 1 or more"),
     ({"sample": 3, "take": "window", "km": -1, "size": 3}, "km must be above 0"),
     ({"sample": 3, "take": "window", "pixels": 181}, "181 x 181 cells is larger than .*180 rows and 360 columns"),
@@ -258,7 +258,7 @@ def test_files_that_are_missing_and_windows_that_do_not_fit_are_refused(world, t
     (tmp_path / "p.csv").write_text("lon,lat\n-100,40\n")
     with pytest.raises(ValueError, match="None of the 1 places"):
         RasterSource(small, places=tmp_path / "p.csv").prepare(tmp_path)
-    with pytest.raises(ValueError, match=r"drawn by prepare\(folder\)"):
+    with pytest.raises(ValueError, match=r"prepare\(folder\) draws"):
         len(RasterSource(small, sample=3))
 
 

@@ -1,12 +1,22 @@
 """Mirrors src/geotether/sources/grids/windows.py."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from geotether.geodesy.azimuthal import ground_squares
 from geotether.geodesy.coordinates import wrap_longitude
 from geotether.sources.grids.cells import Cells, open_raster
-from geotether.sources.grids.windows import Window, cut_windows, fill_missing, places_at_once
+from geotether.sources.grids.windows import (
+    STATISTICS,
+    Window,
+    cut_windows,
+    fill_missing,
+    in_circle,
+    places_at_once,
+    window_statistics,
+)
 
 rasterio = pytest.importorskip("rasterio")
 pyproj = pytest.importorskip("pyproj")
@@ -158,3 +168,36 @@ def test_memory_is_bounded_by_places_at_once():
     assert places_at_once(Window(pixels=64), 3) == 32
     assert places_at_once(Window(pixels=4096), 12) == 1
     assert places_at_once(Window(), 1) == 131072
+
+
+def test_statistics_agree_with_numpy_on_known_cells():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(40, 30, 2))
+    values[rng.random(values.shape) < 0.4] = np.nan
+    values[3, :, 1] = np.nan
+    values[4, 1:, 0] = np.nan
+    values[4, 0, 0] = 2.5
+    found = window_statistics(values, STATISTICS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in ("mean", "std", "min", "max", "median"):
+            np.testing.assert_allclose(found[name], getattr(np, f"nan{name}")(values, axis=1), err_msg=name)
+    np.testing.assert_allclose(found["missing"], np.isnan(values).mean(axis=1))
+    assert found["std"][4, 0] == 0
+    assert np.isnan(found["mean"][3, 1])
+
+
+def test_shares_of_classes_are_among_the_known_cells():
+    values = np.array([1, 1, 2, np.nan, 7, 1], dtype=float).reshape(1, 6, 1)
+    found = window_statistics(values, [], [1, 2, 9])
+    assert {name: share.item() for name, share in found.items()} == {
+        "share of 1": 0.6, "share of 2": 0.2, "share of 9": 0.0,
+    }  # fmt: skip
+    assert np.isnan(window_statistics(np.full((1, 3, 1), np.nan), [], [1])["share of 1"]).all()
+
+
+@pytest.mark.parametrize("size", [1, 8, 64, 101])
+def test_a_circle_covers_its_share_of_the_square(size):
+    circle = in_circle(size)
+    assert circle.mean() == pytest.approx(np.pi / 4, abs=0.8 / size)
+    np.testing.assert_array_equal(circle, circle[::-1].T)

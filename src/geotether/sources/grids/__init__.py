@@ -1,7 +1,7 @@
 """Rasters: GeoTIFF, NetCDF and Zarr of any grid and CRS, as values, windows and statistics.
 
-* `raster_source`: the source; `raster_options`, `raster_places`, `raster_rows`: its options, places and rows.
-* `grid`: places to cells; `cells`: reading them; `geotiff`, `gridded`: the two families of formats.
-* `windows`, `window_statistics`: what lies around a place.
+* `raster_source`: the source and its options; `raster_places`: where it reads.
+* `geotiff`, `gridded`: the two families of formats; `grid`: from places to cells; `cells`: reading cells.
+* `windows`: images, values and statistics around places.
 * `rasters`: values at places, for tasks.
 """

@@ -1,4 +1,4 @@
-"""Cells of a raster in any order: from an uncompressed copy where one pays, else tile by tile."""
+"""Raster cells in any order: from an uncompressed copy where that is faster, else tile by tile."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -6,23 +6,23 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer, Num, Shaped
+from jaxtyping import Bool, Float, Float64, Integer, Num, Shaped
 
 from geotether.sources.disk import replacing_file
 from geotether.sources.grids.geotiff import GdalRaster
 from geotether.sources.grids.grid import Grid
 from geotether.sources.grids.gridded import ENDINGS, GriddedRaster
 
-# A raster up to this size, uncompressed, may be copied; in the job's folder, not in memory.
+# Rasters up to this size, uncompressed, may be copied to the job's folder on disk.
 COPY_BYTES = 2**32
-# Tiles kept in memory where nothing is copied.
+# Memory for tiles where nothing is copied.
 KEPT_BYTES = 2**27
 _PIECE_BYTES = 2**26
 
 
 @runtime_checkable
 class Raster(Protocol):
-    """What every raster format gives; see `GdalRaster` for the meaning of each."""
+    """Interface of all raster formats; see `GdalRaster` for the attributes."""
 
     path: Path
     grid: Grid
@@ -38,7 +38,7 @@ class Raster(Protocol):
         ...
 
     def files(self) -> list[Path]:
-        """Name the files it is made of."""
+        """List the files that the raster consists of."""
         ...
 
 
@@ -49,33 +49,33 @@ def open_raster(
     select: Mapping[str, Any] | None = None,
     crs: str | None = None,
 ) -> Raster:
-    """Open a raster of any format: NetCDF and Zarr by their endings, all else with GDAL.
+    """Open a raster: NetCDF and Zarr by their endings, all others with GDAL.
 
     Args:
-        path: Of the file, or of the folder of a Zarr store.
+        path: The file, or the folder of a Zarr store.
         bands: Names or numbers from 1. None: all.
-        variable: Of NetCDF and Zarr: one or more variables.
-        select: Of NetCDF and Zarr: by dimension, which values of it.
-        crs: Of NetCDF and Zarr that do not say it.
+        variable: For NetCDF and Zarr: one or more variables.
+        select: For NetCDF and Zarr: values by dimension.
+        crs: For NetCDF and Zarr that do not declare one.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no raster, has no such band or variable, or does not say where it lies.
-        ImportError: If what reads it is missing.
+        ValueError: If it is not a raster, has no such band or variable, or has no georeference.
+        ImportError: If the package that reads it is not installed.
     """
     if Path(path).suffix.lower() in ENDINGS:
         return GriddedRaster(path, variable=variable, select=select, bands=bands, crs=crs)
     given = [name for name, value in (("variable", variable), ("select", select), ("crs", crs)) if value is not None]
     if given:
-        raise ValueError(f"{given[0]} is for NetCDF and Zarr ({', '.join(ENDINGS)}); {path} has bands only.")
+        raise ValueError(f"{given[0]} is for NetCDF and Zarr ({', '.join(ENDINGS)}); {path} has only bands.")
     return GdalRaster(path, bands=bands)
 
 
 def decode(raster: Raster, values: Num[np.ndarray, "*n bands"]) -> Float[np.ndarray, "*n bands"]:
-    """Turn cells as stored into values: NaN where there is no data, scale and offset applied.
+    """Convert stored cells to values: NaN where data are missing, scale and offset applied.
 
     Returns:
-        float64, so that no digit of any stored number is lost.
+        float64, which represents every stored number exactly.
     """
     found = values.astype(np.float64)
     if raster.missing is not None and not np.isnan(raster.missing):
@@ -88,11 +88,11 @@ def decode(raster: Raster, values: Num[np.ndarray, "*n bands"]) -> Float[np.ndar
 class Cells:
     """Cells of a raster by row and column, many at a time, in any order.
 
-    Without a copy, tiles are read as they are needed and the latest are kept, so that places near one another are read
-    at once. With one, cells are taken from an uncompressed file that is mapped, not read, and that all processes share.
+    Without a copy, tiles are read on demand and the most recent ones are kept in memory. With a copy, cells come from
+    a memory-mapped uncompressed file that all processes share.
 
     Args:
-        raster: Open.
+        raster: An open raster.
         copy: From `copy_raster`, or None.
     """
 
@@ -108,17 +108,17 @@ class Cells:
     def find(
         self, rows: Float[np.ndarray, "*n"], columns: Float[np.ndarray, "*n"]
     ) -> tuple[Integer[np.ndarray, "*n"], Integer[np.ndarray, "*n"], Bool[np.ndarray, "*n"] | None]:
-        """Find the cell that holds broken rows and columns.
+        """Return the cells that contain fractional rows and columns.
 
         Returns:
-            Row, column (both 0 where outside), and whether it is inside; None in its stead where all are.
+            Row, column (both 0 outside the raster), and which are inside; None if all are.
         """
         grid = self.raster.grid
         inside = grid.inside(rows, columns)
         everywhere = bool(inside.all())
         if not everywhere:
             rows, columns = np.where(inside, rows, 0.0), np.where(inside, columns, 0.0)
-        # Truncation is the floor here, and the edges belong to the outermost cells.
+        # Truncation equals floor here, and the edges belong to the outermost cells.
         row, column = rows.astype(np.int64), columns.astype(np.int64)
         np.minimum(row, grid.height - 1, out=row)
         np.minimum(column, grid.width - 1, out=column)
@@ -127,7 +127,7 @@ class Cells:
     def take(
         self, row: Integer[np.ndarray, "*#n"], column: Integer[np.ndarray, "*#n"]
     ) -> Shaped[np.ndarray, "*n bands"]:
-        """Take cells as stored; rows and columns broadcast and must be inside."""
+        """Return cells as stored; rows and columns broadcast and must be inside."""
         if self._flat is not None:
             return self._flat.take(row * self.raster.grid.width + column, axis=0)
         row, column = np.broadcast_arrays(row, column)
@@ -143,9 +143,18 @@ class Cells:
                 found[here] = self._tile(number)[row[here] - top, column[here] - left]
         return found.reshape(*shape, len(self.raster.names))
 
-    def tiles_of(self, rows: Float[np.ndarray, "n"], columns: Float[np.ndarray, "n"]) -> Integer[np.ndarray, "n"]:
-        """Number the tile that each place lies in, so that places can be met tile by tile."""
-        row, column, _ = self.find(rows, columns)
+    def values(self, lonlat: Float[np.ndarray, "n 2"]) -> Float64[np.ndarray, "n bands"]:
+        """Return the value of the cell that contains each place (degrees); NaN outside and without data."""
+        row, column, inside = self.find(*self.raster.grid.cells(lonlat))
+        if inside is None:
+            return decode(self.raster, self.take(row, column))
+        found = np.full((len(lonlat), len(self.raster.names)), np.nan)
+        found[inside] = decode(self.raster, self.take(row[inside], column[inside]))
+        return found
+
+    def tiles_of(self, lonlat: Float[np.ndarray, "n 2"]) -> Integer[np.ndarray, "n"]:
+        """Return the number of the tile that contains each place, so that places can be read tile by tile."""
+        row, column, _ = self.find(*self.raster.grid.cells(lonlat))
         return row // self.raster.tile[0] * self._across + column // self.raster.tile[1]
 
     def _tile(self, number: int) -> np.ndarray:
@@ -162,10 +171,10 @@ class Cells:
 
 
 def copy_pays(raster: Raster, places: int) -> bool:
-    """Say whether to copy a raster before its cells are taken.
+    """Return whether to copy a raster before taking its cells.
 
-    It pays where there are at least as many places as tiles, for then each run of places would read nearly all tiles
-    again; and only a raster of at most `COPY_BYTES` is copied.
+    A copy pays off if there are at least as many places as tiles, because each run of places would otherwise read
+    nearly all tiles again. Only rasters of at most `COPY_BYTES` are copied.
     """
     height, width = raster.tile
     tiles = -(-raster.grid.height // height) * -(-raster.grid.width // width)
@@ -174,17 +183,17 @@ def copy_pays(raster: Raster, places: int) -> bool:
 
 
 def copy_raster(raster: Raster, path: Path) -> Path:
-    """Write all cells as stored to an uncompressed file, unless it is there already.
+    """Write all cells as stored to an uncompressed file unless it exists.
 
     Args:
         raster: Read once, in pieces of bounded size.
-        path: Of the copy, an .npy file of shape (height, width, bands); complete or absent.
+        path: The copy, an .npy file of shape (height, width, bands), written atomically.
     """
     if path.is_file():
         return path
     grid, bands = raster.grid, len(raster.names)
     with replacing_file(path) as part:
-        with part.open("wb") as file:  # np.save would need all at once
+        with part.open("wb") as file:  # np.save needs the whole array in memory
             header = {"descr": raster.dtype.str, "fortran_order": False, "shape": (grid.height, grid.width, bands)}
             np.lib.format.write_array_header_1_0(file, header)
         start = part.stat().st_size

@@ -1,42 +1,47 @@
-"""Rasters that GDAL opens, such as GeoTIFF, COG and VRT, read in pieces."""
+"""GeoTIFF and other formats of GDAL: the one opener over rasterio, and rasters read in pieces."""
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
-from geotether.sources.grids.grid import Grid, same_as_wgs84
+from geotether.sources.grids.grid import Grid, same_as_wgs84, to_lonlat
 
-# Nothing is read twice from GDAL's cache, which by default takes 5 % of the machine's memory.
+# No file is read twice through GDAL's cache, which by default takes 5 % of the machine's memory.
 CACHE_BYTES = 64_000_000
 _LEAST_TILE = 256
 
 
 class GdalRaster:
-    """A raster file, opened with rasterio; see `open_gdal`.
+    """A raster file opened with `open_geotiff`.
 
     Args:
-        path: A file that rasterio opens.
+        path: A file that GDAL reads.
         bands: Names or numbers from 1. None: all.
 
     Attributes:
         path: As given.
         grid: Where its cells lie.
-        names: One a band.
-        dtype: Of what `read` gives.
-        missing: The value that stands for no data: a number, NaN, or None where every cell has data.
-        scales: What values are multiplied with, one a band; None: they stand as they are.
-        offsets: What is then added.
+        names: One name per band.
+        dtype: Number type of the arrays that `read` returns.
+        missing: The value that marks missing data: a number, NaN, or None if every cell has data.
+        scales: One factor per band; None: stored values are the values.
+        offsets: One summand per band, added after scaling.
         tile: Rows and columns that are best read together.
     """
 
     def __init__(self, path: str | Path, bands: Sequence[int | str] | None = None) -> None:
         self.path = Path(path)
-        self._dataset = open_gdal(self.path)
-        self.grid = gdal_grid(self._dataset)
+        self._dataset = open_geotiff(self.path)
+        if self._dataset.count == 0:
+            parts = ", ".join(name.rsplit(":", 1)[-1] for name in self._dataset.subdatasets[:20])
+            raise ValueError(f"{path} has no bands; convert one of its parts to GeoTIFF: {parts or 'none'}.")
+        self.grid = _grid_of(self._dataset)
         colours = [colour.name for colour in self._dataset.colorinterp]
         every = [
             text or (colour if colour in ("red", "green", "blue", "alpha") else f"band {number}")
@@ -46,13 +51,13 @@ class GdalRaster:
         chosen = choose_bands(self.path, every, bands)
         self.names = [every[band] for band in chosen]
         self._numbers = [band + 1 for band in chosen]
-        self._look_at_values([self._dataset.dtypes[band] for band in chosen], chosen)
+        self._inspect_values([self._dataset.dtypes[band] for band in chosen], chosen)
         height, width = self._dataset.block_shapes[0]
-        # Strips and small blocks are read several at once.
+        # Strips and small blocks are read several at a time.
         self.tile = (_at_least(height, self.grid.height), _at_least(width, self.grid.width))
 
     def read(self, top: int, left: int, height: int, width: int) -> np.ndarray:
-        """Read cells as stored, shape (height, width, bands); no data is `missing`."""
+        """Read cells as stored, shape (height, width, bands); cells without data are `missing`."""
         import rasterio
         from rasterio.windows import Window
 
@@ -65,24 +70,24 @@ class GdalRaster:
         return np.moveaxis(piece, 0, -1)
 
     def files(self) -> list[Path]:
-        """Name the files it is made of, such as those behind a VRT."""
+        """List the files that the raster consists of, such as those behind a VRT."""
         return [Path(name) for name in sorted(self._dataset.files) if Path(name).is_file()] or [self.path]
 
-    def _look_at_values(self, dtypes: list[str], chosen: list[int]) -> None:
+    def _inspect_values(self, dtypes: list[str], chosen: list[int]) -> None:
         from rasterio.enums import MaskFlags
 
         self.dtype = np.result_type(*map(np.dtype, dtypes))
         if self.dtype.kind == "c":
-            raise ValueError(f"{self.path} holds complex numbers; write their parts as bands of their own.")
+            raise ValueError(f"{self.path} contains complex numbers; write their parts as separate bands.")
         nodata = {repr(self._dataset.nodatavals[band]): self._dataset.nodatavals[band] for band in chosen}
         flags = [set(self._dataset.mask_flag_enums[band]) for band in chosen]
         self._masked = False
         self.missing: float | None = None
         if self.dtype.kind == "f":
-            # Some files hold NaN without saying so.
+            # Some files contain NaN without declaring it.
             self.missing, self._masked = math.nan, any(MaskFlags.all_valid not in flag for flag in flags)
         elif any(MaskFlags.alpha in flag or MaskFlags.per_dataset in flag for flag in flags) or len(nodata) > 1:
-            # A mask beside the cells: no number of their own type is free to stand for it.
+            # With a separate mask, no number of the cells' own type is free to mark missing data.
             self._masked, self.missing = True, math.nan
             self.dtype = np.result_type(self.dtype, np.float32)
         else:
@@ -94,43 +99,79 @@ class GdalRaster:
         self.offsets: np.ndarray | None = None if plain else offsets
 
 
-def open_gdal(path: Path) -> Any:
-    """Open a raster with rasterio.
+def open_geotiff(source: str | Path | Any) -> Any:
+    """Open a raster with rasterio, georeferenced or not.
+
+    Args:
+        source: Path of a file, or a binary file object.
+
+    Returns:
+        A rasterio dataset, which is also a context manager.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no raster.
-        ImportError: If rasterio is missing.
+        ValueError: If GDAL cannot read it.
+        ImportError: If rasterio is not installed.
     """
     try:
         import rasterio
         import rasterio.errors
     except ImportError:
-        raise ImportError("Rasters are read with rasterio: pip install 'geotether[geo]'.") from None
-    if not path.exists():
-        raise FileNotFoundError(f"There is no raster {path}.")
+        raise ImportError("GeoTIFF and other rasters are read with rasterio: pip install 'geotether[geo]'.") from None
+    if isinstance(source, str | Path) and not Path(source).exists():
+        raise FileNotFoundError(f"There is no raster {source}.")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)  # an error in `gdal_grid`
-            dataset = rasterio.open(path)
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)  # callers check where it matters
+            return rasterio.open(source)
     except rasterio.errors.RasterioIOError as error:
-        raise ValueError(f"{path} is damaged or no raster that GDAL knows: {error}") from error
-    if dataset.count == 0:
-        names = ", ".join(name.rsplit(":", 1)[-1] for name in dataset.subdatasets[:20])
-        raise ValueError(f"{path} has no bands of its own; convert one of its parts to GeoTIFF: {names or 'none'}.")
-    return dataset
+        raise ValueError(f"{source} is damaged or not a raster that GDAL can read: {error}") from error
 
 
-def gdal_grid(dataset: Any) -> Grid:
-    """Tell where the cells of an open dataset lie.
+@contextmanager
+def reading_small_files() -> Iterator[None]:
+    """Open many small GeoTIFFs inside this block without listing the folder of each.
 
     Raises:
-        ValueError: If it does not say so.
+        ImportError: If rasterio is not installed.
     """
+    try:
+        import rasterio
+    except ImportError:
+        raise ImportError("GeoTIFFs are read with rasterio: pip install 'geotether[geo]'.") from None
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+        yield
+
+
+def lonlat_in(dataset: Any, rows: np.ndarray | float, columns: np.ndarray | float) -> Float64[np.ndarray, "n 2"]:
+    """Return the places of fractional rows and columns of an open dataset.
+
+    Args:
+        dataset: From `open_geotiff`.
+        rows: Shape (n,), from 0 at the outer corner of the first pixel.
+        columns: Likewise.
+
+    Returns:
+        Degrees, WGS 84, shape (n, 2); NaN if the dataset has no georeference.
+
+    Raises:
+        ValueError: If the CRS of the dataset has no known relation to the Earth.
+    """
+    rows, columns = np.broadcast_arrays(np.atleast_1d(rows).astype(float), np.atleast_1d(columns).astype(float))
+    if dataset.crs is None or dataset.transform.is_identity:
+        return np.full((len(rows), 2), np.nan)
+    a, b, c, d, e, f = tuple(dataset.transform)[:6]
+    x, y = a * columns + b * rows + c, d * columns + e * rows + f
+    return to_lonlat(dataset.crs.to_wkt(), x, y)
+
+
+def _grid_of(dataset: Any) -> Grid:
     if dataset.transform.is_identity:
-        raise ValueError(f"{dataset.name} does not say where it lies (no geotransform); warp it with gdalwarp first.")
+        raise ValueError(
+            f"{dataset.name} has no geotransform, so its location is unknown; warp it with gdalwarp first."
+        )
     if dataset.crs is None and max(map(abs, dataset.bounds)) > 361:
-        raise ValueError(f"{dataset.name} has no CRS, and its bounds {tuple(dataset.bounds)} are no degrees.")
+        raise ValueError(f"{dataset.name} has no CRS, and its bounds {tuple(dataset.bounds)} are not degrees.")
     crs = None if dataset.crs is None else dataset.crs.to_wkt()
     return Grid(
         dataset.height, dataset.width, tuple(dataset.transform)[:6], None if crs and same_as_wgs84(crs) else crs
@@ -149,7 +190,7 @@ def choose_bands(path: Path, names: Sequence[str], bands: Sequence[int | str] | 
         Positions from 0.
 
     Raises:
-        ValueError: If there is no such band; those that are there are listed.
+        ValueError: If there is no such band; the message lists the known ones.
     """
     chosen = []
     for band in range(1, len(names) + 1) if bands is None else bands:
@@ -161,7 +202,7 @@ def choose_bands(path: Path, names: Sequence[str], bands: Sequence[int | str] | 
             known = ", ".join(f"{number} ({name})" for number, name in enumerate(names[:30], 1))
             raise ValueError(f"{path} has no band {band!r}; it has {len(names)}: {known}.")
     if not chosen:
-        raise ValueError(f"No band of {path} was asked for; leave bands out for all {len(names)}.")
+        raise ValueError(f"bands of {path} is empty; leave it out for all {len(names)} bands.")
     return chosen
 
 

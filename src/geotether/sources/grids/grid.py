@@ -1,4 +1,4 @@
-"""Where the cells of a raster lie: from places to rows and columns, in any CRS."""
+"""Grids of raster cells in any CRS: from places to rows and columns and back."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,21 +9,21 @@ from jaxtyping import Bool, Float, Float64
 
 from geotether.geodesy.distance import great_circle_km
 
-# Places this close to the outer edge, in cells, belong to the raster: corners are stored with rounding errors.
+# Places within this distance of the outer edge, in cells, are inside: corners are stored with rounding errors.
 EDGE_CELLS = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """The cells of a raster on the Earth. Rows and columns are counted from 0 at the outer corner of the first cell.
+    """The cells of a raster on the Earth. Rows and columns count from 0 at the outer corner of the first cell.
 
     Attributes:
         height: Number of rows.
         width: Number of columns.
         affine: Six numbers a to f: x = a column + b row + c and y = d column + e row + f.
-        crs: What x and y are, as text that PROJ knows; None: longitude and latitude in degrees, WGS 84.
-        x_centers: Centres of columns that are not evenly spaced; None: `affine` holds.
-        y_centers: The same of rows, such as the Gaussian latitudes of a weather model.
+        crs: CRS of x and y, as text that PROJ knows; None: longitude and latitude in degrees, WGS 84.
+        x_centers: Centres of columns that are not evenly spaced; None: `affine` applies.
+        y_centers: Likewise for rows, such as the Gaussian latitudes of a weather model.
     """
 
     height: int
@@ -35,12 +35,12 @@ class Grid:
 
     @property
     def geographic(self) -> bool:
-        """True where x and y are degrees."""
+        """Whether x and y are degrees."""
         return self.crs is None or _crs(self.crs).is_geographic
 
     @property
     def turn(self) -> float | None:
-        """Columns in a whole turn around the Earth, as far as columns are meridians; else None."""
+        """Number of columns in a full turn around the Earth if columns are meridians; else None."""
         a, b, _, d, *_ = self.affine
         if b or d or self.x_centers is not None:
             return None
@@ -49,7 +49,7 @@ class Grid:
 
     @property
     def wraps(self) -> bool:
-        """True where the last column is the neighbour of the first."""
+        """Whether the last column is adjacent to the first."""
         return self.turn is not None and abs(self.turn - self.width) < 0.5
 
     @property
@@ -61,23 +61,23 @@ class Grid:
 
     @property
     def cell_km(self) -> float:
-        """North-south size of a cell on the ground, in the middle of the raster."""
+        """North-south size of a cell on the ground, at the centre of the raster."""
         row, column = self.height / 2, self.width / 2
         steps = np.array([[row - 0.5, column], [row + 0.5, column]])
         return float(great_circle_km(*self.lonlat(steps[:, 0], steps[:, 1])))
 
     def cells(self, lonlat: Float[np.ndarray, "*n 2"]) -> tuple[Float64[np.ndarray, "*n"], Float64[np.ndarray, "*n"]]:
-        """Find the row and column of places as broken numbers: cell 0 reaches from 0 to 1.
+        """Return fractional row and column indices of places; cell 0 extends from 0 to 1.
 
         Args:
-            lonlat: Degrees, WGS 84; longitudes of any number of turns.
+            lonlat: Degrees, WGS 84; longitudes may exceed one turn.
 
         Returns:
-            Rows and columns; not finite where the CRS does not know the place.
+            Rows and columns; not finite where the place is outside the domain of the CRS.
         """
         x, y = lonlat[..., 0], lonlat[..., 1]
         if self.crs is not None:
-            # The CRS may not know longitudes of more than one turn.
+            # The CRS may not accept longitudes beyond one turn.
             shape, x = x.shape, x - 360.0 * np.floor((x + 180.0) / 360.0)
             x, y = _transformer(self.crs, False).transform(x.ravel(), y.ravel())
             x, y = np.reshape(x, shape), np.reshape(y, shape)
@@ -104,7 +104,7 @@ class Grid:
         return rows, columns
 
     def inside(self, rows: Float[np.ndarray, "*n"], columns: Float[np.ndarray, "*n"]) -> Bool[np.ndarray, "*n"]:
-        """Say which rows and columns, as given by `cells`, belong to the raster, its outer edge included."""
+        """Return which rows and columns from `cells` are inside the raster, outer edge included."""
         with np.errstate(invalid="ignore"):
             return (
                 (rows >= -EDGE_CELLS)
@@ -114,7 +114,7 @@ class Grid:
             )
 
     def lonlat(self, rows: Float[np.ndarray, "n"], columns: Float[np.ndarray, "n"]) -> Float64[np.ndarray, "n 2"]:
-        """Find the places of rows and columns, the inverse of `cells`; longitudes as the raster counts them."""
+        """Return the places of rows and columns (the inverse of `cells`), with longitudes as in the raster."""
         a, b, c, d, e, f = self.affine
         x, y = a * columns + b * rows + c, d * columns + e * rows + f
         if self.x_centers is not None:
@@ -126,7 +126,7 @@ class Grid:
         return np.stack([x, y], axis=-1)
 
     def bounds(self) -> tuple[float, float, float, float]:
-        """Bound the raster: west, south, east, north in degrees, with east above west, at most a turn."""
+        """Return west, south, east, north in degrees, with east above west and at most one turn apart."""
         x, y = self._corner_xy()
         if self.crs is None:
             west, south, east, north = x.min(), y.min(), x.max(), y.max()
@@ -149,7 +149,7 @@ class Grid:
         return x, y if self.y_centers is None else _edges(self.y_centers)[[0, -1]]
 
     def _to_pole(self, y: np.ndarray) -> np.ndarray:
-        # Gaussian latitudes end short of the poles, but their outermost rows stand for all that is left.
+        # Gaussian latitudes end before the poles, but their outermost rows cover the rest.
         edges = np.sort(_edges(self.y_centers)[[0, 1, -2, -1]])
         south = edges[0] if -90.0 < edges[0] < -90.0 + (edges[1] - edges[0]) else -np.inf
         north = edges[3] if 90.0 - (edges[3] - edges[2]) < edges[3] < 90.0 else np.inf
@@ -161,7 +161,7 @@ class Grid:
 
 
 def same_as_wgs84(crs: str) -> bool:
-    """Say whether x and y of a CRS are longitude and latitude of WGS 84 as they stand, to a tenth of a millimetre."""
+    """Return whether x and y of a CRS equal longitude and latitude of WGS 84 to a tenth of a millimetre."""
     if not _crs(crs).is_geographic:
         return False
     lon, lat = (axis.ravel() for axis in np.meshgrid(np.linspace(-179, 179, 9), np.linspace(-89, 89, 9)))
@@ -170,7 +170,7 @@ def same_as_wgs84(crs: str) -> bool:
 
 
 def axis_steps(centers: Float[np.ndarray, "n"]) -> tuple[float, float] | None:
-    """Give step and outer edge of an axis if it is even, as far as single precision can say; else None."""
+    """Return step and outer edge of an axis if it is even within single precision; else None."""
     step = (centers[-1] - centers[0]) / (len(centers) - 1)
     even = centers[0] + step * np.arange(len(centers))
     if np.abs(centers - even).max() > 1e-3 * abs(step) + 1.2e-7 * np.abs(centers).max():
@@ -184,11 +184,16 @@ def _edges(centers: Any) -> np.ndarray:
 
 
 def _between(centers: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The position of values among uneven cells: their edges lie half-way between the centres."""
+    """Return the positions of values among uneven cells, whose edges are half-way between the centres."""
     edges, position = _edges(centers), np.arange(len(centers) + 1.0)
     if edges[-1] < edges[0]:
         edges, position = edges[::-1], position[::-1]
     return np.interp(values, edges, position, left=np.nan, right=np.nan)
+
+
+def to_lonlat(crs: str, x: np.ndarray, y: np.ndarray) -> Float64[np.ndarray, "n 2"]:
+    """Transform coordinates of a CRS to longitude and latitude in degrees, WGS 84."""
+    return np.stack(_transformer(crs, True).transform(x, y), axis=-1)
 
 
 @lru_cache(maxsize=16)
@@ -209,9 +214,9 @@ def _transformer(text: str, back: bool) -> Any:
 
 @lru_cache(maxsize=16)
 def _whole_turn(crs: str) -> float:
-    """A turn around the Earth in units of x, where x depends on the longitude alone; 0 for any other CRS."""
+    """Return a full turn around the Earth in units of x if x depends on longitude alone; 0 for any other CRS."""
     if _crs(crs).is_geographic:
-        return float(2 * np.pi / _crs(crs).axis_info[0].unit_conversion_factor)  # some count in gon
+        return float(2 * np.pi / _crs(crs).axis_info[0].unit_conversion_factor)  # some CRSs use gon
     x, _ = _transformer(crs, False).transform([-90.0, 0.0, 90.0, 0.0, 90.0], [0.0, 0.0, 0.0, 60.0, 60.0])
     with np.errstate(invalid="ignore"):
         quarter = x[2] - x[1]

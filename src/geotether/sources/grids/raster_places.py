@@ -1,4 +1,4 @@
-"""The places at which a raster is asked: those of a file, or drawn uniformly by area."""
+"""Places at which to read a raster: from a file, or sampled uniformly by area."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ import pyarrow as pa
 from jaxtyping import Float64
 
 from geotether.geodesy.coordinates import swap_suspicion, wrap_longitude
-from geotether.sources.grids.cells import Cells, decode, open_raster
+from geotether.sources.grids.cells import Cells, open_raster
 from geotether.sources.points import lonlat_of_columns, points_kind
 from geotether.sources.readers import read_csv, read_geojson, read_parquet
 from geotether.sources.sampling import on_land, sample_places
@@ -18,11 +18,11 @@ from geotether.sources.source import refuse_places
 
 @dataclass(frozen=True, eq=False)
 class RasterPlaces:
-    """Places and what a file says of them.
+    """Places with their ids and times.
 
     Attributes:
-        lonlat: Degrees, shape (n, 2), as given; not checked yet.
-        id: One text a place, or empty.
+        lonlat: Degrees, shape (n, 2), not checked yet.
+        id: One text per place, or empty.
         time: datetime64[ms] in UTC, or None.
     """
 
@@ -82,27 +82,27 @@ def sampled_places(
     mask: Path | None = None,
     latitudes: tuple[float, float] = (-90.0, 90.0),
 ) -> Float64[np.ndarray, "n 2"]:
-    """Draw places uniformly by area where the raster has data, on land or a mask.
+    """Draw places uniformly by area where the raster has data, optionally on land or a mask.
 
     Args:
-        cells: Of the raster; a place counts where any band has data.
-        rows: How many.
-        seed: Decides them.
-        land: Polygons they must lie in.
-        mask: A raster whose first band must be above 0 there.
-        latitudes: South and north.
+        cells: Of the raster; places need data in any band.
+        rows: Number of places.
+        seed: Of the random numbers.
+        land: Polygons that must contain the places.
+        mask: A raster whose first band must be above 0 at the places.
+        latitudes: South and north limits.
 
     Returns:
-        Degrees, shape (rows, 2), in the order of the raster's tiles, so that a run of places reads few of them.
+        Degrees, shape (rows, 2), in the order of the raster's tiles, so that a run of places reads few tiles.
 
     Raises:
-        ValueError: If too few are found, and where the others were lost.
+        ValueError: If too few are found; the message counts how many passed each condition.
     """
     limits = cells.raster.grid.bounds()
     south, north = max(limits[1], latitudes[0]), min(limits[3], latitudes[1])
     if south >= north:
         raise ValueError(
-            f"{cells.raster.path} reaches from latitude {limits[1]:g} to {limits[3]:g}, so there is nothing of it in "
+            f"{cells.raster.path} extends from latitude {limits[1]:g} to {limits[3]:g}, outside "
             f"latitudes: [{latitudes[0]:g}, {latitudes[1]:g}]."
         )
     only = None if mask is None else Cells(open_raster(mask))
@@ -116,10 +116,10 @@ def sampled_places(
             keep[keep] = on_land(_wrapped(lonlat[keep]), land)
             left["on land"] += int(keep.sum())
         if only is not None:
-            keep[keep] = _values(only, lonlat[keep])[:, 0] > 0
+            keep[keep] = only.values(lonlat[keep])[:, 0] > 0
             left["on the mask"] += int(keep.sum())
         if cells.raster.missing is not None:
-            keep[keep] = ~np.isnan(_values(cells, lonlat[keep])).all(axis=1)
+            keep[keep] = ~np.isnan(cells.values(lonlat[keep])).all(axis=1)
             left["with data"] += int(keep.sum())
         return keep, {}
 
@@ -127,18 +127,17 @@ def sampled_places(
         lonlat, _ = sample_places(rows, seed, look, south, north, limits[0], limits[2])
     except ValueError as error:
         lost = ", ".join(f"{count} {name}" for name, count in left.items() if count or name in _asked(land, mask))
-        raise ValueError(f"{cells.raster.path}: {error} Of these places there were: {lost}.") from error
-    tile = cells.tiles_of(*cells.raster.grid.cells(lonlat))
-    return _wrapped(lonlat)[np.argsort(tile, kind="stable")]
+        raise ValueError(f"{cells.raster.path}: {error} Places after each condition: {lost}.") from error
+    return _wrapped(lonlat)[np.argsort(cells.tiles_of(lonlat), kind="stable")]
 
 
 def refuse_outside(cells: Cells, lonlat: Float64[np.ndarray, "n 2"], origin: Path) -> None:
-    """Raise if no place lies in the raster, which is rarely meant.
+    """Raise ValueError if no place is inside the raster.
 
     Args:
         cells: Of the raster.
-        lonlat: All places; those that are none at all do not count.
-        origin: Where they came from.
+        lonlat: All places; invalid ones are ignored.
+        origin: File that the places came from.
     """
     refused = refuse_places(lonlat)
     usable = lonlat[[row for row in range(len(lonlat)) if row not in refused]]
@@ -147,7 +146,7 @@ def refuse_outside(cells: Cells, lonlat: Float64[np.ndarray, "n 2"], origin: Pat
         west, south, east, north = grid.bounds()
         guess = swap_suspicion(lonlat) or ""
         raise ValueError(
-            f"None of the {len(lonlat)} places of {origin} lies in {cells.raster.path}, which reaches from longitude "
+            f"None of the {len(lonlat)} places of {origin} is inside {cells.raster.path}, which extends from longitude "
             f"{west:g} to {east:g} and from latitude {south:g} to {north:g}. {guess}".rstrip()
         )
 
@@ -158,14 +157,6 @@ def _asked(land: Path | None, mask: Path | None) -> set[str]:
 
 def _wrapped(lonlat: np.ndarray) -> np.ndarray:
     return np.stack([wrap_longitude(lonlat[:, 0]), lonlat[:, 1]], axis=1)
-
-
-def _values(cells: Cells, lonlat: np.ndarray) -> Float64[np.ndarray, "n bands"]:
-    row, column, inside = cells.find(*cells.raster.grid.cells(lonlat))
-    values = decode(cells.raster, cells.take(row, column))
-    if inside is not None:
-        values[~inside] = np.nan
-    return values
 
 
 def _texts(column: Any) -> np.ndarray:

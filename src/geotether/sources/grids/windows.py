@@ -1,30 +1,33 @@
-"""Windows of a raster around places: of so many cells, or of so many kilometres on the ground."""
+"""Windows of a raster around places, as images, values or statistics per place."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Bool, Float, Float64, Num
 
 from geotether.geodesy.azimuthal import ground_squares
 from geotether.sources.grids.cells import Cells, decode
 
 RESAMPLING = ("nearest", "bilinear", "average")
-# So many points along a pixel's side are averaged at most.
+STATISTICS = ("mean", "std", "min", "max", "median", "missing")
+# Maximum number of points averaged along a pixel's side.
 _FINEST = 16
 _CELLS_AT_ONCE = 2**17
 
 
 @dataclass(frozen=True)
 class Window:
-    """What to cut around each place.
+    """The window to cut around each place.
 
     Attributes:
-        pixels: So many cells along a side, as they lie in the raster, north up.
-        km: Or so many kilometres on the ground along a side, north up at the centre.
+        pixels: Side in cells of the raster, north up.
+        km: Or side in kilometres on the ground, north up at the centre.
         size: Pixels along a side of a window in km.
-        resampling: "nearest": the cell under the middle of a pixel; "bilinear": between the four cells around it;
-            "average": the mean of cells under many points of the pixel, for pixels larger than cells.
+        resampling: "nearest": the cell at the centre of a pixel; "bilinear": interpolated between four cells;
+            "average": the mean of the cells at many points of the pixel, for pixels larger than cells.
     """
 
     pixels: int | None = None
@@ -34,8 +37,94 @@ class Window:
 
     @property
     def side(self) -> int:
-        """Pixels along a side of the result; one for a single value."""
+        """Pixels along a side of the result; 1 for a single value."""
         return self.pixels or self.size or 1
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What to compute at each place.
+
+    Attributes:
+        window: The cells to use.
+        statistics: Statistics of these cells; None: the cells themselves.
+        classes: Values whose share to compute.
+        max_missing: Places with a larger share of missing cells are rejected.
+        fill: Replacement for missing pixels of an image: "mean", "nearest" or a number.
+    """
+
+    window: Window
+    statistics: tuple[str, ...] | None = None
+    classes: tuple[float, ...] = ()
+    max_missing: float = 0.5
+    fill: str | float = "mean"
+
+
+def image_rows(
+    cells: Cells, lonlat: Float64[np.ndarray, "n 2"], ask: Ask
+) -> tuple[Num[np.ndarray, "m side side bands"], dict[int, str]]:
+    """Cut an image around each place.
+
+    Returns:
+        Images, in the raster's own type for integers without scale, else float32; and the reason by position for
+        places without an image.
+    """
+    raster, side = cells.raster, ask.window.side
+    whole = raster.dtype.kind in "iu" and raster.scales is None
+    images = np.empty((len(lonlat), side, side, len(raster.names)), raster.dtype if whole else np.float32)
+    reasons: dict[int, str] = {}
+    for at, values, missing in _cut(cells, lonlat, ask.window):
+        images[at] = _as(values, images.dtype)
+        if missing is None:
+            continue
+        for window in np.flatnonzero(missing.any(axis=(1, 2, 3))).tolist():
+            hole, position = missing[window], int(at[window])
+            reason = _too_empty(hole, ask)
+            if reason is None and isinstance(ask.fill, str) and hole.all(axis=(0, 1)).any():
+                reason = "a band has no data in the window"
+            if reason is None:
+                filled = fill_missing(values[window].astype(np.float64), hole, ask.fill)
+                images[position] = _as(filled, images.dtype)
+            else:
+                reasons[position] = reason
+    kept = np.array([position for position in range(len(lonlat)) if position not in reasons], dtype=np.int64)
+    return images if len(kept) == len(images) else images[kept], reasons
+
+
+def column_rows(cells: Cells, lonlat: Float64[np.ndarray, "n 2"], ask: Ask) -> tuple[pa.Table, dict[int, str]]:
+    """Return values, or statistics of a window or circle, at each place.
+
+    Returns:
+        Columns, float64, null where a band has no data; and the reason by position for places without values.
+    """
+    bands = cells.raster.names
+    counted = in_circle(ask.window.side).ravel() if ask.window.km is not None else slice(None)
+    suffixes = [""]
+    if ask.statistics is not None:
+        suffixes = [f" {name}" for name in (*ask.statistics, *(f"share of {value:g}" for value in ask.classes))]
+    found = np.full((len(lonlat), len(bands), len(suffixes)), np.nan)
+    reasons: dict[int, str] = {}
+    for at, values, missing in _cut(cells, lonlat, ask.window):
+        flat = values.astype(np.float64).reshape(len(at), -1, len(bands))
+        if missing is not None:
+            flat[missing.reshape(flat.shape)] = np.nan
+        flat = flat[:, counted]
+        for window in np.flatnonzero(np.isnan(flat).any(axis=(1, 2))).tolist():
+            reason = _too_empty(np.isnan(flat[window]), ask)
+            if reason is not None:
+                reasons[int(at[window])] = reason
+        if ask.statistics is None:
+            found[at, :, 0] = flat[:, 0]
+        else:
+            summed = window_statistics(flat, ask.statistics, ask.classes)
+            found[at] = np.stack(list(summed.values()), axis=-1)
+    kept = np.array([position for position in range(len(lonlat)) if position not in reasons], dtype=np.int64)
+    columns = {
+        f"{band}{suffix}": pa.array(np.ascontiguousarray(found[kept, number, place]), from_pandas=True)
+        for number, band in enumerate(bands)
+        for place, suffix in enumerate(suffixes)
+    }
+    return pa.table(columns), reasons
 
 
 def cut_windows(
@@ -43,7 +132,8 @@ def cut_windows(
 ) -> tuple[Num[np.ndarray, "n side side bands"], Bool[np.ndarray, "n side side bands"] | None]:
     """Cut a window around each place.
 
-    Columns go on around the Earth where the raster does. What lies outside the raster, and no data, is missing.
+    Windows continue across the antimeridian if the raster covers a full turn. Pixels outside the raster or without
+    data are missing.
 
     Args:
         cells: Of the raster.
@@ -51,8 +141,8 @@ def cut_windows(
         window: What to cut.
 
     Returns:
-        Pixels: as stored, where the raster holds integers that stand as they are, else float64; and which are
-        missing, None where none is. What a missing pixel holds means nothing.
+        Pixels, as stored for integers without scale, else float64; and which are missing, None if none is. The values
+        of missing pixels are undefined.
     """
     if window.km is None:
         rows, columns = _around(cells, lonlat, window.side)
@@ -62,7 +152,7 @@ def cut_windows(
     if window.resampling != "average":
         rows, columns = cells.raster.grid.cells(ground_squares(lonlat, window.km, window.side))
         return (_between if window.resampling == "bilinear" else _nearest)(cells, rows, columns)
-    finer = points_in_a_pixel(cells, window.km / window.side)
+    finer = points_per_pixel(cells, window.km / window.side)
     rows, columns = cells.raster.grid.cells(ground_squares(lonlat, window.km, window.side * finer))
     values, missing = _nearest(cells, rows, columns)
     blocks = (len(lonlat), window.side, finer, window.side, finer, values.shape[-1])
@@ -72,18 +162,18 @@ def cut_windows(
     return total / np.maximum(weight, 1.0), weight == 0
 
 
-def points_in_a_pixel(cells: Cells, pixel_km: float) -> int:
-    """Count the points along a pixel's side that leave no cell out, 1 to 16."""
+def points_per_pixel(cells: Cells, pixel_km: float) -> int:
+    """Return the number of points along a pixel's side that hits every cell, 1 to 16."""
     return int(np.clip(np.ceil(pixel_km / cells.raster.grid.cell_km - 1e-9), 1, _FINEST))
 
 
 def places_at_once(window: Window, bands: int, finer: int = 1) -> int:
-    """Say how many places to cut at a time, so that what is worked on stays small."""
+    """Return the number of places to cut at a time within bounded memory."""
     return max(1, _CELLS_AT_ONCE // ((window.side * finer) ** 2 * max(1, bands // 4)))
 
 
 def _around(cells: Cells, lonlat: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Middles of the `side` x `side` cells around each place, or for one cell the place itself."""
+    """Return the centres of the `side` x `side` cells around each place, or the place itself for one cell."""
     grid = cells.raster.grid
     rows, columns = (axis[:, None, None] for axis in grid.cells(lonlat))
     if side == 1:
@@ -91,7 +181,7 @@ def _around(cells: Cells, lonlat: np.ndarray, side: int) -> tuple[np.ndarray, np
     with np.errstate(invalid="ignore"):
         steps = np.arange(side) + 0.5
         up, left = (steps[::-1] if flip else steps for flip in grid.flips)
-        # The place lies in the middle cell of an odd number, next to the middle corner of an even one.
+        # With an odd number of cells the place is in the central one, with an even number next to the central corner.
         rows, columns = np.floor(rows - (side - 1) / 2) + up[:, None], np.floor(columns - (side - 1) / 2) + left
     if grid.wraps:
         columns = np.mod(columns, grid.width)
@@ -112,14 +202,14 @@ def _nearest(cells: Cells, rows: np.ndarray, columns: np.ndarray) -> tuple[np.nd
 
 
 def _between(cells: Cells, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Bilinear values; missing where the cell that holds the point is, and elsewhere from the cells that have data."""
+    """Return bilinear values of the cells with data; missing where the cell that contains the point is missing."""
     grid, raster = cells.raster.grid, cells.raster
     inside = grid.inside(rows, columns)
     if not inside.all():
         rows, columns = np.where(inside, rows, 0.0), np.where(inside, columns, 0.0)
     above, before = np.floor(rows - 0.5), np.floor(columns - 0.5)
     down, along = (rows - 0.5 - above)[..., None], (columns - 0.5 - before)[..., None]
-    # Beyond the edge lies the outermost cell once more, or the other end of a whole turn.
+    # Beyond the edge, repeat the outermost cell, or continue at the other end of a full turn.
     row = [np.clip(above.astype(np.int64) + step, 0, grid.height - 1) for step in (0, 1)]
     column = [before.astype(np.int64) + step for step in (0, 1)]
     column = [np.mod(c, grid.width) if grid.wraps else np.clip(c, 0, grid.width - 1) for c in column]
@@ -128,7 +218,7 @@ def _between(cells: Cells, rows: np.ndarray, columns: np.ndarray) -> tuple[np.nd
     if raster.missing is None:
         if raster.scales is not None or raster.dtype.itemsize > 2:
             corners = [decode(raster, corner) for corner in corners]
-        else:  # single precision holds bytes and 16-bit numbers exactly, at half the time
+        else:  # float32 represents 8- and 16-bit integers exactly and takes half the time
             down, along = down.astype(np.float32), along.astype(np.float32)
         upper = corners[0] * (1 - along) + corners[1] * along
         lower = corners[2] * (1 - along) + corners[3] * along
@@ -154,12 +244,12 @@ def _either(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray |
 def fill_missing(
     values: Float64[np.ndarray, "side side bands"], missing: Bool[np.ndarray, "side side bands"], fill: str | float
 ) -> Float64[np.ndarray, "side side bands"]:
-    """Fill what is missing in one window.
+    """Fill the missing pixels of one window.
 
     Args:
         values: Pixels.
-        missing: Which of them to fill; not all of a band, unless `fill` is a number.
-        fill: "mean": of the band in this window; "nearest": the nearest pixel that is known; or a number.
+        missing: Pixels to fill; not a whole band, unless `fill` is a number.
+        fill: "mean": of the band in this window; "nearest": the nearest known pixel; or a number.
 
     Returns:
         A new window.
@@ -177,3 +267,93 @@ def fill_missing(
         else:
             filled[hole, band] = fill
     return filled
+
+
+def in_circle(size: int) -> Bool[np.ndarray, "size size"]:
+    """Return which pixels of a square have their centre in the inscribed circle.
+
+    Example:
+        >>> in_circle(4).astype(int)
+        array([[0, 1, 1, 0],
+               [1, 1, 1, 1],
+               [1, 1, 1, 1],
+               [0, 1, 1, 0]])
+    """
+    offsets = np.arange(size) - (size - 1) / 2
+    return np.hypot(offsets[:, None], offsets) <= size / 2
+
+
+def window_statistics(
+    values: Float64[np.ndarray, "n cells bands"], statistics: Sequence[str], classes: Sequence[float] = ()
+) -> dict[str, Float64[np.ndarray, "n bands"]]:
+    """Compute statistics of windows.
+
+    Args:
+        values: Cells of each window, NaN where missing.
+        statistics: Some of `STATISTICS`; "std" divides by n, "missing" is the share of cells without data.
+        classes: Values whose share among the cells with data to compute.
+
+    Returns:
+        Values by name ("share of 3" for a class), NaN where a window has no data.
+
+    Example:
+        >>> forest = np.array([[[1.0], [1.0], [4.0], [np.nan]]])
+        >>> {name: float(value[0, 0]) for name, value in window_statistics(forest, ["mean", "missing"], [1]).items()}
+        {'mean': 2.0, 'missing': 0.25, 'share of 1': 0.6666666666666666}
+    """
+    known = ~np.isnan(values)
+    count = known.sum(axis=1)
+    some = count > 0
+    divisor = np.maximum(count, 1)
+    mean = np.where(known, values, 0.0).sum(axis=1) / divisor
+    found = {}
+    for name in statistics:
+        if name == "mean":
+            result = mean
+        elif name == "std":
+            result = np.sqrt(np.where(known, (values - mean[:, None]) ** 2, 0.0).sum(axis=1) / divisor)
+        elif name == "min":
+            result = np.where(known, values, np.inf).min(axis=1)
+        elif name == "max":
+            result = np.where(known, values, -np.inf).max(axis=1)
+        elif name == "median":
+            # NaN sorts last, so it does not move the middle of the known values.
+            ordered = np.sort(values, axis=1)
+            low, high = ((divisor - 1) // 2)[:, None], (divisor // 2)[:, None]
+            result = sum(np.take_along_axis(ordered, at, axis=1)[:, 0] for at in (low, high)) / 2
+        else:
+            found[name] = 1.0 - count / values.shape[1]
+            continue
+        found[name] = np.where(some, result, np.nan)
+    for value in classes:
+        share = (known & (values == value)).sum(axis=1) / divisor
+        found[f"share of {value:g}"] = np.where(some, share, np.nan)
+    return found
+
+
+def _cut(
+    cells: Cells, lonlat: np.ndarray, window: Window
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    """Cut windows in batches, tile by tile; yield the positions of their places, pixels and missing."""
+    order = np.argsort(cells.tiles_of(lonlat), kind="stable")
+    average = window.resampling == "average" and window.km is not None
+    finer = points_per_pixel(cells, window.km / window.side) if average and window.km is not None else 1
+    step = places_at_once(window, len(cells.raster.names), finer)
+    for first in range(0, len(order), step):
+        at = order[first : first + step]
+        yield at, *cut_windows(cells, lonlat[at], window)
+
+
+def _too_empty(missing: np.ndarray, ask: Ask) -> str | None:
+    if missing.all():
+        return "outside the raster, or no data there"
+    if missing.mean() > ask.max_missing:
+        return f"more than {ask.max_missing:.0%} outside the raster or without data"
+    return None
+
+
+def _as(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if dtype.kind not in "iu" or values.dtype == dtype:
+        return values
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
