@@ -5,6 +5,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from geotether.moments import mean_and_scale, principal_axes
+
 # Rows that the directions are found on: plenty for a covariance of some hundred features.
 _MOST_ROWS = 20_000
 
@@ -68,17 +70,13 @@ class FeatureDecoder(nn.Module):
         if features.shape[1] != self.in_dim or len(features) == 0:
             raise ValueError(f"Need rows of {self.in_dim} features, got shape {features.shape}.")
         rows = np.asarray(features[:: -(-len(features) // _MOST_ROWS)], dtype=np.float64)
-        mean, scale = rows.mean(axis=0), rows.std(axis=0)
-        scale[scale <= 1e-7 * np.maximum(np.abs(mean), 1e-30)] = 1.0
+        mean, scale = mean_and_scale(rows)
         standardised = (rows - mean) / scale
-        values, vectors = np.linalg.eigh(standardised.T @ standardised / len(rows))
-        leading = vectors[:, ::-1][:, : self.components]
-        # A direction's sign is arbitrary; fixed by its largest entry, it is the same on every machine.
-        leading = leading * np.sign(leading[np.abs(leading).argmax(axis=0), np.arange(leading.shape[1])])
+        variances, leading = principal_axes(standardised.T @ standardised / len(rows), self.components)
         self.mean.copy_(torch.from_numpy(mean))
         self.scale.copy_(torch.from_numpy(scale))
         self.directions.copy_(torch.from_numpy(np.ascontiguousarray(leading)))
-        self.size.fill_(max(float(values[::-1][: self.components].sum()), 1e-12) ** 0.5)
+        self.size.fill_(max(float(variances.sum()), 1e-12) ** 0.5)
 
     def targets(self, features: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n k"]:
         """Turn features, as they are in the table, into the components to be predicted, shape (n, k)."""

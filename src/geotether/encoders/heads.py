@@ -6,9 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geotether.encoders.networks.dropout import ByteDropout
-
-# Rows of features read at once: keeps a memory map from being drawn into memory.
-ROWS = 65_536
+from geotether.moments import mean_and_scale
 
 
 class ProjectionHead(nn.Module):
@@ -70,12 +68,7 @@ class ProjectionHead(nn.Module):
         """
         if features.shape[1] != self.in_dim or len(features) == 0:
             raise ValueError(f"Need rows of {self.in_dim} features, got shape {features.shape}.")
-        mean = sum(features[i : i + ROWS].sum(0, dtype=np.float64) for i in range(0, len(features), ROWS))
-        mean = np.asarray(mean) / len(features)
-        # Two passes: subtracting squares of large means would lose all digits.
-        square = sum(((features[i : i + ROWS] - mean) ** 2).sum(0) for i in range(0, len(features), ROWS))
-        scale = np.sqrt(np.asarray(square) / len(features))
-        scale[scale <= 1e-7 * np.maximum(np.abs(mean), 1e-30)] = 1.0
+        mean, scale = mean_and_scale(features)
         self.mean.copy_(torch.from_numpy(mean))
         self.scale.copy_(torch.from_numpy(scale))
 

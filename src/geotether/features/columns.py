@@ -20,6 +20,7 @@ from geotether.features.column_encodings import (
 from geotether.features.column_kinds import UnsuitedError, as_plain, infer_kind
 from geotether.features.column_names import names_a_place
 from geotether.features.projection import principal_directions, project
+from geotether.moments import mean_and_scale
 
 _log = logging.getLogger(__name__)
 _TOLD = 12  # columns that are named when they are left out; the others are counted
@@ -157,8 +158,7 @@ class ColumnFeatures:
                     f"dim={self.dim} needs as many features and rows to fit, but these {len(matrix)} rows have "
                     f"{matrix.shape[1]} features without the texts that were left out.{hint}"
                 )
-            spread = matrix.std(axis=0)
-            self.mean_, self.spread_ = matrix.mean(axis=0), np.where(spread > 0, spread, 1.0)
+            self.mean_, self.spread_ = mean_and_scale(matrix)
             self.directions_ = principal_directions((matrix - self.mean_) / self.spread_, self.dim)
         return self
 

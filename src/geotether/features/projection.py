@@ -3,6 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Float32, Float64
 
+from geotether.moments import principal_axes
+
 _BLOCK = 64
 
 
@@ -29,10 +31,7 @@ def principal_directions(matrix: Float[np.ndarray, "n d"], dim: int) -> Float64[
             "lower dim."
         )
     wide = matrix.astype(np.float64)
-    _, directions = np.linalg.eigh(wide.T @ wide)  # in rising order
-    chosen = directions[:, ::-1][:, :dim].T
-    largest = np.abs(chosen).argmax(axis=1)
-    return np.ascontiguousarray(chosen * np.sign(chosen[np.arange(dim), largest])[:, None])
+    return np.ascontiguousarray(principal_axes(wide.T @ wide, dim)[1].T)
 
 
 def project(matrix: Float[np.ndarray, "n d"], directions: Float[np.ndarray, "k d"]) -> Float32[np.ndarray, "n k"]:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from geotether.features.projection import principal_directions, project
+from geotether.moments import mean_and_scale
 
 
 class VectorFeatures:
@@ -45,8 +46,7 @@ class VectorFeatures:
             raise ValueError(f"There are no vectors to fit on: shape {matrix.shape}.")
         self.width_ = matrix.shape[1]
         if self.standardise:
-            spread = matrix.std(axis=0)
-            self.mean_, self.spread_ = matrix.mean(axis=0), np.where(spread > 0, spread, 1.0)
+            self.mean_, self.spread_ = mean_and_scale(matrix)
         if self.dim is not None:
             scaled = self._scaled(matrix)
             self.centre_ = scaled.mean(axis=0)

@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float, Float64, Integer
 from threadpoolctl import threadpool_limits
 
+from geotether.moments import mean_and_scale
+
 # Above this many elements the rotated rows are kept in the dtype of the features instead of float64.
 DOUBLE_ELEMENTS = 40_000_000
 CHUNK_ROWS = 8192
@@ -42,14 +44,10 @@ class RidgeDecomposition:
     def __init__(self, features: Float[np.ndarray, "n d"]) -> None:
         if features.ndim != 2 or features.shape[0] < 2 or features.shape[1] < 1:
             raise ValueError(f"features must be (n, d) with n of 2 or more and d of 1 or more; got {features.shape}.")
-        self.mean = features.mean(axis=0, dtype=np.float64)
-        self.scale = features.std(axis=0, dtype=np.float64)
-        if not np.isfinite(self.scale).all():
-            column = int(np.flatnonzero(~np.isfinite(self.scale))[0])
-            raise ValueError(f"features hold NaN or infinite values, first in column {column}.")
-        # A constant column has a standard deviation of rounding size: dividing by it would make noise of it.
-        tiny = self.scale <= 1e-7 * np.maximum(np.abs(self.mean), np.finfo(np.float32).tiny)
-        self.scale = np.where(tiny, np.inf, self.scale)
+        self.mean, self.scale = mean_and_scale(features, constant=np.inf)
+        if not np.isfinite(self.mean).all():
+            column = int(np.flatnonzero(~np.isfinite(self.mean))[0])
+            raise ValueError(f"features contain NaN or infinite values, first in column {column}.")
         self.num_rows, self.num_columns = features.shape
         large = features.size > DOUBLE_ELEMENTS
         self.features = self.standardise(features, np.dtype(features.dtype if large else np.float64))

@@ -9,6 +9,7 @@ from jaxtyping import Float, Integer, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
+from geotether.moments import mean_and_scale
 from geotether.probes.logistic import held_out_fifth
 from geotether.probes.target import Target, as_target
 
@@ -92,8 +93,7 @@ class MlpProbe:
             raise ValueError(f"num_layers must be 1, 2 or 3, got {self.num_layers}.")
         held = held_out_fifth(folds, len(features))
         # Mean and scale of all training rows: labels play no part in them.
-        self.mean_, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-        self.scale_ = np.where(scale > 0, scale, 1.0)
+        self.mean_, self.scale_ = mean_and_scale(features)
         x = torch.from_numpy(self._standardise(features))
         y, loss_of = self._target_tensor(target)
         with torch.random.fork_rng(devices=[]):

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Integer, Shaped
 
 from geotether.geodesy.coordinates import unit_vectors
+from geotether.moments import mean_and_scale
 from geotether.probes.nearest import nearest
 from geotether.probes.target import Target, as_target
 
@@ -32,8 +33,7 @@ class Neighborhood:
     ) -> None:
         self.space, self.count = space, min(count, len(features))
         if space == "features":
-            scale = features.std(axis=0, dtype=np.float64)
-            self.mean, self.scale = features.mean(axis=0, dtype=np.float64), np.where(scale > 0, scale, np.inf)
+            self.mean, self.scale = mean_and_scale(features, constant=np.inf)
         self.vectors = self._vectors(features)
         self.folds = np.arange(len(features)) if folds is None else folds
         self._inner: tuple[Integer[np.ndarray, " h"], np.ndarray, np.ndarray] | None = None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from geotether.moments import mean_and_scale
 from geotether.probes.multilabel import MultiLabelProbe
 from geotether.probes.paired_scores import paired_scores
 
@@ -58,21 +59,18 @@ def fit_sample_probe(
 
 
 class _Scale:
-    """Standardise by the training rows; what is missing becomes the mean, a column that never varies 0.
+    """Standardise by the training rows; missing values become the mean, columns that never vary 0.
 
-    Cut off at 10 standard deviations: a column that hardly varies in training can lie thousands away in another row.
+    Values are clipped to 10 standard deviations: a column that hardly varies in training can lie thousands away in
+    another row.
     """
 
     def __init__(self, features: np.ndarray) -> None:
-        seen = np.where(np.isfinite(features), features, np.nan).astype(np.float64)
-        empty = np.isnan(seen).all(axis=0)
-        seen[:, empty] = 0.0
-        self.mean, spread = np.nanmean(seen, axis=0), np.nanstd(seen, axis=0)
-        self.spread = np.where(spread > 1e-12 * (1 + np.abs(self.mean)), spread, np.inf)
+        self.mean, self.scale = mean_and_scale(features, constant=np.inf, skip_missing=True)
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         filled = np.where(np.isfinite(features), features, self.mean)
-        return ((filled - self.mean) / self.spread).clip(-LIMIT, LIMIT)
+        return ((filled - self.mean) / self.scale).clip(-LIMIT, LIMIT)
 
 
 def _fit_labels(

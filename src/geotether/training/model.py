@@ -7,10 +7,11 @@ import torch
 
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.decoders import FeatureDecoder
-from geotether.encoders.heads import ROWS, ProjectionHead
+from geotether.encoders.heads import ProjectionHead
 from geotether.encoders.memory import PlaceMemory, merged_places
 from geotether.encoders.model import TiedModel
 from geotether.encoders.specific import SpecificParts
+from geotether.moments import CHUNK_ROWS
 from geotether.tables.table import FeatureTable
 from geotether.training.config import RunConfig
 from geotether.training.randomness import derived_seed
@@ -82,8 +83,8 @@ def build_memory(config: RunConfig, tables: Mapping[str, FeatureTable]) -> Place
         components.fit(table.features)
         values = np.concatenate(
             [
-                components.targets(torch.tensor(table.features[start : start + ROWS])).numpy()
-                for start in range(0, len(table), ROWS)
+                components.targets(torch.tensor(table.features[start : start + CHUNK_ROWS])).numpy()
+                for start in range(0, len(table), CHUNK_ROWS)
             ]
         )
         kept[modality] = merged_places(table.lonlat, values)

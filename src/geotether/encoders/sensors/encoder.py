@@ -9,6 +9,7 @@ from jaxtyping import Float, Num, Shaped
 from torch import Tensor, nn
 
 from geotether.encoders.sensors.whitening import whitening_axes
+from geotether.moments import mean_and_scale
 
 # How many axes a row has, and which of them, counted in a batch, holds the bands.
 KINDS = {"vector": (1, 1), "series": (2, 2), "chip": (3, 1)}
@@ -109,23 +110,8 @@ class SensorEncoder(nn.Module):
         if values.shape[1:] != self.shape or len(values) == 0:
             raise ValueError(f"Need rows of shape {self.shape}, got shape {values.shape}.")
         axis = KINDS[self.kind][1]
-        others = tuple(i for i in range(values.ndim) if i != axis)
         rows = max(1, _NUMBERS // math.prod(self.shape))
-        count, total, square = (np.zeros(self.num_bands) for _ in range(3))
-        along = [-1 if i == axis else 1 for i in range(values.ndim)]
-        for start in range(0, len(values), rows):
-            part = np.asarray(values[start : start + rows], dtype=np.float64)
-            seen = np.isfinite(part)
-            count += seen.sum(axis=others)
-            total += np.where(seen, part, 0.0).sum(axis=others)
-        mean = total / np.maximum(count, 1)
-        # Two passes: subtracting squares of large means would lose all digits.
-        for start in range(0, len(values), rows):
-            part = np.asarray(values[start : start + rows], dtype=np.float64)
-            centred = np.where(np.isfinite(part), part - mean.reshape(along), 0.0)
-            square += (centred**2).sum(axis=others)
-        scale = np.sqrt(square / np.maximum(count, 1))
-        scale[scale <= 1e-7 * np.maximum(np.abs(mean), 1e-30)] = 1.0
+        mean, scale = mean_and_scale(values, axis, skip_missing=True, chunk_rows=rows)
         self.mean.copy_(torch.from_numpy(mean))
         self.scale.copy_(torch.from_numpy(scale))
         if self.components is None:

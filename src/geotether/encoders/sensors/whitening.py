@@ -3,6 +3,8 @@
 import numpy as np
 from jaxtyping import Float64
 
+from geotether.moments import principal_axes
+
 
 def whitening_axes(covariance: Float64[np.ndarray, "d d"], components: int) -> Float64[np.ndarray, "d k"]:
     """Give the axes on which centred rows become their principal components, uncorrelated and of variance 1.
@@ -17,8 +19,6 @@ def whitening_axes(covariance: Float64[np.ndarray, "d d"], components: int) -> F
     Source:
         Jolliffe (2002), Principal Component Analysis, 2nd ed., section 2.1.
     """
-    variances, axes = np.linalg.eigh(covariance)
-    variances, axes = variances[::-1][:components], axes[:, ::-1][:, :components]
+    variances, axes = principal_axes(covariance, components)
     varies = variances > 1e-10 * max(float(variances[0]), 1e-300)
-    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(components)])
     return np.where(varies, axes / np.sqrt(np.where(varies, variances, 1.0)), 0.0)
