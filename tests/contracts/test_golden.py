@@ -89,7 +89,7 @@ def weights_of(folder):
     kept = {
         name: values
         for name, values in weights.items()
-        if not re.search(r"convolutions\.\d+\.(bias|running_mean)$", name)
+        if not re.search(r"(convolutions|dense)\.\d+\.(bias|running_mean)$", name)
     }
     return {f"{name} {list(values.shape)}": numbers_of(values) for name, values in sorted(kept.items())}
 
