@@ -387,7 +387,7 @@ def test_files_of_two_jobs_are_never_up_to_date(places, tmp_path, monkeypatch):
         ({"source": "toi"}, "no source 'toi'.*Did you mean 'toy'"),
         ({"brokn": 3}, "no option 'brokn'.*Any table has path, source, .*Did you mean 'broken'"),
         ({"limit": 3}, r"no option 'limit'; it has .*Any table has .*, rows, seed\. Did you mean 'rows'\?"),
-        ({"tolerence": 0.1}, "no key 'tolerence'. Did you mean 'tolerance'"),
+        ({"tolerence": 0.1}, "no option 'tolerence'.*Did you mean 'tolerance'"),
         ({"features": "toyy"}, "no features 'toyy'.*Did you mean 'toy'"),
         ({"features": {"widht": 3}}, "'toy' have no option 'widht'.*Did you mean 'width'"),
         ({"kind": "texts"}, "'toy' take images, but the source 'toy' gives texts; for these there are"),

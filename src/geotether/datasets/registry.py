@@ -1,6 +1,5 @@
 """The list of data sets: what each file is, where it lies, under which licence, and what reads it."""
 
-import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from geotether.sources.catalogue import source_names
+from geotether.suggestions import closest
 
 REGISTRY_VARIABLE = "GEOTETHER_REGISTRY"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -200,9 +200,7 @@ def find_dataset(registry: Mapping[str, Dataset], name: str) -> Dataset:
     """
     if name in registry:
         return registry[name]
-    close = difflib.get_close_matches(name, registry, n=1, cutoff=0.5)
-    guess = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"There is no data set {name!r}; known: {', '.join(registry)}.{guess}")
+    raise ValueError(f"There is no data set {name!r}; known: {', '.join(registry)}.{closest(name, registry)}")
 
 
 @cache

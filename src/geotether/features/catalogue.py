@@ -1,12 +1,12 @@
 """Which features there are, and how some are made by name."""
 
-import difflib
 import importlib
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from geotether.features.featurizer import Featurizer
+from geotether.suggestions import closest
 
 # Name to where its class lives; imported only when used, because backbones bring heavy libraries.
 FEATURES = {
@@ -31,9 +31,7 @@ def features_class(name: str) -> Any:  # a class; issubclass cannot check a prot
         ImportError: If an extra is missing.
     """
     if name not in FEATURES:
-        close = difflib.get_close_matches(str(name), FEATURES, n=1)
-        guess = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"There are no features {name!r}; known: {', '.join(FEATURES)}.{guess}")
+        raise ValueError(f"There are no features {name!r}; known: {', '.join(FEATURES)}.{closest(name, FEATURES)}")
     module, _, class_name = FEATURES[name].partition(":")
     return getattr(importlib.import_module(module), class_name)
 
@@ -53,7 +51,6 @@ def make_features(name: str, options: Mapping[str, Any] | None = None) -> Featur
     known = list(inspect.signature(kind).parameters)
     for option in options or {}:
         if option not in known:
-            close = difflib.get_close_matches(str(option), known, n=1)
-            guess = f" Did you mean {close[0]!r}?" if close else ""
+            guess = closest(option, known)
             raise ValueError(f"The features {name!r} have no option {option!r}; they have {', '.join(known)}.{guess}")
     return kind(**dict(options or {}))

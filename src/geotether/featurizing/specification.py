@@ -1,6 +1,5 @@
 """What a table is built from, in a few lines of YAML."""
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from geotether.features.featurizer import Featurizer
 from geotether.featurizing.guess import guess_source
 from geotether.sources.catalogue import open_source, source_class
 from geotether.sources.source import Source
+from geotether.suggestions import closest
 from geotether.tables.yaml_text import read_layer
 
 # A source that has an option of such a name, to draw places of its own, gets it as well.
@@ -149,9 +149,6 @@ class TableSpec(BaseModel):
         known = inspect.signature(source_class(name)).parameters
         options = dict(self.options)
         for key in options:
-            close = difflib.get_close_matches(key, OWN_KEYS, n=1, cutoff=0.8)
-            if key not in known and close:
-                raise ValueError(f"There is no key {key!r}. Did you mean {close[0]!r}?")
             if key not in known:
                 raise ValueError(_unknown(name, key, [option for option in known if option != "path"]))
         shared = {key: getattr(self, key) for key in _SHARED if key in known and key in self.model_fields_set}
@@ -210,10 +207,11 @@ def read_spec(path: str | Path) -> TableSpec:
 
 
 def _unknown(source: str, key: str, known: list[str]) -> str:
-    meant = "rows" if key.lower() in _ROWS_ELSEWHERE else next(iter(difflib.get_close_matches(key, known, n=1)), None)
+    own = [own for own in OWN_KEYS if own != "options"]
+    guess = " Did you mean 'rows'?" if key.lower() in _ROWS_ELSEWHERE else closest(key, [*known, *own])
     return (
         f"The source {source!r} has no option {key!r}; it has {', '.join(known) or 'none'}. Any table has "
-        f"{', '.join(own for own in OWN_KEYS if own != 'options')}." + (f" Did you mean {meant!r}?" if meant else "")
+        f"{', '.join(own)}.{guess}"
     )
 
 
