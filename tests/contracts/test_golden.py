@@ -9,7 +9,6 @@ meant to alter them records them again, and its commit says which and why:
 import csv
 import json
 import os
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -84,13 +83,9 @@ def numbers_of(array):
 
 
 def weights_of(folder):
-    """Every tensor except biases before a normalisation and its means: their gradients are rounding errors."""
+    """The matrices of a model folder: gradients of biases before a normalisation are rounding errors."""
     weights = load_file(folder / "model.safetensors")
-    kept = {
-        name: values
-        for name, values in weights.items()
-        if not re.search(r"(convolutions|dense)\.\d+\.(bias|running_mean)$", name)
-    }
+    kept = {name: values for name, values in weights.items() if values.ndim > 1}
     return {f"{name} {list(values.shape)}": numbers_of(values) for name, values in sorted(kept.items())}
 
 
