@@ -1,7 +1,8 @@
 """Shares of a batch: whole rows for each table that sum to the batch exactly."""
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
+
+from geotether.suggestions import closest
 
 MIN_ROWS = 2
 """A contrast needs two rows; no table gets a smaller share."""
@@ -86,6 +87,5 @@ def check_known(what: str, name: object, known: Collection[str]) -> None:
         ValueError: If it is unknown; the message lists the known ones and the closest.
     """
     if name not in known:
-        close = difflib.get_close_matches(str(name), known, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = closest(name, known)
         raise ValueError(f"Unknown {what} {name!r}; known are {', '.join(known) or 'none'}.{hint}")

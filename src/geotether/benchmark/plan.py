@@ -1,6 +1,5 @@
 """What will be judged: tasks that share places together, their partings, and the label counts that fit."""
 
-import difflib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ import numpy as np
 
 from geotether.benchmark.ladder import rungs
 from geotether.benchmark.splitting import Parting, part_rows
+from geotether.suggestions import closest
 from geotether.tasks.task import Task
 
 logger = logging.getLogger(__name__)
@@ -114,6 +114,5 @@ def check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:
     """Raise for a name that is not known, with the closest one that is."""
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = closest(name, known)
             raise ValueError(f"unknown {what} {name!r}; there are {', '.join(known)}.{hint}")

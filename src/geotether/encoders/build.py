@@ -1,6 +1,5 @@
 """Location encoders from plain configurations."""
 
-import difflib
 import inspect
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from geotether.encoders.location import LocationEncoder
 from geotether.encoders.memory import PlaceMemory
 from geotether.encoders.networks import NETWORKS
 from geotether.encoders.positional import POSITIONAL
+from geotether.suggestions import closest
 
 
 def build_location_encoder(config: Mapping[str, Any], seed: int) -> LocationEncoder:
@@ -142,6 +142,6 @@ def known_names(name: Any, known: Collection[str]) -> str:
         >>> known_names("siern", ["siren", "mlp"])
         "did you mean 'siren'? Known: siren, mlp."
     """
-    close = difflib.get_close_matches(str(name), list(known), n=1)
     listed = ", ".join(known) or "none"
-    return f"did you mean {close[0]!r}? Known: {listed}." if close else f"known: {listed}."
+    hint = closest(name, known).replace(" Did", "did")
+    return f"{hint} Known: {listed}." if hint else f"known: {listed}."

@@ -1,6 +1,5 @@
 """Co-learning (MDiCo): sensors of one sample learn a task together, so that each can do it alone."""
 
-import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from geotether.objectives.presence import Present, check_sensors, common_rows, nothing, take
 from geotether.objectives.supervised import check_kind, known_rows, task_loss
 from geotether.objectives.views import check_temperature, pairwise_nt_xent
+from geotether.suggestions import closest
 
 TERMS = ("task", "auxiliary", "contrast", "discrimination")
 """The four terms, in the order in which the paper adds them."""
@@ -176,8 +176,7 @@ def weighted_sum(
     weights = weights or {}
     for name, weight in weights.items():
         if name not in terms:
-            close = difflib.get_close_matches(name, terms, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = closest(name, terms)
             raise ValueError(f"there is no term {name!r}; the terms are {', '.join(terms)}.{hint}")
         if not 0 <= weight < float("inf"):
             raise ValueError(f"the weight of {name!r} must be 0 or more and finite, got {weight}.")

@@ -1,6 +1,6 @@
 """The readings of MELT: which embeddings compete in the softmax of one row."""
 
-import difflib
+from geotether.suggestions import closest
 
 READINGS: dict[str, str] = {
     "modality_to_location": "each observation picks its own place among the places of the whole merged batch",
@@ -32,6 +32,5 @@ def check_reading(reading: str) -> None:
         >>> check_reading("within_modality")
     """
     if reading not in READINGS:
-        close = difflib.get_close_matches(reading, READINGS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = closest(reading, READINGS)
         raise ValueError(f"Unknown reading {reading!r}; the readings are {', '.join(READINGS)}.{hint}")

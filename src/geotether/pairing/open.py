@@ -14,8 +14,9 @@ from geotether.pairing.layouts import read_layout
 from geotether.pairing.npz import NpzFile
 from geotether.pairing.paired_file import PairedFile
 from geotether.pairing.rows import matching_rows
-from geotether.pairing.specification import PairedSpec, closest, make_spec, read_paired_spec
+from geotether.pairing.specification import PairedSpec, make_spec, read_paired_spec
 from geotether.pairing.targets import make_target
+from geotether.suggestions import closest
 from geotether.tables.origin import Origin
 from geotether.tables.paired import PairedTable
 from geotether.tables.paired_store import is_paired_file, read_paired

@@ -7,7 +7,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from geotether.pairing.specification import ModalitySpec, closest
+from geotether.pairing.specification import ModalitySpec
+from geotether.suggestions import closest
 
 
 @dataclass(frozen=True, eq=False)

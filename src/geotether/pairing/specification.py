@@ -1,13 +1,13 @@
 """What a paired table is read from, in a few lines of YAML."""
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from geotether.suggestions import closest
 from geotether.tables.yaml_text import read_layer
 
 Value = str | int | float | bool
@@ -259,17 +259,6 @@ def read_paired_spec(path: str | Path) -> PairedSpec:
         return make_spec(read_layer(Path(path)))
     except ValueError as error:
         raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
-
-
-def closest(got: Any, known: Iterable[Any]) -> str:
-    """Offer the known name that is closest, as a sentence with a space before it; or nothing.
-
-    Example:
-        >>> closest("modalitys", ["modalities", "targets"])
-        " Did you mean 'modalities'?"
-    """
-    close = difflib.get_close_matches(str(got), [str(name) for name in known], n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def _fault(text: str) -> PydanticCustomError:

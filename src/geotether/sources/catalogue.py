@@ -1,6 +1,5 @@
 """Which sources there are, built in and from other packages, and how one is opened by name."""
 
-import difflib
 import importlib
 import inspect
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from geotether.sources.source import KINDS, Source
+from geotether.suggestions import closest
 
 ENTRY_POINTS = "geotether.sources"
 # Name to where its class lives; imported only when used.
@@ -48,8 +48,7 @@ def source_class(name: str) -> Any:  # a class; issubclass cannot check a protoc
         return getattr(importlib.import_module(module), class_name)
     if name not in registered:
         known = source_names()
-        close = difflib.get_close_matches(str(name), known, n=1)
-        guess = f" Did you mean {close[0]!r}?" if close else ""
+        guess = closest(name, known)
         raise ValueError(f"There is no source {name!r}; known: {', '.join(known)}.{guess}")
     entry = registered[name]
     try:
@@ -77,8 +76,7 @@ def open_source(name: str, path: str | Path, options: Mapping[str, Any] | None =
     known = [option for option in inspect.signature(kind).parameters if option != "path"]
     for option in options or {}:
         if option not in known:
-            close = difflib.get_close_matches(str(option), known, n=1)
-            guess = f" Did you mean {close[0]!r}?" if close else ""
+            guess = closest(option, known)
             raise ValueError(
                 f"The source {name!r} has no option {option!r}; it has {', '.join(known) or 'none'}.{guess}"
             )

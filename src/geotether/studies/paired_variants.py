@@ -1,10 +1,10 @@
 """Methods on paired sensors by name: what each changes in a configuration."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from geotether.suggestions import closest
 from geotether.tables.paired import PairedTable
 from geotether.training.config_merging import overlay
 from geotether.training.paired_config import PairedConfig, make_paired_config, over_recipe
@@ -90,8 +90,7 @@ def paired_variants(names: Sequence[str], table: PairedTable, modalities: Sequen
     variants = []
     for name in names:
         if name not in METHOD_NAMES:
-            closest = difflib.get_close_matches(name, METHOD_NAMES, n=1)
-            guess = f" Did you mean {closest[0]!r}?" if closest else ""
+            guess = closest(name, METHOD_NAMES)
             raise ValueError(f"Unknown method {name!r}.{guess} Known: {', '.join(METHOD_NAMES)}.")
         if list(names).count(name) > 1:
             raise ValueError(f"The method {name!r} is named twice.")

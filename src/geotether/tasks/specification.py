@@ -1,6 +1,5 @@
 """Tasks from a few lines of YAML: tables of one's own, and built-in tasks from published files."""
 
-import difflib
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from geotether.suggestions import closest
 from geotether.tasks.coordbench import coordbench_task
 from geotether.tasks.countries import country_task
 from geotether.tasks.ecoregions import biome_task, ecoregion_task
@@ -44,8 +44,7 @@ def _unknown(
 ) -> PydanticCustomError:
     """Compose the answer to an unknown name: the closest known one that was not given too, then all of them."""
     known = [str(name) for name in known]
-    close = difflib.get_close_matches(str(got), [name for name in known if name not in given], n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = closest(got, [name for name in known if name not in given])
     text = f"unknown {what} {got!r}{where}.{hint} Known: {', '.join(known)}."
     return PydanticCustomError("unknown_name", "{text}", {"text": text})
 

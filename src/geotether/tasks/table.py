@@ -1,6 +1,5 @@
 """Tasks from a table of one's own: a CSV, Parquet, GeoParquet or GeoJSON file and the names of its columns."""
 
-import difflib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from jaxtyping import Float64
 from geotether.geodesy.coordinates import check_lonlat
 from geotether.sources.points import lonlat_of_columns, points_kind
 from geotether.sources.readers import read_csv, read_geojson, read_parquet
+from geotether.suggestions import closest
 from geotether.tasks.columns import indicators_of, is_list, labels_of, splits_of, times_of
 from geotether.tasks.task import Task
 
@@ -138,8 +138,7 @@ def _placed(
 
 def _know(table: Path, columns: pa.Table, name: str, role: str) -> None:
     if name not in columns.column_names:
-        close = difflib.get_close_matches(name, columns.column_names, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = closest(name, columns.column_names)
         known = ", ".join(columns.column_names)
         raise ValueError(f"{table} has no {role} column {name!r}; there are {known}.{hint}")
 

@@ -1,6 +1,5 @@
 """A task: places with labels, one kind of answer, and the split that decides what may be learned from."""
 
-import difflib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from jaxtyping import Bool, Float, Integer, Shaped
 
 from geotether.geodesy.coordinates import check_lonlat
 from geotether.probes.target import KINDS, Target
+from geotether.suggestions import closest
 from geotether.tasks.labels import check_numbers, conflicting_rows, is_known, kinds_of_value
 
 logger = logging.getLogger(__name__)
@@ -207,8 +207,7 @@ class Task:
             ValueError: If there is no such column (the message lists those there are), or as in `Task`.
         """
         if column not in labels:
-            close = difflib.get_close_matches(column, list(labels), n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = closest(column, list(labels))
             raise ValueError(f"no label column {column!r}; there are {', '.join(sorted(labels)) or 'none'}.{hint}")
         target = labels[column]
         kind = kind or ("regression" if target.dtype.kind in "fiu" else "classification")

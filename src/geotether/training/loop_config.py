@@ -1,6 +1,5 @@
 """What the loop itself is told, whatever is trained: typed, validated sections, and the faults found in them."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -8,14 +7,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from geotether.suggestions import closest
+
 Configuration = TypeVar("Configuration", bound="LoopConfig")
 
 
 def unknown_name(kind: str, got: Any, known: Iterable[str], where: str = "") -> PydanticCustomError:
     """Compose the answer to an unknown name: the closest known one, then all of them."""
     known = [str(name) for name in known]
-    closest = difflib.get_close_matches(str(got), known, n=1, cutoff=0.5)
-    guess = f" Did you mean '{closest[0]}'?" if closest else ""
+    guess = closest(got, known)
     text = f"unknown {kind} '{got}'{where}.{guess} Known: {', '.join(known)}."
     return PydanticCustomError("unknown_name", "{text}", {"text": text, "key": str(got) if kind == "key" else ""})
 

@@ -1,8 +1,9 @@
 """Recipes: named, complete configurations, written out as plain mappings."""
 
 import copy
-import difflib
 from typing import Any
+
+from geotether.suggestions import closest
 
 RECIPES: dict[str, dict[str, Any]] = {
     # The published setting of MELT/SALT as far as it is known (Hecht et al. 2026, arXiv:2606.20167),
@@ -91,8 +92,7 @@ def recipe_layer(name: str) -> dict[str, Any]:
         2048
     """
     if name not in RECIPES:
-        closest = difflib.get_close_matches(str(name), RECIPES, n=1)
-        guess = f" Did you mean {closest[0]!r}?" if closest else ""
+        guess = closest(name, RECIPES)
         raise ValueError(f"There is no recipe {name!r}; known: {', '.join(sorted(RECIPES))}.{guess}")
     return copy.deepcopy(RECIPES[name])
 
@@ -146,7 +146,6 @@ def paired_recipe_layer(name: str) -> dict[str, Any]:
         1.0
     """
     if name not in PAIRED_RECIPES:
-        closest = difflib.get_close_matches(str(name), PAIRED_RECIPES, n=1)
-        guess = f" Did you mean {closest[0]!r}?" if closest else ""
+        guess = closest(name, PAIRED_RECIPES)
         raise ValueError(f"There is no recipe {name!r}; known: {', '.join(sorted(PAIRED_RECIPES))}.{guess}")
     return copy.deepcopy(PAIRED_RECIPES[name])

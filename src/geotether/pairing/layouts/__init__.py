@@ -1,12 +1,12 @@
 """Published layouts of paired data, one file each."""
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from geotether.suggestions import closest
 from geotether.tables.paired import PairedTable
 
 # Name in a specification to "module:function"; the module is imported only when it is asked for.
@@ -48,6 +48,5 @@ def read_layout(name: str, path: str | Path, options: Mapping[str, Any] | None =
 
 
 def _unknown(what: str, got: Any, known: Any) -> str:
-    close = difflib.get_close_matches(str(got), list(known), n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = closest(got, list(known))
     return f"There is no {what} {got!r}.{hint} Known: {', '.join(known) or 'none'}."

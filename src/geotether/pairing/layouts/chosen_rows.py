@@ -1,10 +1,11 @@
 """Which rows of a published data set are read: parts of its split, and a draw of so many."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+
+from geotether.suggestions import closest
 
 _MEANT = {"val": "validation", "valid": "validation", "training": "train", "testing": "test"}
 
@@ -106,6 +107,5 @@ def check_names(what: str, names: Iterable[str], known: Sequence[str]) -> list[s
 def unknown(what: str, name: Any, known: Iterable[str]) -> str:
     """Say that there is no such thing, which there are, and which is closest."""
     names = [str(one) for one in known]
-    close = difflib.get_close_matches(str(name), names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = closest(name, names)
     return f"There is no {what} {name!r}; known: {', '.join(names) or 'none'}.{hint}"

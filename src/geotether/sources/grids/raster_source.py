@@ -1,6 +1,5 @@
 """A raster as a source: its values, windows or statistics at given or sampled places."""
 
-import difflib
 import hashlib
 import json
 import math
@@ -19,6 +18,7 @@ from geotether.sources.grids.grid import Grid
 from geotether.sources.grids.raster_places import RasterPlaces, given_places, is_date, refuse_outside, sampled_places
 from geotether.sources.grids.windows import RESAMPLING, STATISTICS, Ask, Window, column_rows, image_rows
 from geotether.sources.source import Observations, refuse_places, usable
+from geotether.suggestions import closest
 
 TAKES = ("value", "window", "statistics")
 # Minimum and maximum number of points along the diameter of a circle for statistics.
@@ -302,6 +302,5 @@ def _check_window(options: Mapping[str, Any]) -> None:
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        close = difflib.get_close_matches(str(value), known, n=1)
-        guess = f" Did you mean {close[0]!r}?" if close else ""
+        guess = closest(value, known)
         raise ValueError(f"{name} is one of {', '.join(known)}; got {value!r}.{guess}")
