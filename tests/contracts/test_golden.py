@@ -24,8 +24,8 @@ from geotether.cli.app import main
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 RECORDED = GOLDEN / "recorded.json"
 RECORD = bool(os.environ.get("GEOTETHER_RECORD"))
-# Machines differ in the last bits of float32 sums; twenty steps let that grow.
-TOLERANCE = 2e-4
+# Machines and thread counts differ in the last bits of float32 sums; twenty steps of Adam let that grow.
+TOLERANCE = 5e-3
 
 SMALL = """
 encoder: {positional: {name: spherical_harmonics, l_max: 4}, network: {hidden_dim: 16}, embed_dim: 8}
