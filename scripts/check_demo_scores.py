@@ -1,0 +1,46 @@
+"""Compare the scores of a demo run with the recorded ones; exits 1 where they differ.
+
+    geotether demo --out demo-out
+    python scripts/check_demo_scores.py demo-out
+
+A change that is meant to alter the scores replaces tests/data/golden/demo_scores.csv, and its commit says why.
+"""
+
+import csv
+import sys
+from pathlib import Path
+
+RECORDED = Path(__file__).parents[1] / "tests" / "data" / "golden" / "demo_scores.csv"
+KEYS = ("task", "encoder", "probe", "split", "labels", "metric", "seed", "fold")
+TOLERANCE = 0.002
+
+
+def read_scores(path: Path) -> dict[str, float]:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {", ".join(row[key] for key in KEYS if row[key]): float(row["value"]) for row in rows}
+
+
+def differences(found: dict[str, float], known: dict[str, float]) -> list[str]:
+    lines = [f"{name}: missing" for name in known.keys() - found.keys()]
+    lines += [f"{name}: not recorded" for name in found.keys() - known.keys()]
+    both = known.keys() & found.keys()
+    return sorted(lines) + [
+        f"{name}: {found[name]:.4f}, recorded {known[name]:.4f}"
+        for name in sorted(both, key=lambda name: -abs(found[name] - known[name]))
+        if not abs(found[name] - known[name]) <= TOLERANCE
+    ]
+
+
+def main() -> int:
+    if len(sys.argv) != 2:
+        print("usage: python scripts/check_demo_scores.py DEMO_FOLDER")
+        return 2
+    known = read_scores(RECORDED)
+    lines = differences(read_scores(Path(sys.argv[1]) / "scores.csv"), known)
+    print("\n".join(lines[:40]) if lines else f"{len(known):,} scores are within {TOLERANCE} of the recorded ones")
+    return int(bool(lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
