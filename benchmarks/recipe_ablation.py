@@ -18,7 +18,7 @@ from geotether.benchmark.run import evaluate
 from geotether.benchmark.score_table import markdown_table
 from geotether.encoder import Encoder
 from geotether.loading import EncoderFunction, load_encoder
-from geotether.tables.planet import planet_tables
+from geotether.tables.featurize import planet_tables
 from geotether.training.config import load_config
 from geotether.training.pretraining import pretrain
 

@@ -18,7 +18,7 @@ import torch
 from geotether.batches.batch import assemble
 from geotether.batches.schedule import build_schedule
 from geotether.geodesy.jitter import jitter_lonlat
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.config import make_config
 from geotether.training.location import batch_loss
 from geotether.training.model import build_model
@@ -28,12 +28,12 @@ from geotether.training.randomness import seed_step, step_generator
 FEATURES = 256
 
 
-def random_tables(count: int, rows: int) -> dict[str, FeatureTable]:
+def random_tables(count: int, rows: int) -> dict[str, Table]:
     rng = np.random.default_rng(0)
     tables = {}
     for k in range(count):
         lonlat = np.stack([rng.uniform(-180, 180, rows), np.degrees(np.arcsin(rng.uniform(-1, 1, rows)))], -1)
-        tables[f"modality_{k}"] = FeatureTable(
+        tables[f"modality_{k}"] = Table.single(
             f"modality_{k}", lonlat, rng.standard_normal((rows, FEATURES), np.float32)
         )
     return tables

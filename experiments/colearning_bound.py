@@ -65,7 +65,7 @@ def bound(table, config, folder):
     rows = table.rows(np.flatnonzero(table.target(config.target).known))
     target = rows.target(config.target)
     training, validation, test = (rows.split == part for part in ("train", "validation", "test"))
-    answers = teacher.predict_fused({name: rows.sensor(name).values for name in teacher.modalities}).scores
+    answers = teacher.predict_fused({name: rows.modality(name).values for name in teacher.modalities}).scores
     if target.kind == "classes":
         truth, classes = np.eye(len(target.names))[target.values], target.values
         answers = np.log(answers + 1e-3)
@@ -74,9 +74,9 @@ def bound(table, config, folder):
         answers = answers[:, None]
     found = {}
     for name in teacher.modalities:
-        x = standardised(plain_features(rows.sensor(name)), training)
+        x = standardised(plain_features(rows.modality(name)), training)
         others = [other for other in teacher.modalities if other != name]
-        seen = np.hstack([standardised(plain_features(rows.sensor(other)), training) for other in others])
+        seen = np.hstack([standardised(plain_features(rows.modality(other)), training) for other in others])
         axes = np.linalg.svd(seen[training] - seen[training].mean(0), full_matrices=False)[2][:COMPONENTS]
         goals = {"other sensors": standardised(seen @ axes.T, training), "teacher": answers}
         for what, goal in goals.items():

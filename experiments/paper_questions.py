@@ -34,7 +34,7 @@ from geotether.loading import EncoderFunction, load_encoder
 from geotether.studies.effects import Judged, judge_variants, of_task, paired_effect, tasks_in
 from geotether.studies.pretraining import TrainedRun, pretrain_variant, variant_config
 from geotether.tables.store import read_table
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.tasks.task import Task
 from geotether.training.config import RunConfig, load_config
 from geotether.training.metrics import read_metrics
@@ -96,7 +96,7 @@ def settings(model: Model) -> RunConfig:
 
 
 def train(
-    model: Model, tables: dict[str, FeatureTable], seed: int, steps: int, out: Path, code: str | None = None
+    model: Model, tables: dict[str, Table], seed: int, steps: int, out: Path, code: str | None = None
 ) -> TrainedRun:
     """Train one model or find it trained; `default` keeps its own 300 steps."""
     config, chosen = settings(model), {name: tables[name] for name in model.names}

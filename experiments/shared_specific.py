@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import Ridge
 
-from geotether.tables.planet import planet_tables
+from geotether.tables.featurize import planet_tables
 from geotether.training.config import load_config
 from geotether.training.location import LocationMethod, pretrain
 
@@ -48,7 +48,7 @@ def main() -> None:
         trained = pretrain(tables, config=config, progress="none").eval()
         untrained = LocationMethod(config, tables).build(torch.device("cpu")).eval()
         for name, table in tables.items():
-            train, test = table.training_rows(), table.validation_rows()
+            train, test = table.part("train"), table.part("validation")
             rows = [torch.tensor(np.asarray(part.features)) for part in (train, test)]
             targets = [trained.specific.targets(name, part).numpy() for part in rows]
             for state, model in (("trained", trained), ("untrained", untrained)):

@@ -26,7 +26,7 @@ from geotether.features.ngrams import NgramFeatures
 from geotether.tables.featurize import featurize_chips, featurize_texts
 from geotether.tables.splits import assign_split
 from geotether.tables.store import write_table
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 BLOCK_KM, SHARES, SEED = 500.0, {"train": 0.9, "validation": 0.1}, 0
 MISSING_SHARE = 0.001  # below it a gap is filled and not told of
@@ -61,17 +61,17 @@ def classes(frame: pd.DataFrame, columns: list[str], most: int = 40, least_rows:
     return np.stack(found, axis=1)
 
 
-def measured(name: str, frame: pd.DataFrame, *features: np.ndarray) -> FeatureTable:
+def measured(name: str, frame: pd.DataFrame, *features: np.ndarray) -> Table:
     """A table of numbers, standardised."""
     lonlat, split = places_of(frame)
     matrix = np.concatenate(features, axis=1)
     train = matrix[split == "train"]
     spread = train.std(axis=0)
     kept = spread > 1e-9
-    return FeatureTable(name, lonlat, ((matrix - train.mean(axis=0)) / spread.clip(1e-9))[:, kept], split=split)
+    return Table.single(name, lonlat, ((matrix - train.mean(axis=0)) / spread.clip(1e-9))[:, kept], split=split)
 
 
-def chips(name: str, frame: pd.DataFrame, column: str, mode: str, filters: int) -> FeatureTable:
+def chips(name: str, frame: pd.DataFrame, column: str, mode: str, filters: int) -> Table:
     """A table of chips."""
     lonlat, split = places_of(frame)
     pixels = np.stack([np.asarray(Image.open(io.BytesIO(data)).convert(mode)) for data in frame[column]])
@@ -79,33 +79,33 @@ def chips(name: str, frame: pd.DataFrame, column: str, mode: str, filters: int) 
     return featurize_chips(name, lonlat, pixels, RandomConvolution(filters, patch_size=3, seed=SEED), split)
 
 
-def texts(name: str, frame: pd.DataFrame, column: str, dim: int) -> FeatureTable:
+def texts(name: str, frame: pd.DataFrame, column: str, dim: int) -> Table:
     """A table of texts; empty ones are left out."""
     frame = frame[frame[column].fillna("").str.strip() != ""]
     lonlat, split = places_of(frame)
     return featurize_texts(name, lonlat, frame[column].tolist(), NgramFeatures(dim, seed=SEED), split)
 
 
-def satellite(folder: Path) -> FeatureTable:
+def satellite(folder: Path) -> Table:
     return chips("satellite", pd.read_parquet(folder / "satellite_chips_64px_500m.parquet"), "jpeg", "RGB", 128)
 
 
-def night_lights(folder: Path) -> FeatureTable:
+def night_lights(folder: Path) -> Table:
     return chips("night_lights", pd.read_parquet(folder / "nightlight_chips_64px_500m.parquet"), "png", "L", 64)
 
 
-def text(folder: Path) -> FeatureTable:
+def text(folder: Path) -> Table:
     return texts("text", pd.read_parquet(folder / "text_geotagged.parquet"), "text", 256)
 
 
-def climate(folder: Path) -> FeatureTable:
+def climate(folder: Path) -> Table:
     frame = pd.read_parquet(folder / "climate_stations_chelsa.parquet")
     rain = [c for c in frame if c.startswith("prec_") or c in {f"bio{n}" for n in (12, 13, 14, 16, 17, 18, 19)}]
     plain = [c for c in frame if (c.startswith("temp_") or c.startswith("bio")) and c not in rain]
     return measured("climate", frame, numbers(frame, plain, rain))
 
 
-def birds(folder: Path) -> FeatureTable:
+def birds(folder: Path) -> Table:
     frame = pd.read_parquet(folder / "birds_avonet.parquet")
     first = list(frame).index("Beak_Length_Culmen")
     sizes = ["Range_Size", *[c for c in frame.columns[first:] if pd.api.types.is_float_dtype(frame[c])]]
@@ -115,7 +115,7 @@ def birds(folder: Path) -> FeatureTable:
     return measured("birds", frame, numbers(frame, plain, sizes), classes(frame, kinds))
 
 
-def mammals(folder: Path) -> FeatureTable:
+def mammals(folder: Path) -> Table:
     frame = pd.read_parquet(folder / "mammals_pantheria.parquet")
     plain = ["activity_cycle", "diet_breadth", "habitat_breadth", "litter_size", "terrestriality", "trophic_level"]
     logs = [
@@ -129,7 +129,7 @@ def mammals(folder: Path) -> FeatureTable:
     return measured("mammals", frame, numbers(frame, plain, logs), classes(frame, ["order", "family"]))
 
 
-def languages(folder: Path) -> FeatureTable:
+def languages(folder: Path) -> Table:
     """Typological features, one column a value; most are unknown for most languages, so they are projected."""
     frame = pd.read_parquet(folder / "languages_wals.parquet")
     asked = [c for c in frame if re.fullmatch(r"\d+[A-Z]", c)]
@@ -137,16 +137,16 @@ def languages(folder: Path) -> FeatureTable:
     lonlat, split = places_of(frame)
     train = matrix[split == "train"]
     _, directions = np.linalg.eigh(train.T @ train)  # in rising order
-    return FeatureTable("languages", lonlat, matrix @ directions[:, -64:], split=split)
+    return Table.single("languages", lonlat, matrix @ directions[:, -64:], split=split)
 
 
-def fossils(folder: Path) -> FeatureTable:
+def fossils(folder: Path) -> Table:
     frame = pd.read_parquet(folder / "fossils_pbdb.parquet")
     kinds = ["group", "class", "order", "family", "lithology1", "environment", "growth", "ecology"]
     return measured("fossils", frame, numbers(frame, ["max_ma", "min_ma"]), classes(frame, kinds))
 
 
-def airports(folder: Path) -> FeatureTable:
+def airports(folder: Path) -> Table:
     frame = pd.read_parquet(folder / "airports_openflights.parquet")
     return measured(
         "airports", frame,
@@ -154,7 +154,7 @@ def airports(folder: Path) -> FeatureTable:
     )  # fmt: skip
 
 
-def places(folder: Path) -> FeatureTable:
+def places(folder: Path) -> Table:
     """Names of towns in all languages; neither country nor province nor population."""
     frame = pd.read_parquet(folder / "places_naturalearth.parquet")
     names = ["name", *[c for c in frame if c.startswith("name_")]]
@@ -162,7 +162,7 @@ def places(folder: Path) -> FeatureTable:
     return texts("places", frame, "names", 128)
 
 
-BUILDERS: dict[str, Callable[[Path], FeatureTable]] = {
+BUILDERS: dict[str, Callable[[Path], Table]] = {
     build.__name__: build
     for build in (
         night_lights, climate, languages, birds, mammals, fossils, airports, places, text, satellite

@@ -72,9 +72,9 @@ def make_fields():
     """Samples that a radar and an optical sensor saw: both know the crop, each knows something of its own."""
     import numpy as np
 
-    from geotether.tables.paired import PairedTable
-    from geotether.tables.paired_target import Target
-    from geotether.tables.sensor import Sensor
+    from geotether.tables.modality import Modality
+    from geotether.tables.table import Table
+    from geotether.tables.target import Target
 
     def make(rows=120, gaps=True, seed=0, split=True):
         rng = np.random.default_rng(seed)
@@ -97,9 +97,9 @@ def make_fields():
         }
         parts = np.array(["train", "train", "train", "validation", "test"])[np.arange(rows) % 5]
         lonlat = np.stack([rng.uniform(-179, 179, rows), rng.uniform(-60, 70, rows)], axis=1)
-        sensors = {"radar": Sensor("series", radar), "optical": Sensor("series", optical)}
+        sensors = {"radar": Modality("series", radar), "optical": Modality("series", optical)}
         group = np.array([f"block {row // 4}" for row in range(rows)])
-        return PairedTable(
+        return Table(
             "fields", sensors, targets, lonlat=lonlat, split=parts if split else None, group=group if split else None
         )
 

@@ -15,7 +15,7 @@ from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.loading import load
 from geotether.sources.points import PointRecords
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 SRC = Path(__file__).parents[1] / "src"
 ENCODER = {
@@ -74,7 +74,7 @@ def test_the_antimeridian_is_no_seam(model):
 
 
 def test_tables_and_records_are_encoded(model, wanted):
-    table = FeatureTable("t", LONLAT, np.eye(4, dtype=np.float32))
+    table = Table.single("t", LONLAT, np.eye(4, dtype=np.float32))
     np.testing.assert_allclose(model.encode(table), wanted, atol=1e-6)
     np.testing.assert_allclose(model.encode(PointRecords(LONLAT, pa.table({"a": range(4)}))), wanted, atol=1e-6)
 

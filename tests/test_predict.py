@@ -22,7 +22,7 @@ def folder(make_fields, small_pairing, tmp_path):
 
 
 def test_answers_are_those_of_the_network(folder, make_fields):
-    model, radar = load_paired(folder), make_fields().sensor("radar").values
+    model, radar = load_paired(folder), make_fields().modality("radar").values
     found = model.predict("radar", radar)
     with torch.no_grad():
         expected = model.module.predict("radar", torch.tensor(radar)).double().softmax(1).numpy()
@@ -59,16 +59,16 @@ def test_what_it_needs_is_described(make_fields, small_pairing, tmp_path, overri
 
 
 def test_rows_do_not_depend_on_each_other_and_no_rows_give_none(folder, make_fields):
-    model, radar = load_paired(folder), make_fields(1100).sensor("radar").values
+    model, radar = load_paired(folder), make_fields(1100).modality("radar").values
     whole = model.predict("radar", radar).scores
     np.testing.assert_allclose(model.predict("radar", radar[700:703]).scores, whole[700:703], atol=1e-5)
     assert model.predict("radar", radar[:0]).scores.shape == (0, 3)
     assert model.embed("radar", radar[:0]).shape == (0, 16)
-    assert model.embed("optical", make_fields().sensor("optical").values).shape == (120, 16)
+    assert model.embed("optical", make_fields().modality("optical").values).shape == (120, 16)
 
 
 def test_a_shorter_series_is_taken_as_far_as_it_goes(folder, make_fields):
-    model, radar = load_paired(folder), make_fields().sensor("radar").values.copy()
+    model, radar = load_paired(folder), make_fields().modality("radar").values.copy()
     radar[:, 4:] = np.nan
     np.testing.assert_allclose(
         model.predict("radar", radar[:, :4]).scores, model.predict("radar", radar).scores, atol=1e-6
@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_said(folder, modality, shape, message):
 
 
 def test_a_model_of_single_sensors_takes_no_fusion(folder, make_fields):
-    whole = {name: sensor.values for name, sensor in make_fields().sensors.items()}
+    whole = {name: sensor.values for name, sensor in make_fields().modalities.items()}
     with pytest.raises(ValueError, match="predicts from single sensors: radar, optical"):
         load_paired(folder).predict_fused(whole)
 
@@ -98,7 +98,7 @@ def test_a_model_of_single_sensors_takes_no_fusion(folder, make_fields):
 def test_numbers_come_in_their_own_unit(make_fields, small_pairing, tmp_path):
     config = load_paired_config(overrides=["target=yield", *small_pairing, "steps=60"])
     pretrain(make_fields(300), config=config, out=tmp_path, progress="none")
-    found = load_paired(tmp_path / "model").predict("optical", make_fields(300).sensor("optical").values[:50])
+    found = load_paired(tmp_path / "model").predict("optical", make_fields(300).modality("optical").values[:50])
     assert found.kind == "numbers"
     assert 5.5 < found.scores.mean() < 8.5  # yields are 5, 7 and 9
     assert found.best is found.scores

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from geotether.studies.comparison import compare
     from geotether.tables.splits import assign_split
     from geotether.tables.store import read_table, write_table
-    from geotether.tables.table import FeatureTable
+    from geotether.tables.table import Table
     from geotether.tasks.specification import read_tasks
     from geotether.tasks.task import Task
     from geotether.training.config import load_config
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BlockKFold": "geotether.probes.spatial_cv",
     "Encoder": "geotether.encoder",
-    "FeatureTable": "geotether.tables.table",
+    "Table": "geotether.tables.table",
     "Task": "geotether.tasks.task",
     "assign_split": "geotether.tables.splits",
     "compare": "geotether.studies.comparison",
@@ -48,7 +48,7 @@ _HOMES = {
 __all__ = [
     "BlockKFold",
     "Encoder",
-    "FeatureTable",
+    "Table",
     "Task",
     "__version__",
     "assign_split",

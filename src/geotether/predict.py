@@ -15,7 +15,7 @@ from geotether.encoders.build import known_names
 from geotether.encoders.colearner import CoLearner
 from geotether.encoders.sensor_heads import SensorClassifier
 from geotether.encoders.sensors.build import encode_sensor
-from geotether.tables.answer import AnswerKind, answer_from
+from geotether.tables.target import TargetEncoding
 
 ROWS = 512
 
@@ -74,7 +74,7 @@ class PairedModel:
         self.history: list[dict[str, Any]] = []
         self.modalities: tuple[str, ...] = tuple(about["modalities"])
         self.predicts_from: tuple[str, ...] = tuple(about["predicts_from"])
-        self.answer: AnswerKind | None = answer_from(about["answer"]) if about.get("answer") else None
+        self.answer: TargetEncoding | None = TargetEncoding.of(about["answer"]) if about.get("answer") else None
         self.provenance = dict(provenance)
 
     def __repr__(self) -> str:

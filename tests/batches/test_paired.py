@@ -10,12 +10,12 @@ def test_rows_come_in_order_and_what_is_lacking_is_nan(make_fields):
     table = make_fields()
     batch = gather_samples(table, np.array([7, 5, 0]), ["optical", "radar"])
     assert list(batch.values) == ["optical", "radar"]
-    np.testing.assert_array_equal(batch.values["radar"].numpy(), table.sensor("radar").values[[7, 5, 0]])
+    np.testing.assert_array_equal(batch.values["radar"].numpy(), table.modality("radar").values[[7, 5, 0]])
     assert batch.present["optical"].tolist() == [True, False, True]
     assert batch.values["optical"][1].isnan().all()
     np.testing.assert_array_equal(batch.lonlat.numpy(), table.lonlat[[7, 5, 0]])
     batch.values["radar"].zero_()
-    assert np.nansum(np.abs(table.sensor("radar").values[7])) > 0  # copies
+    assert np.nansum(np.abs(table.modality("radar").values[7])) > 0  # copies
 
 
 def test_an_unknown_sensor_is_refused(make_fields):

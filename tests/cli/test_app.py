@@ -11,7 +11,7 @@ import pytest
 from geotether.cli.app import main
 from geotether.loading import load
 from geotether.tables.store import write_table
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 TOWNS = "name,lon,lat\nWageningen,5.66,51.97\nNew York,-74.01,40.71\nSydney,151.21,-33.87\n"
 
@@ -37,7 +37,7 @@ def write_planet(folder, rows=200):
         lonlat = np.stack([rng.uniform(-180, 180, rows), rng.uniform(-80, 80, rows)], -1)
         features = np.sin(np.radians(lonlat[:, 1:])) + 0.1 * rng.standard_normal((rows, width))
         split = np.where(np.arange(rows) % 5 == 0, "validation", "train")
-        write_table(FeatureTable(name, lonlat, features.astype(np.float32), split=split), folder / f"{name}.parquet")
+        write_table(Table.single(name, lonlat, features.astype(np.float32), split=split), folder / f"{name}.parquet")
     config = folder / "run.yaml"
     config.write_text(
         "tables: {colour: colour.parquet, sound: sound.parquet}\n"

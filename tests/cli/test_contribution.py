@@ -5,7 +5,7 @@ import pytest
 
 from geotether.cli.contribution import contribution
 from geotether.tables.store import write_table
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def study(tmp_path):
     for name, width in (("colour", 3), ("sound", 2)):
         lonlat = places(150)
         features = np.sin(np.radians(lonlat[:, 1:])) + 0.1 * rng.standard_normal((150, width))
-        write_table(FeatureTable(name, lonlat, features.astype(np.float32)), tmp_path / f"{name}.parquet")
+        write_table(Table.single(name, lonlat, features.astype(np.float32)), tmp_path / f"{name}.parquet")
     (tmp_path / "run.yaml").write_text(
         "tables: {colour: colour.parquet, sound: sound.parquet}\n"
         "encoder:\n  positional: {name: spherical_harmonics, l_max: 3}\n  network: {name: siren, hidden_dim: 16}\n"

@@ -10,7 +10,7 @@ from geotether.checkpoint.location import save_model
 from geotether.cli.diagnose import diagnose
 from geotether.encoders.build import build_location_encoder
 from geotether.tables.store import write_table
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 ENCODER = {
     "positional": {"name": "spherical_harmonics", "l_max": 4},
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
     for seed, name in enumerate(("soil", "birds")):
         split = np.where(np.arange(60) < 40, "train", "test")
         lonlat = scattered(60, seed)
-        write_table(FeatureTable(name, lonlat, lonlat.astype(np.float32), split=split), folder / f"{name}.parquet")
+        write_table(Table.single(name, lonlat, lonlat.astype(np.float32), split=split), folder / f"{name}.parquet")
     lines = ["lon,lat,warmth,half,split"]
     for row, (lon, lat) in enumerate(scattered(240, 7)):
         part = "test" if row % 2 else "train"

@@ -15,12 +15,12 @@ from geotether.cli.paired import METHODS_HELP, compare
 from geotether.cli.predict import predict, write_predictions
 from geotether.predict import Prediction
 from geotether.studies.paired_variants import METHOD_NAMES
-from geotether.tables.paired_store import write_paired
+from geotether.tables.store import write_table
 
 
 @pytest.fixture
 def config(make_fields, small_pairing, tmp_path):
-    write_paired(make_fields(), tmp_path / "fields.npz")
+    write_table(make_fields(), tmp_path / "fields.npz")
     layer = {key: yaml.safe_load(value) for key, value in (line.split("=", 1) for line in small_pairing)}
     encoder = {"name": "tempcnn", "channels": 8, "num_layers": 1, "kernel": 3}
     layer |= {"encoders": {"radar": encoder, "optical": encoder}, "target": "crop", "paired": "fields.npz"}
@@ -48,7 +48,7 @@ def test_train_and_predict_from_one_sensor(config, make_fields, tmp_path):
     assert said.exit_code == 0, said.output
     table = make_fields()
     test = table.rows(np.flatnonzero(table.split == "test"))
-    there = test.sensor("optical").present
+    there = test.modality("optical").present
     rows = pyarrow.parquet.read_table(out).to_pydict()
     assert rows["id"] == test.id[there].tolist()
     np.testing.assert_array_equal(rows["lon"], test.lonlat[there, 0])

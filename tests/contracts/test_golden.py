@@ -189,19 +189,17 @@ def planet(tmp_path_factory):
 
 def record_tables():
     """Write the tables that all runs here start from; done once, by the version that recorded them."""
-    from geotether.tables.paired import PairedTable
-    from geotether.tables.paired_store import write_paired
-    from geotether.tables.paired_target import Target
-    from geotether.tables.sensor import Sensor
+    from geotether.tables.modality import Modality
     from geotether.tables.store import write_table
-    from geotether.tables.table import FeatureTable
+    from geotether.tables.table import Table
+    from geotether.tables.target import Target
 
     for seed, (name, width) in enumerate({"colour": 4, "sound": 3}.items()):
         lonlat, rng = make_places(120, seed)
         features = np.sin(np.radians(lonlat[:, 1:])) + 0.1 * rng.standard_normal((120, width))
         split = np.where(np.arange(120) % 5 == 0, "validation", "train")
         labels = {"half": np.where(lonlat[:, 1] > 0, "north", "south"), "warmth": features[:, 0].round(3)}
-        table = FeatureTable(name, lonlat, features.astype(np.float32), split=split, labels=labels)
+        table = Table.single(name, lonlat, features.astype(np.float32), split=split, targets=labels)
         write_table(table, GOLDEN / f"{name}.parquet")
     lonlat, rng = make_places(60, 2)
     crop = rng.integers(0, 3, 60)
@@ -212,8 +210,8 @@ def record_tables():
     flags[9] = np.nan
     targets = {"crop": Target("classes", crop, ("maize", "rye", "wheat")), "flags": Target("labels", flags, ("a", "b"))}
     split = np.array(["train", "train", "train", "validation", "test"])[np.arange(60) % 5]
-    sensors = {"radar": Sensor("series", radar), "optical": Sensor("series", optical)}
-    write_paired(PairedTable("fields", sensors, targets, lonlat=lonlat, split=split), GOLDEN / "fields.npz")
+    sensors = {"radar": Modality("series", radar), "optical": Modality("series", optical)}
+    write_table(Table("fields", sensors, targets, lonlat=lonlat, split=split), GOLDEN / "fields.npz")
 
 
 @pytest.mark.parametrize("name", LOCATION)

@@ -8,7 +8,7 @@ import pytest
 
 from geotether.cli.app import app
 from geotether.encoders.build import build_location_encoder
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.pretraining import pretrain
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 def table(name):
     rng = np.random.default_rng(len(name))
     lonlat = np.stack([rng.uniform(-180, 180, 300), rng.uniform(-80, 80, 300)], -1)
-    return FeatureTable(name, lonlat, rng.standard_normal((300, 4), np.float32))
+    return Table.single(name, lonlat, rng.standard_normal((300, 4), np.float32))
 
 
 def test_the_code_on_the_first_screen_runs(tmp_path):

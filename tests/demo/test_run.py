@@ -8,7 +8,7 @@ import pytest
 
 from geotether.demo.run import demo_config, pretrain_or_resume, run_demo
 from geotether.loading import load
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.interruption import RunInterrupted
 
 
@@ -68,7 +68,7 @@ def test_the_model_loads_and_its_card_shows_the_scores(demo):
 def test_an_interrupted_demo_goes_on_when_it_is_run_again(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     lonlat = np.stack([rng.uniform(-180, 180, 400), rng.uniform(-80, 80, 400)], -1)
-    tables = {"satellite": FeatureTable("satellite", lonlat, rng.standard_normal((400, 4), np.float32))}
+    tables = {"satellite": Table.single("satellite", lonlat, rng.standard_normal((400, 4), np.float32))}
     config = demo_config(quick=True)
     pretrain_or_resume(config, tables, tmp_path / "whole")
 

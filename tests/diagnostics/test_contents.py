@@ -9,7 +9,7 @@ from geotether.diagnostics.contents import QUANTILES, bounds, contents, duplicat
 from geotether.diagnostics.table_words import contents_lines, headline, in_columns
 from geotether.geodesy.blocks import block_id
 from geotether.tables.store import read_table, write_table
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 RNG = np.random.default_rng(0)
 
@@ -31,7 +31,7 @@ def soil():
         ],
         1,
     ).astype(np.float32)
-    return FeatureTable(
+    return Table.single(
         "soil",
         scattered(400),
         features,

@@ -6,7 +6,7 @@ import pytest
 from geotether.diagnostics.nearness import coverage, leakage, seen_places
 from geotether.diagnostics.places import even_places
 from geotether.geodesy.distance import great_circle_km
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ def test_distances_cross_the_antimeridian():
 
 def test_only_rows_that_training_saw_count():
     lonlat = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0]])
-    table = FeatureTable("t", lonlat, np.eye(4, dtype=np.float32))
+    table = Table.single("t", lonlat, np.eye(4, dtype=np.float32))
     np.testing.assert_array_equal(seen_places(table), lonlat)
     split = np.array(["train", "validation", "buffer", "test"])
-    table = FeatureTable("t", lonlat, np.eye(4, dtype=np.float32), split=split)
+    table = Table.single("t", lonlat, np.eye(4, dtype=np.float32), split=split)
     np.testing.assert_array_equal(seen_places(table), lonlat[:2])
 
 

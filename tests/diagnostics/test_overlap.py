@@ -7,7 +7,7 @@ from geotether.diagnostics.overlap import overlap
 from geotether.diagnostics.table_words import origin_lines, overlap_lines
 from geotether.geodesy.blocks import block_id
 from geotether.geodesy.distance import great_circle_km
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 
 def scattered(count, seed=0):
@@ -19,11 +19,11 @@ def scattered(count, seed=0):
 def soil():
     features = np.random.default_rng(0).standard_normal((400, 2)).astype(np.float32)
     split = np.array(["train", "train", "validation", "test"] * 100)
-    return FeatureTable("soil", scattered(400), features, split=split)
+    return Table.single("soil", scattered(400), features, split=split)
 
 
 def test_the_overlap_is_that_of_every_pair(soil):
-    other = FeatureTable("rain", scattered(150, 5), np.ones((150, 2), np.float32) * np.arange(150)[:, None])
+    other = Table.single("rain", scattered(150, 5), np.ones((150, 2), np.float32) * np.arange(150)[:, None])
     found = overlap(soil, other)
     km = great_circle_km(soil.lonlat[:, None], other.lonlat[None])  # every pair
     np.testing.assert_allclose(found.forth.km, km.min(axis=1), rtol=1e-6)
@@ -44,7 +44,7 @@ def test_the_overlap_is_that_of_every_pair(soil):
 def test_splits_that_contradict(soil, shift_km, near_rows, verdict):
     lonlat = np.tile([[0.0, -89.9]], (400, 1))
     lonlat[:near_rows] = soil.lonlat[:near_rows] + np.array([0.0, shift_km / 111.2])
-    far = FeatureTable("far", lonlat, soil.features, split=np.full(400, "train"))
+    far = Table.single("far", lonlat, soil.features, split=np.full(400, "train"))
     lines = [words for name, words in overlap_lines(overlap(soil, far)) if name == "splits"]
     assert len(lines) == 1
     assert lines[0].endswith(verdict)

@@ -6,7 +6,7 @@ import torch
 
 from geotether.checkpoint.location import load_model
 from geotether.encoders.specific import SpecificParts
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.config import load_config
 from geotether.training.metrics import read_metrics
 from geotether.training.pretraining import LocationMethod, pretrain
@@ -23,7 +23,7 @@ def tables():
     found = {}
     for name, width in (("text", 12), ("light", 5)):
         lonlat = np.stack([rng.uniform(-180, 180, 60), rng.uniform(-80, 80, 60)], axis=1)
-        found[name] = FeatureTable(name, lonlat, rng.standard_normal((60, width)).astype(np.float32))
+        found[name] = Table.single(name, lonlat, rng.standard_normal((60, width)).astype(np.float32))
     return found
 
 

@@ -22,7 +22,7 @@ def test_tables_are_standardised_on_training_rows(script):
     frame = pd.DataFrame({"lon": rng.uniform(-180, 180, 500), "lat": rng.uniform(-80, 80, 500)})
     table = script.measured("height", frame, rng.normal(5, 3, (500, 2)), np.ones((500, 1)))
     assert table.dim == 2  # a column that never changes says nothing
-    train = table.training_rows().features
+    train = table.part("train").features
     np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(train.std(axis=0), 1, atol=1e-5)
 

@@ -10,13 +10,13 @@ from geotether.diagnostics.overlap import overlap
 from geotether.maps.figure import save_figure
 from geotether.maps.tables import overlap_chart, overlap_map, split_map, spread_chart
 from geotether.maps.world import place_points
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 
 def table(name, west, east, south, north, rows=60, dim=3, split=None):
     rng = np.random.default_rng(len(name))
     lonlat = np.stack([rng.uniform(west, east, rows), rng.uniform(south, north, rows)], 1)
-    return FeatureTable(name, lonlat, rng.standard_normal((rows, dim)).astype(np.float32), split=split)
+    return Table.single(name, lonlat, rng.standard_normal((rows, dim)).astype(np.float32), split=split)
 
 
 PARTS = np.array(["train", "train", "validation", "buffer"] * 15)
@@ -81,7 +81,7 @@ def test_one_place_twice_can_be_drawn(tmp_path):
 def test_spread_of_any_width(tmp_path, dim):
     one = table("soil", -180, 180, -60, 80, dim=dim)
     features = one.features * np.geomspace(1e-3, 1e5, dim, dtype=np.float32)
-    figure = spread_chart(spread(FeatureTable("soil", one.lonlat, features)))
+    figure = spread_chart(spread(Table.single("soil", one.lonlat, features)))
     save_figure(figure, tmp_path / "spread.png", dpi=50)
     steps = figure.axes[0].patches[0].get_data()
     assert len(steps.values) == dim

@@ -26,15 +26,15 @@ def test_a_csv_of_numbers(opened):
         split="split",
     )
     assert table.id.tolist() == ["07", "08"]
-    np.testing.assert_array_equal(table.sensor("s1").values[:, :, 0], [[1, 2], [3, np.nan]])
-    assert table.sensor("s2").present.tolist() == [False, True]
+    np.testing.assert_array_equal(table.modality("s1").values[:, :, 0], [[1, 2], [3, np.nan]])
+    assert table.modality("s2").present.tolist() == [False, True]
     assert table.target("species").values.tolist() == [0, -1]
 
 
 def test_lists_as_json(opened):
     table = opened('id,x\na,"[1, 2.5]"\nb,\nc,"[3, 4]"\n', {"x": {"kind": "vector", "values": "x"}})
-    assert table.sensor("x").present.tolist() == [True, False, True]
-    np.testing.assert_array_equal(table.sensor("x").values[[0, 2]], [[1, 2.5], [3, 4]])
+    assert table.modality("x").present.tolist() == [True, False, True]
+    np.testing.assert_array_equal(table.modality("x").values[[0, 2]], [[1, 2.5], [3, 4]])
     with pytest.raises(ValueError, match=r"must hold numbers, images or lists such as .*, but row 1 is '\[1'"):
         opened('x\n"[1, 2]"\n"[1"\n', {"x": {"kind": "vector", "values": "x"}})
     with pytest.raises(ValueError, match="lists of several kinds"):

@@ -20,5 +20,5 @@ def test_a_table_from_python_is_made_as_shown():
     block = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[-1]
     made = {}
     exec(block, made)
-    assert made["table"].sensor("s2").present.tolist() == [True, False, True]
+    assert made["table"].modality("s2").present.tolist() == [True, False, True]
     assert made["table"].target("crop").names == ("maize", "rye")

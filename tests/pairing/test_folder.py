@@ -57,16 +57,16 @@ def test_files_of_several_sensors(folder, index):
     table = open_paired(spec)
     assert table.id.tolist() == (["f10", "f2", "f9"] if index else ["f2", "f9", "f10"])
     for row, id in enumerate(table.id.tolist()):
-        np.testing.assert_array_equal(table.sensor("s2").values[row], seen["s2"][id])
+        np.testing.assert_array_equal(table.modality("s2").values[row], seen["s2"][id])
         if id == "f9":
-            assert not table.sensor("s1").present[row]
+            assert not table.modality("s1").present[row]
         else:
-            np.testing.assert_array_equal(table.sensor("s1").values[row, 1], seen["VH"][id][0])
-    assert table.sensor("s1").present.sum() == 2
-    assert table.sensor("s2").values.dtype == np.uint16
-    weather = table.sensor("weather").values[table.id.tolist().index("f2")]
+            np.testing.assert_array_equal(table.modality("s1").values[row, 1], seen["VH"][id][0])
+    assert table.modality("s1").present.sum() == 2
+    assert table.modality("s2").values.dtype == np.uint16
+    weather = table.modality("weather").values[table.id.tolist().index("f2")]
     np.testing.assert_array_equal(weather, [[0, 0.5], [1, 0.5], [np.nan] * 2])
-    assert table.sensor("site").shape == (4,)
+    assert table.modality("site").shape == (4,)
     if index:
         assert table.target("crop").names == ("maize", "rye")
 
@@ -74,7 +74,7 @@ def test_files_of_several_sensors(folder, index):
 def test_a_table_beside_its_files(folder):
     path, seen = folder
     table = open_paired({"path": "index.csv", "modalities": MODALITIES, "rows": {"crop": "rye"}}, path)
-    np.testing.assert_array_equal(table.sensor("s2").values[0], seen["s2"]["f2"])
+    np.testing.assert_array_equal(table.modality("s2").values[0], seen["s2"]["f2"])
 
 
 def test_words_of_the_path_become_columns(tmp_path):
@@ -93,7 +93,7 @@ def test_words_of_the_path_become_columns(tmp_path):
         "id": "id",
     }
     table = open_paired(spec)
-    assert table.id.tolist() == table.sensor("a").values[:, 0, 0, 0].astype(str).tolist()
+    assert table.id.tolist() == table.modality("a").values[:, 0, 0, 0].astype(str).tolist()
     assert sorted(zip(table.id.tolist(), table.split.tolist(), table.target("crop").values.tolist(), strict=True)) == [
         ("12", "validation", 0),
         ("3", "train", 1),
@@ -138,7 +138,7 @@ def test_chips_that_differ_in_size(folder):
     with pytest.raises(ValueError, match=r"S2_f2\.tif has shape \(3, 8, 8\) and .* has \(3, 4, 5\). Give size"):
         open_paired(spec)
     resized = {"s2": {**MODALITIES["s2"], "size": 4}}
-    assert open_paired({**spec, "modalities": resized}).sensor("s2").shape == (3, 4, 4)
+    assert open_paired({**spec, "modalities": resized}).modality("s2").shape == (3, 4, 4)
     write_tiff(path / "s1" / "f2_VH.tif", np.zeros((1, 2, 2), np.float32))
     with pytest.raises(ValueError, match=r"f2_VH\.tif has size \(2, 2\) and .*f2_VV\.tif has \(4, 5\); give size"):
         open_paired({**spec, "modalities": {"s1": MODALITIES["s1"]}})
@@ -148,7 +148,7 @@ def test_empty_cells_are_missing_modalities(folder):
     path, _ = folder
     (path / "index.csv").write_text("field,crop\nf2,rye\n,maize\n")
     table = open_paired({"path": str(path), "modalities": {"s2": MODALITIES["s2"]}, "index": "index.csv"})
-    assert table.sensor("s2").present.tolist() == [True, False]
+    assert table.modality("s2").present.tolist() == [True, False]
 
 
 def test_fields():

@@ -60,10 +60,10 @@ def test_everything_at_once(opened, arrays):
         licence="MIT",
     )
     assert table.name == "d"
-    np.testing.assert_array_equal(table.sensor("s1").values, arrays["s1"])
-    assert table.sensor("s1").present.tolist() == [True, False, True, True, True, True]
-    assert table.sensor("s1").bands == ("VV", "VH")
-    np.testing.assert_array_equal(table.sensor("dem").values, arrays["dem"])
+    np.testing.assert_array_equal(table.modality("s1").values, arrays["s1"])
+    assert table.modality("s1").present.tolist() == [True, False, True, True, True, True]
+    assert table.modality("s1").bands == ("VV", "VH")
+    np.testing.assert_array_equal(table.modality("dem").values, arrays["dem"])
     assert table.target("crop").values.tolist() == arrays["y"].tolist()
     assert table.target("cover").names == ("tree", "water")
     np.testing.assert_array_equal(table.target("cover").values, arrays["cover"][:, :2])
@@ -79,20 +79,20 @@ def test_everything_at_once(opened, arrays):
 def test_only_some_rows(opened, arrays):
     table = opened(rows={"year": 2020, "part": ["train", "test"]}, id="sample")
     assert table.id.tolist() == ["a", "e", "f"]
-    np.testing.assert_array_equal(table.sensor("s1").values, arrays["s1"][[0, 4, 5]])
+    np.testing.assert_array_equal(table.modality("s1").values, arrays["s1"][[0, 4, 5]])
 
 
 def test_arrays_of_some_rows(opened, arrays):
     later = {"kind": "series", "values": "later", "at": "later_row"}
     table = opened(modalities={**MODALITIES, "later": later}, id="sample")
-    assert table.sensor("later").present.tolist() == [False, True, False, False, True, False]
-    np.testing.assert_allclose(table.sensor("later").values[[4, 1]], arrays["later"], rtol=1e-6)
+    assert table.modality("later").present.tolist() == [False, True, False, False, True, False]
+    np.testing.assert_allclose(table.modality("later").values[[4, 1]], arrays["later"], rtol=1e-6)
     assert opened(modalities={**MODALITIES, "later": later}, id="sample", require=["later"]).id.tolist() == ["b", "e"]
     # Row b has nothing but NaN from s1.
     both = opened(modalities={**MODALITIES, "later": later}, id="sample", require=["later", "s1"])
     assert both.id.tolist() == ["e"]
     some = opened(modalities={**MODALITIES, "later": later}, id="sample", rows={"part": "test"})
-    np.testing.assert_allclose(some.sensor("later").values[0], arrays["later"][0], rtol=1e-6)
+    np.testing.assert_allclose(some.modality("later").values[0], arrays["later"][0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("at", [np.array([4, 4]), np.array([4, 6]), np.array([-1, 2])])

@@ -3,21 +3,21 @@ import pytest
 
 from geotether.pairing import layouts
 from geotether.pairing.open import open_paired
+from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
-from geotether.tables.paired import PairedTable
-from geotether.tables.paired_store import write_paired
-from geotether.tables.paired_target import Target
-from geotether.tables.sensor import Sensor
+from geotether.tables.store import write_table
+from geotether.tables.table import Table
+from geotether.tables.target import Target
 
 
 @pytest.fixture
 def table():
     sensors = {
-        "s1": Sensor("vector", np.array([[1.0], [2.0], [np.nan]])),
-        "s2": Sensor("vector", np.array([[np.nan], [2.0], [3.0]])),
+        "s1": Modality("vector", np.array([[1.0], [2.0], [np.nan]])),
+        "s2": Modality("vector", np.array([[np.nan], [2.0], [3.0]])),
     }
     crop = Target("classes", np.array([0, 1, -1]), ("maize", "wheat"))
-    return PairedTable("fields", sensors, {"crop": crop}, origin=Origin(licence="MIT", source="us"))
+    return Table("fields", sensors, {"crop": crop}, origin=Origin(licence="MIT", source="us"))
 
 
 @pytest.fixture
@@ -33,21 +33,21 @@ def layout(monkeypatch, table):
 
 
 def test_a_table_that_we_wrote(table, tmp_path):
-    write_paired(table, tmp_path / "t.npz")
+    write_table(table, tmp_path / "t.npz")
     assert open_paired(tmp_path / "t.npz").content_hash == table.content_hash
     assert open_paired(str(tmp_path / "t.npz")).name == "fields"
     spec = {"path": "t.npz", "name": "mine", "require": ["s1", "s2"], "licence": "CC0"}
     some = open_paired(spec, tmp_path)
     assert (some.name, some.id.tolist()) == ("mine", ["1"])
     assert (some.origin.licence, some.origin.source) == ("CC0", "us")
-    with pytest.raises(ValueError, match="a table written by write_paired says itself what is where; leave out split"):
+    with pytest.raises(ValueError, match="a table written by write_table says itself what is where; leave out split"):
         open_paired({"path": "t.npz", "split": "x"}, tmp_path)
     with pytest.raises(ValueError, match=r"require names 's3'. Did you mean 's[12]'"):
         open_paired({"path": "t.npz", "require": ["s3"]}, tmp_path)
 
 
 def test_no_row_has_everything(table, tmp_path):
-    write_paired(table.rows(np.array([0, 2])), tmp_path / "t.npz")
+    write_table(table.rows(np.array([0, 2])), tmp_path / "t.npz")
     with pytest.raises(ValueError, match=r"no row has all of the modalities required; none of the rest has 's2'"):
         open_paired({"path": "t.npz", "require": ["s1", "s2"]}, tmp_path)
 

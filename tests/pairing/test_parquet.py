@@ -47,14 +47,14 @@ def test_images_in_cells(opened):
         "lights": {"kind": "chip", "values": "lights"},
     }
     table = opened(columns, modalities)
-    np.testing.assert_array_equal(table.sensor("optical").values, colour.transpose(0, 3, 1, 2))
-    assert table.sensor("optical").values.dtype == np.uint8
-    assert table.sensor("lights").present.tolist() == [True, False, True]
-    np.testing.assert_array_equal(table.sensor("lights").values[2, 0], grey[2])
+    np.testing.assert_array_equal(table.modality("optical").values, colour.transpose(0, 3, 1, 2))
+    assert table.modality("optical").values.dtype == np.uint8
+    assert table.modality("lights").present.tolist() == [True, False, True]
+    np.testing.assert_array_equal(table.modality("lights").values[2, 0], grey[2])
     some = opened(columns, modalities, rows={"keep": True})
-    np.testing.assert_array_equal(some.sensor("lights").values[1, 0], grey[2])
+    np.testing.assert_array_equal(some.modality("lights").values[1, 0], grey[2])
     small = opened(columns, {"optical": {"kind": "chip", "values": "rgb", "mode": "L", "size": 2}})
-    assert small.sensor("optical").shape == (1, 2, 2)
+    assert small.modality("optical").shape == (1, 2, 2)
 
 
 def test_images_that_cannot_be_used(opened):
@@ -77,8 +77,8 @@ def test_images_that_cannot_be_used(opened):
 def test_arrays_as_bytes(opened):
     series = [np.ones((2, 3)), np.zeros((4, 3))]
     table = opened({"x": [as_npy(one) for one in series]}, {"x": {"kind": "series", "values": "x"}})
-    assert table.sensor("x").shape == (4, 3)
-    assert np.isnan(table.sensor("x").values[0, 2:]).all()
+    assert table.modality("x").shape == (4, 3)
+    assert np.isnan(table.modality("x").values[0, 2:]).all()
     with pytest.raises(ValueError, match=r"is a damaged \.npy array or holds Python objects"):
         opened({"x": [as_npy(np.ones(3))[:-4]]}, {"x": {"kind": "vector", "values": "x"}})
 
@@ -88,31 +88,31 @@ def test_lists_of_numbers(opened, kind):
     values = np.arange(12.0).reshape(3, 4)
     inner = {"list": pa.list_(pa.float32()), "large": pa.large_list(pa.float64()), "fixed": pa.list_(pa.float32(), 4)}
     column = pa.array([values[0].tolist(), None, values[2].tolist()], inner[kind])
-    vector = opened({"x": column}, {"x": {"kind": "vector", "values": "x", "bands": list("abcd")}}).sensor("x")
+    vector = opened({"x": column}, {"x": {"kind": "vector", "values": "x", "bands": list("abcd")}}).modality("x")
     assert vector.present.tolist() == [True, False, True]
     np.testing.assert_array_equal(vector.values[[0, 2]], values[[0, 2]])
-    series = opened({"x": column}, {"x": {"kind": "series", "values": "x", "shape": [2, 2]}}).sensor("x")
+    series = opened({"x": column}, {"x": {"kind": "series", "values": "x", "shape": [2, 2]}}).modality("x")
     np.testing.assert_array_equal(series.values[2], values[2].reshape(2, 2))
 
 
 def test_nested_lists(opened):
     chips = np.arange(24).reshape(2, 2, 2, 3)
     table = opened({"x": chips.tolist()}, {"x": {"kind": "chip", "values": "x"}})
-    np.testing.assert_array_equal(table.sensor("x").values, chips)
+    np.testing.assert_array_equal(table.modality("x").values, chips)
     last = opened(
         {"x": chips.transpose(0, 2, 3, 1).tolist()}, {"x": {"kind": "chip", "values": "x", "axes": "bands_last"}}
     )
-    np.testing.assert_array_equal(last.sensor("x").values, chips)
+    np.testing.assert_array_equal(last.modality("x").values, chips)
 
 
 def test_series_of_several_lengths(opened):
     series = [[[1.0, 2.0]], None, [[3.0, None], [5.0, 6.0], [7.0, 8.0]], []]
-    got = opened({"x": series}, {"x": {"kind": "series", "values": "x"}}).sensor("x")
+    got = opened({"x": series}, {"x": {"kind": "series", "values": "x"}}).modality("x")
     assert got.shape == (3, 2)
     assert got.present.tolist() == [True, False, True, False]
     np.testing.assert_array_equal(got.values[0], [[1, 2], [np.nan] * 2, [np.nan] * 2])
     np.testing.assert_array_equal(got.values[2], [[3, np.nan], [5, 6], [7, 8]])
-    longer = opened({"x": series}, {"x": {"kind": "series", "values": "x", "shape": [5, 2]}}).sensor("x")
+    longer = opened({"x": series}, {"x": {"kind": "series", "values": "x", "shape": [5, 2]}}).modality("x")
     np.testing.assert_array_equal(longer.values[2, :3], got.values[2])
     assert np.isnan(longer.values[2, 3:]).all()
     with pytest.raises(ValueError, match="column 'x' has 3 steps; the specified shape has 2"):
@@ -148,10 +148,10 @@ def test_columns_of_numbers(opened):
             "one": {"kind": "vector", "values": "height"},
         },
     )
-    np.testing.assert_array_equal(table.sensor("s1").values[0], [[1, 1], [2, 2], [10, 10]])
-    assert table.sensor("s1").bands == ("VH", "VV")
-    assert table.sensor("flat").bands == ("VV_1", "VV_2", "VV_10", "height")
-    assert table.sensor("one").present.tolist() == [True, False]
+    np.testing.assert_array_equal(table.modality("s1").values[0], [[1, 1], [2, 2], [10, 10]])
+    assert table.modality("s1").bands == ("VH", "VV")
+    assert table.modality("flat").bands == ("VV_1", "VV_2", "VV_10", "height")
+    assert table.modality("one").present.tolist() == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,9 @@ def test_every_recipe_is_a_specification(file):
 def test_worldcereal(shared_data):
     table = opened("worldcereal", shared_data)
     assert (len(table), parts(table)) == (1600, [956, 312, 332])
-    assert [table.sensor(name).shape for name in ("s1", "s2", "meteo")] == [(12, 2), (12, 9), (12, 2)]
-    assert table.sensor("s1").bands == ("VV", "VH")
-    assert table.sensor("s1").present.sum() == 1585
+    assert [table.modality(name).shape for name in ("s1", "s2", "meteo")] == [(12, 2), (12, 9), (12, 2)]
+    assert table.modality("s1").bands == ("VV", "VH")
+    assert table.modality("s1").present.sum() == 1585
     groups, crop = table.target("crop_group"), table.target("temporary_crop")
     assert len(groups.names) == 9
     held_out = table.split == "test"
@@ -47,11 +47,11 @@ def test_worldcereal_in_ten_day_steps_of_one_region(shared_data):
         for name in ("s1", "s2")
     }
     table = opened("worldcereal", shared_data, modalities=ten_days)
-    assert (len(table), table.sensor("s1").present.sum(), table.sensor("s2").present.sum()) == (1600, 495, 499)
+    assert (len(table), table.modality("s1").present.sum(), table.modality("s2").present.sum()) == (1600, 495, 499)
     table = opened("worldcereal", shared_data, modalities=ten_days, rows={"region": "france2023"}, require=["s2"])
-    assert (len(table), table.sensor("s2").shape) == (499, (36, 9))
+    assert (len(table), table.modality("s2").shape) == (499, (36, 9))
     # The README's 46 % missing values are those of all 500 rows; one of them has nothing at all.
-    missing = (np.isnan(table.sensor("s2").values).sum() + 36 * 9) / (500 * 36 * 9)
+    missing = (np.isnan(table.modality("s2").values).sum() + 36 * 9) / (500 * 36 * 9)
     assert round(missing, 2) == 0.46
 
 
@@ -66,7 +66,7 @@ def test_worldcereal_within_one_region(shared_data):
 def test_idtrees(shared_data):
     table = opened("idtrees", shared_data)
     assert (len(table), parts(table)) == (1057, [629, 218, 210])
-    assert {name: sensor.shape for name, sensor in table.sensors.items()} == {
+    assert {name: sensor.shape for name, sensor in table.modalities.items()} == {
         "hsi": (369,),
         "lidar": (40,),
         "hsi_chip": (123, 7, 7),
@@ -89,7 +89,7 @@ def test_idtrees(shared_data):
 def test_landcover_chips(shared_data):
     table = opened("landcover_chips", shared_data)
     assert (len(table), parts(table)) == (980, [585, 213, 182])
-    assert [table.sensor(name).shape for name in ("s1", "s2")] == [(2, 16, 16), (12, 16, 16)]
+    assert [table.modality(name).shape for name in ("s1", "s2")] == [(2, 16, 16), (12, 16, 16)]
     cover = table.target("land_cover")
     assert len(cover.names) == 7
     assert cover.known.all()
@@ -104,7 +104,7 @@ def test_multilabel_chips(shared_data):
     some = sorted(set(columns["block"]))[:10]
     table = opened("multilabel_chips", shared_data, rows={"block": some})
     assert len(table) == sum(block in some for block in columns["block"])
-    assert [(name, one.shape, str(one.values.dtype)) for name, one in table.sensors.items()] == [
+    assert [(name, one.shape, str(one.values.dtype)) for name, one in table.modalities.items()] == [
         ("optical", (3, 32, 32), "uint8"),
         ("lights", (1, 32, 32), "uint8"),
     ]
@@ -120,7 +120,7 @@ def test_labels_of_all_multilabel_chips(shared_data):
     table = opened("multilabel_chips", shared_data, modalities=places)
     assert (len(table), parts(table)) == (12_000, [6601, 2657, 2742])
     assert round((table.target("biomes").values.sum(axis=1) >= 2).mean(), 2) == 0.45
-    assert round((table.sensor("place").values[:, 1] > 0).mean(), 2) == 0.57
+    assert round((table.modality("place").values[:, 1] > 0).mean(), 2) == 0.57
     assert min(table.target("ecoregions").counts.values()) >= 60
     at_random = opened("multilabel_chips", shared_data, modalities=places, split="split_random")
     assert parts(at_random) == [7200, 2400, 2400]

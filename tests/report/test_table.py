@@ -9,7 +9,7 @@ import pytest
 from geotether.cli.app import main
 from geotether.cli.describe import describe_table
 from geotether.tables.store import write_table
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def tables(tmp_path):
         split = np.where(np.arange(80) % 4 == 0, "test", "train")
         features = rng.standard_normal((80, 4)).astype(np.float32)
         labels = {"crop": np.array(["<maize>", "wheat"] * 40)}
-        write_table(FeatureTable(name, lonlat, features, split=split, labels=labels), tmp_path / f"t{seed}.parquet")
+        write_table(Table.single(name, lonlat, features, split=split, targets=labels), tmp_path / f"t{seed}.parquet")
     return tmp_path / "t0.parquet", tmp_path / "t1.parquet"
 
 
@@ -60,7 +60,7 @@ def test_beside_a_table_of_the_same_name(tables):
 def test_wide_tables_list_some_features(tables, tmp_path):
     rng = np.random.default_rng(0)
     lonlat = np.stack([rng.uniform(3, 7, 30), rng.uniform(50, 54, 30)], 1)
-    write_table(FeatureTable("wide", lonlat, rng.standard_normal((30, 300)).astype(np.float32)), tmp_path / "w.parquet")
+    write_table(Table.single("wide", lonlat, rng.standard_normal((30, 300)).astype(np.float32)), tmp_path / "w.parquet")
     describe_table(tmp_path / "w.parquet", tmp_path / "out")
     page = (tmp_path / "out" / "describe.html").read_text()
     assert "100 of 300 are omitted" in page
@@ -100,7 +100,7 @@ def test_real_tables(shared_data, tmp_path):
     birds = pq.read_table(shared_data / "pretrain" / "birds_avonet.parquet", columns=["lon", "lat", "Mass"]).to_pandas()
     birds = birds.dropna().iloc[::5]
     features = np.log(birds[["Mass"]].to_numpy(np.float32))
-    write_table(FeatureTable("birds", birds[["lon", "lat"]].to_numpy(), features), tmp_path / "birds.parquet")
+    write_table(Table.single("birds", birds[["lon", "lat"]].to_numpy(), features), tmp_path / "birds.parquet")
     said = describe_table(tmp_path / "birds.parquet", tmp_path / "out")
     assert f"{len(birds):,} rows of 1 features" in said
     assert (tmp_path / "out" / "figures" / "places.png").stat().st_size > 20_000

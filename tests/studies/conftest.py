@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.tasks.task import Task
 from geotether.training.config import load_config
 
@@ -40,7 +40,7 @@ def tables():
     for number, (name, rows, dim) in enumerate([("image", 120, 4), ("text", 90, 3), ("sound", 60, 2)]):
         rng, lonlat = np.random.default_rng(number), places(rows, number)
         features = np.sin(np.radians(lonlat[:, 1:])) + 0.1 * rng.standard_normal((rows, dim))
-        found[name] = FeatureTable(name, lonlat, features.astype(np.float32))
+        found[name] = Table.single(name, lonlat, features.astype(np.float32))
     return found
 
 

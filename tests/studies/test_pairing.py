@@ -15,7 +15,7 @@ from geotether.studies.paired_report import differences_table, main_measure, sta
 from geotether.studies.paired_standings import PairedOutcome
 from geotether.studies.paired_variants import COLEARNING_STUDY, METHOD_NAMES, TIES_STUDY, paired_variants
 from geotether.studies.pairing import compare_paired
-from geotether.tables.sensor import Sensor
+from geotether.tables.modality import Modality
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def given(small_pairing):
 
 
 def run(names, table, given, out, repeats=2, **options):
-    variants = paired_variants(names, table, list(table.sensors))
+    variants = paired_variants(names, table, list(table.modalities))
     return compare_paired(given, variants, seed_repeats(table, repeats), out, **options)
 
 
@@ -93,7 +93,7 @@ def test_the_linear_baseline_is_a_logistic_regression(make_fields, given, tmp_pa
     table = make_fields(300, gaps=False)
     found = run(["linear"], table, given, tmp_path)
     rows = table.target("crop").known
-    x, y = plain_features(table.sensor("radar")), table.target("crop").values
+    x, y = plain_features(table.modality("radar")), table.target("crop").values
     train, test = (rows & (table.split == split) for split in ("train", "test"))
     scale = StandardScaler().fit(x[train])
     scores = []
@@ -190,7 +190,7 @@ def test_the_report_says_how_often_and_which_differences_are_sure(tmp_path):
 
 def test_chips_as_plain_features():
     chips = np.random.default_rng(0).integers(0, 255, (4, 2, 5, 5)).astype(np.uint8)
-    features = plain_features(Sensor("chip", chips))
+    features = plain_features(Modality("chip", chips))
     assert features.shape == (4, 10)
     np.testing.assert_allclose(features[:, 0], chips[:, 0].reshape(4, -1).mean(1), rtol=1e-5)
     np.testing.assert_allclose(features[2, 7], np.median(chips[2, 1]), rtol=1e-5)

@@ -8,7 +8,7 @@ import pytest
 
 from geotether.studies import pretraining
 from geotether.studies.pretraining import pretrain_variant, steps_of, variant_config
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training import loop
 from geotether.training.interruption import RunInterrupted
 from geotether.training.metrics import read_metrics
@@ -104,14 +104,14 @@ def test_other_settings_data_code_or_seed_never_meet(config, tables, tmp_path, m
     runs = [pretrain_variant(quick, tables, names, 0, tmp_path)]
     runs.append(pretrain_variant(quick, tables, names, 1, tmp_path))
     runs.append(pretrain_variant(config("steps=2", "learning_rate=3e-3"), tables, names, 0, tmp_path))
-    moved = FeatureTable("text", tables["text"].lonlat + 1e-6, tables["text"].features)
+    moved = Table.single("text", tables["text"].lonlat + 1e-6, tables["text"].features)
     runs.append(pretrain_variant(quick, tables | {"text": moved}, names, 0, tmp_path))
     monkeypatch.setattr(pretraining, "code_hash", lambda module: "another code")
     runs.append(pretrain_variant(quick, tables, names, 0, tmp_path))
     assert len({run.folder for run in runs}) == 5
     assert all(run.model.is_dir() for run in runs)
     # What a run does not see does not count.
-    other = FeatureTable("sound", tables["sound"].lonlat, np.square(tables["sound"].features))
+    other = Table.single("sound", tables["sound"].lonlat, np.square(tables["sound"].features))
     assert pretrain_variant(quick, tables | {"sound": other}, names, 0, tmp_path) == runs[-1]
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GroupKFold
 
-from geotether.tables.folds import assign_folds, random_folds
+from geotether.tables.splits import assign_folds, random_folds
 
 
 def test_groups_stay_whole_and_folds_balanced_as_in_sklearn():

@@ -9,14 +9,14 @@ import pytest
 
 from geotether.tables.origin import Origin, origin_of_note
 from geotether.tables.store import read_origin, read_table, write_table
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 ORIGIN = Origin("CC BY 4.0", "AVONET", "Tobias et al. 2022", "https://example.org", {"rows": {"read": 3}})
 LONLAT = np.array([[5.66, 51.97], [-180.0, -90.0], [179.5, 90.0]])
 
 
 def table(origin=ORIGIN):
-    return FeatureTable("birds", LONLAT, np.eye(3, dtype=np.float32), origin=origin)
+    return Table.single("birds", LONLAT, np.eye(3, dtype=np.float32), origin=origin)
 
 
 def test_the_origin_survives_the_disk_and_the_choice_of_rows(tmp_path):

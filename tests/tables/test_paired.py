@@ -1,17 +1,17 @@
 import numpy as np
 import pytest
 
+from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
-from geotether.tables.paired import PairedTable
-from geotether.tables.paired_target import Target
-from geotether.tables.sensor import Sensor
+from geotether.tables.table import Table
+from geotether.tables.target import Target
 
 
 def make(name="fields", **changes):
     columns = {
         "sensors": {
-            "s1": Sensor("series", np.arange(24.0).reshape(4, 3, 2)),
-            "s2": Sensor(
+            "s1": Modality("series", np.arange(24.0).reshape(4, 3, 2)),
+            "s2": Modality(
                 "chip", np.arange(16, dtype=np.uint8).reshape(4, 1, 2, 2), np.array([True, True, False, True])
             ),
         },
@@ -20,7 +20,7 @@ def make(name="fields", **changes):
         "split": np.array(["train", "val", "test", "train"]),
         "group": np.array(["a", "b", "b", "a"]),
     }
-    return PairedTable(name, **{**columns, **changes})
+    return Table(name, **{**columns, **changes})
 
 
 def test_what_it_holds():
@@ -29,7 +29,7 @@ def test_what_it_holds():
     assert table.id.tolist() == ["0", "1", "2", "3"]
     assert table.lonlat[:, 0].tolist() == [5.6, -170.0, -180.0, -180.0]
     assert table.split.tolist() == ["train", "validation", "test", "train"]
-    assert table.sensor("s2").present.sum() == 3
+    assert table.modality("s2").present.sum() == 3
     assert "s1 (3, 2)" in repr(table)
 
 
@@ -41,9 +41,11 @@ def test_parts_and_rows():
     assert train.target("crop").values.tolist() == [0, 0]
     assert table.part("val").id.tolist() == table.part("validation").id.tolist() == ["1"]
     np.testing.assert_array_equal(table.rows(slice(1, 3)).lonlat, table.lonlat[1:3])
-    np.testing.assert_array_equal(table.rows(np.array([3, 3])).sensor("s1").values, table.sensor("s1").values[[3, 3]])
+    np.testing.assert_array_equal(
+        table.rows(np.array([3, 3])).modality("s1").values, table.modality("s1").values[[3, 3]]
+    )
     # A part may lack what the table has.
-    assert not table.rows(np.array([2])).sensor("s2").present.any()
+    assert not table.rows(np.array([2])).modality("s2").present.any()
 
 
 def test_a_table_that_was_not_split_trains_on_all_rows():
@@ -56,7 +58,7 @@ def test_a_table_that_was_not_split_trains_on_all_rows():
 @pytest.mark.parametrize(
     "act, message",
     [
-        (lambda table: table.sensor("S2"), r"has no modality 'S2'; it has s1, s2\. Did you mean 's2'\?"),
+        (lambda table: table.modality("S2"), r"has no modality 'S2'; it has s1, s2\. Did you mean 's2'\?"),
         (lambda table: table.target("corp"), r"has no target 'corp'; it has crop\. Did you mean 'crop'\?"),
         (lambda table: table.part("tset"), r"has no part 'tset'.*Did you mean 'test'\?"),
         (lambda table: table.part("buffer"), "has no rows for buffer; its split names test, train, validation"),
@@ -82,7 +84,7 @@ def test_rows_are_chosen_by_rows():
     [
         ({"sensors": {}}, "it has no modality"),
         (
-            {"sensors": {"s1": Sensor("vector", np.ones((4, 1))), "s2": Sensor("vector", np.ones((3, 1)))}},
+            {"sensors": {"s1": Modality("vector", np.ones((4, 1))), "s2": Modality("vector", np.ones((3, 1)))}},
             "modality 's1' has 4 rows and modality 's2' has 3",
         ),
         ({"targets": {"y": Target("numbers", np.ones(5), ("y",))}}, "modality 's1' has 4 rows and target 'y' has 5"),
@@ -93,7 +95,7 @@ def test_rows_are_chosen_by_rows():
         ({"split": np.array(["train", "tets", "test", "train"])}, "Did you mean 'test'"),
         ({"group": np.ones((4, 2))}, r"group needs one value a row, got shape \(4, 2\)"),
         (
-            {"sensors": {"s1": Sensor("vector", np.full((4, 1), np.nan))}},
+            {"sensors": {"s1": Modality("vector", np.full((4, 1), np.nan))}},
             "modality 's1' is present in none of 4 rows",
         ),
         ({"targets": {"y": Target("classes", np.full(4, -1), ("a",))}}, "target 'y' is unknown in all 4 rows"),
@@ -128,12 +130,12 @@ def test_content_hash_depends_on_the_content_alone():
         make(split=None),
         make(targets={}),
         make(targets={"crop": Target("classes", np.array([0, 1, -1, 0]), ("maize", "rye"))}),
-        make(sensors={"s1": make().sensor("s1")}),
+        make(modalities={"s1": make().modality("s1")}),
         make().rows(np.array([0, 1, 3, 2])),
-        make(sensors={**make().sensors, "s2": Sensor("chip", make().sensor("s2").values)}),
+        make(modalities={**make().modalities, "s2": Modality("chip", make().modality("s2").values)}),
     ]
     assert len({first.content_hash, *(table.content_hash for table in others)}) == 7
 
 
 def test_one_row_is_a_table():
-    assert len(PairedTable("one", {"s1": Sensor("vector", np.ones((1, 1)))})) == 1
+    assert len(Table("one", {"s1": Modality("vector", np.ones((1, 1)))})) == 1

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from geotether.tables.paired_target import Target, classes_target, labels_target
+from geotether.tables.target import Target, classes_target, labels_target
 
 
 def test_what_is_known():

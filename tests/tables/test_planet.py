@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geotether.sources.planet import read_place_texts
-from geotether.tables.planet import PLANET_MODALITIES, planet_table
+from geotether.tables.featurize import PLANET_MODALITIES, planet_table
 
 
 def test_the_text_table_keeps_places_and_split():
@@ -12,7 +12,7 @@ def test_the_text_table_keeps_places_and_split():
     np.testing.assert_allclose(table.lonlat, texts.lonlat)
     np.testing.assert_array_equal(table.split.astype(str), texts.split.astype(str))
     assert table.features.shape == (20_000, 128)
-    assert len(table.training_rows()) == (texts.split == "train").sum()
+    assert len(table.part("train")) == (texts.split == "train").sum()
 
 
 def test_names_in_one_script_lie_closer_than_names_in_two():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from geotether.tables.row_columns import row_ids, row_split, row_times
+from geotether.tables.table import row_ids, row_split, row_times
 
 
 def test_ids():

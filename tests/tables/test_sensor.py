@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from geotether.tables.sensor import Sensor, take_rows
+from geotether.tables.modality import Modality, take_rows
 
 
 @pytest.mark.parametrize(
@@ -9,7 +9,7 @@ from geotether.tables.sensor import Sensor, take_rows
     [("vector", (3, 5), 5), ("series", (3, 12, 2), 2), ("chip", (3, 4, 8, 8), 4)],
 )
 def test_shape_of_a_row_and_bands(kind, shape, num_bands):
-    sensor = Sensor(kind, np.ones(shape))
+    sensor = Modality(kind, np.ones(shape))
     assert (len(sensor), sensor.shape, sensor.num_bands) == (3, shape[1:], num_bands)
     assert sensor.values.dtype == np.float32
     assert sensor.present.all()
@@ -20,22 +20,22 @@ def test_shape_of_a_row_and_bands(kind, shape, num_bands):
     [("uint8", "uint8"), ("uint16", "uint16"), ("int16", "int16"), ("int32", "float32"), ("float16", "float32")],
 )
 def test_small_whole_numbers_of_chips_stay(given, kept):
-    assert Sensor("chip", np.ones((2, 1, 3, 3), dtype=given)).values.dtype == kept
-    assert Sensor("vector", np.ones((2, 3), dtype=given)).values.dtype == np.float32
+    assert Modality("chip", np.ones((2, 1, 3, 3), dtype=given)).values.dtype == kept
+    assert Modality("vector", np.ones((2, 3), dtype=given)).values.dtype == np.float32
 
 
 def test_rows_of_nothing_but_nan_lack_the_modality():
     values = np.array([[[1.0, np.nan]], [[np.nan, np.nan]], [[2.0, 3.0]]])
-    assert Sensor("series", values).present.tolist() == [True, False, True]
-    given = Sensor("series", values, np.array([True, True, False]))
+    assert Modality("series", values).present.tolist() == [True, False, True]
+    given = Modality("series", values, np.array([True, True, False]))
     assert given.present.tolist() == [True, False, False]
 
 
 def test_what_is_infinite_counts_only_where_a_row_counts():
     values = np.array([[1.0], [np.inf]])
-    assert len(Sensor("vector", values, np.array([True, False]))) == 2
+    assert len(Modality("vector", values, np.array([True, False]))) == 2
     with pytest.raises(ValueError, match=r"row 1 is inf at \(0,\)"):
-        Sensor("vector", values)
+        Modality("vector", values)
 
 
 @pytest.mark.parametrize(
@@ -51,21 +51,21 @@ def test_what_is_infinite_counts_only_where_a_row_counts():
 )
 def test_wrong_inputs(arguments, message):
     with pytest.raises(ValueError, match=message):
-        Sensor(*arguments)
+        Modality(*arguments)
 
 
 def test_texts_are_no_numbers():
     with pytest.raises(TypeError, match="must be numbers"):
-        Sensor("vector", np.array([["a"]]))
+        Modality("vector", np.array([["a"]]))
 
 
 def test_a_number_too_large_for_float32_is_named():
     with pytest.raises(ValueError, match="row 0 is inf"):
-        Sensor("vector", np.array([[1e300], [1.0]]))
+        Modality("vector", np.array([[1e300], [1.0]]))
 
 
 def test_rows_keep_their_order_and_presence():
-    sensor = Sensor("vector", np.array([[0.0], [1.0], [np.nan]]), bands=("b",))
+    sensor = Modality("vector", np.array([[0.0], [1.0], [np.nan]]), bands=("b",))
     taken = sensor.rows(np.array([2, 0]))
     np.testing.assert_array_equal(taken.values, [[np.nan], [0.0]])
     assert (taken.present.tolist(), taken.bands) == ([False, True], ("b",))
@@ -74,7 +74,7 @@ def test_rows_keep_their_order_and_presence():
 def test_rows_of_a_memory_map_stay_on_disk(tmp_path):
     values = np.memmap(tmp_path / "v.dat", np.int16, "w+", shape=(5, 2, 3, 3))
     values[:] = np.arange(90).reshape(values.shape)
-    taken = Sensor("chip", values).rows(np.array([4, 1]))
+    taken = Modality("chip", values).rows(np.array([4, 1]))
     assert isinstance(taken.values, np.memmap)
     np.testing.assert_array_equal(taken.values, np.asarray(values)[[4, 1]])
     assert take_rows(np.arange(3), np.array([2])).tolist() == [2]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from geotether.tables.store import read_table, write_table
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 SRC = Path(__file__).parents[2] / "src"
 LONLAT = np.array([[5.66, 51.97], [-180.0, -90.0], [179.5, 90.0], [-74.01, 40.71]])
@@ -21,7 +21,7 @@ LONLAT = np.array([[5.66, 51.97], [-180.0, -90.0], [179.5, 90.0], [-74.01, 40.71
 
 @pytest.fixture
 def table():
-    return FeatureTable(
+    return Table.single(
         "rain",
         LONLAT,
         np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32),
@@ -66,7 +66,7 @@ def test_the_same_table_gives_the_same_bytes(table, tmp_path):
 
 
 def test_a_table_without_extras_comes_back(tmp_path):
-    plain = FeatureTable("plain", LONLAT, np.eye(4, dtype=np.float32))
+    plain = Table.single("plain", LONLAT, np.eye(4, dtype=np.float32))
     write_table(plain, tmp_path / "new" / "t.parquet")
     back = read_table(tmp_path / "new" / "t.parquet")
     assert (back.time, back.split, back.labels) == (None, None, {})
@@ -199,7 +199,7 @@ def test_a_flipped_bit_is_noticed(tmp_path):
     features = np.random.default_rng(0).normal(size=(2000, 8)).astype(np.float32)
     lonlat = np.stack([np.linspace(-180, 179, 2000), np.linspace(-90, 90, 2000)], axis=1)
     path = tmp_path / "t.parquet"
-    write_table(FeatureTable("t", lonlat, features), path)
+    write_table(Table.single("t", lonlat, features), path)
     data = bytearray(path.read_bytes())
     column = pq.ParquetFile(path).metadata.row_group(0)
     last = column.column(column.num_columns - 1)
@@ -244,11 +244,11 @@ def test_the_user_cache_holds_the_map_by_default(table, tmp_path, monkeypatch):
 BIG = """
 import sys, numpy as np
 from geotether.tables.store import read_table, write_table
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 if sys.argv[1] == "write":
     features = np.random.default_rng(0).normal(size=(5000, 64)).astype(np.float32)
     lonlat = np.stack([np.linspace(-180, 179, 5000), np.linspace(-90, 90, 5000)], axis=1)
-    write_table(FeatureTable("t", lonlat, features), sys.argv[2])
+    write_table(Table.single("t", lonlat, features), sys.argv[2])
 else:
     read_table(sys.argv[2], memory_share=0.0, cache_dir=sys.argv[3])
 """
@@ -278,7 +278,7 @@ def test_no_room_for_the_table_leaves_the_old_one(tmp_path):
 def test_no_room_for_the_map_is_an_error_and_leaves_nothing(tmp_path):
     features = np.random.default_rng(0).normal(size=(5000, 64)).astype(np.float32)
     lonlat = np.stack([np.linspace(-180, 179, 5000), np.linspace(-90, 90, 5000)], axis=1)
-    write_table(FeatureTable("t", lonlat, features), tmp_path / "t.parquet")
+    write_table(Table.single("t", lonlat, features), tmp_path / "t.parquet")
     child = limited("read", tmp_path / "t.parquet", tmp_path / "cache")
     assert "the disk is full or a size limit was reached" in child.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 LONLAT = np.array([[5.66, 51.97], [190.0, -90.0], [180.0, 0.0], [-74.01, 40.71]])
 
 
 def build(**columns):
     features = np.arange(12, dtype=np.float32).reshape(4, 3)
-    return FeatureTable(**{"name": "rain", "lonlat": LONLAT, "features": features, **columns})
+    return Table.single(**{"name": "rain", "lonlat": LONLAT, "features": features, **columns})
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_defaults_and_kinds():
     assert table.lonlat.dtype == np.float64
     assert table.id.tolist() == ["0", "1", "2", "3"]
     assert table.split is None
-    assert repr(table) == "FeatureTable('rain', 4 rows, 3 features)"
+    assert repr(table) == "Table.single('rain', 4 rows, 3 features)"
 
 
 def test_longitudes_wrap_and_the_input_stays():
@@ -126,14 +126,14 @@ def test_rows_that_do_not_fit_are_named(full):
 
 
 def test_parts_of_the_split(full):
-    assert full.training_rows().id.tolist() == ["a", "c"]
-    assert full.validation_rows().id.tolist() == ["b", "d"]
+    assert full.part("train").id.tolist() == ["a", "c"]
+    assert full.part("validation").id.tolist() == ["b", "d"]
     unsplit = build()
-    assert unsplit.training_rows() is unsplit
+    assert unsplit.part("train") is unsplit
     with pytest.raises(ValueError, match=r"0 rows for validation.*assign_split"):
-        unsplit.validation_rows()
+        unsplit.part("validation")
     with pytest.raises(ValueError, match="1 rows for train, at least 2 are needed; its split names test, train"):
-        build(split=np.array(["train", "test", "test", "test"])).training_rows()
+        build(split=np.array(["train", "test", "test", "test"])).part("train")
 
 
 def test_the_hash_follows_the_content_and_nothing_else(full):
@@ -161,11 +161,11 @@ def test_a_memory_map_stays_on_disk(tmp_path):
     np.save(file, np.random.default_rng(0).normal(size=(5000, 8)).astype(np.float32))
     mapped = np.load(file, mmap_mode="r")
     lonlat = np.stack([np.linspace(-180, 179, 5000), np.linspace(-90, 90, 5000)], axis=1)
-    table = FeatureTable("big", lonlat, mapped, split=np.where(np.arange(5000) % 3, "train", "validation"))
+    table = Table.single("big", lonlat, mapped, split=np.where(np.arange(5000) % 3, "train", "validation"))
     assert isinstance(table.features, np.memmap)
-    training = table.training_rows()
+    training = table.part("train")
     assert isinstance(training.features, np.memmap)
     np.testing.assert_array_equal(training.features, mapped[table.split == "train"])
     assert [path.name for path in tmp_path.iterdir()] == ["features.npy"]
-    in_memory = FeatureTable("big", lonlat, np.array(mapped), split=table.split)
+    in_memory = Table.single("big", lonlat, np.array(mapped), split=table.split)
     assert table.content_hash == in_memory.content_hash

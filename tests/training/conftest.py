@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.config import RunConfig, load_config
 
 SMALL = [
@@ -31,7 +31,7 @@ def one_thread():
 
 
 @pytest.fixture(scope="session")
-def planet() -> dict[str, FeatureTable]:
+def planet() -> dict[str, Table]:
     tables = {}
     for number, (name, rows, dim) in enumerate([("satellite", 400, 8), ("text", 250, 5), ("lights", 300, 3)]):
         rng = np.random.default_rng(number)
@@ -40,7 +40,7 @@ def planet() -> dict[str, FeatureTable]:
         lonlat = np.degrees(np.stack([np.arctan2(xyz[:, 1], xyz[:, 0]), np.arcsin(xyz[:, 2])], axis=1))
         features = np.tanh(2 * xyz @ rng.normal(size=(3, dim))) + 0.05 * rng.normal(size=(rows, dim))
         split = np.where(np.arange(rows) % 5 == 0, "validation", np.where(np.arange(rows) % 5 == 1, "test", "train"))
-        tables[name] = FeatureTable(name, lonlat, features.astype(np.float32), split=split)
+        tables[name] = Table.single(name, lonlat, features.astype(np.float32), split=split)
     return tables
 
 

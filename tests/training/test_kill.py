@@ -20,7 +20,7 @@ SOURCE = Path(geotether.training.__file__).parents[2]
 CHILD = """
 import signal, sys
 import numpy as np, torch
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.config import load_config
 from geotether.training.interruption import RunInterrupted
 from geotether.training.pretraining import pretrain
@@ -31,7 +31,7 @@ folder, out, resume = sys.argv[1], sys.argv[2], sys.argv[3] == "resume"
 tables = {}
 for name in ("satellite", "text"):
     data = np.load(f"{folder}/{name}.npz")
-    tables[name] = FeatureTable(name, data["lonlat"], data["features"], split=data["split"])
+    tables[name] = Table.single(name, data["lonlat"], data["features"], split=data["split"])
 try:
     pretrain(tables, config=f"{folder}/run.yaml", out=out, resume=resume, progress="none")
 except RunInterrupted as stopped:

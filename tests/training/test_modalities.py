@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from geotether.tables.store import write_table
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.config import load_config
 from geotether.training.loop_config import config_yaml
 from geotether.training.modalities import open_tables, table_folder
@@ -22,7 +22,7 @@ def raw(tmp_path):
     rows = [f"{lon:.4f},{lat:.4f},{abs(lat):.3f},{'salty' if lon > 0 else 'fresh'}" for lon, lat in lonlat]
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "wells.csv").write_text("\n".join(["lon,lat,depth,kind", *rows]))
-    write_table(FeatureTable("ready", lonlat, rng.standard_normal((200, 3))), tmp_path / "ready.parquet")
+    write_table(Table.single("ready", lonlat, rng.standard_normal((200, 3))), tmp_path / "ready.parquet")
     (tmp_path / "run.yaml").write_text(
         "data: raw\ncache: kept\nsteps: 2\nbatch_size: 32\nvalidate_every: null\ntables:\n  ready: ready.parquet\n"
         "  wells: {path: wells.csv, licence: CC0, origin: Well Survey, url: 'https://example.org/wells', split: null}\n"

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.config import load_config
 from geotether.training.overfitting import OverfittingWatch, above_chance, final_warning
 from geotether.training.pretraining import pretrain
@@ -58,7 +58,7 @@ def test_a_run_on_noise_says_so(tmp_path, capsys):
     rng = np.random.default_rng(0)
     lonlat = np.stack([rng.uniform(-180, 180, 240), rng.uniform(-80, 80, 240)], axis=1)
     split = np.where(np.arange(240) % 4 == 0, "validation", "train")
-    table = FeatureTable("noise", lonlat, rng.standard_normal((240, 6)).astype(np.float32), split=split)
+    table = Table.single("noise", lonlat, rng.standard_normal((240, 6)).astype(np.float32), split=split)
     overrides = ["steps=80", "batch_size=64", "validate_every=10", "warmup_steps=0", "encoder.network.hidden_dim=32"]
     pretrain({"noise": table}, config=load_config(overrides=overrides), out=tmp_path, progress="lines")
     said = capsys.readouterr().err

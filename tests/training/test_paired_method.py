@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
-from geotether.tables.answer import answer_kind
+from geotether.tables.target import TargetEncoding
 from geotether.training.paired_method import class_weights, labelled_rows
 
 
@@ -33,7 +33,7 @@ def test_every_class_and_label_has_a_row(make_fields, name):
 
 def test_classes_are_balanced_as_scikit_learn_does(make_fields):
     table = make_fields()
-    answer = answer_kind("crop", table.target("crop"), np.arange(len(table)))
+    answer = TargetEncoding.fit("crop", table.target("crop"), np.arange(len(table)))
     encoded = answer.encode(table.target("crop"))
     known = encoded[encoded >= 0]
     expected = compute_class_weight("balanced", classes=np.arange(3), y=known)

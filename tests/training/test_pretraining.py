@@ -41,8 +41,8 @@ def test_what_co_learning_teaches_is_predicted_from_any_one_sensor(make_fields, 
     test = table.rows(np.flatnonzero(table.split == "test"))
     kind = table.target(target).kind
     for name in model.predicts_from:
-        rows = np.flatnonzero(test.target(target).known & test.sensor(name).present)
-        found = model.predict(name, test.sensor(name).values[rows]).scores
+        rows = np.flatnonzero(test.target(target).known & test.modality(name).present)
+        found = model.predict(name, test.modality(name).values[rows]).scores
         scores = paired_scores(kind, test.target(target).values[rows], found)
         assert scores[{"classes": "accuracy", "labels": "macro mAP", "numbers": "R2"}[kind]] > 0.5
 
@@ -82,7 +82,7 @@ def test_test_rows_are_never_looked_at(make_fields, configure):
     """Whatever the test rows hold, the model is the same."""
     table, other = make_fields(), make_fields()
     test = table.split == "test"
-    for sensor in other.sensors.values():
+    for sensor in other.modalities.values():
         sensor.values[test] = 1e6
     other.target("crop").values[test] = 0
     for recipe in ("mdico", "mosaic", "fused"):
@@ -140,8 +140,8 @@ def test_a_distilled_student_learns_from_its_teacher_without_labels_counting(mak
     trained = pretrain(table, config=config, progress="none")
     test = table.rows(np.flatnonzero(table.split == "test"))
     with torch.no_grad():
-        taught = trained.module({"radar": torch.tensor(test.sensor("radar").values)}).argmax(1)
-        teacher = course.teacher({n: torch.tensor(s.values) for n, s in test.sensors.items()}).argmax(1)
+        taught = trained.module({"radar": torch.tensor(test.modality("radar").values)}).argmax(1)
+        teacher = course.teacher({n: torch.tensor(s.values) for n, s in test.modalities.items()}).argmax(1)
     assert (taught == teacher).float().mean() > 0.6
 
 
@@ -149,13 +149,13 @@ def test_a_fused_model_takes_only_rows_with_all_sensors(make_fields, configure, 
     table = make_fields()
     course = SupervisedMethod(configure("fused"), table)
     course.prepare(torch.device("cpu"))
-    assert all(sensor.present.all() for sensor in course.training.sensors.values())
+    assert all(sensor.present.all() for sensor in course.training.modalities.values())
     pretrain(table, config=configure("fused"), out=tmp_path, progress="none")
     model = load_paired(tmp_path / "model")
     assert model.predicts_from == ()
     with pytest.raises(ValueError, match="needs all its sensors at once"):
-        model.predict("radar", table.sensor("radar").values)
-    whole = {name: sensor.values[:3] for name, sensor in table.sensors.items()}
+        model.predict("radar", table.modality("radar").values)
+    whole = {name: sensor.values[:3] for name, sensor in table.modalities.items()}
     np.testing.assert_allclose(model.predict_fused(whole).scores.sum(1), 1, rtol=1e-6)
 
 
@@ -206,7 +206,7 @@ def test_supervised_batches_hold_only_the_rows_whose_labels_may_be_seen(make_fie
     table = make_fields(200)
     training = table.part("train")
     drawn = labelled_rows(training.target("crop"), 0.2, seed=0)
-    whole = np.flatnonzero(training.sensor("optical").present)
+    whole = np.flatnonzero(training.modality("optical").present)
     wanted = {"fused": np.intersect1d(drawn, whole), "mdico": np.arange(len(training)), "distilled": whole}
     for recipe, rows in wanted.items():
         overrides = ["target=crop", *small_pairing, "labels=0.2"]

@@ -49,7 +49,7 @@ def test_without_places_there_is_no_location_encoder(make_fields, configure, tmp
     with pytest.raises(ValueError, match="no location encoder"):
         Encoder.load(tmp_path / "model")
     assert repr(model) == "PairedModel(radar, optical; embeds each of them, predicts nothing)"
-    assert model.embed("radar", make_fields().sensor("radar").values).shape == (120, 16)
+    assert model.embed("radar", make_fields().modality("radar").values).shape == (120, 16)
 
 
 def test_the_location_tie_is_that_of_each_sensor_with_its_place(make_fields, configure):

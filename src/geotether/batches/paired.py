@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
-from geotether.tables.paired import PairedTable
+from geotether.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class PairedBatch:
         return PairedBatch(values, {name: part.to(device) for name, part in self.present.items()}, lonlat)
 
 
-def gather_samples(table: PairedTable, rows: np.ndarray, modalities: Sequence[str]) -> PairedBatch:
+def gather_samples(table: Table, rows: np.ndarray, modalities: Sequence[str]) -> PairedBatch:
     """Collect rows of a paired table.
 
     Args:
@@ -48,7 +48,7 @@ def gather_samples(table: PairedTable, rows: np.ndarray, modalities: Sequence[st
     """
     values, present = {}, {}
     for name in modalities:
-        sensor = table.sensor(name)
+        sensor = table.modality(name)
         there = sensor.present[rows]
         taken = np.array(sensor.values[rows], dtype=np.float32)
         taken[~there] = np.nan

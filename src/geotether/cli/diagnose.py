@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from geotether.probes.geobias import GeoBias
-    from geotether.tables.table import FeatureTable
+    from geotether.tables.table import Table
     from geotether.tasks.task import Task
 
 BLOCK_KM = 1000.0
@@ -52,11 +52,11 @@ def diagnose(
     return said
 
 
-def read_tables(paths: Sequence[Path]) -> "dict[str, FeatureTable]":
+def read_tables(paths: Sequence[Path]) -> "dict[str, Table]":
     """Read feature tables by name; a table whose name is taken goes by its file name."""
     from geotether.tables.store import read_table
 
-    found: dict[str, FeatureTable] = {}
+    found: dict[str, Table] = {}
     for path in paths:
         table = read_table(path)
         found[table.name if table.name not in found else path.stem] = table

@@ -8,7 +8,7 @@ import typer
 from geotether.cli.pretrain import trained
 
 if TYPE_CHECKING:
-    from geotether.tables.paired import PairedTable
+    from geotether.tables.table import Table
     from geotether.training.paired_config import PairedConfig
 
 paired_app = typer.Typer(help="Train on samples that several sensors saw, and compare methods.", no_args_is_help=True)
@@ -99,7 +99,7 @@ def compare(
     names = method or (TIES_STUDY if settings.method == "ties" else COLEARNING_STUDY)
     table = samples(config, settings)
     table = without_test_rows(table) if without_test else table
-    variants = paired_variants(names, table, settings.modalities or list(table.sensors))
+    variants = paired_variants(names, table, settings.modalities or list(table.modalities))
     if folds is None:
         repeats, shared = seed_repeats(table, 5 if seeds is None else seeds), 0.0
     else:
@@ -113,7 +113,7 @@ def compare(
     return f"{write_paired_report(outcomes, ours, out, shared)}\nThe report is {out / 'report.md'}"
 
 
-def samples(config: Path, settings: "PairedConfig") -> "PairedTable":
+def samples(config: Path, settings: "PairedConfig") -> "Table":
     """Open the samples that a configuration names.
 
     Raises:

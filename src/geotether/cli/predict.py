@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from geotether.predict import PairedModel, Prediction
-    from geotether.tables.paired import PairedTable
+    from geotether.tables.table import Table
 
 ENDINGS = (".parquet", ".csv")
 
@@ -37,13 +37,13 @@ def predict(
     if split is not None:
         samples = samples.part(split)
     wanted = loaded.modalities if modality is None else (modality,)
-    present = np.stack([samples.sensor(name).present for name in wanted]).all(0)
+    present = np.stack([samples.modality(name).present for name in wanted]).all(0)
     if not present.any():
         raise ValueError(
             f"None of {len(samples)} rows has {' and '.join(wanted)}, so there is nothing to predict from."
         )
     rows = samples.rows(np.flatnonzero(present))
-    values = {name: rows.sensor(name).values for name in wanted}
+    values = {name: rows.modality(name).values for name in wanted}
     found = loaded.predict_fused(values) if modality is None else loaded.predict(modality, values[modality])
     write_predictions(out, rows, found, None if loaded.answer is None else loaded.answer.target)
     said = f"{len(rows):,} predictions are in {out}"
@@ -52,7 +52,7 @@ def predict(
     return f"{said}.{known_score(loaded, rows, found)}"
 
 
-def open_samples(source: Path, overrides: Sequence[str] = ()) -> "PairedTable":
+def open_samples(source: Path, overrides: Sequence[str] = ()) -> "Table":
     """Open a .npz of geotether, or the samples that a YAML names under `paired:`."""
     from geotether.pairing.open import open_paired
     from geotether.training.paired_config import own_layer
@@ -65,7 +65,7 @@ def open_samples(source: Path, overrides: Sequence[str] = ()) -> "PairedTable":
     return open_paired(layer["paired"], layer["data"])
 
 
-def write_predictions(out: Path, rows: "PairedTable", found: "Prediction", target: str | None = None) -> None:
+def write_predictions(out: Path, rows: "Table", found: "Prediction", target: str | None = None) -> None:
     """Write id, place, split and predictions: a class and its probability, one column per label, or a number.
 
     The known values of `target` are written beside them, empty where unknown, so that errors can be inspected.
@@ -96,7 +96,7 @@ def write_predictions(out: Path, rows: "PairedTable", found: "Prediction", targe
             pyarrow.parquet.write_table(written, str(part), compression="zstd")
 
 
-def known_columns(rows: "PairedTable", name: str) -> dict[str, Any]:
+def known_columns(rows: "Table", name: str) -> dict[str, Any]:
     """Return the known class or number of each row as one Arrow column, or one column per label; null where unknown."""
     import numpy as np
     import pyarrow as pa
@@ -110,7 +110,7 @@ def known_columns(rows: "PairedTable", name: str) -> dict[str, Any]:
     return {f"known {name}": pa.array(values, mask=unknown)}
 
 
-def known_score(model: "PairedModel", rows: "PairedTable", found: "Prediction") -> str:
+def known_score(model: "PairedModel", rows: "Table", found: "Prediction") -> str:
     """Score the predictions of rows whose target is known; an empty text where there are none."""
     from geotether.probes.paired_scores import paired_scores
 

@@ -11,13 +11,13 @@ from geotether.benchmark.outcome import Outcome
 from geotether.loading import EncoderFunction
 from geotether.maps import accuracy_against_labels, coverage_map, loss_curves, predicted_and_true, save_figure
 from geotether.probes.scores import accuracy, r2
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.tasks.task import Task
 
 
 def draw_figures(
     out: Path,
-    tables: Mapping[str, FeatureTable],
+    tables: Mapping[str, Table],
     tasks: Sequence[Task],
     encoder: EncoderFunction,
     scores: Sequence[Outcome],

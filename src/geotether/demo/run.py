@@ -14,8 +14,8 @@ from geotether.demo.figures import draw_figures
 from geotether.demo.pages import write_card, write_demo_report
 from geotether.encoder import Encoder
 from geotether.loading import EncoderFunction, load_encoder
-from geotether.tables.planet import planet_tables
-from geotether.tables.table import FeatureTable
+from geotether.tables.featurize import planet_tables
+from geotether.tables.table import Table
 from geotether.tasks.task import Task
 from geotether.training.config import RunConfig, load_config
 from geotether.training.interruption import RunInterrupted
@@ -98,7 +98,7 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
     return report
 
 
-def pretrain_or_resume(config: RunConfig, tables: Mapping[str, FeatureTable], out: Path) -> None:
+def pretrain_or_resume(config: RunConfig, tables: Mapping[str, Table], out: Path) -> None:
     """Pre-train, or go on where an interrupted demo stopped: the same command again is all a visitor has to know."""
     waiting = is_unfinished(out)
     try:

@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from geotether.geodesy.blocks import block_count, block_id
-from geotether.tables.row_columns import SPLITS
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import SPLITS, Table
 
 BLOCK_KM = 500.0
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -96,7 +95,7 @@ class Contents:
     content_hash: str
 
 
-def contents(table: FeatureTable, looked_at: int = LOOKED_AT, seed: int = 0) -> Contents:
+def contents(table: Table, looked_at: int = LOOKED_AT, seed: int = 0) -> Contents:
     """Say what a table holds. Of a large one, the features of some rows are looked at; all else is of all rows.
 
     Args:
@@ -109,7 +108,7 @@ def contents(table: FeatureTable, looked_at: int = LOOKED_AT, seed: int = 0) -> 
 
     Example:
         >>> lonlat = np.array([[179.0, 0.0], [-178.0, 10.0], [-178.0, 10.0]])
-        >>> found = contents(FeatureTable("rain", lonlat, np.array([[0.0, 1], [1, 1], [2, 1]], np.float32)))
+        >>> found = contents(Table.single("rain", lonlat, np.array([[0.0, 1], [1, 1], [2, 1]], np.float32)))
         >>> found.bounds, found.duplicated, found.spread.nearly_constant
         ((179.0, 0.0, -178.0, 10.0), (2, 1), [1])
     """
@@ -125,14 +124,14 @@ def contents(table: FeatureTable, looked_at: int = LOOKED_AT, seed: int = 0) -> 
         duplicated=duplicated(table.lonlat),
         time=_times(table.time),
         split={part: count for part, count in parts.items() if count},
-        labels={name: _label(values) for name, values in table.labels.items()},
+        labels={name: _label(target.column) for name, target in table.targets.items()},
         spread=spread(table, looked_at, seed),
         origin={} if origin is None else origin.plain(),
         content_hash=table.content_hash,
     )
 
 
-def spread(table: FeatureTable, looked_at: int = LOOKED_AT, seed: int = 0) -> Spread:
+def spread(table: Table, looked_at: int = LOOKED_AT, seed: int = 0) -> Spread:
     """Measure how the features spread.
 
     Args:

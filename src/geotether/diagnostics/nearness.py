@@ -100,7 +100,7 @@ def seen_places(table: Any) -> Float64[np.ndarray, "m 2"]:
     """The places of a feature table that training may have seen.
 
     Args:
-        table: A FeatureTable, or anything with `lonlat` and `split`.
+        table: A Table, or anything with `lonlat` and `split`.
 
     Returns:
         Its rows marked "train" or "validation" (which decides when to stop); all rows where it has no split.

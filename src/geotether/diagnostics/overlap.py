@@ -7,7 +7,7 @@ from jaxtyping import Float, Float64
 
 from geotether.geodesy.blocks import block_id
 from geotether.geodesy.distance import nearest_km
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 WITHIN_KM = (1.0, 10.0, 100.0)
 BLOCK_KM = 500.0
@@ -54,7 +54,7 @@ class Overlap:
     seen_back: Nearby
 
 
-def overlap(table: FeatureTable, other: FeatureTable, asked: int = ASKED, seed: int = 0) -> Overlap:
+def overlap(table: Table, other: Table, asked: int = ASKED, seed: int = 0) -> Overlap:
     """Measure how two tables overlap in space.
 
     A held-out row of one table beside a training row of the other is a place that training sees: scores there do not
@@ -72,8 +72,8 @@ def overlap(table: FeatureTable, other: FeatureTable, asked: int = ASKED, seed: 
 
     Example:
         >>> values = np.array([[0.0], [1.0]], dtype=np.float32)
-        >>> towns = FeatureTable("towns", np.array([[5.66, 51.97], [151.21, -33.87]]), values)
-        >>> rivers = FeatureTable("rivers", np.array([[5.70, 51.97], [-60.0, -3.0]]), values)
+        >>> towns = Table.single("towns", np.array([[5.66, 51.97], [151.21, -33.87]]), values)
+        >>> rivers = Table.single("rivers", np.array([[5.70, 51.97], [-60.0, -3.0]]), values)
         >>> overlap(towns, rivers).forth.within
         {1.0: 0.0, 10.0: 0.5, 100.0: 0.5}
     """
@@ -97,9 +97,9 @@ def _nearby(
     return Nearby(lonlat, nearest_km(lonlat, others))
 
 
-def _held_out(table: FeatureTable) -> Float[np.ndarray, "_ 2"]:
+def _held_out(table: Table) -> Float[np.ndarray, "_ 2"]:
     return table.lonlat[:0] if table.split is None else table.lonlat[np.isin(table.split, HELD_OUT)]
 
 
-def _trained(table: FeatureTable) -> Float[np.ndarray, "_ 2"]:
+def _trained(table: Table) -> Float[np.ndarray, "_ 2"]:
     return table.lonlat if table.split is None else table.lonlat[table.split == "train"]

@@ -9,7 +9,7 @@ from geotether.featurizing.guess import guess_source
 from geotether.featurizing.plan import Plan
 from geotether.featurizing.specification import TableSpec
 from geotether.featurizing.transform_file import load_transform
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 
 def apply_transform(
@@ -21,7 +21,7 @@ def apply_transform(
     workers: int | None = None,
     progress: str = "auto",
     resume: bool = True,
-) -> FeatureTable:
+) -> Table:
     """Build a table of new rows with the features of an earlier table; nothing is fitted.
 
     A row that stood in the earlier table gets the same numbers, bit for bit. The job is that of `build_table`.

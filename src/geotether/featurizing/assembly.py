@@ -13,12 +13,12 @@ from geotether.featurizing.parts import LABEL, Work, read_part, read_rejected
 from geotether.sources.disk import replacing_file
 from geotether.sources.source import Rejected
 from geotether.sources.writers import write_parquet
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 _PLACE_DEGREES = 1e-6
 
 
-def gather_table(work: Work, name: str) -> tuple[FeatureTable, int]:
+def gather_table(work: Work, name: str) -> tuple[Table, int]:
     """Put all parts together.
 
     Args:
@@ -57,13 +57,13 @@ def gather_table(work: Work, name: str) -> tuple[FeatureTable, int]:
     whole = {column: _column(parts, [len(part) for part in rows], column) for column, parts in columns.items()}
     numbers = np.concatenate(rows)
     ids, changed = unique_ids(numbers, whole.pop("id", None))
-    table = FeatureTable(
+    table = Table.single(
         name,
         np.concatenate(lonlat),
         np.memmap(matrix, "<f4", "r", shape=(count, width)),
         id=ids,
         time=whole.pop("time", None),
-        labels={column.removeprefix(LABEL): values for column, values in whole.items()},
+        targets={column.removeprefix(LABEL): values for column, values in whole.items()},
     )
     return table, changed
 

@@ -34,7 +34,7 @@ from geotether.sources.disk import replacing_file, size_in_words
 from geotether.sources.source import BEYOND_LATITUDE, SWAPPED, Rejected
 from geotether.tables.splits import assign_split
 from geotether.tables.store import read_origin, read_table, write_table
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.version import __version__
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def build_table(
     workers: int | None = None,
     progress: str = "auto",
     resume: bool = True,
-) -> FeatureTable:
+) -> Table:
     """Build a feature table from a source.
 
     Beside the table X.parquet come X.rejected.parquet (row, id, reason) and X.transform.safetensors (what was fitted).
@@ -79,7 +79,7 @@ def build_table(
     return built_table(plan, facts)
 
 
-def built_table(plan: Plan, facts: Mapping[str, Any]) -> FeatureTable:
+def built_table(plan: Plan, facts: Mapping[str, Any]) -> Table:
     """Read a table that was just made, and add what is true of the making only."""
     table = read_table(plan.out, plan.name)
     table.origin.made.update(facts)
@@ -217,7 +217,7 @@ def _finish(plan: Plan, work: Work) -> None:
     os.replace(folder / "table.parquet", plan.out)
 
 
-def _split(plan: Plan, table: FeatureTable) -> np.ndarray | None:
+def _split(plan: Plan, table: Table) -> np.ndarray | None:
     """Split the rows, or say why not: the split by default is no reason to fail after all the work."""
     split = plan.spec.split
     if split is None:

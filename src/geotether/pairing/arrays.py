@@ -51,7 +51,7 @@ def gather(
 
     Args:
         count: Number of rows.
-        found: Row number, what to call it in an error, and its observation in the axes of `Sensor`, or None where the
+        found: Row number, what to call it in an error, and its observation in the axes of `Modality`, or None where the
             row lacks this modality.
         spec: Of the modality; series shorter than its shape, or than the longest one, end in NaN.
         memory_share: As in `new_array`.
@@ -85,7 +85,7 @@ def gather(
 
 
 def arranged(one: np.ndarray, spec: ModalitySpec, name: str) -> np.ndarray:
-    """Bring one observation into the axes of `Sensor`, with what means missing as NaN.
+    """Bring one observation into the axes of `Modality`, with what means missing as NaN.
 
     Args:
         one: As the file holds it.

@@ -28,7 +28,7 @@ def array_of_lists(
         name: What to call the column in an error.
 
     Returns:
-        Values in the axes of `Sensor`, and which rows have any.
+        Values in the axes of `Modality`, and which rows have any.
 
     Raises:
         ValueError: If rows differ in length, or the column holds something else.

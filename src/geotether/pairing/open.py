@@ -17,18 +17,18 @@ from geotether.pairing.rows import matching_rows
 from geotether.pairing.specification import PairedSpec, make_spec, read_paired_spec
 from geotether.pairing.targets import make_target
 from geotether.suggestions import closest
+from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
-from geotether.tables.paired import PairedTable
-from geotether.tables.paired_store import is_paired_file, read_paired
-from geotether.tables.sensor import Sensor
+from geotether.tables.store import is_table_npz, read_table
+from geotether.tables.table import Table
 
 
-def open_paired(spec: PairedSpec | Mapping[str, Any] | str | Path, data: str | Path | None = None) -> PairedTable:
+def open_paired(spec: PairedSpec | Mapping[str, Any] | str | Path, data: str | Path | None = None) -> Table:
     """Read a paired table.
 
     Args:
         spec: A specification (see `PairedSpec`), the path of a YAML file that holds one under `paired`, or the path of
-            a table that `write_paired` wrote.
+            a table that `write_table` wrote.
         data: The folder that a relative path in the specification is seen from; by default that of the YAML file, or
             the working directory.
 
@@ -57,23 +57,23 @@ def open_paired(spec: PairedSpec | Mapping[str, Any] | str | Path, data: str | P
                 "says where else the samples are."
             )
         raise FileNotFoundError(f"There is no file or folder {path}.{relative}")
-    own = spec.layout is None and path.suffix.lower() == ".npz" and is_paired_file(path)
+    own = spec.layout is None and path.suffix.lower() == ".npz" and is_table_npz(path)
     if spec.layout is None and not own:
         table = _told(path, lambda: _read(path, spec))
     else:
-        what = f"the layout {spec.layout}" if spec.layout else "a table written by write_paired"
+        what = f"the layout {spec.layout}" if spec.layout else "a table written by write_table"
         if spec.described:
             raise ValueError(f"{path}: {what} says itself what is where; leave out {', '.join(spec.described)}.")
-        table = read_layout(spec.layout, path, spec.options) if spec.layout else read_paired(path)
+        table = read_layout(spec.layout, path, spec.options) if spec.layout else read_table(path)
         table = replace(table, name=spec.name or table.name, origin=_origin(spec, table.origin), is_part=own)
     for name in spec.require:
         table = _with(table, name)
     return table
 
 
-def _read_own(path: Path) -> PairedTable:
-    if path.is_file() and path.suffix.lower() == ".npz" and is_paired_file(path):
-        return read_paired(path)
+def _read_own(path: Path) -> Table:
+    if path.is_file() and path.suffix.lower() == ".npz" and is_table_npz(path):
+        return read_table(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
     raise ValueError(
@@ -82,7 +82,7 @@ def _read_own(path: Path) -> PairedTable:
     )
 
 
-def _told(path: Path, read: Callable[[], PairedTable]) -> PairedTable:
+def _told(path: Path, read: Callable[[], Table]) -> Table:
     try:
         return read()
     except (TypeError, ValueError) as error:
@@ -94,18 +94,18 @@ def _same(error: Exception) -> type[Exception]:
     return TypeError if isinstance(error, TypeError) else ValueError
 
 
-def _read(path: Path, spec: PairedSpec) -> PairedTable:
+def _read(path: Path, spec: PairedSpec) -> Table:
     if not spec.modalities:
         raise ValueError("the specification names no modalities; it needs at least one.")
     if spec.index is not None and not path.is_dir():
         raise ValueError("index is the table in a folder; this path is a file.")
     file = _open_file(path, spec)
     rows = matching_rows(file, spec.rows)
-    sensors = {}
+    modalities = {}
     for name, modality in spec.modalities.items():
         try:
             found = file.observe(name, modality, rows)
-            sensors[name] = Sensor(modality.kind, found.values, found.present, found.bands)
+            modalities[name] = Modality(modality.kind, found.values, found.present, found.bands)
         except (TypeError, ValueError) as error:
             raise _same(error)(f"modality {name!r}: {error}") from error
     targets = {}
@@ -117,9 +117,9 @@ def _read(path: Path, spec: PairedSpec) -> PairedTable:
     split = None if spec.split is None else _texts(file, spec.split, rows)
     if split is not None:
         split = np.array([spec.rename_split.get(word, word) for word in split.tolist()])
-    return PairedTable(
+    return Table(
         name=spec.name or path.stem,
-        sensors=sensors,
+        modalities=modalities,
         targets=targets,
         id=np.empty(0, dtype="<U1") if spec.id is None else _texts(file, spec.id, rows),
         lonlat=_places(file, spec, rows),
@@ -184,12 +184,12 @@ def _origin(spec: PairedSpec, known: Origin) -> Origin:
     )
 
 
-def _with(table: PairedTable, name: str) -> PairedTable:
+def _with(table: Table, name: str) -> Table:
     """The rows that have a modality."""
-    if name not in table.sensors:
-        known = ", ".join(table.sensors)
-        raise ValueError(f"require names {name!r}.{closest(name, table.sensors)} Modalities: {known}.")
-    present = table.sensors[name].present
+    if name not in table.modalities:
+        known = ", ".join(table.modalities)
+        raise ValueError(f"require names {name!r}.{closest(name, table.modalities)} Modalities: {known}.")
+    present = table.modalities[name].present
     if not present.any():
         raise ValueError(f"no row has all of the modalities required; none of the rest has {name!r}.")
     return table if present.all() else table.rows(present)

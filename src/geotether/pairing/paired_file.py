@@ -13,7 +13,7 @@ from geotether.suggestions import closest
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """The observations of one modality as a file holds them; the fields are those of `Sensor`."""
+    """The observations of one modality as a file holds them; the fields are those of `Modality`."""
 
     values: np.ndarray
     present: np.ndarray

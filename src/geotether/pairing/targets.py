@@ -10,7 +10,7 @@ from geotether.pairing.csv import open_csv
 from geotether.pairing.paired_file import PairedFile
 from geotether.pairing.rows import matching_rows
 from geotether.pairing.specification import Codebook, TargetSpec
-from geotether.tables.paired_target import Target, classes_target, labels_target
+from geotether.tables.target import Target, classes_target, labels_target
 
 
 def make_target(name: str, spec: TargetSpec, file: PairedFile, rows: np.ndarray) -> Target:

@@ -82,7 +82,7 @@ class EmbeddingFile:
         """Look places up.
 
         Args:
-            places: A FeatureTable or PointRecords; anything with an array `lonlat`.
+            places: A Table or PointRecords; anything with an array `lonlat`.
             lon: Instead of `places`, longitudes in degrees, WGS 84, [-180, 360]: a number, list, array or Series.
             lat: As many latitudes, [-90, 90].
 

@@ -11,13 +11,13 @@ from geotether.maps.figure import save_figure
 from geotether.maps.tables import overlap_chart, overlap_map, split_map, spread_chart
 from geotether.report.page import Cell, PageRow, PageTable, words_table, write_page
 from geotether.sources.disk import replacing_file
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 
 # Of a table with more features than this, the page lists the first and last of those ordered by spread.
 LISTED = 200
 
 
-def write_description(out: Path, table: FeatureTable, found: Contents, both: Overlap | None) -> Path:
+def write_description(out: Path, table: Table, found: Contents, both: Overlap | None) -> Path:
     """Draw and write what is known of a table.
 
     Args:

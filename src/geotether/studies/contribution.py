@@ -32,7 +32,7 @@ from geotether.studies.effects import (
 from geotether.studies.pretraining import TrainedRun, data_hash, pretrain_variant, steps_of, variant_config
 from geotether.studies.standings import write_rows
 from geotether.studies.variants import Variant, variants
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.tasks.task import Task
 from geotether.training.config import RunConfig
 
@@ -61,7 +61,7 @@ class Contribution:
 
 def measure_contribution(
     config: RunConfig,
-    tables: Mapping[str, FeatureTable],
+    tables: Mapping[str, Table],
     tasks: Sequence[Task],
     out: Path,
     seeds: Sequence[int] = (0, 1, 2),

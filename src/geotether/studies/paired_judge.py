@@ -11,14 +11,14 @@ from geotether.probes.paired_scores import paired_scores
 from geotether.probes.sample_probe import fit_sample_probe
 from geotether.studies.paired_repeats import Repeat
 from geotether.studies.paired_standings import PairedOutcome
-from geotether.tables.answer import AnswerKind, answer_kind
-from geotether.tables.paired import PairedTable
-from geotether.tables.sensor import Sensor
+from geotether.tables.modality import Modality
+from geotether.tables.table import Table
+from geotether.tables.target import TargetEncoding
 from geotether.training.paired_config import PairedConfig
 from geotether.training.paired_method import labelled_rows
 
 DIRECT, PROBED, TUNED, EMBEDDING = "direct", "linear probe", "fine-tuned", "embedding"
-Predict = Callable[[PairedTable], np.ndarray]
+Predict = Callable[[Table], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Judge:
     method: str
     repeat: Repeat
     config: PairedConfig
-    answer: AnswerKind
+    answer: TargetEncoding
 
     def outcome(self, sources: Sequence[str], how: str, measure: str, value: float, rows: str = "all") -> PairedOutcome:
         """One score."""
@@ -72,18 +72,18 @@ class Judge:
         """Whether there are rows of a split."""
         return bool(np.any(self.repeat.table.split == split))
 
-    def known(self, split: str, sources: Sequence[str]) -> PairedTable:
+    def known(self, split: str, sources: Sequence[str]) -> Table:
         """Rows of a split that have the sensors and a known target."""
         table = self.repeat.table
-        there = np.stack([table.sensor(name).present for name in sources]).all(0)
+        there = np.stack([table.modality(name).present for name in sources]).all(0)
         return table.rows((table.split == split) & there & table.target(self.answer.target).known)
 
-    def _labelled(self, sources: Sequence[str]) -> PairedTable:
+    def _labelled(self, sources: Sequence[str]) -> Table:
         """Training rows that have the sensors and whose labels may be looked at."""
         table, training = self.repeat.table, self.repeat.table.numbers("train")
         target = table.target(self.answer.target).rows(training)
         drawn = training[labelled_rows(target, self.config.labels, self.config.seed)]
-        there = np.stack([table.sensor(name).present[drawn] for name in sources]).all(0)
+        there = np.stack([table.modality(name).present[drawn] for name in sources]).all(0)
         return table.rows(drawn[there])
 
 
@@ -97,8 +97,8 @@ def judge_model(
     singles: list[tuple[str, ...]] = [(name,) for name in model.predicts_from]
     for sources in singles or [model.modalities]:
 
-        def predict(rows: PairedTable, names: Sequence[str] = sources) -> np.ndarray:
-            values = {name: rows.sensor(name).values for name in names}
+        def predict(rows: Table, names: Sequence[str] = sources) -> np.ndarray:
+            values = {name: rows.modality(name).values for name in names}
             alone = bool(model.predicts_from)
             return (model.predict(names[0], values[names[0]]) if alone else model.predict_fused(values)).scores
 
@@ -112,10 +112,10 @@ def judge_embedding(
     """Probe an embedding linearly, from each sensor and from all joined, and measure how label sets lie in it."""
     judge = Judge(method, repeat, config, _answer(repeat, config))
     found: list[PairedOutcome] = []
-    embed = remembered(lambda name, rows: model.embed(name, rows.sensor(name).values))
+    embed = remembered(lambda name, rows: model.embed(name, rows.modality(name).values))
     for sources in _sources(modalities):
 
-        def features(rows: PairedTable, names: Sequence[str] = sources) -> np.ndarray:
+        def features(rows: Table, names: Sequence[str] = sources) -> np.ndarray:
             return np.concatenate([embed(name, rows) for name in names], axis=1)
 
         found += judge.probed(sources, PROBED, features)
@@ -131,21 +131,21 @@ def judge_linear(method: str, repeat: Repeat, config: PairedConfig, modalities: 
     """Score a linear model of what the sensors saw, plainly: no network at all."""
     judge = Judge(method, repeat, config, _answer(repeat, config))
     found: list[PairedOutcome] = []
-    plain = remembered(lambda name, rows: plain_features(rows.sensor(name)))
+    plain = remembered(lambda name, rows: plain_features(rows.modality(name)))
     for sources in _sources(modalities):
 
-        def features(rows: PairedTable, names: Sequence[str] = sources) -> np.ndarray:
+        def features(rows: Table, names: Sequence[str] = sources) -> np.ndarray:
             return np.concatenate([plain(name, rows) for name in names], axis=1)
 
         found += judge.probed(sources, DIRECT, features)
     return found
 
 
-def remembered(compute: Callable[[str, PairedTable], np.ndarray]) -> Callable[[str, PairedTable], np.ndarray]:
+def remembered(compute: Callable[[str, Table], np.ndarray]) -> Callable[[str, Table], np.ndarray]:
     """Compute the features of a sensor once for the same rows, which are told by their ids."""
     known: dict[tuple[str, bytes], np.ndarray] = {}
 
-    def compute_once(name: str, rows: PairedTable) -> np.ndarray:
+    def compute_once(name: str, rows: Table) -> np.ndarray:
         key = (name, rows.id.tobytes())
         if key not in known:
             known[key] = compute(name, rows)
@@ -154,7 +154,7 @@ def remembered(compute: Callable[[str, PairedTable], np.ndarray]) -> Callable[[s
     return compute_once
 
 
-def plain_features(sensor: Sensor) -> np.ndarray:
+def plain_features(sensor: Modality) -> np.ndarray:
     """What a sensor saw as one row of numbers.
 
     Vectors and series are taken as they are; of chips the mean, standard deviation and quartiles of every band.
@@ -168,16 +168,16 @@ def plain_features(sensor: Sensor) -> np.ndarray:
     return np.concatenate([np.nanmean(pixels, axis=2), np.nanstd(pixels, axis=2), *quartiles], axis=1)
 
 
-def label_sets(answer: AnswerKind, rows: PairedTable) -> np.ndarray:
+def label_sets(answer: TargetEncoding, rows: Table) -> np.ndarray:
     """Labels of rows as 0 and 1; a class is a set of one."""
     values = rows.target(answer.target).values
     return values if answer.kind == "labels" else np.eye(answer.num_outputs)[values.astype(int)]
 
 
-def _answer(repeat: Repeat, config: PairedConfig) -> AnswerKind:
+def _answer(repeat: Repeat, config: PairedConfig) -> TargetEncoding:
     assert config.target is not None
     table = repeat.table
-    return answer_kind(config.target, table.target(config.target), np.flatnonzero(table.split == "train"))
+    return TargetEncoding.fit(config.target, table.target(config.target), np.flatnonzero(table.split == "train"))
 
 
 def _sources(modalities: Sequence[str]) -> list[tuple[str, ...]]:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from geotether.tables.folds import assign_folds
-from geotether.tables.paired import PairedTable
+from geotether.tables.splits import assign_folds
+from geotether.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Repeat:
 
     number: int
     seed: int
-    table: PairedTable
+    table: Table
     unit: int | None = None
 
 
-def fold_repeats(table: PairedTable, folds: int, seed: int = 0, times: int = 1) -> list[Repeat]:
+def fold_repeats(table: Table, folds: int, seed: int = 0, times: int = 1) -> list[Repeat]:
     """Make every fold the test rows; the fold after it validates, the others are trained on.
 
     Args:
@@ -56,7 +56,7 @@ def fold_repeats(table: PairedTable, folds: int, seed: int = 0, times: int = 1) 
     return repeats + [Repeat(at, seed + at, repeats[at % folds].table, at % folds) for at in later]
 
 
-def without_test_rows(table: PairedTable) -> PairedTable:
+def without_test_rows(table: Table) -> Table:
     """Drop the test rows, so that settings can be chosen on folds of the rest and test rows stay unseen.
 
     Raises:
@@ -67,7 +67,7 @@ def without_test_rows(table: PairedTable) -> PairedTable:
     return table.rows(np.flatnonzero(table.split != "test"))
 
 
-def seed_repeats(table: PairedTable, seeds: int, first: int = 0) -> list[Repeat]:
+def seed_repeats(table: Table, seeds: int, first: int = 0) -> list[Repeat]:
     """Repeat with other seeds on the table's own split.
 
     Raises:

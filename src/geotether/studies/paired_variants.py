@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from geotether.suggestions import closest
-from geotether.tables.paired import PairedTable
+from geotether.tables.table import Table
 from geotether.training.config_merging import overlay
 from geotether.training.paired_config import PairedConfig, make_paired_config, over_recipe
 
@@ -76,7 +76,7 @@ class PairedVariant:
         return make_paired_config({**layer, "recipe": recipe, "seed": seed, "labels": labels})
 
 
-def paired_variants(names: Sequence[str], table: PairedTable, modalities: Sequence[str]) -> list[PairedVariant]:
+def paired_variants(names: Sequence[str], table: Table, modalities: Sequence[str]) -> list[PairedVariant]:
     """Find methods by name; `single` and `distilled` become one variant a sensor.
 
     Args:
@@ -101,5 +101,5 @@ def paired_variants(names: Sequence[str], table: PairedTable, modalities: Sequen
         else:
             variants.append(PairedVariant(name, None, SUPERVISED.get(name, CONTRASTIVE.get(name, ("", {})))[1]))
     for sensor in modalities:
-        table.sensor(sensor)
+        table.modality(sensor)
     return variants

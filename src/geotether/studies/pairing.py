@@ -80,7 +80,7 @@ def _run(
     models: Path,
     trained: set[Path],
 ) -> list[PairedOutcome]:
-    modalities = config.modalities or list(repeat.table.sensors)
+    modalities = config.modalities or list(repeat.table.modalities)
     name, share, number = variant.name, config.labels, repeat.number
     if variant.name == LINEAR:
         return judge_linear(name, repeat, config, modalities)

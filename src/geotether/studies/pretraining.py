@@ -10,7 +10,7 @@ from typing import Any
 from geotether.batches.schedule import MeltSchedule, build_schedule
 from geotether.code import TRAINING, code_hash
 from geotether.sources.disk import replacing_file
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.config import RunConfig
 from geotether.training.interruption import RunInterrupted
 from geotether.training.pretraining import pretrain
@@ -49,7 +49,7 @@ class TrainedRun:
         return self.folder / MODEL_FOLDER
 
 
-def steps_of(config: RunConfig, tables: Mapping[str, FeatureTable], runs: int, budget: int | None = None) -> int:
+def steps_of(config: RunConfig, tables: Mapping[str, Table], runs: int, budget: int | None = None) -> int:
     """Give the number of steps that every run of a study takes.
 
     Args:
@@ -72,7 +72,7 @@ def steps_of(config: RunConfig, tables: Mapping[str, FeatureTable], runs: int, b
     if budget is None:
         if config.steps is not None:
             return config.steps
-        sizes = {name: len(table.training_rows()) for name, table in tables.items()}
+        sizes = {name: len(table.part("train")) for name, table in tables.items()}
         schedule = build_schedule(config.schedule.name, sizes, config.batch_size, **config.schedule.options)
         return schedule.steps_in(config.epochs or 1)
     least = max(MIN_STEPS, config.warmup_steps + 1)
@@ -85,7 +85,7 @@ def steps_of(config: RunConfig, tables: Mapping[str, FeatureTable], runs: int, b
 
 
 def variant_config(
-    config: RunConfig, tables: Mapping[str, FeatureTable], names: Sequence[str], steps: int, equal: str = "rows"
+    config: RunConfig, tables: Mapping[str, Table], names: Sequence[str], steps: int, equal: str = "rows"
 ) -> RunConfig:
     """Make the configuration of one variant, so that it can be compared with the others.
 
@@ -117,7 +117,7 @@ def variant_config(
         )
     update: dict[str, Any] = {"steps": steps, "epochs": None, "tables": {}}
     if equal == "rows":
-        sizes = {name: len(table.training_rows()) for name, table in tables.items()}
+        sizes = {name: len(table.part("train")) for name, table in tables.items()}
         among_all = MeltSchedule(sizes, config.batch_size, config.schedule.shares or "equal").rows_a_step
         update["batch_size"] = sum(among_all[name] for name in names)
     return config.model_copy(update=update)
@@ -125,7 +125,7 @@ def variant_config(
 
 def pretrain_variant(
     config: RunConfig,
-    tables: Mapping[str, FeatureTable],
+    tables: Mapping[str, Table],
     names: Sequence[str],
     seed: int,
     folder: Path,
@@ -184,6 +184,6 @@ def config_hash(config: RunConfig) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
-def data_hash(tables: Mapping[str, FeatureTable]) -> str:
+def data_hash(tables: Mapping[str, Table]) -> str:
     """SHA-256 of tables' names and contents, in their order."""
     return hashlib.sha256(json.dumps([[n, t.content_hash] for n, t in tables.items()]).encode()).hexdigest()

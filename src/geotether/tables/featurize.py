@@ -1,12 +1,16 @@
-"""From chips or texts to a feature table."""
+"""Tables of images and texts, and the demo planet's tables."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from geotether.features.convolution import RandomConvolution
 from geotether.features.ngrams import NgramFeatures
-from geotether.tables.table import FeatureTable
+from geotether.sources.planet import CHIP_MODALITIES, TEXT_MODALITY, read_chips, read_place_texts
+from geotether.tables.table import Table
+
+PLANET_MODALITIES = (*CHIP_MODALITIES, TEXT_MODALITY)
 
 
 def featurize_chips(
@@ -15,29 +19,29 @@ def featurize_chips(
     chips: np.ndarray,
     features: RandomConvolution,
     split: np.ndarray | None = None,
-    labels: Mapping[str, np.ndarray] | None = None,
-) -> FeatureTable:
-    """Turn image chips into a feature table.
+    targets: Mapping[str, Any] | None = None,
+) -> Table:
+    """Turn image chips into a table.
 
     Args:
         name: Name of the modality.
         lonlat: Centres of the chips in degrees, shape (n, 2).
         chips: Shape (n, height, width, channels), uint8.
-        features: What to compute. If not fitted yet, it is fitted on the rows whose split is "train",
-            or on all where there is no split.
-        split: One of `SPLITS` a row, shape (n,), or None.
-        labels: Label columns by name.
+        features: What to compute. If not fitted yet, it is fitted to the rows whose split is "train", or to all rows
+            without a split.
+        split: One of `SPLITS` per row, shape (n,), or None.
+        targets: Targets by name, as for `Table.single`.
 
     Returns:
-        One row a chip, ids "0" to "n-1".
+        One row per chip, with ids "0" to "n-1".
 
     Raises:
-        ValueError: If lengths differ or something is not as it should be; see `FeatureTable`.
+        ValueError: If lengths differ or a value is wrong; see `Table`.
     """
     _check_lengths(name, len(lonlat), len(chips), split, "chips")
     if not hasattr(features, "filters_"):
         features.fit(chips if split is None else chips[split == "train"])
-    return FeatureTable(name, lonlat, features.transform(chips), labels=dict(labels or {}), split=split)
+    return Table.single(name, lonlat, features.transform(chips), targets=targets, split=split)
 
 
 def featurize_texts(
@@ -46,34 +50,64 @@ def featurize_texts(
     texts: Sequence[str],
     features: NgramFeatures,
     split: np.ndarray | None = None,
-    labels: Mapping[str, np.ndarray] | None = None,
-) -> FeatureTable:
-    """Turn texts into a feature table.
+    targets: Mapping[str, Any] | None = None,
+) -> Table:
+    """Turn texts into a table.
 
     Args:
         name: Name of the modality.
-        lonlat: Where the texts belong, in degrees, shape (n, 2).
-        texts: One text a place.
-        features: What to compute. If not fitted yet, it is fitted on the rows whose split is "train",
-            or on all where there is no split.
-        split: One of `SPLITS` a row, shape (n,), or None.
-        labels: Label columns by name.
+        lonlat: Places of the texts in degrees, shape (n, 2).
+        texts: One text per place.
+        features: As for `featurize_chips`.
+        split: One of `SPLITS` per row, shape (n,), or None.
+        targets: Targets by name, as for `Table.single`.
 
     Returns:
-        One row a text, ids "0" to "n-1".
+        One row per text, with ids "0" to "n-1".
 
     Raises:
-        ValueError: If lengths differ or something is not as it should be; see `FeatureTable`.
+        ValueError: If lengths differ or a value is wrong; see `Table`.
     """
     _check_lengths(name, len(lonlat), len(texts), split, "texts")
     if hasattr(features, "directions_"):
         matrix = features.transform(texts)
     else:
         matrix = features.fit_transform(texts, None if split is None else np.flatnonzero(split == "train"))
-    return FeatureTable(name, lonlat, matrix, labels=dict(labels or {}), split=split)
+    return Table.single(name, lonlat, matrix, targets=targets, split=split)
+
+
+def planet_table(modality: str, seed: int = 0) -> Table:
+    """Turn one modality of the demo planet into a table.
+
+    Chips become random convolutional features, texts become character n-grams projected by an SVD; both are fitted to
+    the training rows.
+
+    Args:
+        modality: One of `PLANET_MODALITIES`.
+        seed: Seed of the filters and the projection.
+
+    Raises:
+        ValueError: If the planet has no such modality.
+
+    Source:
+        Rolf et al. (2021), Nature Communications 12:4392, for the chips.
+    """
+    if modality == TEXT_MODALITY:
+        texts = read_place_texts()
+        return featurize_texts(modality, texts.lonlat, texts.texts, NgramFeatures(dim=128, seed=seed), texts.split)
+    if modality not in PLANET_MODALITIES:
+        raise ValueError(f"The demo planet has no modality {modality!r}; it has {', '.join(PLANET_MODALITIES)}.")
+    chips = read_chips(modality)
+    features = RandomConvolution(num_filters=128, patch_size=3, seed=seed)
+    return featurize_chips(modality, chips.lonlat, chips.chips, features, chips.split)
+
+
+def planet_tables(modalities: Sequence[str] = PLANET_MODALITIES, seed: int = 0) -> dict[str, Table]:
+    """Turn several modalities of the demo planet into tables, by name."""
+    return {modality: planet_table(modality, seed) for modality in modalities}
 
 
 def _check_lengths(name: str, places: int, observations: int, split: np.ndarray | None, kind: str) -> None:
     if places != observations or (split is not None and len(split) != places):
         parts = "" if split is None else f" and {len(split)} values of split"
-        raise ValueError(f"Table {name!r}: {places} places, {observations} {kind}{parts}; they must be equally many.")
+        raise ValueError(f"Table {name!r}: {places} places, {observations} {kind}{parts}; the numbers must be equal.")

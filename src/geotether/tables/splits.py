@@ -1,12 +1,13 @@
-"""Splits: which rows may be learned from, decided before anything is trained."""
+"""Splits of rows into training, validation and test parts, and folds for cross-validation."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float64, Integer, Shaped, UInt64
+from jaxtyping import Float, Float64, Int64, Integer, Shaped, UInt64
 
 from geotether.geodesy.blocks import block_id, within_km_of
-from geotether.tables.row_columns import SPLITS
+from geotether.tables.table import SPLITS
 
 _PARTS = SPLITS[:3]
 
@@ -107,6 +108,47 @@ def random_split(count: int, shares: Mapping[str, float], seed: int) -> Shaped[n
     """
     ranks = np.random.default_rng(seed).permutation(count)
     return _cut((ranks + 0.5) / max(count, 1), shares)
+
+
+def assign_folds(group: Any, n: int, folds: int, seed: int) -> Int64[np.ndarray, " n"]:
+    """Assign rows to folds of about equal size; the rows of a group are in one fold.
+
+    Groups are assigned from the largest to the smallest, equal ones in random order, each to the fold with the fewest
+    rows so far.
+
+    Args:
+        group: One value per row, shape (n,); None: each row is its own group.
+        n: Number of rows.
+        folds: Number of folds, 2 or more.
+        seed: Seed of the order of equal groups.
+
+    Returns:
+        Numbers from 0 to folds - 1, shape (n,).
+
+    Raises:
+        ValueError: If lengths differ, or there are fewer groups than folds.
+
+    Example:
+        >>> folds = assign_folds(["a", "a", "a", "b", "b", "c"], n=6, folds=2, seed=0)
+        >>> folds.tolist()
+        [0, 0, 0, 1, 1, 1]
+    """
+    if folds < 2:
+        raise ValueError(f"folds must be 2 or more, got {folds}.")
+    groups = np.arange(n) if group is None else np.asarray(group)
+    if groups.shape != (n,):
+        raise ValueError(f"group needs one value for each of {n} rows, got shape {groups.shape}.")
+    names, of_row, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(names) < folds:
+        raise ValueError(f"{len(names)} groups cannot fill {folds} folds; use fewer folds or smaller groups.")
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    order = shuffled[np.argsort(-counts[shuffled], kind="stable")]
+    fold_of_group, rows = np.empty(len(names), dtype=np.int64), np.zeros(folds, dtype=np.int64)
+    for one in order:
+        smallest = int(rows.argmin())
+        fold_of_group[one] = smallest
+        rows[smallest] += counts[one]
+    return fold_of_group[of_row]
 
 
 def _cut(position: Float64[np.ndarray, "n"], shares: Mapping[str, float]) -> np.ndarray:

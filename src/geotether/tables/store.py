@@ -1,6 +1,7 @@
-"""Feature tables on disk: GeoParquet in and out."""
+"""Tables on disk: GeoParquet for tables of one modality, .npz for all others."""
 
 import json
+import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,31 +14,48 @@ from geotether.sources.disk import replacing_file
 from geotether.sources.geometry import geometry_column, with_geometry
 from geotether.sources.points import LAT_NAMES, LON_NAMES, lonlat_of_columns
 from geotether.sources.writers import list_column
-from geotether.tables.matrix import FeatureColumns, read_matrix
+from geotether.tables.matrix import FeatureColumns, read_matrix, total_memory
+from geotether.tables.modality import Modality, parts_of
 from geotether.tables.origin import Origin, origin_of_note
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import COLUMNS, Table
+from geotether.tables.target import Target
 
-LABEL_PREFIX = "label:"
+TARGET_PREFIX = "label:"
 FEATURES = "features"
 _NOTE = b"geotether"
+_ABOUT = "about"
 _GROUP_BYTES = 2**26
 
 
-def write_table(table: FeatureTable, path: str | Path) -> None:
-    """Write a feature table as GeoParquet 1.1.
+def write_table(table: Table, path: str | Path) -> None:
+    """Write a table; an older file is replaced only once the new one is complete.
 
-    Columns: `geometry` (points, OGC:CRS84), `lon`, `lat`, `id`, `features` (fixed-size lists of float32), and
-    where the table has them `time` (milliseconds, UTC), `split` and one `label:<name>` for each label. Name and
-    origin stand in the schema's note `geotether`. The file is complete or not there: it takes the place of an
-    older one only once it is written.
+    A path that ends in .npz becomes a file of plain arrays, which `numpy.load(..., allow_pickle=False)` reads:
+    `values/NAME` and `present/NAME` of each modality, `target/NAME` of each target, and the columns `id`, `lonlat`,
+    `time`, `split` and `group`; the rest is JSON in `about`. It is not compressed, so that large modalities can be
+    memory-mapped.
+
+    Any other path becomes GeoParquet 1.1 with the columns `geometry` (points, OGC:CRS84), `lon`, `lat`, `id`, `time`
+    (milliseconds, UTC), `split`, `label:NAME` for each target, and `features` (fixed-size lists of float32). Name and
+    origin are in the schema's metadata `geotether`. It holds tables of one modality, as `Table.single` makes.
 
     Args:
-        table: What to write.
-        path: Usually ends in .parquet. Missing folders are created.
+        table: The table.
+        path: Missing folders are created.
 
     Raises:
+        ValueError: If Parquet cannot hold the table.
         OSError: If the disk is full or the folder cannot be written to; an older file is unchanged.
     """
+    if Path(path).suffix.lower() == ".npz":
+        _write_npz(table, path)
+        return
+    if not table.is_single or table.group is not None or any(one.kind == "labels" for one in table.targets.values()):
+        raise ValueError(
+            f"{path}: a Parquet file holds one modality, complete and with places, without groups and with one value "
+            "per target; write this table to a file that ends in .npz."
+        )
+    assert table.lonlat is not None
     columns: dict[str, pa.Array] = {
         "lon": pa.array(np.ascontiguousarray(table.lonlat[:, 0])),
         "lat": pa.array(np.ascontiguousarray(table.lonlat[:, 1])),
@@ -47,7 +65,7 @@ def write_table(table: FeatureTable, path: str | Path) -> None:
         columns["time"] = pa.array(table.time)
     if table.split is not None:
         columns["split"] = pa.array(table.split, pa.string())
-    columns |= {LABEL_PREFIX + name: pa.array(values) for name, values in table.labels.items()}
+    columns |= {TARGET_PREFIX + name: pa.array(target.column) for name, target in table.targets.items()}
     columns[FEATURES] = list_column(table.features)
     file = with_geometry(pa.table(columns), table.lonlat)
     note: dict[str, Any] = {"table": 1, "name": table.name}
@@ -55,15 +73,15 @@ def write_table(table: FeatureTable, path: str | Path) -> None:
         note["origin"] = table.origin.plain()
     file = file.replace_schema_metadata({**file.schema.metadata, _NOTE: json.dumps(note).encode()})
     rows = max(1024, _GROUP_BYTES // (4 * table.dim))
-    _write(path, file.schema, (file.slice(start, rows) for start in range(0, len(file), rows)))
+    _write_groups(path, file.schema, (file.slice(start, rows) for start in range(0, len(file), rows)))
 
 
 def write_origin(path: str | Path, origin: Origin) -> None:
-    """Write another origin into the file of a table; its rows are copied as they are.
+    """Replace the origin in a Parquet file of `write_table`; its rows are copied unchanged.
 
     Args:
-        path: From `write_table`; replaced only once all is written.
-        origin: The whole of what the file is to say.
+        path: The file; replaced only once the new one is complete.
+        origin: The new origin.
 
     Raises:
         OSError: If the disk is full or the folder cannot be written to; the file is unchanged.
@@ -72,24 +90,10 @@ def write_origin(path: str | Path, origin: Origin) -> None:
         metadata = dict(file.schema_arrow.metadata)
         note = {**json.loads(metadata.pop(_NOTE)), "origin": origin.plain()}
         schema = file.schema_arrow.with_metadata({**metadata, _NOTE: json.dumps(note).encode()})
-        # Parquet calls the items of lists otherwise than Arrow; as if written the first time, they are Arrow's again.
+        # Parquet names the items of lists differently from Arrow; use Arrow's name, as `write_table` did.
         place = schema.get_field_index(FEATURES)
         schema = schema.set(place, pa.field(FEATURES, pa.list_(pa.float32(), schema.field(place).type.list_size)))
-        _write(path, schema, (file.read_row_group(group).cast(schema) for group in range(file.num_row_groups)))
-
-
-def _write(path: str | Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
-    """Write the groups of rows of a table's file."""
-    labels = [name for name in schema.names if name.startswith(LABEL_PREFIX)]
-    options: dict[str, Any] = {"compression": "zstd", "use_dictionary": ["split", *labels]}
-    # An open file, because given a path pyarrow deletes whatever is there when it fails, devices included.
-    with (
-        replacing_file(path) as part,
-        part.open("wb") as out,
-        pq.ParquetWriter(out, schema, write_page_checksum=True, **options) as writer,
-    ):
-        for group in groups:
-            writer.write_table(group, row_group_size=max(1, len(group)))
+        _write_groups(path, schema, (file.read_row_group(group).cast(schema) for group in range(file.num_row_groups)))
 
 
 def read_table(
@@ -98,29 +102,28 @@ def read_table(
     features: str | Sequence[str] = FEATURES,
     memory_share: float = 0.25,
     cache_dir: str | Path | None = None,
-) -> FeatureTable:
-    """Read a feature table from Parquet or GeoParquet, written here or by others.
+) -> Table:
+    """Read a table that `write_table` wrote, or any Parquet or GeoParquet file with places and features.
 
-    Places come from a GeoParquet geometry or from columns of coordinates as in `read_points`; `id`, `time`,
-    `split` and `label:<name>` are read where they exist.
+    Places come from a GeoParquet geometry or from columns of coordinates as in `read_points`; `id`, `time`, `split`
+    and `label:NAME` are read if they exist.
 
     Args:
         path: The file.
-        name: Name of the modality; by default the one it was written under, or else the file's name.
-        features: One column of lists of numbers, or several columns of numbers.
-        memory_share: Features larger than this share of the machine's memory are kept on disk, as a memory
-            map; 0 always maps, 1 hardly ever does.
-        cache_dir: Where the map is kept, under the hash of the file; by default `geotether` in the user's
-            cache folder. It may be deleted whenever no table uses it.
+        name: Name of the table; by default the one it was written with, or else the file's name.
+        features: Parquet: one column of lists of numbers, or several columns of numbers.
+        memory_share: Features larger than this share of the machine's memory are memory-mapped; 0 always maps, 1
+            hardly ever does.
+        cache_dir: Parquet: folder of the memory map, which is named by the hash of the file; by default `geotether`
+            in the user's cache folder. It may be deleted while no table uses it.
 
     Returns:
         The checked table.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no Parquet file or is damaged, has no coordinates or features (its columns are
-            listed), rows differ in width (the first such row is named), or the content is not that of a
-            `FeatureTable`.
+        ValueError: If the file is damaged or of another format, has no coordinates or features (its columns are
+            listed), rows differ in width (the first such row is named), or the content is not that of a `Table`.
         OSError: If the memory map does not fit on the disk.
     """
     path = Path(path)
@@ -128,6 +131,8 @@ def read_table(
         raise FileNotFoundError(f"There is no file {path}." if not path.exists() else f"{path} is not a file.")
     if not 0 <= memory_share <= 1:
         raise ValueError(f"memory_share must lie in [0, 1], got {memory_share}.")
+    if path.suffix.lower() == ".npz":
+        return _read_npz(path, name, memory_share)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             chosen = FeatureColumns.of(file.schema_arrow, features)
@@ -137,21 +142,21 @@ def read_table(
                 raise ValueError("it has no rows.")
             matrix = read_matrix(file, path, chosen, memory_share, None if cache_dir is None else Path(cache_dir))
     except (pa.ArrowException, OSError) as error:
-        if getattr(error, "errno", None):  # the system's own error, such as a full disk
+        if getattr(error, "errno", None):  # an error of the system, such as a full disk
             raise
         raise ValueError(f"{path} is damaged or is not a Parquet file: {str(error).rstrip('.')}.") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
-    return FeatureTable(
-        name=name or _written_name(columns.schema) or path.stem,
-        lonlat=lonlat,
-        features=matrix,
+    return Table.single(
+        name or _written_name(columns.schema) or path.stem,
+        lonlat,
+        matrix,
         id=_texts(columns, "id") if "id" in columns.column_names else np.empty(0, dtype="<U1"),
         time=_times(columns) if "time" in columns.column_names else None,
-        labels={
-            column.removeprefix(LABEL_PREFIX): _labels(columns, column)
+        targets={
+            column.removeprefix(TARGET_PREFIX): _target_column(columns, column)
             for column in columns.column_names
-            if column.startswith(LABEL_PREFIX)
+            if column.startswith(TARGET_PREFIX)
         },
         split=_texts(columns, "split") if "split" in columns.column_names else None,
         origin=origin_of_note((columns.schema.metadata or {}).get(_NOTE)),
@@ -159,17 +164,11 @@ def read_table(
 
 
 def read_origin(path: str | Path) -> Origin:
-    """Read where a table comes from and how it was made, without reading the table.
-
-    Args:
-        path: The file.
-
-    Returns:
-        An empty origin where the file says nothing.
+    """Read the origin from a Parquet file without reading its rows; empty if there is none.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no Parquet file.
+        ValueError: If it is not a Parquet file.
     """
     try:
         return origin_of_note((pq.read_schema(path).metadata or {}).get(_NOTE))
@@ -177,15 +176,38 @@ def read_origin(path: str | Path) -> Origin:
         raise ValueError(f"{path} is damaged or is not a Parquet file: {str(error).rstrip('.')}.") from error
 
 
+def is_table_npz(path: str | Path) -> bool:
+    """Whether a file is an .npz that `write_table` wrote, based on its entry `about`."""
+    try:
+        # Opened here, because NumPy does not close a file that is not a zip.
+        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return _ABOUT in file.files and '"paired_table"' in str(file[_ABOUT])
+    except (ValueError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
+        return False
+
+
+def _write_groups(path: str | Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
+    targets = [name for name in schema.names if name.startswith(TARGET_PREFIX)]
+    options: dict[str, Any] = {"compression": "zstd", "use_dictionary": ["split", *targets]}
+    # An open file, because given a path pyarrow deletes it on failure, even if it is a device.
+    with (
+        replacing_file(path) as part,
+        part.open("wb") as out,
+        pq.ParquetWriter(out, schema, write_page_checksum=True, **options) as writer,
+    ):
+        for group in groups:
+            writer.write_table(group, row_group_size=max(1, len(group)))
+
+
 def _wanted(schema: pa.Schema) -> list[str]:
-    """The columns besides the features; the coordinates only if they are needed."""
+    """List the columns besides the features; coordinates only if there is no geometry."""
     geometry = geometry_column(schema)
     known = {"id", "time", "split"} | ({geometry} if geometry else set())
     places = () if geometry else (*LON_NAMES, *LAT_NAMES)
     return [
         name
         for name in schema.names
-        if name in known or name.startswith(LABEL_PREFIX) or name.strip().lower() in places
+        if name in known or name.startswith(TARGET_PREFIX) or name.strip().lower() in places
     ]
 
 
@@ -212,8 +234,7 @@ def _times(columns: pa.Table) -> np.ndarray:
     return np.asarray(times.to_numpy(), dtype="datetime64[ms]")
 
 
-def _labels(columns: pa.Table, name: str) -> np.ndarray:
-    """A label column; an unknown number is NaN, an unknown text is empty."""
+def _target_column(columns: pa.Table, name: str) -> np.ndarray:
     column = columns[name]
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
@@ -222,3 +243,76 @@ def _labels(columns: pa.Table, name: str) -> np.ndarray:
     if column.null_count and pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
     return column.to_numpy()
+
+
+def _write_npz(table: Table, path: str | Path) -> None:
+    about: dict[str, Any] = {
+        "paired_table": 1,
+        "name": table.name,
+        "sensors": {
+            name: {"kind": one.kind, "bands": one.bands} | ({"complete": True} if one.complete else {})
+            for name, one in table.modalities.items()
+        },
+        "targets": {name: {"kind": one.kind, "names": one.names} for name, one in table.targets.items()},
+        "origin": table.origin.plain(),
+    }
+    arrays = {_ABOUT: np.array(json.dumps(about))}
+    arrays |= {name: getattr(table, name) for name in COLUMNS if getattr(table, name) is not None}
+    arrays |= {f"present/{name}": one.present for name, one in table.modalities.items()}
+    arrays |= {f"target/{name}": one.values for name, one in table.targets.items()}
+    arrays |= {f"values/{name}": one.values for name, one in table.modalities.items()}
+    with replacing_file(path) as part, part.open("wb") as out, zipfile.ZipFile(out, "w", allowZip64=True) as file:
+        for name, values in arrays.items():
+            # ZipInfo has a fixed date, so that equal tables give equal files.
+            with file.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
+                descr = np.lib.format.dtype_to_descr(values.dtype)
+                header = {"descr": descr, "fortran_order": False, "shape": values.shape}
+                np.lib.format.write_array_header_2_0(entry, header)
+                for _, rows in parts_of(values) if values.ndim else [(0, values)]:
+                    entry.write(np.ascontiguousarray(rows).tobytes())
+
+
+def _read_npz(path: Path, name: str | None, memory_share: float) -> Table:
+    if not is_table_npz(path):
+        raise ValueError(f"{path} was not written by write_table, or is damaged.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(str(file[_ABOUT]))
+            most = memory_share * total_memory()
+            modalities = {}
+            for key, one in about["sensors"].items():
+                entry = f"values/{key}"
+                values = _mapped(path, file.zip.getinfo(f"{entry}.npy"), most)
+                values = file[entry] if values is None else values
+                complete = one.get("complete", False)
+                modalities[key] = Modality(one["kind"], values, file[f"present/{key}"], tuple(one["bands"]), complete)
+            targets = {}
+            for key, one in about["targets"].items():
+                values = file[f"target/{key}"]
+                if one["kind"] == "numbers" and values.dtype != np.float64:
+                    targets[key] = Target.of_column(one["names"][0], values)
+                else:
+                    targets[key] = Target(one["kind"], values, tuple(one["names"]))
+            columns = {column: file[column] for column in COLUMNS if column in file.files}
+        # A part of a table, such as rows to predict, may lack a modality or all values of a target.
+        origin = Origin.of(about["origin"])
+        return Table(name or about["name"], modalities, targets, **columns, origin=origin, is_part=True)
+    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+        raise ValueError(f"{path} is damaged: {error}.") from error
+
+
+def _mapped(path: Path, entry: zipfile.ZipInfo, most: float) -> np.ndarray | None:
+    """Map an entry of more than `most` bytes; None if it is smaller or compressed."""
+    if entry.file_size <= most or entry.compress_type != zipfile.ZIP_STORED:
+        return None
+    with path.open("rb") as file:
+        file.seek(entry.header_offset)
+        # The entry's own header may be longer than the directory says: its last two fields have the lengths.
+        name, extra = np.frombuffer(file.read(30)[26:], dtype="<u2").tolist()
+        file.seek(name + extra, 1)
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+        if fortran or dtype.hasobject:
+            return None
+        return np.memmap(path, dtype, "r", offset=file.tell(), shape=shape)

@@ -1,252 +1,356 @@
-"""The feature table: what was seen, where; the whole contract of a modality."""
+"""The table: rows of observations of one or several modalities, with their places, times, targets and splits."""
 
 import copy
 import hashlib
 import json
-import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import InitVar, dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
+from geotether.suggestions import closest
+from geotether.tables.modality import Modality, parts_of, set_fields
 from geotether.tables.origin import Origin
-from geotether.tables.row_columns import row_ids, row_split, row_times
+from geotether.tables.target import Target
 
-_BYTES_AT_ONCE = 2**26
+SPLITS = ("train", "validation", "test", "buffer")
+COLUMNS = ("id", "lonlat", "time", "split", "group")
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureTable:
-    """Places with a feature vector each: one modality.
+class Table:
+    """Rows of observations: the form in which data reach training.
 
-    Everything is checked once, here; who holds a FeatureTable need not check again. Its arrays are not to
-    be written to, since `content_hash` is computed once.
+    Everything is checked once, here. Do not write to the arrays: `content_hash` is computed once.
+
+    A table for training with locations has one complete modality and a place in every row; make it with
+    `Table.single`. A table of samples that several sensors observed has several modalities.
 
     Args:
-        name: Name of the modality, such as "satellite".
-        lonlat: Longitude and latitude in degrees, WGS 84, float64, shape (n, 2), n at least 2.
-        features: Shape (n, d), d at least 1, finite, float32; other numbers are converted. May be a memory map.
-        id: One text a row, all different, shape (n,); by default "0" to "n-1".
-        time: When it was seen, datetime64 (kept in milliseconds, UTC), shape (n,), or None.
-        labels: By name, numbers, booleans or texts of shape (n,). Numbers may be NaN where unknown.
-        split: One of `SPLITS` a row, shape (n,), or None where the table was not split.
-        origin: Licence, source and how it was made; not part of `content_hash`.
+        name: Name of the data, such as "satellite".
+        modalities: Name to observations; equally many rows each, some of which may lack a modality.
+        targets: Name to `Target`, or to an array of shape (n,) from which `Target.of_column` makes one.
+        id: One text per row, all different, shape (n,); by default "0" to "n-1".
+        lonlat: Longitude and latitude in degrees, WGS 84, float64, shape (n, 2), or None.
+        time: datetime64 (kept in milliseconds, UTC), shape (n,), or None.
+        split: One of `SPLITS` ("val" means "validation") per row, shape (n,), or None.
+        group: One text per row, such as a block or plot: folds keep rows of one group together; or None.
+        origin: Licence, source and how the table was made; not part of `content_hash`.
+        is_part: Whether these are rows of a larger table: a modality or target may then be missing in all of them.
 
     Raises:
-        TypeError: If features, coordinates or labels do not hold what they should.
-        ValueError: If the table has fewer than two rows or no features, a value is not finite, all rows
-            have the same features, coordinates are not (longitude, latitude), lengths differ, or ids repeat.
+        TypeError: If a column has the wrong type.
+        ValueError: If there is no modality or row, lengths differ, ids repeat, a place is not (longitude, latitude), a
+            split is unknown, or a modality or target is missing in all rows.
 
     Example:
-        >>> lonlat = np.array([[5.66, 51.97], [151.21, -33.87]])
-        >>> table = FeatureTable("rain", lonlat, np.array([[0.9], [1.2]], dtype=np.float32))
-        >>> len(table), table.dim, table.id.tolist()
-        (2, 1, ['0', '1'])
+        >>> radar = Modality("vector", np.array([[-9.6], [-8.1], [-7.7]]))
+        >>> optical = Modality("vector", np.array([[0.31, 0.4], [np.nan, np.nan], [0.2, 0.1]]))
+        >>> table = Table("fields", {"s1": radar, "s2": optical}, {"crop": np.array(["rye", "", "maize"])})
+        >>> len(table), table.modality("s2").present.tolist(), table.target("crop").known.tolist()
+        (3, [True, False, True], [True, False, True])
     """
 
     name: str
-    lonlat: np.ndarray
-    features: np.ndarray
+    modalities: Mapping[str, Modality]
+    targets: Mapping[str, Target] = field(default_factory=dict)
     id: np.ndarray = field(default_factory=lambda: np.empty(0, dtype="<U1"))
+    lonlat: np.ndarray | None = None
     time: np.ndarray | None = None
-    labels: dict[str, np.ndarray] = field(default_factory=dict)
     split: np.ndarray | None = None
+    group: np.ndarray | None = None
     origin: Origin = field(default_factory=Origin)
+    is_part: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
+    @classmethod
+    def single(
+        cls,
+        name: str,
+        lonlat: np.ndarray,
+        features: np.ndarray,
+        *,
+        targets: Mapping[str, Any] | None = None,
+        **columns: Any,
+    ) -> "Table":
+        """Make a table of one modality: places with a feature vector each.
+
+        Args:
+            name: Name of the table and its modality, such as "satellite".
+            lonlat: Longitude and latitude in degrees, WGS 84, shape (n, 2), n at least 2.
+            features: Finite numbers, kept as float32, shape (n, d); may be a memory map.
+            targets: By name, a `Target` or numbers, booleans or texts of shape (n,).
+            **columns: Any of `id`, `time`, `split`, `group` and `origin`, as for `Table`.
+
+        Raises:
+            TypeError: If features, coordinates or targets have the wrong type.
+            ValueError: If the table has fewer than two rows or no features, a feature is not finite, all rows have
+                the same features, coordinates are not (longitude, latitude), lengths differ, or ids repeat.
+
+        Example:
+            >>> lonlat = np.array([[5.66, 51.97], [151.21, -33.87]])
+            >>> table = Table.single("rain", lonlat, np.array([[0.9], [1.2]]))
+            >>> len(table), table.dim, table.id.tolist()
+            (2, 1, ['0', '1'])
+        """
+        try:
+            modality = Modality("vector", features, complete=True)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"Table {name!r}: {error}") from error
+        return cls(name, {name: modality}, targets or {}, lonlat=lonlat, **columns)
+
+    def __post_init__(self, is_part: bool) -> None:
         """Check and convert every column."""
         if not self.name:
-            raise ValueError("A feature table needs a name, such as name='satellite'.")
+            raise ValueError("A table needs a name, such as name='satellite'.")
         try:
-            self._set(features=_features(self.features), lonlat=np.asarray(self.lonlat, dtype=np.float64))
+            if not self.modalities:
+                raise ValueError("it has no modality; it needs at least one.")
+            set_fields(self, modalities=dict(self.modalities), targets=_targets(self.targets))
             self._check_lengths()
-            check_lonlat(self.lonlat)
-            _check_features(self.features)
-            self._set(lonlat=_wrapped(self.lonlat), id=row_ids(self.id, len(self)))
-            self._set(labels={name: _label(name, values) for name, values in self.labels.items()})
+            set_fields(self, id=_ids(self.id, len(self)))
+            if self.lonlat is not None:
+                lonlat = np.asarray(self.lonlat, dtype=np.float64)
+                check_lonlat(lonlat)
+                set_fields(self, lonlat=np.stack([wrap_longitude(lonlat[:, 0]), lonlat[:, 1]], axis=1))
             if self.time is not None:
-                self._set(time=row_times(self.time))
+                set_fields(self, time=_times(self.time))
             if self.split is not None:
-                self._set(split=row_split(self.split))
+                set_fields(self, split=_split(self.split))
+            if self.group is not None:
+                set_fields(self, group=np.asarray(self.group).astype(str))
+            if not is_part and not self.is_single:
+                self._check_used()
         except (TypeError, ValueError) as error:
             raise type(error)(f"Table {self.name!r}: {error}") from error
 
     def __len__(self) -> int:
         """Count the rows."""
-        return len(self.features)
+        return len(next(iter(self.modalities.values())))
 
     def __repr__(self) -> str:
-        """Say what the table holds in one line."""
-        extra = [f"labels {', '.join(self.labels)}"] if self.labels else []
-        return f"FeatureTable({', '.join([repr(self.name), f'{len(self)} rows', f'{self.dim} features', *extra])})"
+        """Describe the table in one line."""
+        modalities = [f"{name} {one.shape}" for name, one in self.modalities.items()]
+        return f"Table({', '.join([repr(self.name), f'{len(self)} rows', *modalities, *self.targets])})"
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the table has one complete modality and places, as training with locations needs."""
+        return len(self.modalities) == 1 and self._only.complete and self.lonlat is not None
+
+    @property
+    def features(self) -> np.ndarray:
+        """The features of the only modality, shape (n, d), float32.
+
+        Raises:
+            ValueError: If the table has several modalities, or features or places are missing.
+        """
+        if not self.is_single:
+            raise ValueError(
+                f"Table {self.name!r} has the modalities {', '.join(self.modalities)}; this needs a table of one "
+                "modality with a place and complete features in every row, as Table.single makes."
+            )
+        return self._only.values
 
     @property
     def dim(self) -> int:
-        """Number of features."""
+        """Number of features of the only modality."""
         return self.features.shape[1]
+
+    def modality(self, name: str) -> Modality:
+        """Return the observations of one modality.
+
+        Raises:
+            ValueError: If the table has no such modality.
+        """
+        return self._known("modality", name, self.modalities)
+
+    def target(self, name: str) -> Target:
+        """Return one target.
+
+        Raises:
+            ValueError: If the table has no such target.
+        """
+        return self._known("target", name, self.targets)
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of all columns in hexadecimal; the table's name and origin are not part of it."""
+        """SHA-256 of all columns in hexadecimal, without the table's name and origin."""
         digest = hashlib.sha256()
-        columns: dict[str, Any] = {"lonlat": self.lonlat, "features": self.features, "id": self.id}
-        columns |= {"time": self.time, "split": self.split}
-        columns |= {f"label:{name}": self.labels[name] for name in sorted(self.labels)}
+        columns: dict[str, Any]
+        if self.is_single and self.group is None:
+            columns = {"lonlat": self.lonlat, "features": self.features, "id": self.id}
+            columns |= {"time": self.time, "split": self.split}
+            columns |= {f"label:{name}": target.column for name, target in sorted(self.targets.items())}
+        else:
+            columns = {name: getattr(self, name) for name in COLUMNS}
+            for name, one in sorted(self.modalities.items()):
+                digest.update(json.dumps([name, one.kind, one.bands]).encode())
+                columns |= {f"present:{name}": one.present, f"values:{name}": one.values}
+            for name, target in sorted(self.targets.items()):
+                digest.update(json.dumps([name, target.kind, target.names]).encode())
+                columns[f"target:{name}"] = target.values
         for name, values in columns.items():
-            if values is None:
-                continue
-            if values.dtype.kind == "U":  # the width of a text column says nothing; the texts do
-                lengths = np.char.str_len(values).astype("<i8").tobytes()
-                digest.update(json.dumps([name, "text", len(values)]).encode() + lengths)
-                digest.update("".join(values.tolist()).encode("utf-8", "surrogatepass"))
-                continue
-            values = values.astype(values.dtype.newbyteorder("<"), copy=False)
-            digest.update(json.dumps([name, values.dtype.str, values.shape]).encode())
-            for _, part in _parts(values):
-                digest.update(np.ascontiguousarray(part).tobytes())
+            if values is not None:
+                _hash_column(digest, name, values)
         return digest.hexdigest()
 
-    def rows(self, which: np.ndarray | slice) -> "FeatureTable":
+    def rows(self, which: np.ndarray | slice) -> "Table":
         """Take some of the rows.
 
         Args:
-            which: A mask of shape (n,), row numbers, or a slice. Of a memory-mapped table, rows go into
-                another memory map, so that memory stays free; a slice copies nothing.
+            which: A mask of shape (n,), row numbers, or a slice. Rows of a memory map are copied to another memory
+                map; a slice copies nothing.
 
         Returns:
-            A table with these rows in this order, under the same name. Ids stay with their rows.
+            A table of these rows in this order, under the same name. Ids stay with their rows. A modality may be
+            present, or a target known, in none of them.
 
         Raises:
+            TypeError: If `which` is none of these.
             IndexError: If a row number or the length of a mask does not fit.
-            ValueError: If fewer than two rows are left.
+            ValueError: If no row is left; of a table with a complete modality, fewer than two.
         """
-        if isinstance(which, np.ndarray) and which.dtype.kind not in "biu":
-            raise TypeError(f"Rows are chosen by a mask, row numbers or a slice, got an array of {which.dtype}.")
+        if not isinstance(which, slice):
+            which = np.asarray(which)
+            if which.dtype.kind not in "biu" or which.ndim != 1:
+                raise TypeError(
+                    f"Rows are chosen by a mask, row numbers or a slice, got {which.dtype} of shape {which.shape}."
+                )
+            if which.dtype.kind == "b" and len(which) != len(self):
+                raise IndexError(f"A mask for table {self.name!r} needs {len(self)} values, got {len(which)}.")
+            which = np.arange(len(self))[which]
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        columns = {name: None if values is None else values[which] for name, values in columns.items()}
+        if len(columns["id"]) < self._fewest:
+            left, fewest = len(columns["id"]), self._fewest
+            raise ValueError(f"Table {self.name!r}: {left} of {len(self)} rows are left; it needs at least {fewest}.")
         taken = copy.copy(self)
         taken.__dict__.pop("content_hash", None)
-        if not isinstance(which, slice) and which.dtype.kind == "b" and len(which) != len(self):
-            raise IndexError(f"A mask for table {self.name!r} needs {len(self)} values, got {len(which)}.")
-        numbers = np.arange(len(self))[which]
-        if len(numbers) < 2:
-            raise ValueError(f"Table {self.name!r}: {len(numbers)} of {len(self)} rows are left; it needs at least 2.")
-        features = self.features[which] if isinstance(which, slice) else _take(self.features, numbers)
-        taken._set(lonlat=self.lonlat[which], features=features, id=self.id[which])
-        taken._set(labels={name: values[which] for name, values in self.labels.items()})
-        taken._set(time=None if self.time is None else self.time[which])
-        taken._set(split=None if self.split is None else self.split[which])
-        return taken
+        return set_fields(
+            taken,
+            modalities={name: one.rows(which) for name, one in self.modalities.items()},
+            targets={name: target.rows(which) for name, target in self.targets.items()},
+            **columns,
+        )
 
-    def training_rows(self) -> "FeatureTable":
-        """Take the rows whose split is "train"; all rows where the table was not split."""
-        return self if self.split is None else self._of_split("train")
-
-    def validation_rows(self) -> "FeatureTable":
-        """Take the rows whose split is "validation".
+    def part(self, split: str) -> "Table":
+        """Take the rows of one split; in a table without a split, all rows are "train".
 
         Raises:
-            ValueError: If there are fewer than two.
+            ValueError: If the name is unknown, or the split has no row (with a complete modality, fewer than two).
         """
-        return self._of_split("validation")
+        numbers = self.numbers(split)
+        return self if len(numbers) == len(self) else self.rows(numbers)
 
-    def _of_split(self, name: str) -> "FeatureTable":
-        found = [] if self.split is None else np.unique(self.split).tolist()
-        mask = np.zeros(len(self), bool) if self.split is None else self.split == name
-        if mask.sum() < 2:
+    def numbers(self, split: str) -> np.ndarray:
+        """Return the row numbers of one split; in a table without a split, all rows are "train".
+
+        Raises:
+            ValueError: As `part`.
+        """
+        if split == "train" and self.split is None:
+            return np.arange(len(self))
+        wanted = _ALSO.get(split, split)
+        if wanted not in SPLITS:
+            self._known("split", split, dict.fromkeys(SPLITS))
+        found = np.arange(0) if self.split is None else np.flatnonzero(self.split == wanted)
+        if len(found) < self._fewest:
             raise ValueError(
-                f"Table {self.name!r} has {mask.sum()} rows for {name}, at least 2 are needed; "
-                + (f"its split names {', '.join(found)}." if found else "give it a split with assign_split.")
+                f"Table {self.name!r} has {len(found) or 'no'} rows for {split}, at least {self._fewest} are needed; "
+                + (
+                    "it was not split: give it a split with assign_split."
+                    if self.split is None
+                    else f"its split names {', '.join(np.unique(self.split))}."
+                )
             )
-        return self if mask.all() else self.rows(mask)
+        return found
 
-    def _set(self, **columns: Any) -> None:
-        for name, values in columns.items():
-            object.__setattr__(self, name, values)
+    @property
+    def _only(self) -> Modality:
+        return next(iter(self.modalities.values()))
+
+    @property
+    def _fewest(self) -> int:
+        return 2 if any(one.complete for one in self.modalities.values()) else 1
+
+    def _known(self, what: str, name: str, known: Mapping[str, Any]) -> Any:
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            raise ValueError(f"Table {self.name!r} has no {what} {name!r}; it has {listed}.{closest(name, known)}")
+        return known[name]
 
     def _check_lengths(self) -> None:
-        if len(self.features) < 2:
-            count = "no rows" if len(self.features) == 0 else "only one row"
-            raise ValueError(f"it has {count}; contrast needs at least two places.")
-        columns = {"lonlat": self.lonlat, "id": self.id, "time": self.time, "split": self.split}
-        columns |= {f"label {name!r}": values for name, values in self.labels.items()}
+        first, count = next(iter(self.modalities)), len(self)
+        columns: dict[str, Any] = {f"modality {name!r}": one for name, one in self.modalities.items()}
+        columns |= {f"target {name!r}": target for name, target in self.targets.items()}
+        columns |= {name: getattr(self, name) for name in COLUMNS}
         for name, values in columns.items():
             if values is None or (name == "id" and len(values) == 0):
                 continue
-            if len(values) != len(self.features):
-                raise ValueError(f"features have {len(self.features)} rows and {name} has {len(values)}.")
-            if name != "lonlat" and np.ndim(values) != 1:
-                raise ValueError(f"{name} needs one value a row, got shape {np.shape(values)}.")
+            if len(values) != count:
+                raise ValueError(f"modality {first!r} has {count} rows and {name} has {len(values)}.")
+            if name in COLUMNS and name != "lonlat" and np.ndim(values) != 1:
+                raise ValueError(f"{name} needs one value per row, got shape {np.shape(values)}.")
+
+    def _check_used(self) -> None:
+        for name, one in self.modalities.items():
+            if not one.present.any():
+                raise ValueError(f"modality {name!r} is present in none of {len(self)} rows; leave it out.")
+        for name, target in self.targets.items():
+            if not target.known.any():
+                raise ValueError(f"target {name!r} is unknown in all {len(self)} rows; leave it out.")
 
 
-def _parts(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Runs of rows of bounded size with the number of their first row, so that a memory map stays on disk."""
-    step = max(1, _BYTES_AT_ONCE // max(1, values[:1].nbytes))
-    for start in range(0, len(values), step):
-        yield start, values[start : start + step]
+_ALSO = {"val": "validation"}
 
 
-def _take(features: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Rows of an array; those of a memory map go into a nameless memory map on the same disk."""
-    if not isinstance(features, np.memmap):
-        return features[numbers]
-    source = getattr(features, "filename", None)
-    with tempfile.TemporaryFile(dir=Path(source).parent if source else None) as file:
-        step = max(1, _BYTES_AT_ONCE // features[:1].nbytes)
-        for start in range(0, len(numbers), step):
-            file.write(
-                features[numbers[start : start + step]].tobytes()
-            )  # not through a map: a full disk would kill the process
-        file.flush()
-        return np.memmap(file, features.dtype, "r", shape=(len(numbers), features.shape[1]))
+def _targets(given: Mapping[str, Any]) -> dict[str, Target]:
+    targets = {}
+    for name, one in given.items():
+        try:
+            targets[name] = one if isinstance(one, Target) else Target.of_column(name, one)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"target {name!r}: {error}") from error
+    return targets
 
 
-def _features(features: np.ndarray) -> np.ndarray:
-    features = np.asanyarray(features)
-    if features.dtype.kind not in "fiub":
-        raise TypeError(f"features must be numbers, got {features.dtype}.")
-    if features.ndim != 2:
-        raise ValueError(f"features need shape (n, d), got {features.shape}; one feature is shape (n, 1).")
-    if features.shape[1] == 0:
-        raise ValueError("it has no features: d must be 1 or more.")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is named below
-        return features if features.dtype == np.float32 else features.astype(np.float32)
+def _ids(values: Any, count: int) -> np.ndarray:
+    ids = np.asarray(values if len(values) else np.arange(count)).astype(str)
+    names, first, counts = np.unique(ids, return_index=True, return_counts=True)
+    if len(names) < count:
+        name = names[counts > 1][np.argmin(first[counts > 1])]
+        rows = np.flatnonzero(ids == name)
+        raise ValueError(f"ids must differ, but rows {rows[0]} and {rows[1]} are both {str(name)!r}.")
+    return ids
 
 
-def _first(features: np.ndarray, bad: Callable[[np.ndarray], np.ndarray]) -> tuple[int, int] | None:
-    """Row and column of the first value for which `bad` holds."""
-    for start, part in _parts(features):
-        wrong = bad(part)
-        if wrong.any():
-            row, column = divmod(int(wrong.argmax()), wrong.shape[1])
-            return start + row, column
-    return None
-
-
-def _check_features(features: np.ndarray) -> None:
-    where = _first(features, lambda part: ~np.isfinite(part))
-    if where is not None:
-        raise ValueError(
-            f"features must be finite float32 numbers; row {where[0]}, column {where[1]} is {features[where]}. "
-            "Leave such rows out or fill them in."
-        )
-    if _first(features, lambda part: part != features[:1]) is None:
-        raise ValueError("all rows have the same features, so there is nothing to learn from them.")
-
-
-def _wrapped(lonlat: np.ndarray) -> np.ndarray:
-    return np.stack([wrap_longitude(lonlat[:, 0]), lonlat[:, 1]], axis=1)
-
-
-def _label(name: str, values: np.ndarray) -> np.ndarray:
+def _times(values: Any) -> np.ndarray:
     values = np.asarray(values)
-    if values.dtype.kind == "O":
-        wrong = [row for row, value in enumerate(values) if not isinstance(value, str)]
-        if wrong:
-            raise TypeError(f"label {name!r} must hold numbers or texts, but row {wrong[0]} is {values[wrong[0]]!r}.")
-        values = values.astype(str)
-    if values.dtype.kind not in "fiubU":
-        raise TypeError(f"label {name!r} must hold numbers or texts, got {values.dtype}.")
-    return values
+    if values.dtype.kind != "M":
+        raise TypeError(f"time must be datetime64, got {values.dtype}; convert it by astype('datetime64[ms]').")
+    return values.astype("datetime64[ms]")
+
+
+def _split(values: Any) -> np.ndarray:
+    values = np.asarray(values).astype(object)
+    meaning = {name: name for name in SPLITS} | _ALSO
+    for row, value in enumerate(values):
+        if value not in meaning:
+            hint = closest(value, SPLITS)
+            raise ValueError(f"split must be one of {', '.join(SPLITS)}, but row {row} is {str(value)!r}.{hint}")
+    return np.array([meaning[value] for value in values], dtype=str)
+
+
+def _hash_column(digest: Any, name: str, values: np.ndarray) -> None:
+    if values.dtype.kind == "U":  # the texts count, not the width of the column
+        lengths = np.char.str_len(values).astype("<i8").tobytes()
+        digest.update(json.dumps([name, "text", len(values)]).encode() + lengths)
+        digest.update("".join(values.tolist()).encode("utf-8", "surrogatepass"))
+        return
+    little = values.dtype.newbyteorder("<")
+    digest.update(json.dumps([name, little.str, values.shape]).encode())
+    for _, part in parts_of(values):
+        digest.update(np.ascontiguousarray(part.astype(little, copy=False)).tobytes())

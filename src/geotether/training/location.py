@@ -17,7 +17,7 @@ from geotether.objectives.disentangling import disentangling_terms, join_parts
 from geotether.objectives.masks import NearbyPairs
 from geotether.objectives.regression import regression_loss
 from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.card import model_card
 from geotether.training.config import ObjectiveConfig, RunConfig
 from geotether.training.device import in_precision
@@ -40,7 +40,7 @@ class LocationMethod:
         ValueError: If the schedule's modality has no table.
     """
 
-    def __init__(self, config: RunConfig, tables: Mapping[str, FeatureTable], card_notes: str = "") -> None:
+    def __init__(self, config: RunConfig, tables: Mapping[str, Table], card_notes: str = "") -> None:
         self.config = config
         self.tables = taking_part(config, tables)
         self.card_notes = card_notes
@@ -58,7 +58,7 @@ class LocationMethod:
     def build(self, device: torch.device) -> nn.Module:
         """Select training and validation rows, make the schedule, and build encoder, heads and decoders."""
         config, self.device = self.config, device
-        self.training = {modality: table.training_rows() for modality, table in self.tables.items()}
+        self.training = {modality: table.part("train") for modality, table in self.tables.items()}
         watched = config.validate_every is not None
         self.held_out = held_out_batch(self.tables, config.validation_rows, config.seed, device) if watched else {}
         sizes = {modality: len(table) for modality, table in self.training.items()}
@@ -122,7 +122,7 @@ class LocationMethod:
         return Encoder(location, settings, provenance, str(self.device), card=card, **parts)
 
 
-def check_tables(config: RunConfig, tables: Mapping[str, FeatureTable]) -> None:
+def check_tables(config: RunConfig, tables: Mapping[str, Table]) -> None:
     """Raise if a run cannot be made from these tables.
 
     Args:
@@ -153,7 +153,7 @@ def check_tables(config: RunConfig, tables: Mapping[str, FeatureTable]) -> None:
         )
 
 
-def taking_part(config: RunConfig, tables: Mapping[str, FeatureTable]) -> dict[str, FeatureTable]:
+def taking_part(config: RunConfig, tables: Mapping[str, Table]) -> dict[str, Table]:
     """Select the tables that the schedule uses, in their order.
 
     Args:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from geotether.tables.store import read_table
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.config import RunConfig
 from geotether.user_cache import user_cache
 
 logger = logging.getLogger(__name__)
 
 
-def open_tables(config: RunConfig, workers: int | None = None, progress: str = "auto") -> dict[str, FeatureTable]:
+def open_tables(config: RunConfig, workers: int | None = None, progress: str = "auto") -> dict[str, Table]:
     """Open the table of every modality.
 
     Tables that were built before are used again if neither specification nor data nor code changed; that is told

@@ -12,12 +12,12 @@ from geotether.encoders.memory import PlaceMemory, merged_places
 from geotether.encoders.model import TiedModel
 from geotether.encoders.specific import SpecificParts
 from geotether.moments import CHUNK_ROWS
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.config import RunConfig
 from geotether.training.randomness import derived_seed
 
 
-def build_model(config: RunConfig, tables: Mapping[str, FeatureTable]) -> TiedModel:
+def build_model(config: RunConfig, tables: Mapping[str, Table]) -> TiedModel:
     """Build the model with weights that depend on the configuration alone.
 
     The first weights of a head and of a decoder depend on the seed and the modality's name, so that adding a modality
@@ -48,7 +48,7 @@ def build_model(config: RunConfig, tables: Mapping[str, FeatureTable]) -> TiedMo
     return TiedModel(location, heads, config.objective.init_temperature, decoders=decoders, specific=specific)
 
 
-def build_specific(config: RunConfig, tables: Mapping[str, FeatureTable]) -> SpecificParts:
+def build_specific(config: RunConfig, tables: Mapping[str, Table]) -> SpecificParts:
     """Build what each modality keeps for itself.
 
     Args:
@@ -67,7 +67,7 @@ def build_specific(config: RunConfig, tables: Mapping[str, FeatureTable]) -> Spe
     return parts
 
 
-def build_memory(config: RunConfig, tables: Mapping[str, FeatureTable]) -> PlaceMemory | None:
+def build_memory(config: RunConfig, tables: Mapping[str, Table]) -> PlaceMemory | None:
     """Remember the training rows' leading components, each place once; None where the configuration wants none.
 
     Args:

@@ -16,10 +16,9 @@ from geotether.checkpoint.folder import WEIGHTS
 from geotether.encoders.sensors.build import default_sensor_encoder
 from geotether.objectives.supervised import balanced_weights
 from geotether.predict import PairedModel
-from geotether.tables.answer import AnswerKind, answer_kind
-from geotether.tables.paired import PairedTable
-from geotether.tables.paired_target import Target
-from geotether.tables.sensor import Sensor
+from geotether.tables.modality import Modality
+from geotether.tables.table import Table
+from geotether.tables.target import Target, TargetEncoding
 from geotether.training.card import paired_card
 from geotether.training.paired_config import PairedConfig
 from geotether.training.provenance import paired_provenance
@@ -46,17 +45,17 @@ class PairedMethod:
     needs_all = False  # whether a row without one of the sensors is of no use
     needs_labels = True
 
-    def __init__(self, config: PairedConfig, table: PairedTable) -> None:
+    def __init__(self, config: PairedConfig, table: Table) -> None:
         self.config, self.table = config, table
-        self.modalities = tuple(config.modalities or table.sensors)
+        self.modalities = tuple(config.modalities or table.modalities)
         if config.modality is not None and config.modality not in self.modalities:
             raise ValueError(f"modality is {config.modality!r}, but the table has {', '.join(self.modalities)}.")
         # Settings of a sensor that the table has and this run leaves out stay: `modalities` alone says who takes part.
         for name in (*config.encoders, *config.views, *self.modalities):
-            table.sensor(name)
-        self.answer: AnswerKind | None = None
+            table.modality(name)
+        self.answer: TargetEncoding | None = None
         if config.target is not None:
-            self.answer = answer_kind(config.target, table.target(config.target), table.numbers("train"))
+            self.answer = TargetEncoding.fit(config.target, table.target(config.target), table.numbers("train"))
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -99,7 +98,7 @@ class PairedMethod:
             self.targets = torch.from_numpy(encoded)
         self.held_out = self.table.rows(self._held_out_rows) if self.has_validation() else None
         self.views: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
-            name: make_views(config.views.get(name), self.training.sensor(name).kind) for name in self._sensors
+            name: make_views(config.views.get(name), self.training.modality(name).kind) for name in self._sensors
         }
 
     @property
@@ -128,7 +127,7 @@ class PairedMethod:
 
     def _useful(self, rows: np.ndarray) -> np.ndarray:
         """Those rows that the method can use: with one of its sensors or all of them, and a label if it needs one."""
-        there = np.stack([self.table.sensor(name).present[rows] for name in self._wanted])
+        there = np.stack([self.table.modality(name).present[rows] for name in self._wanted])
         use = there.all(0) if self.needs_all else there.any(0)
         if self.needs_labels and self.answer is not None:
             use &= self.table.target(self.answer.target).known[rows]
@@ -148,7 +147,7 @@ class PairedMethod:
         """What encoders are built from: their configuration, and what the sensors give."""
         settings = {}
         for name in names:
-            sensor = self.training.sensor(name)
+            sensor = self.training.modality(name)
             chosen = dict(self.config.encoders.get(name) or default_sensor_encoder(sensor.kind))
             # A network can only learn what is missing if it is told, and only where something is.
             chosen.setdefault("missing_channel", has_gaps(sensor))
@@ -158,7 +157,7 @@ class PairedMethod:
     def fit_encoders(self, model: nn.Module) -> None:
         """Let every encoder take mean and spread of its sensor's training rows."""
         for name in self._sensors:
-            sensor = self.training.sensor(name)
+            sensor = self.training.modality(name)
             model.fit(name, sensor.values[sensor.present])  # type: ignore[operator]
 
     def steps_in(self, epochs: int) -> int:
@@ -206,14 +205,14 @@ class PairedMethod:
         return PairedModel(model, about, provenance, self.settings, card)  # type: ignore[arg-type]
 
 
-def has_gaps(sensor: Sensor) -> bool:
+def has_gaps(sensor: Modality) -> bool:
     """Whether a value is missing inside the rows that have the sensor."""
     if sensor.values.dtype.kind != "f":
         return False
     return any(bool(np.isnan(part[sensor.present[start : start + len(part)]]).any()) for start, part in _parts(sensor))
 
 
-def _parts(sensor: Sensor) -> Iterator[tuple[int, np.ndarray]]:
+def _parts(sensor: Modality) -> Iterator[tuple[int, np.ndarray]]:
     """Runs of rows: a memory map is not drawn into memory at once."""
     for start in range(0, len(sensor), 4096):
         yield start, sensor.values[start : start + 4096]
@@ -243,7 +242,7 @@ def labelled_rows(target: Target, share: float, seed: int) -> np.ndarray:
     return np.array(sorted(kept), dtype=np.int64)
 
 
-def class_weights(answer: AnswerKind, encoded: np.ndarray, balanced: bool) -> Tensor | None:
+def class_weights(answer: TargetEncoding, encoded: np.ndarray, balanced: bool) -> Tensor | None:
     """Weights of the classes that make each count alike; None for other kinds of targets."""
     if answer.kind != "classes" or not balanced:
         return None

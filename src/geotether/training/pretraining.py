@@ -7,8 +7,7 @@ from typing import Any
 from geotether.encoder import Encoder
 from geotether.pairing.open import open_paired
 from geotether.predict import PairedModel
-from geotether.tables.paired import PairedTable
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.colearning import ColearningMethod, DistilledMethod, SupervisedMethod
 from geotether.training.config import RunConfig, load_config
 from geotether.training.location import LocationMethod
@@ -31,7 +30,7 @@ PAIRED_METHODS: dict[str, type[PairedMethod]] = {
 
 
 def pretrain(
-    tables: Mapping[str, Any] | PairedTable | str | Path | None = None,
+    tables: Mapping[str, Any] | Table | str | Path | None = None,
     recipe: str | None = None,
     *,
     config: RunConfig | PairedConfig | str | Path | None = None,
@@ -49,7 +48,7 @@ def pretrain(
     Args:
         tables: Modality to its feature table, to the path of one, or to a mapping that says what to build it from.
             Rows whose split is `train` are trained on (all rows of a table without a split), rows whose split is
-            `validation` are validated on, others are not used. For paired sensors, one `PairedTable`, or what
+            `validation` are validated on, others are not used. For paired sensors, one `Table`, or what
             `geotether.pairing.open.open_paired` opens. None: the tables that the configuration names.
         recipe: Recipe to start from: `default`, `paper`, `melt`, `salt` or `satclip` for location encoders; `mdico`,
             `mosaic`, `single`, `shared`, `fused`, `distilled`, `simclr` or `clip` for paired sensors. None: that of
@@ -84,7 +83,7 @@ def pretrain(
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> lonlat = np.stack([rng.uniform(-180, 180, 50), rng.uniform(-60, 60, 50)], axis=1)
-        >>> rain = FeatureTable("rain", lonlat, np.cos(np.radians(lonlat)).astype(np.float32))
+        >>> rain = Table.single("rain", lonlat, np.cos(np.radians(lonlat)).astype(np.float32))
         >>> encoder = pretrain({"rain": rain}, steps=3, batch_size=16, validate_every=None, progress="none")
         >>> encoder.encode(lon=5.66, lat=51.97).shape[0], [line["step"] for line in encoder.history]
         (1, [0, 1, 2])
@@ -109,7 +108,7 @@ def pretrain(
 def _is_paired(tables: Any, recipe: str | None, config: Any) -> bool:
     if isinstance(config, RunConfig | PairedConfig):
         return isinstance(config, PairedConfig)
-    if isinstance(tables, PairedTable) or recipe in PAIRED_RECIPES:
+    if isinstance(tables, Table) or recipe in PAIRED_RECIPES:
         return True
     if isinstance(tables, str | Path):
         return True
@@ -131,7 +130,7 @@ def _location_method(
             f"tables is a {type(tables).__name__}; give a mapping of names to tables, such as {{'rain': table}}."
         )
     given = dict(tables or {})
-    ready = {name: one for name, one in given.items() if isinstance(one, FeatureTable)}
+    ready = {name: one for name, one in given.items() if isinstance(one, Table)}
     named = {name: one for name, one in given.items() if name not in ready}
     if not isinstance(config, RunConfig):
         settings = {**settings, **({"tables": named} if named else {})}
@@ -154,7 +153,7 @@ def _paired_method(tables: Any, recipe: str | None, config: Any, settings: Mappi
     samples = tables if tables is not None else config.paired
     if samples is None:
         raise ValueError("the configuration does not say where the samples are: give `paired:`, a .npz or a mapping.")
-    if isinstance(samples, Mapping) and len(samples) == 1 and isinstance(next(iter(samples.values())), PairedTable):
+    if isinstance(samples, Mapping) and len(samples) == 1 and isinstance(next(iter(samples.values())), Table):
         samples = next(iter(samples.values()))
-    table = samples if isinstance(samples, PairedTable) else open_paired(samples, config.data)
+    table = samples if isinstance(samples, Table) else open_paired(samples, config.data)
     return PAIRED_METHODS[config.method](config, table)

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 
 from geotether.tables.origin import Origin
-from geotether.tables.paired import PairedTable
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.config import RunConfig
 from geotether.training.loop_config import LoopConfig
 from geotether.training.state import RunState
@@ -20,7 +19,7 @@ def plain_settings(config: RunConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"tables", "data", "cache"})
 
 
-def table_facts(table: FeatureTable) -> dict[str, Any]:
+def table_facts(table: Table) -> dict[str, Any]:
     """Name a table by its content and say how many of its rows serve which purpose.
 
     Args:
@@ -35,7 +34,7 @@ def table_facts(table: FeatureTable) -> dict[str, Any]:
     return {**facts, **_origin_facts(table.origin)}
 
 
-def paired_facts(table: PairedTable) -> dict[str, Any]:
+def paired_facts(table: Table) -> dict[str, Any]:
     """Name a paired table by its content and say what its sensors give.
 
     Args:
@@ -43,7 +42,7 @@ def paired_facts(table: PairedTable) -> dict[str, Any]:
     """
     sensors = {
         name: {"kind": sensor.kind, "shape": list(sensor.shape), "present": int(sensor.present.sum())}
-        for name, sensor in table.sensors.items()
+        for name, sensor in table.modalities.items()
     }
     facts = {
         "sha256": table.content_hash,
@@ -70,7 +69,7 @@ def _origin_facts(origin: Origin) -> dict[str, Any]:
     return {"origin": {**plain, **({"made": made} if made else {})}}
 
 
-def run_provenance(config: RunConfig, tables: Mapping[str, FeatureTable], state: RunState) -> dict[str, Any]:
+def run_provenance(config: RunConfig, tables: Mapping[str, Table], state: RunState) -> dict[str, Any]:
     """Collect where a trained model comes from.
 
     Args:
@@ -84,7 +83,7 @@ def run_provenance(config: RunConfig, tables: Mapping[str, FeatureTable], state:
     return _provenance({modality: table_facts(table) for modality, table in tables.items()}, config, state)
 
 
-def paired_provenance(config: LoopConfig, table: PairedTable, state: RunState) -> dict[str, Any]:
+def paired_provenance(config: LoopConfig, table: Table, state: RunState) -> dict[str, Any]:
     """Collect where a model of paired sensors comes from; as `run_provenance`."""
     return _provenance({table.name: paired_facts(table)}, config, state)
 

@@ -13,7 +13,7 @@ from geotether.encoders.model import TiedModel
 from geotether.objectives.info_nce import info_nce
 from geotether.objectives.regression import regression_loss
 from geotether.objectives.retrieval import recall_at_k
-from geotether.tables.table import FeatureTable
+from geotether.tables.table import Table
 from geotether.training.randomness import derived_seed, step_generator
 
 RECALL_AT = 10
@@ -34,7 +34,7 @@ class HeldOut:
 
 
 def held_out_batch(
-    tables: Mapping[str, FeatureTable], rows: int, seed: int, device: torch.device | str = "cpu"
+    tables: Mapping[str, Table], rows: int, seed: int, device: torch.device | str = "cpu"
 ) -> dict[str, HeldOut]:
     """Draw the fixed batch that every validation uses.
 

@@ -70,7 +70,7 @@ def test_version_2_is_read_as_written(version_2):
     assert table.split.tolist() == ["train", "validation", "test"]
     assert table.group.tolist() == ["33UUP", "33UUP", "35VPK"]
     assert table.time.astype("datetime64[s]").astype(str).tolist()[2] == "2018-02-04T09:41:56"
-    s1, s2 = table.sensor("s1"), table.sensor("s2")
+    s1, s2 = table.modality("s1"), table.modality("s2")
     assert (s1.kind, s1.values.dtype, s1.bands) == ("chip", np.float32, ("VV", "VH"))
     assert (s2.kind, s2.values.dtype, s2.shape, s2.bands) == ("chip", np.uint16, (12, 120, 120), S2_BANDS)
     for number in range(3):
@@ -91,9 +91,9 @@ def test_parts_countries_bands_and_size_can_be_chosen(version_2):
     assert read_bigearthnet(version_2, split=["test", "train"]).id.tolist() == [PATCHES[0], PATCHES[2]]
     assert read_bigearthnet(version_2, countries=["Finland"]).id.tolist() == PATCHES[2:]
     table = read_bigearthnet(version_2, modalities=["s2"], s2_bands=["B12", "B02"], size=24, limit=2, seed=1)
-    assert list(table.sensors) == ["s2"]
-    assert table.sensor("s2").shape == (2, 24, 24)
-    assert np.unique(table.sensor("s2").values[:, 0]).tolist()[0] >= 1100
+    assert list(table.modalities) == ["s2"]
+    assert table.modality("s2").shape == (2, 24, 24)
+    assert np.unique(table.modality("s2").values[:, 0]).tolist()[0] >= 1100
     assert len(table) == 2
 
 
@@ -103,14 +103,14 @@ def test_a_smaller_grid_averages_and_a_larger_one_interpolates(version_2, write_
     write_tif(patch, pixels)
     small = read_bigearthnet(version_2, modalities=["s2"], s2_bands=["B02"], size=60, split="train")
     blocks = pixels[0].reshape(60, 2, 60, 2).mean(axis=(1, 3))
-    np.testing.assert_allclose(small.sensor("s2").values[0, 0], blocks, atol=0.5)
+    np.testing.assert_allclose(small.modality("s2").values[0, 0], blocks, atol=0.5)
     large = read_bigearthnet(version_2, modalities=["s2"], s2_bands=["B02"], size=240, enlarge="nearest", split="train")
-    np.testing.assert_array_equal(large.sensor("s2").values[0, 0], pixels[0].repeat(2, 0).repeat(2, 1))
+    np.testing.assert_array_equal(large.modality("s2").values[0, 0], pixels[0].repeat(2, 0).repeat(2, 1))
 
 
 def test_pixels_can_be_kept_on_disk(version_2, tmp_path):
     plain, mapped = read_bigearthnet(version_2), read_bigearthnet(version_2, scratch=tmp_path)
-    assert isinstance(mapped.sensor("s2").values, np.memmap)
+    assert isinstance(mapped.modality("s2").values, np.memmap)
     assert plain.content_hash == mapped.content_hash
 
 
@@ -119,8 +119,8 @@ def test_missing_files_are_counted_or_tolerated(version_2):
     with pytest.raises(FileNotFoundError, match=r"1 of 42 files are missing \(s1: 1 of 3 rows\).*_1_2_VV\.tif"):
         read_bigearthnet(version_2)
     table = read_bigearthnet(version_2, tolerate_missing=True)
-    assert table.sensor("s1").present.tolist() == [True, True, False]
-    assert table.sensor("s2").present.all()
+    assert table.modality("s1").present.tolist() == [True, True, False]
+    assert table.modality("s2").present.all()
     assert table.origin.made["lacking"] == {"s1": 1}
     shutil.rmtree(version_2 / "BigEarthNet-S2" / PATCHES[2].rsplit("_", 2)[0])
     table = read_bigearthnet(version_2, tolerate_missing=True)
@@ -192,8 +192,8 @@ def test_version_1_joins_the_sensors_by_their_notes(version_1):
     assert table.id.tolist() == ["S2A_MSIL2A_20170613T101031_87_48", "S2B_MSIL2A_20180204T94161_57_38"]
     assert table.split is None
     assert table.group.tolist() == ["33UUP", "33UUP"]
-    np.testing.assert_array_equal(table.sensor("s1").values[:, 0, 0, 0], [-10.5, -11.5])
-    np.testing.assert_array_equal(table.sensor("s2").values[:, 1, 0, 0], [100, 101])
+    np.testing.assert_array_equal(table.modality("s1").values[:, 0, 0, 0], [-10.5, -11.5])
+    np.testing.assert_array_equal(table.modality("s2").values[:, 1, 0, 0], [100, 101])
     label = table.target("classes")
     assert label.known.tolist() == [True, False]
     assert [name for name, count in label.counts.items() if count] == ["Arable land", "Permanent crops"]
@@ -215,7 +215,7 @@ def test_a_partner_that_is_not_there(version_1):
     shutil.rmtree(version_1 / "BigEarthNet-S1-v1.0" / RADAR[2])
     with pytest.raises(FileNotFoundError, match=r"s1: 1 of 2 rows"):
         read_bigearthnet(version_1)
-    assert read_bigearthnet(version_1, tolerate_missing=True).sensor("s1").present.tolist() == [True, False]
+    assert read_bigearthnet(version_1, tolerate_missing=True).modality("s1").present.tolist() == [True, False]
 
 
 def test_no_bigearthnet_at_all(tmp_path):
@@ -234,8 +234,8 @@ def test_real_patches_of_version_1(shared_data):
     folder = shared_data / "paired" / "format_samples" / "bigearthnet"
     table = read_bigearthnet(folder)
     assert len(table) == 6
-    assert table.sensor("s1").present.all()
-    assert table.sensor("s2").values.dtype == np.uint16
+    assert table.modality("s1").present.all()
+    assert table.modality("s2").values.dtype == np.uint16
     # Radar names its tile, optical its note: both must say the same of every pair.
     radar = read_bigearthnet(folder, modalities=["s1"])
     assert (
@@ -243,7 +243,7 @@ def test_real_patches_of_version_1(shared_data):
         == sorted(radar.group.tolist())
         == sorted(["33UUP", "29UPU", "29UPU", "29SND", "35VPK", "35VPK"])
     )
-    assert -25 < np.median(table.sensor("s1").values) < -5  # dB over land
+    assert -25 < np.median(table.modality("s1").values) < -5  # dB over land
     # Austria, Ireland, Portugal, Finland
     np.testing.assert_array_less(np.abs(table.lonlat[0] - [13.72, 48.22]), 0.01)
     assert (table.lonlat[:, 1] > 39).all()

@@ -46,7 +46,7 @@ def test_rows_are_read_as_written(data):
     assert table.origin.made["labels_without_array"] == 1
     np.testing.assert_array_equal(table.lonlat, [[1.25, 8.5], [2.25, 7.5], [3.25, 6.5]])
     assert table.time.astype("datetime64[D]").astype(str).tolist() == ["2020-02-01"] * 3
-    shapes = {name: (sensor.kind, sensor.shape) for name, sensor in table.sensors.items()}
+    shapes = {name: (sensor.kind, sensor.shape) for name, sensor in table.modalities.items()}
     assert shapes == {
         "s1": ("series", (12, 2)),
         "s2": ("series", (12, 11)),
@@ -54,12 +54,12 @@ def test_rows_are_read_as_written(data):
         "terrain": ("vector", (2,)),
         "ndvi": ("series", (12, 1)),
     }
-    assert table.sensor("s1").values[1, 3].tolist() == [1300, 1301]
-    assert table.sensor("s2").values[0, 11].tolist() == [1100 + band for band in range(2, 13)]
-    assert table.sensor("weather").values[0, 0].tolist() == [13, 14]
-    assert table.sensor("terrain").values[2].tolist() == [2015, 2016]
-    assert table.sensor("ndvi").values[0, 0].tolist() == [17]
-    assert table.sensor("s2").bands == ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B11", "B12")
+    assert table.modality("s1").values[1, 3].tolist() == [1300, 1301]
+    assert table.modality("s2").values[0, 11].tolist() == [1100 + band for band in range(2, 13)]
+    assert table.modality("weather").values[0, 0].tolist() == [13, 14]
+    assert table.modality("terrain").values[2].tolist() == [2015, 2016]
+    assert table.modality("ndvi").values[0, 0].tolist() == [17]
+    assert table.modality("s2").bands == ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B11", "B12")
     assert len(BANDS) == 18
 
 

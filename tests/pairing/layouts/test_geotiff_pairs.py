@@ -21,7 +21,7 @@ def data(tmp_path, write_tif):
 def test_whole_images(data):
     table = read_geotiff_pairs(data, bands={"s1": ["VV", "VH"]})
     assert table.id.tolist() == ["a", "b_2"]
-    s1, s2 = table.sensor("s1"), table.sensor("s2")
+    s1, s2 = table.modality("s1"), table.modality("s2")
     assert (s1.shape, s1.values.dtype, s1.bands) == ((2, 10, 14), np.float32, ("VV", "VH"))
     assert (s2.shape, s2.values.dtype, s2.bands) == ((3, 10, 14), np.int16, ())
     assert s1.values[0, 1, 1, 0] == -14 / 8
@@ -38,15 +38,15 @@ def test_tiles_lie_where_they_were_cut(data):
     assert table.id.tolist()[:4] == ["a_0_0", "a_0_4", "a_0_8", "a_4_0"]
     assert table.group.tolist() == ["a"] * 6 + ["b_2"] * 6
     whole = np.arange(140).reshape(10, 14)
-    np.testing.assert_array_equal(table.sensor("s2").values[3, 0], whole[4:8, 0:4])
-    np.testing.assert_array_equal(table.sensor("s2").values[8, 1], whole[0:4, 8:12] + 1)
+    np.testing.assert_array_equal(table.modality("s2").values[3, 0], whole[4:8, 0:4])
+    np.testing.assert_array_equal(table.modality("s2").values[8, 1], whole[0:4, 8:12] + 1)
     (lon,), (lat,) = transform("EPSG:32632", "EPSG:4326", [400_000 + 20], [5_000_000 - 60])
     np.testing.assert_allclose(table.lonlat[3], [lon, lat], atol=1e-9)
     drawn = read_geotiff_pairs(data, tile=4, limit=5, seed=3)
     assert len(drawn) == 5
     assert set(drawn.id) < set(table.id)
     small = read_geotiff_pairs(data, tile=4, size=2)
-    np.testing.assert_allclose(small.sensor("s1").values[0, 0, 0, 0], whole[:2, :2].mean() / 8)
+    np.testing.assert_allclose(small.modality("s1").values[0, 0, 0, 0], whole[:2, :2].mean() / 8)
 
 
 def test_other_names_and_folders(tmp_path, write_tif):
@@ -65,8 +65,8 @@ def test_missing_files(data):
     ):
         read_geotiff_pairs(data)
     table = read_geotiff_pairs(data, tolerate_missing=True, tile=5)
-    assert table.sensor("s1").present.tolist() == [False] * 4 + [True] * 4
-    assert table.sensor("s2").present.all()
+    assert table.modality("s1").present.tolist() == [False] * 4 + [True] * 4
+    assert table.modality("s2").present.all()
 
 
 def test_images_without_a_place(data, write_tif):
@@ -102,7 +102,7 @@ def test_what_does_not_fit_is_named(data, write_tif):
         read_geotiff_pairs(data, tile=4)
     with pytest.raises(ValueError, match=r"s2 has shape \(3, 20, 28\).*rows before it have \(3, 10, 14\).*size="):
         read_geotiff_pairs(data)
-    assert read_geotiff_pairs(data, size=7).sensor("s2").shape == (3, 7, 7)
+    assert read_geotiff_pairs(data, size=7).modality("s2").shape == (3, 7, 7)
     write_tif(file, np.ones((3, 10, 14), np.float32))
     with pytest.raises(ValueError, match="s2 holds float32, but rows before it hold int16"):
         read_geotiff_pairs(data)
@@ -139,7 +139,7 @@ def test_real_pairs_give_the_chips_that_were_cut_from_them(shared_data):
             of = np.flatnonzero(chips["tile"] == scene)
             at = {name: row for row, name in enumerate(table.id)}
             ours = [at[f"{scene}_{16 * chips['row'][row]}_{16 * chips['col'][row]}"] for row in of]
-            np.testing.assert_array_equal(table.sensor("s2").values[ours], chips["s2"][of])
-            np.testing.assert_array_equal(table.sensor("s1").values[ours], chips["s1"][of])
+            np.testing.assert_array_equal(table.modality("s2").values[ours], chips["s2"][of])
+            np.testing.assert_array_equal(table.modality("s1").values[ours], chips["s1"][of])
             np.testing.assert_allclose(table.lonlat[ours, 0], chips["lon"][of], atol=1e-5)
             np.testing.assert_allclose(table.lonlat[ours, 1], chips["lat"][of], atol=1e-5)

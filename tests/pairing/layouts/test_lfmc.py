@@ -45,21 +45,21 @@ def test_the_table_is_read_as_written(table_csv):
     np.testing.assert_array_equal(table.lonlat, [[-110.5, 40], [-110.5, 41], [-110.5, 42]])
     target = table.target("lfmc")
     assert (target.kind, target.values.tolist()) == ("numbers", [80.5, 81.5, 82.5])
-    s1 = table.sensor("s1")
+    s1 = table.modality("s1")
     assert (s1.shape, s1.bands) == ((4, 2), ("vv", "vh"))
     np.testing.assert_allclose(s1.values[1], [[100.3, 101.3], [100.2, 101.2], [100.1, 101.1], [100, 101]], rtol=1e-6)
-    assert table.sensor("optical").shape == (4, 5)
+    assert table.modality("optical").shape == (4, 5)
     np.testing.assert_allclose(
-        table.sensor("optical").values[0, 3], [2, 3, 4, 5, 6]
+        table.modality("optical").values[0, 3], [2, 3, 4, 5, 6]
     )  # red, green, blue, swir, nir at t
-    site = table.sensor("site")
+    site = table.modality("site")
     assert (site.kind, site.bands) == ("vector", MODALITIES["site"])
     np.testing.assert_allclose(site.values[2], 200 + np.array([BANDS.index(band) for band in site.bands]))
-    cover = table.sensor("land_cover")
+    cover = table.modality("land_cover")
     assert cover.shape == (23,)
     assert cover.bands[int(cover.values[0].argmax())] == "globcover_110"
     assert cover.values.sum() == 3
-    assert table.sensor("ratios").shape == (4, 16)
+    assert table.modality("ratios").shape == (4, 16)
 
 
 def test_months_rows_and_doubles(tmp_path):
@@ -68,8 +68,8 @@ def test_months_rows_and_doubles(tmp_path):
     assert table.id.tolist() == ["9", "4"]
     assert table.target("lfmc").values.tolist() == [81.5, 82.5]  # the last of the doubles
     assert table.origin.made["doubles_left_out"] == 1
-    assert table.sensor("s1").shape == (2, 2)
-    np.testing.assert_allclose(table.sensor("s1").values[0, :, 0], [100.1, 100], rtol=1e-6)
+    assert table.modality("s1").shape == (2, 2)
+    np.testing.assert_allclose(table.modality("s1").values[0, :, 0], [100.1, 100], rtol=1e-6)
     assert len(read_lfmc(path, limit=1)) == 1
 
 
@@ -83,8 +83,8 @@ def test_the_folder_of_features_gives_the_same(tmp_path, table_csv):
         at.write_text(json.dumps({"type": "Feature", "properties": properties, "geometry": geometry}))
     ours, theirs = read_lfmc(folder), read_lfmc(table_csv)
     assert ours.id.tolist() == ["0000", "0001", "0002"]
-    for name in ours.sensors:
-        np.testing.assert_array_equal(ours.sensor(name).values, theirs.sensor(name).values)
+    for name in ours.modalities:
+        np.testing.assert_array_equal(ours.modality(name).values, theirs.modality(name).values)
     np.testing.assert_array_equal(ours.lonlat, theirs.lonlat)
     assert ours.group.tolist() == theirs.group.tolist()
     (folder / "main_0" / "feature_0000.geojson").write_text("{}")
@@ -101,7 +101,7 @@ def test_parquet_and_gaps(tmp_path):
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "lfmc.parquet")
     table = read_lfmc(tmp_path / "lfmc.parquet")
     assert table.id.tolist() == ["0", "1"]
-    assert np.isnan(table.sensor("s1").values[1, 2, 0])
+    assert np.isnan(table.modality("s1").values[1, 2, 0])
     assert table.target("lfmc").known.tolist() == [False, True]
 
 

@@ -37,7 +37,7 @@ def test_patches_are_read_as_written(data):
     ]
     assert table.group.tolist()[:3] == ["ROIs1158_spring_1", "ROIs1158_spring_1", "ROIs1868_summer_15"]
     assert table.split is None
-    s1, s2 = table.sensor("s1"), table.sensor("s2")
+    s1, s2 = table.modality("s1"), table.modality("s2")
     assert (s1.shape, s1.values.dtype, s2.shape, s2.values.dtype) == ((2, 8, 8), np.float32, (13, 8, 8), np.uint16)
     np.testing.assert_array_equal(s1.values[:, :, 3, 3], [[-9.5 - row, -16.25] for row in range(4)])
     np.testing.assert_array_equal(s2.values[:, :, 0, 0], np.arange(13) * 10 + np.arange(4)[:, None])
@@ -131,8 +131,8 @@ def test_missing_files(data):
     with pytest.raises(FileNotFoundError, match=r"2 of 12 files are missing \(s1: 1 of 4 rows, lc: 1 of 4 rows\)"):
         read_sen12ms(data)
     table = read_sen12ms(data, tolerate_missing=True)
-    assert table.sensor("s1").present.tolist() == [True, True, False, True]
-    assert np.isnan(table.sensor("s1").values[2]).all()
+    assert table.modality("s1").present.tolist() == [True, True, False, True]
+    assert np.isnan(table.modality("s1").values[2]).all()
     assert table.target("main_land_cover").known.tolist() == [False, True, True, True]
 
 
@@ -140,7 +140,7 @@ def test_without_lists_a_patch_counts_if_any_sensor_saw_it(data):
     (data / "ROIs1868_summer" / "s2_15" / "ROIs1868_summer_s2_15_p7.tif").unlink()
     table = read_sen12ms(data, tolerate_missing=True)
     assert len(table) == 4
-    assert table.sensor("s2").present.tolist() == [True, True, False, True]
+    assert table.modality("s2").present.tolist() == [True, True, False, True]
     assert len(read_sen12ms(data, modalities=["s2"])) == 3
 
 
@@ -148,7 +148,7 @@ def test_a_damaged_radar_patch_of_nothing_but_nan_is_missing(data, write_tif):
     """ROIs1868_summer_s1_146_p202 of the published set holds NaN."""
     file = data / "ROIs1868_summer" / "s1_15" / "ROIs1868_summer_s1_15_p7.tif"
     write_tif(file, np.full((2, 8, 8), np.nan, np.float32))
-    assert read_sen12ms(data).sensor("s1").present.tolist() == [True, True, False, True]
+    assert read_sen12ms(data).modality("s1").present.tolist() == [True, True, False, True]
 
 
 @pytest.mark.parametrize(

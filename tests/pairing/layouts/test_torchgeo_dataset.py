@@ -42,9 +42,9 @@ def test_so2sat_is_read_part_by_part(so2sat, torchgeo_datasets):
     table = read_torchgeo(so2sat, "So2Sat", SENSORS, LABEL, splits=["train", "test"])
     assert table.split.tolist() == ["train"] * 3 + ["test"] * 2
     assert table.id.tolist() == ["train-0", "train-1", "train-2", "test-3", "test-4"]
-    assert table.sensor("s1").shape == (8, 4, 4)
-    assert table.sensor("s2").shape == (10, 4, 4)
-    assert (table.sensor("s2").values == 0.25).all()
+    assert table.modality("s1").shape == (8, 4, 4)
+    assert table.modality("s2").shape == (10, 4, 4)
+    assert (table.modality("s2").values == 0.25).all()
     assert table.target("zone").values.tolist() == [1, 2, 3, 1, 2]
     assert table.target("zone").names[1] == "Compact mid rise"
     assert len(read_torchgeo(so2sat, "So2Sat", SENSORS, splits=["train"], limit=2)) == 2
@@ -91,9 +91,9 @@ def test_bigearthnet_is_read_as_by_torchgeo(torchgeo_datasets, shared_data, tmp_
     for row in range(len(ours)):
         sample = theirs[row]
         optical, label = sample["image"][2:].numpy(), sample["label"].numpy()
-        np.testing.assert_array_equal(ours.sensor("s2").values[row], optical)
+        np.testing.assert_array_equal(ours.modality("s2").values[row], optical)
         # torchgeo rounds decibels to whole numbers and puts VH first.
-        radar = ours.sensor("s1").values[row][::-1]
+        radar = ours.modality("s1").values[row][::-1]
         np.testing.assert_allclose(radar, sample["image"][:2].numpy(), atol=0.5)
         np.testing.assert_array_equal(ours.target("classes").values[row], label)
     assert tuple(names) == tuple(CLASSES)
@@ -116,8 +116,8 @@ def test_version_2_of_bigearthnet_is_read_as_by_torchgeo(torchgeo_datasets, tmp_
     pq.write_table(pa.table({**table, "split": ["validation"], "country": ["Austria"]}), tmp_path / "metadata.parquet")
     theirs, ours = torchgeo_datasets.BigEarthNetV2(tmp_path, split="val"), read_bigearthnet(tmp_path, split="val")
     sample = theirs[0]
-    np.testing.assert_array_equal(ours.sensor("s2").values[0], sample["image_s2"].numpy())
-    np.testing.assert_allclose(ours.sensor("s1").values[0][::-1], sample["image_s1"].numpy(), atol=0.5)
+    np.testing.assert_array_equal(ours.modality("s2").values[0], sample["image_s2"].numpy())
+    np.testing.assert_allclose(ours.modality("s1").values[0][::-1], sample["image_s1"].numpy(), atol=0.5)
     np.testing.assert_array_equal(ours.target("classes").values[0], sample["label"].numpy())
     assert tuple(theirs.class_set) == ours.target("classes").names
 
@@ -142,7 +142,7 @@ def test_sen12ms_is_read_as_by_torchgeo(torchgeo_datasets, tmp_path, write_tif):
     ours = read_sen12ms(tmp_path, split="train", scheme="igbp")
     for row in range(4):
         sample = theirs[row]
-        both = np.concatenate([ours.sensor("s1").values[row], ours.sensor("s2").values[row]])
+        both = np.concatenate([ours.modality("s1").values[row], ours.modality("s2").values[row]])
         np.testing.assert_array_equal(both, sample["image"].numpy())
         shares = np.bincount(sample["mask"].numpy().ravel(), minlength=18)[1:] / 64
         np.testing.assert_array_equal(ours.target("land_cover").values[row], shares >= 0.1)
@@ -161,16 +161,16 @@ def test_cropharvest_is_read_as_by_torchgeo(torchgeo_datasets, tmp_path, write_h
     ours = read_cropharvest(tmp_path)
     for row in range(4):
         array = theirs[row]["array"].numpy()
-        np.testing.assert_allclose(ours.sensor("s1").values[row], array[:, :2], rtol=1e-6)
-        np.testing.assert_allclose(ours.sensor("s2").values[row], array[:, 2:13], rtol=1e-6)
-        np.testing.assert_allclose(ours.sensor("weather").values[row], array[:, 13:15], rtol=1e-6)
-        np.testing.assert_allclose(ours.sensor("terrain").values[row], array[0, 15:17], rtol=1e-6)
+        np.testing.assert_allclose(ours.modality("s1").values[row], array[:, :2], rtol=1e-6)
+        np.testing.assert_allclose(ours.modality("s2").values[row], array[:, 2:13], rtol=1e-6)
+        np.testing.assert_allclose(ours.modality("weather").values[row], array[:, 13:15], rtol=1e-6)
+        np.testing.assert_allclose(ours.modality("terrain").values[row], array[0, 15:17], rtol=1e-6)
     label = {"crop": {"key": "label", "kind": "classes"}}
     adapted = read_torchgeo(
         tmp_path, "CropHarvest", {"s1": {"key": "array", "bands": [0, 1], "names": ["VV", "VH"]}}, label
     )
-    np.testing.assert_array_equal(adapted.sensor("s1").values, ours.sensor("s1").values)
-    assert adapted.sensor("s1").kind == "series"
+    np.testing.assert_array_equal(adapted.modality("s1").values, ours.modality("s1").values)
+    assert adapted.modality("s1").kind == "series"
     assert adapted.target("crop").names == ("None", "Other")
     assert adapted.target("crop").values.tolist() == ours.target("crop").values.tolist()
 
@@ -190,5 +190,5 @@ def test_treesatai_is_read_as_by_torchgeo(torchgeo_datasets, tmp_path, write_tif
     sample = theirs[0]
     ours = read_treesatai(tmp_path, modalities=list(IMAGES))
     for name, key in (("aerial", "image_aerial"), ("s1_image", "image_s1"), ("s2_image", "image_s2")):
-        np.testing.assert_array_equal(ours.sensor(name).values[0], sample[key].numpy())
+        np.testing.assert_array_equal(ours.modality(name).values[0], sample[key].numpy())
     np.testing.assert_array_equal(ours.target("genera").values[0], sample["label"].numpy())

@@ -60,19 +60,23 @@ def test_samples_are_read_as_written(data):
     assert table.id.tolist() == SAMPLES
     assert table.split.tolist() == ["train", "validation", "test"]
     assert table.time.astype("datetime64[Y]").astype(str).tolist() == ["2018", "2019", "2020"]
-    aerial = table.sensor("aerial")
+    aerial = table.modality("aerial")
     assert (aerial.shape, aerial.values.dtype, aerial.bands) == ((4, 15, 15), np.uint8, ("NIR", "G", "B", "R"))
     assert aerial.values[2, :, 7, 7].tolist() == [20, 21, 22, 23]
     (lon,), (lat,) = transform("EPSG:25832", "EPSG:4326", [600_060 + 30], [5_000_000 - 30])
     np.testing.assert_allclose(table.lonlat[1], [lon, lat], atol=1e-9)
-    assert {name: table.sensor(name).shape for name in SERIES} == {"s1_asc": (12, 2), "s1_des": (12, 2), "s2": (12, 10)}
-    january, march = table.sensor("s2").values[1, 0], table.sensor("s2").values[1, 2]
+    assert {name: table.modality(name).shape for name in SERIES} == {
+        "s1_asc": (12, 2),
+        "s1_des": (12, 2),
+        "s2": (12, 10),
+    }
+    january, march = table.modality("s2").values[1, 0], table.modality("s2").values[1, 2]
     np.testing.assert_allclose(january, 100 + np.arange(10), atol=1e-4)  # 80 % of the second date is cloud
     np.testing.assert_allclose(march, 102 + np.arange(10), atol=1e-4)
-    np.testing.assert_allclose(table.sensor("s1_asc").values[1, 0], [100.5, 101], atol=1e-4)  # of two dates
-    np.testing.assert_allclose(table.sensor("s1_des").values[1, 0], [200.5, 201], atol=1e-4)
-    assert np.isnan(table.sensor("s2").values[:, [1, *range(3, 12)]]).all()
-    clear = read_treesatai(data, max_cloud=None, modalities=["s2"]).sensor("s2")
+    np.testing.assert_allclose(table.modality("s1_asc").values[1, 0], [100.5, 101], atol=1e-4)  # of two dates
+    np.testing.assert_allclose(table.modality("s1_des").values[1, 0], [200.5, 201], atol=1e-4)
+    assert np.isnan(table.modality("s2").values[:, [1, *range(3, 12)]]).all()
+    clear = read_treesatai(data, max_cloud=None, modalities=["s2"]).modality("s2")
     np.testing.assert_allclose(clear.values[1, 0], 100.5 + np.arange(10), atol=1e-4)
 
 
@@ -90,20 +94,20 @@ def test_shares_become_labels_above_the_threshold(data):
 
 def test_dates_are_sorted_and_filled_up(data, write_h5):
     table = read_treesatai(data, series="dates", max_cloud=None)
-    assert {name: table.sensor(name).shape for name in SERIES} == {
+    assert {name: table.modality(name).shape for name in SERIES} == {
         "s1_asc": (151, 2),
         "s1_des": (257, 2),
         "s2": (146, 10),
     }
     short = read_treesatai(data, series="dates", steps=4, modalities=["s2", "s1_des"])
-    np.testing.assert_allclose(short.sensor("s2").values[0, :, 0], [0, np.nan, 2, np.nan], atol=1e-4)
-    np.testing.assert_allclose(short.sensor("s1_des").values[0, :, 0], [100, 101, np.nan, np.nan], atol=1e-4)
+    np.testing.assert_allclose(short.modality("s2").values[0, :, 0], [0, np.nan, 2, np.nan], atol=1e-4)
+    np.testing.assert_allclose(short.modality("s1_des").values[0, :, 0], [100, 101, np.nan, np.nan], atol=1e-4)
     with pytest.raises(ValueError, match="s2 has 3 dates, more than steps=2"):
         read_treesatai(data, series="dates", steps=2, modalities=["s2"])
     turned = {name: values[::-1] for name, values in series(0, [0, 80, 50]).items()}
     write_h5(data / "sentinel-ts" / f"{SAMPLES[0]}_2018.h5", **turned)
-    again = read_treesatai(data, series="dates", steps=4, modalities=["s2"]).sensor("s2")
-    np.testing.assert_array_equal(again.values, short.sensor("s2").values)
+    again = read_treesatai(data, series="dates", steps=4, modalities=["s2"]).modality("s2")
+    np.testing.assert_array_equal(again.values, short.modality("s2").values)
 
 
 def test_the_older_archive_has_single_images(tmp_path, write_tif):
@@ -114,9 +118,9 @@ def test_the_older_archive_has_single_images(tmp_path, write_tif):
         )
     (tmp_path / "train_filenames.lst").write_text(f"{SAMPLES[0]}.tif\n")
     table = read_treesatai(tmp_path, modalities=["aerial", "s1_image", "s2_image"], aerial_size=3)
-    shapes = {name: sensor.shape for name, sensor in table.sensors.items()}
+    shapes = {name: sensor.shape for name, sensor in table.modalities.items()}
     assert shapes == {"aerial": (4, 3, 3), "s1_image": (3, 6, 6), "s2_image": (12, 6, 6)}
-    assert table.sensor("s2_image").bands[:5] == ("B02", "B03", "B04", "B08", "B05")
+    assert table.modality("s2_image").bands[:5] == ("B02", "B03", "B04", "B08", "B05")
     assert table.targets == {}
     assert table.time is None
 
@@ -218,14 +222,14 @@ def test_a_real_sample(shared_data):
     table = read_treesatai(folder)
     assert table.id.tolist() == ["Abies_alba_1_1005_WEFL_NLF"]
     np.testing.assert_allclose(table.lonlat[0], [9.958, 52.085], atol=1e-3)  # Lower Saxony
-    aerial = table.sensor("aerial").values[0]
+    aerial = table.modality("aerial").values[0]
     assert (aerial.shape, aerial.dtype) == ((4, 304, 304), np.uint8)
     assert aerial[0].mean() > aerial[1:].mean(axis=(1, 2)).max()  # leaves shine brightest in the near infrared
     with h5py.File(folder / "Abies_alba_1_1005_WEFL_NLF.h5") as file:
         s2, cloud = file["sen-2-data"][:], file["sen-2-masks"][:, 1].mean(axis=(1, 2))
         months = np.array([int(name[15:17]) for name in file["sen-2-products"][:]])
         july = np.median(s2[(months == 7) & (cloud <= 50)].mean(axis=(2, 3)), axis=0)
-    np.testing.assert_allclose(table.sensor("s2").values[0, 6], july, rtol=1e-5)
-    assert not np.isnan(table.sensor("s1_asc").values).any()
+    np.testing.assert_allclose(table.modality("s2").values[0, 6], july, rtol=1e-5)
+    assert not np.isnan(table.modality("s1_asc").values).any()
     dates = read_treesatai(folder, series="dates", max_cloud=None)
-    assert (~np.isnan(dates.sensor("s1_des").values[0, :, 0])).sum() == 86
+    assert (~np.isnan(dates.modality("s1_des").values[0, :, 0])).sum() == 86

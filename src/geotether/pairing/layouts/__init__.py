@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geotether.suggestions import closest
-from geotether.tables.paired import PairedTable
+from geotether.tables.table import Table
 
 # Name in a specification to "module:function"; the module is imported only when it is asked for.
 LAYOUTS: dict[str, str] = {
@@ -21,7 +21,7 @@ LAYOUTS: dict[str, str] = {
 }
 
 
-def read_layout(name: str, path: str | Path, options: Mapping[str, Any] | None = None) -> PairedTable:
+def read_layout(name: str, path: str | Path, options: Mapping[str, Any] | None = None) -> Table:
     """Read data in a published layout.
 
     Args:

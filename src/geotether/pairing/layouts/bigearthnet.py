@@ -13,8 +13,8 @@ from geotether.pairing.layouts.chosen_rows import check_names, choose_rows, unkn
 from geotether.pairing.layouts.geotiffs import all_places, check_size, chip_places, read_chip, reading_geotiffs
 from geotether.pairing.layouts.missing_files import present_rows
 from geotether.tables.origin import Origin
-from geotether.tables.paired import PairedTable
-from geotether.tables.paired_target import Target
+from geotether.tables.table import Table
+from geotether.tables.target import Target
 
 _BANDS = {"s1": S1_BANDS, "s2": S2_BANDS}
 
@@ -32,7 +32,7 @@ def read_bigearthnet(
     seed: int = 0,
     tolerate_missing: bool = False,
     scratch: str | Path | None = None,
-) -> PairedTable:
+) -> Table:
     """Read BigEarthNet as it is published: a folder with the folders of both sensors.
 
     Version 2 has `metadata.parquet` (`patch_id`, `s1_name`, `labels`, `split`, `country`) and patches in folders of
@@ -104,7 +104,7 @@ def read_bigearthnet(
             places.append(chip_places(files[first][row][0])[0])
     patches = patches.take(rows)
     label = _labels(patches.labels, patches.ids, classes)
-    return PairedTable(
+    return Table(
         "bigearthnet",
         {name: chips.sensor() for name, chips in collected.items()},
         {"classes": label} if label.known.any() else {},

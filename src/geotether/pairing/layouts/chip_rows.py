@@ -8,7 +8,7 @@ from typing import IO
 import numpy as np
 from jaxtyping import Shaped
 
-from geotether.tables.sensor import Sensor
+from geotether.tables.modality import Modality
 
 IN_MEMORY = 8 * 2**30  # bytes of one modality that are held without being asked
 _KEPT = ("uint8", "uint16", "int16", "float32")
@@ -72,7 +72,7 @@ class ChipRows:
             self._put(chip.astype(self._dtype, copy=False))
         self._row += 1
 
-    def sensor(self) -> Sensor:
+    def sensor(self) -> Modality:
         """Give what was collected, after the last row."""
         if self._file is not None:
             self._file.flush()
@@ -80,7 +80,7 @@ class ChipRows:
             self._file.close()  # the map holds on to it
         else:
             values = np.empty(0) if self._values is None else self._values
-        return Sensor("chip", values, self._present, self.bands if len(self.bands) == self._shape[0] else ())
+        return Modality("chip", values, self._present, self.bands if len(self.bands) == self._shape[0] else ())
 
     def _start(self, chip: np.ndarray) -> None:
         if self._shape:

@@ -10,10 +10,10 @@ import numpy as np
 
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
 from geotether.pairing.layouts.missing_files import present_rows
+from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
-from geotether.tables.paired import PairedTable
-from geotether.tables.paired_target import Target, classes_target
-from geotether.tables.sensor import Sensor
+from geotether.tables.table import Table
+from geotether.tables.target import Target, classes_target
 
 MONTHS = 12
 BANDS = (
@@ -45,7 +45,7 @@ def read_cropharvest(
     limit: int | None = None,
     seed: int = 0,
     tolerate_missing: bool = True,
-) -> PairedTable:
+) -> Table:
     """Read CropHarvest as it is published: `labels.geojson` and `features/arrays/<index>_<dataset>.h5`.
 
     Each file holds an array of 12 months x 18 bands (`BANDS`); gaps were filled by the authors. About a quarter of the
@@ -99,7 +99,7 @@ def read_cropharvest(
         "crop": Target("classes", np.array([_crop(row) for row in chosen]), ("non_crop", "crop")),
         "crop_type": classes_target([row.get("classification_label") for row in chosen], CROP_TYPES),
     }
-    return PairedTable(
+    return Table(
         "cropharvest",
         {name: _sensor(name, arrays) for name in names},
         {name: target for name, target in targets.items() if target.known.any()},
@@ -152,12 +152,12 @@ def _array(h5py: Any, file: Path) -> np.ndarray:
     return array
 
 
-def _sensor(name: str, arrays: np.ndarray) -> Sensor:
+def _sensor(name: str, arrays: np.ndarray) -> Modality:
     first = BANDS.index(MODALITIES[name][0])
     values = arrays[:, :, first : first + len(MODALITIES[name])]
     if name == "terrain":  # it was written down for every month
-        return Sensor("vector", values[:, 0], bands=MODALITIES[name])
-    return Sensor("series", np.ascontiguousarray(values), bands=MODALITIES[name])
+        return Modality("vector", values[:, 0], bands=MODALITIES[name])
+    return Modality("series", np.ascontiguousarray(values), bands=MODALITIES[name])
 
 
 def _truth(value: Any) -> bool:

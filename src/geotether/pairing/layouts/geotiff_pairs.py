@@ -22,7 +22,7 @@ from geotether.pairing.layouts.geotiffs import (
 )
 from geotether.pairing.layouts.missing_files import present_rows
 from geotether.tables.origin import Origin
-from geotether.tables.paired import PairedTable
+from geotether.tables.table import Table
 
 FILES = {"s1": "{id}_S1RTC.tif", "s2": "{id}_S2L2A.tif"}
 
@@ -38,7 +38,7 @@ def read_geotiff_pairs(
     seed: int = 0,
     tolerate_missing: bool = False,
     scratch: str | Path | None = None,
-) -> PairedTable:
+) -> Table:
     """Read images of the same places by several sensors, told apart by their names, without an index.
 
     For images with labels in an index, use the generic folder in place of this.
@@ -107,7 +107,7 @@ def read_geotiff_pairs(
                         chips.add(chip, paths[name][scene][0])
                 places.extend(chip_places(opened[here[0]], cuts))
     ids = [scenes[scene] + ("" if at is None else f"_{at[0]}_{at[1]}") for scene, at in windows]
-    return PairedTable(
+    return Table(
         folder.name or "images",
         {name: chips.sensor() for name, chips in collected.items()},
         id=np.array(ids),

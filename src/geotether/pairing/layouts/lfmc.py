@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
 from geotether.sources.readers import read_csv, read_parquet
+from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
-from geotether.tables.paired import PairedTable
-from geotether.tables.paired_target import Target
-from geotether.tables.sensor import Sensor
+from geotether.tables.table import Table
+from geotether.tables.target import Target
 
 MODALITIES: dict[str, tuple[str, ...]] = {
     "s1": ("vv", "vh"),
@@ -39,7 +39,7 @@ def read_lfmc(
     months: int | None = None,
     limit: int | None = None,
     seed: int = 0,
-) -> PairedTable:
+) -> Table:
     """Read the table of Rao et al. (2020): columns such as `vv(t-1)`, `ndvi(t)` and the target `percent(t)`.
 
     Either one CSV or Parquet file (`training_features.csv`: index, `percent(t)`, `date`, `site`, columns of the months
@@ -81,7 +81,7 @@ def read_lfmc(
     if {"longitude", "latitude"} <= set(table.column_names):
         lonlat = np.stack([_numbers(table, "longitude"), _numbers(table, "latitude")], axis=1)
     columns = set(table.column_names)
-    return PairedTable(
+    return Table(
         "lfmc",
         {name: _sensor(name, table, steps) for name in names},
         {"lfmc": Target("numbers", _numbers(table, TARGET), ("live fuel moisture content (%)",))},
@@ -137,7 +137,7 @@ def _steps(columns: Sequence[str], months: int | None) -> list[str]:
     return [f"(t-{lag})" if lag else "(t)" for lag in reversed(lags[:months])]
 
 
-def _sensor(name: str, table: pa.Table, steps: Sequence[str]) -> Sensor:
+def _sensor(name: str, table: pa.Table, steps: Sequence[str]) -> Modality:
     bands = MODALITIES[name]
     if name == "land_cover":
         codes = _numbers(table, "forest_cover(t)")
@@ -146,11 +146,11 @@ def _sensor(name: str, table: pa.Table, steps: Sequence[str]) -> Sensor:
             known = ", ".join(map(str, GLOBCOVER))
             raise ValueError(f"forest_cover {wrong[0]:g} is no class of GlobCover 2009: {known}.")
         values = np.where(np.isnan(codes)[:, None], np.nan, codes[:, None] == np.array(GLOBCOVER))
-        return Sensor("vector", values, bands=tuple(f"globcover_{code}" for code in GLOBCOVER))
+        return Modality("vector", values, bands=tuple(f"globcover_{code}" for code in GLOBCOVER))
     if name in _VECTORS:
-        return Sensor("vector", np.stack([_numbers(table, f"{band}(t)") for band in bands], axis=1), bands=bands)
+        return Modality("vector", np.stack([_numbers(table, f"{band}(t)") for band in bands], axis=1), bands=bands)
     series = [[_numbers(table, f"{band}{step}") for band in bands] for step in steps]
-    return Sensor("series", np.moveaxis(np.array(series), 2, 0), bands=bands)
+    return Modality("series", np.moveaxis(np.array(series), 2, 0), bands=bands)
 
 
 def _days(dates: Sequence[Any]) -> np.ndarray:

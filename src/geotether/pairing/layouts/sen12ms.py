@@ -12,8 +12,8 @@ from geotether.pairing.layouts.geotiffs import all_places, check_size, chip_plac
 from geotether.pairing.layouts.missing_files import present_rows
 from geotether.pairing.layouts.sen12ms_lists import SEASONS, find_patches
 from geotether.tables.origin import Origin
-from geotether.tables.paired import PairedTable
-from geotether.tables.paired_target import Target
+from geotether.tables.table import Table
+from geotether.tables.target import Target
 
 S1_BANDS = ("VV", "VH")
 S2_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
@@ -68,7 +68,7 @@ def read_sen12ms(
     seed: int = 0,
     tolerate_missing: bool = False,
     scratch: str | Path | None = None,
-) -> PairedTable:
+) -> Table:
     """Read SEN12MS as it is published: `ROIs1158_spring/s1_1/ROIs1158_spring_s1_1_p30.tif`, likewise `s2_` and `lc_`.
 
     The split comes from `train_list.txt`, `val_list.txt`, `test_list.txt` of the authors' repository (names of
@@ -137,7 +137,7 @@ def read_sen12ms(
             first = next(name for name in reversed(names) if present[name][row])
             places.append(chip_places(files[first][row][0])[0])
     ids = [patches[row].id for row in kept]
-    return PairedTable(
+    return Table(
         "sen12ms",
         {name: chips.sensor() for name, chips in collected.items()},
         land_cover_targets(shares, scheme, threshold),

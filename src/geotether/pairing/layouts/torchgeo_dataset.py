@@ -8,10 +8,10 @@ import numpy as np
 
 from geotether.pairing.layouts.chip_rows import ChipRows
 from geotether.pairing.layouts.chosen_rows import choose_rows, split_name, unknown
+from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
-from geotether.tables.paired import PairedTable
-from geotether.tables.paired_target import Target
-from geotether.tables.sensor import Sensor
+from geotether.tables.table import Table
+from geotether.tables.target import Target
 
 _KINDS = {1: "vector", 2: "series", 3: "chip"}
 _MODALITY = ("key", "bands", "names", "dtype")
@@ -29,7 +29,7 @@ def read_torchgeo(
     limit: int | None = None,
     seed: int = 0,
     scratch: str | Path | None = None,
-) -> PairedTable:
+) -> Table:
     """Read what one of torchgeo's data sets without geographic index gives, sample by sample.
 
     Such data sets give no places, so the table has none. A modality is a tensor of the sample, or bands of it: So2Sat
@@ -81,7 +81,7 @@ def read_torchgeo(
                 collected.setdefault(name, []).append(values)  # type: ignore[union-attr]
         for name, form in wanted.items():
             answers[name].append(_tensor(sample, form["key"], f"{dataset}, sample {number}: {name}"))
-    return PairedTable(
+    return Table(
         dataset,
         {name: _sensor(name, values, asked[name]) for name, values in collected.items()},
         {name: _target(name, answers[name], form, sets[0][1]) for name, form in wanted.items()},
@@ -161,7 +161,7 @@ def _values(sample: Mapping[str, Any], form: Mapping[str, Any], where: str) -> n
     return stored
 
 
-def _sensor(name: str, values: ChipRows | list[np.ndarray], form: Mapping[str, Any]) -> Sensor:
+def _sensor(name: str, values: ChipRows | list[np.ndarray], form: Mapping[str, Any]) -> Modality:
     if isinstance(values, ChipRows):
         return values.sensor()
     shapes = {one.shape for one in values}
@@ -169,7 +169,7 @@ def _sensor(name: str, values: ChipRows | list[np.ndarray], form: Mapping[str, A
         raise ValueError(
             f"samples of {name} have different shapes, such as {sorted(shapes)[0]} and {sorted(shapes)[1]}."
         )
-    return Sensor(_KINDS[values[0].ndim], np.stack(values), bands=tuple(form.get("names", ())))
+    return Modality(_KINDS[values[0].ndim], np.stack(values), bands=tuple(form.get("names", ())))
 
 
 def _target(name: str, answers: Sequence[np.ndarray], form: Mapping[str, Any], held: Any) -> Target:

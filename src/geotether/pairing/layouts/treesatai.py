@@ -12,9 +12,9 @@ from geotether.pairing.layouts.geotiffs import all_places, check_size, chip_plac
 from geotether.pairing.layouts.missing_files import present_rows
 from geotether.pairing.layouts.treesatai_files import find_samples, genus_targets, outline_places, year_of
 from geotether.pairing.layouts.treesatai_series import SERIES, check_series, read_series
+from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
-from geotether.tables.paired import PairedTable
-from geotether.tables.sensor import Sensor
+from geotether.tables.table import Table
 
 # Images: folders that they may lie in, and their bands in the order of the file.
 IMAGES: dict[str, tuple[str, ...]] = {
@@ -37,7 +37,7 @@ def read_treesatai(
     seed: int = 0,
     tolerate_missing: bool = False,
     scratch: str | Path | None = None,
-) -> PairedTable:
+) -> Table:
     """Read TreeSatAI-Time-Series as it is published; or the older archive with one image of each Sentinel.
 
     Aerial images lie in `aerial/` or `aerial/60m/`; series in `sentinel-ts/<sample>_<year>.h5` or
@@ -106,10 +106,10 @@ def read_treesatai(
                 values.append(seen.get(name))
         ids = [ids[row] for row in kept]
         places = _places(found, ids)
-    sensors: dict[str, Sensor] = {name: chips.sensor() for name, chips in images.items()}
+    sensors: dict[str, Modality] = {name: chips.sensor() for name, chips in images.items()}
     sensors |= {name: _series_sensor(name, values) for name, values in times.items()}
     years = [year_of(found.file("s2", sample)) if times else 0 for sample in ids]
-    return PairedTable(
+    return Table(
         "treesatai",
         {name: sensors[name] for name in names},
         genus_targets(Path(path), ids, threshold),
@@ -127,14 +127,14 @@ def read_treesatai(
     )
 
 
-def _series_sensor(name: str, values: Sequence[np.ndarray | None]) -> Sensor:
+def _series_sensor(name: str, values: Sequence[np.ndarray | None]) -> Modality:
     present = np.array([one is not None for one in values])
     shape = next(one.shape for one in values if one is not None)
     series = np.full((len(values), *shape), np.nan, dtype=np.float32)
     for row, one in enumerate(values):
         if one is not None:
             series[row] = one
-    return Sensor("series", series, present, SERIES[name].bands)
+    return Modality("series", series, present, SERIES[name].bands)
 
 
 def _places(found: Any, ids: Sequence[str]) -> np.ndarray | None:

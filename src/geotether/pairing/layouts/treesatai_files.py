@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from geotether.pairing.layouts.chosen_rows import split_name, unknown
-from geotether.tables.paired_target import Target
+from geotether.tables.target import Target
 
 GENERA = (
     *("Abies", "Acer", "Alnus", "Betula", "Cleared", "Fagus", "Fraxinus", "Larix", "Picea", "Pinus"),
