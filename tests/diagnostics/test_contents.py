@@ -36,7 +36,7 @@ def soil():
         scattered(400),
         features,
         time=np.append(np.datetime64("NaT"), np.datetime64("2020-01-01") + np.arange(399).astype("timedelta64[D]")),
-        labels={
+        targets={
             "ph": np.where(np.arange(400) % 4 == 0, np.nan, np.linspace(4, 8, 400)),
             "crop": np.array(["maize", "wheat", "maize", ""] * 100),
             "wet": np.arange(400) < 150,

@@ -28,8 +28,8 @@ def test_a_row_of_the_table_is_a_row_of_the_source(places, tmp_path):
     wrapped = np.where(lonlat[:, 0] >= 180, lonlat[:, 0] - 360, lonlat[:, 0])
     np.testing.assert_array_equal(table.lonlat, np.stack([wrapped, lonlat[:, 1]], axis=1))
     assert table.id.tolist() == [f"row {row}" for row in range(1000)]
-    assert table.labels["parity"].tolist() == [row % 2 for row in range(1000)]
-    assert table.labels["name"][999] == "n999"
+    assert table.target("parity").column.tolist() == [row % 2 for row in range(1000)]
+    assert table.target("name").column[999] == "n999"
     assert np.isnat(table.time[4])
     assert str(table.time[5]) == "2020-01-02T06:00:00.000"
     np.testing.assert_allclose(np.diff(table.features[:, 0]), 1, atol=1e-4)

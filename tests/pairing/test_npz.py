@@ -128,7 +128,7 @@ def test_row_numbers_that_cannot_be(opened, at):
         ({"rows": {"part": "trian"}}, "no row is left where 'part' is 'trian'; it holds test, train, val"),
         ({"rows": {"s1": 1}}, "rows cannot be chosen by 's1'"),
         ({"lon": "lat", "lat": "year"}, "not .longitude, latitude. in degrees; row 0"),
-        ({"id": "block"}, "ids must differ, but '1' stands in rows 0 and 1"),
+        ({"id": "block"}, "rows 0 and 1 are both '1'"),
         ({"time": "sample"}, "time 'sample' has 'a' in row 0, which is no date, time or year"),
         ({"split": "sample"}, "split must be one of train"),
         ({"index": "i.csv"}, "index is the table in a folder; this path is a file"),

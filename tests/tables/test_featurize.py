@@ -5,7 +5,8 @@ import pytest
 
 from geotether.features.convolution import RandomConvolution
 from geotether.features.ngrams import NgramFeatures
-from geotether.tables.featurize import featurize_chips, featurize_texts
+from geotether.sources.planet import read_place_texts
+from geotether.tables.featurize import PLANET_MODALITIES, featurize_chips, featurize_texts, planet_table
 
 LONLAT = np.stack([np.linspace(-180, 179, 12), np.linspace(-90, 90, 12)], axis=1)
 SPLIT = np.array(["train"] * 8 + ["validation"] * 4)
@@ -18,7 +19,7 @@ def test_chips_become_a_table():
     table = featurize_chips("photo", LONLAT, CHIPS, RandomConvolution(num_filters=4), SPLIT, labels)
     want = RandomConvolution(num_filters=4).fit(CHIPS[:8]).transform(CHIPS)
     np.testing.assert_array_equal(table.features, want)
-    assert table.labels["height"].tolist() == labels["height"].tolist()
+    assert table.target("height").values.tolist() == labels["height"].tolist()
     assert table.split.tolist() == SPLIT.tolist()
 
 
@@ -36,7 +37,32 @@ def test_fitted_features_are_used_as_they_are():
 
 
 def test_lengths_that_differ_are_named():
-    with pytest.raises(ValueError, match="'p': 12 places, 11 chips; they must be equally many"):
+    with pytest.raises(ValueError, match="'p': 12 places, 11 chips"):
         featurize_chips("p", LONLAT, CHIPS[:11], RandomConvolution(num_filters=4))
     with pytest.raises(ValueError, match="'n': 12 places, 12 texts and 3 values of split"):
         featurize_texts("n", LONLAT, TEXTS, NgramFeatures(dim=3), SPLIT[:3])
+
+
+def test_the_text_table_keeps_places_and_split():
+    table, texts = planet_table("place_texts"), read_place_texts()
+    np.testing.assert_allclose(table.lonlat, texts.lonlat)
+    np.testing.assert_array_equal(table.split.astype(str), texts.split.astype(str))
+    assert table.features.shape == (20_000, 128)
+    assert len(table.part("train")) == (texts.split == "train").sum()
+
+
+def test_names_in_one_script_lie_closer_than_names_in_two():
+    """The features tell where a name is from."""
+    table = planet_table("place_texts")
+    unit = table.features / np.linalg.norm(table.features, axis=1, keepdims=True)
+    lon, lat = table.lonlat.T
+    arabia = (lon > 36) & (lon < 55) & (lat > 14) & (lat < 32)
+    scandinavia = (lon > 5) & (lon < 30) & (lat > 56) & (lat < 70)
+    within = (unit[arabia] @ unit[arabia].T).mean()
+    between = (unit[arabia] @ unit[scandinavia].T).mean()
+    assert within > between + 0.05
+
+
+def test_unknown_modality():
+    with pytest.raises(ValueError, match="no modality 'radar'; it has " + ", ".join(PLANET_MODALITIES)):
+        planet_table("radar")

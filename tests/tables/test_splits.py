@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.model_selection import GroupKFold
 
 from geotether.geodesy.blocks import block_id
-from geotether.tables.splits import assign_split, block_parts, random_split
+from geotether.tables.splits import assign_folds, assign_split, block_parts, random_split
 
 SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}
 
@@ -115,3 +116,39 @@ def test_the_part_of_a_block_needs_no_other_rows(places):
     whole = assign_split(places, block_km=1000.0, shares=SHARES, seed=4)
     for rows in (slice(0, 0), slice(7, 8), slice(100, 200)):
         np.testing.assert_array_equal(block_parts(places[rows], 1000.0, SHARES, 4), whole[rows])
+
+
+def test_groups_stay_whole_and_folds_balanced_as_in_sklearn():
+    group = np.random.default_rng(0).integers(0, 60, 500)
+    folds = assign_folds(group.astype(str), 500, 5, seed=1)
+    for one in np.unique(group):
+        assert len(np.unique(folds[group == one])) == 1
+    theirs = sorted(len(test) for _, test in GroupKFold(5).split(group, groups=group))
+    assert np.ptp(np.bincount(folds)) <= max(np.ptp(theirs), 1)
+
+
+def test_the_seed_decides_the_folds():
+    group = np.repeat(np.arange(20), 5)
+    first = assign_folds(group, 100, 4, seed=0)
+    np.testing.assert_array_equal(first, assign_folds(group, 100, 4, seed=0))
+    assert (first != assign_folds(group, 100, 4, seed=1)).any()
+
+
+def test_rows_without_groups_are_dealt_at_random():
+    folds = assign_folds(None, 23, 5, seed=3)
+    assert sorted(np.bincount(folds).tolist()) == [4, 4, 5, 5, 5]
+    assert np.ptp(np.diff(np.flatnonzero(folds == 0))) > 0
+
+
+@pytest.mark.parametrize(
+    "group, n, folds, message",
+    [
+        (["a", "b"], 3, 2, "one value for each of 3 rows"),
+        (["a", "a", "b"], 3, 3, "2 groups cannot fill 3 folds"),
+        (None, 3, 1, "folds must be 2 or more"),
+        (None, 3, 4, "3 groups cannot fill 4 folds"),
+    ],
+)
+def test_groups_that_do_not_fit(group, n, folds, message):
+    with pytest.raises(ValueError, match=message):
+        assign_folds(group, n, folds, seed=0)

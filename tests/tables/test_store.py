@@ -1,10 +1,12 @@
-"""Mirrors src/geotether/tables/store.py, with matrix.py behind it."""
+"""Mirrors store.py, matrix.py and origin.py of src/geotether/tables."""
 
+import errno
 import json
 import os
 import resource
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from geotether.tables.store import read_table, write_table
+from geotether.tables.modality import Modality
+from geotether.tables.origin import Origin, origin_of_note
+from geotether.tables.store import is_table_npz, read_origin, read_table, write_origin, write_table
 from geotether.tables.table import Table
+from geotether.tables.target import Target
 
 SRC = Path(__file__).parents[2] / "src"
 LONLAT = np.array([[5.66, 51.97], [-180.0, -90.0], [179.5, 90.0], [-74.01, 40.71]])
+ORIGIN = Origin("CC BY 4.0", "AVONET", "Tobias et al. 2022", "https://example.org", {"rows": {"read": 3}})
 
 
 @pytest.fixture
@@ -27,13 +33,39 @@ def table():
         np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32),
         id=np.array(["a", "b", "c", "三"]),
         time=np.array(["2020-01-01", "2021-06-30T12:00:00.123", "NaT", "1899-12-31"], dtype="datetime64[ms]"),
-        labels={
+        targets={
             "country": np.array(["NL", "AQ", "", "US"]),
             "height": np.array([12.0, np.nan, 0.0, 10.0]),
             "count": np.arange(4),
             "coast": np.array([True, False, False, True]),
         },
         split=np.array(["train", "validation", "train", "buffer"]),
+        origin=ORIGIN,
+    )
+
+
+@pytest.fixture
+def several():
+    rng = np.random.default_rng(0)
+    series = rng.standard_normal((5, 4, 2))
+    series[1, 2:] = np.nan
+    return Table(
+        "felder/größe",
+        {
+            "s1": Modality("series", series, bands=("VV", "VH")),
+            "s2": Modality("chip", rng.integers(0, 9, (5, 2, 3, 3)).astype(np.int16), np.array([1, 1, 0, 1, 1], bool)),
+        },
+        {
+            "crop": Target("classes", np.array([0, 1, -1, 0, 1]), ("maïs", "wheat")),
+            "cover": Target("labels", np.array([[0, 1]] * 4 + [[np.nan] * 2]), ("water", "trees")),
+            "height": Target("numbers", np.array([1.5, np.nan, 2, 3, 4]), ("height (m)",)),
+        },
+        id=np.array(list("vwxyz")),
+        lonlat=np.array([[5.6, 52.0]] * 5),
+        time=np.array(["2020-01-01", "NaT", "2021-01-01", "2022-01-01", "2023-01-01"], dtype="datetime64[ms]"),
+        split=np.array(["train"] * 5),
+        group=np.array(["a"] * 5),
+        origin=ORIGIN,
     )
 
 
@@ -43,34 +75,56 @@ def write_columns(path, **columns):
     return path
 
 
-def test_reading_gives_back_what_was_written(table, tmp_path):
-    write_table(table, tmp_path / "t.parquet")
-    back = read_table(tmp_path / "t.parquet")
-    assert back.name == "rain"
-    np.testing.assert_array_equal(back.features, table.features)
-    np.testing.assert_array_equal(back.lonlat, table.lonlat)
-    np.testing.assert_array_equal(back.time, table.time)
-    assert back.id.tolist() == table.id.tolist()
-    assert back.split.tolist() == table.split.tolist()
-    for name, values in table.labels.items():
-        np.testing.assert_array_equal(back.labels[name], values)
-        assert back.labels[name].dtype.kind == values.dtype.kind
-    assert back.content_hash == table.content_hash
-    assert read_table(tmp_path / "t.parquet", name="other").name == "other"
+def assert_same(one, two):
+    assert (one.name, one.origin, one.content_hash) == (two.name, two.origin, two.content_hash)
 
 
-def test_the_same_table_gives_the_same_bytes(table, tmp_path):
-    write_table(table, tmp_path / "1.parquet")
-    write_table(table, tmp_path / "2.parquet")
-    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
+@pytest.mark.parametrize("ending", ["parquet", "npz"])
+def test_reading_returns_what_was_written(table, tmp_path, ending):
+    path = tmp_path / "new" / f"t.{ending}"
+    write_table(table, path)
+    back = read_table(path)
+    assert_same(back, table)
+    assert back.is_single
+    for name in ("lonlat", "time", "id", "split"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(table, name))
+    for name, target in table.targets.items():
+        np.testing.assert_array_equal(back.target(name).column, target.column)
+        assert back.target(name).column.dtype == target.column.dtype
+    assert read_table(path, name="other").name == "other"
+    plain = Table.single("plain", LONLAT, np.eye(4))
+    write_table(plain, path)
+    back = read_table(path)
+    assert (back.time, back.split, back.targets, back.origin.is_empty) == (None, None, {}, True)
+    assert_same(back, plain)
 
 
-def test_a_table_without_extras_comes_back(tmp_path):
-    plain = Table.single("plain", LONLAT, np.eye(4, dtype=np.float32))
-    write_table(plain, tmp_path / "new" / "t.parquet")
-    back = read_table(tmp_path / "new" / "t.parquet")
-    assert (back.time, back.split, back.labels) == (None, None, {})
-    assert back.content_hash == plain.content_hash
+@pytest.mark.parametrize("ending", ["parquet", "npz"])
+def test_the_same_table_gives_the_same_bytes(table, tmp_path, ending):
+    write_table(table, tmp_path / f"1.{ending}")
+    write_table(table.rows(slice(None)), tmp_path / f"2.{ending}")
+    assert (tmp_path / f"1.{ending}").read_bytes() == (tmp_path / f"2.{ending}").read_bytes()
+
+
+@pytest.mark.parametrize("memory_share", [0.25, 0.0])
+def test_tables_of_several_modalities(several, tmp_path, memory_share):
+    write_table(several, tmp_path / "t.npz")
+    back = read_table(tmp_path / "t.npz", memory_share=memory_share)
+    assert_same(back, several)
+    assert isinstance(back.modality("s2").values, np.memmap) == (memory_share == 0)
+    assert back.target("height").names == ("height (m)",)
+    write_table(back.rows(np.array([4, 2])), tmp_path / "part.npz")
+    assert_same(read_table(tmp_path / "part.npz"), several.rows(np.array([4, 2])))
+    with np.load(tmp_path / "t.npz", allow_pickle=False) as file:
+        assert json.loads(str(file["about"]))["sensors"]["s1"]["bands"] == ["VV", "VH"]
+        np.savez_compressed(tmp_path / "c.npz", **dict(file))
+    assert_same(read_table(tmp_path / "c.npz", memory_share=memory_share), several)
+
+
+def test_parquet_refuses_what_it_cannot_hold(several, tmp_path):
+    with pytest.raises(ValueError, match=r"\.npz"):
+        write_table(several, tmp_path / "t.parquet")
+    assert not list(tmp_path.iterdir())
 
 
 def test_geopandas_reads_it(table, tmp_path):
@@ -130,10 +184,10 @@ def test_unknown_labels_become_nan_or_empty(tmp_path):
         "label:b": pa.array(["x", None, "y", "z"]).dictionary_encode(),
         "label:c": pa.array([True, None, False, True]),
     }
-    labels = read_table(write_columns(tmp_path / "t.parquet", features=np.eye(4).tolist(), **columns)).labels
-    np.testing.assert_array_equal(labels["a"], [1, np.nan, 3, 4])
-    assert labels["b"].tolist() == ["x", "", "y", "z"]
-    np.testing.assert_array_equal(labels["c"], [1, np.nan, 0, 1])
+    read = read_table(write_columns(tmp_path / "t.parquet", features=np.eye(4).tolist(), **columns))
+    np.testing.assert_array_equal(read.target("a").values, [1, np.nan, 3, 4])
+    assert read.target("b").column.tolist() == ["x", "", "y", "z"]
+    np.testing.assert_array_equal(read.target("c").values, [1, np.nan, 0, 1])
 
 
 RAGGED = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0, 7.0], [8.0, 9.0]]
@@ -146,16 +200,16 @@ RAGGED = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0, 7.0], [8.0, 9.0]]
         ({"features": [[1.0], None, [2.0], [3.0]]}, {}, "row 1 has no features"),
         ({"features": [[1.0], [None], [2.0], [3.0]]}, {}, "row 1, column 0 is nan"),
         ({"features": [[]] * 4}, {}, "no numbers|not of numbers"),
-        ({"features": pa.array([[]] * 4, pa.list_(pa.float32()))}, {}, "no features"),
+        ({"features": pa.array([[]] * 4, pa.list_(pa.float32()))}, {}, "no axis may be empty"),
         ({"features": [["a"]] * 4}, {}, "lists of string, not of numbers"),
         ({"features": ["a"] * 4}, {}, "holds string, not numbers"),
         (
             {"rain": [1, 2, 3, 4]},
             {},
-            r"no column 'features'.*name the columns.*Columns found: lon \(double\).*rain \(int64\)",
+            r"no column 'features'.*Name the columns.*Columns found: lon \(double\).*rain \(int64\)",
         ),
-        ({"embedding": [[1.0]] * 4}, {}, "pass features='embedding'"),
-        ({"rain": [1, 2, 3, 4]}, {"features": ["rian"]}, "did you mean 'rain'"),
+        ({"embedding": [[1.0]] * 4}, {}, "Pass features='embedding'"),
+        ({"rain": [1, 2, 3, 4]}, {"features": ["rian"]}, "Did you mean 'rain'"),
         ({"rain": [1, 2, 3, 4]}, {"features": []}, "names no column"),
         ({"rain": [1, 2, 3, 4]}, {"features": "rain", "memory_share": 1.5}, r"memory_share must lie in \[0, 1\]"),
         ({"rain": [1, 1, 1, 1]}, {"features": "rain"}, "all rows have the same features"),
@@ -293,3 +347,66 @@ def test_a_full_device_is_named_and_stays(table, monkeypatch):
     with pytest.raises(OSError, match="/dev/full: the disk is full"):
         write_table(table, "/dev/full")
     assert Path("/dev/full").exists()
+
+
+def test_a_full_disk_leaves_the_older_npz(several, tmp_path, monkeypatch):
+    write_table(several, tmp_path / "t.npz")
+    before = (tmp_path / "t.npz").read_bytes()
+
+    def fill_up(entry, header):
+        entry.write(b"something")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np.lib.format, "write_array_header_2_0", fill_up)
+    with pytest.raises(OSError, match="the disk is full"):
+        write_table(several.part("train"), tmp_path / "t.npz")
+    assert (tmp_path / "t.npz").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["t.npz"]
+
+
+def test_foreign_and_damaged_npz_files_are_refused(several, tmp_path):
+    np.savez(tmp_path / "other.npz", a=np.ones(3))
+    (tmp_path / "text.npz").write_text("hello")
+    for name in ("other.npz", "text.npz"):
+        assert not is_table_npz(tmp_path / name)
+        with pytest.raises(ValueError, match="not written by write_table"):
+            read_table(tmp_path / name)
+    write_table(several, tmp_path / "t.npz")
+    with zipfile.ZipFile(tmp_path / "t.npz") as whole, zipfile.ZipFile(tmp_path / "half.npz", "w") as half:
+        for name in whole.namelist():
+            if name != "values/s1.npy":
+                half.writestr(name, whole.read(name))
+    data = bytearray((tmp_path / "t.npz").read_bytes())
+    data[data.rindex(several.modality("s1").values.tobytes())] ^= 255
+    (tmp_path / "flipped.npz").write_bytes(data)
+    for name in ("half.npz", "flipped.npz"):
+        with pytest.raises(ValueError, match="is damaged"):
+            read_table(tmp_path / name)
+
+
+def test_the_origin_is_kept_in_the_file(table, tmp_path):
+    path = tmp_path / "t.parquet"
+    write_table(table.rows(slice(1, 3)), path)
+    assert read_origin(path) == ORIGIN
+    before = read_table(path)
+    write_origin(path, Origin(licence="MIT"))
+    assert (read_origin(path), read_table(path).content_hash) == (Origin(licence="MIT"), before.content_hash)
+    write_table(Table.single("birds", LONLAT, np.eye(4)), path)
+    assert json.loads(pq.read_schema(path).metadata[b"geotether"]) == {"table": 1, "name": "birds"}
+    path.write_text("lon,lat\n")
+    with pytest.raises(ValueError, match="not a Parquet file"):
+        read_origin(path)
+
+
+@pytest.mark.parametrize(
+    ("note", "expected"),
+    [
+        (None, Origin()),
+        (b"not JSON", Origin()),
+        (b"[1]", Origin()),
+        (b'{"origin": "mine"}', Origin()),
+        (b'{"origin": {"licence": 3, "source": "me", "made": [], "other": 1}}', Origin(source="me")),
+    ],
+)
+def test_metadata_of_other_programs_is_ignored(note, expected):
+    assert origin_of_note(note) == expected

@@ -1,6 +1,5 @@
 """The features of a Parquet file as one matrix, in memory or mapped from disk."""
 
-import difflib
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from geotether.sources.disk import replacing_file
+from geotether.suggestions import closest
 from geotether.user_cache import user_cache
 
 _ROWS_AT_ONCE = 16_384
@@ -159,15 +159,11 @@ def _key(path: Path, columns: FeatureColumns) -> str:
 
 def _missing(schema: pa.Schema, name: str) -> str:
     lists = [field.name for field in schema if _is_list(field.type) and _is_number(field.type.value_type)]
-    close = difflib.get_close_matches(name, schema.names, n=1)
+    hint = closest(name, schema.names) or " Name the columns of numbers, such as features=['a', 'b']."
     if lists:
-        hint = f"pass features={lists[0]!r}"
-    elif close:
-        hint = f"did you mean {close[0]!r}?"
-    else:
-        hint = "name the columns of numbers, such as features=['a', 'b']"
+        hint = f" Pass features={lists[0]!r}."
     listed = ", ".join(f"{field.name} ({field.type})" for field in list(schema)[:30]) or "none"
-    return f"there is no column {name!r} with features; {hint}. Columns found: {listed}."
+    return f"there is no column {name!r} with features.{hint} Columns found: {listed}."
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -55,7 +55,6 @@ def write_table(table: Table, path: str | Path) -> None:
             f"{path}: a Parquet file holds one modality, complete and with places, without groups and with one value "
             "per target; write this table to a file that ends in .npz."
         )
-    assert table.lonlat is not None
     columns: dict[str, pa.Array] = {
         "lon": pa.array(np.ascontiguousarray(table.lonlat[:, 0])),
         "lat": pa.array(np.ascontiguousarray(table.lonlat[:, 1])),

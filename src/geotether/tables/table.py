@@ -56,9 +56,9 @@ class Table:
 
     name: str
     modalities: Mapping[str, Modality]
-    targets: Mapping[str, Target] = field(default_factory=dict)
+    targets: Mapping[str, Any] = field(default_factory=dict)
     id: np.ndarray = field(default_factory=lambda: np.empty(0, dtype="<U1"))
-    lonlat: np.ndarray | None = None
+    lonlat: Any = None  # an array or None; not typed as optional because location training always has places
     time: np.ndarray | None = None
     split: np.ndarray | None = None
     group: np.ndarray | None = None

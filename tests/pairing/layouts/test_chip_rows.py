@@ -19,7 +19,7 @@ def test_chips_are_kept_in_their_number_type(tmp_path, on_disk, dtype, kept):
     for chip in CHIPS.astype(dtype):
         rows.add(chip)
     rows.add(None)
-    sensor = rows.modality()
+    sensor = rows.sensor()
     assert sensor.values.dtype == kept
     assert sensor.present.tolist() == [False, True, True, True, True, False]
     np.testing.assert_array_equal(sensor.values[1:5], CHIPS)
@@ -33,7 +33,7 @@ def test_a_smaller_type_goes_into_a_larger_one_not_the_other_way(tmp_path):
     rows = ChipRows("s2", 2)
     rows.add(np.zeros((1, 2, 2), np.uint16))
     rows.add(np.full((1, 2, 2), 255, np.uint8))
-    assert rows.modality().values.max() == 255
+    assert rows.sensor().values.max() == 255
     rows = ChipRows("s2", 2)
     rows.add(np.zeros((1, 2, 2), np.uint8))
     with pytest.raises(ValueError, match=r"x\.tif: s2 holds uint16, but rows before it hold uint8"):

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from geotether.tables.target import Target, classes_target, labels_target
+from geotether.tables.target import Target, TargetEncoding, classes_target, labels_target
 
 
-def test_what_is_known():
+def test_known_rows():
     assert Target("classes", np.array([0, -1]), ("a",)).known.tolist() == [True, False]
     assert Target("labels", np.array([[0, 1], [np.nan, np.nan]]), ("a", "b")).known.tolist() == [True, False]
     assert Target("numbers", np.array([np.nan, 3]), ("m",)).known.tolist() == [False, True]
@@ -24,14 +24,14 @@ def test_counts():
     "arguments, message",
     [
         (("class", np.array([0]), ("a",)), "kind must be one of classes, labels, numbers"),
-        (("classes", np.array([0.0]), ("a",)), "classes need whole numbers and names, got float64"),
-        (("classes", np.array([0]), ()), "0 names"),
+        (("classes", np.array([0.0]), ("a",)), "got float64"),
+        (("classes", np.array([0]), ()), "class 0 in row 0 is out of range: there are 0 names"),
         (("classes", np.array([0, 3]), ("a", "b")), "class 3 in row 1 is out of range: there are 2 names"),
         (("classes", np.array([0, -2]), ("a", "b")), "class -2 in row 1 is out of range"),
         (("classes", np.array([[0]]), ("a",)), r"need shape \(n,\), got \(1, 1\)"),
-        (("classes", np.array([0]), ("a", "a")), "the name 'a' comes twice"),
+        (("classes", np.array([0]), ("a", "a")), "'a' is repeated"),
         (("labels", np.array([[0, 2]]), ("a", "b")), "label 'b' in row 0 is 2; labels are 0 or 1"),
-        (("labels", np.array([[0, np.nan]]), ("a", "b")), "NaN as a whole"),
+        (("labels", np.array([[0, np.nan]]), ("a", "b")), "label 'b' in row 0 is nan"),
         (("labels", np.array([[0, 1]]), ("a",)), "2 columns and 1 names"),
         (("numbers", np.array([np.inf]), ("a",)), "row 0 is inf"),
         (("numbers", np.array([1.0]), ("a", "b")), "numbers have one name"),
@@ -42,7 +42,7 @@ def test_wrong_inputs(arguments, message):
         Target(*arguments)
 
 
-def test_texts_are_no_target_by_themselves():
+def test_texts_are_refused():
     with pytest.raises(TypeError, match="must be numbers"):
         Target("classes", np.array(["a"]), ("a",))
 
@@ -69,7 +69,7 @@ def test_texts_become_codes_as_pandas_makes_them():
         (["", "b"], ("b",), [-1, 0]),
     ],
 )
-def test_whatever_a_column_holds(values, names, codes):
+def test_values_of_any_type_become_classes(values, names, codes):
     target = classes_target(values)
     assert (target.names, target.values.tolist()) == (names, codes)
 
@@ -120,3 +120,60 @@ def test_lists_with_few_counts_names_and_gaps():
 def test_rows_keep_names():
     target = Target("classes", np.array([1, 0]), ("a", "b")).rows(np.array([1, 1]))
     assert (target.values.tolist(), target.names) == ([0, 0], ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "values, kind, known",
+    [
+        (np.array(["b", "", "a"]), "classes", [True, False, True]),
+        (np.array(["b", "a"], dtype=object), "classes", [True, True]),
+        (np.array(["", ""]), "classes", [False, False]),
+        (np.array([2**60 + 1, 0]), "numbers", [True, True]),
+        (np.array([True, False]), "numbers", [True, True]),
+        (np.array([1.5, np.nan], np.float32), "numbers", [True, False]),
+    ],
+)
+def test_a_column_becomes_a_target_and_comes_back(values, kind, known):
+    target = Target.of_column("x", values)
+    assert (target.kind, target.known.tolist()) == (kind, known)
+    assert target.column.tolist()[0] == values.tolist()[0]
+    assert target.column.dtype == (values.dtype if values.dtype != object else np.dtype("<U1"))
+
+
+def test_numbers_are_standardised_by_the_training_rows_alone():
+    target = Target("numbers", np.array([1.0, 3.0, np.nan, 100.0]), ("height (m)",))
+    encoding = TargetEncoding.fit("height", target, np.array([0, 1, 2]))
+    assert (encoding.mean, encoding.scale, encoding.num_outputs) == (2.0, 1.0, 1)
+    np.testing.assert_allclose(encoding.encode(target), [-1, 1, np.nan, 98])
+
+
+def test_rows_that_may_not_be_used_are_unknown():
+    crop = Target("classes", np.array([0, 1, -1, 1]), ("maize", "rye"))
+    encoding = TargetEncoding.fit("crop", crop, np.arange(4))
+    assert encoding.encode(crop, np.array([0])).tolist() == [0, -1, -1, -1]
+    assert crop.values.tolist() == [0, 1, -1, 1]  # the table's own values are unchanged
+    flags = Target("labels", np.array([[0.0, 1.0], [1.0, 1.0]]), ("a", "b"))
+    encoded = TargetEncoding.fit("flags", flags, np.arange(2)).encode(flags, np.array([1]))
+    assert np.isnan(encoded[0]).all()
+    assert encoded[1].tolist() == [1, 1]
+
+
+def test_an_encoding_is_restored_from_plain_values():
+    encoding = TargetEncoding("height", "numbers", ("height (m)",), 2.5, 0.5)
+    assert TargetEncoding.of(encoding.plain()) == encoding
+
+
+@pytest.mark.parametrize(
+    "values, message", [([-1, -1, 1], r"'crop' \(1 rows of other splits"), ([1, 1, 0], "All 2 training rows .* 'crop'")]
+)
+def test_targets_without_variation_in_training_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        TargetEncoding.fit("crop", Target("classes", np.array(values), ("maize", "rye")), np.array([0, 1]))
+
+
+def test_an_encoding_refuses_other_names_and_kinds():
+    encoding = TargetEncoding("crop", "classes", ("maize", "rye"))
+    with pytest.raises(ValueError, match=r"'crop' is classes of maize, oats \(2\), but the model was trained on"):
+        encoding.encode(Target("classes", np.array([0, 1]), ("maize", "oats")))
+    with pytest.raises(ValueError, match="is numbers of"):
+        encoding.encode(Target("numbers", np.array([0.0, 1.0]), ("t",)))
