@@ -245,6 +245,7 @@ def test_hashes_of_earlier_versions():
         "flags": labels_target([["a"], None, ["b", "a"], []]),
         "yield": Target("numbers", np.array([1, 2, 3, 4]), ("yield (t/ha)",)),
     }
+    np.array([1, 1, 2, 2])
     ids = np.array(["x", "longer", "z", "é"])
     split_only = Table.single("a", lonlat, features, targets=columns, split=split)
     places = Table("p", {"s1": Modality("vector", features)}, targets, lonlat=lonlat)
