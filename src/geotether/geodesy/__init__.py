@@ -19,7 +19,7 @@ from geotether.geodesy.distance import (
     great_circle_km,
     nearest_km,
 )
-from geotether.geodesy.projections import equal_earth
+from geotether.geodesy.crs import equal_earth
 
 __all__ = [
     "EARTH_CIRCUMFERENCE_KM",

@@ -1,36 +1,56 @@
-"""Dates and times as files hold them, into milliseconds of UTC."""
+"""The one parser of dates and times, used by every reader of files."""
 
 import datetime
 import re
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Bool
 
 _YEAR = re.compile(r"\d{4}")
 _YEAR_MONTH = re.compile(r"(\d{4})-(\d{1,2})")
+_SLASHES = re.compile(r"(\d{4})/(\d{1,2})/(\d{1,2})(?=$|[ T])")
+_SHORT_END = re.compile(r"(\d{1,2}-)?\d{1,2}")
+_ENDLESS = ("", "..")
 _NOT_A_TIME = np.datetime64("NaT", "ms")
+# Magnitudes of times since 1970, from 1973 to 2286.
+_EPOCHS = {"seconds": (1e8, 1e10), "milliseconds": (1e11, 1e13)}
 
 
 def is_time(kind: pa.DataType) -> bool:
-    """Is this the Arrow type of a date or of a date with a time of day?"""
+    """Whether an Arrow type is that of dates or of timestamps."""
     return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
 
 
 def times_of(column: pa.ChunkedArray | pa.Array) -> tuple[np.ndarray, Bool[np.ndarray, " n"]]:
     """Read dates and times.
 
-    Arrow dates and timestamps are taken as they are; without a time zone they are in UTC. Texts follow ISO 8601: a
-    year, a year and month, a date, or a date and time with or without an offset; of a range "2001-05-01/2001-05-09"
-    the start counts. Whole numbers are years (1 to 9999) or dates written as 20240131. What is not told is the first:
-    the year 1998 is 1 January 1998, 00:00.
+    ================================ ===========================================
+    accepted                         read as
+    ================================ ===========================================
+    ``1998``                         1998-01-01T00:00, also as a number
+    ``1998-07``, ``1998-7``          1998-07-01T00:00
+    ``2024-06-15``, ``20240615``     2024-06-15T00:00, 20240615 also as a number
+    ``2024/06/15``                   2024-06-15T00:00
+    ``2024-06-15 10:30``, with T     2024-06-15T10:30, in UTC
+    ``2024-06-15T10:30:00+02:00``    2024-06-15T08:30; also Z, +0200 and +02
+    ``2024-06-15/2024-06-20``        2024-06-15T00:00, the start of a range;
+                                     also ``2024-06-15/20`` and ``2024-06-15/..``
+    Arrow dates and timestamps       as they are; UTC where they have no zone
+    ================================ ===========================================
+
+    Whole numbers are years from 1000 to 9999 or dates written as yyyymmdd. Seconds or milliseconds since 1970 are not
+    read, because nothing tells them from other numbers: see `why_no_time` for what to say of them.
 
     Args:
-        column: Of n values.
+        column: n values.
 
     Returns:
-        datetime64[ms] in UTC, shape (n,), NaT where missing or not understood; and where it was not understood.
+        datetime64[ms] in UTC, shape (n,), NaT where missing or not understood; and where a value was not understood.
+
+    Source:
+        ISO 8601-1:2019, sections 5.2 to 5.5.
 
     Example:
         >>> times_of(pa.array(["1998", "2024-02-29T01:00+02:00", "spring", None]))
@@ -41,51 +61,101 @@ def times_of(column: pa.ChunkedArray | pa.Array) -> tuple[np.ndarray, Bool[np.nd
     if pa.types.is_dictionary(kind):
         return times_of(column.cast(kind.value_type))
     if is_time(kind):
-        naive = pa.timestamp("ms")
-        utc = column.cast(pa.timestamp("ms", kind.tz) if getattr(kind, "tz", None) else naive, safe=False)
-        times = np.asarray(utc.cast(naive).to_numpy(**_copying(utc)), dtype="datetime64[ms]")
+        zone = getattr(kind, "tz", None)
+        utc = column.cast(pa.timestamp("ms", zone) if zone else pa.timestamp("ms"), safe=False).cast(pa.timestamp("ms"))
+        times = np.asarray(utc.to_numpy(**_copying(utc)), dtype="datetime64[ms]")
         return times, np.zeros(len(times), dtype=bool)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        whole = pc.if_else(pc.equal(column, pc.round(column)), column, None)
-        found = [_of_number(value) for value in whole.to_pylist()]
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        found = [_of_text(value) for value in column.to_pylist()]
-    else:
-        found = [None] * len(column)
-    times = np.array(
-        [_NOT_A_TIME if value is None else np.datetime64(value, "ms") for value in found], "datetime64[ms]"
-    )
-    given = np.asarray(pc.is_valid(column).to_numpy(**_copying(column)), dtype=bool)
-    if not pa.types.is_integer(kind) and given.any() and pa.types.is_floating(kind):
-        given &= ~np.isnan(np.asarray(column.to_numpy(**_copying(column)), dtype=np.float64))
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        given &= np.array([bool((value or "").strip()) for value in column.to_pylist()], dtype=bool)
+    values = column.to_pylist()
+    given = np.array([value is not None and value == value and str(value).strip() != "" for value in values], bool)
+    found = [_parsed(value) if there else None for value, there in zip(values, given, strict=True)]
+    times = np.array([_NOT_A_TIME if one is None else np.datetime64(one, "ms") for one in found], "datetime64[ms]")
     return times, given & np.isnat(times)
+
+
+def time_of(value: str) -> np.datetime64 | None:
+    """Read one date or time as `times_of` does; None if it is not one.
+
+    Example:
+        >>> str(time_of("2020-07")), time_of("summer")
+        ('2020-07-01T00:00:00.000', None)
+    """
+    found = _parsed(value)
+    return None if found is None else np.datetime64(found, "ms")
+
+
+def why_no_time(value: Any) -> str:
+    """Say why a value is not a date or time, for a message or as the reason for rejecting a row.
+
+    Args:
+        value: A value that `times_of` did not understand.
+
+    Returns:
+        Words that follow the name of the column; the same for the same fault.
+
+    Example:
+        >>> why_no_time(1577836800)
+        'is in seconds since 1970, not a date; write it in ISO 8601, such as 2003-06-21'
+        >>> why_no_time("spring")
+        'is not a date in ISO 8601, such as 2003-06-21'
+    """
+    try:
+        number = abs(float(value))
+    except (TypeError, ValueError):
+        number = 0.0
+    for unit, (least, most) in _EPOCHS.items():
+        if least <= number < most:
+            return f"is in {unit} since 1970, not a date; write it in ISO 8601, such as 2003-06-21"
+    return "is not a date in ISO 8601, such as 2003-06-21"
 
 
 def _copying(column: pa.ChunkedArray | pa.Array) -> dict[str, bool]:
     return {} if isinstance(column, pa.ChunkedArray) else {"zero_copy_only": False}
 
 
-def _of_number(value: float | None) -> datetime.datetime | None:
-    if value is None or value != value:
+def _parsed(value: Any) -> datetime.datetime | None:
+    if isinstance(value, bool):
         return None
     try:
-        whole = int(value)
-        year, month, day = (whole, 1, 1) if whole <= 9999 else (whole // 10000, whole // 100 % 100, whole % 100)
-        return datetime.datetime(year, month, day)
-    except (ValueError, OverflowError):
+        if isinstance(value, str):
+            return _of_text(value.strip())
+        return _of_number(value)
+    except (TypeError, ValueError, OverflowError, ArithmeticError):
         return None
 
 
-def _of_text(value: str | None) -> datetime.datetime | None:
-    text = (value or "").split("/")[0].strip()
-    try:
-        if _YEAR.fullmatch(text):
-            return datetime.datetime(int(text), 1, 1)
-        if match := _YEAR_MONTH.fullmatch(text):
-            return datetime.datetime(int(match[1]), int(match[2]), 1)
-        time = datetime.datetime.fromisoformat(text)
-        return time if time.tzinfo is None else time.astimezone(datetime.UTC).replace(tzinfo=None)
-    except (ValueError, OverflowError):
+def _of_number(value: Any) -> datetime.datetime | None:
+    whole = int(value)
+    if whole != value:
         return None
+    if 1000 <= whole <= 9999:
+        return datetime.datetime(whole, 1, 1)
+    if 10000101 <= whole <= 99991231:
+        return datetime.datetime(whole // 10000, whole // 100 % 100, whole % 100)
+    return None
+
+
+def _of_text(text: str) -> datetime.datetime | None:
+    text = _SLASHES.sub(r"\1-\2-\3", text)
+    start, slash, end = text.partition("/")
+    if slash and not _is_end(start, end.strip()):
+        return None
+    return _of_one(start.strip())
+
+
+def _is_end(start: str, end: str) -> bool:
+    """Whether a text can end a range: a time, its last parts where the start is a day, or nothing."""
+    if end in _ENDLESS:
+        return True
+    # "2024/06" is a month or a range of years: nothing tells which.
+    return (start.count("-") >= 2 and _SHORT_END.fullmatch(end) is not None) or _of_text(end) is not None
+
+
+def _of_one(text: str) -> datetime.datetime:
+    if _YEAR.fullmatch(text):
+        return datetime.datetime(int(text), 1, 1)
+    if match := _YEAR_MONTH.fullmatch(text):
+        return datetime.datetime(int(match[1]), int(match[2]), 1)
+    if match := re.match(r"(\d{4})-(\d{1,2})-(\d{1,2})(?=$|[ T])", text):  # a day or month of one digit too
+        text = f"{match[1]}-{int(match[2]):02d}-{int(match[3]):02d}{text[match.end() :]}"
+    time = datetime.datetime.fromisoformat(text)
+    return time if time.tzinfo is None else time.astimezone(datetime.UTC).replace(tzinfo=None)

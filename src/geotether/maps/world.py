@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from geotether.geodesy.projections import equal_earth
+from geotether.geodesy.crs import equal_earth
 from geotether.maps.figure import FAINT, INK, OCEAN, colour_of, new_figure
 from geotether.sources.planet import read_land_places
 

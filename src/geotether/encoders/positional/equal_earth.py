@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
-from geotether.geodesy.projections import equal_earth
+from geotether.geodesy.crs import equal_earth
 
 # GeoCLIP brings the map to about [-1, 1] by this factor; see its published code.
 MAP_SCALE = 66.50336 / 180

@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/geodesy/projections.py."""
+"""Mirrors src/geotether/geodesy/crs.py."""
 
 import numpy as np
 import pytest

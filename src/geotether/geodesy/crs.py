@@ -1,0 +1,165 @@
+"""Coordinate reference systems through pyproj, and the Equal Earth projection of maps."""
+
+import functools
+import json
+import math
+import re
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from geotether.geodesy.coordinates import array_module
+
+WGS84 = "OGC:CRS84"  # longitude and latitude in degrees
+# Coefficients A1 to A4 of the polynomial, Šavrič et al. (2018), section 3.
+A1, A2, A3, A4 = 1.340264, -0.081106, 0.000893, 0.003796
+
+
+def crs_name(crs: Any) -> str:
+    """Name a CRS for a message.
+
+    Args:
+        crs: A text such as "EPSG:28992", WKT, or PROJJSON as a text or a mapping.
+
+    Example:
+        >>> crs_name({"name": "Amersfoort / RD New", "id": {"authority": "EPSG", "code": 28992}})
+        'EPSG:28992'
+    """
+    about = json.loads(crs) if isinstance(crs, str) and crs.lstrip().startswith("{") else crs
+    if isinstance(about, dict):
+        named = about.get("id") or {}
+        return f"{named['authority']}:{named['code']}" if "code" in named else str(about.get("name", "a custom CRS"))
+    return str(about) if len(str(about)) < 40 else f"{str(about)[:40]}..."
+
+
+def is_wgs84(crs: Any) -> bool:
+    """Whether coordinates in a CRS are longitude and latitude in WGS 84 already.
+
+    Example:
+        >>> is_wgs84("urn:ogc:def:crs:OGC:1.3:CRS84"), is_wgs84("EPSG:3857")
+        (True, False)
+    """
+    return re.search(r"(CRS:?84|EPSG:([\d.]*:)?4326)$", crs_name(crs).upper()) is not None
+
+
+def is_geographic(crs: Any) -> bool:
+    """Whether coordinates in a CRS are degrees."""
+    return is_wgs84(crs) or _crs(_text_of(crs)).is_geographic
+
+
+def check_crs(crs: Any) -> None:
+    """Raise ValueError unless coordinates in a CRS can be converted to longitude and latitude."""
+    if not is_wgs84(crs):
+        _transformer(_text_of(crs))
+
+
+def lonlat_of_xy(xy: Float[np.ndarray, "n 2"], crs: Any) -> Float64[np.ndarray, "n 2"]:
+    """Convert coordinates to longitude and latitude.
+
+    Args:
+        xy: x (or longitude) and y (or latitude) in `crs`, shape (n, 2).
+        crs: Anything that pyproj reads: "EPSG:28992", WKT, PROJJSON as a text or a mapping.
+
+    Returns:
+        Degrees, WGS 84, shape (n, 2); NaN where x or y is not finite or outside the range of the CRS. Some projections
+        map coordinates far outside to some place; converting that place back gives other coordinates, which tells.
+
+    Raises:
+        ValueError: If the CRS is unknown or has no relation to the Earth.
+
+    Example:
+        >>> lonlat_of_xy(np.array([[155000.0, 463000.0], [1e12, 1e12]]), "EPSG:28992").round(3)
+        array([[ 5.387, 52.155],
+               [   nan,    nan]])
+    """
+    xy = np.asarray(xy, dtype=np.float64)
+    if is_wgs84(crs):
+        return xy
+    transformer = _transformer(_text_of(crs))
+    lonlat = np.full(xy.shape, np.nan)
+    finite = np.flatnonzero(np.isfinite(xy).all(axis=1))
+    found = np.stack(transformer.transform(*xy[finite].T), axis=1)
+    back = np.stack(transformer.transform(*found.T, direction="INVERSE"), axis=1)
+    with np.errstate(invalid="ignore"):
+        # Signs may differ: both ends of a map are one meridian.
+        same = (np.abs(np.abs(back) - np.abs(xy[finite])) <= 1e-6 * np.abs(xy[finite]) + 1).all(axis=1)
+    lonlat[finite[same]] = found[same]
+    return lonlat
+
+
+def xy_of_lonlat(lonlat: Float[np.ndarray, "n 2"], crs: Any) -> Float64[np.ndarray, "n 2"]:
+    """Convert longitude and latitude to the coordinates of a CRS.
+
+    Args:
+        lonlat: Degrees, WGS 84, shape (n, 2).
+        crs: As for `lonlat_of_xy`.
+
+    Returns:
+        x and y, shape (n, 2); not finite where the CRS does not reach.
+
+    Raises:
+        ValueError: If the CRS is unknown or has no relation to the Earth.
+    """
+    lonlat = np.asarray(lonlat, dtype=np.float64)
+    if is_wgs84(crs):
+        return lonlat
+    return np.stack(_transformer(_text_of(crs)).transform(*lonlat.T, direction="INVERSE"), axis=1)
+
+
+def equal_earth(lonlat: Float[Any, "*batch 2"]) -> Float[Any, "*batch 2"]:
+    """Project places onto the Equal Earth map of the unit sphere.
+
+    Args:
+        lonlat: Array or tensor, shape (..., 2), degrees. 360 is subtracted from longitudes above 180; 180 itself stays
+            on the eastern edge and -180 on the western one.
+
+    Returns:
+        The same kind, shape (..., 2): x in about [-2.71, 2.71] and y in about [-1.32, 1.32], in radii of the sphere.
+
+    Source:
+        Šavrič, Patterson & Jenny (2018), Int. J. Geographical Information Science 33:454.
+
+    Example:
+        >>> equal_earth(np.array([[180.0, 0.0], [0.0, 90.0]])).round(4)
+        array([[2.7066, 0.    ],
+               [0.    , 1.3174]])
+    """
+    xp = array_module(lonlat)
+    lon, lat = lonlat[..., 0], lonlat[..., 1]
+    lon = xp.deg2rad(lon - 360 * (lon > 180))
+    t = xp.arcsin(math.sqrt(3) / 2 * xp.sin(xp.deg2rad(lat)))
+    slope = A1 + 3 * A2 * t**2 + t**6 * (7 * A3 + 9 * A4 * t**2)
+    x = 2 * math.sqrt(3) / 3 * lon * xp.cos(t) / slope
+    y = t * (A1 + A2 * t**2 + t**6 * (A3 + A4 * t**2))
+    return xp.stack((x, y), -1)
+
+
+def _text_of(crs: Any) -> str:
+    return crs if isinstance(crs, str) else json.dumps(crs) if isinstance(crs, dict) else crs.to_wkt()
+
+
+@functools.lru_cache(maxsize=8)
+def _crs(crs: str) -> Any:
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        return CRS.from_user_input(crs)
+    except CRSError:
+        raise ValueError(f"there is no CRS {crs_name(crs)!r}; name one as in crs='EPSG:28992'.") from None
+
+
+@functools.lru_cache(maxsize=8)
+def _transformer(crs: str) -> Any:
+    """The conversion from a CRS to longitude and latitude."""
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
+    known = _crs(crs)
+    try:
+        return Transformer.from_crs(known, WGS84, always_xy=True)
+    except ProjError:
+        raise ValueError(
+            f"coordinates in the CRS {known.name!r} have no place on the Earth; write the file with its real CRS."
+        ) from None
