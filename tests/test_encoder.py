@@ -13,8 +13,8 @@ import torch
 from geotether.checkpoint.location import save_model
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
+from geotether.files.points import PointRecords
 from geotether.loading import load
-from geotether.sources.points import PointRecords
 from geotether.tables.table import Table
 
 SRC = Path(__file__).parents[1] / "src"

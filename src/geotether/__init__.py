@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from geotether.benchmark.run import evaluate
     from geotether.diagnostics.diagnosis import diagnose
     from geotether.encoder import Encoder
+    from geotether.files.points import read_points
     from geotether.loading import load, load_encoder
     from geotether.probes.spatial_cv import BlockKFold
-    from geotether.sources.points import read_points
     from geotether.studies.comparison import compare
     from geotether.tables.splits import assign_split
     from geotether.tables.store import read_table, write_table
@@ -39,7 +39,7 @@ _HOMES = {
     "load_config": "geotether.training.config",
     "load_encoder": "geotether.loading",
     "pretrain": "geotether.training.pretraining",
-    "read_points": "geotether.sources.points",
+    "read_points": "geotether.files.points",
     "read_table": "geotether.tables.store",
     "read_tasks": "geotether.tasks.specification",
     "write_table": "geotether.tables.store",

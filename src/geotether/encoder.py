@@ -198,7 +198,7 @@ def _lonlat_of_frame(frame: Any) -> Float64[np.ndarray, "n 2"]:
     """Find the columns of longitude and latitude of a data frame or Arrow table."""
     import pyarrow as pa
 
-    from geotether.sources.points import lonlat_of_columns
+    from geotether.files.places import lonlat_of_columns
 
     table = frame if isinstance(frame, pa.Table) else pa.table(frame)
     lonlat = lonlat_of_columns(table)

@@ -9,7 +9,7 @@ import yaml
 
 from geotether.cli.app import main
 from geotether.cli.data import known_datasets
-from geotether.sources.disk import size_in_words
+from geotether.files.disk import size_in_words
 
 TOWNS = b"name,lon,lat\nWageningen,5.66,51.97\n"
 

@@ -40,7 +40,7 @@ def test_parquet_by_its_columns(tmp_path, columns, source):
 
 
 def test_a_geometry_is_no_image(tmp_path):
-    from geotether.sources.geometry import with_geometry
+    from geotether.files.geometry import with_geometry
 
     table = with_geometry(pa.table({"mass": [1.0]}), np.array([[5.0, 52.0]]))
     pq.write_table(table, tmp_path / "a.parquet")

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from geotether.files.geometry import with_geometry
 from geotether.pairing.open import open_paired
-from geotether.sources.geometry import with_geometry
 
 
 def encoded(pixels, kind="PNG"):

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from geotether.files.points import PointRecords, write_columns
 from geotether.loading import load
 from geotether.peers.embedding_file import EmbeddingFile
-from geotether.sources.points import PointRecords, write_columns
 
 LONLAT = np.array([[5.66, 51.97], [-74.01, 40.71], [180.0, -17.0], [12.0, 90.0], [151.21, -33.87]])
 EMBEDDINGS = np.arange(15, dtype=np.float32).reshape(5, 3) / 7
@@ -117,7 +117,7 @@ PLACES = {"lon": LONLAT[:2, 0], "lat": LONLAT[:2, 1]}
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"embedding": [[1.0], [2.0]]}, "no column for lon and lat"),
+        ({"embedding": [[1.0], [2.0]]}, "no column for lon"),
         (PLACES, r"no column 'embedding' of lists, and no columns e0, e1.*found: 'lon', 'lat'"),
         (PLACES | {"embedding": [[1.0, 2.0], [3.0]]}, "row 1 has an embedding of 1 numbers, row 0 of 2"),
         (PLACES | {"embedding": [[1.0], None]}, "row 1 has no embedding"),
@@ -141,7 +141,7 @@ def test_an_empty_or_broken_file_is_named(write, tmp_path):
     with pytest.raises(ValueError, match="has no rows"):
         EmbeddingFile(write(table().slice(0, 0)))
     (tmp_path / "half.parquet").write_bytes(write(table()).read_bytes()[:-40])
-    with pytest.raises(ValueError, match="damaged or is no Parquet file"):
+    with pytest.raises(ValueError, match="damaged or is not a parquet file"):
         load(tmp_path / "half.parquet")
     with pytest.raises(FileNotFoundError, match="There is no file"):
         EmbeddingFile(tmp_path / "none.parquet")

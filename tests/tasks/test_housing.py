@@ -41,5 +41,5 @@ def test_an_unknown_layout_is_answered_with_the_known_ones(tmp_path):
     (tmp_path / "housing.csv").write_text("lon,lat,price\n1,2,3\n4,5,6\n")
     with pytest.raises(ValueError, match=r"has the columns lon, lat, price; known layouts: StatLib"):
         housing_task(tmp_path / "housing.csv")
-    with pytest.raises(FileNotFoundError, match="no table"):
+    with pytest.raises(FileNotFoundError, match="no file"):
         housing_task(tmp_path / "none.data")

@@ -62,5 +62,5 @@ def test_an_unknown_layout_is_answered_with_the_known_one(tmp_path):
     assert mosaiks_task(tmp_path / "a.csv", label="b").target.tolist() == [5, 6]
     with pytest.raises(ValueError, match="no column 'c'"):
         mosaiks_task(tmp_path / "a.csv", label="c")
-    with pytest.raises(FileNotFoundError, match="no table"):
+    with pytest.raises(FileNotFoundError, match="no file"):
         mosaiks_task(tmp_path / "none.csv")

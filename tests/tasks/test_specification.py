@@ -72,7 +72,7 @@ def test_wrong_specifications_are_answered(tmp_path, text, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no specification"):
         read_tasks(tmp_path / "none.yaml")
-    with pytest.raises(FileNotFoundError, match=r"no table .*none.csv"):
+    with pytest.raises(FileNotFoundError, match=r"no file .*none.csv"):
         read_tasks(write(tmp_path, "{table: none.csv, label: y}"))
     assert len(read_specification(tmp_path / "tasks.yaml")) == 1  # checked without the data
 

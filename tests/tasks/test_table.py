@@ -40,7 +40,7 @@ def test_a_csv_and_a_few_words_make_a_task(tmp_path):
 
 
 def test_every_format_makes_the_same_task(tmp_path):
-    from geotether.sources.points import read_points, write_columns
+    from geotether.files.points import read_points, write_columns
 
     records = read_points(write(tmp_path / "a.csv", CSV.replace("x_deg", "lon").replace("y_deg", "lat")))
     first = table_task(tmp_path / "a.csv", "yield")
@@ -88,12 +88,12 @@ def test_two_labels_at_one_place_are_kept_and_warned_of(tmp_path, caplog):
         ({"label": "yield", "split": "prt"}, r"no split column 'prt'; .*Did you mean 'part'"),
         ({"label": "yield", "time": "yr"}, "no time column 'yr'"),
         ({"label": "yield", "continent": "lnd"}, "no continent column 'lnd'; .*Did you mean 'land'"),
-        ({"label": "yield", "lon": "x"}, r"no coordinate column 'x'; there are site, x_deg"),
-        ({"label": "yield", "lat": None}, "lon and lat are given together; got lon='x_deg', lat=None"),
-        ({"label": "yield", "lon": None, "lat": None}, "there is no column for lon and lat"),
+        ({"label": "yield", "lon": "x"}, r"no column 'x' for lon. Columns found: 'site', 'x_deg'"),
+        ({"label": "yield", "lat": None}, "lon and lat are named together; got lon='x_deg' and lat=None"),
+        ({"label": "yield", "lon": None, "lat": None}, "there is no column for lon"),
         ({"label": "yield", "rename_split": {"a": "train"}}, "rename_split needs split"),
         ({"label": "year", "missing": [2019, 2020, 2021]}, "all 4 labels are missing"),
-        ({"label": "yield", "lon": "crop"}, r"fields.csv: column 'lon' must hold degrees"),
+        ({"label": "yield", "lon": "crop"}, r"crop is not a number"),
     ],
 )
 def test_wrong_words_are_answered(tmp_path, options, message):
@@ -117,7 +117,7 @@ def test_wrong_labels_are_named(tmp_path, text, error, message):
 
 
 def test_wrong_files_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no table .*none.csv"):
+    with pytest.raises(FileNotFoundError, match=r"no file .*none.csv"):
         table_task(tmp_path / "none.csv", "y")
     with pytest.raises(ValueError, match=r"ends in '.xls'"):
         table_task(tmp_path / "none.xls", "y")

@@ -28,5 +28,5 @@ def test_an_unknown_layout_is_answered_with_the_known_one(tmp_path):
     (tmp_path / "a.csv").write_text("lon,lat,height\n1,2,3\n4,5,6\n")
     with pytest.raises(ValueError, match=r"no column 'meanT', only lon, lat, height; known layout: stationDataAll"):
         temperature_task(tmp_path / "a.csv")
-    with pytest.raises(FileNotFoundError, match="no table"):
+    with pytest.raises(FileNotFoundError, match="no file"):
         temperature_task(tmp_path / "none.csv")

@@ -7,8 +7,8 @@ from pathlib import Path
 from geotether.benchmark.bootstrap import score
 from geotether.benchmark.outcome import COLUMNS, Outcome, Row
 from geotether.benchmark.probing import OWN_PROBES
+from geotether.files.disk import replacing_file
 from geotether.probes.scores import Score
-from geotether.sources.disk import replacing_file
 
 Key = tuple[str, str, str, str, int]
 

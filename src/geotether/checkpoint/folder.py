@@ -14,7 +14,7 @@ from safetensors.torch import load as tensors_of_bytes
 from safetensors.torch import save as bytes_of_tensors
 from torch import Tensor, nn
 
-from geotether.sources.disk import replacing_folder
+from geotether.files.disk import replacing_folder
 from geotether.version import __version__
 
 FORMAT = "geotether-model"

@@ -19,7 +19,7 @@ Registry = Annotated[Path | None, typer.Option(help="YAML of further data sets; 
 @data_app.command("list")
 def list_data(registry: Registry = None) -> str:
     """List the data sets, their sizes and licences. Nothing is fetched."""
-    from geotether.sources.disk import size_in_words
+    from geotether.files.disk import size_in_words
 
     datasets, lines = known_datasets(registry), []
     width = max(map(len, datasets))
@@ -35,7 +35,7 @@ def info(
 ) -> str:
     """Describe a data set: what it is, where it comes from, and what reads it."""
     from geotether.datasets import data_folder, find_dataset
-    from geotether.sources.disk import size_in_words
+    from geotether.files.disk import size_in_words
 
     dataset = find_dataset(known_datasets(registry), name)
     home = data_folder(to) / name

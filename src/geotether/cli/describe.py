@@ -31,7 +31,7 @@ def describe(
 
 def is_table(thing: Path) -> bool:
     """Check by its ending whether a file is a feature table, as `geotether table build` writes them."""
-    from geotether.sources.points import PARQUET_ENDINGS
+    from geotether.files.formats import PARQUET_ENDINGS
 
     return thing.suffix.lower() in PARQUET_ENDINGS
 
@@ -90,7 +90,7 @@ def describe_table(path: Path, out: Path | None = None, beside: Path | None = No
     from geotether.diagnostics.contents import contents
     from geotether.diagnostics.overlap import overlap
     from geotether.diagnostics.table_words import contents_lines, headline, in_columns, overlap_lines
-    from geotether.sources.points import PARQUET_ENDINGS
+    from geotether.files.formats import PARQUET_ENDINGS
     from geotether.tables.store import read_table
 
     if beside is not None and not is_table(beside):

@@ -83,8 +83,8 @@ def places_and_tasks(points: Path | None, labels: Sequence[str], split_column: s
     import numpy as np
 
     from geotether.benchmark.planet import planet_tasks
+    from geotether.files.points import read_points
     from geotether.sources.planet import read_probe_places
-    from geotether.sources.points import read_points
     from geotether.tasks.task import Task
 
     if points is None:

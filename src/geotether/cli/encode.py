@@ -17,10 +17,10 @@ def encode(
     lat: Annotated[str | None, typer.Option(help="Column of latitudes.")] = None,
 ) -> str:
     """Add the column `embedding` to a file of points."""
+    from geotether.files.points import output_format, read_points, write_columns
     from geotether.loading import load_encoder
-    from geotether.sources.points import points_kind, read_points, write_columns
 
-    points_kind(out)  # before the work, not after
+    output_format(out)  # before the work, not after
     records = read_points(points, lon, lat)
     embedding = load_encoder(model)(records.lonlat)
     write_columns(records, out, {"embedding": embedding})

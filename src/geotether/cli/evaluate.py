@@ -78,7 +78,7 @@ def labelled_tasks(points: Path | None, labels: Sequence[str], split_column: str
     """
     import numpy as np
 
-    from geotether.sources.points import read_points
+    from geotether.files.points import read_points
     from geotether.tables.splits import assign_split
     from geotether.tasks.task import Task
 

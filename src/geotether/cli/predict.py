@@ -72,7 +72,7 @@ def write_predictions(out: Path, rows: "Table", found: "Prediction", target: str
     """
     import pyarrow as pa
 
-    from geotether.sources.disk import replacing_file
+    from geotether.files.disk import replacing_file
 
     columns: dict[str, Any] = {"id": rows.id}
     if rows.lonlat is not None:

@@ -46,7 +46,7 @@ class Checksums:
             self._rewrite()
 
     def _rewrite(self) -> None:
-        from geotether.sources.disk import replacing_file
+        from geotether.files.disk import replacing_file
 
         with replacing_file(self.path) as part:
             part.write_text("".join(f"{value}  {name}\n" for name, value in self._known.items()), encoding="utf-8")

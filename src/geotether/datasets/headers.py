@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from geotether.datasets.registry import PlainTable
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
 
 
 def with_header(table: PlainTable, folder: Path) -> Path:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from geotether.sources.disk import replacing_folder
+from geotether.files.disk import replacing_folder
 
 # Name in the archive, size, and how to open it; None for a folder.
 Member = tuple[str, int, Callable[[], IO[bytes] | None] | None]

@@ -7,8 +7,8 @@ from pathlib import Path
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.score_table import markdown_table
 from geotether.encoder import Encoder
+from geotether.files.disk import replacing_file
 from geotether.report import write_report
-from geotether.sources.disk import replacing_file
 
 LABELS = 2700
 INTRODUCTION = (

@@ -10,9 +10,9 @@ import pyarrow as pa
 from jaxtyping import Float64, Int64
 
 from geotether.featurizing.parts import LABEL, Work, read_part, read_rejected
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
+from geotether.files.writers import write_parquet
 from geotether.sources.source import Rejected
-from geotether.sources.writers import write_parquet
 from geotether.tables.table import Table
 
 _PLACE_DEGREES = 1e-6

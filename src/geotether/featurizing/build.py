@@ -29,9 +29,10 @@ from geotether.featurizing.standing import is_up_to_date, renew_origin
 from geotether.featurizing.times import time_names
 from geotether.featurizing.transform_file import load_transform, save_transform, transform_path
 from geotether.featurizing.workers import check_workers, run_parts
+from geotether.files.disk import replacing_file, size_in_words
+from geotether.files.places import BEYOND_LATITUDE, SWAPPED
 from geotether.geodesy.coordinates import too_many_for_slips
-from geotether.sources.disk import replacing_file, size_in_words
-from geotether.sources.source import BEYOND_LATITUDE, SWAPPED, Rejected
+from geotether.sources.source import Rejected
 from geotether.tables.splits import assign_split
 from geotether.tables.store import read_origin, read_table, write_table
 from geotether.tables.table import Table

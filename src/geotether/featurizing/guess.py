@@ -97,7 +97,7 @@ def _of_parquet(path: Path) -> str:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from geotether.sources.geometry import geometry_column
+    from geotether.files.geometry import geometry_column
 
     try:
         schema = pq.read_schema(path)

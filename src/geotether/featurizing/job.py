@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
 
 _FACTS = {
     "specification": "the specification is another",

@@ -13,9 +13,9 @@ from geotether.features.featurizer import Featurizer
 from geotether.featurizing.rows import read_runs, take, take_content
 from geotether.featurizing.threads import OneThread
 from geotether.featurizing.times import time_features
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
+from geotether.files.writers import list_column
 from geotether.sources.source import Observations, Rejected, Source, usable
-from geotether.sources.writers import list_column
 
 LABEL = "label:"
 # Rows of a part: so few that little is lost when the job is killed, so many that files stay few.

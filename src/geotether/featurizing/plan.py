@@ -12,8 +12,8 @@ from geotether.code import code_hash
 from geotether.features.featurizer import Featurizer
 from geotether.featurizing.specification import TableSpec
 from geotether.featurizing.transform_file import find_transform, load_transform
-from geotether.sources.fingerprints import file_fingerprint
-from geotether.sources.points import PARQUET_ENDINGS
+from geotether.files.disk import file_fingerprint
+from geotether.files.formats import PARQUET_ENDINGS
 from geotether.sources.source import Source
 from geotether.tables.origin import Origin
 

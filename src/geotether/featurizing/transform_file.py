@@ -9,7 +9,7 @@ import numpy as np
 
 from geotether.features.catalogue import make_features
 from geotether.features.featurizer import Featurizer
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
 from geotether.version import __version__
 
 ENDING = ".transform.safetensors"

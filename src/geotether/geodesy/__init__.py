@@ -12,6 +12,7 @@ from geotether.geodesy.coordinates import (
     unit_vectors,
     wrap_longitude,
 )
+from geotether.geodesy.crs import equal_earth
 from geotether.geodesy.distance import (
     EARTH_CIRCUMFERENCE_KM,
     EARTH_RADIUS_KM,
@@ -19,7 +20,6 @@ from geotether.geodesy.distance import (
     great_circle_km,
     nearest_km,
 )
-from geotether.geodesy.crs import equal_earth
 
 __all__ = [
     "EARTH_CIRCUMFERENCE_KM",

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
 
 INK, FAINT, PAPER, OCEAN = "#1f2a33", "#8a97a0", "#ffffff", "#eef3f6"
 # After Okabe & Ito (2008), safe for colour-blind readers. The first is for the model under study.

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from geotether.files.rows import read_rows
 from geotether.pairing.table_file import TableFile
-from geotether.sources.readers import read_csv
 
 
 def open_csv(path: Path) -> TableFile:
@@ -22,7 +22,7 @@ def open_csv(path: Path) -> TableFile:
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     try:
-        table = read_csv(path)
+        table = read_rows(path)
     except pa.ArrowException as error:
         raise ValueError(f"it is no CSV with a header: {error}.") from error
     return table_in_memory(path.parent, table)

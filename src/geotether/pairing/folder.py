@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
+from geotether.files.formats import PARQUET_ENDINGS, endings_of
 from geotether.pairing.csv import open_csv, table_in_memory
 from geotether.pairing.files import rows_of_files
 from geotether.pairing.parquet import open_parquet
 from geotether.pairing.specification import PairedSpec
 from geotether.pairing.table_file import TableFile
-from geotether.sources.points import DELIMITED_ENDINGS, PARQUET_ENDINGS
 
 # Ending to how such a table is opened.
-TABLE_READERS = {**dict.fromkeys(DELIMITED_ENDINGS, open_csv), **dict.fromkeys(PARQUET_ENDINGS, open_parquet)}
+TABLE_READERS = {**dict.fromkeys(endings_of("csv"), open_csv), **dict.fromkeys(PARQUET_ENDINGS, open_parquet)}
 
 
 def open_folder(path: Path, spec: PairedSpec) -> TableFile:

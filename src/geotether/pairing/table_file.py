@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32, Float64, Integer
 
+from geotether.files.geometry import geometry_column
+from geotether.files.places import lonlat_of_columns
 from geotether.pairing.arrays import arranged_rows, gather
 from geotether.pairing.decoding import decode
 from geotether.pairing.files import observations_of_files
 from geotether.pairing.lists import array_of_lists, is_list, lists_of_texts
 from geotether.pairing.paired_file import Observed, band_names, unknown_column
 from geotether.pairing.specification import ModalitySpec
-from geotether.sources.geometry import geometry_column, lonlat_of_geometry
 
 _NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
 _DIGITS = re.compile(r"\d+")
@@ -71,7 +72,7 @@ class TableFile:
         name = geometry_column(self._schema)
         if name is None:
             return None
-        return lonlat_of_geometry(self._read([name]).replace_schema_metadata(self._schema.metadata))
+        return lonlat_of_columns(self._read([name]).replace_schema_metadata(self._schema.metadata))
 
     def matrix(self, columns: str | list[str]) -> tuple[list[str], Float32[np.ndarray, "n k"]]:
         """Read columns of numbers by their names or patterns."""

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float32, Float64
 
+from geotether.files.places import lonlat_of_columns
+from geotether.files.rows import naming, read_rows
 from geotether.geodesy.coordinates import as_lonlat, check_lonlat, unit_vectors
 from geotether.geodesy.distance import EARTH_RADIUS_KM, sphere_tree
-from geotether.sources.points import lonlat_of_columns
-from geotether.sources.readers import read_parquet
 
 # Places this close are one place: 11 cm on the ground, whatever the longitude.
 TOLERANCE_DEGREES = 1e-6
@@ -42,17 +42,10 @@ class EmbeddingFile:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"There is no file {path}.")
-        try:
-            columns = read_parquet(path)
+        columns = read_rows(path, kind="parquet")
+        with naming(path, "Parquet"):
             lonlat = lonlat_of_columns(columns)
-            check_lonlat(lonlat)
             self._embeddings = embeddings_of_columns(columns)
-        except pa.ArrowException as error:
-            raise ValueError(f"{path} is damaged or is no Parquet file: {error}.") from error
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path}: {error}") from error
-        if len(lonlat) == 0:
-            raise ValueError(f"{path} has no rows.")
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         self.path = path

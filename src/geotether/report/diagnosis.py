@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from geotether.diagnostics import Diagnosis, lines_of
+from geotether.files.disk import replacing_file
 from geotether.maps.diagnosis import (
     bias_map,
     continuity_chart,
@@ -20,7 +21,6 @@ from geotether.maps.diagnosis import (
 )
 from geotether.maps.figure import save_figure
 from geotether.report.page import Cell, PageRow, PageTable, write_page
-from geotether.sources.disk import replacing_file
 
 
 def write_diagnosis(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
 
 
 @dataclass(frozen=True)

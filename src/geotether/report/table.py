@@ -7,10 +7,10 @@ from typing import Any
 from geotether.diagnostics.contents import Contents
 from geotether.diagnostics.overlap import Overlap
 from geotether.diagnostics.table_words import contents_lines, headline, overlap_lines
+from geotether.files.disk import replacing_file
 from geotether.maps.figure import save_figure
 from geotether.maps.tables import overlap_chart, overlap_map, split_map, spread_chart
 from geotether.report.page import Cell, PageRow, PageTable, words_table, write_page
-from geotether.sources.disk import replacing_file
 from geotether.tables.table import Table
 
 # Of a table with more features than this, the page lists the first and last of those ordered by spread.

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float, Float64, Integer
 
+from geotether.files.formats import PARQUET_ENDINGS
 from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
-from geotether.sources.points import PARQUET_ENDINGS
+from geotether.geodesy.crs import WGS84, is_geographic, xy_of_lonlat
 
 # Polygons held in memory at once: one country of GADM 4.1 may take 100 MB.
 POLYGONS_AT_ONCE = 16
@@ -148,17 +149,12 @@ def find_polygons(
 
 def _places_in(crs: Any, lonlat: Float[np.ndarray, "n 2"]) -> tuple[Float64[np.ndarray, "m 2"], np.ndarray]:
     """The places in a CRS, and which place each row is: some stand for themselves a turn further east or west."""
-    from pyproj import CRS, Transformer
-
     places = np.arange(len(lonlat))
-    crs = CRS.from_user_input(crs or "OGC:CRS84")
-    xy = lonlat.astype(np.float64)
-    if not crs.is_geographic:
-        xy = np.stack(Transformer.from_crs("OGC:CRS84", crs, always_xy=True).transform(*xy.T), axis=1)
+    xy = xy_of_lonlat(lonlat, crs or WGS84)
+    if not is_geographic(crs or WGS84):
         inside = np.isfinite(xy).all(axis=1)
         return xy[inside], places[inside]
-    if crs.to_epsg() not in (4326, None):
-        xy = np.stack(Transformer.from_crs("OGC:CRS84", crs, always_xy=True).transform(*xy.T), axis=1)
+    xy = xy.copy()
     xy[:, 0] = wrap_longitude(xy[:, 0])
     turn = np.array([360.0, 0.0])
     turned = [xy, xy + turn, xy - turn]

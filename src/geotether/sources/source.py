@@ -8,12 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float64
 
-from geotether.geodesy.coordinates import check_lonlat
+from geotether.files.places import refuse_places as refuse_places
 
 # What the rows of a source can be: a table of columns, texts, images (height, width, bands), or vectors.
 KINDS = ("columns", "texts", "images", "vectors")
-BEYOND_LATITUDE = "latitude outside [-90, 90]"
-SWAPPED = f"{BEYOND_LATITUDE}, possible as a longitude"  # and the longitude as a latitude; many may be a swap
 
 
 @dataclass(frozen=True)
@@ -101,36 +99,6 @@ class Source(Protocol):
     def fingerprint(self) -> str:
         """Return a text that changes when the rows change: see `file_fingerprint`."""
         ...
-
-
-def refuse_places(lonlat: Float64[np.ndarray, "n 2"]) -> dict[int, str]:
-    """Say which places cannot be (longitude, latitude) in degrees.
-
-    Args:
-        lonlat: Shape (n, 2), anything.
-
-    Returns:
-        Row to reason.
-
-    Example:
-        >>> refuse_places(np.array([[5.66, 51.97], [51.97, 95.66], [5.66, 519.7], [np.nan, 0.0]]))
-        {1: 'latitude outside [-90, 90], possible as a longitude', 2: 'latitude outside [-90, 90]', \
-3: 'longitude or latitude missing'}
-    """
-    lon, lat = lonlat[:, 0], lonlat[:, 1]
-    reasons = {}
-    missing = ~np.isfinite(lonlat).all(axis=1)
-    with np.errstate(invalid="ignore"):
-        beyond_lat, beyond_lon = np.abs(lat) > 90, (lon < -180) | (lon > 360)
-    for row in np.flatnonzero(missing | beyond_lat | beyond_lon).tolist():
-        if missing[row]:
-            reasons[row] = "longitude or latitude missing"
-        elif beyond_lat[row]:
-            reasons[row] = SWAPPED if abs(lon[row]) <= 90 and abs(lat[row]) <= 180 else BEYOND_LATITUDE
-        else:
-            reasons[row] = "longitude outside [-180, 360]"
-    check_lonlat(lonlat[[row for row in range(len(lonlat)) if row not in reasons]])
-    return reasons
 
 
 def usable(seen: Observations, reasons: Mapping[int, str], content: Callable[[np.ndarray], Any]) -> Observations:

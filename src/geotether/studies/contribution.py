@@ -15,10 +15,10 @@ from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import OutcomeStore
 from geotether.code import code_hash
 from geotether.encoder import Encoder
+from geotether.files.disk import replacing_file
 from geotether.loading import EncoderFunction, load_encoder
 from geotether.maps.figure import save_figure
 from geotether.maps.scores import contribution_matrix
-from geotether.sources.disk import replacing_file
 from geotether.studies.effects import (
     ADDED,
     ALONE,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from geotether.files.disk import replacing_file
 from geotether.maps.figure import save_figure
 from geotether.maps.scores import draw_ladders
 from geotether.probes.scores import Score
-from geotether.sources.disk import replacing_file
 from geotether.studies.paired_standings import PairedOutcome, paired_difference, standing
 
 FIRST_MEASURES = ("accuracy", "macro mAP", "R2")

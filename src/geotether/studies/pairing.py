@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from geotether.code import code_hash
+from geotether.files.disk import replacing_file
 from geotether.predict import load_paired
-from geotether.sources.disk import replacing_file
 from geotether.studies.paired_judge import TUNED, judge_embedding, judge_linear, judge_model
 from geotether.studies.paired_repeats import Repeat
 from geotether.studies.paired_standings import PairedOutcome

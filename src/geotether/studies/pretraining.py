@@ -9,7 +9,7 @@ from typing import Any
 
 from geotether.batches.schedule import MeltSchedule, build_schedule
 from geotether.code import TRAINING, code_hash
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
 from geotether.tables.table import Table
 from geotether.training.config import RunConfig
 from geotether.training.interruption import RunInterrupted

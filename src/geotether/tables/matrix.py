@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
 from geotether.suggestions import closest
 from geotether.user_cache import user_cache
 

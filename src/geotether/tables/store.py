@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from geotether.sources.disk import replacing_file
-from geotether.sources.geometry import geometry_column, with_geometry
-from geotether.sources.points import LAT_NAMES, LON_NAMES, lonlat_of_columns
-from geotether.sources.writers import list_column
+from geotether.files.disk import replacing_file
+from geotether.files.geometry import geometry_column, with_geometry
+from geotether.files.places import LAT_NAMES, LON_NAMES, lonlat_of_columns
+from geotether.files.writers import list_column
 from geotether.tables.matrix import FeatureColumns, read_matrix, total_memory
 from geotether.tables.modality import Modality, parts_of
 from geotether.tables.origin import Origin, origin_of_note

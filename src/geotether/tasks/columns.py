@@ -8,6 +8,9 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64, Shaped
 
+from geotether.files.values import is_list, is_number
+from geotether.geodesy.dates import times_of, why_no_time
+
 # What published splits call the parts that a task calls train, validation and test.
 SPLIT_WORDS = {
     "training": "train",
@@ -41,8 +44,8 @@ def labels_of(name: str, column: pa.ChunkedArray, missing: Sequence[str | float]
     kind = column.type
     if pa.types.is_dictionary(kind):
         return labels_of(name, column.cast(kind.value_type), missing)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        absent = [float(value) for value in missing if _is_number(value)]
+    if is_number(kind):
+        absent = [float(value) for value in missing if _reads_as_number(value)]
         if pa.types.is_integer(kind) and not column.null_count and not absent:
             return np.asarray(column.to_numpy())
         numbers = np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
@@ -140,55 +143,29 @@ def splits_of(name: str, column: pa.ChunkedArray, rename: Mapping[str, str] | No
     return np.array([meaning.get(value, "") for value in values.tolist()])
 
 
-def times_of(name: str, column: pa.ChunkedArray) -> Shaped[np.ndarray, " n"]:
+def task_times(name: str, column: pa.ChunkedArray) -> Shaped[np.ndarray, " n"]:
     """Turn a column into times.
 
     Args:
         name: Of the column, for messages.
-        column: Timestamps, dates, ISO 8601 texts, years (1000 to 3000), or milliseconds (10^10 and more) or seconds
-            since 1970, UTC.
+        column: Dates and times as `geotether.geodesy.dates.times_of` reads them.
 
     Returns:
         datetime64[s], NaT where missing, shape (n,).
 
     Raises:
-        ValueError: If a value is no time.
+        ValueError: If a value is not a time; the first is named.
 
     Example:
-        >>> times_of("year", pa.chunked_array([[2019, None]])).tolist()
+        >>> task_times("year", pa.chunked_array([[2019, None]])).tolist()
         [datetime.datetime(2019, 1, 1, 0, 0), None]
     """
-    kind = column.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        stamps = column.cast(pa.timestamp("s", getattr(kind, "tz", None)), safe=False)
-        return np.asarray(stamps.to_numpy()).astype("datetime64[s]")
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        numbers = np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
-        known = np.isfinite(numbers)
-        years = known.any() and bool(((numbers[known] >= 1000) & (numbers[known] <= 3000)).all())
-        out = np.full(len(numbers), "NaT", dtype="datetime64[s]")
-        if years:
-            out[known] = (numbers[known].astype(np.int64) - 1970).astype("datetime64[Y]").astype("datetime64[s]")
-            return out
-        milliseconds = known.any() and np.abs(numbers[known]).max() >= 1e10
-        seconds = numbers[known] / 1000.0 if milliseconds else numbers[known]
-        out[known] = np.floor(seconds).astype(np.int64).astype("datetime64[s]")
-        return out
-    values = []
-    for row, value in enumerate(column.to_pylist()):
-        try:
-            # NumPy knows no time zone; UTC's own letter is dropped.
-            values.append(np.datetime64(None if value in (None, "") else str(value).strip().removesuffix("Z"), "s"))
-        except ValueError:
-            raise ValueError(
-                f"the time column {name!r} holds {value!r} in row {row}; wanted 2020-06-01T12:00:00."
-            ) from None
-    return np.array(values, dtype="datetime64[s]")
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Whether a column holds lists."""
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+    times, bad = times_of(column)
+    if bad.any():
+        row = int(bad.argmax())
+        value = column[row].as_py()
+        raise ValueError(f"the time column {name!r} has {value!r} in row {row}, which {why_no_time(value)}.")
+    return times.astype("datetime64[s]")
 
 
 def _objects(values: list[Any]) -> np.ndarray:
@@ -197,7 +174,7 @@ def _objects(values: list[Any]) -> np.ndarray:
     return out
 
 
-def _is_number(value: Any) -> bool:
+def _reads_as_number(value: Any) -> bool:
     try:
         float(value)
     except (TypeError, ValueError):

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
-from geotether.tasks.columns import labels_of, splits_of, times_of
+from geotether.files.values import is_number
+from geotether.tasks.columns import labels_of, splits_of, task_times
 from geotether.tasks.countries import continents_at
 from geotether.tasks.table import read_labelled
 from geotether.tasks.task import Task
@@ -61,9 +63,16 @@ def coordbench_task(
         lonlat,
         target,
         None if split is None or split.null_count == len(split) else splits_of("split", split, rename_split),
-        time=None if time is None or time.null_count == len(time) else times_of("timestamp", time),
+        time=None if time is None or time.null_count == len(time) else _times(time),
         continent=continents_at(countries, lonlat),
     )
+
+
+def _times(column: pa.ChunkedArray) -> np.ndarray:
+    """Read the benchmark's times, which are milliseconds since 1970 where they are whole numbers."""
+    if is_number(column.type):
+        column = column.cast(pa.int64()).cast(pa.timestamp("ms"))
+    return task_times("timestamp", column)
 
 
 def _are_classes(target: np.ndarray) -> bool:

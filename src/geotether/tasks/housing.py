@@ -54,7 +54,7 @@ def housing_task(file: Path, countries: Path | None = None) -> Task:
 
 def _read_statlib(file: Path) -> tuple[pa.Table, Float64[np.ndarray, "n 2"]]:
     if not file.is_file():
-        raise FileNotFoundError(f"There is no table {file}.")
+        raise FileNotFoundError(f"There is no file {file}.")
     from pyarrow.csv import ReadOptions, read_csv
 
     try:

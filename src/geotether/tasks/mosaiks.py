@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64
 
+from geotether.files.rows import read_rows
 from geotether.geodesy.coordinates import check_lonlat
-from geotether.sources.points import points_kind
-from geotether.sources.readers import read_csv, read_parquet
 from geotether.tasks.columns import labels_of
 from geotether.tasks.countries import continents_at
 from geotether.tasks.table import read_labelled
@@ -55,10 +54,7 @@ def mosaiks_task(
         ValueError: If the layout is unknown, or places are missing.
     """
     file = Path(file)
-    points_kind(file)
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no table {file}.")
-    header = read_csv(file) if points_kind(file) == "csv" else read_parquet(file)
+    header = read_rows(file)
     lower = {name.strip().lower(): name for name in header.column_names}
     found = lower.get(label.lower()) if label else _label_of(file, lower)
     if found is None:

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from geotether.sources.disk import replacing_file
-from geotether.sources.geometry import with_geometry
-from geotether.sources.writers import write_parquet
+from geotether.files.disk import replacing_file
+from geotether.files.geometry import with_geometry
+from geotether.files.writers import write_parquet
 from geotether.tasks.task import Task
 
 SPECIFICATION = "tasks.yaml"

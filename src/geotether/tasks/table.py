@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64
 
-from geotether.geodesy.coordinates import check_lonlat
-from geotether.sources.points import lonlat_of_columns, points_kind
-from geotether.sources.readers import read_csv, read_geojson, read_parquet
+from geotether.files.geometry import NO_GEOMETRY
+from geotether.files.places import NO_PLACE, PlaceFinder
+from geotether.files.rows import naming, read_rows
+from geotether.files.values import is_list, is_number
 from geotether.suggestions import closest
-from geotether.tasks.columns import indicators_of, is_list, labels_of, splits_of, times_of
+from geotether.tasks.columns import indicators_of, labels_of, splits_of, task_times
 from geotether.tasks.task import Task
 
 _log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def table_task(
     elif rename_split:
         raise ValueError(f"{table}: rename_split needs split, the name of the column.")
     if time is not None:
-        options["time"] = times_of(time, columns[time])
+        options["time"] = task_times(time, columns[time])
     if continent is not None:
         options["continent"] = np.array([str(v) if v is not None else "" for v in columns[continent].to_pylist()])
     title = name or (wanted[0].removeprefix("label:") if len(wanted) == 1 else Path(table).stem)
@@ -94,46 +95,25 @@ def read_labelled(
     """Read a table and its places, without the rows that have no coordinates.
 
     Args:
-        table: CSV, Parquet, GeoParquet or GeoJSON.
+        table: A file in any format of rows.
         lon: Column of longitudes. None: found.
         lat: Column of latitudes, together with `lon`.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not of its kind, is empty, or has no such columns.
+        ValueError: If it is not of its format, is empty, lacks such columns, or a row has a wrong place.
     """
     table = Path(table)
-    kind = points_kind(table)
-    if not table.is_file():
-        raise FileNotFoundError(f"There is no table {table}.")
-    if (lon is None) != (lat is None):
-        raise ValueError(f"{table}: lon and lat are given together; got lon={lon!r}, lat={lat!r}.")
-    try:
-        columns = {"csv": read_csv, "parquet": read_parquet, "geojson": read_geojson}[kind](table)
-        return _placed(table, columns, lon, lat)
-    except pa.ArrowException as error:
-        raise ValueError(f"{table} is damaged or is not a {kind} file: {error}.") from error
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{table}: {error}" if str(table) not in str(error) else str(error)) from error
-
-
-def _placed(
-    table: Path, columns: pa.Table, lon: str | None, lat: str | None
-) -> tuple[pa.Table, Float64[np.ndarray, "n 2"]]:
-    if columns.num_rows == 0:
-        raise ValueError("it has no rows.")
-    if lon is None or lat is None:
-        lonlat = lonlat_of_columns(columns)
-    else:
-        for axis in (lon, lat):
-            _know(table, columns, axis, "coordinate")
-        lonlat = lonlat_of_columns(pa.table({"lon": columns[lon], "lat": columns[lat]}))
-    placed = ~np.isnan(lonlat).any(axis=1)
-    if not placed.all():
-        _log.warning("%s: %d of %d rows have no coordinates and are left out.", table, (~placed).sum(), len(placed))
-        columns, lonlat = columns.filter(pa.array(placed)), lonlat[placed]
-    check_lonlat(lonlat)
-    return columns, lonlat
+    columns = read_rows(table)
+    with naming(table, "table"):
+        finder = PlaceFinder(columns.schema, lon, lat)
+        lonlat, reasons = finder.find(columns)
+        unplaced = [row for row, reason in reasons.items() if reason in (NO_PLACE, NO_GEOMETRY)]
+        if unplaced:
+            _log.warning("%s: %d of %d rows have no coordinates and are left out.", table, len(unplaced), len(lonlat))
+            placed = np.setdiff1d(np.arange(len(lonlat)), unplaced)
+            columns = columns.take(pa.array(placed))
+        return columns, finder.require(columns)
 
 
 def _know(table: Path, columns: pa.Table, name: str, role: str) -> None:
@@ -147,5 +127,4 @@ def _kind_of(columns: pa.Table, wanted: Sequence[str]) -> str:
     kind = columns[wanted[0]].type
     if len(wanted) > 1 or is_list(kind):
         return "multilabel"
-    numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    return "regression" if numbers else "classification"
+    return "regression" if is_number(kind) else "classification"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
 from geotether.training.device import choose_device
 from geotether.training.interruption import Interruption, RunInterrupted, farewell
 from geotether.training.loop_config import config_yaml

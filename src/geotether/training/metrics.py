@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
 
 FILE_NAME = "metrics.jsonl"
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from geotether.checkpoint.folder import CONFIG, PROVENANCE, read_json
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
 from geotether.training.config_merging import flatten
 
 MODEL_FOLDER = "model"

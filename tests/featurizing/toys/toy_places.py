@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from geotether.sources.source import Observations, Rejected, refuse_places
+from geotether.files.places import refuse_places
+from geotether.sources.source import Observations, Rejected
 
 SMALLEST_PART = 100  # of 1,000 rows in parts of 128, the last one has 104
 

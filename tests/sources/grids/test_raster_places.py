@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from geotether.sources.grids.cells import Cells, open_raster
-from geotether.sources.grids.raster_places import given_places, is_date, refuse_outside, sampled_places
+from geotether.sources.grids.raster_places import given_places, refuse_outside, sampled_places
 
 rasterio = pytest.importorskip("rasterio")
 
@@ -111,7 +111,7 @@ def test_places_of_every_format_keep_their_rows_ids_and_times(tmp_path):
 
 def test_files_without_places_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("site,lon\nA,5\n")
-    with pytest.raises(ValueError, match=r"a\.csv: there is no column for lat in degrees.*'site', 'lon'"):
+    with pytest.raises(ValueError, match=r"a\.csv: there is no column for lat; .*'site', 'lon'"):
         given_places(tmp_path / "a.csv")
     (tmp_path / "b.csv").write_text("lon,lat\n5,6\n")
     with pytest.raises(ValueError, match="there is no column 'site'; there are lon, lat"):
@@ -137,10 +137,3 @@ def test_places_all_outside_are_refused_with_the_bounds_and_a_guess(tmp_path):
     with pytest.raises(ValueError, match=r"None of the 2 .*longitude 100 to 110 and from latitude 50 to 60.*other way"):
         refuse_outside(north, swapped, tmp_path / "a.csv")
     refuse_outside(north, np.array([[0.0, 0.0], [np.nan, 0.0], [105.0, 55.0]]), tmp_path / "a.csv")
-
-
-def test_dates_are_told_from_columns():
-    assert is_date("2020-07")
-    assert is_date("2020-07-01T12:00")
-    assert not is_date("day")
-    assert not is_date("NaT")

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from geotether.sources.geometry import with_geometry
+from geotether.files.geometry import with_geometry
 from geotether.sources.pictures import image_column
 from geotether.sources.pictures.image_column import ImageColumnSource
 from geotether.sources.source import Source

@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from geotether.sources.geometry import with_geometry
+from geotether.files.geometry import with_geometry
 from geotether.sources.records.columns import ColumnsSource
 from geotether.sources.source import Source
 
@@ -233,7 +233,7 @@ def test_where_chooses_rows(tmp_path, opened, kind):
         opened(f"p.{kind}", where={"s": "z"})
     with pytest.raises(ValueError, match=r"no column 'source'\. Columns found: 'lon', 'lat', 's', 'n'"):
         opened(f"p.{kind}", where={"source": "z"})
-    with pytest.raises(ValueError, match=r"where asks for \['many'\] in column 'n', which holds int64"):
+    with pytest.raises(ValueError, match=r"where asks for \['many'\] in column 'n'"):
         opened(f"p.{kind}", where={"n": "many"})
 
 
@@ -313,7 +313,7 @@ def test_an_unfit_file_is_refused(tmp_path, opened, text, options, message):
 
 def test_other_bytes_are_refused(tmp_path, opened):
     for name, message in (
-        ("p.parquet", "damaged or is no .parquet file"), ("p.geojson", "no GeoJSON FeatureCollection"),
+        ("p.parquet", "damaged or is not a parquet file"), ("p.geojson", "not UTF-8"),
         ("p.gpkg", "damaged or no file that GDAL knows"), ("p.csv.gz", "damaged"), ("p.csv", "not .*text"),
     ):  # fmt: skip
         (tmp_path / name).write_bytes(b"\xff\xfe nothing of the kind, lon\n\xe9\n")
@@ -331,9 +331,9 @@ def test_other_bytes_are_refused(tmp_path, opened):
     [
         ('{"type": "FeatureCollection", "features": [{"type": "Feature"', "not JSON"),
         ('{"type": "FeatureCollection", "features": [1 2]}', "'2' where ',' was expected"),
-        ('{"type": "Topology"}', "no GeoJSON FeatureCollection"),
+        ('{"type": "Topology"}', "FeatureCollection"),
         ('{"features": [', "ends too early"),
-        ("[]", "no GeoJSON FeatureCollection"),
+        ("[]", "FeatureCollection"),
     ],
 )
 def test_unfit_geojson_is_refused(tmp_path, opened, text, message):
@@ -343,7 +343,7 @@ def test_unfit_geojson_is_refused(tmp_path, opened, text, message):
 
 
 def test_geojson_of_mixed_properties_is_read_in_pieces(tmp_path, opened, monkeypatch):
-    monkeypatch.setattr("geotether.sources.records.json_records._CHUNK", 7)  # every value is cut somewhere
+    monkeypatch.setattr("geotether.files.json_records._CHUNK", 7)  # every value is cut somewhere
     features = [
         {"type": "Feature", "id": n, "geometry": {"type": "Point", "coordinates": [n, 12.5]}, "properties": p}
         for n, p in enumerate([{"m": 1, "l": ["a"]}, {"m": "one", "l": []}, {"m": {"x": 1.5}}, None])
@@ -357,7 +357,7 @@ def test_geojson_of_mixed_properties_is_read_in_pieces(tmp_path, opened, monkeyp
     ]  # fmt: skip
     assert [r.reason for r in seen.rejected] == [
         "the Point needs [longitude, latitude]",
-        "the feature is no JSON object",
+        "the feature is not a JSON object",
     ]
 
 
@@ -371,7 +371,7 @@ def test_geojson_of_an_old_standard_is_converted(tmp_path, opened):
 
 
 def test_large_row_groups_are_copied(tmp_path, opened, monkeypatch):
-    monkeypatch.setattr("geotether.sources.records.spool.SMALL_GROUP_BYTES", 10)
+    monkeypatch.setattr("geotether.files.random_access.SMALL_GROUP_BYTES", 10)
     table = pa.table({"lon": np.arange(50.0), "lat": np.zeros(50), "k": pa.array(["x", "y"] * 25).dictionary_encode()})
     pq.write_table(table, tmp_path / "p.parquet")
     assert opened("p.parquet").read(20, 22).content["k"].to_pylist() == ["x", "y"]

@@ -8,9 +8,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from geotether.files.writers import list_column
 from geotether.sources.records.vectors import VectorsSource
 from geotether.sources.source import Source
-from geotether.sources.writers import list_column
 
 LONLAT = np.array([[5.66, 51.97], [0.0, 91.0], [180.0, 0.0], [-180.0, -90.0]])
 VECTORS = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)

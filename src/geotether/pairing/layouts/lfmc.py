@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from geotether.files.rows import read_rows
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
-from geotether.sources.readers import read_csv, read_parquet
 from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
@@ -107,7 +107,7 @@ def _table(path: Path) -> tuple[pa.Table, int]:
             raise FileNotFoundError(f"{path} has no files feature_*.geojson, the form in which the set is published.")
         rows = [_feature(file) for file in files]
         return pa.Table.from_pylist(rows), 0
-    table = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
+    table = read_rows(path)
     first = table.column_names[0]
     index = [str(value) for value in table[first].to_pylist()]
     if first not in ("", "index", "Unnamed: 0", "__index_level_0__"):

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Integer, Num, Shaped
 
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
 from geotether.sources.grids.geotiff import GdalRaster
 from geotether.sources.grids.grid import Grid
 from geotether.sources.grids.gridded import ENDINGS, GriddedRaster

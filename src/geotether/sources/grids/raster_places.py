@@ -2,18 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Float64
 
+from geotether.files.places import PlaceFinder, refuse_places
+from geotether.files.rows import naming, read_rows
+from geotether.files.values import texts_of
 from geotether.geodesy.coordinates import swap_suspicion, wrap_longitude
+from geotether.geodesy.dates import time_of, times_of, why_no_time
 from geotether.sources.grids.cells import Cells, open_raster
-from geotether.sources.points import lonlat_of_columns, points_kind
-from geotether.sources.readers import read_csv, read_geojson, read_parquet
 from geotether.sources.sampling import on_land, sample_places
-from geotether.sources.source import refuse_places
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,35 +42,24 @@ def given_places(path: Path, id: str | None = None, time: str | None = None) -> 
         FileNotFoundError: If there is no such file.
         ValueError: If it is no such file, is empty, has no columns of positions, or not the columns named.
     """
-    kind = points_kind(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path} to take places from.")
-    try:
-        columns = {"csv": read_csv, "parquet": read_parquet, "geojson": read_geojson}[kind](path)
-        if columns.num_rows == 0:
-            raise ValueError("it has no rows.")
-        lonlat = lonlat_of_columns(columns)
-        date = time is not None and time not in columns.column_names and is_date(time)
-        for name in (id, None if date else time):
+    columns = read_rows(path)
+    with naming(path, "places"):
+        lonlat, _ = PlaceFinder(columns.schema).find(columns)
+        one = None if time is None or time in columns.column_names else time_of(time)
+        for name in (id, time if one is None else None):
             if name is not None and name not in columns.column_names:
                 raise ValueError(f"there is no column {name!r}; there are {', '.join(columns.column_names)}.")
-        ids = np.empty(0, dtype="<U1") if id is None else _texts(columns[id])
+        ids = np.empty(0, dtype="<U1") if id is None else texts_of(columns[id])
         if time is None:
             return RasterPlaces(lonlat, ids)
-        when = np.full(len(lonlat), np.datetime64(time, "ms")) if date else _times(time, columns[time])
-        return RasterPlaces(lonlat, ids, when)
-    except pa.ArrowException as error:
-        raise ValueError(f"{path} is damaged or is not a {kind} file: {error}.") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def is_date(text: str) -> bool:
-    """Say whether a text is a date or a time, such as "2020-07" or "2020-07-01T12:00"."""
-    try:
-        return not np.isnat(np.datetime64(text, "ms"))
-    except ValueError:
-        return False
+        if one is not None:
+            return RasterPlaces(lonlat, ids, np.full(len(lonlat), one))
+        times, bad = times_of(columns[time])
+        if bad.any():
+            row = int(bad.argmax())
+            value = columns[time][row].as_py()
+            raise ValueError(f"column {time!r} has {value!r} in row {row}, which {why_no_time(value)}.")
+        return RasterPlaces(lonlat, ids, times)
 
 
 def sampled_places(
@@ -157,21 +145,3 @@ def _asked(land: Path | None, mask: Path | None) -> set[str]:
 
 def _wrapped(lonlat: np.ndarray) -> np.ndarray:
     return np.stack([wrap_longitude(lonlat[:, 0]), lonlat[:, 1]], axis=1)
-
-
-def _texts(column: Any) -> np.ndarray:
-    return np.array(["" if value is None else str(value) for value in column.to_pylist()])
-
-
-def _times(name: str, column: Any) -> Any:
-    try:
-        if not pa.types.is_timestamp(column.type):
-            column = column.cast(pa.timestamp("ms", tz="UTC") if _zoned(column) else pa.timestamp("ms"))
-        return column.cast(pa.timestamp("ms", column.type.tz), safe=False).to_numpy().astype("datetime64[ms]")
-    except pa.ArrowException as error:
-        raise ValueError(f"column {name!r} does not hold dates such as 2020-07-01: {error}.") from error
-
-
-def _zoned(column: Any) -> bool:
-    first = next((str(value) for value in column.to_pylist() if value is not None), "")
-    return len(first) > 10 and (first.endswith("Z") or "+" in first[10:] or "-" in first[10:])

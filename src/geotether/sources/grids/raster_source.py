@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from geotether.files.disk import file_fingerprint, files_fingerprint, replacing_file
 from geotether.geodesy.azimuthal import LARGEST_KM
+from geotether.geodesy.dates import time_of
 from geotether.geodesy.distance import EARTH_RADIUS_KM
-from geotether.sources.disk import replacing_file
-from geotether.sources.fingerprints import file_fingerprint, files_fingerprint
 from geotether.sources.grids.cells import Cells, copy_pays, copy_raster, open_raster
 from geotether.sources.grids.grid import Grid
-from geotether.sources.grids.raster_places import RasterPlaces, given_places, is_date, refuse_outside, sampled_places
+from geotether.sources.grids.raster_places import RasterPlaces, given_places, refuse_outside, sampled_places
 from geotether.sources.grids.windows import RESAMPLING, STATISTICS, Ask, Window, column_rows, image_rows
 from geotether.sources.source import Observations, refuse_places, usable
 from geotether.suggestions import closest
@@ -269,7 +269,7 @@ def _check_places(options: Mapping[str, Any]) -> None:
         raise ValueError(f"sample must be 1 or more; got {sample}.")
     if options["id"] is not None:
         raise ValueError("id names a column of places; sampled places have no columns, so leave it out.")
-    if time is not None and not is_date(time):
+    if time is not None and time_of(time) is None:
         raise ValueError(f"time must be a date such as '2020-07-01' for sampled places; got {time!r}.")
     latitudes = options["latitudes"]
     if latitudes is not None and not (len(latitudes) == 2 and -90 <= latitudes[0] < latitudes[1] <= 90):

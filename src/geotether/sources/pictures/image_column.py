@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64
 
-from geotether.sources.disk import replacing_file
-from geotether.sources.fingerprints import file_fingerprint
-from geotether.sources.geometry import geometry_column, lonlat_of_geometry
+from geotether.files.disk import file_fingerprint, replacing_file
+from geotether.files.formats import PARQUET_ENDINGS
+from geotether.files.geometry import geometry_column
+from geotether.files.places import PlaceFinder
 from geotether.sources.pictures.image_rows import degrees, find_column, position_columns, row_columns
 from geotether.sources.pictures.image_source import Encoded, ImageSource
 from geotether.sources.pictures.pixels import MAX_PIXELS, ImageError, Photo, image_kind, read_photo
-from geotether.sources.points import PARQUET_ENDINGS
 
 # Row groups are what Parquet can read by itself. Larger ones are copied into smaller ones once, because each would be
 # read again for every run of rows in it.
@@ -154,7 +154,7 @@ class ImageColumnSource(ImageSource):
 
     def _lonlat(self, table: pa.Table) -> Float64[np.ndarray, "n 2"]:
         if len(self._places) == 1:
-            return lonlat_of_geometry(table)
+            return PlaceFinder(table.schema).find(table)[0]
         return np.stack([degrees(table[name]) for name in self._places], axis=1)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from geotether.sources.points import PARQUET_ENDINGS
+from geotether.files.formats import PARQUET_ENDINGS
 
 INDEX_ENDINGS = (".csv", ".tsv", *PARQUET_ENDINGS)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64
 
+from geotether.files.places import LAT_NAMES, LON_NAMES
 from geotether.sources.pictures.pixels import UNKNOWN_TIME
-from geotether.sources.points import LAT_NAMES, LON_NAMES
 
 
 def find_column(names: Sequence[str], wanted: str | None, known: Sequence[str], what: str, path: Path) -> str:

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from geotether.sources.disk import replacing_file
-from geotether.sources.fingerprints import file_fingerprint, files_fingerprint
+from geotether.files.disk import file_fingerprint, files_fingerprint, replacing_file
 from geotether.sources.pictures.image_index import INDEX_ENDINGS, index_columns, read_index
 from geotether.sources.pictures.image_rows import degrees, find_column, position_columns, row_columns
 from geotether.sources.pictures.image_source import Encoded, ImageSource

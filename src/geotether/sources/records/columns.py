@@ -6,8 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from geotether.sources.records.row_file import RowFile, names_of
-from geotether.sources.records.row_source import RowSource
+from geotether.sources.records.row_file import RowFile, RowSource, names_of
 from geotether.sources.source import Observations, usable
 
 

@@ -1,25 +1,23 @@
 """Occurrences of species as GBIF hands them out: simple tables and Darwin Core archives."""
 
-import contextlib
 import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from geotether.files.delimited import Layout, with_header
+from geotether.files.formats import endings_of
+from geotether.files.rows import naming
+from geotether.files.values import numbers_of, texts_of
 from geotether.geodesy.dates import times_of
-from geotether.sources.packed import unpacking
-from geotether.sources.records.cell_values import texts_of
 from geotether.sources.records.columns import columns_to_keep, with_columns
-from geotether.sources.records.delimited import Layout
-from geotether.sources.records.row_file import RowFile, names_of
-from geotether.sources.records.row_source import RowSource
+from geotether.sources.records.row_file import RowFile, RowSource, names_of
 from geotether.sources.source import Observations
 
 # Terms that say what was found; the many others are about the record, or about the place in words.
@@ -110,11 +108,10 @@ class DarwinCoreSource(RowSource):
             absent = np.char.upper(texts_of(table["occurrenceStatus"])) == "ABSENT"
             found.update(dict.fromkeys(np.flatnonzero(absent).tolist(), "a record of absence"))
         if self.max_uncertainty_m is not None and _UNCERTAINTY in names:
-            metres = table[_UNCERTAINTY]
-            if not pa.types.is_null(metres.type) and not pa.types.is_string(metres.type):
-                far = pc.fill_null(pc.greater(metres, self.max_uncertainty_m), False).to_numpy()
-                reason = f"coordinates less exact than {self.max_uncertainty_m:g} m"
-                found.update(dict.fromkeys(np.flatnonzero(far).tolist(), reason))
+            metres, odd = numbers_of(table[_UNCERTAINTY])
+            reason = f"coordinates less exact than {self.max_uncertainty_m:g} m"
+            found.update(dict.fromkeys(np.flatnonzero(metres > self.max_uncertainty_m).tolist(), reason))
+            found.update(dict.fromkeys(odd, f"{_UNCERTAINTY} is not a number"))
         if not self.flagged and "issue" in names:
             for row, issues in enumerate(texts_of(table["issue"]).tolist()):
                 wrong = WRONG_PLACES & {issue.strip() for issue in issues.replace(",", ";").split(";")}
@@ -157,8 +154,11 @@ class CoreFile(RowFile):
     """The table of occurrences as a `RowFile`."""
 
     def __init__(self, core: Core, id: str | None, labels: Any, where: Mapping[str, Any] | None) -> None:
-        self._core = core
-        super().__init__(core.path, _LON, _LAT, id, None, labels, None, None, where, core.layout, ending=".csv")
+        self._core, self.layout = core, core.layout
+        super().__init__(core.path, _LON, _LAT, id, None, labels, None, None, where)
+
+    def _format(self) -> str:
+        return "csv"
 
     def _opened(self) -> io.BufferedIOBase:
         return self._core.open()
@@ -185,7 +185,7 @@ def find_core(path: Path) -> Core:
         location, names, layout = _described((path / "meta.xml").read_bytes(), path)
         return _with_names(path / location, None, names, layout)
     if path.suffix.lower() != ".zip":
-        return _with_names(path, None, (), _SIMPLE)
+        return _with_names(path, None, (), Layout())
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
@@ -196,30 +196,22 @@ def find_core(path: Path) -> Core:
                 return _with_names(path, location, names, layout)
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path} is damaged or is no zip: {error}.") from error
-    tables = [name for name in members if name.lower().endswith((".csv", ".tsv", ".txt"))]
+    tables = [name for name in members if name.lower().endswith(endings_of("csv"))]
     if len(tables) != 1:
         raise ValueError(f"{path} has neither a meta.xml nor a single table; it holds {', '.join(members[:20])}.")
-    return _with_names(path, tables[0], (), _SIMPLE)
-
-
-_SIMPLE = Layout(delimiter=None, quote=None)
+    return _with_names(path, tables[0], (), Layout())
 
 
 def _with_names(path: Path, member: str | None, names: tuple[str, ...], layout: Layout) -> Core:
-    """The names of the columns, from the first line where meta.xml gives none."""
+    """Take the names of the columns from the first line where meta.xml gives none."""
     core = Core(path, member, names, layout)
     if names:
         return core
-    with (
-        unpacking(str(path)),
-        contextlib.closing(io.TextIOWrapper(cast(Any, core.open()), encoding="utf-8-sig", errors="replace")) as file,
-    ):
-        header = file.readline().rstrip("\r\n")
-    delimiter = max("\t,;", key=header.count)
-    # GBIF's tab-separated files quote nothing; with commas there is no other way.
-    quote = None if delimiter == "\t" else '"'
-    found = tuple(name.strip('"') if quote else name for name in header.split(delimiter))
-    return Core(path, member, found, Layout(delimiter, quote, layout.encoding, found, 1))
+    with naming(path, "zip"):
+        # GBIF's tab-separated files quote nothing; with commas there is no other way.
+        delimiter = with_header(core.open, Layout(quote=None)).delimiter
+        layout = with_header(core.open, Layout(delimiter, None if delimiter == "\t" else '"'))
+    return Core(path, member, layout.names or (), layout)
 
 
 def _described(meta: bytes, path: Path) -> tuple[str, tuple[str, ...], Layout]:

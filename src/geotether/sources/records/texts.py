@@ -6,10 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from geotether.sources.points import find_name
-from geotether.sources.records.cell_values import is_plain, texts_of
-from geotether.sources.records.row_file import RowFile, names_of
-from geotether.sources.records.row_source import RowSource
+from geotether.files.places import find_name
+from geotether.files.values import is_plain, is_text, texts_of
+from geotether.sources.records.row_file import RowFile, RowSource, names_of
 from geotether.sources.source import Observations, usable
 
 TEXT_NAMES = (
@@ -92,7 +91,7 @@ class TextsSource(RowSource):
 
     def _found(self, schema: pa.Schema) -> str:
         taken = {*self.file.finder.columns, *self.file.labels, *self.also, self.file.id, self.file.time}
-        texts = [field.name for field in schema if _is_text(field.type) and field.name not in taken]
+        texts = [field.name for field in schema if is_text(field.type) and field.name not in taken]
         found = find_name(texts, TEXT_NAMES) or (texts[0] if len(texts) == 1 else None)
         if found is None:
             raise ValueError(
@@ -122,8 +121,3 @@ def joined(cells: tuple[str, ...]) -> str:
             parts.append(text)
         seen |= {word.casefold() for word in cell.split()}
     return " ".join(parts)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_string(inner) or pa.types.is_large_string(inner)

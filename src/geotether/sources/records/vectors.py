@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geotether.sources.fingerprints import file_fingerprint
+from geotether.files.disk import file_fingerprint, replacing_file
+from geotether.files.formats import endings_of
+from geotether.files.places import refuse_places
+from geotether.files.values import is_list, is_number
 from geotether.sources.records.row_file import RowFile
-from geotether.sources.source import Observations, refuse_places, usable
+from geotether.sources.source import Observations, usable
 
 _LIST_NAMES = ("features", "embedding", "embeddings", "vector", "vectors")
-_ARRAY_ENDINGS = (".npy", ".npz")
 
 
 class VectorsSource:
@@ -60,7 +62,7 @@ class VectorsSource:
         where: Mapping[str, Any] | None = None,
     ) -> None:
         self.path, self.column = Path(path), column
-        self.is_array = self.path.suffix.lower() in _ARRAY_ENDINGS
+        self.is_array = self.path.suffix.lower() in endings_of("array")
         self.positions = None if positions is None else Path(positions)
         if self.is_array and self.positions is None:
             raise ValueError(f"{path} is an array; say where its rows are: positions= a table or a .npy of (n, 2).")
@@ -148,7 +150,7 @@ class VectorsSource:
 
     def _columns(self, schema: pa.Schema) -> list[str]:
         lists = [field.name for field in schema if _is_list_of_numbers(field.type)]
-        numbers = [field.name for field in schema if _is_number(field.type)]
+        numbers = [field.name for field in schema if is_number(field.type)]
         there = f"Columns of lists: {', '.join(map(repr, lists)) or 'none'}; of numbers: {_some(numbers)}."
         if self.column is None:
             known = [name for name in lists if name.lower() in _LIST_NAMES]
@@ -198,8 +200,6 @@ class VectorsSource:
 
 def _unpack(path: Path, name: str | list[str] | None, folder: Path) -> Path:
     """A .npy that can be mapped: the file itself, or a copy of one array of an .npz."""
-    from geotether.sources.disk import replacing_file
-
     array = _load(path)
     if isinstance(array, np.lib.npyio.NpzFile):
         names = list(array.files)
@@ -224,13 +224,8 @@ def _load(path: Path) -> Any:
         raise ValueError(f"{path} is damaged or is no NumPy array of numbers: {error}") from error
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
-
-
 def _is_list_of_numbers(kind: pa.DataType) -> bool:
-    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    return lists and _is_number(kind.value_type)
+    return is_list(kind) and is_number(kind.value_type)
 
 
 def _some(names: list[str]) -> str:

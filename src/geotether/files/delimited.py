@@ -1,26 +1,25 @@
-"""Delimited text of any size into a spool: types decided by all rows, broken lines set aside."""
+"""Delimited text of any size: types decided by all rows, malformed lines set aside."""
 
 import csv
 import io
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geotether.sources.packed import unpacking
-from geotether.sources.records.broken_lines import SHOWN, BrokenLine, told_lines
-from geotether.sources.records.spool import FAULT, write_spool
+from geotether.files.formats import unpacking
 
-# What stands for a missing number; in a column of texts only the empty text is missing ("NA" may be Namibia).
-_MISSING = ("", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "nil", "-", "?")
+# Name of the column that says why a row could not be read at all; every other value of such a row is missing.
+FAULT = "__fault__"
+# Texts for a missing number; in a column of texts only the empty text is missing ("NA" may be Namibia).
+_MISSING = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "nat", "null", "none", "nil", "-", "?", ".", "***", r"\n")
 _BOOLEANS = ("true", "false")
-_TOLD = 3
-_log = logging.getLogger(__name__)
+_TYPES = {"boolean": pa.bool_(), "whole": pa.int64(), "unsigned": pa.uint64()}
+_SHOWN = 60  # characters of a line
+Opened = Callable[[], io.BufferedIOBase]
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,10 @@ class Layout:
     """How a delimited text is written.
 
     Attributes:
-        delimiter: Between values; None: comma, semicolon, tab or bar, whichever the header has most of.
-        quote: Around values that hold a delimiter; None: nothing does.
+        delimiter: Between values; None: comma, semicolon, tab or bar, whichever is most frequent in the header.
+        quote: Character around values that contain a delimiter; None: there is none.
         encoding: Of the text.
-        names: Of the columns; None: the first line has them.
+        names: Of the columns; None: the first line names them.
         skip: Lines before the first row, where `names` is given.
     """
 
@@ -42,59 +41,73 @@ class Layout:
     skip: int = 0
 
 
-def spool_delimited(
-    opened: Callable[[], io.BufferedIOBase],
-    spool: Path,
-    layout: Layout = Layout(),
-    keep: Callable[[pa.Table], pa.Table] = lambda rows: rows,
-) -> None:
-    """Copy delimited text into a spool, reading it twice from front to back; see `read_delimited`.
+@dataclass(frozen=True)
+class BrokenLine:
+    """A line with too few or too many values.
 
-    Args:
-        opened: Opens the text anew.
-        spool: File to write.
-        layout: How it is written.
-        keep: Gets every run of rows and gives those to keep.
-
-    Raises:
-        ValueError: If the encoding is another, a column name comes twice, or what is packed is cut short.
+    Attributes:
+        values: How many it has.
+        header: How many it should have.
+        number: Of the line, from 1; empty lines and line breaks within quotes do not count.
+        text: The line, or its beginning.
     """
-    broken: list[BrokenLine] = []
-    schema, batches = read_delimited(opened, layout, broken)
-    # A broken line has no values that could be asked for: it stays, to be told.
-    write_spool(spool, schema, (keep(rows) if rows.column(FAULT).null_count else rows for rows in batches))
-    if broken:  # the list of rejected rows has them by their reason only
-        _log.warning("Lines that are rejected: %s.", told_lines(broken, _TOLD))
+
+    values: int
+    header: int
+    number: int | None
+    text: str
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, in the same words for all such lines."""
+        return f"the line has {self.values} values, the header {self.header}"
+
+    def __str__(self) -> str:
+        """What is wrong and where.
+
+        Example:
+            >>> str(BrokenLine(3, 2, 7, "5.66,51.97,Wageningen"))
+            "the line has 3 values, the header 2: line 7, '5.66,51.97,Wageningen'"
+        """
+        said = repr(self.text if len(self.text) <= _SHOWN else f"{self.text[:_SHOWN]}...")
+        return f"{self.reason}: {said if self.number is None else f'line {self.number}, {said}'}"
 
 
-def read_delimited(
-    opened: Callable[[], io.BufferedIOBase], layout: Layout = Layout(), broken: list[BrokenLine] | None = None
-) -> tuple[pa.Schema, Iterator[pa.Table]]:
-    """Read delimited text twice from front to back: for the kinds of its columns, then for its values.
+def told_lines(broken: list[BrokenLine], most: int = 1) -> str:
+    """Show some malformed lines and count the others.
 
-    A column is boolean, whole numbers, numbers (also with decimal commas, where the delimiter is none), or else texts;
-    numbers with leading zeros are texts. Lines with too few or too many values come last, with the reason in the
-    column `FAULT`.
+    Example:
+        >>> told_lines([BrokenLine(1, 2, 4, "5.66"), BrokenLine(1, 2, 9, "")])
+        "the line has 1 values, the header 2: line 4, '5.66'; and 1 more do not fit"
+    """
+    more = f"; and {len(broken) - most:,} more do not fit" if len(broken) > most else ""
+    return "; ".join(map(str, broken[:most])) + more
+
+
+def read_delimited(opened: Opened, layout: Layout, broken: list[BrokenLine]) -> tuple[pa.Schema, Iterator[pa.Table]]:
+    """Read delimited text twice from front to back: for the types of its columns, then for its values.
+
+    A column contains booleans, whole numbers, numbers (also with decimal commas, where the delimiter is not a comma),
+    or else texts; numbers with leading zeros and whole numbers of more than 64 bits stay texts. Lines with too few or
+    too many values come last, with the reason in the column `FAULT`.
 
     Args:
-        opened: Opens the text anew.
+        opened: Opens the text; called several times.
         layout: How it is written.
         broken: Gets the lines with too few or too many values, as the rows are read.
 
     Returns:
-        The schema, and the rows some at a time.
+        The schema, and the rows in tables.
 
     Raises:
-        ValueError: If the encoding is another, a column name comes twice, or what is packed is cut short.
+        ValueError: If the encoding differs, two columns have one name, or a packed file is truncated.
     """
-    layout = _with_header(opened, layout)
+    layout = with_header(opened, layout)
     kinds = _column_kinds(opened, layout)
-    types = {"boolean": pa.bool_(), "whole": pa.int64(), "number": pa.float64(), "comma": pa.float64()}
-    fields = [pa.field(name, types.get(kind, pa.string())) for name, kind in kinds.items()]
+    fields = [pa.field(name, _type_of(kind)) for name, kind in kinds.items()]
     schema = pa.schema([*fields, pa.field(FAULT, pa.string())])
-    broken = [] if broken is None else broken
 
-    def batches() -> Iterator[pa.Table]:
+    def tables() -> Iterator[pa.Table]:
         for texts in _texts(opened, layout, broken):
             columns = [_converted(column, kind) for column, kind in zip(texts.columns, kinds.values(), strict=True)]
             fault = pa.nulls(texts.num_rows, pa.string())
@@ -103,11 +116,15 @@ def read_delimited(
         faults = pa.array([line.reason for line in broken], pa.string())
         yield pa.Table.from_arrays([*missing, faults], schema=schema)
 
-    return schema, batches()
+    return schema, tables()
 
 
-def _with_header(opened: Callable[[], io.BufferedIOBase], layout: Layout) -> Layout:
-    """The same layout with delimiter and names filled in."""
+def with_header(opened: Opened, layout: Layout = Layout()) -> Layout:
+    """Find the delimiter and the names of the columns, where a layout does not say them.
+
+    Raises:
+        ValueError: If the text is empty, has another encoding, or names a column twice.
+    """
     encoding = "utf-8-sig" if layout.encoding.lower() in {"utf-8", "utf8"} else layout.encoding
     try:
         with unpacking(), closing(io.TextIOWrapper(cast(Any, opened()), encoding=encoding, newline="")) as file:
@@ -131,13 +148,12 @@ def _with_header(opened: Callable[[], io.BufferedIOBase], layout: Layout) -> Lay
     return Layout(delimiter, layout.quote, layout.encoding, names, skip)
 
 
-def _texts(
-    opened: Callable[[], io.BufferedIOBase], layout: Layout, broken: list[BrokenLine]
-) -> Iterator[pa.RecordBatch]:
+def _texts(opened: Opened, layout: Layout, broken: list[BrokenLine]) -> Iterator[pa.RecordBatch]:
+    """All cells as texts."""
     from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
 
     def set_aside(line: Any) -> str:
-        broken.append(BrokenLine(line.actual_columns, line.expected_columns, line.number, line.text[: SHOWN + 1]))
+        broken.append(BrokenLine(line.actual_columns, line.expected_columns, line.number, line.text[: _SHOWN + 1]))
         return "skip"
 
     names = list(layout.names or ())
@@ -165,11 +181,11 @@ def _texts(
             raise ValueError(f"it is not {layout.encoding} text: {error}.") from error
 
 
-def _column_kinds(opened: Callable[[], io.BufferedIOBase], layout: Layout) -> dict[str, str]:
-    """The narrowest kind that every value of a column has, by column."""
-    possible = ["boolean", "whole", "number"] + (["comma"] if layout.delimiter != "," else [])
+def _column_kinds(opened: Opened, layout: Layout) -> dict[str, str]:
+    """Find the narrowest kind that every value of a column has, by column."""
+    possible = ["boolean", "whole", "unsigned", "number"] + (["comma"] if layout.delimiter != "," else [])
     left = {name: list(possible) for name in layout.names or ()}
-    seen = dict.fromkeys(left, False)
+    seen, digits = dict.fromkeys(left, False), dict.fromkeys(left, True)
     for texts in _texts(opened, layout, []):
         for name, column in zip(left, texts.columns, strict=True):
             if not left[name]:
@@ -177,11 +193,20 @@ def _column_kinds(opened: Callable[[], io.BufferedIOBase], layout: Layout) -> di
             given = _trimmed(column).drop_null()
             seen[name] |= len(given) > 0
             left[name] = [kind for kind in left[name] if _fits(given, kind)]
-    return {name: kinds[0] if kinds and seen[name] else "text" for name, kinds in left.items()}
+            digits[name] &= pc.all(pc.match_substring_regex(given, r"^[-+]?\d+$"), min_count=0).as_py()
+    # Whole numbers beyond 64 bits are identifiers, which a float would change.
+    return {
+        name: "text" if not seen[name] or not kinds or (digits[name] and kinds[0] in ("number", "comma")) else kinds[0]
+        for name, kinds in left.items()
+    }
+
+
+def _type_of(kind: str) -> pa.DataType:
+    return pa.string() if kind == "text" else _TYPES.get(kind, pa.float64())
 
 
 def _trimmed(column: pa.Array) -> pa.Array:
-    """Texts without spaces around them; what stands for a missing number is null."""
+    """Strip spaces from texts; those that mark a missing number become null."""
     trimmed = pc.utf8_trim_whitespace(column)
     return pc.if_else(pc.is_in(pc.utf8_lower(trimmed), pa.array(_MISSING)), None, trimmed)
 
@@ -210,4 +235,4 @@ def _cast(values: pa.Array, kind: str) -> pa.Array:
         return pc.equal(pc.utf8_lower(values), "true")
     if kind == "comma":
         values = pc.replace_substring(values, ",", ".")
-    return values.cast(pa.int64() if kind == "whole" else pa.float64())
+    return values.cast(_type_of(kind))

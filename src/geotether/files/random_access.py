@@ -1,16 +1,15 @@
-"""Rows that can be read from anywhere: a Parquet file of small row groups, or a copy in Arrow's own format."""
+"""Rows by number: a Parquet file with small row groups, or a copy of any other file in Arrow's own format."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
+from geotether.files.values import with_usual_types
 
-# Name of the column that says why a line could not be read at all; every other value of such a row is missing.
-FAULT = "__fault__"
 ROWS_AT_ONCE = 4096
 # A row group is read as a whole, so only small ones are left where they are.
 SMALL_GROUP_BYTES = 2**26
@@ -21,23 +20,23 @@ class Rows(Protocol):
 
     @property
     def schema(self) -> pa.Schema:
-        """Their columns."""
+        """Columns of the rows."""
         ...
 
     def __len__(self) -> int:
-        """Count them."""
+        """Count the rows."""
         ...
 
     def read(self, start: int, stop: int) -> pa.Table:
-        """Read some of them, `stop` not included."""
+        """Read rows `start` to `stop`, `stop` not included."""
         ...
 
 
-class SpooledRows:
-    """Rows of a file that `write_spool` wrote, memory-mapped; a copy sent to another process maps them anew.
+class CopiedRows:
+    """Rows of a file that `copy_rows` wrote, memory-mapped; an object sent to another process maps them again.
 
     Args:
-        path: Of that file.
+        path: The file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,7 +44,7 @@ class SpooledRows:
         self._reader: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the open file behind."""
+        """Drop the open file."""
         return {"path": self.path, "_reader": None}
 
     def _open(self) -> Any:
@@ -77,7 +76,7 @@ class ParquetRows:
     """Rows of a Parquet file, read where they are; the row group read last is kept.
 
     Args:
-        path: Of the file.
+        path: The file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,7 +85,7 @@ class ParquetRows:
         self._kept: tuple[int, pa.Table] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the open file and the row group behind."""
+        """Drop the open file and the row group."""
         return {"path": self.path, "_file": None, "_kept": None}
 
     def _open(self) -> Any:
@@ -101,7 +100,7 @@ class ParquetRows:
     @property
     def schema(self) -> pa.Schema:
         """Columns of the rows."""
-        return self._open().schema_arrow
+        return with_usual_types(self._open().schema_arrow)
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -109,14 +108,10 @@ class ParquetRows:
 
     @property
     def is_small_grained(self) -> bool:
-        """Can every row group be read for a few of its rows?"""
+        """Whether every row group is small enough to be read for a few of its rows."""
         metadata = self._open().metadata
         sizes = [metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)]
         return max(sizes, default=0) <= SMALL_GROUP_BYTES
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Read all rows from front to back, some at a time."""
-        yield from self._open().iter_batches(ROWS_AT_ONCE)
 
     def read(self, start: int, stop: int) -> pa.Table:
         """Read rows `start` to `stop`, `stop` not included."""
@@ -128,16 +123,16 @@ class ParquetRows:
                 if self._kept is None or self._kept[0] != group:
                     self._kept = (group, file.read_row_group(group, use_threads=False))
                 parts.append(self._kept[1].slice(max(start - low, 0), min(stop, high) - max(start, low)))
-        return pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
+        return (pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()).cast(self.schema)
 
 
-def write_spool(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch | pa.Table]) -> None:
-    """Copy rows into a file that can be read from anywhere.
+def copy_rows(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """Copy rows into a file that can be read by row number.
 
     Args:
-        path: Where to; complete or not there.
-        schema: Of the batches. Dictionaries become their values.
-        batches: Any number of rows each.
+        path: The file to write; afterwards it is complete, or does not exist.
+        schema: Of the tables. Dictionary-encoded columns become their values.
+        tables: Any number of rows each.
     """
     plain = pa.schema([_undictionaried(field) for field in schema], schema.metadata)
     waiting: list[pa.Table] = []
@@ -152,8 +147,7 @@ def write_spool(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch 
                 done += rows.num_rows
             waiting[:] = [table.slice(done)]
 
-        for batch in batches:
-            table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+        for table in tables:
             waiting.append(table.cast(plain) if table.schema != plain else table)
             if sum(table.num_rows for table in waiting) >= ROWS_AT_ONCE:
                 flush(ROWS_AT_ONCE)

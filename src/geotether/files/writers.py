@@ -11,7 +11,8 @@ from typing import Any, TextIO
 import numpy as np
 import pyarrow as pa
 
-from geotether.sources.disk import replacing_file
+from geotether.files.disk import replacing_file
+from geotether.files.values import is_bytes
 
 _ROWS_AT_ONCE = 4096
 
@@ -33,10 +34,12 @@ def list_column(values: np.ndarray) -> pa.Array:
 
 
 def refuse_bytes(columns: pa.Table, path: str | Path) -> None:
-    """Raise ValueError if a column cannot be told in text."""
+    """Raise ValueError if a column contains bytes, which text cannot hold."""
     for column in columns.schema:
-        if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-            raise ValueError(f"Column {column.name!r} holds bytes, which {path} cannot; write a .parquet file instead.")
+        if is_bytes(column.type):
+            raise ValueError(
+                f"Column {column.name!r} contains bytes, which {path} cannot hold; write a .parquet file instead."
+            )
 
 
 def write_parquet(columns: pa.Table, path: str | Path) -> None:
@@ -70,7 +73,7 @@ def _as_json(column: pa.Array) -> pa.Array:
 
 
 def write_geojson(columns: pa.Table, lonlat: np.ndarray, path: str | Path) -> None:
-    """Write a FeatureCollection of points with the columns as properties; what is not finite becomes null."""
+    """Write a FeatureCollection of points with the columns as properties; numbers that are not finite become null."""
     with replacing_file(path) as part, part.open("w", encoding="utf-8") as file:
         file.write('{"type": "FeatureCollection", "features": [\n')
         _write_features(columns, lonlat, file)
@@ -90,7 +93,7 @@ def _write_features(columns: pa.Table, lonlat: np.ndarray, file: TextIO) -> None
 
 
 def _plain_values(column: pa.Array) -> list[Any]:
-    """Values that JSON can hold. Float32 keeps its own few digits instead of those of its float64 twin."""
+    """Convert values to those of JSON. Float32 keeps its own few digits instead of those of its float64 twin."""
     of_float32 = pa.types.is_float32(column.type) or (
         pa.types.is_nested(column.type) and pa.types.is_float32(getattr(column.type, "value_type", pa.null()))
     )

@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/sources/geometry.py."""
+"""Mirrors src/geotether/files/geometry.py."""
 
 import struct
 
@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from geotether.sources.geometry import lonlat_of_geometry, with_geometry, wkb_of_lonlat
+from geotether.files.geometry import with_geometry
+from geotether.files.places import PlaceFinder, lonlat_of_columns
 
 shapely = pytest.importorskip("shapely")
 
@@ -22,14 +23,14 @@ def geo_table(values, **about):
 
 def test_points_are_those_of_shapely():
     want = [shapely.to_wkb(shapely.Point(*place), byte_order=1) for place in PLACES]
-    assert wkb_of_lonlat(PLACES).to_pylist() == want
+    assert with_geometry(pa.table({"a": range(5)}), PLACES)["geometry"].to_pylist() == want
 
 
 def test_reading_is_the_inverse_of_writing():
     table = with_geometry(pa.table({"a": range(5)}), PLACES)
-    np.testing.assert_array_equal(lonlat_of_geometry(table), PLACES)
-    np.testing.assert_array_equal(lonlat_of_geometry(table.slice(2, 2)), PLACES[2:4])
-    np.testing.assert_array_equal(lonlat_of_geometry(pa.concat_tables([table, table])), np.tile(PLACES, (2, 1)))
+    np.testing.assert_array_equal(lonlat_of_columns(table), PLACES)
+    np.testing.assert_array_equal(lonlat_of_columns(table.slice(2, 2)), PLACES[2:4])
+    np.testing.assert_array_equal(lonlat_of_columns(pa.concat_tables([table, table])), np.tile(PLACES, (2, 1)))
 
 
 def test_all_dialects_of_binary_points_are_read():
@@ -40,23 +41,28 @@ def test_all_dialects_of_binary_points_are_read():
         shapely.to_wkb(high, flavor="extended"),
         shapely.to_wkb(shapely.set_srid(shapely.Point(5.66, 51.97), 4326), include_srid=True),
     ]
-    np.testing.assert_array_equal(lonlat_of_geometry(geo_table(values)), [[5.66, 51.97]] * 4)
+    np.testing.assert_array_equal(lonlat_of_columns(geo_table(values)), [[5.66, 51.97]] * 4)
 
 
 @pytest.mark.parametrize(
-    "second, message",
+    ("second", "reason"),
     [
-        (shapely.to_wkb(shapely.LineString([(0, 0), (1, 1)])), "Row 1 is a LineString, not a Point"),
-        (None, "Row 1 has no geometry"),
-        (b"\x01\x01", "Row 1 holds 2 bytes that are no well-known binary"),
-        (b"", "Row 1 holds 0 bytes"),
-        (struct.pack("<BI", 1, 99), "Row 1 is a geometry of type 99"),
+        (None, "no geometry"),
+        (b"\x01\x01", "not well-known binary"),
+        (b"", "not well-known binary"),
+        (struct.pack("<BI", 1, 99), "not well-known binary"),
+        (shapely.to_wkb(shapely.Polygon()), "empty geometry"),
+        (shapely.to_wkb(shapely.Point()), "empty geometry"),
     ],
 )
-def test_the_row_of_another_geometry_is_named(second, message):
-    point = shapely.to_wkb(shapely.Point(0, 0))
-    with pytest.raises(ValueError, match=message):
-        lonlat_of_geometry(geo_table([point, second]))
+def test_a_row_without_a_point_is_rejected_or_named(second, reason):
+    table = geo_table([shapely.to_wkb(shapely.Point(0, 0)), second])
+    lonlat, reasons = PlaceFinder(table.schema).find(table)
+    assert np.isnan(lonlat[1]).all()
+    assert list(reasons) == [1]
+    assert reason in reasons[1]
+    with pytest.raises(ValueError, match=f"row 1.*{reason}"):
+        lonlat_of_columns(table)
 
 
 def test_another_crs_is_converted_and_a_missing_one_refused():
@@ -64,8 +70,9 @@ def test_another_crs_is_converted_and_a_missing_one_refused():
     metres = pyproj.Transformer.from_crs("OGC:CRS84", "EPSG:3857", always_xy=True).transform(5.66, 51.97)
     value = [shapely.to_wkb(shapely.Point(*metres))]
     mercator = geo_table(value, crs=pyproj.CRS("EPSG:3857").to_json())
-    np.testing.assert_allclose(lonlat_of_geometry(mercator), [[5.66, 51.97]], atol=1e-9)
+    np.testing.assert_allclose(lonlat_of_columns(mercator), [[5.66, 51.97]], atol=1e-9)
     geographic = geo_table(value, crs=pyproj.CRS("EPSG:4326").to_json())
-    np.testing.assert_array_equal(lonlat_of_geometry(geographic), [metres])
+    with pytest.raises(ValueError, match="row 0 is"):
+        lonlat_of_columns(geographic)
     with pytest.raises(ValueError, match="no CRS"):
-        lonlat_of_geometry(geo_table(value, crs="null"))
+        lonlat_of_columns(geo_table(value, crs="null"))

@@ -1,38 +1,39 @@
-"""JSON of any size into a spool: one object a line, or the features of a GeoJSON collection."""
+"""JSON of any size: one object per line, or the features of a GeoJSON collection."""
 
 import io
 import json
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from geotether.sources.packed import opened_bytes, unpacking
-from geotether.sources.records.spool import FAULT, ROWS_AT_ONCE, write_spool
+from geotether.files.delimited import FAULT
+from geotether.files.formats import opened_bytes, unpacking
+from geotether.files.geometry import with_geometry_note
 
-LINE_ENDINGS = (".jsonl", ".ndjson", ".geojsonl", ".geojsons", ".geojsonseq")
+_ROWS_AT_ONCE = 4096
 _CHUNK = 2**20
-Record = tuple[dict[str, Any], bytes | None, str | None]  # properties, geometry, fault
+Record = tuple[dict[str, Any], Any, str | None]  # properties, geometry as GeoJSON, fault
 
 
-def spool_json(path: Path, spool: Path, keep: Callable[[pa.Table], pa.Table] = lambda rows: rows) -> None:
-    """Copy JSON into a spool, reading it twice from front to back.
+def read_json(path: Path, by_line: bool) -> tuple[pa.Schema, Iterator[pa.Table]]:
+    """Read JSON twice from front to back: for the types of its properties, then for its values.
 
-    Lists of texts or of numbers stay lists; what else does not fit one type becomes its JSON text. Lines that cannot be
-    read stay rows, with the reason in the column `FAULT`.
+    Lists of texts or of numbers stay lists; values that do not fit one type become their JSON text, and so do whole
+    numbers beyond 64 bits. Lines that cannot be read stay rows, with the reason in the column `FAULT`.
 
     Args:
-        path: GeoJSON with a FeatureCollection (.geojson, .json), or one object or GeoJSON feature a line (.jsonl,
-            .ndjson, .geojsonl, .geojsonseq), also as .gz.
-        spool: File to write.
-        keep: Gets every run of rows and gives those to keep.
+        path: The file, also as .gz.
+        by_line: Whether it has one object or GeoJSON feature per line, rather than one FeatureCollection.
+
+    Returns:
+        The schema, with geometries as well-known binary in the column "geometry" and their CRS noted as GeoParquet
+        notes it, and the rows in tables.
 
     Raises:
-        ValueError: If a collection is not JSON or none, or a .gz is cut short; single lines are no reason.
+        ValueError: If a collection is not one, not UTF-8 or not JSON, or a .gz is truncated; single lines are rejected.
     """
-    by_line = path.name.lower().removesuffix(".gz").endswith(LINE_ENDINGS)
     notes: dict[str, Any] = {}
 
     def records() -> Iterator[Record]:
@@ -40,20 +41,18 @@ def spool_json(path: Path, spool: Path, keep: Callable[[pa.Table], pa.Table] = l
             yield from (_lines(file) if by_line else _collection(file, notes))
 
     tags: dict[str, set[str]] = {}
-    geometry, failed = False, False
-    for properties, shape, fault in records():
+    geometry = False
+    for properties, shape, _ in records():
         geometry |= shape is not None
-        failed |= fault is not None
         for name, value in properties.items():
             tags.setdefault(name, set()).add(_tag(value))
     fields = {name: _type(found - {"null"}) for name, found in tags.items() if name not in {FAULT, "geometry"}}
     schema = pa.schema([pa.field(name, kind) for name, kind in fields.items()])
     if geometry or not by_line:
         about = {"encoding": "WKB"} | ({"crs": notes["crs"]} if "crs" in notes else {})
-        geo = json.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": about}})
-        schema = schema.append(pa.field("geometry", pa.binary())).with_metadata({"geo": geo})
+        schema = with_geometry_note(schema.insert(0, pa.field("geometry", pa.binary())), about)
     schema = schema.append(pa.field(FAULT, pa.string()))
-    write_spool(spool, schema, map(keep, _tables(records(), schema)))
+    return schema, _tables(records(), schema)
 
 
 def _tables(records: Iterator[Record], schema: pa.Schema) -> Iterator[pa.Table]:
@@ -67,15 +66,36 @@ def _tables(records: Iterator[Record], schema: pa.Schema) -> Iterator[pa.Table]:
             for name, value in properties.items()
         }
         run.append(row | {"geometry": shape, FAULT: fault})
-        if len(run) == ROWS_AT_ONCE:
-            yield pa.Table.from_pylist(run, schema=schema)
+        if len(run) == _ROWS_AT_ONCE:
+            yield _table(run, schema)
             run = []
-    yield pa.Table.from_pylist(run, schema=schema)
+    yield _table(run, schema)
+
+
+def _table(run: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    if "geometry" in schema.names:
+        import shapely
+
+        texts = [None if row["geometry"] is None else json.dumps(row["geometry"]) for row in run]
+        shapes = shapely.from_geojson(texts, on_invalid="ignore") if texts else []
+        for row, text, shape, wkb in zip(run, texts, shapes, shapely.to_wkb(shapes), strict=True):
+            row["geometry"] = wkb
+            if text is not None and shape is None and row[FAULT] is None:
+                row[FAULT] = "invalid geometry"
+    return pa.Table.from_pylist(run, schema=schema)
 
 
 def _opened(path: Path) -> io.TextIOBase:
-    # What is not UTF-8 becomes a sign that JSON texts may hold, so that one bad line is one bad row.
-    return io.TextIOWrapper(opened_bytes(path), encoding="utf-8-sig", errors="replace")
+    # Bytes that are not UTF-8 become surrogates, so that they can be found and one bad line is one bad row.
+    return io.TextIOWrapper(opened_bytes(path), encoding="utf-8-sig", errors="surrogateescape")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _lines(file: io.TextIOBase) -> Iterator[Record]:
@@ -83,23 +103,26 @@ def _lines(file: io.TextIOBase) -> Iterator[Record]:
         line = line.strip("\x1e \t\r\n")  # GeoJSON text sequences start every record with a separator
         if not line:
             continue
+        if not _is_utf8(line):
+            yield {}, None, "the line is not UTF-8"
+            continue
         try:
             value = json.loads(line)
         except (ValueError, RecursionError):
             yield {}, None, "the line is not JSON"
             continue
         if not isinstance(value, dict):
-            yield {}, None, "the line is no JSON object"
+            yield {}, None, "the line is not a JSON object"
         else:
             yield _feature(value) if value.get("type") == "Feature" else (value, None, None)
 
 
 def _collection(file: io.TextIOBase, notes: dict[str, Any]) -> Iterator[Record]:
-    """The features of a collection, one after the other, without holding the rest."""
+    """Yield the features of a collection one by one, without holding the rest."""
     stream = _Stream(file)
     hint = 'it must be {"type": "FeatureCollection", "features": [...]}'
     if stream.next() != "{":
-        raise ValueError(f"it is no GeoJSON FeatureCollection; {hint}.")
+        raise ValueError(f"it is not a GeoJSON FeatureCollection; {hint}.")
     stream.skip()
     found = False
     while stream.next() not in "}":
@@ -110,7 +133,7 @@ def _collection(file: io.TextIOBase, notes: dict[str, Any]) -> Iterator[Record]:
             stream.skip()
             while stream.next() != "]":
                 feature = stream.value()
-                yield _feature(feature) if isinstance(feature, dict) else ({}, None, "the feature is no JSON object")
+                yield _feature(feature) if isinstance(feature, dict) else ({}, None, "the feature is not a JSON object")
                 if stream.next() != "]":
                     stream.expect(",")
             stream.skip()
@@ -118,10 +141,12 @@ def _collection(file: io.TextIOBase, notes: dict[str, Any]) -> Iterator[Record]:
             value = stream.value()
             if name == "crs" and isinstance(value, dict):
                 notes["crs"] = str((value.get("properties") or {}).get("name", "OGC:CRS84"))
+            if name == "type" and value != "FeatureCollection":
+                raise ValueError(f"it is a GeoJSON {value}, not a FeatureCollection; {hint}.")
         if stream.next() != "}":
             stream.expect(",")
     if not found:
-        raise ValueError(f"it is no GeoJSON FeatureCollection; {hint}.")
+        raise ValueError(f"it is not a GeoJSON FeatureCollection; {hint}.")
 
 
 class _Stream:
@@ -134,11 +159,13 @@ class _Stream:
     def _fill(self) -> bool:
         rest = self.buffer[self.at :]
         piece = self.file.read(max(_CHUNK, len(rest)))  # twice as much each time keeps one huge value linear
+        if not _is_utf8(piece):
+            raise ValueError("it is not UTF-8 text; save it as UTF-8.")
         self.buffer, self.at = rest + piece, 0
         return bool(piece)
 
     def next(self) -> str:
-        """The next sign that is no space, not taken; "" at the end."""
+        """Peek at the next non-whitespace character."""
         while True:
             while self.at < len(self.buffer):
                 if self.buffer[self.at] not in " \t\r\n":
@@ -150,10 +177,10 @@ class _Stream:
     def skip(self) -> None:
         self.at += 1
 
-    def expect(self, sign: str) -> None:
+    def expect(self, wanted: str) -> None:
         found = self.next()
-        if found != sign:
-            raise ValueError(f"it is not JSON: {found!r} where {sign!r} was expected.")
+        if found != wanted:
+            raise ValueError(f"it is not JSON: {found!r} where {wanted!r} was expected.")
         self.skip()
 
     def value(self) -> Any:
@@ -167,6 +194,8 @@ class _Stream:
             except json.JSONDecodeError as error:
                 if not self._fill():
                     raise ValueError(f"it is not JSON: {error.msg} near {self.buffer[self.at :][:40]!r}.") from None
+            except RecursionError:
+                raise ValueError("its JSON is nested too deeply.") from None
 
 
 def _feature(feature: dict[str, Any]) -> Record:
@@ -176,18 +205,11 @@ def _feature(feature: dict[str, Any]) -> Record:
     if not isinstance(geometry, dict):
         return row, None, None
     place = geometry.get("coordinates")
-    if geometry.get("type") == "Point":
-        if not isinstance(place, list) or len(place) < 2 or not all(isinstance(v, int | float) for v in place[:2]):
-            return row, None, "the Point needs [longitude, latitude]"
-        return row, struct.pack("<BIdd", 1, 1, *map(float, place[:2])), None
-    try:
-        import shapely
-    except ImportError:
-        raise ImportError(
-            f"The file has a {geometry.get('type')}; a point inside is found by shapely: pip install 'geotether[geo]'."
-        ) from None
-    shape = shapely.from_geojson(json.dumps(geometry), on_invalid="ignore")
-    return (row, None, "invalid geometry") if shape is None else (row, shapely.to_wkb(shape), None)
+    if geometry.get("type") == "Point" and not (
+        isinstance(place, list) and len(place) >= 2 and all(isinstance(value, int | float) for value in place[:2])
+    ):
+        return row, None, "the Point needs [longitude, latitude]"
+    return row, geometry, None
 
 
 def _tag(value: Any) -> str:
@@ -196,7 +218,7 @@ def _tag(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):
-        return "whole" if -(2**63) <= value < 2**63 else "number"
+        return "whole" if -(2**63) <= value < 2**63 else "huge"
     if isinstance(value, float):
         return "number"
     if isinstance(value, str):
@@ -207,12 +229,21 @@ def _tag(value: Any) -> str:
             return "null"
         if kinds == {"text"}:
             return "texts"
-        return "numbers" if kinds <= {"whole", "number"} else "other"
+        if kinds <= {"whole", "number"}:
+            return "numbers" if "number" in kinds else "wholes"
     return "other"
 
 
 def _type(tags: set[str]) -> pa.DataType:
-    if tags and tags <= {"whole", "number"}:
-        return pa.int64() if tags == {"whole"} else pa.float64()
-    single = {"boolean": pa.bool_(), "texts": pa.list_(pa.string()), "numbers": pa.list_(pa.float64())}
-    return single.get(next(iter(tags)), pa.string()) if len(tags) == 1 else pa.string()
+    """Find the Arrow type of a property; texts where nothing else fits all values."""
+    for fitting, kind in (
+        ({"whole"}, pa.int64()),
+        ({"whole", "number"}, pa.float64()),
+        ({"boolean"}, pa.bool_()),
+        ({"texts"}, pa.list_(pa.string())),
+        ({"wholes"}, pa.list_(pa.int64())),
+        ({"wholes", "numbers"}, pa.list_(pa.float64())),
+    ):
+        if tags and tags <= fitting:
+            return kind
+    return pa.string()

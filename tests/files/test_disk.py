@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/sources/disk.py."""
+"""Mirrors src/geotether/files/disk.py."""
 
 import os
 import resource
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from geotether.sources.disk import replacing_file, replacing_folder
+from geotether.files.disk import replacing_file, replacing_folder
 
 SRC = Path(__file__).parents[2] / "src"
 
@@ -73,7 +73,7 @@ def test_a_real_size_limit_is_explained(tmp_path):
     target = tmp_path / "big.bin"
     target.write_bytes(b"old")
     program = (
-        "import sys; from geotether.sources.disk import replacing_file\n"
+        "import sys; from geotether.files.disk import replacing_file\n"
         "with replacing_file(sys.argv[1]) as part: part.write_bytes(bytes(1_000_000))"
     )
     child = subprocess.run(
