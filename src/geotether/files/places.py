@@ -53,10 +53,7 @@ class PlaceFinder:
                 )
             self.crs: Any = crs or stated
         else:
-            self.lon, self.lat = (
-                _axis(schema, axis, given, known)
-                for axis, given, known in (("lon", lon, LON_NAMES), ("lat", lat, LAT_NAMES))
-            )
+            self.lon, self.lat = _axes(schema, {"lon": lon, "lat": lat})
             self.columns = (*self.columns, self.lon, self.lat)
             self.crs = crs or WGS84
         check_crs(self.crs)  # an unknown CRS is an error here, not at the first row
@@ -163,28 +160,33 @@ def told_columns(names: list[str], most: int = 40) -> str:
     return f"Columns found: {', '.join(map(repr, names[:most])) or 'none'}{more}."
 
 
-def _axis(schema: pa.Schema, axis: str, given: str | None, known: tuple[str, ...]) -> str:
-    """Name the column of one coordinate."""
+def _axes(schema: pa.Schema, given: dict[str, str | None]) -> list[str]:
+    """Name the columns of the two coordinates."""
     names = list(schema.names)
-    if given is not None and given not in names:
-        raise ValueError(f"there is no column {given!r} for {axis}. {told_columns(names)}")
-    degrees = {"lon": known[:4], "lat": known[:2]}[axis]
-    candidates = [name for name in names if name.strip().lower() in degrees]
-    if given is None and len(candidates) > 1:
+    found: dict[str, str | None] = {}
+    for axis, known in (("lon", LON_NAMES), ("lat", LAT_NAMES)):
+        if (wanted := given[axis]) is not None:
+            if wanted not in names:
+                raise ValueError(f"there is no column {wanted!r} for {axis}. {told_columns(names)}")
+            found[axis] = wanted
+            continue
+        both = [name for name in names if name.strip().lower() in known and name.strip().lower() not in ("x", "y")]
+        if len(both) > 1:
+            said = " and ".join(map(repr, both))
+            raise ValueError(f"the columns {said} could both be {axis}; name one with lon= and lat=.")
+        found[axis] = find_name(names, known)
+    missing = [axis for axis, name in found.items() if name is None]
+    if missing:
         raise ValueError(
-            f"the columns {' and '.join(map(repr, candidates))} could both be {axis}; name one with lon= and lat=."
+            f"there is no column for {' and '.join(missing)}; name the columns of coordinates with lon= and lat= (for "
+            "metres also crs=), on the command line with --set lon=COLUMN --set lat=COLUMN (of `geotether encode` "
+            f"--lon and --lat). {told_columns(names)}"
         )
-    name = given or find_name(names, known)
-    if name is None:
-        raise ValueError(
-            f"there is no column for {axis}; name the columns of coordinates with lon= and lat= (for metres also "
-            f"crs=), on the command line with --set lon=COLUMN --set lat=COLUMN (of `geotether encode` --lon and "
-            f"--lat). {told_columns(names)}"
-        )
-    kind = schema.field(name).type
-    if pa.types.is_nested(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
-        raise ValueError(f"column {name!r} for {axis} contains {kind}, not numbers.")
-    return name
+    for axis, name in found.items():
+        kind = schema.field(name).type
+        if pa.types.is_nested(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
+            raise ValueError(f"column {name!r} for {axis} contains {kind}, not numbers.")
+    return [str(name) for name in found.values()]
 
 
 def lonlat_of_columns(

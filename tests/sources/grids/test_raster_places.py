@@ -118,10 +118,10 @@ def test_files_without_places_are_refused(tmp_path):
         given_places(tmp_path / "b.csv", id="site")
     with pytest.raises(ValueError, match="there is no column 'soon'; there are lon, lat"):
         given_places(tmp_path / "b.csv", time="soon")
-    with pytest.raises(FileNotFoundError, match="to take places from"):
+    with pytest.raises(FileNotFoundError, match="There is no file"):
         given_places(tmp_path / "none.csv")
     (tmp_path / "c.csv").write_text("lon,lat,day\n5,6,first\n")
-    with pytest.raises(ValueError, match="'day' does not hold dates"):
+    with pytest.raises(ValueError, match="column 'day' has 'first'"):
         given_places(tmp_path / "c.csv", time="day")
     (tmp_path / "d.parquet").write_text("no")
     with pytest.raises(ValueError, match="damaged or is not a parquet"):

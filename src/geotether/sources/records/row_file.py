@@ -130,8 +130,8 @@ class RowFile:
         time = None
         if self.time is not None:
             time, bad = times_of(table[self.time])
-            for row in np.flatnonzero(bad).tolist():
-                reasons.setdefault(row, f"{self.time} {why_no_time(table[self.time][row].as_py())}")
+            for at in np.flatnonzero(bad).tolist():
+                reasons.setdefault(at, f"{self.time} {why_no_time(table[self.time][at].as_py())}")
         labels = {name: label_of(table[name], name in self._with_gaps) for name in self.labels}
         row = max(start, 0) + np.arange(table.num_rows, dtype=np.int64)
         return table, Observations(row, lonlat, None, ids, time, labels), reasons | faults
