@@ -292,7 +292,7 @@ def test_layers_are_named(tmp_path, opened):
 @pytest.mark.parametrize(
     "text, options, message",
     [
-        ("a,b\n1,2\n", {}, r"p\.csv: there is no column for lon; .*crs=.*Columns found: 'a', 'b'"),
+        ("a,b\n1,2\n", {}, r"p\.csv: there is no column for lon and lat; .*crs=.*Columns found: 'a', 'b'"),
         ("a,b\n1,2\n", {"lon": "a", "lat": "c"}, "no column 'c' for lat. Columns found: 'a', 'b'"),
         ("a,b\n1,2\n", {"lon": "a"}, "lon and lat are named together; got lon='a' and lat=None"),
         ("lon,lat,v\n", {}, "it has no rows"),
@@ -314,7 +314,7 @@ def test_an_unfit_file_is_refused(tmp_path, opened, text, options, message):
 def test_other_bytes_are_refused(tmp_path, opened):
     for name, message in (
         ("p.parquet", "damaged or is not a parquet file"), ("p.geojson", "not UTF-8"),
-        ("p.gpkg", "damaged or not a file that GDAL reads"), ("p.csv.gz", "damaged"), ("p.csv", "not .*text"),
+        ("p.gpkg", "damaged or not a file that GDAL reads"), ("p.csv.gz", "cannot be unpacked"), ("p.csv", "not .*text"),
     ):  # fmt: skip
         (tmp_path / name).write_bytes(b"\xff\xfe nothing of the kind, lon\n\xe9\n")
         with pytest.raises(ValueError, match=message):
