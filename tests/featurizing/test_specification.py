@@ -23,6 +23,18 @@ def test_keys_are_taken_and_the_rest_goes_to_the_source(tmp_path):
     assert spec.plain()["path"] == "data/birds.csv"
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"source": {"name": "columns", "path": "a.csv", "rows": 3}},
+        {"path": "a.csv", "source": {"name": "columns", "rows": 3}},
+        {"path": "a.csv", "source": {"name": "columns"}, "options": {"rows": 3}},
+    ],
+)
+def test_source_with_its_options_in_one_mapping(values):
+    assert TableSpec.of(values) == TableSpec.of({"path": "a.csv", "source": "columns", "options": {"rows": 3}})
+
+
 def test_no_split_and_the_default_split():
     assert TableSpec.of({"path": "a.csv", "split": None}).split is None
     assert TableSpec.of({"path": "a.csv"}).plain()["split"] == {

@@ -110,18 +110,18 @@ def _listed(name: str, find: Any, skip: tuple[str, ...] = ()) -> list[str]:
 
 def _spec(given: str, settings: list[str] | None, **typed: Any) -> Any:
     """Read the specification; options override it (None: not given), and `settings` override both."""
-    from geotether.featurizing.specification import TableSpec
+    from geotether.featurizing.specification import TableSpec, flatten_source
     from geotether.tables.yaml_text import parse_override, read_layer
     from geotether.training.config_merging import overlay
 
     path = Path(given)
     is_yaml = path.suffix.lower() in (".yaml", ".yml")
-    layer: dict[str, Any] = read_layer(path) if is_yaml else {"path": given}
+    layer: dict[str, Any] = flatten_source(read_layer(path)) if is_yaml else {"path": given}
     if isinstance(layer.get("features"), str):  # options may follow by --set
         layer["features"] = {"name": layer["features"]}
     options = {key: value for key, value in typed.items() if value is not None}
     for over in [options, *map(parse_override, settings or ())]:
-        layer = overlay(layer, over)
+        layer = overlay(layer, flatten_source(over))
     return TableSpec.of(layer, path.parent if is_yaml else ".")
 
 

@@ -86,8 +86,9 @@ class TableSpec(BaseModel):
         """Take a flat mapping: the keys above, and any other for the source's constructor.
 
         Args:
-            values: Such as {"path": "birds.csv", "licence": "CC BY 4.0", "exclude": ["notes"]}. Options of the source
-                whose names are keys of the table as well stand in a mapping under `options`.
+            values: Such as {"path": "birds.csv", "licence": "CC BY 4.0", "exclude": ["notes"]}. `source` may be a
+                mapping with `name`, `path` and options of the source; options whose names are also keys of the table
+                go there or into a mapping `options`.
             base: The folder that relative paths are seen from.
 
         Returns:
@@ -105,6 +106,7 @@ class TableSpec(BaseModel):
             return values
         if not isinstance(values, Mapping):
             raise ValueError(f"A table's specification is a mapping with at least `path`, got {values!r}.")
+        values = flatten_source(values)
         if not values.get("path"):
             given = ", ".join(map(str, values)) or "nothing"
             raise ValueError(f"A table's specification needs `path`, the file or folder to read; it has {given}.")
@@ -204,6 +206,24 @@ def read_spec(path: str | Path) -> TableSpec:
         return TableSpec.of(read_layer(path), path.parent)
     except ValueError as error:
         raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+
+
+def flatten_source(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace `source: {name: ..., path: ..., further options}` by the keys `source`, `path` and `options`.
+
+    Example:
+        >>> flatten_source({"source": {"name": "vectors", "column": "A??"}})
+        {'source': 'vectors', 'options': {'column': 'A??'}}
+    """
+    flat = dict(layer)
+    if isinstance(layer.get("source"), Mapping):
+        source = dict(flat.pop("source"))
+        for inner, key in (("name", "source"), ("path", "path")):
+            if inner in source:
+                flat.setdefault(key, source[inner])
+                del source[inner]
+        flat["options"] = {**source, **(layer.get("options") or {})}
+    return flat
 
 
 def _unknown(source: str, key: str, known: list[str]) -> str:
