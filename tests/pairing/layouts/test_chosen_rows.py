@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
-from geotether.pairing.layouts.missing_files import present_rows
+from geotether.pairing.layouts.sample_files import present_rows
 
 
 def test_a_draw_is_spread_ordered_and_repeatable():

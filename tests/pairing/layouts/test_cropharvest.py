@@ -105,7 +105,7 @@ def test_what_is_wrong_in_the_files_is_named(data, write_labels, write_h5):
     with pytest.raises(ValueError, match="no data set 'array'; it has values"):
         read_cropharvest(data)
     file.write_bytes(b"no")
-    with pytest.raises(ValueError, match="no HDF5 file"):
+    with pytest.raises(ValueError, match=r"0_togo\.h5 is not"):
         read_cropharvest(data)
     write_labels([{**LABELS[2], "classification_label": "oil seeds"}])
     with pytest.raises(ValueError, match=r"'oil seeds' in row 0 is none of .*oilseeds"):
@@ -114,5 +114,5 @@ def test_what_is_wrong_in_the_files_is_named(data, write_labels, write_h5):
     with pytest.raises(ValueError, match="label 0 has no 'dataset'"):
         read_cropharvest(data)
     (data / "labels.geojson").write_text("{")
-    with pytest.raises(ValueError, match="is no JSON"):
+    with pytest.raises(ValueError, match="is not JSON"):
         read_cropharvest(data)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from geotether.pairing.layouts.chips import chip_places, read_chip
 from geotether.pairing.layouts.geotiff_pairs import read_geotiff_pairs
-from geotether.pairing.layouts.geotiffs import chip_places, read_chip
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_missing_files(data):
 def test_images_without_a_place(data, write_tif):
     for kind, bands in (("S1RTC", 2), ("S2L2A", 3)):
         write_tif(data / f"a_{kind}.tif", np.ones((bands, 10, 14), np.float64 if bands == 2 else np.int16), crs=None)
-    with pytest.raises(ValueError, match="1 of 2 images do not say where they lie, such as a"):
+    with pytest.raises(ValueError, match=r"1 of 2 images .*such as a"):
         read_geotiff_pairs(data)
     for kind, bands in (("S1RTC", 2), ("S2L2A", 3)):
         write_tif(data / f"b_2_{kind}.tif", np.ones((bands, 10, 14), np.float64 if bands == 2 else np.int16), crs=None)
@@ -83,11 +83,11 @@ def test_images_without_a_place(data, write_tif):
 def test_what_does_not_fit_is_named(data, write_tif):
     for options, message in [
         ({"files": {"s1": "a_S1RTC.tif"}}, "has no {id}"),
-        ({"bands": {"s3": ["VV"]}}, "bands names 's3'"),
+        ({"bands": {"s3": ["VV"]}}, "'s3', but files has only s1, s2"),
         ({"bands": {"s1": ["VV"]}}, "bands of s1: 1 names for 2 bands"),
-        ({"tile": 11}, "No tile of 11 x 11 pixels fits into any of 2 scenes"),
-        ({"tile": 0}, "tile is a number"),
-        ({"size": -1}, "size is a number"),
+        ({"tile": 11}, "None of 2 scenes .* 11 x 11"),
+        ({"tile": 0}, "tile must be"),
+        ({"size": -1}, "size must be"),
     ]:
         with pytest.raises(ValueError, match=message):
             read_geotiff_pairs(data, **options)
@@ -98,13 +98,13 @@ def test_what_does_not_fit_is_named(data, write_tif):
     with pytest.raises(ValueError, match=r"b_2_S2L2A\.tif has 4 bands, not 3"):
         read_geotiff_pairs(data)
     write_tif(file, np.ones((3, 20, 28), np.int16))
-    with pytest.raises(ValueError, match="Scene b_2: s1 and s2 do not lie on one grid"):
+    with pytest.raises(ValueError, match="Scene b_2: s1 and s2 have different grids"):
         read_geotiff_pairs(data, tile=4)
-    with pytest.raises(ValueError, match=r"s2 has shape \(3, 20, 28\).*rows before it have \(3, 10, 14\).*size="):
+    with pytest.raises(ValueError, match=r"s2 has shape \(3, 20, 28\).*earlier rows have \(3, 10, 14\).*size="):
         read_geotiff_pairs(data)
     assert read_geotiff_pairs(data, size=7).modality("s2").shape == (3, 7, 7)
     write_tif(file, np.ones((3, 10, 14), np.float32))
-    with pytest.raises(ValueError, match="s2 holds float32, but rows before it hold int16"):
+    with pytest.raises(ValueError, match=r"s2 .*float32.*int16"):
         read_geotiff_pairs(data)
 
 

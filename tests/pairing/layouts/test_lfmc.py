@@ -88,7 +88,7 @@ def test_the_folder_of_features_gives_the_same(tmp_path, table_csv):
     np.testing.assert_array_equal(ours.lonlat, theirs.lonlat)
     assert ours.group.tolist() == theirs.group.tolist()
     (folder / "main_0" / "feature_0000.geojson").write_text("{}")
-    with pytest.raises(ValueError, match=r"feature_0000\.geojson is no GeoJSON feature"):
+    with pytest.raises(ValueError, match=r"feature_0000\.geojson is not a GeoJSON"):
         read_lfmc(folder)
 
 
@@ -108,7 +108,7 @@ def test_parquet_and_gaps(tmp_path):
 @pytest.mark.parametrize(
     "change, options, message",
     [
-        ({"forest_cover(t)": 15}, {"modalities": ["land_cover"]}, "forest_cover 15 is no class of GlobCover"),
+        ({"forest_cover(t)": 15}, {"modalities": ["land_cover"]}, "forest_cover 15 is not a class"),
         ({"vv(t)": "low"}, {}, r"Column 'vv\(t\)' must hold numbers"),
         ({}, {"months": 5}, "months must be 1 to 4, got 5"),
         ({}, {"modalities": ["s2"]}, "no modality 's2'; known: s1, optical"),
@@ -125,7 +125,7 @@ def test_columns_that_are_not_there(tmp_path):
     with pytest.raises(ValueError, match=r"There is no column 'vh\(t-2\)'; there are percent\(t\), date"):
         read_lfmc(write_csv(tmp_path / "f.csv", rows, [0, 1]))
     rows = [{"percent": 1.0, "vv": 2.0}]
-    with pytest.raises(ValueError, match=r"found the lags \[\]"):
+    with pytest.raises(ValueError, match=r"found lags \[\]"):
         read_lfmc(write_csv(tmp_path / "f.csv", rows, [0]))
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="has no files feature_"):

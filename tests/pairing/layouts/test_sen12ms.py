@@ -91,7 +91,7 @@ def test_shares_leave_out_pixels_without_a_class():
     shares = igbp_shares(np.array([[0, 255], [1, 17]], dtype=np.uint8))
     assert shares[0] == shares[16] == 0.5
     assert np.isnan(igbp_shares(np.zeros((2, 2), np.uint8))).all()
-    with pytest.raises(ValueError, match="land cover 18 is no class"):
+    with pytest.raises(ValueError, match="land cover 18 "):
         igbp_shares(np.array([[18]]))
     share = np.zeros((1, 17), np.float32)
     share[0, :2] = 0.1, 0.9
@@ -112,7 +112,7 @@ def test_the_split_of_patch_lists(data):
     with pytest.raises(ValueError, match="no part of the split 'buffer'; known: test, train, validation"):
         read_sen12ms(data, split="buffer")
     (data / "test_list.txt").write_text("ROIs1868_summer_15.tif\n")
-    with pytest.raises(ValueError, match="no patch of SEN12MS; they are named like"):
+    with pytest.raises(ValueError, match=r"ROIs1868_summer_15.* not a patch"):
         read_sen12ms(data)
 
 
@@ -121,7 +121,7 @@ def test_the_split_of_scene_lists(data):
     (data / "ValidationScenes.txt").write_text("ROIs2017_winter/s2_112\n")
     assert read_sen12ms(data).split.tolist() == ["train", "train", "test", "validation"]
     (data / "ValidationScenes.txt").write_text("ROIs2017_winter s2_112\n")
-    with pytest.raises(ValueError, match="no scene of SEN12MS"):
+    with pytest.raises(ValueError, match=r"s2_112.* not a scene"):
         read_sen12ms(data)
 
 
@@ -155,9 +155,9 @@ def test_a_damaged_radar_patch_of_nothing_but_nan_is_missing(data, write_tif):
     "options, message",
     [
         ({"scheme": "IGBP"}, "no scheme 'IGBP'"),
-        ({"threshold": 0}, "threshold is a share"),
+        ({"threshold": 0}, "threshold .*got"),
         ({"seasons": ["autumn"]}, "no season 'autumn'; known: spring"),
-        ({"modalities": []}, "No modality is asked for"),
+        ({"modalities": []}, "at least one modality. Known: s1, s2"),
         ({"s2_bands": ["B8a"]}, "Did you mean 'B8A'"),
     ],
 )

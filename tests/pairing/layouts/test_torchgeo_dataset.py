@@ -8,14 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from geotether.pairing.layouts.bigearthnet import read_bigearthnet
-from geotether.pairing.layouts.bigearthnet_classes import CLASS_OF, CLASSES, FINE_CLASSES
-from geotether.pairing.layouts.bigearthnet_index import S2_BANDS
+from geotether.pairing.layouts.bigearthnet import CLASS_OF, CLASSES, FINE_CLASSES, S2_BANDS, read_bigearthnet
 from geotether.pairing.layouts.cropharvest import BANDS, read_cropharvest
 from geotether.pairing.layouts.sen12ms import read_sen12ms
 from geotether.pairing.layouts.torchgeo_dataset import read_torchgeo
-from geotether.pairing.layouts.treesatai import IMAGES, read_treesatai
-from geotether.pairing.layouts.treesatai_files import GENERA
+from geotether.pairing.layouts.treesatai import GENERA, IMAGES, read_treesatai
 
 SENSORS = {
     "s1": {"key": "image", "bands": list(range(8))},
@@ -54,9 +51,9 @@ def test_what_torchgeo_refuses_is_told(so2sat, torchgeo_datasets, tmp_path):
     for given, message in [
         ({"dataset": "So2sat"}, "There is no data set .* 'So2sat'.*Did you mean 'So2Sat'"),
         ({"dataset": "Sentinel2"}, "There is no data set without geographic index in torchgeo"),
-        ({"splits": ["holdout"]}, "torchgeo's So2Sat refuses .*'split': 'holdout'.*AssertionError"),
-        ({"arguments": {"colour": 1}}, "refuses .*TypeError"),
-        ({"arguments": {"root": "."}}, "may not hold root"),
+        ({"splits": ["holdout"]}, "torchgeo's So2Sat does not accept .*'split': 'holdout'.*AssertionError"),
+        ({"arguments": {"colour": 1}}, "colour.*TypeError"),
+        ({"arguments": {"root": "."}}, "must not have root"),
         ({"modalities": {}}, "modalities names none"),
         ({"modalities": {"s1": {"key": "picture"}}}, "no key 'picture'; known: image, label"),
         ({"modalities": {"s1": {"bands": [1]}}}, "needs the key of the sample"),

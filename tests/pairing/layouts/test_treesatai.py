@@ -5,9 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from geotether.pairing.layouts.treesatai import read_treesatai
-from geotether.pairing.layouts.treesatai_files import GENERA
-from geotether.pairing.layouts.treesatai_series import SERIES
+from geotether.pairing.layouts.treesatai import GENERA, SERIES, read_treesatai
 
 SAMPLES = ["Abies_alba_1_1005_WEFL_NLF", "Fagus_sylvatica_6_154201_BI_NLF", "Quercus_robur_2_77_BI_NLF"]
 DATES = ["20200110", "20200120", "20200301"]
@@ -65,11 +63,7 @@ def test_samples_are_read_as_written(data):
     assert aerial.values[2, :, 7, 7].tolist() == [20, 21, 22, 23]
     (lon,), (lat,) = transform("EPSG:25832", "EPSG:4326", [600_060 + 30], [5_000_000 - 30])
     np.testing.assert_allclose(table.lonlat[1], [lon, lat], atol=1e-9)
-    assert {name: table.modality(name).shape for name in SERIES} == {
-        "s1_asc": (12, 2),
-        "s1_des": (12, 2),
-        "s2": (12, 10),
-    }
+    assert {name: table.modality(name).shape for name in SERIES} == {"s1_asc": (12, 2), "s1_des": (12, 2), "s2": (12, 10)}
     january, march = table.modality("s2").values[1, 0], table.modality("s2").values[1, 2]
     np.testing.assert_allclose(january, 100 + np.arange(10), atol=1e-4)  # 80 % of the second date is cloud
     np.testing.assert_allclose(march, 102 + np.arange(10), atol=1e-4)
@@ -144,7 +138,7 @@ def test_places_come_from_outlines_where_aerial_images_are_not_there(data):
     np.testing.assert_allclose(read_treesatai(data, modalities=["s2"]).lonlat, places, atol=1e-9)
     assert transform is not None
     (data / "geojson" / "bb_60m.GeoJSON").write_text(json.dumps({"features": features}))
-    with pytest.raises(ValueError, match="names no coordinate system"):
+    with pytest.raises(ValueError, match="bb_60m"):
         read_treesatai(data, modalities=["s2"])
 
 
@@ -152,7 +146,7 @@ def test_missing_files(data):
     (data / "aerial" / f"{SAMPLES[1]}.tif").unlink()
     with pytest.raises(FileNotFoundError, match=r"1 of 12 files are missing \(aerial: 1 of 3 rows\)"):
         read_treesatai(data)
-    with pytest.raises(ValueError, match=f"1 of 3 images do not say where they lie, such as {SAMPLES[1]}.*bb_60m"):
+    with pytest.raises(ValueError, match=f"1 of 3 images .*such as {SAMPLES[1]}.*bb_60m"):
         read_treesatai(data, tolerate_missing=True)
     (data / "sentinel-ts" / f"{SAMPLES[1]}_2019.h5").unlink()
     table = read_treesatai(data, tolerate_missing=True)
@@ -166,9 +160,9 @@ def test_missing_files(data):
     [
         ({"series": "weeks"}, "series must be one of months, dates"),
         ({"steps": 5}, "months are always 12"),
-        ({"series": "dates", "steps": 0}, "give 1 or more"),
+        ({"series": "dates", "steps": 0}, "steps must be 1"),
         ({"max_cloud": 101}, "percentage"),
-        ({"threshold": 7}, "threshold is a share"),
+        ({"threshold": 7}, "threshold .*got"),
         ({"modalities": ["s1"]}, "no modality 's1'"),
         ({"split": "holdout"}, "no part of the split 'holdout'; known: test, train, validation"),
     ],
@@ -183,8 +177,8 @@ def test_what_is_wrong_in_the_files_is_named(data, write_h5, write_tif):
     good = series(0, [0, 0, 0])
     for change, message in [
         ({"sen_2_data": good["sen_2_data"][:, :9]}, r"sen-2-data has shape \(3, 9, 6, 6\), not \(dates, 10 bands"),
-        ({"sen_2_products": good["sen_2_products"][:2]}, "sen-2 has 3 dates and 2 names"),
-        ({"sen_2_products": [b"spring"] * 3}, "part 2 of 'spring' and the like is no date"),
+        ({"sen_2_products": good["sen_2_products"][:2]}, "sen-2 has 3 dates but 2 names"),
+        ({"sen_2_products": [b"spring"] * 3}, r"part 2 .*'spring'"),
         ({"sen_2_masks": good["sen_2_masks"][:, :1]}, r"sen-2-masks has shape \(3, 1, 6, 6\)"),
     ]:
         write_h5(file, **{**good, **change})
@@ -197,7 +191,7 @@ def test_what_is_wrong_in_the_files_is_named(data, write_h5, write_tif):
     with pytest.raises(ValueError, match="no data set 'sen-2-data'"):
         read_treesatai(data, modalities=["s2"])
     file.write_bytes(b"no")
-    with pytest.raises(ValueError, match="no HDF5 file"):
+    with pytest.raises(ValueError, match=r"0_togo\.h5 is not"):
         read_treesatai(data, modalities=["s2"])
     write_tif(data / "aerial" / f"{SAMPLES[0]}.tif", np.zeros((3, 15, 15), np.uint8))
     with pytest.raises(ValueError, match="has 3 bands, not 4"):
@@ -212,7 +206,7 @@ def test_what_is_wrong_in_the_files_is_named(data, write_h5, write_tif):
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="is no TreeSatAI"):
+    with pytest.raises(FileNotFoundError, match="is not a TreeSatAI"):
         read_treesatai(tmp_path)
 
 

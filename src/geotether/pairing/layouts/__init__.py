@@ -6,10 +6,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from geotether.suggestions import closest
+from geotether.pairing.layouts.chosen_rows import unknown
 from geotether.tables.table import Table
 
-# Name in a specification to "module:function"; the module is imported only when it is asked for.
+# Name in a specification to "module:function"; the module is imported on first use.
 LAYOUTS: dict[str, str] = {
     "bigearthnet": "geotether.pairing.layouts.bigearthnet:read_bigearthnet",
     "cropharvest": "geotether.pairing.layouts.cropharvest:read_cropharvest",
@@ -26,27 +26,22 @@ def read_layout(name: str, path: str | Path, options: Mapping[str, Any] | None =
 
     Args:
         name: One of `LAYOUTS`.
-        path: The file or folder, as it was published.
+        path: The file or folder, as published.
         options: Arguments of the layout's reader by name.
 
     Raises:
         FileNotFoundError: If there is nothing at `path`.
-        ValueError: If the layout or an option is unknown, or the reader refuses.
-        ImportError: If the layout needs an extra that is missing.
+        ValueError: If the layout or an option is unknown, or the reader raises it.
+        ImportError: If an extra that the layout needs is not installed.
     """
     if name not in LAYOUTS:
-        raise ValueError(_unknown("layout", name, LAYOUTS))
+        raise ValueError(unknown("layout", name, LAYOUTS))
     module, _, function = LAYOUTS[name].partition(":")
     read = getattr(import_module(module), function)
     known = [option for option in inspect.signature(read).parameters if option != "path"]
     for option in options or {}:
         if option not in known:
-            raise ValueError(_unknown(f"option of the layout {name}", option, known))
+            raise ValueError(unknown(f"option of the layout {name}", option, known))
     if not Path(path).exists():
         raise FileNotFoundError(f"There is no file or folder {path}.")
     return read(path, **dict(options or {}))
-
-
-def _unknown(what: str, got: Any, known: Any) -> str:
-    hint = closest(got, list(known))
-    return f"There is no {what} {got!r}.{hint} Known: {', '.join(known) or 'none'}."

@@ -1,22 +1,32 @@
 """BigEarthNet, versions 1 and 2: patches of Sentinel-1 and Sentinel-2 over Europe with CORINE labels."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from geotether.pairing.layouts.bigearthnet_classes import CLASS_OF, CLASSES, FINE_CLASSES
-from geotether.pairing.layouts.bigearthnet_index import S1_BANDS, S2_BANDS, old_patches, patches_of_parquet
-from geotether.pairing.layouts.chip_rows import ChipRows
-from geotether.pairing.layouts.chosen_rows import check_names, choose_rows, unknown
-from geotether.pairing.layouts.geotiffs import all_places, check_size, chip_places, read_chip, reading_geotiffs
-from geotether.pairing.layouts.missing_files import present_rows
+from geotether.geodesy.dates import times_of
+from geotether.pairing.layouts.chips import check_size, first_places, read_chip, read_chips
+from geotether.pairing.layouts.chosen_rows import check_names, choose_rows, split_name, unknown
+from geotether.pairing.layouts.sample_files import present_rows, read_classes, read_json, read_lines
+from geotether.sources.grids.geotiff import reading_small_files
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
 from geotether.tables.target import Target
 
-_BANDS = {"s1": S1_BANDS, "s2": S2_BANDS}
+S1_BANDS = ("VV", "VH")
+S2_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
+# The 19 classes and the CORINE classes in each.
+CLASSES: dict[str, tuple[str, ...]] = {name: tuple(parts) for name, parts in read_classes("bigearthnet").items()}
+DROPPED = tuple(read_classes("bigearthnet_dropped"))
+CLASS_OF = {fine: coarse for coarse, parts in CLASSES.items() for fine in parts}
+FINE_CLASSES = (*CLASS_OF, *DROPPED)
+_COLUMNS = ("patch_id", "s1_name", "labels", "split", "country")
 
 
 def read_bigearthnet(
@@ -33,48 +43,47 @@ def read_bigearthnet(
     tolerate_missing: bool = False,
     scratch: str | Path | None = None,
 ) -> Table:
-    """Read BigEarthNet as it is published: a folder with the folders of both sensors.
+    """Read BigEarthNet as published: a folder with the folders of both sensors.
 
     Version 2 has `metadata.parquet` (`patch_id`, `s1_name`, `labels`, `split`, `country`) and patches in folders of
     their scenes: `BigEarthNet-S2/<scene>/<patch>/<patch>_B02.tif`, `BigEarthNet-S1/<scene>/<patch>/<patch>_VV.tif`.
-    Version 1 has no such table: every patch folder of `BigEarthNet-v1.0` and `BigEarthNet-S1-v1.0` (or any two folders
-    whose names hold S1 and not) has a `*_labels_metadata.json`, that of Sentinel-1 names the patch of Sentinel-2; the
-    split, if any, is `train.csv`, `val.csv`, `test.csv` (or `bigearthnet-*.csv`) with the two patches in each line.
+    Version 1 has no such table: each patch folder of `BigEarthNet-v1.0` and `BigEarthNet-S1-v1.0` (or any two folders
+    of which one has S1 in its name) has a `*_labels_metadata.json`; that of Sentinel-1 names the patch of Sentinel-2.
+    Its split, if any, is in `train.csv`, `val.csv`, `test.csv` (or `bigearthnet-*.csv`), both patches in each line.
 
-    torchgeo's readers are not used: they turn decibels into whole numbers, give no places, want the reference maps as
-    well, and stop at the first missing patch.
+    torchgeo's readers are not used: they round decibels to integers, give no places, require the reference maps, and
+    stop at the first missing patch.
 
     Args:
         path: The folder.
         split: Parts to read: "train", "validation", "test". None: all.
         modalities: "s1" (VV, VH in dB) and "s2" (digital numbers of level 2A), or one of them.
-        s2_bands: Which of the 12, in this order.
-        size: Pixels a side of the grid that all bands are brought to; 120 is that of the 10 m bands.
-        enlarge: How bands of 20 and 60 m are brought to a finer grid: "bilinear", "nearest" or "cubic". To a coarser
-            one they are averaged.
+        s2_bands: Some of the 12 bands, in this order.
+        size: Pixels per side of the common grid of all bands; 120 is the grid of the 10 m bands.
+        enlarge: Resampling of bands to a finer grid: "bilinear", "nearest" or "cubic". To a coarser grid they are
+            averaged.
         classes: 19, or the 43 of version 1.
         countries: Only patches of these (version 2), such as ["Portugal"].
-        limit: At most so many patches, drawn at random.
+        limit: Maximum number of patches, drawn at random.
         seed: Of that draw.
-        tolerate_missing: Keep patches that lack a file of one sensor; it is then missing in these rows.
-        scratch: Folder for the pixels, if they are more than memory holds.
+        tolerate_missing: Keep patches without the files of one sensor, which is then missing in these rows.
+        scratch: Folder for the pixels, if they do not fit into memory.
 
     Returns:
-        Chips "s1" and "s2", labels "classes" (unknown where a patch of version 1 has only such of the 43 classes as
-        belong to none of the 19), places of the patch centres, times of Sentinel-2, the split, and the Sentinel-2
-        tiles as groups.
+        Chips "s1" and "s2", labels "classes" (unknown if none of a patch's 43 classes is in the 19), places of the
+        patch centres, times of Sentinel-2, the split, and the Sentinel-2 tiles as groups.
 
     Raises:
-        FileNotFoundError: If the folder is no BigEarthNet, or files are missing.
+        FileNotFoundError: If the folder is not a BigEarthNet, or files are missing.
         ValueError: If an option, a class or a part is unknown, or a file has more than one band.
-        ImportError: If rasterio is missing.
+        ImportError: If rasterio is not installed.
 
     Source:
         Sumbul et al. (2021), arXiv:2105.07921 (version 1); Clasen et al. (2025), reBEN, arXiv:2407.03653 (version 2).
         Layout checked against torchgeo's `BigEarthNet` and `BigEarthNetV2`, and real patches of version 1.
     """
     check_size(size, enlarge)
-    names = check_names("modality", modalities, tuple(_BANDS))
+    names = check_names("modality", modalities, ("s1", "s2"))
     bands = {"s1": S1_BANDS, "s2": tuple(check_names("band of Sentinel-2", s2_bands, S2_BANDS))}
     if classes not in (19, 43):
         raise ValueError(f"classes must be 19 or 43, got {classes}.")
@@ -84,32 +93,30 @@ def read_bigearthnet(
         raise ValueError("version 2 of BigEarthNet has 19 classes; only version 1 has 43.")
     if countries is not None and not new:
         raise ValueError("countries are known in version 2 (metadata.parquet) only.")
-    patches = patches_of_parquet(folder, countries) if new else old_patches(folder, names)
-    patches = patches.take(choose_rows(patches.split, split, limit, seed, len(patches)))
+    patches = _patches_of_parquet(folder, countries) if new else _old_patches(folder, names)
+    patches = patches.take(choose_rows(patches.split, split, limit, seed, len(patches.ids)))
     files = {
         name: [[] if at is None else [at / f"{at.name}_{band}.tif" for band in bands[name]] for at in patches.at[name]]
         for name in names
     }
-    with reading_geotiffs():
+
+    def read(name: str, paths: Sequence[Path]) -> np.ndarray:
+        return np.concatenate([read_chip(file, None, 1, size, enlarge) for file in paths])
+
+    with reading_small_files():
         present, lacking = present_rows("bigearthnet", files, tolerate_missing)
-        keep = np.any([present[name] for name in names], axis=0)
-        rows = np.flatnonzero(keep)
-        collected = {name: ChipRows(name, len(rows), bands[name], scratch) for name in names}
-        places = []
-        for row in rows:
-            for name in names:
-                chip = _patch(files[name][row], size, enlarge) if present[name][row] else None
-                collected[name].add(chip, patches.at[name][row] or "")
-            first = next(name for name in reversed(names) if present[name][row])
-            places.append(chip_places(files[first][row][0])[0])
+        rows = np.flatnonzero(np.any([present[name] for name in names], axis=0))
+        sensors = read_chips(files, present, rows, {name: bands[name] for name in names}, read, scratch)
+        lonlat = first_places(files, present, rows, names, [patches.ids[row] for row in rows])
+    left_out = len(patches.ids) - len(rows)
     patches = patches.take(rows)
     label = _labels(patches.labels, patches.ids, classes)
     return Table(
         "bigearthnet",
-        {name: chips.sensor() for name, chips in collected.items()},
+        sensors,
         {"classes": label} if label.known.any() else {},
         id=np.array(patches.ids),
-        lonlat=all_places(places, patches.ids),
+        lonlat=lonlat,
         time=patches.time,
         split=None if patches.split is None else np.array(patches.split),
         group=np.array(patches.tiles),
@@ -118,34 +125,148 @@ def read_bigearthnet(
             source=f"BigEarthNet version {2 if new else 1}",
             citation="Clasen et al. (2025), reBEN, IGARSS" if new else "Sumbul et al. (2021), IEEE GRSM 9(3)",
             url="https://bigearth.net",
-            made={"layout": "bigearthnet", "lacking": lacking, "left_out": int((~keep).sum())},
+            made={"layout": "bigearthnet", "lacking": lacking, "left_out": left_out},
         ),
     )
 
 
-def _patch(files: Sequence[Path], size: int, enlarge: str) -> np.ndarray:
-    return np.concatenate([read_chip(file, None, 1, size, enlarge) for file in files])
+@dataclass(frozen=True)
+class _Patches:
+    """Patches in order.
+
+    Attributes:
+        ids: Names of the patches of Sentinel-2 (of Sentinel-1 if only that is read).
+        at: By sensor, the folders of the patches, or None.
+        labels: Class names of each patch.
+        split: The part of each patch, or None.
+        tiles: Sentinel-2 tiles, such as "33UUP".
+        time: Acquisition times of Sentinel-2, or the day if the name of the patch has no complete time.
+    """
+
+    ids: list[str]
+    at: dict[str, list[Path | None]]
+    labels: list[list[str]]
+    split: list[str] | None
+    tiles: list[str]
+    time: np.ndarray
+
+    def take(self, rows: Any) -> "_Patches":
+        return _Patches(
+            [self.ids[row] for row in rows],
+            {name: [folders[row] for row in rows] for name, folders in self.at.items()},
+            [self.labels[row] for row in rows],
+            None if self.split is None else [self.split[row] for row in rows],
+            [self.tiles[row] for row in rows],
+            self.time[rows],
+        )
+
+
+def _patches_of_parquet(folder: Path, countries: Sequence[str] | None) -> _Patches:
+    """Read the table of version 2."""
+    import pyarrow.parquet as pq
+
+    columns = pq.read_schema(folder / "metadata.parquet").names
+    gone = [name for name in _COLUMNS if name not in columns]
+    if gone:
+        raise ValueError(f"{folder / 'metadata.parquet'} has no column {gone[0]!r}; it has {', '.join(columns)}.")
+    table = pq.read_table(folder / "metadata.parquet", columns=list(_COLUMNS))
+    if countries is not None:
+        known = sorted(set(table["country"].to_pylist()))
+        table = table.filter(pc.is_in(table["country"], pa.array(check_names("country", countries, known))))
+    ids = table["patch_id"].to_pylist()
+    # S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57 is in the folder of its scene, its name without the last two
+    # numbers; S1A_IW_GRDH_1SDV_20170613T165043_33UUP_26_57 in a folder named without the tile, too.
+    s1, s2 = folder / "BigEarthNet-S1", folder / "BigEarthNet-S2"
+    return _Patches(
+        ids,
+        {
+            "s1": [s1 / name.rsplit("_", 3)[0] / name for name in table["s1_name"].to_pylist()],
+            "s2": [s2 / name.rsplit("_", 2)[0] / name for name in ids],
+        },
+        table["labels"].to_pylist(),
+        [split_name(part) for part in table["split"].to_pylist()],
+        [_tile(name) for name in ids],
+        _times([_time_in(name) for name in ids]),
+    )
+
+
+def _old_patches(folder: Path, modalities: Sequence[str]) -> _Patches:
+    """Find the patches of version 1 by their folders and read their JSON files."""
+    roots = {
+        "s1": [root for root in _folders(folder) if "S1" in root.name],
+        "s2": [root for root in _folders(folder) if "S1" not in root.name and "BigEarthNet" in root.name],
+    }
+    found = {name: {at.name: at for root in roots[name] for at in _folders(root)} for name in modalities}
+    main = "s2" if "s2" in found else "s1"
+    if not found[main]:
+        raise FileNotFoundError(
+            f"{folder} is not a BigEarthNet: it has neither metadata.parquet (version 2) nor folders such as "
+            "BigEarthNet-v1.0 and BigEarthNet-S1-v1.0 with folders of patches (version 1)."
+        )
+    column = 0 if main == "s2" else 1
+    parts: dict[str, str] = {}  # lines of a list: patch of Sentinel-2, patch of Sentinel-1
+    for part in ("train", "val", "test"):
+        for line in read_lines(folder, [f"{part}.csv", f"bigearthnet-{part}.csv", f"splits/{part}.csv"]):
+            patches = line.split(",")
+            parts[patches[min(column, len(patches) - 1)].strip().strip('"')] = split_name(part)
+    ids = sorted(name for name in found[main] if not parts or name in parts)
+    notes = {name: _note(found[main][name]) for name in ids}
+    at: dict[str, list[Path | None]] = {main: [found[main][name] for name in ids]}
+    if len(found) == 2:
+        partners = {_note(at).get("corresponding_s2_patch", ""): at for at in found["s1"].values()}
+        at["s1"] = [partners.get(name) for name in ids]
+    times = [note.get("acquisition_date") or note.get("acquisition_time") or _time_in(n) for n, note in notes.items()]
+    return _Patches(
+        ids,
+        at,
+        [list(note.get("labels", [])) for note in notes.values()],
+        [parts[name] for name in ids] if parts else None,
+        [_tile(str(note.get("tile_source") or name)) for name, note in notes.items()],
+        _times(times),
+    )
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _note(at: Path) -> dict[str, Any]:
+    return dict(read_json(at / f"{at.name}_labels_metadata.json", "it contains the labels of the patch"))
+
+
+def _tile(name: str) -> str:
+    found = re.search(r"(?:_T?)(\d{2}[A-Z]{3})(?:_|$)", name)
+    return found.group(1) if found else ""
+
+
+def _time_in(name: str) -> str | None:
+    """Return the time in the name of a patch, only the day if leading zeros are missing, as in version 1."""
+    found = re.search(r"_(\d{4})(\d{2})(\d{2})T(\d+)_", name)
+    if not found:
+        return None
+    year, month, day, clock = found.groups()
+    return f"{year}-{month}-{day}" + (f"T{clock[:2]}:{clock[2:4]}:{clock[4:]}" if len(clock) == 6 else "")
+
+
+def _times(texts: Sequence[str | None]) -> np.ndarray:
+    times, wrong = times_of(pa.array(texts, pa.string()))
+    if wrong.any():
+        raise ValueError(f"{texts[int(wrong.argmax())]!r} is not a date in ISO 8601.")
+    return times.astype("datetime64[s]")
 
 
 def _labels(lists: Sequence[Sequence[str]], ids: Sequence[str], classes: int) -> Target:
-    """Zeros and ones; a whole row of NaN where a patch has labels, but none of the 19."""
-    names: list[str] = list(CLASSES) if classes == 19 else list(FINE_CLASSES)
+    """Return a 0/1 matrix; a row of NaN for a patch without any of the classes."""
+    names = list(CLASSES) if classes == 19 else list(FINE_CLASSES)
+    known = [*CLASSES, *FINE_CLASSES] if classes == 19 else names
     matrix = np.zeros((len(lists), len(names)), dtype=np.float32)
     for row, labels in enumerate(lists):
-        found: list[Any] = [_class_of(label, ids[row]) if classes == 19 else label for label in labels]
-        for label in found:
-            if label is not None:
-                if label not in names:
-                    raise ValueError(f"Patch {ids[row]}: {unknown('class', label, names)}")
-                matrix[row, names.index(label)] = 1
+        for label in labels:
+            if label not in known:
+                raise ValueError(f"Patch {ids[row]}: {unknown('class', label, known)}")
+            name = label if label in names else CLASS_OF.get(label)
+            if name is not None:
+                matrix[row, names.index(name)] = 1
         if not matrix[row].any():
             matrix[row] = np.nan
     return Target("labels", matrix, tuple(names))
-
-
-def _class_of(label: str, patch: str) -> str | None:
-    if label in CLASSES:
-        return label
-    if label not in FINE_CLASSES:
-        raise ValueError(f"Patch {patch}: {unknown('class', label, [*CLASSES, *FINE_CLASSES])}")
-    return CLASS_OF.get(label)

@@ -1,4 +1,4 @@
-"""Which rows of a published data set are read: parts of its split, and a draw of so many."""
+"""Rows of a published data set to read: parts of its split, and a random sample of them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ _MEANT = {"val": "validation", "valid": "validation", "training": "train", "test
 
 
 def split_name(name: str) -> str:
-    """Give the name that this package uses of a part: "val" is "validation".
+    """Return this package's name of a part: "val" is "validation".
 
     Example:
         >>> split_name("val"), split_name("test")
@@ -20,45 +20,18 @@ def split_name(name: str) -> str:
     return _MEANT.get(name, name)
 
 
-def wanted_splits(split: str | Sequence[str] | None, known: Iterable[str]) -> list[str] | None:
-    """Check the parts that are asked for.
-
-    Args:
-        split: One part or several, or None for all.
-        known: Parts that the data have.
-
-    Returns:
-        The parts, without doubles; None for all.
-
-    Raises:
-        ValueError: If the data have no such part, or none at all.
-
-    Example:
-        >>> wanted_splits("val", ["train", "validation"])
-        ['validation']
-    """
-    if split is None:
-        return None
-    names = list(dict.fromkeys(split_name(name) for name in ([split] if isinstance(split, str) else split)))
-    has = sorted({split_name(name) for name in known})
-    for name in names:
-        if name not in has:
-            raise ValueError(unknown("part of the split", name, has))
-    return names
-
-
 def choose_rows(splits: Sequence[Any] | np.ndarray | None, split: Any, limit: int | None, seed: int, count: int) -> Any:
-    """Choose rows: those of the wanted parts, and of these at most `limit`, drawn at random.
+    """Choose the rows of some parts, at most `limit` of them, drawn at random.
 
     Args:
-        splits: The part of every row, or None where there is none.
-        split: The parts wanted, as `wanted_splits` takes them.
-        limit: At most so many rows. They are drawn, since the first rows of most archives lie in one place.
+        splits: The part of each row, or None if there are none.
+        split: Name or names of parts ("val" is "validation"), or None for all.
+        limit: Maximum number of rows. They are drawn because the first rows of most archives are from one place.
         seed: Of the draw.
-        count: Number of rows there are.
+        count: Number of rows in the data set.
 
     Returns:
-        Row numbers in their order, shape (m,).
+        Row numbers in ascending order, shape (m,).
 
     Raises:
         ValueError: If a part is unknown, no row is left, or `limit` is below 1.
@@ -70,42 +43,42 @@ def choose_rows(splits: Sequence[Any] | np.ndarray | None, split: Any, limit: in
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be 1 or more, got {limit}.")
     numbers = np.arange(count)
-    names = None if splits is None else np.array([split_name(str(name)) for name in splits])
-    wanted = wanted_splits(split, [] if names is None else names)
-    if wanted is not None and names is not None:
-        numbers = numbers[np.isin(names, wanted)]
+    if split is not None:
+        parts = np.array([split_name(str(name)) for name in ([] if splits is None else splits)], dtype=str)
+        asked = [split_name(name) for name in ([split] if isinstance(split, str) else split)]
+        wanted = check_names("part of the split", asked, sorted(set(parts.tolist())))
+        numbers = np.flatnonzero(np.isin(parts, wanted))
     if limit is not None and limit < len(numbers):
         numbers = np.sort(np.random.default_rng(seed).choice(numbers, limit, replace=False))
     if len(numbers) == 0:
-        raise ValueError(f"None of {count} rows is left by split={split!r}.")
+        raise ValueError(f"None of {count} rows is left with split={split!r}.")
     return numbers
 
 
 def check_names(what: str, names: Iterable[str], known: Sequence[str]) -> list[str]:
-    """Refuse names that are not known.
+    """Check that names are known.
 
     Args:
         what: What they name, for the message, such as "modality".
-        names: What was asked for, or found.
-        known: The names there are.
+        names: One name, or several.
+        known: The known names.
 
     Returns:
-        The names, without doubles.
+        The names, without repetitions.
 
     Raises:
-        ValueError: If one is not known; the closest is offered. Or if there are none.
+        ValueError: If one is unknown (the closest known one is suggested), or if there are none.
     """
     given = list(dict.fromkeys([names] if isinstance(names, str) else names))
     for name in given:
         if name not in known:
             raise ValueError(unknown(what, name, known))
     if not given:
-        raise ValueError(f"No {what} is asked for. Known: {', '.join(known)}.")
+        raise ValueError(f"Give at least one {what}. Known: {', '.join(known)}.")
     return given
 
 
 def unknown(what: str, name: Any, known: Iterable[str]) -> str:
-    """Say that there is no such thing, which there are, and which is closest."""
+    """Return the message for an unknown name, with the known ones and the closest."""
     names = [str(one) for one in known]
-    hint = closest(name, names)
-    return f"There is no {what} {name!r}; known: {', '.join(names) or 'none'}.{hint}"
+    return f"There is no {what} {name!r}; known: {', '.join(names) or 'none'}.{closest(name, names)}"

@@ -8,19 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from geotether.pairing.layouts.chip_rows import ChipRows
+from geotether.pairing.layouts.chips import ChipRows, all_places, check_size, chip_places, read_chip
 from geotether.pairing.layouts.chosen_rows import choose_rows
-from geotether.pairing.layouts.geotiffs import (
-    all_places,
-    band_count,
-    check_size,
-    chip_places,
-    grid_of,
-    open_geotiff,
-    read_chip,
-    reading_geotiffs,
-)
-from geotether.pairing.layouts.missing_files import present_rows
+from geotether.pairing.layouts.sample_files import present_rows
+from geotether.sources.grids.geotiff import open_geotiff, reading_small_files
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
 
@@ -39,40 +30,40 @@ def read_geotiff_pairs(
     tolerate_missing: bool = False,
     scratch: str | Path | None = None,
 ) -> Table:
-    """Read images of the same places by several sensors, told apart by their names, without an index.
+    """Read images of the same places by several sensors, matched by file names, without an index.
 
-    For images with labels in an index, use the generic folder in place of this.
+    For images with labels in an index, use the generic folder instead.
 
     Args:
         path: The folder.
-        files: By modality, a path relative to the folder with "{id}" in it, once or more: what stands there is the
-            name of the scene. By default as in TerraMind's examples of TerraMesh.
-        bands: By modality, names of its bands; a modality that is not named keeps its bands without names.
-        tile: Cut scenes into squares of so many pixels, side by side from the upper left; what remains at the right
-            and at the bottom is left out. All images of a scene must lie on one grid. None: whole images.
-        size: Bring images (or tiles) to so many pixels a side. None: as they are.
-        enlarge: How, if the new pixels are smaller: "bilinear", "nearest" or "cubic".
-        limit: At most so many images or tiles, drawn at random.
+        files: By modality, a path relative to the folder that contains "{id}", the name of the scene, at least once.
+            By default as in TerraMind's examples of TerraMesh.
+        bands: By modality, names of its bands; bands of other modalities have no names.
+        tile: Cut scenes into adjacent squares of this number of pixels per side, from the upper left; remainders at
+            the right and bottom are left out. All images of a scene must have the same grid. None: whole images.
+        size: Resample images (or tiles) to this number of pixels per side. None: keep the pixels.
+        enlarge: Resampling if the new pixels are smaller: "bilinear", "nearest" or "cubic".
+        limit: Maximum number of images or tiles, drawn at random.
         seed: Of that draw.
         tolerate_missing: Keep scenes that lack a modality.
-        scratch: Folder for the pixels, if they are more than memory holds.
+        scratch: Folder for the pixels, if they do not fit into memory.
 
     Returns:
-        A chip of every modality, in the number type of the files (float64 becomes float32); places of the middles if
-        the files are georeferenced; of tiles, the scenes as groups. No targets.
+        A chip of each modality, in the number type of the files (float64 becomes float32); places of the centres if
+        the files are georeferenced; for tiles, the scenes as groups. No targets.
 
     Raises:
         FileNotFoundError: If no file is found, or a scene lacks a modality.
         ValueError: If a pattern has no "{id}", band counts differ between scenes, images differ in size (and neither
             `tile` nor `size` is given), grids of a scene differ, or no tile fits.
-        ImportError: If rasterio is missing.
+        ImportError: If rasterio is not installed.
     """
     check_size(size, enlarge)
     if tile is not None and tile < 1:
-        raise ValueError(f"tile is a number of pixels from 1, got {tile}.")
+        raise ValueError(f"tile must be a number of pixels from 1, got {tile}.")
     for name in bands or {}:
         if name not in files:
-            raise ValueError(f"bands names {name!r}, but files has only {', '.join(files)}.")
+            raise ValueError(f"bands has {name!r}, but files has only {', '.join(files)}.")
     folder = Path(path)
     found = {name: _scenes(folder, name, pattern) for name, pattern in files.items()}
     scenes = sorted(set().union(*found.values()))
@@ -83,12 +74,12 @@ def read_geotiff_pairs(
         name: [[found[name].get(scene, folder / pattern.replace("{id}", scene))] for scene in scenes]
         for name, pattern in files.items()
     }
-    with reading_geotiffs():
+    with reading_small_files():
         present, lacking = present_rows("geotiff_pairs", paths, tolerate_missing)
         windows = _windows(scenes, paths, present, tile)
         chosen = choose_rows(None, None, limit, seed, len(windows))
         windows = [windows[number] for number in chosen]
-        counts = {name: band_count(paths[name][int(present[name].argmax())][0]) for name in files}
+        counts = {name: _band_count(paths[name][int(present[name].argmax())][0]) for name in files}
         named = {name: tuple((bands or {}).get(name, ())) for name in files}
         for name, texts in named.items():
             if texts and len(texts) != counts[name]:
@@ -118,7 +109,7 @@ def read_geotiff_pairs(
 
 
 def _scenes(folder: Path, name: str, pattern: str) -> dict[str, Path]:
-    """Files that fit a pattern, by what stands for {id}."""
+    """Return the files that match a pattern, by their {id}."""
     if "{id}" not in pattern:
         raise ValueError(f"files of {name}: {pattern!r} has no {{id}} for the name of the scene.")
     parts = [re.escape(part) for part in pattern.split("{id}")]
@@ -137,18 +128,18 @@ def _windows(
     present: Mapping[str, np.ndarray],
     tile: int | None,
 ) -> list[tuple[int, tuple[int, int, int] | None]]:
-    """The number of the scene and the square of every row; the whole scene without tiles."""
+    """Return the number of the scene and the square (None: the whole scene) of each row."""
     if tile is None:
         return [(number, None) for number in range(len(scenes))]
     windows: list[tuple[int, tuple[int, int, int] | None]] = []
     for number, scene in enumerate(scenes):
-        grids = {name: grid_of(paths[name][number][0]) for name in paths if present[name][number]}
+        grids = {name: _grid_of(paths[name][number][0]) for name in paths if present[name][number]}
         first = next(iter(grids))
         for name, grid in grids.items():
             if grid[:2] != grids[first][:2] or grid[3] != grids[first][3] or not np.allclose(grid[2], grids[first][2]):
                 raise ValueError(
-                    f"Scene {scene}: {first} and {name} do not lie on one grid ({grids[first]} and {grid}); without "
-                    "tile= and with size= they are read whole."
+                    f"Scene {scene}: {first} and {name} have different grids ({grids[first]} and {grid}); leave tile= "
+                    "out and give size= to read whole images."
                 )
         height, width = grids[first][:2]
         windows += [
@@ -157,5 +148,16 @@ def _windows(
             for column in range(0, width - tile + 1, tile)
         ]
     if not windows:
-        raise ValueError(f"No tile of {tile} x {tile} pixels fits into any of {len(scenes)} scenes.")
+        raise ValueError(f"None of {len(scenes)} scenes is large enough for a tile of {tile} x {tile} pixels.")
     return windows
+
+
+def _grid_of(path: Path) -> tuple[int, int, tuple[float, ...], str]:
+    """Return height, width, transform and CRS, which all images of a scene must share."""
+    with open_geotiff(path) as file:
+        return file.height, file.width, tuple(file.transform)[:6], str(file.crs)
+
+
+def _band_count(path: Path) -> int:
+    with open_geotiff(path) as file:
+        return file.count

@@ -1,6 +1,5 @@
 """Live fuel moisture: months of radar and optical satellite data at sites where it was measured."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +8,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from geotether.files.rows import read_rows
+from geotether.geodesy.dates import times_of
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
-from geotether.tables.modality import Modality
+from geotether.pairing.layouts.sample_files import read_json
+from geotether.files.rows import read_rows
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
 from geotether.tables.target import Target
+from geotether.tables.modality import Modality
 
 MODALITIES: dict[str, tuple[str, ...]] = {
     "s1": ("vv", "vh"),
@@ -43,18 +44,18 @@ def read_lfmc(
     """Read the table of Rao et al. (2020): columns such as `vv(t-1)`, `ndvi(t)` and the target `percent(t)`.
 
     Either one CSV or Parquet file (`training_features.csv`: index, `percent(t)`, `date`, `site`, columns of the months
-    t-3 to t, `latitude`, `longitude`), or the folder of `feature_*.geojson` in which it was published, one row a
-    file. Rows of the CSV whose index comes twice are left out but for the last, as MDiCo does. torchgeo's reader is
-    not used: it reads the GeoJSON files only, as one flat vector, without dates and sites.
+    t-3 to t, `latitude`, `longitude`), or the folder of `feature_*.geojson` in which it was published, one row per
+    file. If an index occurs twice in the CSV, the last row is kept, as in MDiCo. torchgeo's reader is not used: it
+    reads only the GeoJSON files, as one flat vector, without dates and sites.
 
     Args:
-        path: The file, or the folder (searched with the folders in it).
+        path: The file, or the folder (searched recursively).
         modalities: Of "s1" (series: VV, VH in dB), "optical" (series of Landsat 8: red, green, blue, swir, nir,
             reflectance x 10,000), "indices" (series: NDVI, NDWI, NIRv, from optical bands alone), "site" (vector:
-            terrain, canopy height in m, soil), "land_cover" (vector: GlobCover, one number a class, 0 or 1) and
-            "ratios" (series, radar by optical: it mixes the two sensors, so it tells one about the other).
-        months: How many months back from the date of the measurement, with it; None: as many as the table has.
-        limit: At most so many rows, drawn at random.
+            terrain, canopy height in m, soil), "land_cover" (vector: GlobCover, 0 or 1 per class) and "ratios"
+            (series, radar by optical: it mixes the two sensors, so each reveals the other).
+        months: Number of months up to and including that of the measurement; None: all in the table.
+        limit: Maximum number of rows, drawn at random.
         seed: Of that draw.
 
     Returns:
@@ -63,12 +64,12 @@ def read_lfmc(
 
     Raises:
         FileNotFoundError: If a folder has no such files.
-        ValueError: If columns are missing, `months` is more than there are, or a land cover is unknown.
+        ValueError: If columns are missing, `months` exceeds the months in the table, or a land cover is unknown.
 
     Source:
         Rao et al. (2020), Remote Sensing of Environment 245, 111797. Columns: kkraoj/lfmc_from_sar
-        (training_features_description.csv); grouping and doubles: fmenat/MDiCo (data_lfmc.py); GeoJSON: torchgeo's
-        `WesternUSALiveFuelMoisture`.
+        (training_features_description.csv); grouping and repeated rows: fmenat/MDiCo (data_lfmc.py); GeoJSON:
+        torchgeo's `WesternUSALiveFuelMoisture`.
     """
     names = check_names("modality", modalities, tuple(MODALITIES))
     table, doubles = _table(Path(path))
@@ -87,7 +88,7 @@ def read_lfmc(
         {"lfmc": Target("numbers", _numbers(table, TARGET), ("live fuel moisture content (%)",))},
         id=np.array(table["row"].to_pylist()),
         lonlat=lonlat,
-        time=_days(table["date"].to_pylist()) if "date" in columns else None,
+        time=_days(table["date"]) if "date" in columns else None,
         group=np.array(table["site"].to_pylist()).astype(str) if "site" in columns else None,
         origin=Origin(
             licence="CC BY-NC-ND 4.0",
@@ -100,11 +101,11 @@ def read_lfmc(
 
 
 def _table(path: Path) -> tuple[pa.Table, int]:
-    """The rows with a column `row` of ids, and how many doubles were left out."""
+    """Return the rows with a column `row` of ids, and the number of repeated rows left out."""
     if path.is_dir():
         files = sorted(path.rglob("feature_*.geojson"))
         if not files:
-            raise FileNotFoundError(f"{path} has no files feature_*.geojson, the form in which the set is published.")
+            raise FileNotFoundError(f"{path} has no files feature_*.geojson, the published form of the data set.")
         rows = [_feature(file) for file in files]
         return pa.Table.from_pylist(rows), 0
     table = read_rows(path)
@@ -118,20 +119,20 @@ def _table(path: Path) -> tuple[pa.Table, int]:
 
 
 def _feature(file: Path) -> dict[str, Any]:
+    content = read_json(file)
     try:
-        content = json.loads(file.read_text())
         row = dict(content["properties"])
         lon, lat = content["geometry"]["coordinates"][:2]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} is no GeoJSON feature with properties and a point: {error}") from error
+        raise ValueError(f"{file} is not a GeoJSON feature with properties and a point: {error}") from error
     return {**row, "longitude": lon, "latitude": lat, "row": file.stem.removeprefix("feature_")}
 
 
 def _steps(columns: Sequence[str], months: int | None) -> list[str]:
-    """Endings of the columns of the months, oldest first: (t-3), (t-2), (t-1), (t)."""
+    """Return the suffixes of the monthly columns, oldest first: (t-3), (t-2), (t-1), (t)."""
     lags = sorted({int(found[1] or 0) for name in columns if (found := re.search(r"\(t(?:-(\d+))?\)$", name))})
     if lags != list(range(len(lags))) or not lags:
-        raise ValueError(f"Columns of months are named like vv(t-3) to vv(t); found the lags {lags}.")
+        raise ValueError(f"Monthly columns must have names from vv(t-3) to vv(t) without gaps; found lags {lags}.")
     if months is not None and not 1 <= months <= len(lags):
         raise ValueError(f"months must be 1 to {len(lags)}, got {months}.")
     return [f"(t-{lag})" if lag else "(t)" for lag in reversed(lags[:months])]
@@ -144,7 +145,7 @@ def _sensor(name: str, table: pa.Table, steps: Sequence[str]) -> Modality:
         wrong = codes[~np.isnan(codes) & ~np.isin(codes, GLOBCOVER)]
         if len(wrong):
             known = ", ".join(map(str, GLOBCOVER))
-            raise ValueError(f"forest_cover {wrong[0]:g} is no class of GlobCover 2009: {known}.")
+            raise ValueError(f"forest_cover {wrong[0]:g} is not a class of GlobCover 2009: {known}.")
         values = np.where(np.isnan(codes)[:, None], np.nan, codes[:, None] == np.array(GLOBCOVER))
         return Modality("vector", values, bands=tuple(f"globcover_{code}" for code in GLOBCOVER))
     if name in _VECTORS:
@@ -153,8 +154,12 @@ def _sensor(name: str, table: pa.Table, steps: Sequence[str]) -> Modality:
     return Modality("series", np.moveaxis(np.array(series), 2, 0), bands=bands)
 
 
-def _days(dates: Sequence[Any]) -> np.ndarray:
-    return np.array(["NaT" if day is None else str(day)[:10] for day in dates], dtype="datetime64[D]")
+def _days(dates: pa.ChunkedArray) -> np.ndarray:
+    times, wrong = times_of(dates)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(f"Column 'date', row {row}: {dates[row].as_py()!r} is not a date in ISO 8601.")
+    return times.astype("datetime64[D]")
 
 
 def _numbers(table: pa.Table, column: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Data sets that torchgeo reads: a table made of the samples that its class gives."""
+"""Data sets read by torchgeo: a table of the samples that one of its classes returns."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from geotether.pairing.layouts.chip_rows import ChipRows
+from geotether.pairing.layouts.chips import ChipRows
 from geotether.pairing.layouts.chosen_rows import choose_rows, split_name, unknown
-from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
 from geotether.tables.target import Target
+from geotether.tables.modality import Modality
 
 _KINDS = {1: "vector", 2: "series", 3: "chip"}
 _MODALITY = ("key", "bands", "names", "dtype")
@@ -30,48 +30,49 @@ def read_torchgeo(
     seed: int = 0,
     scratch: str | Path | None = None,
 ) -> Table:
-    """Read what one of torchgeo's data sets without geographic index gives, sample by sample.
+    """Read the samples of one of torchgeo's data sets without geographic index.
 
-    Such data sets give no places, so the table has none. A modality is a tensor of the sample, or bands of it: So2Sat
-    gives one image of 18 bands, of which the first 8 are Sentinel-1.
+    Such data sets give no places, so the table has none. A modality is a tensor of the sample, or some of its bands:
+    So2Sat has one image of 18 bands, of which the first 8 are Sentinel-1.
 
     Args:
         path: The folder, torchgeo's `root`.
         dataset: Name of a class in `torchgeo.datasets`, such as "So2Sat".
         modalities: By name: `key` (of the sample, such as "image"), optionally `bands` (numbers from 0, along the
             first axis of images and vectors, the last of series), `names` of these bands, and `dtype` ("uint8",
-            "uint16", "int16" or "float32", the default), since torchgeo gives float32 for whole numbers too; values
-            that the dtype cannot hold are an error. One axis is a vector, two are a series (t, bands), three a chip.
+            "uint16", "int16" or "float32", the default), since torchgeo returns integers as float32, too; values
+            that the dtype cannot represent are an error. One axis is a vector, two are a series (t, bands), three a
+            chip.
         targets: By name: `key` (such as "label"), `kind` ("classes", "labels" or "numbers") and `names`; by default
-            the classes that the data set names. None: no targets.
-        splits: Parts to read, as the class calls them: it is made once for each, with split=. None: made once
-            without, and the table has no split.
+            the class names of the data set. None: no targets.
+        splits: Parts to read, by torchgeo's names: the class is called once per part, with split=. None: it is
+            called once without split=, and the table has no split.
         arguments: Further arguments of the class by name.
-        limit: At most so many samples, drawn at random over all parts.
+        limit: Maximum number of samples, drawn at random from all parts.
         seed: Of that draw.
-        scratch: Folder for the pixels, if they are more than memory holds.
+        scratch: Folder for the pixels, if they do not fit into memory.
 
     Returns:
         The modalities, targets and split; ids are the parts and the numbers of the samples.
 
     Raises:
         FileNotFoundError: If torchgeo does not find the data.
-        ValueError: If the class, a key or an option is unknown, or a tensor does not fit.
-        ImportError: If torchgeo is missing or torchvision does not fit torch.
+        ValueError: If the class, a key or an option is unknown, or a tensor does not match its description.
+        ImportError: If torchgeo is not installed or torchvision does not match torch.
     """
     asked = _checked(modalities, _MODALITY, "modality") if modalities else {}
     if not asked:
-        raise ValueError("modalities names none; give such as {s1: {key: image, bands: [0, 1]}}.")
+        raise ValueError("modalities is empty; give, for example, {s1: {key: image, bands: [0, 1]}}.")
     wanted = _checked(targets or {}, _TARGET, "target")
     sets = _sets(dataset, Path(path), splits, dict(arguments or {}))
-    parts = [part for part, held in sets for _ in range(len(held))]
-    at = [(held, number) for _, held in sets for number in range(len(held))]
+    parts = [part for part, one in sets for _ in range(len(one))]
+    at = [(one, number) for _, one in sets for number in range(len(one))]
     rows = choose_rows(None, None, limit, seed, len(at))
     collected: dict[str, ChipRows | list[np.ndarray]] = {}
     answers: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
     for row in rows:
-        held, number = at[row]
-        sample = held[number]
+        one, number = at[row]
+        sample = one[number]
         for name, form in asked.items():
             values = _values(sample, form, f"{dataset}, sample {number}: {name}")
             if values.ndim == 3:
@@ -94,7 +95,7 @@ def read_torchgeo(
 def _checked(given: Mapping[str, Any], known: Sequence[str], what: str) -> dict[str, dict[str, Any]]:
     for name, form in given.items():
         if not isinstance(form, Mapping) or not isinstance(form.get("key"), str):
-            raise ValueError(f"{what} {name!r} needs the key of the sample that it is, such as {{key: image}}.")
+            raise ValueError(f"{what} {name!r} needs a key of the sample, such as {{key: image}}.")
         for option in form:
             if option not in known:
                 raise ValueError(f"{what} {name!r}: {unknown('option', option, known)}")
@@ -106,18 +107,18 @@ def _checked(given: Mapping[str, Any], known: Sequence[str], what: str) -> dict[
 
 
 def _sets(dataset: str, root: Path, splits: Sequence[str] | None, arguments: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The data set, once for every part."""
+    """Return the data set of each part."""
     try:
         from torchgeo import datasets
     except ImportError:
         raise ImportError("This layout reads with torchgeo: pip install 'geotether[eo]'.") from None
     except RuntimeError as error:  # torchvision's operators were built for another torch
-        raise ImportError(f"torchgeo does not import, since torchvision does not fit this torch: {error}.") from error
-    held = [name for name in dir(datasets) if _is_set(getattr(datasets, name), datasets)]
-    if dataset not in held:
-        raise ValueError(unknown("data set without geographic index in torchgeo,", dataset, held))
+        raise ImportError(f"torchgeo cannot be imported: torchvision does not match this torch ({error}).") from error
+    known = [name for name in dir(datasets) if _is_set(getattr(datasets, name), datasets)]
+    if dataset not in known:
+        raise ValueError(unknown("data set without geographic index in torchgeo,", dataset, known))
     if {"root", "split"} & set(arguments) or arguments.get("download"):
-        raise ValueError("arguments may not hold root (that is the path), split (give splits) or download.")
+        raise ValueError("arguments must not have root (it is the path), split (use splits) or download.")
     made = []
     for part in [None] if splits is None else ([splits] if isinstance(splits, str) else splits):
         given = arguments if part is None else {**arguments, "split": part}
@@ -125,9 +126,9 @@ def _sets(dataset: str, root: Path, splits: Sequence[str] | None, arguments: dic
             made.append((part or "", getattr(datasets, dataset)(root=root, **given)))
         except datasets.DatasetNotFoundError as error:
             raise FileNotFoundError(f"{dataset} is not at {root}: {error}") from error
-        except (AssertionError, TypeError, KeyError) as error:  # how torchgeo refuses arguments
+        except (AssertionError, TypeError, KeyError) as error:  # torchgeo's errors for wrong arguments
             said = f"{type(error).__name__} {error}".strip()
-            raise ValueError(f"torchgeo's {dataset} refuses {given}: {said}.") from error
+            raise ValueError(f"torchgeo's {dataset} does not accept {given}: {said}.") from error
     return made
 
 
@@ -145,7 +146,7 @@ def _tensor(sample: Mapping[str, Any], key: str, where: str) -> np.ndarray:
 def _values(sample: Mapping[str, Any], form: Mapping[str, Any], where: str) -> np.ndarray:
     values = _tensor(sample, form["key"], where)
     if values.ndim not in _KINDS:
-        raise ValueError(f"{where} has shape {values.shape}; a modality has one, two or three axes.")
+        raise ValueError(f"{where} has shape {values.shape}; a modality must have one, two or three axes.")
     axis = 1 if values.ndim == 2 else 0
     if form.get("bands") is not None:
         if max(form["bands"], default=-1) >= values.shape[axis] or min(form["bands"], default=-1) < 0:
@@ -157,7 +158,7 @@ def _values(sample: Mapping[str, Any], form: Mapping[str, Any], where: str) -> n
     with np.errstate(invalid="ignore"):
         stored = values.astype(dtype)
     if dtype.kind != "f" and not np.array_equal(stored, values):
-        raise ValueError(f"{where} has values that {dtype} cannot hold ({values.min()} to {values.max()}).")
+        raise ValueError(f"{where} has values that {dtype} cannot represent ({values.min()} to {values.max()}).")
     return stored
 
 
@@ -178,6 +179,6 @@ def _target(name: str, answers: Sequence[np.ndarray], form: Mapping[str, Any], h
     if form["kind"] == "numbers":
         return Target("numbers", np.array([float(one) for one in answers]), tuple(form.get("names") or (name,)))
     if not names:
-        raise ValueError(f"target {name!r} needs names: torchgeo does not say those of its classes.")
+        raise ValueError(f"target {name!r} needs names: torchgeo has no class names for it.")
     values = np.stack(answers)
     return Target(form["kind"], values if form["kind"] == "labels" else values.reshape(-1), names)

@@ -1,26 +1,71 @@
 """TreeSatAI and its time series: tree genera of German forests, seen from the air and by Sentinel-1 and 2."""
 
+import re
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from jaxtyping import Float, Float32, Shaped
 
-from geotether.pairing.layouts.chip_rows import ChipRows
-from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
-from geotether.pairing.layouts.geotiffs import all_places, check_size, chip_places, read_chip, reading_geotiffs
-from geotether.pairing.layouts.missing_files import present_rows
-from geotether.pairing.layouts.treesatai_files import find_samples, genus_targets, outline_places, year_of
-from geotether.pairing.layouts.treesatai_series import SERIES, check_series, read_series
-from geotether.tables.modality import Modality
+from geotether.geodesy.dates import times_of
+from geotether.pairing.layouts.chips import all_places, check_size, chip_places, read_chip, read_chips
+from geotether.pairing.layouts.chosen_rows import check_names, choose_rows, split_name, unknown
+from geotether.pairing.layouts.sample_files import dataset_in, open_hdf5, present_rows, read_json, read_lines
+from geotether.sources.grids.geotiff import reading_small_files
+from geotether.sources.grids.grid import to_lonlat
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
+from geotether.tables.target import Target
+from geotether.tables.modality import Modality
 
-# Images: folders that they may lie in, and their bands in the order of the file.
+# Bands of the images, in the order of the file.
 IMAGES: dict[str, tuple[str, ...]] = {
     "aerial": ("NIR", "G", "B", "R"),
     "s1_image": ("VV", "VH", "VV/VH"),
     "s2_image": ("B02", "B03", "B04", "B08", "B05", "B06", "B07", "B8A", "B11", "B12", "B01", "B09"),
+}
+GENERA = (
+    *("Abies", "Acer", "Alnus", "Betula", "Cleared", "Fagus", "Fraxinus", "Larix", "Picea", "Pinus"),
+    *("Populus", "Prunus", "Pseudotsuga", "Quercus", "Tilia"),
+)
+WAYS = ("months", "dates")
+_LABELS = "TreeSatBA_v9_60m_multi_labels.json"
+# Folders to search for files of each kind, in this order.
+_FOLDERS = {
+    "aerial": ("aerial/60m", "aerial", "."),
+    "s1_image": ("s1/60m", "s1"),
+    "s2_image": ("s2/60m", "s2"),
+    "series": ("sentinel-ts", "sentinel", "."),
+}
+_YEAR = re.compile(r"_((?:19|20)\d{2})$")
+_CLOUD = 1  # channel of the masks; 0 is snow
+
+
+@dataclass(frozen=True)
+class SeriesForm:
+    """A time series in a file.
+
+    Attributes:
+        entry: Name of its data set without "-data" and "-products".
+        bands: Its bands.
+        date_at: Which part of a product's name, split at "_", starts with the date.
+        most: Maximum number of dates per year in the published set.
+    """
+
+    entry: str
+    bands: tuple[str, ...]
+    date_at: int
+    most: int
+
+
+SERIES = {
+    "s1_asc": SeriesForm("sen-1-asc", ("VV", "VH"), 4, 151),
+    "s1_des": SeriesForm("sen-1-des", ("VV", "VH"), 4, 257),
+    "s2": SeriesForm("sen-2", ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"), 2, 146),
 }
 
 
@@ -38,81 +83,82 @@ def read_treesatai(
     tolerate_missing: bool = False,
     scratch: str | Path | None = None,
 ) -> Table:
-    """Read TreeSatAI-Time-Series as it is published; or the older archive with one image of each Sentinel.
+    """Read TreeSatAI-Time-Series as published, or the older archive with one image of each Sentinel.
 
-    Aerial images lie in `aerial/` or `aerial/60m/`; series in `sentinel-ts/<sample>_<year>.h5` or
-    `sentinel/<sample>.h5`; single images in `s1/60m/` and `s2/60m/`; or all files beside each other. Labels are in
+    Aerial images are in `aerial/` or `aerial/60m/`; series in `sentinel-ts/<sample>_<year>.h5` or
+    `sentinel/<sample>.h5`; single images in `s1/60m/` and `s2/60m/`; or all files in one folder. Labels are in
     `labels/TreeSatBA_v9_60m_multi_labels.json` (genera and their shares of the area), lists of the parts in
-    `train_filenames.lst`, `val_filenames.lst` and `test_filenames.lst`, there or in `split/`. Without lists, every
-    sample with a file counts; without labels, the table has no target. torchgeo's reader knows neither the series nor
-    shares nor places, so it is not used.
+    `train_filenames.lst`, `val_filenames.lst` and `test_filenames.lst`, there or in `split/`. Without lists, all
+    samples with a file are read; without labels, the table has no target. torchgeo's reader supports neither series
+    nor shares nor places, so it is not used.
 
-    A series is what the 6 x 6 pixels of a date mean: Sentinel-1 as linear backscatter, as published, Sentinel-2 as
-    reflectance x 10,000. Dates differ from sample to sample, so that they are brought to a common axis.
+    Each date of a series is the mean of its 6 x 6 pixels: Sentinel-1 as linear backscatter, as published, Sentinel-2
+    as reflectance x 10,000. Dates differ between samples and are therefore brought to a common axis.
 
     Args:
         path: The folder.
         split: Parts to read: "train", "validation", "test". None: all.
         modalities: Of "aerial" (4 bands of 0.2 m, NIR first), "s1_asc", "s1_des" (VV, VH by orbit), "s2" (10 bands),
             "s1_image" and "s2_image" (the single images, 6 x 6 pixels).
-        series: "months": the median of each month, 12 steps. "dates": every date in its order, filled up with
-            missing steps to `steps`.
-        steps: Of "dates"; None: 151, 257 and 146, the most that the published set has of the three series.
-        max_cloud: Dates of Sentinel-2 with a higher mean cloud probability (percent) are missing. None: all count.
-        aerial_size: Bring aerial images of 304 pixels to so many a side. None: as they are.
+        series: "months": the median of each month, 12 steps. "dates": all dates in order, padded with missing steps
+            to `steps`.
+        steps: For "dates"; None: 151, 257 and 146, the maxima of the three series in the published set.
+        max_cloud: Dates of Sentinel-2 with a higher mean cloud probability (percent) are missing. None: keep all.
+        aerial_size: Resample aerial images of 304 pixels to this number per side. None: keep the pixels.
         threshold: Share of the area above which a genus counts.
-        limit: At most so many samples, drawn at random.
+        limit: Maximum number of samples, drawn at random.
         seed: Of that draw.
-        tolerate_missing: Keep samples that lack a file of one modality.
-        scratch: Folder for the pixels, if they are more than memory holds.
+        tolerate_missing: Keep samples without a file of one modality.
+        scratch: Folder for the pixels, if they do not fit into memory.
 
     Returns:
         The modalities; labels "genera" (unknown where no share is above the threshold) and classes "main_genus";
-        places, the 1st of January of the year seen as time, and the split.
+        places, 1 January of the year of the series as time, and the split.
 
     Raises:
-        FileNotFoundError: If no sample is there, or files are missing.
-        ValueError: If an option, a part or a genus is unknown, bands are not those of the set, or a sample has no
-            labels although there is a file of labels.
-        ImportError: If rasterio or h5py is missing.
+        FileNotFoundError: If there are no samples, or files are missing.
+        ValueError: If an option, a part or a genus is unknown, bands are not those of the set, or a sample is missing
+            in the file of labels.
+        ImportError: If rasterio or h5py is not installed.
 
     Source:
         Ahlswede et al. (2023), ESSD 15, 681; Astruc et al. (2024), OmniSat, arXiv:2404.08351. Layout: the data card of
         IGNF/TreeSatAI-Time-Series, gastruc/OmniSat (TreeSAT.py: threshold 0.07), fmenat/MDiCo (data_treesat.py),
         torchgeo's `TreeSatAI` (single images), and a real sample.
     """
-    check_size(aerial_size, "bilinear")
+    check_size(aerial_size)
     names = check_names("modality", modalities, (*IMAGES, *SERIES))
-    check_series(series, steps, max_cloud)
+    _check_series(series, steps, max_cloud)
     if not 0 <= threshold < 1:
-        raise ValueError(f"threshold is a share from 0, below 1, got {threshold}.")
-    found = find_samples(Path(path), names)
+        raise ValueError(f"threshold must be a share from 0 and below 1, got {threshold}.")
+    found = _find_samples(Path(path), names)
     rows = choose_rows(found.parts, split, limit, seed, len(found.ids))
     ids = [found.ids[row] for row in rows]
     parts = None if found.parts is None else [found.parts[row] for row in rows]
     files = {name: [[found.file(name, sample)] for sample in ids] for name in names}
-    with reading_geotiffs():
+
+    def read(name: str, paths: Sequence[Path]) -> np.ndarray:
+        return read_chip(paths[0], None, len(IMAGES[name]), aerial_size if name == "aerial" else None)
+
+    with reading_small_files():
         present, lacking = present_rows("treesatai", files, tolerate_missing)
         kept = np.flatnonzero(np.any([present[name] for name in names], axis=0))
-        images = {name: ChipRows(name, len(kept), IMAGES[name], scratch) for name in names if name in IMAGES}
+        images = {name: IMAGES[name] for name in names if name in IMAGES}
+        sensors = read_chips(files, present, kept, images, read, scratch)
         times: dict[str, list[np.ndarray | None]] = {name: [] for name in names if name in SERIES}
         for row in kept:
-            for name, chips in images.items():
-                file, size = files[name][row][0], aerial_size if name == "aerial" else None
-                chips.add(read_chip(file, None, len(IMAGES[name]), size) if present[name][row] else None, file)
             here = [name for name in times if present[name][row]]
             seen = read_series(files[here[0]][row][0], here, series, steps, max_cloud) if here else {}
             for name, values in times.items():
                 values.append(seen.get(name))
         ids = [ids[row] for row in kept]
         places = _places(found, ids)
-    sensors: dict[str, Modality] = {name: chips.sensor() for name, chips in images.items()}
     sensors |= {name: _series_sensor(name, values) for name, values in times.items()}
     years = [year_of(found.file("s2", sample)) if times else 0 for sample in ids]
     return Table(
         "treesatai",
         {name: sensors[name] for name in names},
-        genus_targets(Path(path), ids, threshold),
+        _genus_targets(Path(path), ids, threshold),
         id=np.array(ids),
         lonlat=places,
         time=np.array([f"{year}-01-01" for year in years], "datetime64[D]") if all(years) else None,
@@ -127,6 +173,216 @@ def read_treesatai(
     )
 
 
+@dataclass(frozen=True)
+class _Samples:
+    """Samples and their files.
+
+    Attributes:
+        folder: The folder of the data set.
+        ids: Names without ending or year, such as "Abies_alba_1_1005_WEFL_NLF".
+        parts: Of the split, or None.
+        images: By modality, the folder of its images.
+        series_folder: The folder of the series.
+        series: By sample, its file of series.
+    """
+
+    folder: Path
+    ids: list[str]
+    parts: list[str] | None
+    images: dict[str, Path]
+    series_folder: Path
+    series: dict[str, Path] = field(default_factory=dict)
+
+    def file(self, modality: str, sample: str) -> Path:
+        """Return the path of a sample's file, which need not exist."""
+        if modality in self.images:
+            return self.images[modality] / f"{sample}.tif"
+        return self.series.get(sample, self.series_folder / f"{sample}.h5")
+
+
+def _find_samples(folder: Path, modalities: Sequence[str]) -> _Samples:
+    """Find the samples in the lists, or else those with a file of one of the modalities."""
+    images = {name: _first(folder, _FOLDERS[name], "*.tif") for name in IMAGES}
+    series_folder = _first(folder, _FOLDERS["series"], "*.h5")
+    series = {_YEAR.sub("", file.stem): file for file in sorted(series_folder.glob("*.h5"))}
+    listed: dict[str, str] = {}
+    for part in ("train", "val", "test"):
+        lines = read_lines(folder, [f"{part}_filenames.lst", f"split/{part}_filenames.lst"])
+        listed |= dict.fromkeys([Path(line).stem for line in lines], split_name(part))
+    ids = list(listed)
+    if not listed:
+        stems = {file.stem for name in modalities if name in images for file in images[name].glob("*.tif")}
+        if any(name in SERIES for name in modalities):
+            stems |= set(series)
+        ids = sorted(stems)
+    if not ids:
+        raise FileNotFoundError(
+            f"{folder} is not a TreeSatAI: it has neither lists such as train_filenames.lst nor images in aerial/ nor "
+            "series in sentinel-ts/."
+        )
+    return _Samples(folder, ids, list(listed.values()) or None, images, series_folder, series)
+
+
+def _genus_targets(folder: Path, ids: Sequence[str], threshold: float) -> dict[str, Target]:
+    """Return the genera that cover more than `threshold` of each sample, and the largest; nothing without labels."""
+    file = next((at for at in (folder / "labels" / _LABELS, folder / _LABELS) if at.is_file()), None)
+    if file is None:
+        return {}
+    shares: dict[str, list[Any]] = {Path(name).stem: pairs for name, pairs in read_json(file).items()}
+    labels = np.zeros((len(ids), len(GENERA)), dtype=np.float32)
+    main = np.full(len(ids), -1, dtype=np.int64)
+    for row, sample in enumerate(ids):
+        if sample not in shares:
+            raise ValueError(f"{file} has no labels for {sample}, which is one of {len(ids)} samples.")
+        for genus, share in shares[sample]:
+            if genus not in GENERA:
+                raise ValueError(f"{sample}: {unknown('genus', genus, GENERA)}")
+            labels[row, GENERA.index(genus)] = share > threshold
+        if shares[sample]:
+            main[row] = GENERA.index(max(shares[sample], key=lambda pair: pair[1])[0])
+        if not labels[row].any():
+            labels[row] = np.nan
+    targets = {"genera": Target("labels", labels, GENERA), "main_genus": Target("classes", main, GENERA)}
+    return {name: target for name, target in targets.items() if target.known.any()}
+
+
+def _outline_places(folder: Path) -> dict[str, np.ndarray]:
+    """Return the centres of the outlines in `geojson/bb_60m.GeoJSON`, in degrees, by sample; empty without the file."""
+    file = folder / "geojson" / "bb_60m.GeoJSON"
+    if not file.is_file():
+        return {}
+    document = read_json(file)
+    crs = ((document.get("crs") or {}).get("properties") or {}).get("name")
+    ids, centres = [], []
+    for feature in document["features"]:
+        shape = feature["geometry"]["coordinates"]
+        while isinstance(shape[0][0], list):
+            shape = shape[0]
+        corners = np.array(shape, dtype=float)[:, :2]
+        ids.append(str(feature["properties"]["IMG_ID"]))
+        centres.append((corners.min(axis=0) + corners.max(axis=0)) / 2)
+    if not ids:
+        return {}
+    xy = np.array(centres)
+    if crs is None and (np.abs(xy) > [180, 90]).any():
+        raise ValueError(f"{file} has no coordinate reference system, and its coordinates are not degrees.")
+    return dict(zip(ids, xy if crs is None else to_lonlat(crs, *xy.T), strict=True))
+
+
+def year_of(file: Path) -> int:
+    """Return the year at the end of the name of a file of series; 0 if there is none.
+
+    Example:
+        >>> year_of(Path("sentinel-ts/Abies_alba_1_1005_WEFL_NLF_2020.h5"))
+        2020
+    """
+    found = _YEAR.search(file.stem)
+    return int(found[1]) if found else 0
+
+
+def _first(folder: Path, candidates: Sequence[str], pattern: str) -> Path:
+    found = (folder / name for name in candidates if next((folder / name).glob(pattern), None) is not None)
+    return next(found, folder / candidates[0])
+
+
+def _check_series(series: str, steps: int | None, max_cloud: float | None) -> None:
+    if series not in WAYS:
+        raise ValueError(f"series must be one of {', '.join(WAYS)}, got {series!r}.")
+    if steps is not None and (series == "months" or steps < 1):
+        raise ValueError(f"steps must be 1 or more, with series='dates' (months are always 12); got {steps}.")
+    if max_cloud is not None and not 0 <= max_cloud <= 100:
+        raise ValueError(f"max_cloud must be a percentage from 0 to 100, got {max_cloud}.")
+
+
+def read_series(
+    file: Path, names: Sequence[str], series: str, steps: int | None, max_cloud: float | None
+) -> dict[str, Float32[np.ndarray, "t bands"]]:
+    """Read the series of one sample.
+
+    Args:
+        file: HDF5, with `sen-2-data` (t, bands, height, width), `sen-2-products` (t names), `sen-2-masks` and so on.
+        names: Keys of `SERIES`.
+        series: "months" or "dates".
+        steps: For "dates"; None: the maximum of the published set.
+        max_cloud: Dates of Sentinel-2 with more clouds are missing.
+
+    Returns:
+        By name, shape (12, bands) or (steps, bands); NaN without an observation.
+
+    Raises:
+        ValueError: If the file is damaged or lacks a data set, its bands differ, or it has more dates than steps.
+        ImportError: If h5py is not installed.
+    """
+    found = {}
+    with open_hdf5(file) as opened:
+        for name in names:
+            form = SERIES[name]
+            values, dates = _dated_means(opened, form, file)
+            if name == "s2" and max_cloud is not None:
+                values = _without_clouds(opened, values, max_cloud, file)
+            if series == "months":
+                found[name] = monthly(values, dates)
+            else:
+                found[name] = _padded(values, dates, steps or form.most, f"{file}: {name}")
+    return found
+
+
+def monthly(values: Float[np.ndarray, "t bands"], dates: Shaped[np.ndarray, "t"]) -> Float32[np.ndarray, "12 bands"]:
+    """Return the median of the dates of each month; NaN for months without dates.
+
+    Example:
+        >>> dates = np.array(["2020-01-03", "2020-01-09", "2020-12-31"], dtype="datetime64[D]")
+        >>> monthly(np.array([[1.0], [3.0], [7.0]]), dates)[[0, 1, 11], 0].tolist()
+        [2.0, nan, 7.0]
+    """
+    months = dates.astype("datetime64[M]").astype(int) % 12
+    found = np.full((12, values.shape[1]), np.nan, dtype=np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # months of NaN stay NaN
+        for month in np.unique(months):
+            found[month] = np.nanmedian(values[months == month], axis=0)
+    return found
+
+
+def _dated_means(opened: Any, form: SeriesForm, file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of the pixels of each date, and the dates."""
+    data = np.asarray(dataset_in(opened, f"{form.entry}-data"), dtype=np.float32)
+    names = dataset_in(opened, f"{form.entry}-products")[:]
+    if data.ndim != 4 or data.shape[1] != len(form.bands):
+        raise ValueError(
+            f"{file}: {form.entry}-data has shape {data.shape}, not (dates, {len(form.bands)} bands, height, width)."
+        )
+    products = [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+    if len(products) != len(data):
+        raise ValueError(f"{file}: {form.entry} has {len(data)} dates but {len(products)} names of products.")
+    days = [name.split("_")[form.date_at][:8] if name.count("_") >= form.date_at else name for name in products]
+    dates, wrong = times_of(pa.array([f"{day[:4]}-{day[4:6]}-{day[6:8]}" for day in days], pa.string()))
+    if wrong.any():
+        product = products[int(wrong.argmax())]
+        raise ValueError(f"{file}: part {form.date_at} of the product name {product!r} is not a date.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanmean(data, axis=(2, 3)), dates.astype("datetime64[D]")
+
+
+def _without_clouds(opened: Any, values: np.ndarray, max_cloud: float, file: Path) -> np.ndarray:
+    if "sen-2-masks" not in opened:
+        raise ValueError(f"{file} has no data set 'sen-2-masks'; set max_cloud: null to keep cloudy dates.")
+    masks = opened["sen-2-masks"]
+    if masks.shape[0] != len(values) or masks.shape[1] <= _CLOUD:
+        raise ValueError(f"{file}: sen-2-masks has shape {masks.shape}, not ({len(values)}, snow and cloud, ...).")
+    cloud = np.asarray(masks[:, _CLOUD], dtype=np.float64).mean(axis=(1, 2))
+    return np.where((cloud > max_cloud)[:, None], np.nan, values)
+
+
+def _padded(values: np.ndarray, dates: np.ndarray, steps: int, where: str) -> np.ndarray:
+    if len(values) > steps:
+        raise ValueError(f"{where} has {len(values)} dates, more than steps={steps}.")
+    found = np.full((steps, values.shape[1]), np.nan, dtype=np.float32)
+    found[: len(values)] = values[np.argsort(dates, kind="stable")]
+    return found
+
+
 def _series_sensor(name: str, values: Sequence[np.ndarray | None]) -> Modality:
     present = np.array([one is not None for one in values])
     shape = next(one.shape for one in values if one is not None)
@@ -138,7 +394,7 @@ def _series_sensor(name: str, values: Sequence[np.ndarray | None]) -> Modality:
 
 
 def _places(found: Any, ids: Sequence[str]) -> np.ndarray | None:
-    """Middles of the aerial images that are there, otherwise of the outlines."""
+    """Return the centres of the aerial images, or of the outlines where there is no image."""
     outlines: dict[str, np.ndarray] | None = None
     places = []
     for sample in ids:
@@ -147,6 +403,6 @@ def _places(found: Any, ids: Sequence[str]) -> np.ndarray | None:
             places.append(chip_places(image)[0])
             continue
         if outlines is None:
-            outlines = outline_places(found.folder)
+            outlines = _outline_places(found.folder)
         places.append(outlines.get(sample, np.full(2, np.nan)))
-    return all_places(places, ids, "Fetch geojson/bb_60m.GeoJSON, which has the places of all samples.")
+    return all_places(places, ids, "Download geojson/bb_60m.GeoJSON, which has the places of all samples.")

