@@ -54,7 +54,7 @@ def test_what_torchgeo_refuses_is_told(so2sat, torchgeo_datasets, tmp_path):
         ({"splits": ["holdout"]}, "torchgeo's So2Sat does not accept .*'split': 'holdout'.*AssertionError"),
         ({"arguments": {"colour": 1}}, "colour.*TypeError"),
         ({"arguments": {"root": "."}}, "must not have root"),
-        ({"modalities": {}}, "modalities names none"),
+        ({"modalities": {}}, "modalities is empty"),
         ({"modalities": {"s1": {"key": "picture"}}}, "no key 'picture'; known: image, label"),
         ({"modalities": {"s1": {"bands": [1]}}}, "needs the key of the sample"),
         ({"modalities": {"s1": {"key": "image", "band": [1]}}}, "no option 'band'.*Did you mean 'bands'"),

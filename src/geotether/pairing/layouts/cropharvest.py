@@ -11,10 +11,10 @@ import pyarrow as pa
 from geotether.geodesy.dates import times_of
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
 from geotether.pairing.layouts.sample_files import dataset_in, open_hdf5, present_rows, read_json
+from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
 from geotether.tables.target import Target, classes_target
-from geotether.tables.modality import Modality
 
 MONTHS = 12
 BANDS = (

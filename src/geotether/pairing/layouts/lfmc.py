@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from geotether.files.rows import read_rows
 from geotether.geodesy.dates import times_of
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
 from geotether.pairing.layouts.sample_files import read_json
-from geotether.files.rows import read_rows
+from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
 from geotether.tables.target import Target
-from geotether.tables.modality import Modality
 
 MODALITIES: dict[str, tuple[str, ...]] = {
     "s1": ("vv", "vh"),

@@ -8,10 +8,10 @@ import numpy as np
 
 from geotether.pairing.layouts.chips import ChipRows
 from geotether.pairing.layouts.chosen_rows import choose_rows, split_name, unknown
+from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
 from geotether.tables.target import Target
-from geotether.tables.modality import Modality
 
 _KINDS = {1: "vector", 2: "series", 3: "chip"}
 _MODALITY = ("key", "bands", "names", "dtype")

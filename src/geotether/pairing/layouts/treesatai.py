@@ -17,10 +17,10 @@ from geotether.pairing.layouts.chosen_rows import check_names, choose_rows, spli
 from geotether.pairing.layouts.sample_files import dataset_in, open_hdf5, present_rows, read_json, read_lines
 from geotether.sources.grids.geotiff import reading_small_files
 from geotether.sources.grids.grid import to_lonlat
+from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
 from geotether.tables.target import Target
-from geotether.tables.modality import Modality
 
 # Bands of the images, in the order of the file.
 IMAGES: dict[str, tuple[str, ...]] = {
