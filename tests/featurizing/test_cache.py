@@ -1,10 +1,10 @@
-"""Mirrors src/geotether/featurizing/cache.py."""
+"""Mirrors src/geotether/featurizing/build.py: tables that are kept."""
 
 import numpy as np
 import pytest
 
 from geotether.featurizing import plan as room
-from geotether.featurizing.cache import cached_table
+from geotether.featurizing.build import cached_table
 from geotether.tables.store import read_table
 
 

@@ -130,7 +130,7 @@ def test_killed_just_before(lasting_places, undisturbed, tmp_path, caplog, befor
     build_table({**OPTIONS, "path": str(places)}, out, workers=1, progress="none")
     assert files_of(out) == undisturbed
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
-    assert ("going on; 8 of 8 parts are complete" in caplog.text) == (complete == 8)
+    assert ("continuing; 8 of 8 parts are complete" in caplog.text) == (complete == 8)
     assert ("up to date" in caplog.text) == (before == "2nd rmtree")
 
 
@@ -180,7 +180,7 @@ def test_a_worker_that_dies_is_said_and_the_same_command_goes_on(lasting_places,
     first = run(places, out, **options)
     assert first.returncode == 1
     assert "A worker process died" in first.stderr
-    assert "The same command goes on there" in first.stderr
+    assert "Run the same command to continue" in first.stderr
     assert "Traceback" not in first.stderr
     del options["workers"]
     build_table({**OPTIONS, **options, "path": str(places)}, out, workers=1, progress="none")
@@ -196,7 +196,7 @@ def test_ctrl_c_ends_everybody_and_says_how_to_go_on(lasting_places, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "run the same command to go on" in errors
+    assert "run the same command to continue" in errors
     assert "Traceback" not in errors
 
 
@@ -238,10 +238,10 @@ def unfinished(places, out, monkeypatch, **options):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seed": 1}, "starts anew: the specification is another."),
-        ({"features": {"width": 3}}, "starts anew: the specification is another."),
-        ({"data": 1}, "starts anew: the data have changed."),
-        ({"code": 1}, "starts anew: the code that makes the features has changed."),
+        ({"seed": 1}, "starts again: the specification has changed."),
+        ({"features": {"width": 3}}, "starts again: the specification has changed."),
+        ({"data": 1}, "starts again: the data have changed."),
+        ({"code": 1}, "starts again: the code that makes the features has changed."),
     ],
 )
 def test_a_job_of_something_else_starts_anew_and_says_why(places, tmp_path, monkeypatch, caplog, change, message):
@@ -265,7 +265,7 @@ def test_what_does_not_change_the_features_keeps_the_parts(places, tmp_path, mon
     unfinished(places, out, monkeypatch)
     caplog.set_level("INFO", "geotether")
     build(places, out, **change)
-    assert "going on; 8 of 8 parts are complete" in caplog.text
+    assert "continuing; 8 of 8 parts are complete" in caplog.text
 
 
 def test_a_job_killed_while_it_was_emptied_is_empty(tmp_path):
@@ -273,7 +273,7 @@ def test_a_job_killed_while_it_was_emptied_is_empty(tmp_path):
     with open_job(out, {"specification": 1}) as folder:
         (folder / "parts").mkdir()
         (folder / "parts" / "0.arrow").touch()
-    (folder / "job.json").write_text('{"job": 1, "facts": null}')  # as it is left between the two writes
+    (folder / "job.json").unlink()  # as it is while the folder is emptied
     with open_job(out, {"specification": 1}) as folder:
         assert not (folder / "parts").exists()
     (folder / "parts").mkdir()
@@ -288,14 +288,14 @@ def test_another_specification_is_all_that_is_said(tmp_path, caplog):
     with open_job(tmp_path / "t.parquet", facts):
         pass
     with open_job(tmp_path / "t.parquet", dict.fromkeys(facts, 2)):
-        assert "starts anew: the specification is another." in caplog.text
+        assert "starts again: the specification has changed." in caplog.text
     with open_job(tmp_path / "t.parquet", dict.fromkeys(facts, 2) | {"code": 3, "fingerprint": 3}):
-        assert "starts anew: the data have changed and the code that makes the features has changed." in caplog.text
+        assert "starts again: the data have changed and the code that makes the features has changed." in caplog.text
 
 
 def test_two_processes_never_share_a_job(tmp_path):
     out = tmp_path / "t.parquet"
-    with open_job(out, {}), pytest.raises(OSError, match="Another process is at work in"), open_job(out, {}):
+    with open_job(out, {}), pytest.raises(OSError, match="Another process works in"), open_job(out, {}):
         pass
 
 
@@ -303,7 +303,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
     (tmp_path / ".t.job").mkdir()
     (tmp_path / ".t.job" / "thesis.txt").write_text("three years")
     with (
-        pytest.raises(ValueError, match="is in the way: it is no job of geotether"),
+        pytest.raises(ValueError, match="is in the way: it is not a job of geotether"),
         open_job(tmp_path / "t.parquet", {}),
     ):
         pass

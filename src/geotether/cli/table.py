@@ -64,7 +64,7 @@ def apply(
     fresh: Fresh = False,
 ) -> str:
     """Give new rows the same features as those of an earlier table."""
-    from geotether.featurizing.apply import apply_transform
+    from geotether.featurizing.build import apply_transform
 
     spec = _spec(
         source, settings, source=reader, tolerance=tolerance, licence=licence, origin=origin, citation=citation

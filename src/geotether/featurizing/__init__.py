@@ -1,21 +1,21 @@
-"""Featurising: from a source to a feature table, by a job that can be killed and goes on.
+"""Featurizing: from a source to a feature table, by a job that can be killed and resumed.
 
-* `specification`: what a table is built from; `guess`: which source reads a file.
-* `build`: the job from front to back; `cache`: the table built earlier, if nothing changed.
-* `transform_file`: what was fitted, stored beside the table; `apply`: the same features for new rows.
-* `rows`, `parts`, `workers`, `threads`: reading, one part of the work, many processes, one thread in each.
-* `job`, `assembly`, `times`, `progress`: the job's folder, parts into a table, time as features, a bar.
+* `specification`: what a table is built from; `guess`: which source reads a file; `plan`: what a job makes.
+* `build`: the job itself, and the same features for new rows.
+* `rows`, `transform`: reading rows, and turning them into features.
+* `parts`, `workers`, `threads`, `progress`: runs of rows in worker processes with one thread each.
+* `job`, `assembly`: the folder of the job, and the table assembled from its parts.
 """
 
 import importlib
 from typing import Any
 
-# Looked up when asked for: a worker process needs none of them, and starts sooner.
+# Imported on first use: worker processes need none of them and start sooner.
 _HOMES = {
     "TableSpec": "specification",
-    "apply_transform": "apply",
+    "apply_transform": "build",
     "build_table": "build",
-    "cached_table": "cache",
+    "cached_table": "build",
     "guess_source": "guess",
     "read_spec": "specification",
 }

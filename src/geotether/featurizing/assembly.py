@@ -1,6 +1,5 @@
-"""From parts to a table: features through a memory map, ids made unique, rows that were rejected in a file."""
+"""The table assembled from parts: features through a memory map, unique ids, and the list of rejected rows."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64, Int64
 
-from geotether.featurizing.parts import LABEL, Work, read_part, read_rejected
+from geotether.featurizing.parts import LABEL, Work, read_part, read_tally
 from geotether.files.disk import replacing_file
 from geotether.files.writers import write_parquet
 from geotether.sources.source import Rejected
@@ -19,15 +18,15 @@ _PLACE_DEGREES = 1e-6
 
 
 def gather_table(work: Work, name: str) -> tuple[Table, int]:
-    """Put all parts together.
+    """Assemble the complete parts of the work, in order.
 
     Args:
-        work: All its parts are complete.
-        name: Of the table.
+        work: The work.
+        name: Name of the table.
 
     Returns:
-        The table, without split and origin, its features mapped from a file in the job's folder; and how many ids
-        were made unique.
+        The table, without split and origin, with its features mapped from a file in the job's folder; and the number
+        of ids that were changed to be unique.
 
     Raises:
         ValueError: If fewer than two rows can be used, or all have the same features.
@@ -44,7 +43,7 @@ def gather_table(work: Work, name: str) -> tuple[Table, int]:
                 continue
             features = part["features"].combine_chunks()
             width = features.type.list_size
-            # Written in order rather than through a map: a full disk is then an error, not a killed process.
+            # Written in order rather than through a map, so that a full disk is an error and does not kill the process.
             out.write(np.ascontiguousarray(features.flatten().to_numpy(), dtype="<f4").tobytes())
             rows.append(part["row"].to_numpy())
             lonlat.append(np.stack([part["lon"].to_numpy(), part["lat"].to_numpy()], axis=1))
@@ -69,15 +68,15 @@ def gather_table(work: Work, name: str) -> tuple[Table, int]:
 
 
 def unique_ids(rows: Int64[np.ndarray, "n"], ids: np.ndarray | None) -> tuple[np.ndarray, int]:
-    """Give every row an id of its own.
+    """Give every row a unique id.
 
     Args:
         rows: Number of each row in the source, shape (n,).
         ids: Texts, shape (n,), or None where rows have no ids.
 
     Returns:
-        The ids: the row's own; its number where it has none; the own with "#" and the number where an earlier row has
-        the same. And how many were changed.
+        The ids: the row's own; its number where it has none; its own with "#" and the number where an earlier row has
+        the same id. And the number of changed ids.
 
     Example:
         >>> unique_ids(np.array([4, 7, 9]), np.array(["wren", "", "wren"]))[0].tolist()
@@ -99,13 +98,13 @@ def unique_ids(rows: Int64[np.ndarray, "n"], ids: np.ndarray | None) -> tuple[np
 
 
 def count_duplicates(lonlat: Float64[np.ndarray, "n 2"]) -> dict[str, int]:
-    """Count the rows that share their place with others.
+    """Count the rows that share a place.
 
     Args:
         lonlat: Degrees, shape (n, 2). Places closer than a millionth of a degree (11 cm) are the same.
 
     Returns:
-        `rows` that share a place, and the number of such `places`.
+        The number of `rows` that share a place, and of such `places`.
 
     Example:
         >>> count_duplicates(np.array([[5.66, 51.97], [0.0, 0.0], [5.66, 51.97]]))
@@ -116,29 +115,13 @@ def count_duplicates(lonlat: Float64[np.ndarray, "n 2"]) -> dict[str, int]:
     return {"rows": int(counts[counts > 1].sum()), "places": int((counts > 1).sum())}
 
 
-def rejected_path(out: Path) -> Path:
-    """Say where the rejected rows of a table are listed: beside it.
-
-    Example:
-        >>> rejected_path(Path("tables/birds.parquet")).name
-        'birds.rejected.parquet'
-    """
-    return out.with_name(f"{out.stem}.rejected.parquet")
-
-
-def failed_path(folder: Path) -> Path:
-    """Say where a job that stops lists the rows rejected so far: in its own folder."""
-    return folder / "failed-rejected.parquet"
-
-
 def all_rejected(work: Work) -> list[Rejected]:
-    """List the rejected rows of the parts that are complete, in order."""
-    complete = [file for number in range(work.part_count) if (file := work.part_file(number)).is_file()]
-    return [rejected for file in complete for rejected in read_rejected(file)]
+    """List the rejected rows of the complete parts, in order."""
+    return [row for number in work.complete for row in read_tally(work.part_file(number)).rejected]
 
 
 def write_rejected(rejected: Sequence[Rejected], path: Path) -> None:
-    """Write which rows were rejected: columns row, id and reason; a file without rows where none was."""
+    """Write the rejected rows: columns row, id and reason. The file exists even if there are none."""
     columns = {
         "row": pa.array([row.row for row in rejected], pa.int64()),
         "id": pa.array([row.id for row in rejected], pa.string()),
@@ -147,20 +130,8 @@ def write_rejected(rejected: Sequence[Rejected], path: Path) -> None:
     write_parquet(pa.table(columns), path)
 
 
-def spoken_reasons(reasons: Counter[str], most: int = 5) -> str:
-    """Say the most frequent reasons.
-
-    Example:
-        >>> spoken_reasons(Counter({"empty text": 3, "longitude or latitude missing": 1200}))
-        'longitude or latitude missing (1,200), empty text (3)'
-    """
-    named = [f"{reason} ({count:,})" for reason, count in reasons.most_common(most)]
-    more = len(reasons) - len(named)
-    return ", ".join(named) + (f" and {more} other reasons" if more > 0 else "")
-
-
 def _column(parts: list[tuple[int, np.ndarray]], lengths: list[int], name: str) -> np.ndarray:
-    """One column of all parts; a part without it has none of its values."""
+    """Concatenate a column of all parts; its values are missing in parts without it."""
     have = dict(parts)
     if name == "time":
         missing: Any = np.datetime64("NaT", "ms")

@@ -1,8 +1,10 @@
-"""What one job makes, settled before any row is read: source, features, files, and the key that tells if it is done."""
+"""What a job makes, settled before any row is read, and whether the table is up to date already."""
 
 import hashlib
 import inspect
 import json
+import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +12,19 @@ from typing import Any
 
 from geotether.code import code_hash
 from geotether.features.featurizer import Featurizer
+from geotether.featurizing.job import leaves_table
+from geotether.featurizing.rows import spoken_reasons
 from geotether.featurizing.specification import TableSpec
-from geotether.featurizing.transform_file import find_transform, load_transform
+from geotether.featurizing.transform import find_transform, load_transform, transform_path
 from geotether.files.disk import file_fingerprint
 from geotether.files.formats import PARQUET_ENDINGS
 from geotether.sources.source import Source
 from geotether.tables.origin import Origin
+from geotether.tables.store import read_origin, write_origin
 
 # Keys of a specification that no row depends on.
-_SAID = ("path", "tolerance", "licence", "origin", "citation", "url")
+_TEXTS = ("path", "tolerance", "licence", "origin", "citation", "url")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,11 +32,11 @@ class Plan:
     """What a job makes.
 
     Attributes:
-        spec: The specification, its source named.
-        name: Of the table.
-        out: The table's file; of a link, what it names.
-        source: Open, not prepared.
-        featurizer: Not fitted.
+        spec: The specification, with its source named.
+        name: Name of the table.
+        out: The table's file, with links resolved.
+        source: The source, not prepared yet.
+        featurizer: The featurizer, not fitted yet.
         features: Name of the features.
         facts: What decides the rows and their features, as plain values.
         transform: A file of features fitted earlier, or None.
@@ -49,17 +55,17 @@ class Plan:
     def of(
         cls, spec: TableSpec, out: str | Path, name: str | None = None, transform: str | Path | None = None
     ) -> "Plan":
-        """Settle what is made.
+        """Plan a table.
 
         Args:
-            spec: From what.
+            spec: The specification.
             out: The table's file.
-            name: Of the table; by default the file's name.
-            transform: A fitted transform or its table, to make the same features; None: they are fitted.
+            name: Name of the table; by default the file's name.
+            transform: A fitted transform or its table, to make the same features; None: features are fitted.
 
         Raises:
             FileNotFoundError: If a file is missing.
-            ValueError: If `out` is no name for a table, or source and features are unknown or do not fit.
+            ValueError: If `out` cannot be a table, or source and features are unknown or do not fit.
         """
         target = Path(out).resolve()
         if target.is_dir():
@@ -74,7 +80,7 @@ class Plan:
         if transform is None:
             featurizer, features = spec.make_features(source), spec.features_name(source)
             decides |= {"features": {**spec.features, "name": features}, "encode_time": list(spec.encode_time)}
-            # The fit sees rows for training only, and of all rows where the split by default gave way.
+            # The fit sees rows for training only, and all rows where the default split gave way.
             decides |= {"split": spec.plain()["split"], "split_asked": spec.split_asked}
             found = None
         else:
@@ -91,32 +97,71 @@ class Plan:
     @property
     def key(self) -> str:
         """SHA-256 of everything that the table's rows depend on."""
-        plain = {key: value for key, value in self.spec.plain().items() if key not in _SAID}
+        plain = {key: value for key, value in self.spec.plain().items() if key not in _TEXTS}
         return _hash({"facts": self.facts, "specification": plain, "name": self.name})
 
     def tolerates(self, rejected: int, rows: int) -> bool:
-        """Whether so many rejected rows of all are no reason to stop."""
+        """Whether the share of rejected rows is within the limit."""
         return rejected <= self.spec.tolerance * rows
 
-    def origin(self, made: Mapping[str, Any]) -> Origin:
-        """Say where the table comes from.
+    @property
+    def rejected_path(self) -> Path:
+        """The file beside the table that lists its rejected rows."""
+        return self.out.with_name(f"{self.out.stem}.rejected.parquet")
 
-        Args:
-            made: How it was made.
-        """
+    def origin(self, made: Mapping[str, Any]) -> Origin:
+        """Return the origin of the table, given how it was made."""
         spec = self.spec
         return Origin(spec.licence, spec.origin, spec.citation, spec.url, dict(made))
 
 
+def is_up_to_date(plan: Plan) -> bool:
+    """Whether the table exists, made from the same specification and data by the same code.
+
+    Texts such as the licence and the tolerance do not count, since no row depends on them: see `renew_origin`.
+    """
+    if not all(file.is_file() for file in (plan.out, plan.rejected_path, transform_path(plan.out))):
+        return False
+    try:
+        origin = read_origin(plan.out)
+    except ValueError:  # a corrupt or foreign file of that name will be replaced
+        return False
+    return origin.made.get("key") == plan.key and leaves_table(plan.out, plan.facts)
+
+
+def renew_origin(plan: Plan) -> None:
+    """Update the texts and the tolerance of an up-to-date table.
+
+    Raises:
+        ValueError: If more of its rows were rejected than the tolerance now allows; the table is unchanged.
+        OSError: If it cannot be written; it is unchanged.
+    """
+    origin = read_origin(plan.out)
+    rows = origin.made["rows"]
+    if not plan.tolerates(rows["rejected"], rows["read"]):
+        raise ValueError(
+            f"{rows['rejected']:,} of {rows['read']:,} rows could not be used when {plan.out} was made, more than the "
+            f"tolerated {plan.spec.tolerance:.1%}: {spoken_reasons(Counter(origin.made['rejected']))}. They are listed "
+            f"in {plan.rejected_path}. The table is unchanged; correct these rows, or set tolerance (--tolerance) "
+            "higher."
+        )
+    wanted = plan.origin({**origin.made, "specification": plan.spec.plain()})
+    if _without_path(wanted) != _without_path(origin):
+        write_origin(plan.out, wanted)
+        _log.info("%s: the origin in %s was updated; its rows are up to date.", plan.name, plan.out)
+    else:
+        _log.info("%s: %s is up to date.", plan.name, plan.out)
+
+
 def features_code(source: Source, featurizer: Featurizer) -> str:
-    """Hash the code that decides the features: of this room, of the source and of the featurizer.
+    """Hash the code that decides the features: that of this room, the source and the featurizer.
 
     Args:
-        source: Of this package or another.
-        featurizer: As above.
+        source: A source of this package or another.
+        featurizer: A featurizer of this package or another.
 
     Returns:
-        SHA-256 in hexadecimal. Of other packages only the file of the class itself counts.
+        SHA-256 in hexadecimal. In other packages only the file of the class itself counts.
     """
     return _hash([code_hash("featurizing.build"), _class_code(type(source)), _class_code(type(featurizer))])
 
@@ -145,6 +190,13 @@ def _of_transform(spec: TableSpec, source: Source, transform: Path) -> tuple[Fea
             f"{source.kind}."
         )
     return fitted.featurizer, fitted.name
+
+
+def _without_path(origin: Origin) -> dict[str, object]:
+    """Return an origin as plain values without the path of its data, which may be moved."""
+    plain = origin.plain()
+    specification = {key: value for key, value in plain["made"]["specification"].items() if key != "path"}
+    return {**plain, "made": {**plain["made"], "specification": specification}}
 
 
 def _hash(values: Mapping[str, Any] | list[str]) -> str:

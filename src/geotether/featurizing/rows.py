@@ -1,12 +1,42 @@
-"""Reading rows of a source: in bounded runs, checked, some of them only, and put together again."""
+"""Rows of a source: which are used, and reading them in checked runs of bounded size."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
-from geotether.sources.source import Observations, Source
+from geotether.sources.source import Observations, Source, usable
+
+# Rows per part of the work: few enough that a kill loses little, enough that there are few files.
+PART_ROWS = {"columns": 8192, "texts": 1024, "images": 128, "vectors": 8192}
+_RUN_BYTES = 2**26
+_SAMPLED = 32  # rows read to estimate the size of a row
+
+
+def choose_rows(count: int, rows: int | None, seed: int) -> Int64[np.ndarray, "m"] | None:
+    """Draw the rows of a table.
+
+    Args:
+        count: Number of rows of the source.
+        rows: Number of rows wanted; None: all.
+        seed: Seed of the draw.
+
+    Returns:
+        Their numbers in order, or None for all.
+    """
+    if rows is None or rows >= count:
+        return None
+    return np.sort(np.random.default_rng([seed, 0]).choice(count, rows, replace=False)).astype(np.int64)
+
+
+def rows_at_once(source: Source, count: int) -> int:
+    """Return how many rows may be in memory together, estimated from the size of the first ones."""
+    found = read_checked(source, 0, min(count, _SAMPLED))
+    each = content_bytes(found.content) / len(found) if len(found) else _RUN_BYTES / _SAMPLED
+    return int(np.clip(_RUN_BYTES / max(each, 1), 1, PART_ROWS[source.kind]))
 
 
 def read_runs(
@@ -15,14 +45,14 @@ def read_runs(
     """Read rows in runs of bounded size.
 
     Args:
-        source: Prepared.
-        start: First row.
-        stop: Row after the last.
-        at_once: Rows of a run; runs start at `start` whatever is chosen, so that they are the same for any reader.
-        chosen: Numbers of the rows wanted, in order; None: all. The others are left out, rejected ones too.
+        source: The prepared source.
+        start: The first row.
+        stop: The row after the last.
+        at_once: Rows per run. Runs start at `start` whatever is chosen, so they are the same for any reader.
+        chosen: Numbers of the rows wanted, in order; None: all. Others are left out, rejected ones too.
 
     Yields:
-        Observations, checked; none for a run without chosen rows.
+        Checked observations; nothing for a run without chosen rows.
     """
     for first in range(start, stop, at_once):
         last = min(first + at_once, stop)
@@ -35,11 +65,11 @@ def read_runs(
 
 
 def read_checked(source: Source, start: int, stop: int) -> Observations:
-    """Read a run of rows and check that the source keeps its word.
+    """Read a run of rows and check what the source returns.
 
     Raises:
-        ValueError: If it refuses to read, or a row is lost, comes twice or lacks something; the rows are named.
-        TypeError: If it gives something else than `Observations`.
+        ValueError: If it cannot read, or a row is missing, repeated or incomplete; the rows are named.
+        TypeError: If it returns something other than `Observations`.
     """
     where = f"rows {start} to {stop - 1} of the source {type(source).__name__}"
     try:
@@ -58,13 +88,13 @@ def read_checked(source: Source, start: int, stop: int) -> Observations:
     if not np.array_equal(numbers, np.arange(start, stop)):
         raise ValueError(
             f"Reading {where} gave {len(found)} usable and {len(found.rejected)} rejected rows that are not these "
-            "rows once each; every row is one or the other."
+            "rows once each; every row must be one or the other."
         )
     return found
 
 
 def take(found: Observations, positions: np.ndarray) -> Observations:
-    """Take some of the usable rows by position; what was rejected stays."""
+    """Select some of the usable rows by position; the rejected rows stay."""
     whole = len(positions) == len(found)
     return Observations(
         row=found.row[positions],
@@ -78,7 +108,7 @@ def take(found: Observations, positions: np.ndarray) -> Observations:
 
 
 def take_content(content: Any, positions: np.ndarray) -> Any:
-    """Take some rows of a content of any kind: an Arrow table, an array, or a list."""
+    """Select rows of a content of any kind: an Arrow table, an array, or a list."""
     if isinstance(content, np.ndarray):
         return content[positions]
     if hasattr(content, "num_rows"):
@@ -87,11 +117,7 @@ def take_content(content: Any, positions: np.ndarray) -> Any:
 
 
 def join(parts: Sequence[Observations]) -> Observations:
-    """Put runs of rows together, in order.
-
-    Args:
-        parts: At least one.
-    """
+    """Concatenate at least one run of rows."""
     if len(parts) == 1:
         return parts[0]
     rejected = [row for part in parts for row in part.rejected]
@@ -108,15 +134,32 @@ def join(parts: Sequence[Observations]) -> Observations:
     )
 
 
+def reject(found: Observations, reasons: dict[int, str]) -> Observations:
+    """Move rows to the rejected ones, given a reason for each of their positions."""
+    return usable(found, reasons, lambda good: take_content(found.content, good)) if reasons else found
+
+
+def spoken_reasons(reasons: Counter[str], most: int = 5) -> str:
+    """List the most frequent reasons with their counts.
+
+    Example:
+        >>> spoken_reasons(Counter({"empty text": 3, "longitude or latitude missing": 1200}))
+        'longitude or latitude missing (1,200), empty text (3)'
+    """
+    named = [f"{reason} ({count:,})" for reason, count in reasons.most_common(most)]
+    more = len(reasons) - len(named)
+    return ", ".join(named) + (f" and {more} other reasons" if more > 0 else "")
+
+
 def content_bytes(content: Any) -> int:
-    """Bytes that a content takes in memory, about."""
+    """Estimate the bytes that a content takes in memory."""
     if hasattr(content, "nbytes"):
         return int(content.nbytes)
     return sum(len(row.encode()) if isinstance(row, str) else int(getattr(row, "nbytes", 64)) for row in content)
 
 
 def _read_wanted(source: Source, wanted: np.ndarray) -> Observations:
-    """Chosen rows between which others may lie."""
+    """Read chosen rows, between which there may be others."""
     if source.kind != "images":  # reading the rows between costs less than many calls
         found = read_checked(source, int(wanted[0]), int(wanted[-1]) + 1)
         names = set(wanted.tolist())

@@ -1,75 +1,55 @@
-"""One thread: what makes features the same on any number of processes, and keeps these out of each other's way."""
+"""One thread in every thread pool, so that features do not depend on the number of cores or processes."""
 
-import logging
+import os
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from types import TracebackType
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
-T = TypeVar("T")
+# Read by a library when it is loaded.
+_VARIABLES = tuple(f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR"))
 
 
-class OneThread:
-    """Holds every pool of threads in this process at one thread, and gives the threads back at the end.
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Limit all thread pools of this process to one thread, and restore them at the end.
 
-    Libraries are imported where they are used, so a call may bring a pool that was not there before. `run` notices, and
-    calls again with the new pool held too.
+    Libraries are imported where they are used. Those imported inside the block, and processes started in it, read
+    their number of threads from the environment.
 
     Example:
-        >>> with OneThread() as one:
-        ...     one.run(lambda: {pool["num_threads"] for pool in threadpool_info()} <= {1})
+        >>> with one_thread():
+        ...     {pool["num_threads"] for pool in ThreadpoolController().info()} <= {1}
         True
     """
-
-    def __init__(self) -> None:
-        self._held = ExitStack()
-        self._known: set[str] = set()
-        self._is_warm = False
-
-    def run(self, call: Callable[[], T], small: Callable[[], object] | None = None) -> T:
-        """Call with one thread.
-
-        Args:
-            call: Must give the same when called twice, since it may be.
-            small: Does the same with little, well or not; called once before all others, so that what they import is
-                there and none of them need be called twice.
-        """
-        if small is not None and not self._is_warm:
-            said = logging.root.manager.disable
-            logging.disable()  # what it has to say, `call` says again
-            with suppress(Exception):
-                small()
-            logging.disable(said)
-            self._is_warm = True
-        while True:
-            if not _pools() <= self._known:
-                self._hold()
-            result = call()
-            if _pools() <= self._known:
-                return result
-
-    def _hold(self) -> None:
-        self._known = _pools()
-        self._held.enter_context(threadpool_limits(limits=1))
-        torch = sys.modules.get("torch")
-        if torch is not None:
-            self._held.callback(torch.set_num_threads, torch.get_num_threads())
-            torch.set_num_threads(1)
-
-    def __enter__(self) -> "OneThread":
-        self._hold()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._held.close()
+    before = {name: os.environ.get(name) for name in _VARIABLES}
+    had_torch = "torch" in sys.modules
+    loaded = {pool.filepath for pool in ThreadpoolController().lib_controllers}
+    torch_threads = sys.modules["torch"].get_num_threads() if had_torch else None
+    os.environ.update(dict.fromkeys(_VARIABLES, "1"))
+    try:
+        with threadpool_limits(limits=1):
+            if had_torch:
+                sys.modules["torch"].set_num_threads(1)
+            yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        threads = int(before["OMP_NUM_THREADS"] or 0) or core_count()
+        for pool in ThreadpoolController().lib_controllers:
+            if pool.filepath not in loaded:
+                pool.set_num_threads(threads)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(torch_threads or threads)
 
 
-def _pools() -> set[str]:
-    """Names of the libraries with threads of their own that are loaded now."""
-    found = {str(pool["filepath"]) for pool in threadpool_info()}
-    return found | ({"torch"} if hasattr(sys.modules.get("torch"), "set_num_threads") else set())
+def core_count() -> int:
+    """Return the number of cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1

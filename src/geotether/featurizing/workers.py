@@ -1,4 +1,4 @@
-"""Many parts in many processes: none outlives the job, and none decides what comes out."""
+"""Parts in worker processes: results do not depend on their number, and none outlives the job."""
 
 import multiprocessing
 import os
@@ -6,132 +6,116 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
 
-from geotether.featurizing.parts import Tally, Work, make_part
-from geotether.featurizing.threads import OneThread
+from geotether.featurizing.parts import Work, make_part
+from geotether.featurizing.threads import core_count, one_thread
 
-# Less work than this is done before other processes have started.
-_WORTHWHILE_SECONDS = 20.0
+_WORTHWHILE_SECONDS = 20.0  # less work than this is done before other processes have started
 _LOOK_SECONDS = 0.2
 
 _here: dict[str, Any] = {}
 
 
-def run_parts(work: Work, numbers: Sequence[int], workers: int | None, done: Callable[[int, Tally], None]) -> None:
-    """Compute parts of the work.
+def run_parts(work: Work, numbers: Sequence[int], workers: int | None, done: Callable[[int], None]) -> None:
+    """Make parts, each in a process with one thread.
 
     Args:
-        work: What to do.
-        numbers: Of the parts that are missing.
-        workers: Processes; 1: this one. None: as many as there are cores where the work is worth it.
-        done: Called here after each part, in any order; if it raises, the work stops.
+        work: The work.
+        numbers: Numbers of the missing parts.
+        workers: Number of processes; 1: only this one. None: one per core where the work is worth it.
+        done: Called in this process after each part, in any order; the work stops if it raises.
 
     Raises:
-        ValueError: If `workers` is below 1, or the source cannot travel to other processes.
+        ValueError: If the source or its features cannot be pickled.
         ChildProcessError: If a process died.
     """
-    check_workers(workers)
-    numbers = list(numbers)
+    left = list(numbers)
     fastest = float("inf")
-    with OneThread() as one:
-        while numbers and (workers in (1, None) or len(numbers) == 1):
+    with one_thread():
+        while left and (workers in (1, None) or len(left) == 1):
             began = time.monotonic()
-            number = numbers.pop(0)
-            done(number, make_part(work, number, one))
-            fastest = min(fastest, time.monotonic() - began)  # the first one also imports, any may be held up
-            if workers is None and fastest * len(numbers) > _WORTHWHILE_SECONDS and len(numbers) > 1:
+            number = left.pop(0)
+            make_part(work, number)
+            done(number)
+            fastest = min(fastest, time.monotonic() - began)  # the first part also imports libraries
+            if workers is None and fastest * len(left) > _WORTHWHILE_SECONDS and len(left) > 1:
                 workers = core_count()
-    if numbers:
-        _run_in_processes(work, numbers, min(workers or 1, len(numbers)), done)
+        if left:
+            _run_in_processes(work, left, min(workers or 1, len(left)), done)
 
 
 def check_workers(workers: int | None) -> None:
-    """Raise ValueError if it is no number of processes."""
+    """Raise ValueError if a number of processes is below 1."""
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be 1 or more, got {workers}.")
 
 
-def core_count() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
-
-
-def _run_in_processes(work: Work, numbers: list[int], workers: int, done: Callable[[int, Tally], None]) -> None:
+def _run_in_processes(work: Work, numbers: Sequence[int], workers: int, done: Callable[[int], None]) -> None:
     try:
         pickle.dumps(work)
-    except Exception as error:  # whatever a stranger's class raises
+    except Exception as error:  # a class of another package may raise anything
         raise ValueError(
             f"{type(work.source).__name__} or its features cannot be sent to other processes ({error}); keep paths, "
             "not open files, or use one worker."
         ) from error
-    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of threads that it does not copy
+    context = multiprocessing.get_context("spawn")  # a fork would copy locks held by other threads
     stop = context.Event()
-    total = work.part_count
-    complete = total - len(numbers)
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(work, os.getpid(), stop))
-    waiting = iter(numbers)
-    running: dict[Future[Tally], int] = {}
     try:
-        while True:
-            for number in waiting:
-                with _InterruptHeld():  # to submit also starts processes
-                    running[pool.submit(_make, number)] = number
-                if len(running) >= 2 * workers:
-                    break
-            if not running:
-                break
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                number = running.pop(future)
-                done(number, future.result())
-                complete += 1
+        with _interrupt_deferred():  # submitting also starts processes
+            futures = {pool.submit(_make, number): number for number in numbers}
+        for future in as_completed(list(futures)):
+            future.result()
+            done(futures.pop(future))
     except BrokenProcessPool as error:
         raise ChildProcessError(
-            f"A worker process died, perhaps for lack of memory; {complete} of {total} parts are complete and kept in "
-            f"{work.folder.parent}. The same command goes on there; fewer workers need less memory. (A Python script "
-            "that builds tables needs `if __name__ == '__main__':` around the call, or workers=1.)"
+            f"A worker process died, perhaps for lack of memory; {len(work.complete)} of {work.part_count} parts are "
+            f"complete and kept in {work.folder.parent}. Run the same command to continue; fewer workers need less "
+            "memory. (A Python script that builds tables needs `if __name__ == '__main__':` around the call, or "
+            "workers=1.)"
         ) from error
     except BaseException:
-        stop.set()  # who is in the middle of a part need not finish it
+        stop.set()  # unfinished parts are abandoned
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-class _InterruptHeld:
-    """Ctrl-C waits until this is left; a process started within it is born deaf to it, its imports too."""
-
-    def __enter__(self) -> None:
-        if hasattr(signal, "pthread_sigmask"):  # not on Windows
-            self.before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-
-    def __exit__(self, *_: object) -> None:
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_SETMASK, self.before)
+@contextmanager
+def _interrupt_deferred() -> Iterator[None]:
+    """Defer Ctrl-C inside the block; processes started in it ignore Ctrl-C, even during their imports."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(work: Work, parent: int, stop: Any) -> None:
     import pyarrow as pa
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process says what to do
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process handles it
     threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
     pa.set_cpu_count(1)
+    _here["threads"] = one_thread()
+    _here["threads"].__enter__()
     _here["work"] = work
-    _here["one"] = OneThread().__enter__()
 
 
-def _make(number: int) -> Tally:
-    return make_part(_here["work"], number, _here["one"])
+def _make(number: int) -> None:
+    make_part(_here["work"], number)
 
 
 def _watch(parent: int, stop: Any) -> None:
-    """End this process once the main one is gone, or wants no more."""
+    """End this process when the main one has ended or has asked for it."""
     while os.getppid() == parent and not stop.is_set():
         time.sleep(_LOOK_SECONDS)
     os._exit(1)

@@ -59,7 +59,7 @@ def table_folder(config: RunConfig, name: str) -> Path:
 
 def _built(config: RunConfig, name: str, given: dict[str, Any], workers: int | None, progress: str) -> Path:
     # Late, because a run whose tables are ready needs nothing of the job.
-    from geotether.featurizing.cache import cached_table
+    from geotether.featurizing.build import cached_table
     from geotether.featurizing.specification import TableSpec
 
     spec = TableSpec.of(given, config.data or Path())

@@ -1,13 +1,12 @@
-"""Mirrors src/geotether/featurizing/standing.py: the question alone, and what is told a table that stands."""
+"""Mirrors src/geotether/featurizing/plan.py: whether a table is up to date, and updates of its texts."""
 
 import logging
 
 import pytest
 
 from geotether.featurizing.build import build_table
-from geotether.featurizing.plan import Plan
+from geotether.featurizing.plan import Plan, is_up_to_date, renew_origin
 from geotether.featurizing.specification import TableSpec
-from geotether.featurizing.standing import is_up_to_date, renew_origin
 from geotether.tables.store import read_origin
 
 

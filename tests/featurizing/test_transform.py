@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/featurizing/times.py; the oracle is Python's own calendar."""
+"""Mirrors src/geotether/featurizing/transform.py: time as features; the oracle is Python's own calendar."""
 
 import datetime
 import math
@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from geotether.featurizing.times import time_features, time_names
+from geotether.featurizing.transform import time_features, time_names
 
 
 def expected(text):
