@@ -87,7 +87,7 @@ def test_a_specification_and_what_is_typed_over_it(run, places, tmp_path):
         (["gone.csv"], "There is no file or folder gone.csv"),
         (["gone.yaml"], "There is no configuration file gone.yaml"),
         (["empty.yaml"], "needs `path`"),
-        (["letter.docx"], "cannot be told; name it"),
+        (["letter.docx"], "cannot infer a source"),
         (["places.npy", "--set", "seed"], "written key=value"),
     ],
 )

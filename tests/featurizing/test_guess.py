@@ -1,5 +1,6 @@
 """Mirrors src/geotether/featurizing/guess.py."""
 
+import gzip
 import zipfile
 
 import numpy as np
@@ -8,19 +9,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from geotether.featurizing.guess import guess_source
+from geotether.files.formats import FORMATS
 
 
-@pytest.mark.parametrize(
-    ("name", "source"),
-    [
-        ("a.csv", "columns"), ("a.TSV", "columns"), ("a.geojson", "columns"), ("a.gpkg", "columns"),
-        ("a.shp", "columns"), ("a.geoparquet", "columns"), ("a.jsonl", "texts"), ("a.tif", "raster"),
-        ("a.nc", "raster"), ("a.npy", "vectors"), ("occurrence.txt", "darwin_core"),
-    ],
-)  # fmt: skip
-def test_by_ending(tmp_path, name, source):
-    (tmp_path / name).touch()
-    assert guess_source(tmp_path / name) == source
+PACKED = [(one, f"{ending}.gz") for one in FORMATS if one.packed for ending in one.endings]
+SOURCES = {"csv": "columns", "geojson": "columns", "layer": "columns", "array": "vectors"}
+
+
+@pytest.mark.parametrize(("known", "ending"), [(one, end) for one in FORMATS for end in one.endings] + PACKED)
+def test_every_ending_of_every_format_is_known(tmp_path, known, ending):
+    """All that the package reads, except what only its content tells."""
+    (tmp_path / f"A{ending.upper()}").write_bytes(gzip.compress(b"") if ending.endswith(".gz") else b"")
+    if known.name in ("parquet", "image") or ending == ".zip":
+        return
+    rows = "columns" if "geojson" in ending else "texts"
+    want = SOURCES.get(known.name, rows if known.name == "json lines" else "raster")
+    assert guess_source(tmp_path / f"A{ending.upper()}") == want
 
 
 @pytest.mark.parametrize(
@@ -56,6 +60,11 @@ def test_gbif_downloads(tmp_path):
     (tmp_path / "unpacked").mkdir()
     (tmp_path / "unpacked" / "meta.xml").touch()
     assert guess_source(tmp_path / "unpacked") == "darwin_core"
+    (tmp_path / "occurrence.txt").touch()
+    assert guess_source(tmp_path / "occurrence.txt") == "darwin_core"
+    with zipfile.ZipFile(tmp_path / "shapes.zip", "w") as archive:
+        archive.writestr("towns.shp", "")
+    assert guess_source(tmp_path / "shapes.zip") == "columns"
 
 
 def test_folders(tmp_path):
@@ -66,18 +75,18 @@ def test_folders(tmp_path):
     assert found == ["images", "sentinel2", "raster", "raster"]
 
 
-def test_what_cannot_be_told_lists_the_sources(tmp_path):
+def test_where_nothing_is_inferred_the_sources_are_listed(tmp_path):
     (tmp_path / "a.docx").touch()
-    with pytest.raises(ValueError, match=r"files ending in '\.docx' cannot be told; name it .* columns, .*vectors"):
+    with pytest.raises(ValueError, match=r"files ending in '\.docx'; .* columns, .*vectors"):
         guess_source(tmp_path / "a.docx")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="this folder cannot be told"):
+    with pytest.raises(ValueError, match="a source for this folder"):
         guess_source(tmp_path / "empty")
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
         archive.writestr("readme", "")
     (tmp_path / "c.zip").write_text("no zip")
     for name in ("b.zip", "c.zip"):
-        with pytest.raises(ValueError, match="cannot be told"):
+        with pytest.raises(ValueError, match="cannot infer"):
             guess_source(tmp_path / name)
     (tmp_path / "d.parquet").write_text("no Parquet")
     with pytest.raises(ValueError, match="not a Parquet file"):

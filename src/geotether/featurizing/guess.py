@@ -1,29 +1,33 @@
-"""Which source reads a file: told by its ending, and by a look into it."""
+"""Which source reads a file, inferred from its ending and its content."""
 
 import zipfile
-from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
+from geotether.files.formats import endings_of, format_of, opened_bytes, unpacking
 from geotether.sources.catalogue import source_names
 
-_ENDINGS = {
-    "columns": (".csv", ".tsv", ".geoparquet", ".geojson", ".json", ".gpkg", ".shp"),
-    "texts": (".jsonl", ".ndjson"),
-    "raster": (".tif", ".tiff", ".nc", ".nc4", ".zarr", ".vrt"),
-    "vectors": (".npy", ".npz"),
+# The source that reads a format where nothing in the file says otherwise.
+_SOURCES = {
+    "csv": "columns",
+    "geojson": "columns",
+    "layer": "columns",
+    "json lines": "texts",
+    "array": "vectors",
+    "geotiff": "raster",
+    "netcdf": "raster",
+    "zarr": "raster",
 }
-_IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 _EMBEDDINGS = ("embedding", "features", "vector")
 _ARCHIVE = ("meta.xml", "occurrence.txt")
-_ENTRIES = 10_000  # so far a folder is searched for its first image
+_ENTRIES = 10_000  # files of a folder among which an image is looked for
 
 
 def guess_source(path: str | Path) -> str:
-    """Tell which source reads a file or a folder.
+    """Infer which source reads a file or a folder.
 
     Args:
-        path: Of the file or folder.
+        path: The file or folder.
 
     Returns:
         "columns" (CSV, TSV, Parquet, GeoParquet, GeoJSON, GeoPackage, Shapefile), "texts" (JSON lines), "images" (a
@@ -33,7 +37,7 @@ def guess_source(path: str | Path) -> str:
 
     Raises:
         FileNotFoundError: If there is no such file or folder.
-        ValueError: If it cannot be told; all sources are listed.
+        ValueError: If none can be inferred; all sources are listed.
 
     Example:
         >>> import tempfile
@@ -49,7 +53,7 @@ def guess_source(path: str | Path) -> str:
     if found is None:
         what = "this folder" if path.is_dir() else f"files ending in {path.suffix or 'nothing'!r}"
         raise ValueError(
-            f"{path}: which source reads {what} cannot be told; name it (source: ..., or --source), one of "
+            f"{path}: cannot infer a source for {what}; set source: in the specification or pass --source, one of "
             f"{', '.join(source_names())}."
         )
     return found
@@ -62,33 +66,41 @@ def _of_folder(path: Path) -> str | None:
         return "darwin_core"
     if (path / "index.csv").is_file() and (path / "images").is_dir():
         return "sentinel2"
-    return "images" if _any_ending(islice(path.rglob("*"), _ENTRIES), _IMAGES) else None
+    files = islice(path.rglob("*"), _ENTRIES)
+    return "images" if any(file.suffix.lower() in endings_of("image") for file in files) else None
 
 
 def _of_file(path: Path) -> str | None:
     if path.name.lower() == "occurrence.txt":
         return "darwin_core"
-    ending = path.suffix.lower()
-    if ending == ".zip":
-        return "darwin_core" if _is_archive(path) else None
-    if ending in (".csv", ".tsv") and _is_occurrences(path):
+    found = format_of(path)
+    if found is None:
+        return None
+    if path.suffix.lower() == ".zip":
+        return _of_zip(path)
+    if found.name == "csv" and _is_occurrences(path):
         return "darwin_core"
-    if ending in (".parquet", ".pq"):
+    if found.name == "parquet":
         return _of_parquet(path)
-    return next((source for source, endings in _ENDINGS.items() if ending in endings), None)
+    if ".geojson" in path.name.lower():  # one feature per line: columns with a geometry
+        return "columns"
+    return _SOURCES.get(found.name)
 
 
-def _is_archive(path: Path) -> bool:
+def _of_zip(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
-            return any(Path(name).name in _ARCHIVE for name in archive.namelist())
+            names = [Path(name).name.lower() for name in archive.namelist()]
     except zipfile.BadZipFile:
-        return False
+        return None
+    if any(name in _ARCHIVE for name in names):
+        return "darwin_core"
+    return "columns" if any(name.endswith(".shp") for name in names) else None
 
 
 def _is_occurrences(path: Path) -> bool:
     """Whether this is what GBIF calls a simple download: one tab-separated file with its own names of columns."""
-    with path.open("rb") as file:
+    with unpacking(str(path)), opened_bytes(path) as file:
         names = file.readline(2**16).decode("utf-8", "replace").strip().split("\t")
     return {"gbifID", "decimalLatitude", "decimalLongitude"} <= set(names)
 
@@ -111,7 +123,3 @@ def _of_parquet(path: Path) -> str:
     if any(field.name != geometry and any(kind(field.type) for kind in is_bytes) for field in schema):
         return "image_column"
     return "columns"
-
-
-def _any_ending(files: Iterable[Path], endings: tuple[str, ...]) -> bool:
-    return any(file.suffix.lower() in endings for file in files)
