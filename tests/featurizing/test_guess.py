@@ -11,7 +11,6 @@ import pytest
 from geotether.featurizing.guess import guess_source
 from geotether.files.formats import FORMATS
 
-
 PACKED = [(one, f"{ending}.gz") for one in FORMATS if one.packed for ending in one.endings]
 SOURCES = {"csv": "columns", "geojson": "columns", "layer": "columns", "array": "vectors"}
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geotether.tasks.task import Task
+from geotether.tasks.task import Task, conflicting_rows, is_known, kinds_of_value
 
 LONLAT = np.stack([np.arange(6.0), np.zeros(6)], axis=1)
 SPLIT = np.array(["train"] * 4 + ["test"] * 2)
@@ -96,3 +96,27 @@ def test_columns_beside_the_label_have_a_row_a_place():
     with pytest.raises(ValueError, match=r"6 places, but continent has shape \(2,\)"):
         make(np.arange(6.0), continent=np.array(["Asia", "Africa"]))
     assert make(np.arange(1.0, 7.0), transform="log10", unit="m").label == "t (log10 m)"
+
+
+def test_missing_values_of_every_type():
+    assert is_known(np.array([1.0, np.nan])).tolist() == [True, False]
+    assert is_known(np.array([1, 0])).tolist() == [True, True]
+    assert is_known(np.array([[1.0, np.nan], [0.0, 1.0]])).tolist() == [False, True]
+    assert is_known(np.array(["a", "", None, float("nan"), 3], dtype=object)).tolist() == [
+        True, False, False, False, True
+    ]  # fmt: skip
+
+
+def test_types_of_value():
+    assert kinds_of_value(np.array(["a"])) == {"text"}
+    assert kinds_of_value(np.array([1, "a"], dtype=object)) == {"text", "number"}
+    assert kinds_of_value(np.empty(0)) == set()
+
+
+def test_conflicts_by_a_hand_loop():
+    rng = np.random.default_rng(0)
+    lonlat = rng.integers(0, 6, (80, 2)).astype(float)
+    values = rng.integers(0, 2, 80)
+    by_hand = [any((lonlat[i] == lonlat[j]).all() and values[i] != values[j] for j in range(80)) for i in range(80)]
+    assert conflicting_rows(lonlat, values).tolist() == by_hand
+    assert conflicting_rows(np.empty((0, 2)), np.empty(0)).tolist() == []

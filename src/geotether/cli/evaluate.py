@@ -79,19 +79,21 @@ def labelled_tasks(points: Path | None, labels: Sequence[str], split_column: str
     import numpy as np
 
     from geotether.files.points import read_points
+    from geotether.files.values import texts_of
     from geotether.tables.splits import assign_split
+    from geotether.tasks.columns import labels_of
     from geotether.tasks.task import Task
 
     if points is None or not labels:
         raise ValueError("--points and --label belong together, such as --points sites.csv --label yield.")
     records = read_points(points)
-    columns = {name: records.columns[name] for name in records.columns.column_names}
-    values = {name: columns[name].to_numpy(zero_copy_only=False) for name in {*labels} & {*columns}}
-    if split_column in columns:
-        split = columns[split_column].to_numpy(zero_copy_only=False).astype(str)
+    names = records.columns.column_names
+    values = {name: labels_of(name, records.columns[name]) for name in labels if name in names}
+    if split_column in names:
+        split = texts_of(records.columns[split_column])
     else:
         split = np.asarray(assign_split(records.lonlat, BLOCK_KM, SHARES, seed=0, buffer_km=BUFFER_KM))
-    known = {name: values.get(name, np.empty(0)) for name in columns if name != split_column}
+    known = {name: values.get(name, np.empty(0)) for name in names if name != split_column}
     return [Task.from_labels(known, label, records.lonlat, split) for label in labels]
 
 

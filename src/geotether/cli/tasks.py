@@ -15,8 +15,7 @@ def build_tasks(
     out: Annotated[Path, typer.Option(help="Folder for one table per task and tasks.yaml.")],
 ) -> str:
     """Read or build tasks once and write them as tables, so that slow builders run once."""
-    from geotether.tasks.specification import read_tasks
-    from geotether.tasks.store import write_tasks
+    from geotether.tasks.specification import read_tasks, write_tasks
 
     tasks = read_tasks(spec)
     written = write_tasks(tasks, out)

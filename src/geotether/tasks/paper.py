@@ -6,17 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from geotether.files.formats import endings_of
 from geotether.sources.grids.rasters import terrarium_zooms
 from geotether.sources.polygons import polygon_columns
 from geotether.sources.sampling import on_land, sample_places, without_rare
-from geotether.tasks.countries import continents_at, countries_at
-from geotether.tasks.ecoregions import ecoregions_at
-from geotether.tasks.elevation import elevation_at
-from geotether.tasks.population import population_at
+from geotether.tasks.polygons import continents_at, countries_at, ecoregions_at
+from geotether.tasks.rasters import elevation_at, population_at
 from geotether.tasks.task import Task
 
-POLYGON_ENDINGS = (".gpkg", ".shp", ".geojson", ".json", ".parquet", ".geoparquet", ".fgb")
-RASTER_ENDINGS = (".tif", ".tiff", ".vrt")
+POLYGON_ENDINGS = tuple(one for one in endings_of("layer", "geojson", "parquet") if one != ".zip")
+RASTER_ENDINGS = endings_of("geotiff")
 
 
 @dataclass(frozen=True)

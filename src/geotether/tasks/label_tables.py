@@ -1,0 +1,280 @@
+"""Tasks from published tables of labels: air temperature, California housing, MOSAIKS and CoordBench."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float64
+
+from geotether.files.rows import read_rows
+from geotether.files.values import is_number
+from geotether.geodesy.coordinates import check_lonlat
+from geotether.tasks.columns import labels_of, splits_of
+from geotether.tasks.polygons import continents_at
+from geotether.tasks.table import read_labelled
+from geotether.tasks.task import Task
+
+TEMPERATURE_LAYOUT = (
+    "known layout: stationDataAll.csv of Hooker et al. 2018 (Lat, Lon, meanT, meanP among its columns), "
+    "or CoordBench's air_temp"
+)
+# StatLib's file has no header; its columns are told in cal_housing.domain beside it.
+STATLIB = (
+    "longitude", "latitude", "housingMedianAge", "totalRooms", "totalBedrooms", "population", "households",
+    "medianIncome", "medianHouseValue",
+)  # fmt: skip
+# The label as StatLib, Kaggle and scikit-learn call it; scikit-learn counts in 100,000 dollars.
+HOUSING_LABELS = {"medianhousevalue": "USD", "median_house_value": "USD", "medhouseval": "100,000 USD"}
+HOUSING_LAYOUTS = (
+    "known layouts: StatLib's cal_housing.data (nine numbers a row, no header), Kaggle's housing.csv "
+    "(longitude, latitude, ..., median_house_value), scikit-learn's frame as CSV or Parquet (MedHouseVal)"
+)
+# What each table calls its label, the unit, and whether the paper takes logarithms.
+MOSAIKS_LABELS = {
+    "treecover": ("treecover", "%", None),
+    "elevation": ("elevation", "m", None),
+    "population": ("population", "people/km²", "log1p"),
+    "nightlights": ("y", "nW/cm²/sr", "log1p"),
+    "income": ("income", "USD per household", None),
+    "roads": ("length", "m", None),
+    "housing": ("price_per_sqft", "USD/sqft", "log1p"),
+}
+NO_DATA = (-999, -9999)
+# Columns that are no label.
+PLACE_COLUMNS = {"", "id", "lon", "lat", "longitude", "latitude", "unnamed: 0", "geometry", "split", "timestamp"}
+MOSAIKS_LAYOUT = (
+    "known layout: outcomes_sampled_<label>_CONTUS_16_640_<UAR|POP>_100000_0.csv with ID, lon, lat and a label "
+    "(treecover, elevation, population, y for night lights, income, length for roads, price_per_sqft, Val)"
+)
+CANONICAL = ("lon", "lat", "timestamp", "timestamp_end", "split", "id", "geometry")
+# Whole numbers of at most so many kinds are classes, as in the benchmark's own harness.
+MOST_CLASSES = 100
+COORDBENCH_LAYOUT = "known layout: lon, lat, timestamp, timestamp_end, split, id and one or more label columns"
+_log = logging.getLogger(__name__)
+
+
+def temperature_task(file: Path, label: str | None = None, countries: Path | None = None) -> Task:
+    """Ask for the mean annual air temperature of about 3,000 weather stations.
+
+    Args:
+        file: `stationDataAll.csv` as published, or the same as Parquet. Columns are found by name, because copies
+            differ in whether longitude or latitude comes first.
+        label: Another column, such as meanP for precipitation. None: meanT.
+        countries: Natural Earth file for the continents. None: they stay unknown.
+
+    Returns:
+        A regression task in °C (no unit for another column).
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the layout is unknown.
+    """
+    columns, lonlat = read_labelled(file)
+    names = {name.lower(): name for name in columns.column_names}
+    if label is not None:
+        found = names.get(label.lower())
+    else:
+        found = names.get("meant") or next((names[name] for name in names if "temp" in name), None)
+    if found is None:
+        wanted = label or "meanT"
+        raise ValueError(
+            f"{file} has no column {wanted!r}, only {', '.join(columns.column_names)}; {TEMPERATURE_LAYOUT}."
+        )
+    return Task(
+        "air temperature" if label is None else found,
+        "regression",
+        lonlat,
+        labels_of(found, columns[found]),
+        unit="°C" if label is None else "",
+        continent=continents_at(countries, lonlat),
+    )
+
+
+def housing_task(file: Path, countries: Path | None = None) -> Task:
+    """Ask for the median house value of 20,640 block groups in California.
+
+    Args:
+        file: StatLib's `cal_housing.data`, Kaggle's `housing.csv`, or scikit-learn's frame written as CSV or Parquet.
+        countries: Natural Earth file for the continents. None: they stay unknown.
+
+    Returns:
+        A regression task in USD (scikit-learn's frame: in 100,000 USD), capped at 500,001 in the source.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the layout is unknown.
+    """
+    file = Path(file)
+    if file.suffix.lower() == ".data":
+        columns, lonlat = _read_statlib(file)
+    else:
+        columns, lonlat = read_labelled(file)
+    found = [name for name in columns.column_names if name.lower() in HOUSING_LABELS]
+    if not found:
+        raise ValueError(f"{file} has the columns {', '.join(columns.column_names)}; {HOUSING_LAYOUTS}.")
+    label = labels_of(found[0], columns[found[0]])
+    unit = HOUSING_LABELS[found[0].lower()]
+    return Task("house value", "regression", lonlat, label, unit=unit, continent=continents_at(countries, lonlat))
+
+
+def _read_statlib(file: Path) -> tuple[pa.Table, Float64[np.ndarray, "n 2"]]:
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no file {file}.")
+    from pyarrow.csv import ReadOptions, read_csv
+
+    try:
+        columns = read_csv(file, read_options=ReadOptions(column_names=list(STATLIB)))
+        numbers = pa.table({name: columns[name].cast(pa.float64()) for name in STATLIB})
+    except pa.ArrowException as error:
+        raise ValueError(f"{file} is not nine numbers a row: {error}; {HOUSING_LAYOUTS}.") from error
+    lonlat = np.stack([numbers["longitude"].to_numpy(), numbers["latitude"].to_numpy()], axis=1)
+    check_lonlat(lonlat)
+    return numbers, lonlat
+
+
+def mosaiks_task(
+    file: Path, label: str | None = None, places: Path | None = None, countries: Path | None = None
+) -> Task:
+    """Ask for one label of MOSAIKS at up to 100,000 places in the contiguous United States.
+
+    Args:
+        file: `outcomes_sampled_<label>_CONTUS_16_640_<UAR|POP>_100000_0.csv` as published, or the same as Parquet.
+        label: Its label column. None: told by the file, which has one.
+        places: Another such table, to take lon and lat from by ID where `file` has none.
+        countries: Natural Earth file for the continents. None: they stay unknown.
+
+    Returns:
+        A regression task; population, night lights and housing as log(1 + value). -999 is a missing label.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the layout is unknown, or places are missing.
+    """
+    file = Path(file)
+    header = read_rows(file)
+    lower = {name.strip().lower(): name for name in header.column_names}
+    found = lower.get(label.lower()) if label else _mosaiks_label(file, lower)
+    if found is None:
+        wanted = f"no column {label!r}" if label else "no one column that must be the label"
+        raise ValueError(f"{file} has {wanted}, only {', '.join(header.column_names)}; {MOSAIKS_LAYOUT}.")
+    if places is not None:
+        columns, lonlat = _placed_by_id(file, header, places)
+    elif {"lon", "lat"} <= {*lower} or {"longitude", "latitude"} <= {*lower}:
+        columns, lonlat = read_labelled(file)
+    else:
+        raise ValueError(f"{file} has no lon and lat; give places, another label table that has ID, lon and lat.")
+    target = labels_of(found, columns[found], NO_DATA)
+    name, unit, transform = _mosaiks_about(file, found)
+    return Task(
+        name,
+        "regression",
+        lonlat,
+        target,
+        unit=unit,
+        transform=transform,
+        continent=continents_at(countries, lonlat),
+    )
+
+
+def _mosaiks_label(file: Path, lower: dict[str, str]) -> str | None:
+    """The label's column: the one that the file's name speaks of, or the only one that is no place."""
+    named = [column for key, (column, _, _) in MOSAIKS_LABELS.items() if key in file.stem.lower() and column in lower]
+    others = [name for key, name in lower.items() if key not in PLACE_COLUMNS]
+    if named:
+        return lower[named[0]]
+    return others[0] if len(others) == 1 else None
+
+
+def _mosaiks_about(file: Path, found: str) -> tuple[str, str, str | None]:
+    """Name, unit and transform: told by the file's name, for y, length and Val say little, else by the column's."""
+    told = re.search(r"outcomes_sampled_([a-z0-9]+)", file.stem.lower())
+    for name, (column, unit, transform) in MOSAIKS_LABELS.items():
+        if name == (told.group(1) if told else found.lower()) or (not told and found.lower() == column):
+            return name, unit, transform
+    return (told.group(1).upper() if told and found.lower() == "val" else found), "", None
+
+
+def _placed_by_id(file: Path, columns: pa.Table, places: Path) -> tuple[pa.Table, Float64[np.ndarray, "n 2"]]:
+    table, lonlat = read_labelled(places)
+    ids = [next((n for n in t.column_names if n.strip().lower() == "id"), None) for t in (columns, table)]
+    if ids[0] is None or ids[1] is None:
+        raise ValueError(
+            f"places joins {file} and {places} by their column ID, which one of them lacks; {MOSAIKS_LAYOUT}."
+        )
+    where = {str(key): row for row, key in enumerate(table[ids[1]].to_pylist())}
+    rows = np.array([where.get(str(key), -1) for key in columns[ids[0]].to_pylist()])
+    lost = int((rows < 0).sum())
+    if lost:
+        _log.warning("%s: %d of %d rows have an ID that %s lacks; they are left out.", file, lost, len(rows), places)
+    if lost == len(rows):
+        raise ValueError(f"no ID of {file} is in {places}; give a table of the same sample (UAR or POP).")
+    placed = lonlat[rows[rows >= 0]]
+    check_lonlat(placed)
+    return columns.filter(pa.array(rows >= 0)), placed
+
+
+def coordbench_task(
+    file: Path,
+    label: str | None = None,
+    kind: str | None = None,
+    rename_split: Mapping[str, str] | None = None,
+    missing: Sequence[str | float] = (),
+    countries: Path | None = None,
+) -> Task:
+    """Ask for one label of a CoordBench table.
+
+    Args:
+        file: `data/<config>/data.parquet`, or a CSV of that shape.
+        label: Which column. None: the only one that is not canonical.
+        kind: "regression" or "classification". None: text and whole numbers of at most 100 kinds are classes.
+        rename_split: What values of the split mean, where they are not train, val (or trainval) and test.
+        missing: Values of the label that mean there is none, such as 0 or -1 for the sea in SatCLIP's tables.
+        countries: Natural Earth file for the continents. None: they stay unknown.
+
+    Returns:
+        A task with the table's own split (val is read as validation) and time, where it has them.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the layout is unknown, or there are several labels and none is named.
+    """
+    columns, lonlat = read_labelled(file)
+    labels = [name for name in columns.column_names if name not in CANONICAL]
+    if label is None and len(labels) == 1:
+        label = labels[0]
+    if label is None or label not in labels:
+        asked = "name one with label" if label is None else f"there is no {label!r}"
+        raise ValueError(f"{file} has the labels {', '.join(labels) or 'none'}; {asked}; {COORDBENCH_LAYOUT}.")
+    target = labels_of(label, columns[label], missing)
+    if kind is None:
+        kind = "classification" if _are_classes(target) else "regression"
+    if kind == "classification" and target.dtype.kind == "f" and not (target[~np.isnan(target)] % 1).any():
+        target = np.array([None if np.isnan(value) else int(value) for value in target], dtype=object)
+    split = columns["split"] if "split" in columns.column_names else None
+    time = columns["timestamp"] if "timestamp" in columns.column_names else None
+    return Task(
+        label,
+        kind,
+        lonlat,
+        target,
+        None if split is None or split.null_count == len(split) else splits_of("split", split, rename_split),
+        time=None if time is None or time.null_count == len(time) else _coordbench_times(time),
+        continent=continents_at(countries, lonlat),
+    )
+
+
+def _coordbench_times(column: pa.ChunkedArray) -> np.ndarray:
+    """Read the benchmark's times, which are milliseconds since 1970 where they are whole numbers."""
+    if is_number(column.type):
+        column = column.cast(pa.int64()).cast(pa.timestamp("ms"))
+    return task_times("timestamp", column)
+
+
+def _are_classes(target: np.ndarray) -> bool:
+    if target.dtype.kind == "O":
+        return True
+    known = target[np.isfinite(target)]
+    return not (known % 1).any() and len(np.unique(known)) <= MOST_CLASSES
