@@ -1,6 +1,5 @@
 """A real HTTP server on loopback that can misbehave, a real proxy before it, and registries that point to it."""
 
-import re
 import socket
 import threading
 from http.client import HTTPConnection
@@ -18,11 +17,11 @@ class Site:
 
     def __init__(self, address):
         self.address = address
-        self.files, self.tags, self.faults, self.headers, self.asked = {}, {}, {}, {}, []
-        self.ranges, self.heads = True, True
+        self.files, self.faults, self.headers, self.asked = {}, {}, {}, []
+        self.heads = True
 
-    def put(self, path, content, tag=None, faults=(), **headers):
-        self.files[path], self.tags[path] = content, tag
+    def put(self, path, content, faults=(), **headers):
+        self.files[path] = content
         self.faults[path], self.headers[path] = list(faults), headers
         return f"{self.address}/{path}"
 
@@ -66,23 +65,8 @@ def handler_of(site):
                 return self.end_headers()
             if path not in site.files:
                 return self.send_error(404)
-            content, tag = site.files[path], site.tags[path]
-            asked = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
-            start = int(asked[1]) if asked and site.ranges else 0
-            if start and self.headers.get("If-Range", tag) != tag and kind != "ignore if-range":
-                start = 0
-            if start >= len(content) and start:
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(content)}")
-                self.send_header("Content-Length", "0")
-                return self.end_headers()
-            body = content[start:]
-            self.send_response(206 if start else 200)
-            if start:
-                first = start + 1 if kind == "other part" else start
-                self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
-            if tag:
-                self.send_header("ETag", tag)
+            body = site.files[path]
+            self.send_response(200)
             for name, given in site.headers[path].items():
                 self.send_header(name.replace("_", "-"), given)
             if kind == "long":
@@ -120,6 +104,12 @@ def serve():
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    """Pooch waits before it tries again."""
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
 
 
 @pytest.fixture(autouse=True)

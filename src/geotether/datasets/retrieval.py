@@ -1,23 +1,68 @@
-"""A data set brought to this machine: asked about, fetched, verified, unpacked, and said where to put by hand."""
+"""Download, verify and unpack a data set; or explain how to fetch it by hand."""
 
 import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from geotether.datasets.checksums import Checksums
-from geotether.datasets.download import TIMEOUT, WAITS, Downloader, asked_size
-from geotether.datasets.headers import with_header
+from geotether.datasets.archive import unpack, with_header
+from geotether.datasets.download import TIMEOUT, Downloader, UnexpectedSizeError, asked_size, failure
 from geotether.datasets.registry import Dataset, RemoteFile, find_dataset, read_registry
-from geotether.datasets.unpacking import unpack
+from geotether.files.disk import replacing_file
 
 FOLDER_VARIABLE = "GEOTETHER_DATA"
 UNASKED_BYTES = 10**9
+TRIES = 4
+SUMS = "SHA256SUMS"
+_SUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)$")
 _log = logging.getLogger(__name__)
+
+
+class Checksums:
+    """SHA-256 hashes of the files of one data set, in the format of `sha256sum --check SHA256SUMS`.
+
+    Args:
+        folder: The data set's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / SUMS
+        self._known: dict[str, str] = {}
+        if self.path.is_file():
+            for line in self.path.read_text(encoding="utf-8").splitlines():
+                found = _SUM_LINE.match(line)
+                if found:
+                    self._known[found[2]] = found[1]
+
+    def get(self, name: str) -> str | None:
+        """The recorded hash of a file, or None."""
+        return self._known.get(name)
+
+    def record(self, name: str, sha256: str) -> None:
+        """Record a hash; an older one of the same file is replaced."""
+        if self._known.get(name) == sha256:
+            return
+        replaces = name in self._known
+        self._known[name] = sha256
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if replaces:
+            self._rewrite()
+        else:  # append: there may be thousands of files
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"{sha256}  {name}\n")
+
+    def forget(self, name: str) -> None:
+        """Forget a hash, so that the next file of this name is trusted."""
+        if self._known.pop(name, None) is not None:
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        with replacing_file(self.path) as part:
+            part.write_text("".join(f"{value}  {name}\n" for name, value in self._known.items()), encoding="utf-8")
 
 
 def data_folder(folder: str | Path | None = None) -> Path:
@@ -45,49 +90,48 @@ def get_dataset(
     agree: Callable[[str], bool] | None = None,
     unasked_bytes: int = UNASKED_BYTES,
     renew: bool = False,
-    waits: Sequence[float] = WAITS,
     timeout: tuple[float, float] = TIMEOUT,
     report: Callable[[str, int, int | None], None] | None = None,
 ) -> Path:
     """Fetch a data set, or verify that it is there.
 
-    A file that is there is verified and not fetched again. One without a known hash is trusted when it is first seen:
-    its SHA-256 is logged and written into `SHA256SUMS` beside it, and must be the same from then on.
+    An existing file is verified and not fetched again. One without a known hash is trusted when it is first seen: its
+    SHA-256 is logged and written to `SHA256SUMS` beside it, and must be the same from then on. A download that breaks
+    is tried again from the start, by pooch.
 
     Args:
-        name: As `geotether data list` has it.
+        name: A name from `geotether data list`.
         folder: As for `data_folder`.
         registry: As for `read_registry`.
-        agree: Asked in words before more than `unasked_bytes`, or an unknown number of bytes, are fetched. None: such
-            a download is refused.
+        agree: Called with a question before more than `unasked_bytes`, or an unknown number of bytes, are fetched.
+            None: such a download is refused.
         unasked_bytes: Most bytes to fetch without asking.
-        renew: Fetch all files anew and trust what comes, where no hash is in the registry.
-        waits: Seconds before each further try at a connection that breaks.
+        renew: Fetch all files again and, where the registry has no hash, trust the new content.
         timeout: Seconds to wait for a connection, and between two chunks of data.
-        report: Called while fetching with a file's name, the bytes that are there, and its size or None.
+        report: Called while fetching with a file's name, the bytes that have arrived, and its size or None.
 
     Returns:
-        What the builder reads: a file, or a folder.
+        The file or folder that the builder reads.
 
     Raises:
-        ValueError: If there is no such data set, what came or is there has another hash or size than known, or the
-            download was not agreed to.
+        ValueError: If there is no such data set, a file has another hash or size than known, or the download was not
+            agreed to.
         FileNotFoundError: If a file must be fetched by hand; the message says how, and where to put it.
         ConnectionError: If the network failed; the message says where to put the file by hand.
-        PermissionError: If a server wants a login.
-        OSError: If the disk is full.
+        PermissionError: If a server requires a login.
+        OSError: If the disk is full, or a server offers another size than known.
         ImportError: If the extra `data` is missing.
     """
     dataset = find_dataset(read_registry(registry), name)
     home = data_folder(folder) / dataset.name
     sums = Checksums(home)
     if not any((home / file.name).is_file() for file in dataset.files) and (home / dataset.data).is_file():
-        _log.info("%s is there already; there is no file of the registry to verify it by.", home / dataset.data)
+        _log.info("%s exists; the registry has no file to verify it with.", home / dataset.data)
         return home / dataset.data
     files = [one for given in dataset.files for one in given.expanded()]
     missing = [file for file in files if (renew and file.address) or not _present(file, home, sums)]
     if missing:
-        _fetch_all(dataset, missing, home, sums, agree, unasked_bytes, renew, waits, timeout, report)
+        _fetch_all(dataset, missing, home, sums, agree, unasked_bytes, renew, timeout, report)
     for file in dataset.files:
         fresh = any(one.name == file.name for one in missing)
         if file.unpack and (fresh or not (home / file.unpack).is_dir()):
@@ -97,8 +141,8 @@ def get_dataset(
     found = home / dataset.data
     if not found.exists():
         raise FileNotFoundError(
-            f"{dataset.name} is fetched, but holds no {dataset.data}; its publisher may have changed it. Look into "
-            f"{home}, and correct `data` in a registry of yours."
+            f"{dataset.name} is fetched, but contains no {dataset.data}; its publisher may have changed it. Look into "
+            f"{home}, and correct `data` in your own registry."
         )
     return found
 
@@ -111,7 +155,6 @@ def _fetch_all(
     agree: Callable[[str], bool] | None,
     unasked_bytes: int,
     renew: bool,
-    waits: Sequence[float],
     timeout: tuple[float, float],
     report: Callable[[str, int, int | None], None] | None,
 ) -> None:
@@ -123,72 +166,71 @@ def _fetch_all(
             "the command then verifies it."
         )
     _pooch()
-    import requests
-
-    with requests.Session() as session:
-        sizes = {file.name: file.bytes for file in missing}
-        if len(missing) <= 8:  # thousands of tiles are not asked about one by one
-            for file in missing:
-                if file.bytes is None:
-                    sizes[file.name] = _asked(file, timeout, session)
-        total = None if None in sizes.values() else sum(size for size in sizes.values() if size is not None)
-        agreed = _agree(dataset, len(missing), total, home, agree, unasked_bytes)
-        _refuse_full_disk(total, home)
+    sizes = {file.name: file.bytes for file in missing}
+    if len(missing) <= 8:  # servers are not asked about thousands of tiles one by one
         for file in missing:
+            if file.bytes is None:
+                sizes[file.name] = _asked(file, timeout)
+    total = None if None in sizes.values() else sum(size for size in sizes.values() if size is not None)
+    agreed = _agree(dataset, len(missing), total, home, agree, unasked_bytes)
+    _refuse_full_disk(total, home)
+    for file in missing:
 
-            def tell(done: int, size: int | None, file: RemoteFile = file) -> None:
-                if report is not None:
-                    report(file.name, done, size)
+        def tell(done: int, size: int | None, file: RemoteFile = file) -> None:
+            if report is not None:
+                report(file.name, done, size)
 
-            options = {"waits": waits, "timeout": timeout, "report": tell, "session": session}
-            options["limit"] = None if agreed else unasked_bytes
-            known = file.sha256 or (None if renew else sums.get(file.name))
-            sha256 = _fetch(file, home / file.name, known, options)
-            if file.sha256 is None and known is None:
-                _log.info("%s: SHA-256 %s, trusted on first use and recorded.", home / file.name, sha256)
-            sums.record(file.name, sha256)
+        known = file.sha256 or (None if renew else sums.get(file.name))
+        downloader = Downloader(file.name, file.bytes, None if agreed else unasked_bytes, timeout, tell)
+        sha256 = _fetch(file, home / file.name, known, downloader)
+        if file.sha256 is None and known is None:
+            _log.info("%s: SHA-256 %s, trusted on first use and recorded.", home / file.name, sha256)
+        sums.record(file.name, sha256)
 
 
-def _asked(file: RemoteFile, timeout: tuple[float, float], session: Any) -> int | None:
-    """Size of a file as the first server says that has it; 0 where none does, since nothing will come then."""
+def _asked(file: RemoteFile, timeout: tuple[float, float]) -> int | None:
+    """Return the size of a file from the first server that has it; 0 if none does, because nothing will come then."""
     for address in file.address:
         try:
-            return asked_size(address, timeout, session)
+            return asked_size(address, timeout)
         except ConnectionError as error:
             _log.debug("%s", error)
     return 0
 
 
-def _fetch(file: RemoteFile, path: Path, known: str | None, options: dict[str, Any]) -> str:
-    """Fetch a file from the first address that has it; returns its hash."""
+def _fetch(file: RemoteFile, path: Path, known: str | None, downloader: Downloader) -> str:
+    """Fetch a file from the first address that has it; return its hash."""
     pooch = _pooch()
+    import requests
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Pooch's own temporary files stay in here, so that a killed run leaves nothing strange among the data.
+    # Pooch's temporary files stay in this folder, so that a killed run leaves nothing strange among the data.
     fresh = path.with_name(f".{path.name}.fetching") / path.name
     faults: list[OSError | ValueError] = []
     for address in file.address:
-        downloader = Downloader(path, size=file.bytes, verified=known is not None, **options)
+        shutil.rmtree(fresh.parent, ignore_errors=True)
+        urls, registry = {fresh.name: address}, {fresh.name: known}
+        source = pooch.create(fresh.parent, base_url="", registry=registry, urls=urls, retry_if_failed=TRIES - 1)
         try:
             with _quiet(pooch):
-                fresh.unlink(missing_ok=True)  # pooch would take it for the file
-                pooch.retrieve(address, known, fname=fresh.name, path=fresh.parent, downloader=downloader)
+                source.fetch(fresh.name, downloader=downloader)
             sha256 = known or pooch.file_hash(str(fresh))
-            os.replace(fresh, path)  # only now: until here an older file was as it was
-            shutil.rmtree(fresh.parent)
-            for fault in faults:  # where no address has the file, the error tells them
+            os.replace(fresh, path)  # until here an older file stays as it was
+            for fault in faults:  # if no address has the file, the error lists them
                 _log.info("%s. The next address had it.", str(fault).rstrip("."))
             return sha256
-        except (ConnectionError, PermissionError, FileNotFoundError, ValueError) as error:
-            if isinstance(error, FileExistsError):
-                raise
+        except requests.exceptions.RequestException as error:
+            faults.append(ConnectionError(failure(error, address)))
+        except (PermissionError, FileNotFoundError, UnexpectedSizeError, ValueError) as error:
             faults.append(_explained(error, address, known))
+        finally:
             shutil.rmtree(fresh.parent, ignore_errors=True)
     said = " ".join(str(fault) if str(fault).endswith(".") else f"{fault}." for fault in faults)
     raise type(faults[0])(f"{said} Or fetch it by other means and put it at {path}; the command then verifies it.")
 
 
 def _explained(error: OSError | ValueError, address: str, known: str | None) -> OSError | ValueError:
-    """Pooch's word on a wrong hash, with what may lie behind it."""
+    """Add the address to an error; explain a wrong hash."""
     found = re.search(r"but got ([0-9a-f]{64})", str(error))
     if found is None or known is None:
         return type(error)(f"{address}: {error}" if address not in str(error) else str(error))
@@ -200,7 +242,7 @@ def _explained(error: OSError | ValueError, address: str, known: str | None) -> 
 
 
 def _present(file: RemoteFile, home: Path, sums: Checksums) -> bool:
-    """Whether a file is there and right; one that was unpacked may have been deleted since."""
+    """Return whether a file exists and is right; an archive may have been deleted after unpacking."""
     path = home / file.name
     if not path.is_file():
         return bool(file.unpack and sums.get(file.name) and (home / file.unpack).is_dir())
@@ -229,24 +271,23 @@ def _agree(
     agree: Callable[[str], bool] | None,
     unasked_bytes: int,
 ) -> bool:
-    """Ask before a large download; returns whether it was asked about."""
+    """Ask before a large download; return whether the user was asked."""
     if total is not None and total <= unasked_bytes:
         return False
     size = "an unknown number of bytes" if total is None else f"{total / 1e9:,.1f} GB"
     files = "a file" if count == 1 else f"{count:,} files"
-    question = f"{dataset.name} is {size} in {files}, to be put into {home}."
+    question = f"{dataset.name} is {size} in {files}, to be written to {home}."
     if agree is None or not agree(question):
-        raise ValueError(f"{question} Nothing was fetched, since nobody agreed to it: add --yes (in Python, agree=).")
+        raise ValueError(f"{question} Nothing was fetched without agreement: add --yes (in Python, agree=).")
     return True
 
 
 def _refuse_full_disk(total: int | None, home: Path) -> None:
     there = next(one for one in (home, *home.absolute().parents) if one.exists())
     free = shutil.disk_usage(there).free
-    begun = sum(part.stat().st_size for part in home.rglob("*.part")) if home.is_dir() else 0
-    if total is not None and total - begun > free:
+    if total is not None and total > free:
         raise OSError(
-            f"{home} needs {total - begun:,} more bytes, but only {free:,} are free there. Free some space or give "
+            f"{home} needs {total:,} more bytes, but only {free:,} are free there. Free some space or give "
             "another folder (--to)."
         )
 
@@ -261,7 +302,7 @@ def _pooch() -> Any:
 
 @contextmanager
 def _quiet(pooch: Any) -> Iterator[None]:
-    """Keep pooch from telling what is told here in other words."""
+    """Silence pooch's own messages: the same is logged here."""
     logger = pooch.get_logger()
     before = logger.level
     logger.setLevel(logging.WARNING)

@@ -12,7 +12,6 @@ from geotether.training.colearning import ColearningMethod, DistilledMethod, Sup
 from geotether.training.config import RunConfig, load_config
 from geotether.training.location import LocationMethod
 from geotether.training.loop import train
-from geotether.training.method import Method
 from geotether.training.modalities import open_tables
 from geotether.training.paired_config import PairedConfig, load_paired_config
 from geotether.training.paired_method import PairedMethod
@@ -93,7 +92,7 @@ def pretrain(
             f"{', '.join([*settings, *(['recipe'] if recipe else [])])}: give settings to load_config, or pass "
             "recipe and settings without config."
         )
-    method: Method
+    method: Any
     if _is_paired(tables, recipe, config):
         method = _paired_method(tables, recipe, config, settings)
     else:
