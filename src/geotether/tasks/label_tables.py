@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from geotether.files.rows import read_rows
 from geotether.files.values import is_number
 from geotether.geodesy.coordinates import check_lonlat
-from geotether.tasks.columns import labels_of, splits_of
+from geotether.tasks.columns import labels_of, splits_of, task_times
 from geotether.tasks.polygons import continents_at
 from geotether.tasks.table import read_labelled
 from geotether.tasks.task import Task
