@@ -93,7 +93,7 @@ def test_rows_for_testing_are_never_touched(planet, small):
     for name, table in planet.items():
         features = table.features.copy()
         features[table.split == "test"] = 1e6
-        spoilt[name] = type(table)(name, table.lonlat, features, split=table.split)
+        spoilt[name] = type(table).single(name, table.lonlat, features, split=table.split)
     one, other = (weights_of(pretrain(tables, config=config, progress="none")) for tables in (planet, spoilt))
     assert_equal_bits(one, other)
 

@@ -1,7 +1,7 @@
-"""Paired data from files: npz, Parquet, CSV, folders of files, and published layouts.
+"""Paired data from files: npz, files of rows, folders of files, and published layouts.
 
-* `open`: the one door, `open_paired`.
+* `open`: `open_paired`, which reads all of them.
 * `specification`: what a paired table is read from.
-* `npz`, `parquet`, `csv`, `folder`: the generic formats, one file each.
-* `layouts`: published ones.
+* `npz`, `table_file`, `files`: the generic formats; `observations`, `targets`: their content.
+* `layouts`: published layouts.
 """

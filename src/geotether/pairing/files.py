@@ -9,21 +9,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from geotether.pairing.decoding import decode_bands
-from geotether.pairing.paired_file import unknown_column
+from geotether.pairing.observations import decode, unknown_column
 from geotether.pairing.specification import ModalitySpec
 
 
 def patterns_of(spec: ModalitySpec) -> list[str]:
-    """The patterns of a modality's files."""
+    """List the patterns of a modality's files."""
     return [spec.files] if isinstance(spec.files, str) else list(spec.files or [])
 
 
 def fields_of(pattern: str) -> list[str]:
-    """The names in braces, each once.
+    """List the names in braces, each once.
 
     Raises:
-        ValueError: If braces do not match, or hold no name.
+        ValueError: If braces do not match, or are empty.
 
     Example:
         >>> fields_of("{site}/{id}/S2_{id}.tif")
@@ -34,7 +33,7 @@ def fields_of(pattern: str) -> list[str]:
     except ValueError as error:
         raise ValueError(f"files {pattern!r}: {error}.") from error
     if not fields or not all(fields):
-        raise ValueError(f"files {pattern!r} must name what differs between rows in braces, such as 's1/{{id}}.tif'.")
+        raise ValueError(f"files {pattern!r} must have the name of a column in braces, such as 's1/{{id}}.tif'.")
     return list(dict.fromkeys(fields))
 
 
@@ -44,18 +43,18 @@ def observations_of_files(
     """Read the files of some rows, one row after the other.
 
     Args:
-        folder: That the patterns are seen from.
+        folder: Folder to which the patterns are relative.
         spec: Of the modality.
-        read: Gives columns of the table, whose cells fill the braces.
-        known: All columns of the table.
+        read: Returns columns of the table, whose cells fill the braces.
+        known: Names of all columns of the table.
         rows: Row numbers.
 
     Yields:
-        Place among `rows`, what to call the observation, and the array; None where there is no file.
+        Position in `rows`, name for error messages, and the array; None where there is no file.
 
     Raises:
-        FileNotFoundError: If there is no file at all, or a chip lacks the files of some of its bands.
-        ValueError: If a brace names no column, or a file cannot be decoded.
+        FileNotFoundError: If no row has a file, or files of some bands of a chip are missing.
+        ValueError: If braces name an unknown column, or a file cannot be decoded.
     """
     patterns = patterns_of(spec)
     fields = list(dict.fromkeys(field for pattern in patterns for field in fields_of(pattern)))
@@ -78,23 +77,23 @@ def observations_of_files(
             gone = next(path for path in paths if path not in there)
             raise FileNotFoundError(f"There is {there[0]}, but not {gone}; a chip needs the files of all its bands.")
         some = True
-        yield place, str(paths[0]), decode_bands([(str(path), path.read_bytes()) for path in paths], spec)
+        yield place, str(paths[0]), decode([(str(path), path.read_bytes()) for path in paths], spec)
     if not some:
         raise FileNotFoundError(f"There is no file for any of {len(rows)} rows; the first looked for was {first}.")
 
 
 def rows_of_files(folder: Path, modalities: dict[str, ModalitySpec]) -> pa.Table:
-    """Find samples by the names of their files, where no table lists them.
+    """Find samples by the names of their files.
 
     Args:
         folder: The folder.
         modalities: Name to patterns; all patterns of all modalities have the same fields.
 
     Returns:
-        One row a sample that has at least one file, one text column a field, sorted.
+        One row per sample that has at least one file, one text column per field, sorted.
 
     Raises:
-        FileNotFoundError: If no file fits any pattern.
+        FileNotFoundError: If no file matches any pattern.
         ValueError: If patterns differ in their fields.
     """
     found: set[tuple[str, ...]] = set()
@@ -102,18 +101,18 @@ def rows_of_files(folder: Path, modalities: dict[str, ModalitySpec]) -> pa.Table
     first = ""
     for name, spec in modalities.items():
         if spec.files is None:
-            raise ValueError(f"modality {name!r} has no files; a folder without index holds nothing else.")
+            raise ValueError(f"modality {name!r} has no files; a folder without an index can hold nothing else.")
         for pattern in patterns_of(spec):
             mine = sorted(fields_of(pattern))
             fields, first = fields or mine, first or pattern
             if mine != fields:
                 raise ValueError(
-                    f"files {pattern!r} and {first!r} differ in what stands in braces; name an index, a table with "
-                    "one row a sample and these columns."
+                    f"files {pattern!r} and {first!r} have different names in braces; name an index, a table with "
+                    "one row per sample and these columns."
                 )
             found |= set(_matching(folder, pattern, fields))
     if not found:
-        raise FileNotFoundError(f"No file in {folder} fits {first!r}.")
+        raise FileNotFoundError(f"No file in {folder} matches {first!r}.")
     rows = sorted(found, key=lambda row: [_natural(text) for text in row])
     return pa.table({field: [row[at] for row in rows] for at, field in enumerate(fields)})
 
@@ -141,5 +140,5 @@ def _filled(pattern: str, row: dict[str, Any]) -> str:
 
 
 def _natural(text: str) -> list[Any]:
-    """A key by which S2_9 stands before S2_10."""
+    """Return a key that sorts S2_9 before S2_10."""
     return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"(\d+)", text)]

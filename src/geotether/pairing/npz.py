@@ -1,4 +1,4 @@
-"""Paired data as the arrays of one .npz file."""
+"""Paired data in the arrays of one .npz file."""
 
 import zipfile
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from geotether.pairing.arrays import arranged_rows
-from geotether.pairing.paired_file import Observed, band_names, unknown_column
+from geotether.pairing.observations import arranged_rows, spread, unknown_column
 from geotether.pairing.specification import ModalitySpec, PairedSpec
+from geotether.tables.modality import Modality
 
 
 class NpzFile:
@@ -22,7 +22,7 @@ class NpzFile:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no .npz file.
+        ValueError: If it is not a .npz file.
     """
 
     def __init__(self, path: Path, spec: PairedSpec) -> None:
@@ -30,13 +30,13 @@ class NpzFile:
         self._path = path
         with open_npz(path) as arrays:
             self._names = list(arrays.files)
-        # The first array that has a row for every sample says how many there are.
+        # The first array with a row for every sample gives the number of rows.
         places = [one.values for one in spec.modalities.values() if one.values and one.at is None]
         columns = [name for name in (spec.id, spec.lon, spec.split, spec.group, spec.time, *spec.rows) if name]
         targets = [target.values or name for name, target in spec.targets.items()]
         self._counted = next(iter([*places, *columns, *targets]), "")
         if not self._counted:
-            raise ValueError("no array tells the number of rows; at least one needs a row for every sample.")
+            raise ValueError("no array gives the number of rows; at least one needs a row for every sample.")
         self._count = len(self._array(self._counted))
 
     def __len__(self) -> int:
@@ -44,7 +44,7 @@ class NpzFile:
         return self._count
 
     def column(self, name: str) -> np.ndarray:
-        """Read an array with one value, or one line of values, a row."""
+        """Read an array with one value, or one row of values, per sample."""
         return self._of_rows(name, self._array(name))
 
     def names(self, name: str) -> list[str]:
@@ -54,23 +54,30 @@ class NpzFile:
             raise ValueError(f"array {name!r} should hold names, but has shape {values.shape}.")
         return [str(value) for value in values.tolist()]
 
-    def places(self) -> None:
-        """An npz marks no array as places."""
-        return None
+    def places(self, lon: str | None, lat: str | None) -> np.ndarray | None:
+        """Read arrays of longitudes and latitudes, shape (n, 2); None without names."""
+        if lon is None or lat is None:
+            return None
+        degrees = []
+        for axis, name in (("lon", lon), ("lat", lat)):
+            values = self.column(name)
+            if values.dtype.kind not in "fiu" or values.ndim != 1:
+                raise TypeError(f"{axis} must be numbers in degrees, but {name!r} holds {values.dtype}.")
+            degrees.append(values.astype(np.float64))
+        return np.stack(degrees, axis=1)
 
     def matrix(self, columns: str | list[str]) -> tuple[list[str], np.ndarray]:
-        """Refuse: columns are parts of tables."""
-        raise ValueError(f"columns {columns!r} are for Parquet and CSV; in an npz, name one array with values.")
+        """Refuse: an npz has arrays, not columns."""
+        raise ValueError(f"columns {columns!r} are for tables; in an npz, name one array with values.")
 
-    def observe(self, name: str, spec: ModalitySpec, rows: np.ndarray) -> Observed:
+    def observe(self, name: str, spec: ModalitySpec, rows: np.ndarray) -> Modality:
         """Read the observations of one modality for some rows."""
         if spec.values is None:
             raise ValueError("an npz holds arrays; name one with values.")
         values = arranged_rows(self._array(spec.values), spec, f"array {spec.values!r}")
         bands = self.names(spec.bands) if isinstance(spec.bands, str) else spec.bands or []
         if spec.at is None:
-            values = self._of_rows(spec.values, values)[rows]
-            return Observed(values, np.ones(len(rows), dtype=bool), band_names(bands))
+            return Modality(spec.kind, self._of_rows(spec.values, values)[rows], bands=tuple(bands))
         at = self._array(spec.at)
         if at.dtype.kind not in "iu" or at.shape != (len(values),):
             raise ValueError(
@@ -81,10 +88,8 @@ class NpzFile:
             raise ValueError(f"{spec.at!r} must hold different row numbers from 0 to {len(self) - 1}.")
         position = np.full(len(self), -1)
         position[at] = np.arange(len(at))
-        present = position[rows] >= 0
-        spread = np.zeros((len(rows), *values.shape[1:]), dtype=values.dtype)
-        spread[present] = values[position[rows][present]]
-        return Observed(spread, present, band_names(bands))
+        position = position[rows]
+        return spread(values[position[position >= 0]], position >= 0, spec, bands)
 
     def _array(self, name: str) -> np.ndarray:
         if name not in self._names:
@@ -113,15 +118,15 @@ def open_npz(path: Path) -> Iterator[Any]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no .npz file, or damaged.
+        ValueError: If it is not a .npz file, or is damaged.
     """
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
-    with path.open("rb") as file:  # NumPy leaves a file of its own open where it is no zip
+    with path.open("rb") as file:  # opened here, because NumPy does not close a file that is not a zip
         try:
             arrays = np.load(file, allow_pickle=False)
         except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-            raise ValueError(f"it is damaged or is no .npz file: {error}.") from error
+            raise ValueError(f"it is damaged or is not a .npz file: {error}.") from error
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise ValueError("it holds a single array (.npy); save several with numpy.savez.")
         with arrays:
@@ -140,8 +145,8 @@ def plain_array(arrays: Any, name: str) -> np.ndarray:
         if "allow_pickle" not in str(error):
             raise ValueError(f"array {name!r} is damaged: {error}.") from error
         raise ValueError(
-            f"array {name!r} holds Python objects, which are not unpickled because that can run anybody's code; save "
-            "it as numbers or texts, such as numpy.array(values, dtype=str)."
+            f"array {name!r} holds Python objects, which are not unpickled because that can run arbitrary code; "
+            "save it as numbers or texts, such as numpy.array(values, dtype=str)."
         ) from error
     except (EOFError, OSError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
         raise ValueError(f"array {name!r} is damaged: {error}.") from error

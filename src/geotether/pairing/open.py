@@ -1,6 +1,7 @@
-"""The one door to paired data."""
+"""Open paired data in any format."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,16 +9,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from geotether.geodesy.dates import times_of
-from geotether.pairing.folder import TABLE_READERS, open_folder
+from geotether.files.formats import endings_of, format_of
+from geotether.geodesy.dates import times_of, why_no_time
 from geotether.pairing.layouts import read_layout
 from geotether.pairing.npz import NpzFile
-from geotether.pairing.paired_file import PairedFile
-from geotether.pairing.rows import matching_rows
 from geotether.pairing.specification import PairedSpec, make_spec, read_paired_spec
-from geotether.pairing.targets import make_target
+from geotether.pairing.table_file import TableFile
+from geotether.pairing.targets import PairedFile, make_target, matching_rows
 from geotether.suggestions import closest
-from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
 from geotether.tables.store import is_table_npz, read_table
 from geotether.tables.table import Table
@@ -29,8 +28,8 @@ def open_paired(spec: PairedSpec | Mapping[str, Any] | str | Path, data: str | P
     Args:
         spec: A specification (see `PairedSpec`), the path of a YAML file that holds one under `paired`, or the path of
             a table that `write_table` wrote.
-        data: The folder that a relative path in the specification is seen from; by default that of the YAML file, or
-            the working directory.
+        data: Folder to which the path in the specification is relative; by default that of the YAML file, or the
+            working directory.
 
     Returns:
         The checked table.
@@ -39,7 +38,7 @@ def open_paired(spec: PairedSpec | Mapping[str, Any] | str | Path, data: str | P
         FileNotFoundError: If there is no such file or folder.
         ValueError: If the specification or the data are wrong.
         TypeError: If a column does not hold numbers where it should.
-        ImportError: If files need an extra to be read.
+        ImportError: If a format needs an extra that is not installed.
     """
     if isinstance(spec, str | Path):
         path = Path(spec)
@@ -53,17 +52,18 @@ def open_paired(spec: PairedSpec | Mapping[str, Any] | str | Path, data: str | P
         relative = ""
         if not Path(spec.path).expanduser().is_absolute():
             relative = (
-                f" {spec.path} is seen from {Path() if data is None else data}; --set data=FOLDER (in Python data=...) "
-                "says where else the samples are."
+                f" {spec.path} is relative to {Path() if data is None else data}; give another folder with --set "
+                "data=FOLDER (in Python data=...)."
             )
         raise FileNotFoundError(f"There is no file or folder {path}.{relative}")
     own = spec.layout is None and path.suffix.lower() == ".npz" and is_table_npz(path)
     if spec.layout is None and not own:
-        table = _told(path, lambda: _read(path, spec))
+        with _prefixed(path):
+            table = _read(path, spec)
     else:
         what = f"the layout {spec.layout}" if spec.layout else "a table written by write_table"
         if spec.described:
-            raise ValueError(f"{path}: {what} says itself what is where; leave out {', '.join(spec.described)}.")
+            raise ValueError(f"{path}: {what} describes itself; leave out {', '.join(spec.described)}.")
         table = read_layout(spec.layout, path, spec.options) if spec.layout else read_table(path)
         table = replace(table, name=spec.name or table.name, origin=_origin(spec, table.origin), is_part=own)
     for name in spec.require:
@@ -77,52 +77,35 @@ def _read_own(path: Path) -> Table:
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
     raise ValueError(
-        f"{path} does not say what is in it: name its modalities in a specification, such as {{path: {path.name}, "
+        f"{path} does not describe its content: name its modalities in a specification, such as {{path: {path.name}, "
         "modalities: {s1: {kind: series, values: s1}}}."
     )
-
-
-def _told(path: Path, read: Callable[[], Table]) -> Table:
-    try:
-        return read()
-    except (TypeError, ValueError) as error:
-        raise _same(error)(f"{path}: {error}") from error
-
-
-def _same(error: Exception) -> type[Exception]:
-    """The kind of error to raise in its place; kinds of ValueError may need more than a text."""
-    return TypeError if isinstance(error, TypeError) else ValueError
 
 
 def _read(path: Path, spec: PairedSpec) -> Table:
     if not spec.modalities:
         raise ValueError("the specification names no modalities; it needs at least one.")
     if spec.index is not None and not path.is_dir():
-        raise ValueError("index is the table in a folder; this path is a file.")
+        raise ValueError("index names the table of a folder; this path is a file.")
     file = _open_file(path, spec)
     rows = matching_rows(file, spec.rows)
-    modalities = {}
+    modalities, targets = {}, {}
     for name, modality in spec.modalities.items():
-        try:
-            found = file.observe(name, modality, rows)
-            modalities[name] = Modality(modality.kind, found.values, found.present, found.bands)
-        except (TypeError, ValueError) as error:
-            raise _same(error)(f"modality {name!r}: {error}") from error
-    targets = {}
+        with _prefixed(f"modality {name!r}"):
+            modalities[name] = file.observe(name, modality, rows)
     for name, target in spec.targets.items():
-        try:
+        with _prefixed(f"target {name!r}"):
             targets[name] = make_target(name, target, file, rows)
-        except (TypeError, ValueError) as error:
-            raise _same(error)(f"target {name!r}: {error}") from error
     split = None if spec.split is None else _texts(file, spec.split, rows)
     if split is not None:
         split = np.array([spec.rename_split.get(word, word) for word in split.tolist()])
+    places = file.places(spec.lon, spec.lat)
     return Table(
         name=spec.name or path.stem,
         modalities=modalities,
         targets=targets,
         id=np.empty(0, dtype="<U1") if spec.id is None else _texts(file, spec.id, rows),
-        lonlat=_places(file, spec, rows),
+        lonlat=None if places is None else places[rows],
         time=None if spec.time is None else _times(file, spec.time, rows),
         split=split,
         group=None if spec.group is None else _texts(file, spec.group, rows),
@@ -130,47 +113,44 @@ def _read(path: Path, spec: PairedSpec) -> Table:
     )
 
 
+@contextmanager
+def _prefixed(what: object) -> Iterator[None]:
+    """Put a name in front of errors."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        # Not type(error): subclasses of ValueError may need more than a text.
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise (error if str(error).startswith(str(what)) else kind(f"{what}: {error}")) from error
+
+
 def _open_file(path: Path, spec: PairedSpec) -> PairedFile:
     if path.is_dir():
-        return open_folder(path, spec)
-    ending = path.suffix.lower()
-    if ending == ".npz":
+        return TableFile.open_folder(path, spec)
+    if path.suffix.lower() == ".npz":
         return NpzFile(path, spec)
-    if ending not in TABLE_READERS:
-        known = ", ".join([".npz", *TABLE_READERS])
-        raise ValueError(f"files of paired data end in {known}; {ending or 'no ending'!r} is read by a layout at most.")
-    return TABLE_READERS[ending](path)
+    if format_of(path, "rows") is None:
+        known = ", ".join([".npz", *endings_of("rows")])
+        raise ValueError(f"files of paired data end in {known}; {path.suffix or 'no ending'!r} needs a layout.")
+    return TableFile.open(path)
 
 
 def _texts(file: PairedFile, name: str, rows: np.ndarray) -> np.ndarray:
     values = file.column(name)[rows]
     if values.ndim != 1:
-        raise ValueError(f"{name!r} needs one value a row, got shape {values.shape}.")
+        raise ValueError(f"{name!r} needs one value per row, got shape {values.shape}.")
     empty = [row for row, value in zip(rows.tolist(), values.tolist(), strict=True) if value is None or value != value]
     if empty:
         raise ValueError(f"{name!r} has no value in row {empty[0]}.")
     return values.astype(str)
 
 
-def _places(file: PairedFile, spec: PairedSpec, rows: np.ndarray) -> np.ndarray | None:
-    if spec.lon is None or spec.lat is None:
-        found = file.places()
-        return None if found is None else found[rows]
-    degrees = []
-    for axis, name in (("lon", spec.lon), ("lat", spec.lat)):
-        values = file.column(name)[rows]
-        if values.dtype.kind not in "fiu" or values.ndim != 1:
-            raise TypeError(f"{axis} must be numbers in degrees, but {name!r} holds {values.dtype}.")
-        degrees.append(values.astype(np.float64))
-    return np.stack(degrees, axis=1)
-
-
 def _times(file: PairedFile, name: str, rows: np.ndarray) -> np.ndarray:
     values = file.column(name)[rows]
-    times, odd = times_of(pa.array(values.tolist() if values.dtype.kind == "U" else values))
-    if odd.any():
-        row = int(odd.argmax())
-        raise ValueError(f"time {name!r} has {str(values[row])!r} in row {rows[row]}, which is no date, time or year.")
+    times, wrong = times_of(pa.array(values.tolist() if values.dtype.kind == "U" else values))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(f"time {name!r}: {str(values[row])!r} in row {rows[row]} {why_no_time(values[row])}.")
     return times
 
 
@@ -185,11 +165,11 @@ def _origin(spec: PairedSpec, known: Origin) -> Origin:
 
 
 def _with(table: Table, name: str) -> Table:
-    """The rows that have a modality."""
+    """Take the rows that have a modality."""
     if name not in table.modalities:
         known = ", ".join(table.modalities)
         raise ValueError(f"require names {name!r}.{closest(name, table.modalities)} Modalities: {known}.")
     present = table.modalities[name].present
     if not present.any():
-        raise ValueError(f"no row has all of the modalities required; none of the rest has {name!r}.")
+        raise ValueError(f"no row has all required modalities; none of the others has {name!r}.")
     return table if present.all() else table.rows(present)

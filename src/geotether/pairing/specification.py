@@ -1,4 +1,4 @@
-"""What a paired table is read from, in a few lines of YAML."""
+"""Specification of paired data: a few lines of YAML that say where observations and targets are."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ Value = str | int | float | bool
 
 
 class Section(BaseModel):
-    """A part of the specification that refuses keys it does not know."""
+    """A part of the specification that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,18 +33,18 @@ class ModalitySpec(Section):
 
     Attributes:
         kind: "vector", "series" or "chip".
-        values: npz: the array. Tables: a column of lists of numbers, nested or not, or of bytes (images, .npy).
+        values: An array of an npz, or a column of lists of numbers, nested or not, or of bytes (images, .npy).
         columns: Columns of numbers: their names, or one name with `*`. For a series, one such name for each band, so
             that its columns are the steps: {VV: "VV_*", VH: "VH_*"}.
-        files: Files with fields in braces, such as "s1/{id}_VV.tif", seen from the folder of the table. Several give
-            the bands of one chip.
-        shape: Of one row, where the file does not tell it: [t, bands] or [bands, height, width].
-        axes: Where the bands stand among the axes of a row; by default last of a series and first of a chip.
+        files: Names of files with columns in braces, such as "s1/{id}_VV.tif", relative to the folder of the table.
+            Several give the bands of one chip.
+        shape: Shape of one row, if rows are flat: [t, bands] or [bands, height, width].
+        axes: Position of the bands among the axes of a row; by default last in series and first in chips.
         bands: Names of the bands, or of an array in the npz that holds them.
-        at: npz: the array of row numbers, where `values` holds only some of the rows.
+        at: Array of an npz with row numbers, if `values` holds only some of the rows.
         missing: Numbers that mean missing, such as -9999.
-        mode: Images as "RGB" or as "L" (grey); by default as they are.
-        size: Resize images: their shorter side gets so many pixels, and the middle is cut out.
+        mode: Convert images to "RGB" or "L" (grey); by default not converted.
+        size: Resize images so that the shorter side has this number of pixels, and crop the centre.
     """
 
     kind: Literal["vector", "series", "chip"]
@@ -68,7 +68,7 @@ class ModalitySpec(Section):
         if self.shape is not None and (len(self.shape) != axes or min(self.shape) < 1):
             raise _fault(f"the shape of one row of a {self.kind} has {axes} numbers of 1 or more, got {self.shape}.")
         if isinstance(self.columns, dict) and (self.kind != "series" or self.shape):
-            raise _fault("columns by band are for series, and tell their shape themselves.")
+            raise _fault("columns by band are for series, and give their shape.")
         if isinstance(self.columns, dict) and self.bands:
             raise _fault("columns by band name the bands already; leave bands out.")
         if self.kind == "vector" and self.axes:
@@ -76,20 +76,20 @@ class ModalitySpec(Section):
         if self.kind != "chip" and (self.mode or self.size):
             raise _fault("mode and size are for chips that are images.")
         if self.at is not None and self.values is None:
-            raise _fault("at says at which rows an npz array holds values; it needs values.")
+            raise _fault("at gives the row numbers of an npz array; it needs values.")
         return self
 
     @property
     def bands_last(self) -> bool:
-        """Whether bands stand last among the axes of a row, in the file."""
+        """Whether bands are the last axis of a row in the file."""
         return self.axes == "bands_last" or (self.axes is None and self.kind == "series")
 
 
 class Codebook(Section):
-    """A CSV of codes and their names.
+    """A table of codes and their names.
 
     Attributes:
-        path: The file, seen from the folder of the data.
+        path: The file, relative to the folder of the data.
         code: Its column of codes.
         name: Its column of names.
         rows: Only rows where a column holds a value, or one of several.
@@ -102,20 +102,20 @@ class Codebook(Section):
 
 
 class TargetSpec(Section):
-    """Where a target is and what it means.
+    """Where a target is and what its values mean.
 
     Attributes:
         kind: "classes", "labels" (several a row) or "numbers".
         values: The array or column; by default the target's own name. Labels: a 0/1 matrix, or a column of lists.
         columns: Labels: columns of 0 and 1, by their names or as one name with `*`.
-        names: Of classes or labels: a list, or the npz array that holds it; or the name of each code. By default what
-            occurs, sorted.
-        codebook: A CSV that names the codes.
-        unknown: Values that mean unknown, such as -1, beside missing ones.
-        leave_out: Codes or names that are no label.
-        min_count: Leave out labels, and make classes unknown, that occur in fewer of the rows read.
-        separator: Labels of a text column: what stands between them.
-        unit: Of numbers.
+        names: Names of classes or labels: a list, or an array of an npz; or a name for each code. By default the values
+            that occur, sorted.
+        codebook: A table that names the codes.
+        unknown: Values that mean unknown, such as -1, besides missing ones.
+        leave_out: Codes or names that are not labels.
+        min_count: Drop classes and labels that occur in fewer of the rows read.
+        separator: Separator of the labels in a column of texts.
+        unit: Unit of numbers.
     """
 
     kind: Literal["classes", "labels", "numbers"]
@@ -154,26 +154,26 @@ class PairedSpec(Section):
     """The specification of a paired table.
 
     Attributes:
-        path: .npz, .parquet or .csv file, or a folder; a relative one is seen from the folder of the data.
-        name: Of the table; by default that of the file or folder.
-        layout: A published layout of `geotether.pairing.layouts.LAYOUTS`; the file then says what the rest would.
-        options: Of the layout's reader.
-        index: Of a folder: the CSV or Parquet file in it with one row a sample. None: files tell the rows.
-        modalities: Name to where its observations are.
-        targets: Name to where they are.
-        lon: Array or column of longitudes in degrees; with `lat`. Of a Parquet without both, its point geometry counts.
+        path: A .npz, a file of rows, or a folder; relative to the folder of the data.
+        name: Name of the table; by default that of the file or folder.
+        layout: A published layout of `geotether.pairing.layouts.LAYOUTS`; most other keys are then not given.
+        options: Options of the layout's reader.
+        index: File of rows in a folder, with one row per sample. None: samples are found by the names of files.
+        modalities: Name to specification.
+        targets: Name to specification.
+        lon: Array or column of longitudes in degrees, together with `lat`; by default the geometry of a file of rows.
         lat: Array or column of latitudes in degrees.
         time: Array or column of dates, times or years.
         id: Array or column of ids, all different.
         split: Array or column of the split.
-        rename_split: Words of that column to "train", "validation", "test" or "buffer".
-        group: Array or column of what stays together in folds.
+        rename_split: Values of that column to "train", "validation", "test" or "buffer".
+        group: Array or column whose equal values stay in one fold.
         rows: Only rows where an array or column holds a value, or one of several.
         require: Only rows that have all these modalities.
-        licence: Of the data; travels with the table, as do the next three.
+        licence: Licence of the data, kept with the table, as are the next three.
         origin: Whose data they are.
         citation: What to cite.
-        url: Where they can be had.
+        url: Where to get the data.
     """
 
     path: str
@@ -202,9 +202,9 @@ class PairedSpec(Section):
         if (self.lon is None) != (self.lat is None):
             raise _fault("lon and lat are given together.")
         if self.rename_split and self.split is None:
-            raise _fault("rename_split needs split, the column whose words it renames.")
+            raise _fault("rename_split needs split, the column whose values it renames.")
         if self.options and self.layout is None:
-            raise _fault("options are those of a layout; name it with layout.")
+            raise _fault("options need a layout; name it with layout.")
         for name in self.require:
             if self.modalities and name not in self.modalities:
                 known = ", ".join(self.modalities)
@@ -213,7 +213,7 @@ class PairedSpec(Section):
 
     @property
     def described(self) -> list[str]:
-        """The keys given that say what is where in a file; a layout or a table of our own says it itself."""
+        """The given keys that describe a file; layouts and tables of `write_table` describe themselves."""
         where = ("index", "modalities", "targets", "lon", "lat", "time", "id", "split", "group", "rows")
         return [key for key in where if getattr(self, key)]
 
@@ -225,7 +225,7 @@ def make_spec(values: PairedSpec | Mapping[str, Any]) -> PairedSpec:
         values: The keys of `PairedSpec`; or a mapping with them under `paired`.
 
     Raises:
-        ValueError: If `path` is missing, or a key or value is wrong; every fault is named.
+        ValueError: If `path` is missing, or a key or value is wrong; all errors are listed.
 
     Example:
         >>> spec = make_spec({"path": "fields.npz", "modalities": {"s1": {"kind": "series", "values": "s1"}}})
@@ -249,7 +249,7 @@ def make_spec(values: PairedSpec | Mapping[str, Any]) -> PairedSpec:
 
 
 def read_paired_spec(path: str | Path) -> PairedSpec:
-    """Read the `paired` part of a YAML file, or a file that holds nothing else.
+    """Read a specification from a YAML file, whole or under `paired`.
 
     Raises:
         FileNotFoundError: If there is no such file.

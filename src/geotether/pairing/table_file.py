@@ -1,4 +1,4 @@
-"""Rows of a table, with observations in its cells, in its columns, or in files that it names."""
+"""Paired data in a file of rows, whose cells are observations or whose columns name their files; or in a folder."""
 
 import fnmatch
 import re
@@ -7,29 +7,31 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from jaxtyping import Float32, Float64, Integer
 
+from geotether.files.formats import format_of
 from geotether.files.geometry import geometry_column
-from geotether.files.places import lonlat_of_columns
-from geotether.pairing.arrays import arranged_rows, gather
-from geotether.pairing.decoding import decode
-from geotether.pairing.files import observations_of_files
-from geotether.pairing.lists import array_of_lists, is_list, lists_of_texts
-from geotether.pairing.paired_file import Observed, band_names, unknown_column
-from geotether.pairing.specification import ModalitySpec
+from geotether.files.places import PlaceFinder
+from geotether.files.rows import read_rows
+from geotether.files.values import is_list, is_number, is_text
+from geotether.pairing.files import observations_of_files, rows_of_files
+from geotether.pairing.observations import arranged_rows, decode, gather, modality_of_lists, unknown_column
+from geotether.pairing.specification import ModalitySpec, PairedSpec
+from geotether.tables.modality import Modality
 
-_NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
+_ROWS_AT_ONCE = 1024
 _DIGITS = re.compile(r"\d+")
 
 
 class TableFile:
-    """A table whose columns are read when they are asked for.
+    """A table whose columns are read when they are needed.
 
     Args:
-        folder: The folder that files are seen from.
+        folder: Folder to which the names of files are relative.
         schema: Names and types of the columns.
         count: Number of rows.
-        runs: Gives some columns in runs of rows, in order.
+        runs: Returns some columns in runs of rows, in order.
     """
 
     def __init__(
@@ -40,12 +42,68 @@ class TableFile:
         self.folder = folder
         self._schema, self._count, self._runs = schema, count, runs
 
+    @classmethod
+    def of_table(cls, folder: Path, table: pa.Table) -> "TableFile":
+        """Wrap a table in memory."""
+        return cls(folder, table.schema, table.num_rows, lambda names: iter([table.select(names)]))
+
+    @classmethod
+    def open(cls, path: Path) -> "TableFile":
+        """Open a file of rows; the columns of Parquet are read when they are needed.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is not a file of rows, is damaged, or has no rows.
+        """
+        found = format_of(path, "rows")
+        if found is None or found.name != "parquet":
+            return cls.of_table(path.parent, read_rows(path))
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no file {path}.")
+        try:
+            with pq.ParquetFile(path) as file:
+                schema, count = file.schema_arrow, file.metadata.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"it is damaged or is not a Parquet file: {error}.") from error
+
+        def runs(names: list[str]) -> Iterator[pa.Table]:
+            try:
+                with pq.ParquetFile(path) as file:
+                    for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
+                        # In the order of the names, not of the file.
+                        yield pa.Table.from_batches([batch]).select(names).replace_schema_metadata(None)
+            except (pa.ArrowException, OSError) as error:
+                raise ValueError(f"it is damaged: {error}.") from error
+
+        return cls(path.parent, schema, count, runs)
+
+    @classmethod
+    def open_folder(cls, path: Path, spec: PairedSpec) -> "TableFile":
+        """Open a folder.
+
+        Args:
+            path: The folder.
+            spec: Its `index` is a file of rows in the folder, with one row per sample. Without one, samples are found
+                by the names of files: the fields in braces become columns.
+
+        Raises:
+            FileNotFoundError: If there is no index, or no file matches.
+            ValueError: If the index is not a file of rows, or patterns differ in their fields.
+        """
+        if spec.index is None:
+            return cls.of_table(path, rows_of_files(path, spec.modalities))
+        if format_of(spec.index, "rows") is None:
+            raise ValueError(f"the index {spec.index!r} must be a file of rows, such as CSV or Parquet.")
+        table = cls.open(path / spec.index)
+        table.folder = path  # names of files are relative to the data's folder, wherever the index is
+        return table
+
     def __len__(self) -> int:
         """Count the rows."""
         return self._count
 
     def column(self, name: str) -> np.ndarray:
-        """Read a column; texts and lists as objects, None where empty. Lists of one fixed size become lines."""
+        """Read a column; texts and lists as objects, None where empty; lists of one fixed size as rows of a matrix."""
         column = self._read([name])[name]
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
@@ -54,68 +112,62 @@ class TableFile:
             return flat.to_numpy().reshape(len(column), column.type.list_size)
         if pa.types.is_decimal(column.type):
             column = column.cast(pa.float64())
-        objects = is_list(column.type) or pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        if not objects:
+        if not (is_list(column.type) or is_text(column.type)):
             return column.to_numpy()
         values = np.empty(len(column), dtype=object)
         values[:] = column.to_pylist()
         return values
 
     def names(self, name: str) -> list[str]:
-        """Refuse: a table has nothing beside its rows."""
-        raise ValueError(
-            f"{name!r} names an array of an npz; for a table, write the names as a list or use a codebook."
-        )
+        """Refuse: a file of rows has no arrays of names."""
+        raise ValueError(f"{name!r} names an array of an npz; in a table, write the names as a list or use a codebook.")
 
-    def places(self) -> Float64[np.ndarray, "n 2"] | None:
-        """Read the points of a GeoParquet geometry; None without one."""
-        name = geometry_column(self._schema)
-        if name is None:
+    def places(self, lon: str | None, lat: str | None) -> Float64[np.ndarray, "n 2"] | None:
+        """Read places from two columns or else the geometry, shape (n, 2), NaN where invalid; None without either."""
+        geometry = geometry_column(self._schema)
+        if lon is None and geometry is None:
             return None
-        return lonlat_of_columns(self._read([name]).replace_schema_metadata(self._schema.metadata))
+        names = [geometry] if lon is None or lat is None else [lon, lat]
+        table = self._read(names).replace_schema_metadata(self._schema.metadata if lon is None else None)
+        return PlaceFinder(table.schema, lon, lat).find(table)[0]
 
     def matrix(self, columns: str | list[str]) -> tuple[list[str], Float32[np.ndarray, "n k"]]:
-        """Read columns of numbers by their names or patterns."""
+        """Read columns of numbers by their names or patterns: their names, and shape (n, k)."""
         names = self._matching(columns)
         table = self._read(names)
         arrays = []
         for name in names:
             kind = table[name].type
-            if not any(is_number(kind) for is_number in _NUMBERS):
+            if not (is_number(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
                 raise ValueError(f"column {name!r} holds {kind}, not numbers.")
             column = table[name].cast(pa.uint8()) if pa.types.is_boolean(kind) else table[name]
             arrays.append(column.cast(pa.float64()).to_numpy().astype(np.float32))
         return names, np.stack(arrays, axis=1)
 
-    def observe(self, name: str, spec: ModalitySpec, rows: Integer[np.ndarray, " m"]) -> Observed:
-        """Read what one modality saw of some rows."""
+    def observe(self, name: str, spec: ModalitySpec, rows: Integer[np.ndarray, " m"]) -> Modality:
+        """Read the observations of one modality for some rows."""
         if spec.at is not None:
             raise ValueError("at is for an npz; in a table, cells of rows that lack the modality are empty.")
-        bands = band_names(self.names(spec.bands) if isinstance(spec.bands, str) else spec.bands or ())
+        bands = self.names(spec.bands) if isinstance(spec.bands, str) else spec.bands or ()
         if spec.files is not None:
             found = observations_of_files(self.folder, spec, self._read, self._schema.names, rows)
-            return Observed(*gather(len(rows), found, spec), bands)
+            return gather(len(rows), found, spec, bands)
         if isinstance(spec.columns, dict):
             return self._series_by_band(spec, spec.columns, rows)
         if spec.columns is not None:
             names, values = self.matrix(spec.columns)
-            bands = bands or (band_names(names) if spec.kind == "vector" else ())
+            bands = bands or (names if spec.kind == "vector" else ())
             values = arranged_rows(values[rows], spec, f"columns {', '.join(names[:3])} ...")
-            return Observed(values, np.ones(len(rows), dtype=bool), bands)
-        return self._of_cells(str(spec.values), spec, rows, bands)
-
-    def _of_cells(self, column: str, spec: ModalitySpec, rows: np.ndarray, bands: tuple[str, ...]) -> Observed:
-        self._know([column])
-        kind = self._schema.field(column).type
-        called = f"column {column!r}"
+            return Modality(spec.kind, values, bands=tuple(bands))
+        column = str(spec.values)
+        self._check_known([column])
+        kind, called = self._schema.field(column).type, f"column {column!r}"
         if _holds_bytes(kind):
-            return Observed(*gather(len(rows), self._decoded(column, spec, rows), spec), bands)
-        if is_list(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            cells = self._read([column])[column].take(pa.array(rows))
-            cells = cells if is_list(kind) else lists_of_texts(cells, called)
-            return Observed(*array_of_lists(cells, spec, called), bands)
+            return gather(len(rows), self._decoded(column, spec, rows), spec, bands)
+        if is_list(kind) or is_text(kind):
+            return modality_of_lists(self._read([column])[column].take(pa.array(rows)), spec, called, bands)
         _, values = self.matrix([column])
-        return Observed(arranged_rows(values[rows], spec, called), np.ones(len(rows), dtype=bool), bands)
+        return Modality(spec.kind, arranged_rows(values[rows], spec, called), bands=tuple(bands))
 
     def _decoded(
         self, column: str, spec: ModalitySpec, rows: np.ndarray
@@ -128,10 +180,10 @@ class TableFile:
                     value = cell.as_py()
                     data = value.get("bytes") if isinstance(value, dict) else value
                     called = f"column {column!r}, row {row}"
-                    yield wanted[row], called, decode(data, spec, called) if data else None
+                    yield wanted[row], called, decode([(called, data)], spec) if data else None
             start += run.num_rows
 
-    def _series_by_band(self, spec: ModalitySpec, columns: dict[str, str], rows: np.ndarray) -> Observed:
+    def _series_by_band(self, spec: ModalitySpec, columns: dict[str, str], rows: np.ndarray) -> Modality:
         bands = {band: self.matrix(pattern) for band, pattern in columns.items()}
         steps = {band: len(names) for band, (names, _) in bands.items()}
         first = next(iter(steps))
@@ -139,7 +191,7 @@ class TableFile:
             if count != steps[first]:
                 raise ValueError(f"band {band!r} has {count} columns and {first!r} has {steps[first]}; each is a step.")
         values = np.stack([values[rows] for _, values in bands.values()], axis=2)
-        return Observed(arranged_rows(values, spec, "columns"), np.ones(len(rows), dtype=bool), band_names(bands))
+        return Modality(spec.kind, arranged_rows(values, spec, "columns"), bands=tuple(bands))
 
     def _matching(self, columns: str | list[str]) -> list[str]:
         found: list[str] = []
@@ -154,17 +206,17 @@ class TableFile:
         return list(dict.fromkeys(found))
 
     def _read(self, names: list[str]) -> pa.Table:
-        self._know(names)
+        self._check_known(names)
         return pa.concat_tables(self._runs(names))
 
-    def _know(self, names: list[str]) -> None:
+    def _check_known(self, names: list[str]) -> None:
         for name in names:
             if name not in self._schema.names:
                 raise ValueError(unknown_column("column", name, self._schema.names))
 
 
 def in_number_order(names: list[str]) -> list[str]:
-    """Sort names by the number in them where they differ in nothing else; others keep their order.
+    """Sort names by their numbers if they differ in nothing else; other names keep their order.
 
     Example:
         >>> in_number_order(["VV_1", "VV_10", "VV_2"])
