@@ -110,19 +110,19 @@ def change(**options):
     [
         ({"modalities": change(files="s3/{field}.tif")}, FileNotFoundError, "no file for any of 3 rows.*s3/f10.tif"),
         ({"modalities": change(files="s2/{feld}.tif")}, ValueError, "no column 'feld'. Did you mean 'field'"),
-        ({"modalities": change(files="s2/a.tif")}, ValueError, "must name what differs between rows in braces"),
+        ({"modalities": change(files="s2/a.tif")}, ValueError, "s2/a.tif"),
         ({"modalities": change(files="s2/{field.tif")}, ValueError, "files 's2/{field.tif'"),
         ({"modalities": change(files="s2/{field:05d}.tif")}, ValueError, "cannot be filled in"),
         ({"modalities": change(files="weather/{field}.csv")}, ValueError, r"f10\.csv has shape|f2\.csv has shape"),
         ({"modalities": change(files=["s1/{field}_VV.tif", "s2/{field}.tif"])}, FileNotFoundError, "all its bands"),
-        ({"index": "index.xlsx"}, ValueError, "the index 'index.xlsx' must be a CSV or a Parquet"),
+        ({"index": "index.xlsx"}, ValueError, "index 'index.xlsx'"),
         ({"index": "other.csv"}, FileNotFoundError, "There is no file .*other.csv"),
         ({"index": None, "modalities": change(columns="crop")}, ValueError, "modality 'x' has no files"),
-        ({"index": None, "modalities": change(files="{field}.jpg")}, FileNotFoundError, "No file in .* fits"),
+        ({"index": None, "modalities": change(files="{field}.jpg")}, FileNotFoundError, "No file in .*field"),
         (
             {"index": None, "modalities": {**change(files="{a}.tif"), "y": {"kind": "chip", "files": "{b}.tif"}}},
             ValueError,
-            "'{b}.tif' and '{a}.tif' differ in what stands in braces; name an index",
+            "'{b}.tif' and '{a}.tif' .*index",
         ),
     ],
 )
@@ -153,5 +153,5 @@ def test_empty_cells_are_missing_modalities(folder):
 
 def test_fields():
     assert fields_of("{site}/{id}_{id}.tif") == ["site", "id"]
-    with pytest.raises(ValueError, match="must name"):
+    with pytest.raises(ValueError, match="braces"):
         fields_of("{}.tif")

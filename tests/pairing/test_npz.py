@@ -109,7 +109,7 @@ def test_row_numbers_that_cannot_be(opened, at):
         ({"targets": {"crop": {"kind": "classes", "values": "yy"}}}, "target 'crop': there is no array 'yy'.*'y'"),
         ({"split": "prat"}, "no array 'prat'. Did you mean 'part'"),
         ({"targets": {"y": {"kind": "labels"}}}, "target 'y': labels need a 0/1 matrix or a column of lists"),
-        ({"targets": {"s1": {"kind": "classes"}}}, "classes need one value a row, got shape"),
+        ({"targets": {"s1": {"kind": "classes"}}}, "\\(6, 4, 2\\)"),
         ({"targets": {"dem": {"kind": "labels"}}}, "target 'dem': label '0' in row 0 is .*; labels are 0 or 1"),
         ({"targets": {"y": {"kind": "classes", "names": "names"}}}, "class -1 in row 2 is none of 0, 1; list it"),
         ({"targets": {"y": {"kind": "classes", "names": ["a"], "unknown": -1}}}, "class 1 in row 1 is none of 0"),
@@ -118,10 +118,10 @@ def test_row_numbers_that_cannot_be(opened, at):
             {"targets": {"height": {"kind": "numbers", "unknown": [1.5, 3, 4, -1, 6]}}},
             "'height' is unknown in all",
         ),
-        ({"targets": {"sample": {"kind": "numbers"}}}, "numbers need one number a row, got <U1"),
+        ({"targets": {"sample": {"kind": "numbers"}}}, "got <U1"),
         (
             {"targets": {"c": {"kind": "labels", "columns": "cover*"}}},
-            "are for Parquet and CSV; in an npz",
+            "'cover\\*'",
         ),
         ({"modalities": {"s1": {"kind": "chip", "files": "{id}.tif"}}, "id": "sample"}, "an npz holds arrays"),
         ({"modalities": {"s1": {"kind": "chip", "values": "s1", "shape": [1, 2, 2]}}}, "modality 's1'"),
@@ -129,11 +129,11 @@ def test_row_numbers_that_cannot_be(opened, at):
         ({"rows": {"s1": 1}}, "rows cannot be chosen by 's1'"),
         ({"lon": "lat", "lat": "year"}, "not .longitude, latitude. in degrees; row 0"),
         ({"id": "block"}, "rows 0 and 1 are both '1'"),
-        ({"time": "sample"}, "time 'sample' has 'a' in row 0, which is no date, time or year"),
+        ({"time": "sample"}, "time 'sample': 'a' in row 0"),
         ({"split": "sample"}, "split must be one of train"),
-        ({"index": "i.csv"}, "index is the table in a folder; this path is a file"),
+        ({"index": "i.csv"}, "this path is a file"),
         ({"modalities": {}}, "names no modalities"),
-        ({"split": "s1"}, "'s1' needs one value a row"),
+        ({"split": "s1"}, "'s1' .*shape"),
     ],
 )
 def test_wrong_specifications(opened, spec, message):
@@ -166,12 +166,12 @@ def test_nothing_is_unpickled(opened, tmp_path):
 
 def test_files_that_are_no_npz(tmp_path):
     spec = {"path": "d.npz", "modalities": MODALITIES}
-    with pytest.raises(FileNotFoundError, match=r"no file or folder .*d\.npz is seen from .*--set data=FOLDER"):
+    with pytest.raises(FileNotFoundError, match=r"no file or folder .*d\.npz.*--set data=FOLDER"):
         open_paired(spec, tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no file or folder .*d\.npz\.$"):
         open_paired({**spec, "path": str(tmp_path / "d.npz")})
     (tmp_path / "d.npz").write_bytes(b"PK\x03\x04 but no more")
-    with pytest.raises(ValueError, match=r"d\.npz: it is damaged or is no \.npz file"):
+    with pytest.raises(ValueError, match=r"d\.npz: it is damaged"):
         open_paired(spec, tmp_path)
     with (tmp_path / "d.npz").open("wb") as file:
         np.save(file, np.ones(3))

@@ -40,7 +40,7 @@ def test_a_table_that_we_wrote(table, tmp_path):
     some = open_paired(spec, tmp_path)
     assert (some.name, some.id.tolist()) == ("mine", ["1"])
     assert (some.origin.licence, some.origin.source) == ("CC0", "us")
-    with pytest.raises(ValueError, match="a table written by write_table says itself what is where; leave out split"):
+    with pytest.raises(ValueError, match="leave out split"):
         open_paired({"path": "t.npz", "split": "x"}, tmp_path)
     with pytest.raises(ValueError, match=r"require names 's3'. Did you mean 's[12]'"):
         open_paired({"path": "t.npz", "require": ["s3"]}, tmp_path)
@@ -48,7 +48,7 @@ def test_a_table_that_we_wrote(table, tmp_path):
 
 def test_no_row_has_everything(table, tmp_path):
     write_table(table.rows(np.array([0, 2])), tmp_path / "t.npz")
-    with pytest.raises(ValueError, match=r"no row has all of the modalities required; none of the rest has 's2'"):
+    with pytest.raises(ValueError, match=r"none of the others has 's2'"):
         open_paired({"path": "t.npz", "require": ["s1", "s2"]}, tmp_path)
 
 
@@ -57,11 +57,11 @@ def test_a_layout(layout, tmp_path):
     spec = {"path": "there", "layout": "fields", "options": {"split": "test", "limit": 2}}
     assert open_paired(spec, tmp_path).name == "fields"
     assert open_paired({**spec, "require": ["s1"]}, tmp_path).id.tolist() == ["0", "1"]
-    with pytest.raises(ValueError, match=r"no layout 'feilds'. Did you mean 'fields'"):
+    with pytest.raises(ValueError, match=r"no layout 'feilds'.*Did you mean 'fields'"):
         open_paired({**spec, "layout": "feilds"}, tmp_path)
-    with pytest.raises(ValueError, match=r"no option of the layout fields 'splt'. Did you mean 'split'"):
+    with pytest.raises(ValueError, match=r"option.*'splt'.*Did you mean 'split'"):
         open_paired({**spec, "options": {"splt": "test"}}, tmp_path)
-    with pytest.raises(ValueError, match="the layout fields says itself what is where; leave out modalities, lon, lat"):
+    with pytest.raises(ValueError, match="the layout fields .*leave out modalities, lon, lat"):
         open_paired({**spec, "modalities": {"a": {"kind": "vector", "values": "b"}}, "lon": "x", "lat": "y"}, tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no file or folder .*elsewhere"):
         open_paired({**spec, "path": "elsewhere"}, tmp_path)
@@ -89,7 +89,7 @@ def test_paths_of_a_yaml_are_seen_from_its_folder_or_from_data(tmp_path):
 
 def test_a_file_does_not_say_what_is_in_it(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.ones((2, 1)))
-    with pytest.raises(ValueError, match="does not say what is in it: name its modalities in a specification"):
+    with pytest.raises(ValueError, match="d.npz.*modalities"):
         open_paired(tmp_path / "d.npz")
     with pytest.raises(FileNotFoundError, match="There is no file"):
         open_paired(tmp_path / "none.npz")
@@ -97,5 +97,20 @@ def test_a_file_does_not_say_what_is_in_it(tmp_path):
 
 def test_other_files(tmp_path):
     (tmp_path / "d.xlsx").write_text("x")
-    with pytest.raises(ValueError, match=r"files of paired data end in \.npz, \.csv.*'\.xlsx' is read by a layout"):
+    with pytest.raises(ValueError, match=r"files of paired data end in \.npz, \.csv.*'\.xlsx'"):
         open_paired({"path": "d.xlsx", "modalities": {"a": {"kind": "vector", "values": "b"}}}, tmp_path)
+
+def test_one_reader_for_every_file_of_rows(tmp_path):
+    """Coordinates and observations are read alike from every format that the package reads."""
+    (tmp_path / "d.csv").write_text("lon;lat;x;w;when\n5,5;52;1;2;20240131\n6;53,5;3;4;2024-01\n")
+    point = '{{"type": "Feature", "geometry": {{"type": "Point", "coordinates": {}}}, "properties": {}}}'
+    rows = [("[5.5, 52]", '{"x": 1, "w": 2, "when": 20240131}'), ("[6, 53.5]", '{"x": 3, "w": 4, "when": 20240101}')]
+    lines = [point.format(*row) for row in rows]
+    (tmp_path / "d.geojson").write_text('{"type": "FeatureCollection", "features": [' + ", ".join(lines) + "]}")
+    (tmp_path / "d.jsonl").write_text("\n".join(lines))
+    spec = {"modalities": {"m": {"kind": "vector", "columns": ["x", "w"]}}, "time": "when"}
+    for name, places in {"d.csv": {"lon": "lon", "lat": "lat"}, "d.geojson": {}, "d.jsonl": {}}.items():
+        table = open_paired({"path": name, **spec, **places}, tmp_path)
+        np.testing.assert_array_equal(table.lonlat, [[5.5, 52], [6, 53.5]])
+        np.testing.assert_array_equal(table.modality("m").values, [[1, 2], [3, 4]])
+        assert table.time.astype("datetime64[D]").astype(str).tolist() == ["2024-01-31", "2024-01-01"]

@@ -29,7 +29,7 @@ def test_faults_of_a_file_name_it(tmp_path):
         ({"path": "a", "modalites": S1}, "unknown key 'modalites'. Did you mean 'modalities'?"),
         ({"path": "a", "lon": "x"}, "lon and lat are given together"),
         ({"path": "a", "rename_split": {"dev": "validation"}}, "rename_split needs split"),
-        ({"path": "a", "options": {"split": "train"}}, "options are those of a layout"),
+        ({"path": "a", "options": {"split": "train"}}, "options need a layout"),
         ({"path": "a", "modalities": S1, "require": ["s2"]}, "require names 's2'. Did you mean 's1'?"),
     ],
 )

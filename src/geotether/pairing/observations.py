@@ -114,8 +114,8 @@ def arranged_rows(values: np.ndarray, spec: ModalitySpec, name: str) -> np.ndarr
         values = values[:, None]
     elif values.ndim != _AXES[spec.kind] + 1:
         raise ValueError(
-            f"{name} has rows of shape {values.shape[1:]}; a {spec.kind} needs {_SHAPES[spec.kind]}. Give its shape, or "
-            "choose another kind."
+            f"{name} has rows of shape {values.shape[1:]}; a {spec.kind} needs {_SHAPES[spec.kind]}. Give its "
+            "shape, or choose another kind."
         )
     elif moved:
         values = np.moveaxis(values, -1, 1) if spec.kind == "chip" else values.swapaxes(1, 2)

@@ -127,7 +127,7 @@ class TableFile:
         geometry = geometry_column(self._schema)
         if lon is None and geometry is None:
             return None
-        names = [geometry] if lon is None or lat is None else [lon, lat]
+        names = [lon, lat] if lon is not None and lat is not None else [str(geometry)]
         table = self._read(names).replace_schema_metadata(self._schema.metadata if lon is None else None)
         return PlaceFinder(table.schema, lon, lat).find(table)[0]
 
