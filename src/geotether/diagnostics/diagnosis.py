@@ -14,7 +14,7 @@ from geotether.diagnostics.nearness import Nearness, coverage, leakage
 from geotether.diagnostics.places import land_places, move
 from geotether.diagnostics.resolution import RINGS_KM, Resolution, resolutions
 from geotether.geodesy.coordinates import check_lonlat
-from geotether.loading import EncoderFunction, encode_places
+from geotether.loading import encode_places, load_encoder
 from geotether.probes.geobias import GeoBias, geo_bias
 from geotether.probes.spread import alignment, uniformity
 
@@ -101,7 +101,7 @@ class Diagnosis:
 
 
 def diagnose(
-    encoder: EncoderFunction,
+    encoder: Any,
     places: Float[np.ndarray, "n 2"] | None = None,
     tables: Mapping[str, Float[np.ndarray, "_ 2"]] | None = None,
     test_lonlat: Float[np.ndarray, "m 2"] | None = None,
@@ -114,7 +114,7 @@ def diagnose(
     """Diagnose an encoder.
 
     Args:
-        encoder: Function of lonlat (degrees, shape (n, 2)) that returns (n, d).
+        encoder: Anything that `geotether.load_encoder` takes, such as an `Encoder`, a path, or a function f(lon, lat).
         places: Places to judge at, drawn at random, shape (n, 2), n at least 3. None: `num_places` places on land.
         tables: Modality to the lonlat of its pre-training rows, for coverage and leakage; see `seen_places`.
         test_lonlat: Test places, for leakage and geo-bias.
@@ -128,9 +128,10 @@ def diagnose(
         The diagnosis. About half a minute for 1,168 numbers a place at default sizes.
 
     Raises:
-        TypeError: If the encoder is no function.
+        TypeError: If the encoder is none of these.
         ValueError: If an option is out of range, answers come without test places, or the encoder's answer is unfit.
     """
+    encoder = load_encoder(encoder)
     if places is None:
         places = land_places(num_places, seed)
     check_lonlat(places)
