@@ -100,6 +100,7 @@ def test_other_files(tmp_path):
     with pytest.raises(ValueError, match=r"files of paired data end in \.npz, \.csv.*'\.xlsx'"):
         open_paired({"path": "d.xlsx", "modalities": {"a": {"kind": "vector", "values": "b"}}}, tmp_path)
 
+
 def test_one_reader_for_every_file_of_rows(tmp_path):
     """Coordinates and observations are read alike from every format that the package reads."""
     (tmp_path / "d.csv").write_text("lon;lat;x;w;when\n5,5;52;1;2;20240131\n6;53,5;3;4;2024-01\n")
