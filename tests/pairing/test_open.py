@@ -61,7 +61,7 @@ def test_a_layout(layout, tmp_path):
         open_paired({**spec, "layout": "feilds"}, tmp_path)
     with pytest.raises(ValueError, match=r"option.*'splt'.*Did you mean 'split'"):
         open_paired({**spec, "options": {"splt": "test"}}, tmp_path)
-    with pytest.raises(ValueError, match="the layout fields .*leave out modalities, lon, lat"):
+    with pytest.raises(ValueError, match=r"the layout fields .*leave out modalities, lon, lat"):
         open_paired({**spec, "modalities": {"a": {"kind": "vector", "values": "b"}}, "lon": "x", "lat": "y"}, tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no file or folder .*elsewhere"):
         open_paired({**spec, "path": "elsewhere"}, tmp_path)
@@ -89,7 +89,7 @@ def test_paths_of_a_yaml_are_seen_from_its_folder_or_from_data(tmp_path):
 
 def test_a_file_does_not_say_what_is_in_it(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.ones((2, 1)))
-    with pytest.raises(ValueError, match="d.npz.*modalities"):
+    with pytest.raises(ValueError, match=r"d\.npz.*modalities"):
         open_paired(tmp_path / "d.npz")
     with pytest.raises(FileNotFoundError, match="There is no file"):
         open_paired(tmp_path / "none.npz")
