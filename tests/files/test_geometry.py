@@ -63,16 +63,3 @@ def test_a_row_without_a_point_is_rejected_or_named(second, reason):
     assert reason in reasons[1]
     with pytest.raises(ValueError, match=f"row 1.*{reason}"):
         lonlat_of_columns(table)
-
-
-def test_another_crs_is_converted_and_a_missing_one_refused():
-    pyproj = pytest.importorskip("pyproj")
-    metres = pyproj.Transformer.from_crs("OGC:CRS84", "EPSG:3857", always_xy=True).transform(5.66, 51.97)
-    value = [shapely.to_wkb(shapely.Point(*metres))]
-    mercator = geo_table(value, crs=pyproj.CRS("EPSG:3857").to_json())
-    np.testing.assert_allclose(lonlat_of_columns(mercator), [[5.66, 51.97]], atol=1e-9)
-    geographic = geo_table(value, crs=pyproj.CRS("EPSG:4326").to_json())
-    with pytest.raises(ValueError, match="row 0 is"):
-        lonlat_of_columns(geographic)
-    with pytest.raises(ValueError, match="no CRS"):
-        lonlat_of_columns(geo_table(value, crs="null"))

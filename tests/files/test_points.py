@@ -1,8 +1,6 @@
 """Mirrors src/geotether/files/points.py, with rows.py and writers.py behind it."""
 
 import csv
-import datetime
-import gzip
 import json
 
 import numpy as np
@@ -10,10 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from geotether.files.places import PlaceFinder
 from geotether.files.points import PointRecords, read_points, write_columns
-from geotether.files.rows import read_rows
-from geotether.sources.records.row_file import RowFile
 
 LONLAT = np.array([[5.66, 51.97], [-180.0, -90.0], [180.0, 0.0]])
 EMBEDDING = np.array([[0.1, -2.0], [3.5, 1e-8], [0.0, 7.0]], dtype=np.float32)
@@ -78,30 +73,6 @@ def test_an_unfit_csv_is_refused(tmp_path, text, message):
         read_points(tmp_path / "p.csv")
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("p.csv", "Longitude;Latitude;name;day\n5,66;51,97;a;2024-02-29\n;;;\n"),
-        ("p.tsv", "X\tY\tname\tday\n5.66\t51.97\ta\t2024-02-29\nNA\tnull\t\t\n"),
-        ("p.txt", "lng|lat|name|day\n5,66|51,97|a|2024-02-29\n||b|\n"),
-    ],
-)
-def test_a_text_is_read_as_a_table_is_built_from_it(tmp_path, name, text):
-    (tmp_path / name).write_text(text)
-    file = RowFile(tmp_path / name)
-    file.prepare(tmp_path)
-    built = file.read(0, 2)[1].lonlat
-    columns = read_rows(tmp_path / name)
-    np.testing.assert_array_equal(PlaceFinder(columns.schema).find(columns)[0], built)
-    np.testing.assert_array_equal(built, [[5.66, 51.97], [np.nan, np.nan]])
-    assert columns["day"].to_pylist() == [datetime.date(2024, 2, 29), None]
-    with pytest.raises(ValueError, match=r"row 1 is .nan"):
-        read_points(tmp_path / name)
-    packed = tmp_path / f"{name}.gz"
-    packed.write_bytes(gzip.compress("\n".join(text.splitlines()[:2]).encode()))
-    assert read_points(packed).lonlat.tolist() == [[5.66, 51.97]]
-
-
 def test_columns_of_coordinates_can_be_named(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("east,north,lon,lat\n5.66,51.97,0,0\n")
@@ -149,11 +120,6 @@ def test_geojson_gives_properties_and_geometry(tmp_path):
     assert records.columns["c"].to_pylist() == [None, [1, 2], None]
 
 
-def test_geojson_without_properties_is_read(tmp_path):
-    records = read_points(write_geojson(tmp_path / "p.json", [{**feature([1, 2]), "properties": None}]))
-    np.testing.assert_array_equal(records.lonlat, [[1, 2]])
-
-
 @pytest.mark.parametrize(
     "features, more, message",
     [
@@ -167,22 +133,6 @@ def test_geojson_without_properties_is_read(tmp_path):
 def test_unfit_geojson_is_refused(tmp_path, features, more, message):
     with pytest.raises(ValueError, match=message):
         read_points(write_geojson(tmp_path / "p.geojson", features, **more))
-
-
-@pytest.mark.parametrize("ending", ["parquet", "geojson"])
-def test_other_bytes_are_refused(tmp_path, ending):
-    path = tmp_path / f"p.{ending}"
-    path.write_bytes(b"\x00\x01 nothing of the kind")
-    with pytest.raises(ValueError, match=r"damaged or is not a parquet|not a GeoJSON"):
-        read_points(path)
-
-
-def test_a_truncated_parquet_is_refused(tmp_path):
-    path = tmp_path / "p.parquet"
-    pq.write_table(pa.table({"lon": LONLAT[:, 0], "lat": LONLAT[:, 1]}), path)
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(ValueError, match="damaged or is not a parquet file"):
-        read_points(path)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:geopandas")
@@ -199,14 +149,6 @@ def test_geopandas_reads_what_is_written_and_back(tmp_path):
     np.testing.assert_array_equal(np.stack(back["embedding"].to_list()), EMBEDDING)
     write_columns(records, tmp_path / "out.geojson", {"embedding": EMBEDDING})
     np.testing.assert_array_equal(read_points(tmp_path / "out.geojson").lonlat, LONLAT)
-
-
-def test_projected_geoparquet_is_converted(tmp_path):
-    geopandas = pytest.importorskip("geopandas")
-    points = geopandas.points_from_xy([5.66], [51.97])
-    frame = geopandas.GeoDataFrame({"a": [1]}, geometry=points, crs="OGC:CRS84").to_crs("EPSG:28992")
-    frame.to_parquet(tmp_path / "rd.parquet")
-    np.testing.assert_allclose(read_points(tmp_path / "rd.parquet").lonlat, LONLAT[:1], atol=1e-8)
 
 
 def test_embeddings_are_fixed_size_lists_in_parquet(points_csv, tmp_path):
@@ -289,24 +231,3 @@ def test_a_failed_write_leaves_the_old_file(points_csv, tmp_path, monkeypatch, e
         write_columns(records, target, {"embedding": EMBEDDING})
     assert target.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == before
-
-
-@pytest.mark.parametrize("ending", ["gpkg", "shp", "fgb"])
-def test_layers_of_any_crs_are_read(tmp_path, ending):
-    gpd = pytest.importorskip("geopandas")
-    places = gpd.points_from_xy([5.66, 4.9], [51.97, 52.37])
-    frame = gpd.GeoDataFrame({"name": ["Wageningen", "Amsterdam"]}, geometry=places, crs=4326)
-    frame.to_crs(28992).to_file(tmp_path / f"p.{ending}")
-    records = read_points(tmp_path / f"p.{ending}")
-    order = np.argsort(records.columns["name"].to_pylist())[::-1]
-    np.testing.assert_allclose(records.lonlat[order], [[5.66, 51.97], [4.9, 52.37]], atol=1e-8)
-    frame.to_file(tmp_path / f"q.{ending}")
-    again = read_points(tmp_path / f"q.{ending}")
-    np.testing.assert_array_equal(np.sort(again.lonlat[:, 0]), [4.9, 5.66])
-    write_columns(again, tmp_path / "out.csv", {})
-    assert (tmp_path / "out.csv").read_text().startswith('"lon","lat","name"\n')
-    with pytest.raises(ValueError, match=r"written to \.csv, \.tsv, \.parquet"):
-        write_columns(again, tmp_path / f"out.{ending}", {})
-    (tmp_path / f"p.{ending}").write_bytes(b"nothing of the kind")
-    with pytest.raises(ValueError, match=rf"p\.{ending}: it is damaged or not a file that GDAL reads"):
-        read_points(tmp_path / f"p.{ending}")

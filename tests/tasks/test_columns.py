@@ -52,23 +52,6 @@ def test_words_of_published_splits_are_understood_and_said(caplog):
         splits_of("part", chunked(["a", "b"]), {"c": "train"})
 
 
-@pytest.mark.parametrize(
-    ("column", "wanted"),
-    [
-        (chunked([2019, 2020, None]), ["2019-01-01T00:00:00", "2020-01-01T00:00:00", "NaT"]),
-        (chunked(["2020-01-01T00:00:05Z", "2020-02", ""]), ["2020-01-01T00:00:05", "2020-02-01T00:00:00", "NaT"]),
-        (chunked([datetime.date(2020, 1, 1)]), ["2020-01-01T00:00:00"]),
-        (chunked([1577836800123], pa.timestamp("ms", "UTC")), ["2020-01-01T00:00:00"]),
-        (chunked([None, None]), ["NaT", "NaT"]),
-        (chunked([], pa.int64()), []),
-    ],
-)
-def test_times_of_every_spelling(column, wanted):
-    times = task_times("when", column)
-    assert times.dtype == "datetime64[s]"
-    np.testing.assert_array_equal(times, np.array(wanted, dtype="datetime64[s]"))
-
-
 def test_a_value_that_is_no_time_is_named():
     with pytest.raises(ValueError, match="time column 'when' has 'spring' in row 1"):
         task_times("when", chunked(["2020-01-01", "spring"]))

@@ -39,18 +39,6 @@ def test_a_csv_and_a_few_words_make_a_task(tmp_path):
     assert (crops.kind, crops.target.tolist()) == ("classification", ["rye", "oat", "rye", None])
 
 
-def test_every_format_makes_the_same_task(tmp_path):
-    from geotether.files.points import read_points, write_columns
-
-    records = read_points(write(tmp_path / "a.csv", CSV.replace("x_deg", "lon").replace("y_deg", "lat")))
-    first = table_task(tmp_path / "a.csv", "yield")
-    for ending in ("parquet", "geojson"):
-        write_columns(records, tmp_path / f"b.{ending}", {})
-        other = table_task(tmp_path / f"b.{ending}", "yield")
-        np.testing.assert_array_equal(other.lonlat, first.lonlat)
-        np.testing.assert_array_equal(other.target, first.target)
-
-
 def test_several_labels_make_a_multilabel_task(tmp_path):
     lists = [["owl"], ["elk", "owl"], []]
     columns = {"lon": [0.0, 1.0, 2.0], "lat": [0.0, 1.0, 2.0], "seen": lists, "owl": [1, 1, 0], "elk": [0, 1, 0]}

@@ -1,6 +1,5 @@
 """Mirrors src/geotether/sources/records/columns.py, with row_source, row_file, places and spool behind it."""
 
-import gzip
 import json
 import pickle
 
@@ -10,7 +9,6 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from geotether.files.geometry import with_geometry
 from geotether.sources.records.columns import ColumnsSource
 from geotether.sources.source import Source
 
@@ -33,73 +31,9 @@ def opened(tmp_path):
     return make
 
 
-def write(path, kind):
-    """The four places with a number and a text, in one format."""
-    lon, lat = PLACES.T
-    table = pa.table({"lon": lon, "lat": lat, "size": [1, 2, 3, 4], "name": NAMES})
-    if kind in ("csv", "tsv", "csv.gz", "semicolon.csv"):
-        mark = {"tsv": "\t", "semicolon.csv": ";"}.get(kind, ",")
-        rows = [["lon", "lat", "size", "name"], *[[x, y, n + 1, NAMES[n] or ""] for n, (x, y) in enumerate(PLACES)]]
-        text = "\n".join(mark.join(map(str, row)) for row in rows) + "\n"
-        text = text.replace(".", ",") if kind == "semicolon.csv" else text
-        path.write_bytes(gzip.compress(text.encode()) if kind.endswith("gz") else text.encode())
-    elif kind == "parquet":
-        pq.write_table(table, path, row_group_size=2)
-    elif kind == "geoparquet":
-        pq.write_table(with_geometry(table.drop_columns(["lon", "lat"]), PLACES), path)
-    elif kind in ("geojson", "geojsonl"):
-        features = [
-            {
-                "type": "Feature", "geometry": {"type": "Point", "coordinates": place},
-                "properties": {"size": row + 1, "name": NAMES[row]},
-            }
-            for row, place in enumerate(PLACES.tolist())
-        ]  # fmt: skip
-        whole = {"type": "FeatureCollection", "name": "x", "features": features, "more": [1, {"a": 2}]}
-        path.write_text("\n".join(map(json.dumps, features)) if kind == "geojsonl" else json.dumps(whole, indent=1))
-    elif kind == "jsonl":
-        path.write_text("\n".join(json.dumps(row) for row in table.to_pylist()))
-    else:
-        gpd = pytest.importorskip("geopandas")
-        frame = gpd.GeoDataFrame(
-            table.drop_columns(["lon", "lat"]).to_pandas(), geometry=gpd.points_from_xy(lon, lat), crs=4326
-        )
-        frame.to_file(path)
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "csv", "tsv", "csv.gz", "semicolon.csv", "parquet", "geoparquet", "geojson", "geojsonl", "jsonl", "gpkg", "shp",
-        "fgb",
-    ],
-)  # fmt: skip
-def test_every_format_gives_the_same_rows(tmp_path, opened, kind):
-    write(tmp_path / f"p.{kind}", kind)
-    source = opened(f"p.{kind}")
-    assert len(source) == 4
-    seen = source.read(0, 4)
-    order = np.argsort(seen.content["size"].to_pylist())  # a FlatGeobuf is sorted by place
-    np.testing.assert_allclose(seen.lonlat[order], PLACES, atol=1e-12)
-    assert sorted(seen.content.to_pylist(), key=lambda row: row["size"]) == [
-        {"size": number + 1, "name": name} for number, name in enumerate(NAMES)
-    ]
-    assert seen.rejected == []
-    part = source.read(1, 3)
-    assert part.row.tolist() == [1, 2]
-    assert part.content.to_pylist() == seen.content.to_pylist()[1:3]
-    assert len(source.read(4, 9)) == 0
-
-
-@pytest.mark.parametrize("kind", ["gpkg", "shp", "parquet"])
-def test_any_crs_is_converted(tmp_path, opened, kind):
-    gpd = pytest.importorskip("geopandas")
-    frame = gpd.GeoDataFrame({"size": [1, 2]}, geometry=gpd.points_from_xy([5.66, 4.9], [51.97, 52.37]), crs=4326)
-    metres = frame.to_crs(28992)
-    metres.to_parquet(tmp_path / "p.parquet") if kind == "parquet" else metres.to_file(tmp_path / f"p.{kind}")
-    np.testing.assert_allclose(opened(f"p.{kind}").read(0, 2).lonlat, [[5.66, 51.97], [4.9, 52.37]], atol=1e-8)
-    with pytest.raises(ValueError, match=r"states its own CRS \(EPSG:28992\); leave crs='EPSG:4326' out"):
-        opened(f"p.{kind}", crs="EPSG:4326")
+def write(path):
+    rows = [f"{x},{y},{row + 1},{NAMES[row] or ''}" for row, (x, y) in enumerate(PLACES)]
+    path.write_text("\n".join(["lon,lat,size,name", *rows]) + "\n")
 
 
 def test_columns_of_metres_are_converted(tmp_path, opened):
@@ -238,7 +172,7 @@ def test_where_chooses_rows(tmp_path, opened, kind):
 
 
 def test_columns_are_chosen_and_ignored(tmp_path, opened):
-    write(tmp_path / "p.csv", "csv")
+    write(tmp_path / "p.csv")
     assert opened("p.csv", columns=["size"]).read(0, 1).content.column_names == ["size"]
     assert opened("p.csv", ignore="name").read(0, 1).content.column_names == ["size"]
     with pytest.raises(ValueError, match="'lat' is the place, the id or a label"):
@@ -260,7 +194,7 @@ def test_many_rows_are_read_from_anywhere(tmp_path, opened):
 
 
 def test_a_complete_copy_is_used_again_and_another_file_is_not(tmp_path, opened):
-    write(tmp_path / "p.csv", "csv")
+    write(tmp_path / "p.csv")
     source = opened("p.csv")
     (spool,) = (tmp_path / "job").iterdir()
     stamp = spool.stat().st_mtime_ns

@@ -88,13 +88,6 @@ def test_one_of_several_arrays_is_named(tmp_path, opened):
         opened("v.npz", column="b", positions=tmp_path / "p.npy")
 
 
-def test_geoparquet_of_any_crs(tmp_path, opened):
-    gpd = pytest.importorskip("geopandas")
-    frame = gpd.GeoDataFrame({"v": VECTORS[:1].tolist()}, geometry=gpd.points_from_xy([5.66], [51.97]), crs=4326)
-    frame.to_crs(3857).to_parquet(tmp_path / "v.parquet")
-    np.testing.assert_allclose(opened("v.parquet").read(0, 1).lonlat, [[5.66, 51.97]], atol=1e-9)
-
-
 def test_vectors_of_another_width_and_with_holes_are_rejected(tmp_path, opened):
     values = [[1.0, 2.0], [1.0], None, [1.0, float("nan")], [1.0, None], [3.0, float("inf")], [3.0, 4.0]]
     table = pa.table({"lon": np.zeros(7), "lat": np.zeros(7), "v": values})
