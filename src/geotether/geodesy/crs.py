@@ -107,6 +107,46 @@ def xy_of_lonlat(lonlat: Float[np.ndarray, "n 2"], crs: Any) -> Float64[np.ndarr
     return np.stack(_transformer(_text_of(crs)).transform(*lonlat.T, direction="INVERSE"), axis=1)
 
 
+def same_as_wgs84(crs: Any) -> bool:
+    """Whether x and y of a CRS equal longitude and latitude of WGS 84 to a tenth of a millimetre.
+
+    Example:
+        >>> same_as_wgs84("EPSG:4258"), same_as_wgs84("EPSG:3857")
+        (True, False)
+    """
+    check_crs(crs)
+    if not is_geographic(crs):
+        return False
+    lonlat = np.stack(np.meshgrid(np.linspace(-179, 179, 9), np.linspace(-89, 89, 9)), axis=-1).reshape(-1, 2)
+    return bool(np.allclose(xy_of_lonlat(lonlat, crs), lonlat, rtol=0, atol=1e-9))
+
+
+def lonlat_bounds(west: float, south: float, east: float, north: float, crs: Any) -> tuple[float, float, float, float]:
+    """Convert a box in a CRS to the box of longitude and latitude around it; east is below west across 180 degrees.
+
+    Raises:
+        ValueError: If the CRS is unknown or has no relation to the Earth.
+    """
+    return _transformer(_text_of(crs)).transform_bounds(west, south, east, north, densify_pts=101)
+
+
+@functools.lru_cache(maxsize=16)
+def full_turn(crs: str) -> float:
+    """Return a full turn around the Earth in units of x if x depends on longitude alone; 0 for any other CRS.
+
+    Example:
+        >>> full_turn("EPSG:4326"), round(full_turn("EPSG:3857")), full_turn("EPSG:32632")
+        (360.0, 40075017, 0.0)
+    """
+    if is_geographic(crs):
+        return 360.0 if is_wgs84(crs) else float(2 * np.pi / _crs(crs).axis_info[0].unit_conversion_factor)  # or gon
+    x = xy_of_lonlat(np.array([[-90.0, 0.0], [0.0, 0.0], [90.0, 0.0], [0.0, 60.0], [90.0, 60.0]]), crs)[:, 0]
+    with np.errstate(invalid="ignore"):
+        quarter = x[2] - x[1]
+        same = np.allclose([x[1] - x[0], x[4] - x[3], x[3] - x[1] + quarter], quarter, rtol=1e-9)
+    return float(4.0 * quarter) if same and quarter > 0 else 0.0
+
+
 def equal_earth(lonlat: Float[Any, "*batch 2"]) -> Float[Any, "*batch 2"]:
     """Project places onto the Equal Earth map of the unit sphere.
 

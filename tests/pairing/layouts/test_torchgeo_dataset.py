@@ -56,12 +56,12 @@ def test_what_torchgeo_refuses_is_told(so2sat, torchgeo_datasets, tmp_path):
         ({"arguments": {"root": "."}}, "must not have root"),
         ({"modalities": {}}, "modalities is empty"),
         ({"modalities": {"s1": {"key": "picture"}}}, "no key 'picture'; known: image, label"),
-        ({"modalities": {"s1": {"bands": [1]}}}, "needs the key of the sample"),
+        ({"modalities": {"s1": {"bands": [1]}}}, "needs a key of the sample"),
         ({"modalities": {"s1": {"key": "image", "band": [1]}}}, "no option 'band'.*Did you mean 'bands'"),
         ({"modalities": {"s1": {"key": "image", "bands": [18]}}}, "has 18 bands, so there are no bands .18."),
         ({"modalities": {"s1": {"key": "image", "names": ["VV"]}}}, "1 names for 18 bands"),
         ({"modalities": {"s1": {"key": "image", "dtype": "int8"}}}, "dtype must be one of"),
-        ({"modalities": {"s1": {"key": "image", "dtype": "uint16"}}}, "values that uint16 cannot hold"),
+        ({"modalities": {"s1": {"key": "image", "dtype": "uint16"}}}, "values that uint16 cannot represent"),
         ({"targets": {"zone": {"key": "label"}}}, "needs a kind"),
     ]:
         options = {"dataset": "So2Sat", "modalities": SENSORS, "splits": ["train"], **given}

@@ -205,7 +205,7 @@ def test_what_is_wrong_in_the_files_is_named(data, write_h5, write_tif):
     with pytest.raises(ValueError, match=f"{SAMPLES[1]}: There is no genus 'Salix'"):
         read_treesatai(data, modalities=["s2"], split="val")
     labels.write_text("{}")
-    with pytest.raises(ValueError, match="has no labels of Fagus"):
+    with pytest.raises(ValueError, match="has no labels for Fagus"):
         read_treesatai(data, modalities=["s2"], split="val")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geotether.geodesy.distance import great_circle_km
-from geotether.sources.grids.grid import Grid, axis_steps, same_as_wgs84
+from geotether.sources.grids.grid import Grid, axis_steps
 
 pyproj = pytest.importorskip("pyproj")
 WORLD = Grid(180, 360, (1.0, 0.0, -180.0, 0.0, -1.0, 90.0))
@@ -78,14 +78,6 @@ def test_cell_size_on_the_ground():
     assert utm.cell_km == pytest.approx(0.01, rel=0.01)
     assert utm.lonlat(np.array([0.0]), np.array([0.0]))[0, 0] == pytest.approx(9.0)
     assert great_circle_km(*utm.lonlat(np.array([0.0, 0.0]), np.array([0.0, 1.0]))) == pytest.approx(0.01, rel=0.01)
-
-
-def test_which_systems_are_degrees_as_they_stand():
-    assert same_as_wgs84("EPSG:4326")
-    assert same_as_wgs84("EPSG:4258")
-    assert same_as_wgs84("OGC:CRS84")
-    assert not same_as_wgs84("EPSG:3857")
-    assert not same_as_wgs84("EPSG:4807")
 
 
 def test_even_axes_are_told_from_uneven_ones():

@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Float32, Shaped
 
+from geotether.geodesy.crs import lonlat_of_xy
 from geotether.geodesy.dates import times_of
 from geotether.pairing.layouts.chips import all_places, check_size, chip_places, read_chip, read_chips
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows, split_name, unknown
 from geotether.pairing.layouts.sample_files import dataset_in, open_hdf5, present_rows, read_json, read_lines
 from geotether.sources.grids.geotiff import reading_small_files
-from geotether.sources.grids.grid import to_lonlat
 from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
@@ -266,7 +266,7 @@ def _outline_places(folder: Path) -> dict[str, np.ndarray]:
     xy = np.array(centres)
     if crs is None and (np.abs(xy) > [180, 90]).any():
         raise ValueError(f"{file} has no coordinate reference system, and its coordinates are not degrees.")
-    return dict(zip(ids, xy if crs is None else to_lonlat(crs, *xy.T), strict=True))
+    return dict(zip(ids, xy if crs is None else lonlat_of_xy(xy, crs), strict=True))
 
 
 def year_of(file: Path) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from geotether.sources.grids.grid import Grid, same_as_wgs84, to_lonlat
+from geotether.geodesy.crs import lonlat_of_xy, same_as_wgs84
+from geotether.sources.grids.grid import Grid
 
 # No file is read twice through GDAL's cache, which by default takes 5 % of the machine's memory.
 CACHE_BYTES = 64_000_000
@@ -162,7 +163,7 @@ def lonlat_in(dataset: Any, rows: np.ndarray | float, columns: np.ndarray | floa
         return np.full((len(rows), 2), np.nan)
     a, b, c, d, e, f = tuple(dataset.transform)[:6]
     x, y = a * columns + b * rows + c, d * columns + e * rows + f
-    return to_lonlat(dataset.crs.to_wkt(), x, y)
+    return lonlat_of_xy(np.stack([x, y], axis=-1), dataset.crs.to_wkt())
 
 
 def _grid_of(dataset: Any) -> Grid:
@@ -173,9 +174,11 @@ def _grid_of(dataset: Any) -> Grid:
     if dataset.crs is None and max(map(abs, dataset.bounds)) > 361:
         raise ValueError(f"{dataset.name} has no CRS, and its bounds {tuple(dataset.bounds)} are not degrees.")
     crs = None if dataset.crs is None else dataset.crs.to_wkt()
-    return Grid(
-        dataset.height, dataset.width, tuple(dataset.transform)[:6], None if crs and same_as_wgs84(crs) else crs
-    )
+    try:
+        crs = None if crs is None or same_as_wgs84(crs) else crs
+    except ValueError as error:
+        raise ValueError(f"{dataset.name}: {error}") from error
+    return Grid(dataset.height, dataset.width, tuple(dataset.transform)[:6], crs)
 
 
 def choose_bands(path: Path, names: Sequence[str], bands: Sequence[int | str] | None) -> list[int]:

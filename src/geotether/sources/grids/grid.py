@@ -1,12 +1,12 @@
 """Grids of raster cells in any CRS: from places to rows and columns and back."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
+from geotether.geodesy.crs import full_turn, is_geographic, lonlat_bounds, lonlat_of_xy, xy_of_lonlat
 from geotether.geodesy.distance import great_circle_km
 
 # Places within this distance of the outer edge, in cells, are inside: corners are stored with rounding errors.
@@ -36,7 +36,7 @@ class Grid:
     @property
     def geographic(self) -> bool:
         """Whether x and y are degrees."""
-        return self.crs is None or _crs(self.crs).is_geographic
+        return self.crs is None or is_geographic(self.crs)
 
     @property
     def turn(self) -> float | None:
@@ -44,7 +44,7 @@ class Grid:
         a, b, _, d, *_ = self.affine
         if b or d or self.x_centers is not None:
             return None
-        whole = 360.0 if self.crs is None else _whole_turn(self.crs)
+        whole = 360.0 if self.crs is None else full_turn(self.crs)
         return whole / abs(a) or None
 
     @property
@@ -78,9 +78,8 @@ class Grid:
         x, y = lonlat[..., 0], lonlat[..., 1]
         if self.crs is not None:
             # The CRS may not accept longitudes beyond one turn.
-            shape, x = x.shape, x - 360.0 * np.floor((x + 180.0) / 360.0)
-            x, y = _transformer(self.crs, False).transform(x.ravel(), y.ravel())
-            x, y = np.reshape(x, shape), np.reshape(y, shape)
+            turned = np.stack([x - 360.0 * np.floor((x + 180.0) / 360.0), y], axis=-1)
+            x, y = np.moveaxis(xy_of_lonlat(turned.reshape(-1, 2), self.crs).reshape(lonlat.shape), -1, 0)
         with np.errstate(invalid="ignore"):
             a, b, c, d, e, f = self.affine
             scale = a * e - b * d
@@ -121,9 +120,8 @@ class Grid:
             x = np.interp(columns, np.arange(self.width) + 0.5, self.x_centers)
         if self.y_centers is not None:
             y = np.interp(rows, np.arange(self.height) + 0.5, self.y_centers)
-        if self.crs is not None:
-            x, y = _transformer(self.crs, True).transform(x, y)
-        return np.stack([x, y], axis=-1)
+        xy = np.stack([x, y], axis=-1)
+        return xy if self.crs is None else lonlat_of_xy(xy, self.crs)
 
     def bounds(self) -> tuple[float, float, float, float]:
         """Return west, south, east, north in degrees, with east above west and at most one turn apart."""
@@ -131,9 +129,7 @@ class Grid:
         if self.crs is None:
             west, south, east, north = x.min(), y.min(), x.max(), y.max()
         else:
-            west, south, east, north = _transformer(self.crs, True).transform_bounds(
-                x.min(), y.min(), x.max(), y.max(), densify_pts=101
-            )
+            west, south, east, north = lonlat_bounds(x.min(), y.min(), x.max(), y.max(), self.crs)
         if not np.isfinite([west, south, east, north]).all():
             west, south, east, north = -180.0, -90.0, 180.0, 90.0
         east = east + 360.0 if east <= west else east
@@ -160,15 +156,6 @@ class Grid:
         return west + (x - west + 1e-9) % 360.0 - 1e-9
 
 
-def same_as_wgs84(crs: str) -> bool:
-    """Return whether x and y of a CRS equal longitude and latitude of WGS 84 to a tenth of a millimetre."""
-    if not _crs(crs).is_geographic:
-        return False
-    lon, lat = (axis.ravel() for axis in np.meshgrid(np.linspace(-179, 179, 9), np.linspace(-89, 89, 9)))
-    x, y = _transformer(crs, False).transform(lon, lat)
-    return bool(np.allclose(x, lon, rtol=0, atol=1e-9) and np.allclose(y, lat, rtol=0, atol=1e-9))
-
-
 def axis_steps(centers: Float[np.ndarray, "n"]) -> tuple[float, float] | None:
     """Return step and outer edge of an axis if it is even within single precision; else None."""
     step = (centers[-1] - centers[0]) / (len(centers) - 1)
@@ -189,36 +176,3 @@ def _between(centers: np.ndarray, values: np.ndarray) -> np.ndarray:
     if edges[-1] < edges[0]:
         edges, position = edges[::-1], position[::-1]
     return np.interp(values, edges, position, left=np.nan, right=np.nan)
-
-
-def to_lonlat(crs: str, x: np.ndarray, y: np.ndarray) -> Float64[np.ndarray, "n 2"]:
-    """Transform coordinates of a CRS to longitude and latitude in degrees, WGS 84."""
-    return np.stack(_transformer(crs, True).transform(x, y), axis=-1)
-
-
-@lru_cache(maxsize=16)
-def _crs(text: str) -> Any:
-    from pyproj import CRS
-
-    return CRS.from_user_input(text)
-
-
-@lru_cache(maxsize=16)
-def _transformer(text: str, back: bool) -> Any:
-    from pyproj import Transformer
-
-    # OGC:CRS84 is longitude, latitude by definition.
-    before, after = (text, "OGC:CRS84") if back else ("OGC:CRS84", text)
-    return Transformer.from_crs(before, after, always_xy=True)
-
-
-@lru_cache(maxsize=16)
-def _whole_turn(crs: str) -> float:
-    """Return a full turn around the Earth in units of x if x depends on longitude alone; 0 for any other CRS."""
-    if _crs(crs).is_geographic:
-        return float(2 * np.pi / _crs(crs).axis_info[0].unit_conversion_factor)  # some CRSs use gon
-    x, _ = _transformer(crs, False).transform([-90.0, 0.0, 90.0, 0.0, 90.0], [0.0, 0.0, 0.0, 60.0, 60.0])
-    with np.errstate(invalid="ignore"):
-        quarter = x[2] - x[1]
-        same = np.allclose([x[1] - x[0], x[4] - x[3], x[3] - x[1] + quarter], quarter, rtol=1e-9)
-    return 4.0 * quarter if same and quarter > 0 else 0.0

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from geotether.files.formats import endings_of
+from geotether.geodesy.crs import same_as_wgs84
 from geotether.sources.grids.geotiff import choose_bands
-from geotether.sources.grids.grid import Grid, axis_steps, same_as_wgs84
+from geotether.sources.grids.grid import Grid, axis_steps
 
-ENDINGS = (".nc", ".nc3", ".nc4", ".cdf", ".netcdf", ".zarr")
+ENDINGS = endings_of("netcdf", "zarr")
 # By CF attributes first, then by the usual names.
 _AXES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "x": (
@@ -215,8 +217,11 @@ def _grid(path: Path, dataset: Any, array: Any, x: str, y: str, crs: str | None)
         degrees = str(attributes.get("units", "")).lower().startswith("degree") or "lon" in x.lower()
         if not degrees and attributes.get("standard_name") != "longitude":
             raise ValueError(f"{path} does not say what {x!r} and {y!r} are; name it, such as crs: 'EPSG:32632'.")
-    elif same_as_wgs84(crs):
-        crs = None
+    else:
+        try:
+            crs = None if same_as_wgs84(crs) else crs
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
     unit = _METRES.get(str(dataset[x].attrs.get("units", "")).lower(), 1.0) if crs is not None else 1.0
     xs, ys = xs * unit, ys * unit
     if crs is None and (np.abs(ys).max() > 91 or np.ptp(xs) > 361):
