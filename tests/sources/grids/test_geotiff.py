@@ -114,3 +114,20 @@ def test_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rasterio", None)
     with pytest.raises(ImportError, match=r"pip install 'geotether\[geo\]'"):
         GdalRaster(tmp_path / "a.tif")
+
+
+def test_a_crs_without_relation_to_the_earth_is_named_by_every_reader(tmp_path):
+    from geotether.pairing.layouts.chips import chip_places
+    from geotether.sources.grids.rasters import raster_values
+    from geotether.sources.pictures.pixels import ImageError, read_photo
+
+    path = write(tmp_path / "local.tif", CELLS, crs='LOCAL_CS["Site grid",UNIT["metre",1]]')
+    place = np.array([[0.0, 0.0]])
+    for read in (GdalRaster, chip_places, lambda file: raster_values(file, place)):
+        with pytest.raises(ValueError, match=r"local\.tif: .*Site grid"):
+            read(path)
+    with pytest.raises(ImageError, match="Site grid"):
+        read_photo(path.read_bytes(), needs_place=True)
+    photo = read_photo(path.read_bytes())  # as with an index, which gives the place
+    np.testing.assert_array_equal(photo.pixels, np.moveaxis(CELLS, 0, -1))
+    assert "Site grid" in photo.no_place

@@ -109,6 +109,19 @@ def test_places_of_every_format_keep_their_rows_ids_and_times(tmp_path):
     assert given_places(csv).time is None
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_integer_years_are_years(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    table = pa.table({"lon": [1.0, 2.0], "lat": [3.0, 4.0], "year": [1999, 2001]})
+    if ending == "parquet":
+        pq.write_table(table, path)
+    else:
+        path.write_text("lon,lat,year\n1,3,1999\n2,4,2001\n")
+    assert given_places(path, time="year").time.astype("datetime64[D]").astype(str).tolist() == [
+        "1999-01-01", "2001-01-01",
+    ]  # fmt: skip
+
+
 def test_files_without_places_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("site,lon\nA,5\n")
     with pytest.raises(ValueError, match=r"a\.csv: there is no column for lat; .*'site', 'lon'"):

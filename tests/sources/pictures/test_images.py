@@ -67,7 +67,7 @@ def test_a_folder_of_photographs(tmp_path, photos):
     assert {one.id: one.reason for one in found.rejected} == {
         "empty.jpeg": "the file is empty",
         "nowhere.jpg": "no GPS position in its EXIF",
-        "page.jpg": "no image of a known format",
+        "page.jpg": "not an image of a known format",
         "torn.jpg": "damaged or cut short JPEG",
     }
     assert [one.row for one in found.rejected] == [3, 4, 5, 6]
@@ -142,7 +142,7 @@ def test_the_layout_of_mp16(tmp_path, mp16):
         (2, "there is no such file"),
         (3, "latitude outside [-90, 90], possible as a longitude"),
         (4, "longitude or latitude missing"),
-        (5, "longitude or latitude missing"),
+        (5, "LAT is not a number"),
     ]
     one = source.read(1, 2)
     assert one.labels["S3_Label"].tolist() == [2]
@@ -173,27 +173,27 @@ def test_an_index_with_columns_of_other_names(tmp_path):
         assert found.id.tolist() == ["7", "8"]
         np.testing.assert_array_equal(found.lonlat, [[1, 10], [2, 20]])
         np.testing.assert_array_equal(found.time, np.array(["2021-07-15T08:30", "NaT"], "datetime64[ms]"))
-        reasons = [one.reason for one in found.rejected]
-        assert reasons == ["the index names no file", "time is not ISO 8601 (2021-07-15T10:30:00Z)"]
+        assert [one.id for one in found.rejected] == ["9", "10"]
+        assert "when" in found.rejected[1].reason
 
 
-def test_a_tab_separated_index_keeps_leading_zeros(tmp_path):
+def test_years_and_dates_of_an_index_are_those_of_every_other_reader(tmp_path):
     photograph(tmp_path / "0012.png")
-    (tmp_path / "index.tsv").write_text("id\tfile\tlon\tlat\n007\t0012.png\t5\t6\n", encoding="utf-8-sig")
-    found = opened(tmp_path / "work", tmp_path / "index.tsv", id="id").read(0, 1)
-    assert found.id.tolist() == ["007"]
+    rows = [f"{number:03d}\t0012.png\t5\t6\t{year}" for number, year in enumerate((1999, 2001, 20240131))]
+    (tmp_path / "index.tsv").write_text("\n".join(["id\tfile\tlon\tlat\tyear", *rows]), encoding="utf-8-sig")
+    found = opened(tmp_path / "work", tmp_path / "index.tsv", id="id", time="year").read(0, 3)
+    assert found.id.tolist() == ["000", "001", "002"]
+    assert found.time.astype("datetime64[D]").astype(str).tolist() == ["1999-01-01", "2001-01-01", "2024-01-31"]
 
 
-def test_rows_beyond_the_first_group_are_found(tmp_path, monkeypatch):
-    from geotether.sources.pictures import images
-
-    monkeypatch.setattr(images, "_ROWS_A_GROUP", 3)
-    photograph(tmp_path / "one.png")
-    lines = [f"one.png,{lon},0" for lon in range(10)]
-    (tmp_path / "index.csv").write_text("\n".join(["file,lon,lat", *lines]))
-    source = opened(tmp_path / "work", tmp_path / "index.csv")
-    for start, stop in ((0, 10), (2, 4), (5, 6), (3, 9), (9, 10), (9, 20)):
-        assert source.read(start, stop).lonlat[:, 0].tolist() == list(range(start, min(stop, 10)))
+def test_an_index_names_files_in_the_folder_only(tmp_path):
+    photograph(tmp_path / "secret.png")
+    photograph(tmp_path / "images" / "a.png")
+    lines = ["file,lon,lat", "a.png,1,1", "../secret.png,1,1", f"{tmp_path}/secret.png,1,1", "../images/a.png,1,1"]
+    (tmp_path / "index.csv").write_text("\n".join(lines))
+    found = opened(tmp_path / "work", tmp_path / "images", index=tmp_path / "index.csv").read(0, 4)
+    assert found.row.tolist() == [0, 3]
+    assert [one.row for one in found.rejected] == [1, 2]
 
 
 def test_geotiffs_lie_where_they_say(tmp_path):
@@ -216,51 +216,50 @@ def test_small_files_are_rejected(tmp_path, photos):
     }  # fmt: skip
 
 
-def test_wrong_input_is_named(tmp_path, photos):
+@pytest.mark.parametrize(
+    "options, error, said",
+    [
+        ({"index": "none.csv"}, FileNotFoundError, r"none\.csv"),
+        ({"index": "b"}, FileNotFoundError, "no index b"),
+        ({"index": "a.png"}, ValueError, r"a\.png ends in '\.png'"),
+        ({"lon": "x", "labels": ["a"]}, ValueError, "lon, labels .*index=FILE"),
+        ({"min_bytes": -1}, ValueError, "min_bytes .*-1"),
+        ({"mode": "rgb"}, ValueError, "mode .*'rgb'"),
+    ],
+)
+def test_wrong_options_are_named(photos, options, error, said):
+    with pytest.raises(error, match=said):
+        ImagesSource(photos, **options)
+
+
+@pytest.mark.parametrize(
+    "content, options, said",
+    [
+        ("file,lon,lat\n", {}, "no rows"),
+        ("file,lon,lat\na.png,1,2\n", {"file": "photo"}, r"'photo'.*'file', 'lon', 'lat'"),
+        ("file,lon,lat\na.png,1,2\n", {"time": "when"}, "'when'"),
+        ("file,lon\na.png,1\n", {}, "no column for lat.*'file', 'lon'"),
+        ("file,lon,Lat,LAT\na.png,1,2,3\n", {}, "'Lat'.*'LAT'"),
+        ("picture,lon,lat\na.png,1,2\n", {}, "file=.*'picture', 'lon', 'lat'"),
+        ("file,lon,lat\ntr\xe4d.png,1,2\n", {}, "(?i)utf-8"),
+        ("tr\xe4d,lon,lat\n", {}, "(?i)utf-8"),
+    ],
+)
+def test_wrong_indexes_are_named(tmp_path, content, options, said):
+    (tmp_path / "index.csv").write_bytes(content.encode("latin-1"))
+    with pytest.raises(ValueError, match=said):
+        opened(tmp_path / "work", tmp_path / "index.csv", **options)
+
+
+def test_wrong_folders_are_named(tmp_path, photos):
     with pytest.raises(FileNotFoundError, match=r"no folder .*none"):
         ImagesSource(tmp_path / "none")
     (tmp_path / "bare").mkdir()
     with pytest.raises(ValueError, match=r"no images \(.jpg, .jpeg"):
         opened(tmp_path / "work", tmp_path / "bare")
-    with pytest.raises(FileNotFoundError, match=r"no index none.csv, neither here nor in"):
-        ImagesSource(photos, index="none.csv")
-    with pytest.raises(ValueError, match=r"must end in .csv, .tsv"):
-        ImagesSource(photos, index="notes.txt")
-    with pytest.raises(ValueError, match="neither a folder of images nor an index"):
+    with pytest.raises(ValueError, match=r"a\.png is neither a folder"):
         ImagesSource(photos / "a.png")
-    with pytest.raises(ValueError, match=r"lon, labels name columns of an index; give index=FILE"):
-        ImagesSource(photos, lon="x", labels=["a"])
-    with pytest.raises(ValueError, match="min_bytes must be 0 or more"):
-        ImagesSource(photos, min_bytes=-1)
-    with pytest.raises(ValueError, match="mode must be"):
-        ImagesSource(photos, mode="rgb")
-    index = tmp_path / "index.csv"
-    index.write_text("file,lon,y,Lat\n")
-    with pytest.raises(ValueError, match=r"no column 'photo' for the paths of the images .*'file', 'lon', 'y', 'Lat'"):
-        ImagesSource(index, file="photo")
-    with pytest.raises(ValueError, match="has no column 'when' for the time"):
-        ImagesSource(index, time="when")
-    with pytest.raises(ValueError, match="has no rows"):
-        opened(tmp_path / "work", index)
-    with pytest.raises(ValueError, match="is a file already"):
-        ImagesSource(index, index=index)
-    index.write_text("file,lon\na.png,1\n")
-    with pytest.raises(ValueError, match=r"no column for the latitude \(option lat\).*name it"):
-        ImagesSource(index)
-    index.write_text("file,lon,Lat,LAT\na.png,1,2,3\n")
-    with pytest.raises(ValueError, match="columns 'Lat', 'LAT' could be the latitude"):
-        ImagesSource(index)
-    index.write_bytes("file,lon,lat\nträd.png,1,2\n".encode("latin-1"))
-    with pytest.raises(ValueError, match="not UTF-8 text; save it as UTF-8"):
-        opened(tmp_path / "work", index)
-    index.write_text("file,lon,lat\na.png,1\n")
-    with pytest.raises(ValueError, match=r"index.csv is damaged: .*Expected 3 columns, got 2"):
-        opened(tmp_path / "work", index)
-    index.write_bytes("träd,lon,lat\n".encode("latin-1"))
-    with pytest.raises(ValueError, match="not UTF-8"):
-        ImagesSource(index)
-    (tmp_path / "index.parquet").write_text("no Parquet")
-    with pytest.raises(ValueError, match="damaged or no Parquet"):
-        ImagesSource(tmp_path / "index.parquet")
+    with pytest.raises(ValueError, match=r"a\.png is a file"):
+        ImagesSource(photos / "a.png", index=photos / "a.png")
     with pytest.raises(ValueError, match="call prepare"):
         len(ImagesSource(photos))

@@ -64,7 +64,7 @@ def test_mode_converts(colour):
     three = read_photo(encoded(colour[..., 0]), mode="RGB").pixels
     np.testing.assert_array_equal(three, np.repeat(colour[..., :1], 3, axis=-1))
     np.testing.assert_array_equal(read_photo(encoded(colour, "TIFF"), mode="RGB").pixels, colour)
-    with pytest.raises(ImageError, match="more than 8 bits a pixel, which mode='RGB' would cut off"):
+    with pytest.raises(ImageError, match=r"8 bits .*mode='RGB'"):
         read_photo(encoded(colour[..., 0].astype(np.uint16)), mode="RGB")
 
 
@@ -127,11 +127,11 @@ def test_damaged_images_are_errors_with_a_reason(colour):
         (encoded(colour)[:-60], "damaged or cut short PNG"),
         (encoded(colour, "WEBP")[:50], "damaged or cut short WEBP"),
         (tiff(colour)[:200], "damaged or cut short TIFF"),
-        (b"<html>404 not found</html>", "no image of a known format"),
+        (b"<html>404 not found</html>", "not an image of a known format"),
     ):
         with pytest.raises(ImageError, match=reason):
             read_photo(data)
-    with pytest.raises(ImageError, match="no real numbers"):
+    with pytest.raises(ImageError, match="complex64"):
         read_photo(tiff(np.ones((2, 2, 1), np.complex64)))
 
 

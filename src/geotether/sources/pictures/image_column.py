@@ -7,42 +7,48 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from jaxtyping import Float64
 
 from geotether.files.disk import file_fingerprint, replacing_file
 from geotether.files.formats import PARQUET_ENDINGS
-from geotether.files.geometry import geometry_column
-from geotether.files.places import PlaceFinder
-from geotether.sources.pictures.image_rows import degrees, find_column, position_columns, row_columns
-from geotether.sources.pictures.image_source import Encoded, ImageSource
-from geotether.sources.pictures.pixels import MAX_PIXELS, ImageError, Photo, image_kind, read_photo
+from geotether.files.places import PlaceFinder, told_columns
+from geotether.files.rows import naming
+from geotether.sources.pictures.pixels import (
+    MAX_PIXELS,
+    ImageError,
+    Photo,
+    check_image_options,
+    image_kind,
+    read_all,
+    read_photo,
+)
+from geotether.sources.records.row_file import names_of, observations_of
+from geotether.sources.source import Observations, usable
 
-# Row groups are what Parquet can read by itself. Larger ones are copied into smaller ones once, because each would be
-# read again for every run of rows in it.
+# Parquet reads whole row groups. Larger ones are copied into smaller ones once, because each would be read again for
+# every run of rows in it.
 GROUP_BYTES = 2**25
-_LOOK_AT = 100  # values in which the magic bytes of an image are looked for
+_LOOK_AT = 100  # number of values searched for the first bytes of an image
 
 
-class ImageColumnSource(ImageSource):
-    """Encoded images (JPEG, PNG, WebP, TIFF) in a column of bytes of a Parquet file, or of all in a folder.
+class ImageColumnSource:
+    """Encoded images (JPEG, PNG, WebP, TIFF) in a column of bytes of a Parquet file, or of all files in a folder.
 
-    The column holds the bytes themselves or, as Hugging Face writes them, structs of `bytes` and `path`. Places come
-    from columns of longitude and latitude or from a GeoParquet geometry. Only the rows that are asked for, to the row
-    group, are held in memory.
+    The column contains the bytes or, as written by Hugging Face, structs of `bytes` and `path`. Places come from
+    columns of longitude and latitude or from a GeoParquet geometry. Only the row groups of the requested rows are
+    held in memory.
 
     Args:
-        path: A Parquet file, or a folder of Parquet files of equal columns, which are read in the order of their names.
-        column: The column of images; found by its bytes if there is just one.
-        lon: Column of longitudes; found by name if not given.
-        lat: Column of latitudes; found by name if not given.
-        id: Column of ids; none if not given.
-        time: Column of times: timestamps or ISO 8601, UTC where no zone is given.
+        path: A Parquet file, or a folder of Parquet files with the same columns, read in the order of their names.
+        column: The column of images; by default the only one whose bytes are images.
+        lon: Column of longitudes; by default the geometry, or found by name.
+        lat: Column of latitudes; named together with `lon`.
+        id: Column of ids; none by default.
+        time: Column of dates or times; see `geotether.geodesy.dates.times_of`.
         labels: Columns to keep as labels.
-        mode: "RGB" or "L": convert all images to three bands or to grey. None: bands as they are.
-        size: Resize the shorter side to so many pixels and cut out the middle.
-        max_pixels: Larger images are rejected before they are decoded.
+        mode: "RGB" or "L": convert all images to three bands or to grey. None: keep the bands.
+        size: Resize the shorter side to this number of pixels and crop the centre.
+        max_pixels: Larger images are rejected before decoding.
 
     Attributes:
         kind: "images".
@@ -50,8 +56,11 @@ class ImageColumnSource(ImageSource):
 
     Raises:
         FileNotFoundError: If there is no such file or folder.
-        ValueError: If it is no Parquet, has no or several columns of images, or lacks a column that is named.
+        ValueError: If it is not Parquet, has no or several columns of images, or lacks a named column.
     """
+
+    kind: str = "images"
+    features: str = "convolution"
 
     def __init__(
         self,
@@ -66,20 +75,31 @@ class ImageColumnSource(ImageSource):
         size: int | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        super().__init__(labels, mode, size, max_pixels)
+        check_image_options(mode, size, max_pixels)
+        self._options = {"mode": mode, "size": size, "max_pixels": max_pixels}
         self._originals = _parquet_files(Path(path))
+        self._id, self._time, self._labels = id, time, names_of("labels", labels)
         schema = _schema(self._originals)
-        names = schema.names
-        self._image = _image_column(self._originals[0], schema, column)
-        self._named = row_columns(names, id, time, self._labels, self._originals[0])
-        geometry = geometry_column(schema) if lon is None and lat is None else None
-        self._places = (geometry,) if geometry is not None else position_columns(names, lon, lat, self._originals[0])
+        with naming(self._originals[0], "parquet"):
+            for name in filter(None, (column, id, time, *self._labels)):
+                if name not in schema.names:
+                    raise ValueError(f"there is no column {name!r}. {told_columns(schema.names)}")
+            self._image = _image_column(self._originals[0], schema, column)
+            self._finder = PlaceFinder(schema, lon, lat)
         self._files = list(self._originals)
-        # By row group: its file, its number there, and the number of its first row.
+        # For each row group: its file, its number in the file, and the number of its first row.
         self._groups: list[tuple[int, int, int]] = []
+        self._count: int | None = None
+        self._with_gaps: set[str] = set()
+
+    def __len__(self) -> int:
+        """Return the number of rows, usable or not. Called after `prepare`."""
+        if self._count is None:
+            raise ValueError("The number of rows is not known yet; call prepare(folder) first.")
+        return self._count
 
     def prepare(self, folder: Path) -> None:
-        """Find where the row groups begin, and copy files whose row groups are too large to be read at once."""
+        """Find the first rows of the row groups, and copy files with large row groups."""
         import pyarrow.parquet as pq
 
         self._groups, count = [], 0
@@ -93,20 +113,33 @@ class ImageColumnSource(ImageSource):
         if count == 0:
             raise ValueError(f"{self._originals[0]} has no rows.")
         self._count = count
+        for file in self._files if self._labels else ():
+            labels = pq.read_table(file, columns=list(self._labels))
+            self._with_gaps |= {name for name in self._labels if labels[name].null_count}
+
+    def read(self, start: int, stop: int) -> Observations:
+        """Read and decode rows `start` to `stop`, `stop` not included."""
+        start, stop = max(start, 0), max(start, min(stop, len(self)))
+        table = self._table(start, stop)
+        columns = (self._id, self._time, self._labels)
+        seen, reasons = observations_of(table, start, self._finder, *columns, self._with_gaps)
+        photos, unread = read_all(table[self._image].to_pylist(), self._photo, skip=reasons)
+        return usable(seen, reasons | unread, lambda good: [photos[at].pixels for at in good.tolist()])
 
     def fingerprint(self) -> str:
-        """Return a text that changes when a file changes, or an option."""
-        named = [self._named.get("id"), self._named.get("time"), self._labels]
-        digest = hashlib.sha256(repr([self._options, self._image, self._places, *named]).encode())
+        """Return a hash of the files and the options."""
+        columns = [self._image, self._finder.columns, self._id, self._time, self._labels]
+        digest = hashlib.sha256(repr([self._options, *columns]).encode())
         for file in self._originals:
             digest.update(f"{file.name} {file_fingerprint(file)}".encode())
         return digest.hexdigest()
 
     def _columns(self) -> list[str]:
-        return list(dict.fromkeys([self._image, *self._places, *self._named.values()]))
+        named = filter(None, (self._id, self._time))
+        return list(dict.fromkeys([self._image, *self._finder.columns, *named, *self._labels]))
 
     def _copied(self, original: Path, folder: Path, number: int) -> Path:
-        """The columns needed of a file in row groups of bounded size, written once."""
+        """Copy the needed columns of a file once, in row groups of bounded size."""
         import pyarrow.parquet as pq
 
         copy = folder / f"images-{number:05d}-{file_fingerprint(original)[:16]}.parquet"
@@ -122,22 +155,11 @@ class ImageColumnSource(ImageSource):
                     writer.write_table(pa.Table.from_batches([batch]).select(schema.names), row_group_size=rows)
         return copy
 
-    def _rows(self, start: int, stop: int) -> Encoded:
-        table = self._table(start, stop)
-        id, time = self._named.get("id"), self._named.get("time")
-        return Encoded(
-            table[self._image].to_pylist(),
-            ["" if value is None else str(value) for value in table[id].to_pylist()] if id else (),
-            self._lonlat(table),
-            table[time] if time else None,
-            {name: table[name] for name in self._labels},
-        )
-
-    def _decoded(self, image: Any) -> Photo:
+    def _photo(self, image: Any) -> Photo:
         data = _bytes_of(image)
         if not data:
             raise ImageError("no image (empty cell)")
-        return read_photo(data, **self._options)
+        return read_photo(data, **self._options)  # type: ignore[arg-type]
 
     def _table(self, start: int, stop: int) -> pa.Table:
         import pyarrow.parquet as pq
@@ -148,14 +170,9 @@ class ImageColumnSource(ImageSource):
         for number, groups in itertools.groupby(self._groups[first:last], key=lambda group: group[0]):
             with pq.ParquetFile(self._files[number]) as file:
                 wanted = [group for _, group, _ in groups]
-                # One row group after the other: a thread for each would hold them all at once.
+                # Threads would hold several row groups in memory.
                 tables.append(file.read_row_groups(wanted, columns=self._columns(), use_threads=False))
         return pa.concat_tables(tables, promote_options="permissive").slice(start - begins[first], stop - start)
-
-    def _lonlat(self, table: pa.Table) -> Float64[np.ndarray, "n 2"]:
-        if len(self._places) == 1:
-            return PlaceFinder(table.schema).find(table)[0]
-        return np.stack([degrees(table[name]) for name in self._places], axis=1)
 
 
 def _parquet_files(path: Path) -> list[Path]:
@@ -165,7 +182,7 @@ def _parquet_files(path: Path) -> list[Path]:
         raise FileNotFoundError(f"There is no file or folder {path}.")
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in PARQUET_ENDINGS)
     if not files:
-        raise ValueError(f"There are no Parquet files in {path}; files of images are read by 'images'.")
+        raise ValueError(f"There are no Parquet files in {path}; image files are read by the source 'images'.")
     return files
 
 
@@ -177,10 +194,10 @@ def _schema(files: list[Path]) -> pa.Schema:
         try:
             schema = pq.read_schema(file)
         except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{file} is damaged or no Parquet file: {error}") from error
+            raise ValueError(f"{file} is damaged or not a Parquet file: {error}") from error
         if found is not None and set(found.names) != set(schema.names):
             odd = ", ".join(sorted(set(found.names) ^ set(schema.names)))
-            raise ValueError(f"{file} has other columns than {files[0]}: {odd}.")
+            raise ValueError(f"{file} and {files[0]} have different columns: {odd}.")
         found = found or schema
     return found
 
@@ -203,14 +220,13 @@ def _holds_bytes(kind: pa.DataType) -> bool:
 
 
 def _image_column(file: Path, schema: pa.Schema, column: str | None) -> str:
-    """The column that holds images, by its type and the first bytes of its first values."""
+    """Find the column of images by its type and the first bytes of its first values."""
     import pyarrow.parquet as pq
 
     listed = ", ".join(f"{field.name} ({field.type})" for field in list(schema)[:30])
     if column is not None:
-        find_column(schema.names, column, (), "images (option column)", file)
         if not _holds_bytes(schema.field(column).type):
-            raise ValueError(f"Column {column!r} of {file} holds {schema.field(column).type}, not bytes of images.")
+            raise ValueError(f"Column {column!r} of {file} contains {schema.field(column).type}, not bytes of images.")
         return column
     candidates = [field.name for field in schema if _holds_bytes(field.type)]
     images = []

@@ -1,60 +1,75 @@
-"""Files of images: photographs that say where they were taken, or an index that says it."""
+"""Image files: photographs with a place in their metadata, or an index with the places."""
 
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
-from geotether.files.disk import file_fingerprint, files_fingerprint, replacing_file
-from geotether.sources.pictures.image_index import INDEX_ENDINGS, index_columns, read_index
-from geotether.sources.pictures.image_rows import degrees, find_column, position_columns, row_columns
-from geotether.sources.pictures.image_source import Encoded, ImageSource
-from geotether.sources.pictures.pixels import MAX_PIXELS, ImageError, Photo, read_file, read_photo
+from geotether.files.disk import files_fingerprint
+from geotether.files.formats import endings_of, format_of
+from geotether.files.places import find_name, refuse_places, told_columns
+from geotether.files.random_access import CopiedRows, copy_rows
+from geotether.files.rows import column_names, open_rows
+from geotether.files.values import texts_of
+from geotether.sources.pictures.exif import NOWHERE
+from geotether.sources.pictures.pixels import (
+    MAX_PIXELS,
+    UNKNOWN_TIME,
+    ImageError,
+    Photo,
+    check_image_options,
+    read_all,
+    read_file,
+    read_photo,
+)
+from geotether.sources.records.row_file import RowFile
+from geotether.sources.source import Observations, usable
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
-# Names of the column of paths, MP-16's and SatCLIP's among them.
+ENDINGS = endings_of("image")
+# Names of the column of paths, including those of MP-16 and SatCLIP.
 FILE_NAMES = ("file", "file_name", "filename", "filepath", "path", "fn", "img_file", "img_id", "image", "image_path")
-_ROWS_A_GROUP = 10_000
 
 
-class ImagesSource(ImageSource):
-    """Files of images in a folder and the folders below it.
+class ImagesSource:
+    """Image files in a folder, searched recursively.
 
-    Without an index, every image is a row, in the order of their paths, and must say itself where it was taken: a
-    photograph by the GPS position in its EXIF, a GeoTIFF by its georeference. With an index (CSV, TSV or Parquet), its
-    rows count, in its order: a path relative to the folder, longitude and latitude, as in MP-16 (`IMG_ID, AUTHOR, LAT,
-    LON, ...` beside nested folders of hashes) or Im2GPS. Hidden files and files that are no images are passed over.
+    Without an index, each image is a row, in the order of the paths, and needs a place in its metadata: the GPS
+    position in the EXIF of a photograph, or the georeference of a GeoTIFF. With an index (any file of rows, such as
+    CSV or Parquet), the rows of the index are read in order: a path relative to the folder, longitude and latitude, as
+    in MP-16 (`IMG_ID, AUTHOR, LAT, LON, ...` beside nested folders of hashes) or Im2GPS. Hidden files and files that
+    are not images are ignored.
 
     Times come from the index, or else from the EXIF (see `photo_time`). Ids are the paths, with "/".
 
     Args:
-        path: The folder; or an index whose paths are relative to the folder that it lies in.
-        index: An index that lies elsewhere, or relative to the folder.
-        lon: Column of the index with longitudes; found by name if not given.
-        lat: Column of the index with latitudes; found by name if not given.
-        file: Column of the index with paths; found by name if not given.
-        id: Column of the index with ids of the rows.
-        time: Column of the index with times: timestamps or ISO 8601, UTC where no zone is given.
+        path: The folder; or an index whose paths are relative to its folder.
+        index: An index in another folder, or a path relative to the folder.
+        lon: Column of the index with longitudes; by default found by name.
+        lat: Column of the index with latitudes; named together with `lon`.
+        file: Column of the index with paths; by default found by name.
+        id: Column of the index with ids.
+        time: Column of the index with dates or times; see `geotether.geodesy.dates.times_of`.
         labels: Columns of the index to keep as labels.
-        mode: "RGB" or "L": convert all images to three bands or to grey. None: bands as they are.
-        size: Resize the shorter side to so many pixels and cut out the middle, so that all images are alike.
+        mode: "RGB" or "L": convert all images to three bands or to grey. None: keep the bands.
+        size: Resize the shorter side to this number of pixels and crop the centre, so that all images have one size.
         min_bytes: Smaller files are rejected.
-        max_pixels: Larger images are rejected before they are decoded.
+        max_pixels: Larger images are rejected before decoding.
 
     Attributes:
         kind: "images".
         features: "convolution".
 
     Raises:
-        FileNotFoundError: If the folder or the index is not there.
+        FileNotFoundError: If there is no such folder or index.
         ValueError: If there are no images, an option is out of range, or the index lacks a column.
     """
 
-    dated: ClassVar[bool] = True
+    kind: str = "images"
+    features: str = "convolution"
 
     def __init__(
         self,
@@ -71,115 +86,115 @@ class ImagesSource(ImageSource):
         min_bytes: int = 0,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        super().__init__(labels, mode, size, max_pixels)
+        check_image_options(mode, size, max_pixels)
         if min_bytes < 0:
             raise ValueError(f"min_bytes must be 0 or more, got {min_bytes}.")
-        self._folder, self._index = _folder_and_index(Path(path), index)
+        self._options = {"mode": mode, "size": size, "max_pixels": max_pixels}
         self._min_bytes = min_bytes
-        self._columns: dict[str, str] = {}
-        self._listing: Path | None = None
-        if self._index is None:
-            given = {"lon": lon, "lat": lat, "file": file, "id": id, "time": time, "labels": self._labels or None}
+        self._folder, found = _folder_and_index(Path(path), index)
+        self._count: int | None = None
+        self._listing: CopiedRows | None = None
+        self._index: RowFile | None = None
+        self._column = "file"
+        if found is None:
+            given = {"lon": lon, "lat": lat, "file": file, "id": id, "time": time, "labels": labels or None}
             extra = [name for name, value in given.items() if value is not None]
             if extra:
-                raise ValueError(f"{', '.join(extra)} name columns of an index; give index=FILE as well.")
+                raise ValueError(f"{', '.join(extra)} need an index; give index=FILE.")
             return
-        names = index_columns(self._index)
-        lon, lat = position_columns(names, lon, lat, self._index)
-        file = find_column(names, file, FILE_NAMES, "paths of the images (option file)", self._index)
-        named = row_columns(names, id, time, self._labels, self._index)
-        self._columns = {"lon": lon, "lat": lat, "file": file, **named}
+        self._index = RowFile(found, lon, lat, id, time, labels)
+        names = column_names(found)
+        column = find_name(names, FILE_NAMES) if file is None else file
+        if column is None or column not in names:
+            raise ValueError(
+                f"{found} has no column {'of image paths; name it with file=' if file is None else repr(file)}. "
+                f"{told_columns(names)} Image bytes in a column are read by the source 'image_column'."
+            )
+        self._column = column
+
+    def __len__(self) -> int:
+        """Return the number of rows, usable or not. Called after `prepare`."""
+        if self._count is None:
+            raise ValueError("The number of rows is not known yet; call prepare(folder) first.")
+        return self._count
 
     def prepare(self, folder: Path) -> None:
-        """List the images, or copy the columns of the index that are needed, into a file that rows are read from.
+        """List the images, or prepare the index; see `Source.prepare`.
 
         Raises:
             ValueError: If there are no images, or the index is damaged or empty.
         """
-        import pyarrow.parquet as pq
-
-        listing = Path(folder) / f"images-{self.fingerprint()[:16]}.parquet"
+        if self._index is not None:
+            self._index.prepare(Path(folder))
+            self._count = len(self._index)
+            return
+        listing = Path(folder) / f"images-{self.fingerprint()[:16]}.arrow"
         if not listing.is_file():
-            table = self._read_index() if self._index else pa.table({"file": pa.array(self._files(), pa.string())})
+            table = pa.table({"file": pa.array(self._files(), pa.string())})
             if table.num_rows == 0:
-                ending = ", ".join(ENDINGS)
-                raise ValueError(
-                    f"{self._index} has no rows."
-                    if self._index
-                    else f"There are no images ({ending}) in {self._folder} or below."
-                )
-            with replacing_file(listing) as part:
-                pq.write_table(table, part, row_group_size=_ROWS_A_GROUP)
-        self._listing = listing
-        self._count = pq.ParquetFile(listing).metadata.num_rows
+                raise ValueError(f"There are no images ({', '.join(ENDINGS)}) in {self._folder} or its subfolders.")
+            copy_rows(listing, table.schema, [table])
+        self._listing = CopiedRows(listing)
+        self._count = len(self._listing)
+
+    def read(self, start: int, stop: int) -> Observations:
+        """Read and decode rows `start` to `stop`, `stop` not included."""
+        start, stop = max(start, 0), max(start, min(stop, len(self)))
+        reasons: dict[int, str] = {}
+        if self._index is not None:
+            table, seen, reasons = self._index.read(start, stop)
+        else:
+            table = self._listing.read(start, stop)  # type: ignore[union-attr]
+            seen = Observations(start + np.arange(len(table), dtype=np.int64), np.full((len(table), 2), np.nan), None)
+        files = texts_of(table[self._column])
+        photos, unread = read_all(files.tolist(), self._photo, skip=reasons)
+        if self._index is None:
+            places = [photos[at].place if at in photos else NOWHERE for at in range(len(files))]
+            seen = replace(seen, lonlat=np.array(places, dtype=np.float64).reshape(-1, 2))
+            reasons = refuse_places(seen.lonlat)
+        if seen.time is None:
+            times = [photos[at].time if at in photos else UNKNOWN_TIME for at in range(len(files))]
+            seen = replace(seen, time=np.array(times, dtype="datetime64[ms]"))
+        if len(seen.id) == 0:
+            seen = replace(seen, id=files)
+        return usable(seen, reasons | unread, lambda good: [photos[at].pixels for at in good.tolist()])
 
     def fingerprint(self) -> str:
-        """Return a text that changes when the paths, sizes or times of the files change, or the index, or an option."""
-        digest = hashlib.sha256(repr([self._options, self._min_bytes, self._columns]).encode())
+        """Return a hash of the options, the index, and the paths, sizes and times of the image files."""
+        digest = hashlib.sha256(repr([self._options, self._min_bytes]).encode())
         if self._index is None:
             digest.update(files_fingerprint(self._folder, [self._folder / file for file in self._files()]).encode())
             return digest.hexdigest()
-        digest.update(file_fingerprint(self._index).encode())
-        for file in self._read_index(["file"])["file"].to_pylist():
-            try:
-                facts = (self._folder / (file or "")).stat()
-                digest.update(f"{file}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
-            except OSError:  # a missing file is a rejected row
-                digest.update(f"{file}\0missing\n".encode())
+        columns = [self._column, self._index.id, self._index.time, *self._index.labels]
+        digest.update(f"{self._index.fingerprint()} {columns}".encode())
+        with open_rows(self._index.path) as rows:
+            for table in rows.tables:
+                for file in texts_of(table[self._column]):
+                    try:
+                        facts = (self._folder / file).stat()
+                        digest.update(f"{file}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+                    except OSError:  # the row of a missing file is rejected
+                        digest.update(f"{file}\0missing\n".encode())
         return digest.hexdigest()
 
     def _files(self) -> list[str]:
         return sorted(_walk(self._folder))
 
-    def _rows(self, start: int, stop: int) -> Encoded:
-        table = self._listed(start, stop)
-        files = table["file"].to_pylist()
-        named = table.column_names
-        return Encoded(
-            files,
-            [str(value) for value in table["id"].to_pylist()] if "id" in named else [file or "" for file in files],
-            np.stack([degrees(table["lon"]), degrees(table["lat"])], axis=1) if self._index else None,
-            table["time"] if "time" in named else None,
-            {name: table[f"label:{name}"] for name in self._labels},
-        )
-
-    def _decoded(self, image: str | None) -> Photo:
-        if not image:
-            raise ImageError("the index names no file")
-        data = read_file(self._folder / image, self._min_bytes)
-        return read_photo(data, **self._options, needs_place=self._index is None)
-
-    def _listed(self, start: int, stop: int) -> pa.Table:
-        import pyarrow.parquet as pq
-
-        with pq.ParquetFile(self._listing) as file:
-            groups = range(start // _ROWS_A_GROUP, -(-stop // _ROWS_A_GROUP))
-            table = file.read_row_groups(list(groups)) if len(groups) else file.schema_arrow.empty_table()
-        return table.slice(start - start // _ROWS_A_GROUP * _ROWS_A_GROUP, stop - start)
-
-    def _read_index(self, roles: Sequence[str] | None = None) -> pa.Table:
-        """The needed columns of the index, named by what they are for."""
-        wanted = {role: name for role, name in self._columns.items() if roles is None or role in roles}
-        names = list(dict.fromkeys(wanted.values()))
-        texts = [name for role, name in wanted.items() if not role.startswith("label:")]
-        try:
-            table = read_index(Path(str(self._index)), names, texts)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise ValueError(f"The index {self._index} is damaged: {error}") from error
-        columns: dict[str, Any] = {role: table[name] for role, name in wanted.items()}
-        columns["file"] = columns["file"].cast(pa.string())
-        return pa.table(columns)
+    def _photo(self, file: str) -> Photo:
+        if not file:
+            raise ImageError("no file name in the index")
+        if not Path(os.path.normpath(self._folder / file)).is_relative_to(os.path.normpath(self._folder)):
+            raise ImageError("the file is outside the folder of images")
+        data = read_file(self._folder / file, self._min_bytes)
+        return read_photo(data, **self._options, needs_place=self._index is None)  # type: ignore[arg-type]
 
 
 def _folder_and_index(path: Path, index: str | Path | None) -> tuple[Path, Path | None]:
     if path.is_file():
         if index is not None:
-            raise ValueError(f"{path} is a file already; with index= the path must be the folder of images.")
-        if path.suffix.lower() not in INDEX_ENDINGS:
-            raise ValueError(
-                f"{path} is neither a folder of images nor an index ({', '.join(INDEX_ENDINGS)}); "
-                "image bytes in a Parquet column are read by the source 'image_column'."
-            )
+            raise ValueError(f"{path} is a file; with index= the path must be the folder of images.")
+        if format_of(path, "rows") is None:
+            raise ValueError(f"{path} is neither a folder of images nor an index ({', '.join(endings_of('rows'))}).")
         return path.parent, path
     if not path.is_dir():
         raise FileNotFoundError(f"There is no folder {path}.")
@@ -188,8 +203,6 @@ def _folder_and_index(path: Path, index: str | Path | None) -> tuple[Path, Path 
     found = next((place for place in (Path(index), path / index) if place.is_file()), None)
     if found is None:
         raise FileNotFoundError(f"There is no index {index}, neither here nor in {path}.")
-    if found.suffix.lower() not in INDEX_ENDINGS:
-        raise ValueError(f"The index {found} must end in {', '.join(INDEX_ENDINGS)}.")
     return path, found
 
 

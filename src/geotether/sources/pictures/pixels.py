@@ -1,20 +1,22 @@
-"""Pixels of one encoded image, with what it says of its place and time."""
+"""Decoding of images: pixels, and the place and time in their metadata."""
 
 import io
 import math
 import warnings
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from geotether.sources.grids.geotiff import lonlat_in, open_geotiff
 from geotether.sources.pictures.exif import NOWHERE, photo_place, photo_time
 
 MODES = ("RGB", "L")
 MAX_PIXELS = 100_000_000
 UNKNOWN_TIME: Any = np.datetime64("NaT", "ms")
-# First bytes of the formats that are told by them.
+# First bytes of image formats.
 _MAGIC = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n": "PNG",
@@ -29,15 +31,15 @@ _DEEP = {"I", "F", "I;16", "I;16B", "I;16L", "I;16N"}  # modes of Pillow with mo
 
 
 class ImageError(ValueError):
-    """An image that cannot be used; the message is the reason, the same words for the same fault."""
+    """An image that cannot be used; the message is the reason, the same for the same fault."""
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """An image and what it says of itself.
+    """An image with the place and time in its metadata.
 
     Attributes:
-        pixels: Shape (height, width, bands), of the number type of the file.
+        pixels: Shape (height, width, bands), in the number type of the file.
         place: Longitude and latitude in degrees, NaN if unknown.
         no_place: Why the place is unknown; empty if it is known.
         time: datetime64[ms] in UTC, NaT if unknown.
@@ -50,7 +52,7 @@ class Photo:
 
 
 def image_kind(start: bytes) -> str:
-    """Tell the format of an image by its first bytes: "JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP" or "".
+    """Return the format of an image from its first bytes: "JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP" or "".
 
     Args:
         start: At least the first 12 bytes.
@@ -65,7 +67,7 @@ def image_kind(start: bytes) -> str:
 
 
 def check_image_options(mode: str | None, size: int | None, max_pixels: int) -> None:
-    """Refuse options of `read_photo` that make no sense.
+    """Check options of `read_photo`.
 
     Raises:
         ValueError: If one is out of range.
@@ -87,34 +89,34 @@ def read_photo(
 ) -> Photo:
     """Decode an image.
 
-    TIFF is read by rasterio as it is, any number of bands and any number type, missing floating-point values as NaN;
-    its place is the middle of what it covers. All else is read by Pillow: turned upright by its EXIF, transparency
-    dropped, palettes and CMYK made RGB; grey stays one band and 16 bits stay 16 bits.
+    TIFF is read by rasterio unchanged, with any number of bands and any number type, missing floating-point values as
+    NaN; its place is the centre of its extent. Other formats are read by Pillow: rotated as in their EXIF, without
+    transparency, palettes and CMYK converted to RGB; grey images keep one band and 16 bits.
 
     Args:
         data: The bytes of the file.
-        mode: "RGB" or "L": convert to three bands or to grey (by Pillow, TIFF as well). None: bands as they are.
-        size: Resize the shorter side to so many pixels and cut out the middle. None: as it is.
-        max_pixels: Larger images are refused before they are decoded.
-        needs_place: Refuse an image that does not say where it was taken, before it is decoded.
+        mode: "RGB" or "L": convert to three bands or to grey (by Pillow, also TIFF). None: keep the bands.
+        size: Resize the shorter side to this number of pixels and crop the centre. None: keep the size.
+        max_pixels: Larger images are rejected before decoding.
+        needs_place: Reject an image without a place in its metadata before decoding.
 
     Returns:
-        The image and what it says of itself.
+        The image with its place and time.
 
     Raises:
         ImageError: With the reason, if it cannot be used.
-        ImportError: If it is a TIFF and rasterio is missing.
+        ImportError: If it is a TIFF and rasterio is not installed.
     """
     kind = image_kind(data[:16])
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # broken metadata are no matter; sizes are checked here
+            warnings.simplefilter("ignore")  # damaged metadata are ignored; sizes are checked below
             if kind == "TIFF" and mode is None:
                 return _read_tiff(data, size, max_pixels, needs_place)
             return _read_picture(data, mode, size, max_pixels, needs_place)
     except (ImageError, ImportError):
         raise
-    except Exception as error:  # decoders raise anything on damaged bytes, and one image must not stop a million
+    except Exception as error:  # decoders raise arbitrary errors for damaged bytes
         raise ImageError(f"damaged or cut short {kind or 'image'}") from error
 
 
@@ -125,9 +127,9 @@ def _read_picture(data: bytes, mode: str | None, size: int | None, max_pixels: i
         image: Any = Image.open(io.BytesIO(data))
     except UnidentifiedImageError as error:
         kind = image_kind(data[:16])
-        raise ImageError(f"damaged or cut short {kind}" if kind else "no image of a known format") from error
+        raise ImageError(f"damaged or cut short {kind}" if kind else "not an image of a known format") from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"more than {max_pixels} pixels; raise max_pixels if it is meant to be so large") from error
+        raise ImageError(f"more than {max_pixels} pixels; raise max_pixels if the size is intended") from error
     with image:
         _refuse_size(image.width, image.height, max_pixels)
         exif = image.getexif()
@@ -137,7 +139,7 @@ def _read_picture(data: bytes, mode: str | None, size: int | None, max_pixels: i
         time = photo_time(exif, place[0])
         upright = ImageOps.exif_transpose(image)
         if mode is not None and upright.mode in _DEEP:
-            raise ImageError(f"more than 8 bits a pixel, which mode={mode!r} would cut off; leave mode out")
+            raise ImageError(f"more than 8 bits per pixel, which mode={mode!r} would truncate; leave mode out")
         if upright.mode != mode and upright.mode not in _DEEP and (mode or upright.mode not in MODES):
             upright = upright.convert(mode or ("L" if upright.mode in ("1", "LA", "La") else "RGB"))
         if size is not None and upright.mode in MODES:
@@ -150,31 +152,31 @@ def _read_picture(data: bytes, mode: str | None, size: int | None, max_pixels: i
 
 
 def _read_tiff(data: bytes, size: int | None, max_pixels: int, needs_place: bool) -> Photo:
-    rasterio = _rasterio()
-    with rasterio.io.MemoryFile(data) as memory, memory.open() as file:
+    with open_geotiff(io.BytesIO(data)) as file:
         _refuse_size(file.width, file.height, max_pixels)
-        place, no_place, time = _tiff_place(file), "", UNKNOWN_TIME
+        place, why, time = *_tiff_place(file), UNKNOWN_TIME
+        no_place = ""
         if math.isnan(place[0]):
             place, no_place, time = _tiff_exif(data)
+            no_place = no_place and (why or no_place)
         if needs_place and no_place:
             raise ImageError(no_place)
         pixels = np.moveaxis(file.read(), 0, -1)
         if file.nodata is not None and pixels.dtype.kind == "f":
             pixels[pixels == file.nodata] = np.nan
     if pixels.dtype.kind not in "uif":
-        raise ImageError(f"pixels of type {pixels.dtype} are no real numbers")
-    return Photo(np.ascontiguousarray(pixels) if size is None else _fit_bands(pixels, size), place, no_place, time)
+        raise ImageError(f"pixels of type {pixels.dtype} are not real numbers")
+    pixels = np.ascontiguousarray(pixels) if size is None else _fit_bands(pixels, size)
+    return Photo(pixels, place, no_place, time)
 
 
-def _tiff_place(file: Any) -> tuple[float, float]:
-    """The middle of a georeferenced image in degrees, NaN if it does not say where it lies."""
-    from rasterio.warp import transform
-
-    if file.crs is None or file.transform.is_identity:
-        return NOWHERE
-    x, y = file.xy((file.height - 1) / 2, (file.width - 1) / 2)
-    (lon,), (lat,) = transform(file.crs, "OGC:CRS84", [x], [y])
-    return (lon, lat) if math.isfinite(lon) and math.isfinite(lat) else NOWHERE
+def _tiff_place(file: Any) -> tuple[tuple[float, float], str]:
+    """Return the centre of a georeferenced image in degrees; or NaN and what is wrong with its CRS, if anything."""
+    try:
+        lon, lat = lonlat_in(file, file.height / 2, file.width / 2)[0].tolist()
+    except ValueError as error:
+        return NOWHERE, str(error)
+    return ((lon, lat) if math.isfinite(lon) and math.isfinite(lat) else NOWHERE), ""
 
 
 def _tiff_exif(data: bytes) -> tuple[tuple[float, float], str, np.datetime64]:
@@ -185,17 +187,17 @@ def _tiff_exif(data: bytes) -> tuple[tuple[float, float], str, np.datetime64]:
             exif = image.getexif()
             place, no_place = photo_place(exif)
             return place, no_place, photo_time(exif, place[0])
-    except UnidentifiedImageError:  # bands or numbers that Pillow does not know, but rasterio does
+    except UnidentifiedImageError:  # Pillow does not support all bands and number types of TIFF
         return NOWHERE, "no georeference and no GPS position in its EXIF", UNKNOWN_TIME
 
 
 def _refuse_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
-        raise ImageError(f"more than {max_pixels} pixels; raise max_pixels if it is meant to be so large")
+        raise ImageError(f"more than {max_pixels} pixels; raise max_pixels if the size is intended")
 
 
 def _fit_bands(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Resize and crop any number of bands of any number type, each by itself."""
+    """Resize and crop each band, of any number type."""
     from PIL import Image, ImageOps
 
     bands = []
@@ -206,20 +208,11 @@ def _fit_bands(pixels: np.ndarray, size: int) -> np.ndarray:
     return fitted.astype(pixels.dtype) if pixels.dtype.kind == "f" else np.rint(fitted).astype(pixels.dtype)
 
 
-def _rasterio() -> Any:
-    try:
-        import rasterio
-        import rasterio.io
-    except ImportError:
-        raise ImportError("TIFF images are read with rasterio: pip install 'geotether[geo]'.") from None
-    return rasterio
-
-
 def read_file(path: Path, min_bytes: int = 0) -> bytes:
-    """Read a file of an image.
+    """Read the bytes of an image file.
 
     Raises:
-        ImageError: With the reason, if there is none, it cannot be read, or it is smaller than `min_bytes`.
+        ImageError: With the reason, if it does not exist, cannot be read, or is smaller than `min_bytes`.
     """
     try:
         data = path.read_bytes()
@@ -232,3 +225,28 @@ def read_file(path: Path, min_bytes: int = 0) -> bytes:
     if len(data) < min_bytes:
         raise ImageError(f"the file is smaller than {min_bytes} bytes")
     return data
+
+
+def read_all(
+    images: Iterable[Any], read: Callable[[Any], Photo], skip: Container[int]
+) -> tuple[dict[int, Photo], dict[int, str]]:
+    """Read several images; a failure concerns one image only.
+
+    Args:
+        images: In any form that `read` accepts.
+        read: Reads one image.
+        skip: Positions to leave out.
+
+    Returns:
+        Images by position, and the reasons for failures by position.
+    """
+    photos: dict[int, Photo] = {}
+    reasons: dict[int, str] = {}
+    for at, image in enumerate(images):
+        if at in skip:
+            continue
+        try:
+            photos[at] = read(image)
+        except ImageError as error:
+            reasons[at] = str(error)
+    return photos, reasons

@@ -5,7 +5,7 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,19 +122,9 @@ class RowFile:
             given = table[FAULT].to_pylist()
             faults = {row: fault for row, fault in enumerate(given) if fault is not None}
             table = table.drop_columns([FAULT])
-        lonlat, reasons = self.finder.find(table)
-        ids = np.empty(0, dtype="<U1")
-        if self.id is not None:
-            ids = texts_of(table[self.id])
-            reasons = dict.fromkeys(np.flatnonzero(ids == "").tolist(), "no id") | reasons
-        time = None
-        if self.time is not None:
-            time, bad = times_of(table[self.time])
-            for at in np.flatnonzero(bad).tolist():
-                reasons.setdefault(at, f"{self.time} {why_no_time(table[self.time][at].as_py())}")
-        labels = {name: label_of(table[name], name in self._with_gaps) for name in self.labels}
-        row = max(start, 0) + np.arange(table.num_rows, dtype=np.int64)
-        return table, Observations(row, lonlat, None, ids, time, labels), reasons | faults
+        columns = (self.id, self.time, self.labels)
+        seen, reasons = observations_of(table, max(start, 0), self.finder, *columns, self._with_gaps)
+        return table, seen, reasons | faults
 
     def fingerprint(self) -> str:
         """Identify the rows: the file and the options that choose or read them."""
@@ -215,6 +205,45 @@ class RowFile:
             f"none of the {len(self.rows)} rows can be used; most often: {why.most_common(1)[0][0]}. {hint}"
             f" {told_columns(self.schema.names)}"
         )
+
+
+def observations_of(
+    table: pa.Table,
+    start: int,
+    finder: PlaceFinder,
+    id: str | None,
+    time: str | None,
+    labels: Sequence[str],
+    with_gaps: Collection[str],
+) -> tuple[Observations, dict[int, str]]:
+    """Read places, ids, times and labels of some rows.
+
+    Args:
+        table: The rows.
+        start: Number of the first row.
+        finder: Of their places.
+        id: Column of ids; a row without one is rejected.
+        time: Column of dates or times.
+        labels: Columns to keep as labels.
+        with_gaps: Integer or boolean labels with missing values anywhere in the file.
+
+    Returns:
+        All rows as observations without content, whose places need not be valid; and the reasons for rejecting rows,
+        by position.
+    """
+    lonlat, reasons = finder.find(table)
+    ids = np.empty(0, dtype="<U1")
+    if id is not None:
+        ids = texts_of(table[id])
+        reasons = dict.fromkeys(np.flatnonzero(ids == "").tolist(), "no id") | reasons
+    times = None
+    if time is not None:
+        times, bad = times_of(table[time])
+        for at in np.flatnonzero(bad).tolist():
+            reasons.setdefault(at, f"{time} {why_no_time(table[time][at].as_py())}")
+    found = {name: label_of(table[name], name in with_gaps) for name in labels}
+    row = start + np.arange(table.num_rows, dtype=np.int64)
+    return Observations(row, lonlat, None, ids, times, found), reasons
 
 
 def names_of(option: str, given: Any) -> tuple[str, ...]:
