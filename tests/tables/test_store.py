@@ -214,7 +214,7 @@ RAGGED = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0, 7.0], [8.0, 9.0]]
         ({"rain": [1, 2, 3, 4]}, {"features": "rain", "memory_share": 1.5}, r"memory_share must lie in \[0, 1\]"),
         ({"rain": [1, 1, 1, 1]}, {"features": "rain"}, "all rows have the same features"),
         ({"rain": [1, 2, 3, 4], "id": ["a", None, "b", "c"]}, {"features": "rain"}, "'id' has no value in row 1"),
-        ({"rain": [1, 2, 3, 4], "time": ["x"] * 4}, {"features": "rain"}, "'time' must hold times"),
+        ({"rain": [1, 2, 3, 4], "time": ["x"] * 4}, {"features": "rain"}, "'time', row 0: 'x'"),
         ({"rain": [1, 2, 3, 4], "lat": [0, 0, 120, 0]}, {"features": "rain"}, r"row 2 is \(179\.5, 120\)"),
         ({"rain": [1, 2, 3, 4], "lat": [0, 0, None, 0]}, {"features": "rain"}, r"row 2 is \(179\.5, nan\)"),
     ],

@@ -1,13 +1,9 @@
-"""Feature tables: the only form in which data reach the training.
+"""Tables: the form in which data reach training.
 
-* `table`: `Table`, checked once.
-* `store`: GeoParquet in and out, memory-mapped where large.
+* `table`: `Table`, rows of one or several modalities; `modality`, `target`: its parts.
+* `store`: tables in Parquet and .npz files; `matrix`: features of Parquet files, memory-mapped if large.
 * `origin`: where a table comes from and how it was made.
-* `splits`: training, validation and test rows by blocks of space.
-* `featurize`: chips and texts to tables.
-* `row_columns`: ids, times and splits of rows, checked alike in every table.
-* `sensor`, `paired_target`, `paired`: `Table`, samples that several sensors saw.
-* `paired_store`: paired tables in and out.
-* `folds`: folds of whole groups.
-* `yaml_text`: YAML as people write it.
+* `splits`: training, validation and test rows by blocks of space, and folds.
+* `featurize`: tables of images and texts.
+* `yaml_text`: YAML of configuration files.
 """

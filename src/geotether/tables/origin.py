@@ -1,4 +1,4 @@
-"""Where a table comes from: licence, source, and how it was made."""
+"""The origin of a table: licence, source, and how it was made."""
 
 import json
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ _TEXTS = ("licence", "source", "citation", "url")
 
 @dataclass(frozen=True)
 class Origin:
-    """What travels with a table, into the run's provenance and the model card.
+    """The origin of a table, copied to the provenance of runs and to model cards.
 
     Attributes:
         licence: Such as "CC BY 4.0".
-        source: Whose data they are, such as "AVONET, Tobias et al. 2022".
+        source: Author of the data, such as "AVONET, Tobias et al. 2022".
         citation: What to cite.
-        url: Where they can be had.
+        url: Where to get the data.
         made: How `geotether table build` made the table, as plain values: `specification`, `fingerprint` of the
             source, `geotether` (the version), `rows` read, used and rejected, `rejected` by reason,
             `duplicated_places`, `features` by name. Empty for other tables.
@@ -38,12 +38,12 @@ class Origin:
         return self == Origin()
 
     def plain(self) -> dict[str, Any]:
-        """Give what is known as plain values, ready for JSON."""
+        """Return the known fields as plain values for JSON."""
         return {name: value for name, value in asdict(self).items() if value}
 
     @classmethod
     def of(cls, values: Any) -> "Origin":
-        """Take back what `plain` gave; what a stranger wrote under the same name and is no such thing is left out.
+        """Restore what `plain` returned; fields of the wrong type are ignored.
 
         Args:
             values: A mapping, or anything else.
@@ -56,13 +56,13 @@ class Origin:
 
 
 def origin_of_note(note: bytes | None) -> Origin:
-    """Read the origin in a table's note.
+    """Read the origin from the metadata of a Parquet file.
 
     Args:
         note: The entry `geotether` of the Parquet schema's metadata, or None.
 
     Returns:
-        What it says; an empty origin where there is none, or the note is no JSON.
+        The origin; empty if there is none or the note is not JSON.
     """
     try:
         content = json.loads(note or b"{}")

@@ -22,26 +22,24 @@ def assign_split(
 ) -> Shaped[np.ndarray, "n"]:
     """Split places by whole equal-area blocks, with a buffer between the parts.
 
-    The part of a block depends on the seed and the block alone, not on the table: tables of different
-    modalities that are split with the same seed, sides and shares hold out the same regions. So the shares
-    are met only on average; a few blocks with many rows can shift them.
+    The part of a block depends only on the block and the seed: tables split with the same seed, side and shares hold
+    out the same regions. The shares are therefore met only on average; a few blocks with many rows can shift them.
 
     Args:
         lonlat: Longitude and latitude in degrees, shape (n, 2).
         block_km: Side of a block in kilometres.
         shares: Part to its share of the blocks, such as {"train": 0.8, "validation": 0.1, "test": 0.1}.
-        seed: Decides which blocks go where.
-        buffer_km: Rows for training closer than this to a row held out, and rows for validation closer
-            than this to a test row, become "buffer" and belong to no part.
-        away_from: Further places, such as those of another table's test rows, shape (m, 2): rows for
-            training or validation closer than `buffer_km` to them become "buffer" too.
+        seed: Seed of the assignment of blocks to parts.
+        buffer_km: Training rows closer than this to a held-out row, and validation rows closer than this to a test
+            row, become "buffer".
+        away_from: Further places, such as those of another table's test rows, shape (m, 2): training and validation
+            rows closer than `buffer_km` to them become "buffer" too.
 
     Returns:
         "train", "validation", "test" or "buffer" for each row, shape (n,).
 
     Raises:
-        ValueError: If coordinates, shares or lengths are not what they should be, or a part with a share
-            gets no rows.
+        ValueError: If coordinates, shares or `buffer_km` are invalid, or a part with a share gets no rows.
 
     Source:
         Roberts et al. (2017), Cross-validation strategies for data with temporal, spatial, hierarchical, or
@@ -71,19 +69,19 @@ def assign_split(
 def block_parts(
     lonlat: Float[np.ndarray, "n 2"], block_km: float, shares: Mapping[str, float], seed: int
 ) -> Shaped[np.ndarray, "n"]:
-    """Say to which part the block of each place belongs: `assign_split` without buffer, for any few rows.
+    """Return the part of each place's block, as `assign_split` without a buffer; also for few rows.
 
     Args:
         lonlat: Longitude and latitude in degrees, shape (n, 2); n may be 0.
         block_km: Side of a block in kilometres.
         shares: Part to its share of the blocks; see `assign_split`.
-        seed: Decides which blocks go where.
+        seed: Seed of the assignment of blocks to parts.
 
     Returns:
         "train", "validation" or "test" for each row, shape (n,). A part may have no rows.
 
     Raises:
-        ValueError: If coordinates, side or shares are not what they should be.
+        ValueError: If coordinates, side or shares are invalid.
 
     Example:
         >>> block_parts(np.array([[5.7, 52.0]]), block_km=500.0, shares={"train": 0.5, "test": 0.5}, seed=1).tolist()
@@ -93,18 +91,18 @@ def block_parts(
 
 
 def random_split(count: int, shares: Mapping[str, float], seed: int) -> Shaped[np.ndarray, "n"]:
-    """Split rows at random, for comparison only: neighbours of a training row tell what a test row is.
+    """Split rows at random (for comparison only: spatial neighbours leak between the parts).
 
     Args:
         count: Number of rows.
-        shares: Part to its share of the rows, which is met to within one row.
-        seed: Decides which rows go where.
+        shares: Part to its share of the rows, met to within one row.
+        seed: Seed of the random order.
 
     Returns:
         "train", "validation" or "test" for each row, shape (count,).
 
     Raises:
-        ValueError: If shares are not what they should be.
+        ValueError: If the shares are invalid.
     """
     ranks = np.random.default_rng(seed).permutation(count)
     return _cut((ranks + 0.5) / max(count, 1), shares)
@@ -152,7 +150,7 @@ def assign_folds(group: Any, n: int, folds: int, seed: int) -> Int64[np.ndarray,
 
 
 def _cut(position: Float64[np.ndarray, "n"], shares: Mapping[str, float]) -> np.ndarray:
-    """Name the part in which a position in [0, 1) lies; parts follow one another in the order of `_PARTS`."""
+    """Return the part of positions in [0, 1), which the parts divide in the order of `_PARTS`."""
     unknown = sorted(set(shares) - set(_PARTS))
     if unknown:
         raise ValueError(f"Unknown part {unknown[0]!r} in shares; the parts are {', '.join(_PARTS)}.")
@@ -173,7 +171,7 @@ def _with_buffer(split: np.ndarray, lonlat: np.ndarray, buffer_km: float, away_f
 
 
 def _uniform(numbers: Integer[np.ndarray, "n"], seed: int) -> Float64[np.ndarray, "n"]:
-    """A number in [0, 1) for each whole number, the same for the same (seed, number) everywhere.
+    """Hash integers to numbers in [0, 1), the same for the same (seed, integer) on every machine.
 
     Source:
         Steele et al. (2014), Fast splittable pseudorandom number generators, OOPSLA (the SplitMix64 mix).

@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 from geotether.files.disk import replacing_file
 from geotether.files.geometry import geometry_column, with_geometry
 from geotether.files.places import LAT_NAMES, LON_NAMES, lonlat_of_columns
+from geotether.files.values import is_text, without_dictionary
 from geotether.files.writers import list_column
-from geotether.tables.matrix import FeatureColumns, read_matrix, total_memory
+from geotether.geodesy.dates import times_of, why_no_time
+from geotether.tables.matrix import feature_columns, read_matrix, total_memory
 from geotether.tables.modality import Modality, parts_of
 from geotether.tables.origin import Origin, origin_of_note
 from geotether.tables.table import COLUMNS, Table
@@ -134,31 +136,30 @@ def read_table(
         return _read_npz(path, name, memory_share)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            chosen = FeatureColumns.of(file.schema_arrow, features)
+            chosen = feature_columns(file.schema_arrow, features)
             columns = file.read(columns=_wanted(file.schema_arrow))
             lonlat = lonlat_of_columns(columns if columns.num_columns else file.schema_arrow.empty_table())
             if file.metadata.num_rows == 0:
                 raise ValueError("it has no rows.")
             matrix = read_matrix(file, path, chosen, memory_share, None if cache_dir is None else Path(cache_dir))
+            texts = {one: _texts(columns[one], one) for one in ("id", "split") if one in columns.column_names}
+            time = _times(columns["time"]) if "time" in columns.column_names else None
     except (pa.ArrowException, OSError) as error:
         if getattr(error, "errno", None):  # an error of the system, such as a full disk
             raise
         raise ValueError(f"{path} is damaged or is not a Parquet file: {str(error).rstrip('.')}.") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
+    note = (columns.schema.metadata or {}).get(_NOTE)
+    targets = [one for one in columns.column_names if one.startswith(TARGET_PREFIX)]
     return Table.single(
-        name or _written_name(columns.schema) or path.stem,
+        name or _written_name(note) or path.stem,
         lonlat,
         matrix,
-        id=_texts(columns, "id") if "id" in columns.column_names else np.empty(0, dtype="<U1"),
-        time=_times(columns) if "time" in columns.column_names else None,
-        targets={
-            column.removeprefix(TARGET_PREFIX): _target_column(columns, column)
-            for column in columns.column_names
-            if column.startswith(TARGET_PREFIX)
-        },
-        split=_texts(columns, "split") if "split" in columns.column_names else None,
-        origin=origin_of_note((columns.schema.metadata or {}).get(_NOTE)),
+        targets={one.removeprefix(TARGET_PREFIX): _target_column(columns[one]) for one in targets},
+        time=time,
+        origin=origin_of_note(note),
+        **texts,
     )
 
 
@@ -210,34 +211,32 @@ def _wanted(schema: pa.Schema) -> list[str]:
     ]
 
 
-def _written_name(schema: pa.Schema) -> str | None:
+def _written_name(note: bytes | None) -> str | None:
     try:
-        return json.loads((schema.metadata or {}).get(_NOTE, b"{}")).get("name")
-    except ValueError:
+        return json.loads(note or b"{}").get("name")
+    except (ValueError, AttributeError):
         return None
 
 
-def _texts(columns: pa.Table, name: str) -> np.ndarray:
-    column = columns[name]
+def _texts(column: pa.ChunkedArray, name: str) -> np.ndarray:
     if column.null_count:
         row = column.is_null().to_numpy().argmax()
-        raise ValueError(f"Column {name!r} has no value in row {row}; fill it in or leave the column out.")
+        raise ValueError(f"column {name!r} has no value in row {row}; fill it in or leave the column out.")
     return np.array(column.cast(pa.string()).to_pylist(), dtype=str)
 
 
-def _times(columns: pa.Table) -> np.ndarray:
-    try:
-        times = columns["time"].cast(pa.timestamp("ms"), safe=False)
-    except pa.ArrowException as error:
-        raise ValueError(f"Column 'time' must hold times, got {columns['time'].type}: {error}.") from error
-    return np.asarray(times.to_numpy(), dtype="datetime64[ms]")
+def _times(column: pa.ChunkedArray) -> np.ndarray:
+    times, wrong = times_of(column)
+    if wrong.any():
+        row = int(wrong.argmax())
+        value = column[row].as_py()
+        raise ValueError(f"column 'time', row {row}: {value!r} {why_no_time(value)}.")
+    return times
 
 
-def _target_column(columns: pa.Table, name: str) -> np.ndarray:
-    column = columns[name]
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+def _target_column(column: pa.ChunkedArray) -> np.ndarray:
+    column = without_dictionary(column)
+    if is_text(column.type):
         return np.array(column.fill_null("").to_pylist(), dtype=str)
     if column.null_count and pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())

@@ -1,4 +1,4 @@
-"""YAML as people write it: files of `key: value` lines and `key=value` on the command line."""
+"""YAML of configuration files, and `key=value` overrides on the command line."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import yaml
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 without its trap: `1e-4` is a number here, not a string."""
+    """YAML 1.1, except that `1e-4` is a number, not a string."""
 
 
 _Loader.add_implicit_resolver(
@@ -21,7 +21,7 @@ def parse_yaml(text: str, source: str) -> Any:
 
     Args:
         text: The YAML text.
-        source: What to call it in an error, such as the file's name.
+        source: Name for error messages, such as the file's name.
 
     Raises:
         ValueError: If the text is not YAML.
@@ -37,7 +37,7 @@ def parse_yaml(text: str, source: str) -> Any:
 
 
 def read_layer(path: Path) -> dict[str, Any]:
-    """Read one YAML file that holds a mapping.
+    """Read a YAML file that holds a mapping.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -54,7 +54,7 @@ def read_layer(path: Path) -> dict[str, Any]:
 
 
 def parse_override(override: str) -> dict[str, Any]:
-    """Turn one `dotted.key=value` into a nested mapping; the value is read as YAML.
+    """Convert `dotted.key=value` to a nested mapping; the value is parsed as YAML.
 
     Raises:
         ValueError: If there is no `=` or no key.
