@@ -26,7 +26,7 @@ def test_a_smooth_encoder_is_whole():
     assert found.pole_spread == pytest.approx((0.0, 0.0), abs=1e-12)
     assert found.pole_step == pytest.approx((1.0, 1.0), abs=1e-6)
     assert found.seamless
-    assert found.verdict == "The antimeridian is no seam; both poles are one place."
+    assert found.verdict == "No seam at the antimeridian; both poles are one place."
 
 
 def test_plain_degrees_are_torn_everywhere():
@@ -35,16 +35,15 @@ def test_plain_degrees_are_torn_everywhere():
     assert found.seam[found.lats == 0.0] == pytest.approx(360 * 111.195, rel=1e-3)
     assert min(found.pole_spread) > 1.0
     assert not found.seamless
-    assert "a seam: at 17 of 17 latitudes" in found.verdict
-    assert "the south pole has different embeddings" in found.verdict
-    assert "the north pole has different embeddings" in found.verdict
+    for part in ("17 of 17 latitudes", "the south pole", "the north pole"):
+        assert part in found.verdict
 
 
 def test_wrapped_degrees_are_torn_at_the_poles_only():
     found = continuity(wrapped)
     np.testing.assert_allclose(found.seam, 1.0, atol=1e-3)
     assert not found.seamless
-    assert found.verdict.startswith("The antimeridian is no seam; the south pole has different embeddings")
+    assert min(found.pole_spread) > 0.5
 
 
 def test_a_jump_across_one_pole_is_found():
@@ -59,7 +58,7 @@ def test_a_jump_across_one_pole_is_found():
     found = continuity(encoder)
     assert found.pole_step[0] == pytest.approx(1.0, abs=1e-6)
     assert found.pole_step[1] > 1000
-    assert "a step across the north pole is a jump" in found.verdict
+    assert "north pole" in found.verdict
     assert "south" not in found.verdict
 
 
@@ -91,7 +90,7 @@ def test_ratios_of_nothing():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"step_km": 0}, r"step_km lies in \(0, 100\]"),
+        ({"step_km": 0}, r"step_km must be in \(0, 100\]"),
         ({"longitudes": 2}, "3 or more, got 1.0 and 2"),
         ({"lats": (0.0, 90.0)}, "between -89 and 89"),
         ({"lats": ()}, "between -89 and 89"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geotether.diagnostics import continuity, coverage, dimensionality, effective_resolution, even_places
+from geotether.diagnostics import continuity, dimensionality, effective_resolution, even_places, nearness
 from geotether.geodesy.coordinates import unit_vectors
 from geotether.maps.diagnosis import (
     bias_map,
@@ -46,7 +46,7 @@ def test_a_seam_is_on_the_chart():
 
 
 def test_nearness_says_how_many_places_each_modality_has():
-    figure = nearness_map(coverage(PLACES, {"photos": even_places(7), "none": np.empty((0, 2))}))
+    figure = nearness_map(nearness(PLACES, {"photos": even_places(7), "none": np.empty((0, 2))}))
     titles = [axes.get_title() for axes in figure.axes]
     assert titles[:2] == ["photos · 7 places", "none · 0 places"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from geotether.diagnostics.contents import spread
-from geotether.diagnostics.overlap import overlap
+from geotether.diagnostics.nearness import overlap
 from geotether.maps.figure import save_figure
 from geotether.maps.tables import overlap_chart, overlap_map, split_map, spread_chart
 from geotether.maps.world import place_points

@@ -88,8 +88,8 @@ def describe_table(path: Path, out: Path | None = None, beside: Path | None = No
         OSError: If the disk is full or the folder cannot be written to.
     """
     from geotether.diagnostics.contents import contents
-    from geotether.diagnostics.overlap import overlap
-    from geotether.diagnostics.table_words import contents_lines, headline, in_columns, overlap_lines
+    from geotether.diagnostics.nearness import overlap
+    from geotether.diagnostics.table_summary import contents_lines, headline, in_columns, overlap_lines
     from geotether.files.formats import PARQUET_ENDINGS
     from geotether.tables.store import read_table
 

@@ -1,4 +1,4 @@
-"""The main job, end to end, on the demo planet."""
+"""The demo: pre-training, evaluation and report on the demo planet."""
 
 from geotether.demo.run import run_demo
 

@@ -1,4 +1,4 @@
-"""The main job from the first row to the report: tie, pre-train, judge, draw, tell."""
+"""The demo from data to report: pre-train, evaluate, draw."""
 
 import logging
 import time
@@ -10,8 +10,7 @@ from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.planet import planet_tasks
 from geotether.benchmark.run import evaluate
 from geotether.benchmark.score_table import write_scores
-from geotether.demo.figures import draw_figures
-from geotether.demo.pages import write_card, write_demo_report
+from geotether.demo.report import draw_figures, write_card, write_demo_report
 from geotether.encoder import Encoder
 from geotether.loading import EncoderFunction, load_encoder
 from geotether.tables.featurize import planet_tables
@@ -26,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 TIED = "MELT, all modalities"
 SEEDS = (0, 1, 2, 3, 4)
-# What is judged in a minute: every encoder by ridge on blocks; some on a random split, for comparison. The rungs
-# above and the other probes are a matter of `geotether evaluate`.
+# What fits into a minute: every encoder by ridge on blocks; some on a random split, for comparison. Larger numbers of
+# labels and other probes are left to `geotether evaluate`.
 LADDER = (243, 810, 2700)
 RUNG = 2700
 COMPARED = (
@@ -43,7 +42,7 @@ COMPARED = (
 
 
 def demo_config(seed: int = 0, quick: bool = False) -> RunConfig:
-    """The recipe `default`, or a few steps of it."""
+    """Return the recipe `default`, or with `quick` a few steps of it."""
     overrides = [f"seed={seed}"]
     if quick:
         overrides += ["steps=10", "batch_size=256", "warmup_steps=2", "validate_every=5"]
@@ -51,14 +50,14 @@ def demo_config(seed: int = 0, quick: bool = False) -> RunConfig:
 
 
 def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
-    """Pre-train on the demo planet with MELT, probe four tasks beside baselines, write everything to a folder.
+    """Pre-train on the demo planet with MELT, probe four tasks beside baselines, and write the results to a folder.
 
     Args:
         out: Folder; gets `model/`, `metrics.jsonl`, `scores.csv`, `figures/*.png`, `report.html`, and
             `single/` with the encoders of each modality alone, trained with as many steps and as many rows
-            of that modality a step.
-        seed: Decides weights and batches of all runs.
-        quick: Take a few steps and one seed: to see that all is in place, not to judge.
+            of that modality per step.
+        seed: Seed of weights and batches of all runs.
+        quick: Take a few steps and two seeds, to check the installation, not to judge the encoder.
 
     Returns:
         The path of the report.
@@ -74,7 +73,7 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
     tables = planet_tables(seed=seed)
     _say(started, "features of " + ", ".join(f"{len(t):,} {name}" for name, t in tables.items()))
 
-    # Alone, a modality gets the very rows a step that it has among the others: all else equal.
+    # Each single-modality model sees as many rows of its modality per step as MELT does.
     alone = config.model_copy(update={"batch_size": config.batch_size // len(tables)})
     pretrain_or_resume(config, tables, out)
     _say(started, "pre-trained on all modalities together")
@@ -99,12 +98,12 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
 
 
 def pretrain_or_resume(config: RunConfig, tables: Mapping[str, Table], out: Path) -> None:
-    """Pre-train, or go on where an interrupted demo stopped: the same command again is all a visitor has to know."""
+    """Pre-train, or resume an interrupted run, so that the same command continues an interrupted demo."""
     waiting = is_unfinished(out)
     try:
         pretrain(tables, config=config, out=out, resume=waiting, fresh=not waiting)
     except RunInterrupted:
-        raise RunInterrupted(f"Stopped; the state is saved in {out}: run the same command again to go on.") from None
+        raise RunInterrupted(f"Stopped; the state is saved in {out}: run the same command again to continue.") from None
 
 
 def judge(
@@ -116,7 +115,7 @@ def judge(
         encoders: By name.
         tasks: The demo planet's tasks.
         ladder: Numbers of labels; the random split takes 2,700 of them, or the largest.
-        seeds: One repeat each.
+        seeds: One draw of labels each.
     """
     rung = RUNG if RUNG in ladder else max(ladder)
     compared = {name: encoders[name] for name in COMPARED}

@@ -1,4 +1,4 @@
-"""What a feature table holds: places, times, splits, labels, and how its features spread."""
+"""Contents of a feature table: places, times, splits, labels, and the distribution of its features."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,21 +11,21 @@ from geotether.tables.table import SPLITS, Table
 
 BLOCK_KM = 500.0
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-LOOKED_AT = 20_000
+MAX_ROWS = 20_000
 MISSING = " missing"
 _BYTES_AT_MOST = 2**28
-# A feature is called nearly constant if so many rows have one value.
+# A feature is nearly constant if this share of the rows has one value.
 NEARLY_ALL = 0.999
 MOSTLY = 0.9
 
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """How each feature is distributed, over some of the rows.
+    """Distribution of each feature, over some of the rows.
 
     Attributes:
-        names: Names of the d features, or "0" to "d-1" where the table does not say.
-        rows: Number of rows looked at.
+        names: Names of the d features, or "0" to "d-1" if the table has none.
+        rows: Number of rows used.
         mean: Shape (d,).
         deviation: Standard deviation, shape (d,).
         quantiles: At `QUANTILES`, shape (7, d).
@@ -43,18 +43,18 @@ class Spread:
 
     @property
     def nearly_constant(self) -> list[int]:
-        """Features that nearly always have one value."""
+        """Indices of features that nearly always have one value."""
         return np.flatnonzero((self.same >= NEARLY_ALL) | (self.deviation == 0)).tolist()
 
     @property
     def mostly_zero(self) -> list[int]:
-        """Features that are 0 in most rows, without the nearly constant ones."""
+        """Indices of features that are 0 in most rows, without the nearly constant ones."""
         found = np.flatnonzero(self.zero >= MOSTLY).tolist()
         return [number for number in found if number not in self.nearly_constant]
 
     @property
     def missing(self) -> dict[str, float]:
-        """Share of the rows where a value is missing, by name; told by the flags called "... missing"."""
+        """Share of the rows with a missing value, by name; taken from the flag features called "... missing"."""
         return {
             name.removesuffix(MISSING): float(self.mean[number])
             for number, name in enumerate(self.names)
@@ -64,21 +64,21 @@ class Spread:
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What a feature table holds.
+    """Contents of a feature table.
 
     Attributes:
-        name: Of the modality.
+        name: Name of the modality.
         rows: Number of rows.
         dim: Number of features.
-        bounds: West, south, east, north in degrees; west is greater than east where the rows lie across 180 degrees.
-        blocks: Number of blocks of 500 km that hold rows, and of all blocks.
+        bounds: West, south, east, north in degrees; west is greater than east if the rows lie across 180 degrees.
+        blocks: Number of blocks of 500 km that contain rows, and of all blocks.
         duplicated: Number of rows that share a place with others, and of such places.
-        time: First and last, and the number of rows without; or None.
-        split: Number of rows by part; empty where the table was not split.
-        labels: By name, what is known of it: kind, classes or least and greatest, unknown.
-        spread: Of the features.
-        origin: Licence, source, citation, url, and how it was made, as far as the table says.
-        content_hash: Of the table.
+        time: First and last time, and the number of rows without one; or None.
+        split: Number of rows by part; empty if the table has no split.
+        labels: Facts by name: classes or least and greatest value, unknown rows.
+        spread: Distribution of the features.
+        origin: Licence, source, citation, url, and how it was made, as far as known.
+        content_hash: Hash of the table's content.
     """
 
     name: str
@@ -95,16 +95,13 @@ class Contents:
     content_hash: str
 
 
-def contents(table: Table, looked_at: int = LOOKED_AT, seed: int = 0) -> Contents:
-    """Say what a table holds. Of a large one, the features of some rows are looked at; all else is of all rows.
+def contents(table: Table, max_rows: int = MAX_ROWS, seed: int = 0) -> Contents:
+    """Summarise a table. Features of a large table are summarised over some rows, everything else over all.
 
     Args:
         table: The table; its features may be a memory map.
-        looked_at: At most so many rows, drawn at random.
-        seed: Decides which.
-
-    Returns:
-        What it holds.
+        max_rows: Number of rows whose features are used, at most, drawn at random.
+        seed: Seed of the draw.
 
     Example:
         >>> lonlat = np.array([[179.0, 0.0], [-178.0, 10.0], [-178.0, 10.0]])
@@ -112,7 +109,7 @@ def contents(table: Table, looked_at: int = LOOKED_AT, seed: int = 0) -> Content
         >>> found.bounds, found.duplicated, found.spread.nearly_constant
         ((179.0, 0.0, -178.0, 10.0), (2, 1), [1])
     """
-    held = len(np.unique(block_id(table.lonlat, BLOCK_KM)))
+    occupied = len(np.unique(block_id(table.lonlat, BLOCK_KM)))
     parts = {} if table.split is None else {part: int((table.split == part).sum()) for part in SPLITS}
     origin = getattr(table, "origin", None)
     return Contents(
@@ -120,26 +117,26 @@ def contents(table: Table, looked_at: int = LOOKED_AT, seed: int = 0) -> Content
         rows=len(table),
         dim=table.dim,
         bounds=bounds(table.lonlat),
-        blocks=(held, block_count(BLOCK_KM)),
+        blocks=(occupied, block_count(BLOCK_KM)),
         duplicated=duplicated(table.lonlat),
         time=_times(table.time),
         split={part: count for part, count in parts.items() if count},
         labels={name: _label(target.column) for name, target in table.targets.items()},
-        spread=spread(table, looked_at, seed),
+        spread=spread(table, max_rows, seed),
         origin={} if origin is None else origin.plain(),
         content_hash=table.content_hash,
     )
 
 
-def spread(table: Table, looked_at: int = LOOKED_AT, seed: int = 0) -> Spread:
-    """Measure how the features spread.
+def spread(table: Table, max_rows: int = MAX_ROWS, seed: int = 0) -> Spread:
+    """Measure the distribution of the features.
 
     Args:
         table: The table.
-        looked_at: At most so many rows, drawn at random; fewer of very wide tables, to keep within memory.
-        seed: Decides which.
+        max_rows: Number of rows used, at most, drawn at random; fewer for very wide tables, to limit memory.
+        seed: Seed of the draw.
     """
-    most = min(len(table), looked_at, max(100, _BYTES_AT_MOST // (8 * table.dim)))
+    most = min(len(table), max_rows, max(100, _BYTES_AT_MOST // (8 * table.dim)))
     features = table.features
     if most < len(table):
         features = features[np.sort(np.random.default_rng(seed).choice(len(table), most, replace=False))]
@@ -159,7 +156,7 @@ def spread(table: Table, looked_at: int = LOOKED_AT, seed: int = 0) -> Spread:
 
 
 def bounds(lonlat: Float[np.ndarray, "n 2"]) -> tuple[float, float, float, float]:
-    """West, south, east and north of places; across 180 degrees if a rectangle of less than half the Earth lies there.
+    """Return west, south, east and north of places; across 180 degrees if that is narrower than half the Earth.
 
     Args:
         lonlat: Degrees, shape (n, 2), at least one row.
@@ -171,14 +168,14 @@ def bounds(lonlat: Float[np.ndarray, "n 2"]) -> tuple[float, float, float, float
     lon = np.unique(lonlat[:, 0])
     gaps = np.diff(np.append(lon, lon[0] + 360))
     widest = int(gaps.argmax())
-    # Rows all around the Earth have no west and east worth turning the map for.
+    # Rows all around the Earth keep the usual west and east.
     across = widest < len(lon) - 1 and gaps[widest] > 180.0
     west, east = (lon[widest + 1], lon[widest]) if across else (lon[0], lon[-1])
     return float(west), float(lonlat[:, 1].min()), float(east), float(lonlat[:, 1].max())
 
 
 def duplicated(lonlat: Float[np.ndarray, "n 2"]) -> tuple[int, int]:
-    """Count the rows that share a place with others, and such places."""
+    """Count the rows that share a place with others, and the shared places."""
     _, counts = np.unique(np.ascontiguousarray(lonlat) + 0.0, axis=0, return_counts=True)
     return int(counts[counts > 1].sum()), int((counts > 1).sum())
 

@@ -1,4 +1,4 @@
-"""Whether an embedding is one piece: no seam at the antimeridian, no tear at the poles."""
+"""Continuity of an embedding across the antimeridian and at the poles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from geotether.geodesy.distance import EARTH_RADIUS_KM
 from geotether.loading import EncoderFunction, encode_places
 
 SEAM_LATS = tuple(float(lat) for lat in range(-80, 90, 10))
-# A step on a smooth encoder is about as long as its neighbours; a jump is longer by orders of magnitude.
+# On a smooth encoder, equal steps cause similar changes; a jump is larger by orders of magnitude.
 JUMP = 10.0
 POLE_SPREAD = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class Continuity:
-    """Steps across the antimeridian and the poles, each beside equally long steps elsewhere.
+    """Changes across the antimeridian and the poles, relative to equally long steps elsewhere.
 
     Attributes:
         step_km: Length of a step on the ground.
-        lats: Latitudes at which the antimeridian was crossed, shape (k,).
+        lats: Latitudes of the steps across the antimeridian, shape (k,).
         seam: Change of the embedding over a step across the antimeridian, divided by the median change over equal
             steps at other longitudes of that latitude, shape (k,). About 1 without a seam.
         pole_spread: South and north: greatest distance between embeddings of the pole itself, written with different
@@ -39,13 +39,13 @@ class Continuity:
 
     @property
     def verdict(self) -> str:
-        """What was found, in words."""
+        """The result as a sentence."""
         torn = int((self.seam > JUMP).sum())
-        said = ["The antimeridian is no seam"]
+        said = ["No seam at the antimeridian"]
         if torn:
             said = [
-                f"The antimeridian is a seam: at {torn} of {len(self.seam)} latitudes a step across it changes the "
-                f"embedding over {JUMP:g} times as much as elsewhere (median ratio {np.median(self.seam):.3g})"
+                f"Seam at the antimeridian: at {torn} of {len(self.seam)} latitudes, a step across it changes the "
+                f"embedding more than {JUMP:g} times as much as elsewhere (median ratio {np.median(self.seam):.3g})"
             ]
         for name, spread, step in zip(("south", "north"), self.pole_spread, self.pole_step, strict=True):
             if spread > POLE_SPREAD:
@@ -59,7 +59,7 @@ class Continuity:
 
     @property
     def seamless(self) -> bool:
-        """True if neither the antimeridian nor a pole is torn."""
+        """Whether there is no jump at the antimeridian or at a pole."""
         poles = max(self.pole_spread) <= POLE_SPREAD and max(self.pole_step) <= JUMP
         return bool((self.seam <= JUMP).all()) and poles
 
@@ -71,30 +71,27 @@ def continuity(
     longitudes: int = 24,
     seed: int = 0,
 ) -> Continuity:
-    """Step across the antimeridian and the poles, and compare with steps elsewhere.
+    """Compare changes across the antimeridian and the poles with changes elsewhere.
 
     A smooth encoder changes over a step in proportion to its length, wherever the step lies; an encoder with a seam
     changes by a jump that does not shrink with the step.
 
     Args:
         encoder: Function of lonlat.
-        lats: Latitudes at which to cross the antimeridian, between -89 and 89.
-        step_km: Length of a step; short, so that jumps stand out, but not so short that float32 rounds it away.
+        lats: Latitudes of the steps across the antimeridian, between -89 and 89.
+        step_km: Length of a step: short, so that jumps stand out, but long enough for float32.
         longitudes: Number of longitudes for comparison.
         seed: Seed of the random places.
 
-    Returns:
-        The ratios and a verdict.
-
     Raises:
-        ValueError: If an option is out of range or the encoder's answer is unfit.
+        ValueError: If an option is out of range or the encoder does not return numbers (n, d).
     """
     if not 0 < step_km <= 100 or longitudes < 3:
-        raise ValueError(f"step_km lies in (0, 100] and longitudes is 3 or more, got {step_km} and {longitudes}.")
+        raise ValueError(f"step_km must be in (0, 100] and longitudes 3 or more, got {step_km} and {longitudes}.")
     where = np.array(lats, dtype=np.float64)
     if not len(where) or np.abs(where).max() > 89:
         raise ValueError(f"lats must lie between -89 and 89, got {tuple(lats)}.")
-    # Middles of the comparison steps: even, and never on the antimeridian itself nor on Greenwich.
+    # Midpoints of the comparison steps: evenly spaced, never on the antimeridian or on Greenwich.
     middles = -180.0 + (np.arange(longitudes) + 0.5) * 360.0 / longitudes
     seam = np.empty(len(where))
     for row, lat in enumerate(where):
@@ -121,23 +118,23 @@ def continuity(
 def changes(
     encoder: EncoderFunction, left: Float[np.ndarray, "n 2"], right: Float[np.ndarray, "n 2"]
 ) -> Float64[np.ndarray, " n"]:
-    """Euclidean distance between the embeddings of paired places."""
+    """Return the Euclidean distance between the embeddings of paired places."""
     both = encode_places(encoder, np.concatenate([left, right])).astype(np.float64)
     return np.linalg.norm(both[: len(left)] - both[len(left) :], axis=1)
 
 
 def as_pairs(lon: Float[np.ndarray, " n"], lat: Float[np.ndarray, " _"] | float) -> Float64[np.ndarray, "n 2"]:
-    """Longitudes with one latitude, or as many."""
+    """Stack longitudes with one latitude, or with one latitude each."""
     return np.stack([lon, np.broadcast_to(lat, lon.shape)], axis=1).astype(np.float64)
 
 
 def opposite(lon: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    """Longitudes on the other side of the Earth's axis, in [-180, 180)."""
+    """Return the longitudes on the other side of the Earth's axis, in [-180, 180)."""
     return np.where(lon < 0, lon + 180.0, lon - 180.0)
 
 
 def ratio(change: float, usual: float) -> float:
-    """One change over another; nothing over nothing is 0, something over nothing is infinite."""
+    """Return the ratio of two changes; 0/0 is 0, x/0 is infinite."""
     if usual > 0:
         return change / usual
     return float("inf") if change > 0 else 0.0

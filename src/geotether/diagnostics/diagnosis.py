@@ -1,4 +1,4 @@
-"""All diagnostics of one encoder in one call, and what each number means in words."""
+"""All diagnostics of one encoder in one call."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from geotether.diagnostics.continuity import Continuity, continuity
 from geotether.diagnostics.dimensionality import Dimensionality, dimensionality
-from geotether.diagnostics.nearness import Nearness, coverage, leakage
+from geotether.diagnostics.nearness import Nearness, nearness
 from geotether.diagnostics.places import land_places, move
 from geotether.diagnostics.resolution import RINGS_KM, Resolution, resolutions
 from geotether.geodesy.coordinates import check_lonlat
@@ -24,19 +24,19 @@ ALIGNMENT_KM = 50.0
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """Everything that was measured.
+    """Results of all diagnostics of one encoder.
 
     Attributes:
         dimensionality: Intrinsic dimension and ranks.
         alignment: Mean squared distance between the embeddings of places `alignment_km` apart, on the unit sphere.
-        alignment_km: That distance.
+        alignment_km: Distance between the places of a pair.
         uniformity: Log of the mean Gaussian potential between the embeddings of random places.
         resolution: Where raw cosine similarity falls to one half.
-        centered_resolution: The same after the mean embedding is taken off.
+        centered_resolution: The same after subtracting the mean embedding.
         continuity: Seam and poles.
-        coverage: By modality; empty where no tables were given.
-        leakage: By modality; empty where no tables or no test places were given.
-        bias: By name of the answers; empty where none were given.
+        coverage: By modality; empty without tables.
+        leakage: By modality; empty without tables or test places.
+        bias: By name of the predictions; empty without any.
         seed: Seed of all draws.
     """
 
@@ -53,7 +53,7 @@ class Diagnosis:
     seed: int = 0
 
     def numbers(self) -> dict[str, Any]:
-        """All summary numbers, ready for JSON: nested dicts, with None for what is not finite."""
+        """Return all summary numbers, ready for JSON: nested dicts, with None for values that are not finite."""
         dimension, seam = self.dimensionality, self.continuity
         quartiles = dict(zip(("25%", "50%", "75%"), dimension.local_quartiles, strict=True))
         return finite(
@@ -115,21 +115,22 @@ def diagnose(
 
     Args:
         encoder: Anything that `geotether.load_encoder` takes, such as an `Encoder`, a path, or a function f(lon, lat).
-        places: Places to judge at, drawn at random, shape (n, 2), n at least 3. None: `num_places` places on land.
+        places: Places to measure at, drawn at random, shape (n, 2), n at least 3. None: `num_places` places on land.
         tables: Modality to the lonlat of its pre-training rows, for coverage and leakage; see `seen_places`.
         test_lonlat: Test places, for leakage and geo-bias.
-        correct: By name, whether the answer is right at each test place, for geo-bias; see `is_correct`.
-        num_places: How many places to draw; fewer are faster, more are steadier.
-        resolution_places: How many of the places to draw rings around.
+        correct: By name, whether the prediction is right at each test place, for geo-bias; see `is_correct`.
+        num_places: Number of places to draw; fewer are faster, more are less noisy.
+        resolution_places: Number of places to draw rings around.
         alignment_km: Distance between the two places of a positive pair, in a random direction.
         seed: Seed of all draws.
 
     Returns:
-        The diagnosis. About half a minute for 1,168 numbers a place at default sizes.
+        The diagnosis, after about half a minute for 1,168 numbers per place at default sizes.
 
     Raises:
         TypeError: If the encoder is none of these.
-        ValueError: If an option is out of range, answers come without test places, or the encoder's answer is unfit.
+        ValueError: If an option is out of range, `correct` comes without test places, or the encoder does not
+            return numbers (n, d).
     """
     encoder = load_encoder(encoder)
     if places is None:
@@ -140,7 +141,7 @@ def diagnose(
             f"resolution_places must be 1 or more and alignment_km above 0, got {resolution_places} and {alignment_km}."
         )
     if correct and test_lonlat is None:
-        raise ValueError("geo-bias needs the places of the answers: give test_lonlat with correct.")
+        raise ValueError("geo-bias needs the places of the predictions: give test_lonlat with correct.")
     features = encode_places(encoder, places)
     direction = np.random.default_rng([seed, 1]).uniform(0.0, 360.0, len(places))
     beside = encode_places(encoder, move(places, direction, float(alignment_km)))
@@ -153,8 +154,8 @@ def diagnose(
         resolution=raw,
         centered_resolution=centered,
         continuity=continuity(encoder, seed=seed),
-        coverage=coverage(places, tables) if tables else {},
-        leakage=leakage(test_lonlat, tables) if tables and test_lonlat is not None else {},
+        coverage=nearness(places, tables) if tables else {},
+        leakage=nearness(test_lonlat, tables) if tables and test_lonlat is not None else {},
         bias={name: geo_bias(test_lonlat, right, seed=seed) for name, right in correct.items()}
         if correct and test_lonlat is not None
         else {},
@@ -163,7 +164,7 @@ def diagnose(
 
 
 def resolution_numbers(one: Resolution) -> dict[str, Any]:
-    """Quartiles and curve of one reading of the resolution."""
+    """Return quartiles and curve of a resolution."""
     return {
         "25%": one.quantile_km(0.25),
         "50%": one.median_km,
@@ -175,12 +176,13 @@ def resolution_numbers(one: Resolution) -> dict[str, Any]:
 
 
 def nearness_numbers(one: Nearness) -> dict[str, Any]:
-    """Quantiles and shares of one modality."""
-    return {"rows": one.rows, "places": len(one.km), "quantiles_km": one.quantiles_km, "within": one.within}
+    """Return quantiles and shares of one modality."""
+    within = {f"{km:g} km": share for km, share in one.within().items()}
+    return {"rows": one.rows, "places": len(one.km), "quantiles_km": one.quantiles_km, "within": within}
 
 
 def finite(value: Any) -> Any:
-    """The same tree with None for NaN and infinity, which JSON cannot hold."""
+    """Replace NaN and infinity, which JSON does not have, by None."""
     if isinstance(value, dict):
         return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""Intrinsic dimension of an encoder over the Earth: one number, and one a place for a map."""
+"""Intrinsic dimension of an encoder over the Earth: overall, and per place for a map."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ LOCAL_NEIGHBORS = 100
 
 @dataclass(frozen=True, eq=False)
 class Dimensionality:
-    """How many numbers an embedding really has.
+    """Dimensions of the embeddings of places.
 
     Attributes:
         dim: Length of an embedding.
@@ -29,8 +29,8 @@ class Dimensionality:
         effective_rank: Exp of the entropy of the normalised singular values, centred.
         participation_ratio: Squared sum over sum of squares of the principal variances.
         lonlat: Places, shape (n, 2).
-        local: Intrinsic dimension around each place, shape (n,); NaN where it is not defined.
-        local_neighbors: Neighbours that the local estimates rest on.
+        local: Intrinsic dimension around each place, shape (n,); NaN where undefined.
+        local_neighbors: Number of neighbours of the local estimates.
     """
 
     dim: int
@@ -44,7 +44,7 @@ class Dimensionality:
 
     @property
     def local_quartiles(self) -> tuple[float, float, float]:
-        """Lower quartile, median and upper quartile of the local dimension; NaN if it is nowhere defined."""
+        """Lower quartile, median and upper quartile of the local dimension; NaN if undefined everywhere."""
         known = self.local[np.isfinite(self.local)]
         if not len(known):
             return (float("nan"),) * 3
@@ -57,8 +57,8 @@ def dimensionality(
 ) -> Dimensionality:
     """Estimate the intrinsic dimension of the embeddings of places.
 
-    The places should be drawn at random: on a regular grid the nearest two neighbours are equally far, which every
-    estimate from neighbours takes for a high dimension.
+    The places should be drawn at random: on a regular grid the nearest two neighbours are equally far, which
+    estimates from neighbours mistake for a high dimension.
 
     Args:
         encoder: Function of lonlat.
@@ -69,7 +69,7 @@ def dimensionality(
         The estimates, of the raw embeddings.
 
     Raises:
-        ValueError: If there are too few places, or the encoder's answer is unfit.
+        ValueError: If there are too few places, or the encoder does not return numbers (n, d).
 
     Source:
         "Measuring the intrinsic dimension of earth representations" (2025), arXiv:2511.02101, for the protocol; the

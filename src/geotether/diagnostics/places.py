@@ -1,4 +1,4 @@
-"""Places to measure an encoder at: drawn evenly over the Earth or its land, and moved along great circles."""
+"""Places to measure an encoder at: draws over the Earth or its land, and moves along great circles."""
 
 import numpy as np
 from jaxtyping import Float, Float64

@@ -1,4 +1,4 @@
-"""Effective resolution: how far one has to go until an embedding has become half as similar."""
+"""Effective resolution: the distance at which the similarity of embeddings falls to one half."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ class Resolution:
 
     Attributes:
         lonlat: Places, shape (n, 2).
-        km: Distance from each place at which the mean cosine similarity falls to `level`, shape (n,); infinite where
-            it never does within the rings.
+        km: Distance from each place at which the mean cosine similarity falls to `level`, shape (n,); infinite if
+            it does not within the rings.
         rings_km: Radii of the rings, shape (r,).
         similarity: Mean cosine similarity of all places to their rings, shape (r,).
-        level: The similarity looked for.
-        centered: Whether the mean embedding was taken off first.
+        level: The similarity at which the distance is read.
+        centered: Whether the mean embedding was subtracted first.
     """
 
     lonlat: Float64[np.ndarray, "n 2"]
@@ -49,7 +49,7 @@ class Resolution:
         return float(np.isinf(self.km).mean())
 
     def quantile_km(self, share: float) -> float:
-        """A quantile over the places, counting those beyond the rings as infinitely far."""
+        """Return a quantile over the places; places beyond the rings count as infinitely far."""
         return float(np.quantile(self.km, share, method="higher"))
 
 
@@ -61,22 +61,22 @@ def effective_resolution(
     level: float = 0.5,
     centered: bool = False,
 ) -> Resolution:
-    """Measure where cosine similarity falls to one half, place by place.
+    """Measure the distance at which cosine similarity falls to one half, for each place.
 
     Args:
         encoder: Function of lonlat.
         lonlat: Places, degrees, shape (n, 2).
         rings_km: Increasing great-circle distances, up to 20,000 km.
         bearings: Directions, spread evenly around each place; the similarities of one ring are averaged.
-        level: The similarity looked for, below 1.
-        centered: Take off the mean embedding of the places first. Raw embeddings may share a large common part, so that
-            even antipodes look alike; centred ones compare what differs between places.
+        level: The similarity at which the distance is read, below 1.
+        centered: Subtract the mean embedding of the places first. Raw embeddings may share a large common part, so
+            that even antipodes look alike; centred ones compare what differs between places.
 
     Returns:
         The resolution; between rings it is interpolated linearly, from 1 at a distance of 0.
 
     Raises:
-        ValueError: If an option is out of range or the encoder's answer is unfit.
+        ValueError: If an option is out of range or the encoder does not return numbers (n, d).
 
     Source:
         The cosine-over-distance curves by which SatCLIP's L10 and L40 models are compared, read at one half.
@@ -98,7 +98,7 @@ def resolutions(
     level: float,
     centered: Sequence[bool],
 ) -> list[Resolution]:
-    """Several readings, raw or centred, of the same embeddings; arguments as for `effective_resolution`."""
+    """Measure raw or centred resolutions from the same embeddings; arguments as for `effective_resolution`."""
     check_lonlat(lonlat)
     rings = np.array(rings_km, dtype=np.float64)
     if not len(rings) or rings[0] <= 0 or (np.diff(rings) <= 0).any() or rings[-1] > 20_000:
@@ -125,7 +125,7 @@ def resolutions(
 
 
 def cosines(left: Float[np.ndarray, "n d"], right: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
-    """Cosine of the angle between rows; two equal rows have 1 even if they are all zeros."""
+    """Return the cosine of the angle between rows; 1 for equal rows even if they are zero."""
     product = np.einsum("nd,nd->n", left, right, dtype=np.float64)
     squares = np.einsum("nd,nd->n", left, left) * np.einsum("nd,nd->n", right, right)
     out = np.divide(product, np.sqrt(squares), out=np.zeros(len(left)), where=squares > 0)
@@ -136,7 +136,7 @@ def cosines(left: Float[np.ndarray, "n d"], right: Float[np.ndarray, "n d"]) -> 
 def crossing_km(
     cosine: Float64[np.ndarray, "n r"], rings: Float64[np.ndarray, " r"], level: float
 ) -> Float64[np.ndarray, " n"]:
-    """The first distance at which a falling curve reaches the level; infinite where it does not."""
+    """Return the first distance at which each curve reaches the level; infinite if it does not."""
     reached = cosine <= level
     first = reached.argmax(axis=1)
     rows = np.arange(len(cosine))

@@ -108,7 +108,7 @@ def nearness_map(found: Mapping[str, Nearness], title: str = "") -> Figure:
     """Draw the distance to the nearest pre-training place, one map per modality.
 
     Args:
-        found: From `coverage` or `leakage`.
+        found: From `nearness`.
         title: Title of the figure.
 
     Returns:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from geotether.diagnostics.contents import QUANTILES, Spread, bounds
-from geotether.diagnostics.overlap import Overlap
+from geotether.diagnostics.nearness import Overlap
 from geotether.maps.figure import COLOURS, FAINT, INK, OCEAN, dress, new_figure
 from geotether.maps.world import (
     draw_land,

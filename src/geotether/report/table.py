@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from geotether.diagnostics.contents import Contents
-from geotether.diagnostics.overlap import Overlap
-from geotether.diagnostics.table_words import contents_lines, headline, overlap_lines
+from geotether.diagnostics.nearness import OVERLAP_KM, Overlap
+from geotether.diagnostics.table_summary import contents_lines, headline, overlap_lines
 from geotether.files.disk import replacing_file
 from geotether.maps.figure import save_figure
 from geotether.maps.tables import overlap_chart, overlap_map, split_map, spread_chart
@@ -79,7 +79,7 @@ def numbers(found: Contents, both: Overlap | None) -> dict[str, Any]:
             "names": both.names,
             "blocks_of_500_km": dict(zip(("first", "second", "both"), both.blocks, strict=True)),
             **{
-                key: {f"within {km:g} km": share for km, share in getattr(both, key).within.items()}
+                key: {f"within {km:g} km": share for km, share in getattr(both, key).within(OVERLAP_KM).items()}
                 for key in ("forth", "back", "seen_forth", "seen_back")
             },
         }

@@ -1,4 +1,4 @@
-"""A diagnosis as a table of numbers, each with what it means."""
+"""A diagnosis as lines of text, each with its meaning."""
 
 import math
 from typing import NamedTuple
@@ -10,22 +10,22 @@ from geotether.diagnostics.nearness import Nearness
 from geotether.diagnostics.resolution import Resolution
 
 MEANINGS = {
-    "intrinsic dimension": "How many coordinates are needed to say where an embedding lies among its neighbours. The "
-    "Earth's surface has 2. About 2 means that embeddings change smoothly between the sampled places; more means that "
-    "they change so fast that places side by side have other embeddings for neighbours.",
+    "intrinsic dimension": "Number of coordinates needed to locate an embedding among its neighbours. The Earth's "
+    "surface has 2. About 2 means that embeddings change smoothly between the sampled places; more means that they "
+    "change so fast that neighbouring places are no longer neighbours in the embedding.",
     "local dimension": "The same around each place, from its 100 nearest embeddings: lower quartile, median and upper "
     "quartile over the places.",
-    "effective rank": "How many directions the embeddings spread in, whatever their curvature: exp of the entropy of "
-    "the singular values. At most the length of an embedding.",
-    "participation ratio": "How many directions hold the variance. Far below the effective rank where a few directions "
-    "dominate.",
+    "effective rank": "Number of directions in which the embeddings spread, whatever their curvature: exp of the "
+    "entropy of the singular values. At most the length of an embedding.",
+    "participation ratio": "Number of directions that contain the variance. Far below the effective rank if a few "
+    "directions dominate.",
     "alignment": "Mean squared distance on the unit sphere between embeddings of places a stated distance apart: 0 if "
     "they agree, 2 if they are unrelated.",
     "uniformity": "How evenly embeddings of random places fill the unit sphere: 0 if all are the same, about -4 if "
     "they are spread in many directions. Lower is more even.",
     "effective resolution": "Distance at which cosine similarity falls to one half, median and quartiles over places. "
-    "It tells how fast embeddings change, not the finest detail that a probe can still read out of them.",
-    "effective resolution, centred": "The same after the mean embedding is taken off, for embeddings that all share a "
+    "It measures how fast embeddings change, not the finest detail that a probe can still read from them.",
+    "effective resolution, centred": "The same after subtracting the mean embedding, for embeddings that all share a "
     "large common part.",
     "seam at the antimeridian": "Change of the embedding over a step of 1 km across 180 degrees, divided by the change "
     "over an equal step elsewhere: median and largest over latitudes. About 1 without a seam.",
@@ -34,18 +34,18 @@ MEANINGS = {
     "equal step beside it (about 1).",
     "coverage": "Distance from places on land to the nearest pre-training place: median, and share within 100 km.",
     "leakage": "Distance from test places to the nearest pre-training place: median, and share within 10 km. Scores at "
-    "places that pre-training saw say little about places that it did not.",
-    "geo-bias": "Surprise, in nats, at where test places lie around wrong answers (unmarked SSI) and at which of them "
-    "are right and wrong (marked SSI), by Moran's I within 100 km. Larger is more clustered.",
+    "places that pre-training has seen say little about other places.",
+    "geo-bias": "Surprise, in nats, at the pattern of test places around wrong predictions (unmarked SSI) and at the "
+    "pattern of right and wrong ones (marked SSI), by Moran's I within 100 km. Larger is more clustered.",
 }
 
 
 class Line(NamedTuple):
-    """One number of a diagnosis.
+    """One line of a diagnosis.
 
     Attributes:
-        name: What was measured, a key of `MEANINGS`, with a detail after a colon.
-        value: It, in words and units.
+        name: The quantity, a key of `MEANINGS`, with a detail after a colon.
+        value: Its value, with units.
     """
 
     name: str
@@ -53,19 +53,12 @@ class Line(NamedTuple):
 
     @property
     def meaning(self) -> str:
-        """What the number means."""
+        """The meaning of the number."""
         return MEANINGS[self.name.split(":")[0]]
 
 
 def lines_of(diagnosis: Diagnosis) -> list[Line]:
-    """Put every number of a diagnosis into words.
-
-    Args:
-        diagnosis: From `diagnose`.
-
-    Returns:
-        One line a number, in a fixed order.
-    """
+    """Return one line per quantity of a diagnosis, in a fixed order."""
     one, seam = diagnosis.dimensionality, diagnosis.continuity
     low, middle, high = one.local_quartiles
     copies = f"; {one.two_nn.duplicates:,} of {len(one.lonlat):,} equal to others, left out"
@@ -87,8 +80,8 @@ def lines_of(diagnosis: Diagnosis) -> list[Line]:
         Line("seam at the antimeridian", f"{plain(usual)}, at most {plain(worst)}"),
         Line("poles", "; ".join(poles)),
     ]
-    lines += [Line(f"coverage: {name}", near_words(near, "100 km")) for name, near in diagnosis.coverage.items()]
-    lines += [Line(f"leakage: {name}", near_words(near, "10 km")) for name, near in diagnosis.leakage.items()]
+    lines += [Line(f"coverage: {name}", near_words(near, 100.0)) for name, near in diagnosis.coverage.items()]
+    lines += [Line(f"leakage: {name}", near_words(near, 10.0)) for name, near in diagnosis.leakage.items()]
     for name, bias in diagnosis.bias.items():
         said = f"unmarked {bias.unmarked:.2f}, marked {bias.marked:.2f} around {len(bias.centers):,} wrong answers"
         said = said if len(bias.centers) else "no wrong answers"
@@ -97,7 +90,7 @@ def lines_of(diagnosis: Diagnosis) -> list[Line]:
 
 
 def table_of(diagnosis: Diagnosis) -> str:
-    """The lines as plain text in two columns, and the verdict on continuity below."""
+    """Return the lines as plain text in two columns, with the verdict on continuity below."""
     lines = lines_of(diagnosis)
     width = max(len(line.name) for line in lines)
     rows = [f"{line.name:<{width}}  {line.value}" for line in lines]
@@ -105,7 +98,7 @@ def table_of(diagnosis: Diagnosis) -> str:
 
 
 def resolution_words(one: Resolution) -> str:
-    """Median and quartiles in km, or that similarity never falls so low."""
+    """Describe median and quartiles in km, or that similarity never falls to the level."""
     limit = f"beyond {one.rings_km[-1]:,.0f} km"
     values = [one.quantile_km(share) for share in (0.25, 0.5, 0.75)]
     if math.isinf(values[0]):
@@ -115,14 +108,14 @@ def resolution_words(one: Resolution) -> str:
     return f"{middle} ({low} to {high}){rest}"
 
 
-def near_words(one: Nearness, within: str) -> str:
-    """Median distance and one share."""
+def near_words(one: Nearness, km: float) -> str:
+    """Describe the median distance and the share within a distance."""
     middle = plain(one.quantiles_km["50%"])
-    return f"median {middle} km, {one.within[within]:.1%} within {within} of one of {one.rows:,} places"
+    return f"median {middle} km, {one.within((km,))[km]:.1%} within {km:g} km of one of {one.rows:,} places"
 
 
 def plain(value: float) -> str:
-    """A number with two or three digits that matter, or in words where it is none."""
+    """Format a number with two or three significant digits; "undefined" for NaN, "infinite" for infinity."""
     if math.isnan(value):
         return "undefined"
     if math.isinf(value):

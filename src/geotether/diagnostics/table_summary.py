@@ -1,35 +1,28 @@
-"""Contents and overlap of feature tables in plain words: a name and what is to be said of it."""
+"""Contents and overlap of feature tables as lines of text: a name and a description."""
 
 from typing import Any
 
 from geotether.diagnostics.contents import BLOCK_KM, MOSTLY, Contents, Spread
-from geotether.diagnostics.overlap import Nearby, Overlap
+from geotether.diagnostics.nearness import OVERLAP_KM, Nearness, Overlap
 
 BORDERS = 0.02
 _NAMED_AT_MOST = 5
 
 
 def headline(found: Contents) -> str:
-    """One sentence on a table."""
+    """Return one sentence about a table."""
     return f"A feature table, {found.name}: {found.rows:,} rows of {found.dim} features."
 
 
 def contents_lines(found: Contents) -> list[tuple[str, str]]:
-    """Say what a table holds.
-
-    Args:
-        found: From `contents`.
-
-    Returns:
-        Name and words, in order.
-    """
+    """Describe what a table contains."""
     west, south, east, north = found.bounds
     across = " (across 180)" if west > east else ""
     held, all_blocks = found.blocks
     rows, places = found.duplicated
     lines = [
         ("places", f"longitude {west:.2f} to {east:.2f}{across}, latitude {south:.2f} to {north:.2f}"),
-        ("blocks", f"{held:,} of the Earth's {all_blocks:,} blocks of {BLOCK_KM:g} km hold rows"),
+        ("blocks", f"{held:,} of the Earth's {all_blocks:,} blocks of {BLOCK_KM:g} km contain rows"),
         ("same place", f"{rows:,} rows share {places:,} places" if rows else "no two rows share a place"),
     ]
     if found.time is not None:
@@ -45,7 +38,7 @@ def contents_lines(found: Contents) -> list[tuple[str, str]]:
 
 
 def spread_lines(found: Spread) -> list[tuple[str, str]]:
-    """Say how the features spread."""
+    """Describe the distribution of the features."""
     order = sorted(range(len(found.names)), key=lambda number: found.deviation[number])
     least, most = order[0], order[-1]
     looked = f" (of {found.rows:,} rows)"
@@ -70,7 +63,7 @@ def spread_lines(found: Spread) -> list[tuple[str, str]]:
 
 
 def origin_lines(origin: dict[str, Any]) -> list[tuple[str, str]]:
-    """Say where a table comes from, as far as it is known."""
+    """Describe where a table comes from, as far as known."""
     lines = [(key, str(origin[key])) for key in ("licence", "source", "citation", "url") if origin.get(key)]
     made = origin.get("made", {})
     rows = made.get("rows", {})
@@ -84,39 +77,33 @@ def origin_lines(origin: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def overlap_lines(found: Overlap) -> list[tuple[str, str]]:
-    """Say how two tables overlap.
-
-    Args:
-        found: From `overlap`.
-
-    Returns:
-        Name and words, in order.
-    """
+    """Describe how two tables overlap."""
     one, two = found.names
     mine, theirs, both = found.blocks
     lines = [
         ("near", f"of {one}, {_shares(found.forth)} of a row of {two}"),
         ("near", f"of {two}, {_shares(found.back)} of a row of {one}"),
-        ("blocks", f"{both:,} blocks of {BLOCK_KM:g} km hold rows of both; {mine:,} of {one}, {theirs:,} of {two}"),
+        ("blocks", f"{both:,} blocks of {BLOCK_KM:g} km contain rows of both; {mine:,} of {one}, {theirs:,} of {two}"),
     ]
     for seen, trained, held in ((found.seen_forth, one, two), (found.seen_back, two, one)):
         if len(seen.km):
             verdict = "the splits agree"
-            if seen.within[10.0] > 0:  # without a buffer a few rows at the borders of blocks are near
-                verdict = "the splits contradict" if seen.within[10.0] > BORDERS else "they agree but for borders"
+            near = seen.within((10.0,))[10.0]
+            if near > 0:  # without a buffer, a few rows at the borders of blocks are near
+                verdict = "the splits contradict" if near > BORDERS else "the splits agree except at borders of blocks"
             words = f"of the held-out rows of {held}, {_shares(seen)} of a training row of {trained}: {verdict}"
             lines.append(("splits", words))
     return lines
 
 
 def in_columns(lines: list[tuple[str, str]]) -> str:
-    """Lay out names and words as text."""
+    """Format names and descriptions as text in two columns."""
     width = max(12, *(len(name) for name, _ in lines)) if lines else 12
     return "\n".join(f"  {name:<{width}}  {words}" for name, words in lines)
 
 
-def _shares(found: Nearby) -> str:
-    return ", ".join(f"{share:.1%} within {km:g} km" for km, share in found.within.items())
+def _shares(found: Nearness) -> str:
+    return ", ".join(f"{share:.1%} within {km:g} km" for km, share in found.within(OVERLAP_KM).items())
 
 
 def _named(found: Spread, numbers: list[int]) -> str:

@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/diagnostics/words.py."""
+"""Mirrors src/geotether/diagnostics/summary.py."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from geotether.diagnostics.diagnosis import diagnose
 from geotether.diagnostics.places import even_places
 from geotether.diagnostics.resolution import Resolution
-from geotether.diagnostics.words import MEANINGS, lines_of, plain, resolution_words, table_of
+from geotether.diagnostics.summary import MEANINGS, lines_of, plain, resolution_words, table_of
 from geotether.geodesy.coordinates import unit_vectors
 
 
