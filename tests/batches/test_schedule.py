@@ -1,10 +1,16 @@
 """Mirrors src/geotether/batches/schedule.py."""
 
 import itertools
+import random
 
 import pytest
 
-from geotether.batches.schedule import SCHEDULES, TyingSchedule, build_schedule
+from geotether.batches.schedule import (
+    SCHEDULE_OPTIONS,
+    TyingSchedule,
+    apportion,
+    build_schedule,
+)
 
 SIZES = [{"image": 300}, {"image": 300, "text": 100}, {"image": 95, "text": 1000, "light": 17, "birds": 300}]
 OPTIONS = [
@@ -102,16 +108,16 @@ def test_pairwise_takes_the_only_table():
 @pytest.mark.parametrize(
     "name, options, message",
     [
-        ("melts", {}, r"Unknown schedule 'melts'; known are melt, salt, pairwise\. Did you mean 'melt'\?"),
-        ("melt", {"share": "equal"}, r"Unknown option of schedule 'melt': 'share'; known are shares\. Did you mean"),
+        ("melts", {}, r"Unknown schedule 'melts'; known: melt, salt, pairwise\. Did you mean 'melt'\?"),
+        ("melt", {"share": "equal"}, r"Unknown option of schedule 'melt': 'share'; known: shares\. Did you mean"),
         ("melt", {"switch": "epoch"}, "Unknown option of schedule 'melt'"),
-        ("melt", {"shares": "fair"}, "Unknown shares 'fair'; known are equal, proportional"),
-        ("salt", {"switch": "steps"}, r"Unknown switch 'steps'; known are epoch, step\. Did you mean 'step'"),
+        ("melt", {"shares": "fair"}, "Unknown shares 'fair'; known: equal, proportional"),
+        ("salt", {"switch": "steps"}, r"Unknown switch 'steps'; known: epoch, step\. Did you mean 'step'"),
         ("salt", {"steps_per_epoch": 0}, "steps_per_epoch must be 1 or more, got 0"),
-        ("salt", {"steps_per_epoch": "small"}, "Unknown steps_per_epoch 'small'; known are smallest"),
-        ("salt", {"switch": "step", "steps_per_epoch": 4}, 'has a meaning for switch="epoch" only'),
+        ("salt", {"steps_per_epoch": "small"}, "Unknown steps_per_epoch 'small'; known: smallest"),
+        ("salt", {"switch": "step", "steps_per_epoch": 4}, 'switch="epoch" only'),
         ("pairwise", {}, "'pairwise' needs one of image, text: set modality"),
-        ("pairwise", {"modality": "txt"}, r"Unknown modality 'txt'; known are image, text\. Did you mean 'text'"),
+        ("pairwise", {"modality": "txt"}, r"Unknown modality 'txt'; known: image, text\. Did you mean 'text'"),
     ],
 )
 def test_what_is_unknown_is_answered_with_the_known(name, options, message):
@@ -119,7 +125,7 @@ def test_what_is_unknown_is_answered_with_the_known(name, options, message):
         build_schedule(name, {"image": 300, "text": 100}, 50, **options)
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("name", SCHEDULE_OPTIONS)
 def test_sizes_are_checked(name):
     with pytest.raises(ValueError, match="at least one table, got none"):
         build_schedule(name, {}, 10)
@@ -131,10 +137,45 @@ def test_sizes_are_checked(name):
 
 @pytest.mark.parametrize("name", ["melt", "salt", "pairwise"])
 def test_an_unknown_modality_has_no_rows(name):
-    with pytest.raises(ValueError, match="Unknown modality 'txt'; known are text"):
+    with pytest.raises(ValueError, match="Unknown modality 'txt'; known: text"):
         build_schedule(name, {"text": 100}, 10).rows_before("txt", 3)
 
 
 def test_a_batch_too_small_for_all_modalities_is_refused():
     with pytest.raises(ValueError, match="3 tables in a batch need at least 2 rows each: set batch_size to 6"):
         build_schedule("melt", {"a": 9, "b": 9, "c": 9}, 5)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_shares_sum_to_the_rows_and_follow_the_weights(seed):
+    chance = random.Random(seed)
+    weights = [chance.randint(1, 10 ** chance.randint(1, 6)) for _ in range(chance.randint(1, 9))]
+    rows = chance.randint(2 * len(weights), 3000)
+    shares = apportion(rows, weights)
+    assert sum(shares) == rows
+    assert min(shares) >= 2
+    larger = [s for s in shares if s > 2]
+    for i, first in enumerate(weights):
+        for j, second in enumerate(weights):
+            assert first <= second or shares[i] >= shares[j] - 1 or shares[j] == 2
+    # Above the least share, nobody is more than a row away from what the weights alone would give.
+    if len(larger) == len(shares):
+        assert all(abs(s - rows * w / sum(weights)) < 1 for s, w in zip(shares, weights, strict=True))
+
+
+@pytest.mark.parametrize(
+    "rows, weights, want",
+    [
+        (2048, [1, 1, 1], [683, 683, 682]),
+        (10, [7, 2, 1], [6, 2, 2]),  # the last is due 1 and gets 2; eight are left for 7 to 2
+        (6, [1, 1000, 1], [2, 2, 2]),
+        (100, [3, 1], [75, 25]),
+    ],
+)
+def test_agrees_with_shares_worked_out_on_paper(rows, weights, want):
+    assert apportion(rows, weights) == want
+
+
+def test_too_few_rows_are_refused():
+    with pytest.raises(ValueError, match="5 rows cannot be divided into 3 shares of at least 2"):
+        apportion(5, [1, 1, 1])

@@ -47,12 +47,12 @@ def test_terms_equal_the_definition(batch):
     assert {name: term.item() for name, term in found.items()} == pytest.approx(by_hand(*batch), abs=1e-6)
 
 
-@pytest.mark.parametrize("reading", ["all_pairs", "within_modality", "location_to_modality"])
-def test_the_location_term_is_that_of_tying(batch, random_places, reading):
+@pytest.mark.parametrize("negatives", ["all_pairs", "within_modality", "location_to_modality"])
+def test_the_location_term_is_that_of_tying(batch, random_places, negatives):
     location, shared, *_ = batch
     nearby = NearbyPairs(random_places(9), 500.0)
-    found = disentangling_terms(location, shared, GROUP, SCALE, reading, ignore=nearby, terms=["location"])
-    want = mean_over_rows(tying_loss(location, shared, GROUP, SCALE, reading, nearby), GROUP)
+    found = disentangling_terms(location, shared, GROUP, SCALE, negatives, ignore=nearby, terms=["location"])
+    want = mean_over_rows(tying_loss(location, shared, GROUP, SCALE, negatives, nearby), GROUP)
     torch.testing.assert_close(found["location"], want)
     assert list(found) == ["location"]
 
@@ -172,7 +172,7 @@ def test_wrong_input_is_named(batch):
         terms(logits, rebuilt[:2], features)
     with pytest.raises(ValueError, match=r"group 1 has 3 rows, but rebuilt has shape \(3, 5\) and features \(3, 4\)"):
         terms(logits, rebuilt, [features[0], features[1][:, :4], features[2]])
-    with pytest.raises(ValueError, match="Unknown reading"):
+    with pytest.raises(ValueError, match="Unknown negatives"):
         disentangling_terms(location, shared, GROUP, SCALE, "melt", terms=["location"])
     with pytest.raises(ValueError, match="shared_dim must be 1 to 3 for embeddings of width 4, got 4"):
         split_parts(shared, 4)

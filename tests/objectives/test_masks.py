@@ -63,7 +63,7 @@ def test_blocks_are_those_of_the_whole(random_places):
 
 @pytest.mark.parametrize("km", [-1.0, math.nan, math.inf])
 def test_impossible_distances_are_refused(km):
-    with pytest.raises(ValueError, match=r"finite and 0 or more, got .*pass None"):
+    with pytest.raises(ValueError, match="0 or more, got"):
         NearbyPairs(torch.zeros(2, 2, dtype=torch.float64), km)
 
 

@@ -51,7 +51,7 @@ def test_jaccard_is_that_of_scikit_learn():
 def test_jaccard_takes_booleans_and_refuses_counts():
     assert jaccard(torch.tensor([[True, True], [True, False]])).tolist() == [[1.0, 0.5], [0.5, 1.0]]
     assert jaccard(torch.zeros(2, 3)).tolist() == [[0.0, 0.0], [0.0, 0.0]]
-    with pytest.raises(ValueError, match=r"row 1 holds others: \[2.0, 0.0\]"):
+    with pytest.raises(ValueError, match=r"row 1 has other values: \[2.0, 0.0\]"):
         jaccard(torch.tensor([[1.0, 0.0], [2.0, 0.0]]))
 
 

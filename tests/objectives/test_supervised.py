@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from geotether.objectives.supervised import balanced_weights, known_rows, task_loss
+from geotether.objectives.supervised import balanced_weights, known_rows, regression_loss, task_loss
 
 UNKNOWN = math.nan
 
@@ -144,3 +144,19 @@ def test_wrong_input_is_named(outputs):
         balanced_weights(torch.tensor([-1, -1]), 2)
     with pytest.raises(ValueError, match="class 5 is out of range for k = 2"):
         balanced_weights(torch.tensor([0, 5]), 2)
+
+
+def test_regression_equals_a_loop():
+    generator = torch.Generator().manual_seed(0)
+    predicted, target = torch.randn(2, 5, 3, generator=generator, dtype=torch.float64)
+    want = sum(
+        (float(p) - float(t)) ** 2 for a, b in zip(predicted, target, strict=True) for p, t in zip(a, b, strict=True)
+    )
+    assert regression_loss(predicted, target).item() == pytest.approx(want / 5)
+
+
+def test_the_best_constant_of_regression_is_the_mean():
+    target = torch.tensor([[1.0], [2.0], [6.0]])
+    guess = torch.zeros(1, requires_grad=True)
+    regression_loss(guess.expand(3, 1) + 3.0, target).backward()
+    assert guess.grad.item() == pytest.approx(0.0, abs=1e-6)

@@ -1,12 +1,9 @@
 """Mirrors src/geotether/training/config.py and recipes.py."""
 
-import inspect
-
 import pytest
 import yaml
 
-from geotether.batches.schedule import SCHEDULES
-from geotether.training.config import SCHEDULE_OPTIONS, RunConfig, load_config, make_config
+from geotether.training.config import RunConfig, load_config, make_config
 from geotether.training.config_merging import flatten
 from geotether.training.loop_config import LoopConfig, config_yaml
 from geotether.training.recipes import RECIPES, recipe_layer
@@ -110,12 +107,6 @@ def test_the_length_is_given_once():
 def test_keeping_the_best_needs_validation():
     with pytest.raises(ValueError, match="need validate_every"):
         load_config(overrides=["keep=best", "validate_every=null"])
-
-
-def test_schedule_options_are_those_of_the_schedules():
-    for name, options in SCHEDULE_OPTIONS.items():
-        assert set(options) <= set(inspect.signature(SCHEDULES[name]).parameters)
-    assert set(SCHEDULE_OPTIONS) == set(SCHEDULES)
 
 
 def test_every_setting_is_explained():

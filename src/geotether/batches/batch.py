@@ -1,22 +1,23 @@
-"""The batch: the tensors of one step."""
+"""The tensors of one step, and which rows they consist of, as pure functions of (seed, step)."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64, Int64, Integer
 from torch import Tensor
 
-from geotether.batches.sampler import rows_at
-from geotether.batches.schedule import TyingSchedule
-from geotether.batches.shares import check_known
+from geotether.batches.schedule import TyingSchedule, check_known
+from geotether.tables.table import Table
 
 
 @runtime_checkable
 class Rows(Protocol):
-    """What a batch needs of a feature table: places, and what was observed there."""
+    """Anything with places and features, such as a feature table."""
 
     @property
     def lonlat(self) -> Float64[np.ndarray, "n 2"]:
@@ -34,7 +35,7 @@ class Batch:
     Attributes:
         lonlat: Longitude and latitude in degrees of all rows, group after group, shape (n, 2), float64.
         features: Features of each modality's own rows, shape (n_k, d_k), float32.
-        groups: Where each modality's rows stand in `lonlat`, in their order there.
+        groups: Modality to its slice of `lonlat`, in order.
     """
 
     lonlat: Float64[Tensor, "n 2"]
@@ -45,25 +46,17 @@ class Batch:
         return len(self.lonlat)
 
     def to(self, device: torch.device | str) -> "Batch":
-        """Give the same batch on another device.
-
-        Args:
-            device: Where to.
-
-        Returns:
-            A batch whose tensors are there; itself where they already are.
-        """
+        """Return the same batch on another device."""
         features = {name: rows.to(device, non_blocking=True) for name, rows in self.features.items()}
         return Batch(self.lonlat.to(device, non_blocking=True), features, self.groups)
 
 
 def assemble(tables: Mapping[str, Rows], schedule: TyingSchedule, step: int, seed: int) -> Batch:
-    """Collect the rows of one step: a pure function of tables, schedule, step and seed.
+    """Collect the rows of one step, as a pure function of tables, schedule, step and seed.
 
     Args:
-        tables: Feature tables by modality (anything with `lonlat` and `features`; see `Rows`). They hold
-            what may be trained on and nothing else: the split is decided before this.
-        schedule: Says which modalities take part, and where their streams of rows stand.
+        tables: Modality to its training rows.
+        schedule: Which modalities take part, and with which rows.
         step: Number of the step, from 0.
         seed: Seed of the run.
 
@@ -71,7 +64,7 @@ def assemble(tables: Mapping[str, Rows], schedule: TyingSchedule, step: int, see
         The batch, on the CPU; its tensors are copies.
 
     Raises:
-        ValueError: If the step is negative, or the schedule asks for a modality without table.
+        ValueError: If the step is negative, or the schedule names a modality without a table.
     """
     if step < 0:
         raise ValueError(f"step must be 0 or more, got {step}.")
@@ -86,3 +79,118 @@ def assemble(tables: Mapping[str, Rows], schedule: TyingSchedule, step: int, see
         features[tie.modality] = torch.from_numpy(np.asarray(table.features[rows], dtype=np.float32))
         groups[tie.modality] = slice(end, end := end + tie.rows)
     return Batch(torch.from_numpy(np.concatenate(lonlat)), features, groups)
+
+
+@dataclass(frozen=True)
+class PairedBatch:
+    """Rows of a paired table as tensors.
+
+    Attributes:
+        values: Modality to the observed values, shape (n, *shape), float32, NaN where missing.
+        present: Modality to whether a row has it, shape (n,).
+        lonlat: Longitude and latitude in degrees, shape (n, 2), or None.
+    """
+
+    values: dict[str, Float32[Tensor, "n ..."]]
+    present: dict[str, Bool[Tensor, "n"]]
+    lonlat: Float64[Tensor, "n 2"] | None
+
+    def to(self, device: torch.device | str) -> "PairedBatch":
+        """Return the same batch on another device."""
+        lonlat = None if self.lonlat is None else self.lonlat.to(device, non_blocking=True)
+        values = {name: part.to(device, non_blocking=True) for name, part in self.values.items()}
+        return PairedBatch(values, {name: part.to(device) for name, part in self.present.items()}, lonlat)
+
+
+def gather_samples(table: Table, rows: np.ndarray, modalities: Sequence[str]) -> PairedBatch:
+    """Collect rows of a paired table.
+
+    Args:
+        table: The paired table.
+        rows: Row numbers, in any order.
+        modalities: Sensors to collect.
+
+    Returns:
+        The batch, on the CPU; its tensors are copies. Values of a missing modality are NaN.
+
+    Raises:
+        ValueError: If the table has no such modality.
+    """
+    values, present = {}, {}
+    for name in modalities:
+        sensor = table.modality(name)
+        there = sensor.present[rows]
+        taken = np.array(sensor.values[rows], dtype=np.float32)
+        taken[~there] = np.nan
+        values[name], present[name] = torch.from_numpy(taken), torch.from_numpy(there.copy())
+    lonlat = None if table.lonlat is None else torch.from_numpy(np.array(table.lonlat[rows], dtype=np.float64))
+    return PairedBatch(values, present, lonlat)
+
+
+def rows_at(size: int, start: int, count: int, seed: int, modality: str) -> Int64[np.ndarray, "count"]:
+    """Return rows `start` to `start + count - 1` of the endless stream of one table.
+
+    The stream consists of one permutation of all rows per epoch, which depends on (seed, modality, epoch) alone, so a
+    resumed run needs no saved state. Across the end of an epoch, or if the table is smaller than `count`, one call can
+    return a row twice; `NearbyPairs(..., km=0)` keeps it from being its own negative.
+
+    Args:
+        size: Number of rows of the table, 1 or more.
+        start: Position in the stream, 0 or more.
+        count: Number of rows wanted, 0 or more.
+        seed: Seed of the run.
+        modality: Name of the table, so that tables are shuffled independently.
+
+    Returns:
+        Row numbers in [0, size), shape (count,).
+
+    Raises:
+        ValueError: If `size` is less than 1, or `start` or `count` is negative.
+
+    Example:
+        >>> first, again = rows_at(3, 0, 3, seed=0, modality="text"), rows_at(3, 1, 2, seed=0, modality="text")
+        >>> sorted(first.tolist()), (first[1:] == again).all().item()
+        ([0, 1, 2], True)
+    """
+    if size < 1:
+        raise ValueError(f"The table of {modality!r} has {size} rows; it needs at least one.")
+    if start < 0 or count < 0:
+        raise ValueError(f"start and count must be 0 or more, got start={start} and count={count}.")
+    rows = np.empty(count, dtype=np.int64)
+    filled = 0
+    while filled < count:
+        epoch, position = divmod(start + filled, size)
+        part = permutation(size, seed, modality, epoch)[position : position + count - filled]
+        rows[filled : filled + len(part)] = part
+        filled += len(part)
+    return rows
+
+
+@lru_cache(maxsize=32)  # Two epochs of sixteen tables, because a batch can span the end of an epoch.
+def permutation(size: int, seed: int, modality: str, epoch: int) -> Integer[np.ndarray, "size"]:
+    """Shuffle the rows of a table for one epoch.
+
+    Rows are sorted by random 64-bit keys from a counter-based generator: NumPy guarantees the stability of raw streams,
+    but not of its own shuffle.
+
+    Args:
+        size: Number of rows, 1 or more.
+        seed: Seed of the run.
+        modality: Name of the table.
+        epoch: Number of the epoch, 0 or more.
+
+    Returns:
+        Every number in [0, size) once, shape (size,); read-only, because it is cached.
+
+    Source:
+        Salmon et al. (2011), "Parallel random numbers: as easy as 1, 2, 3" (Philox).
+
+    Example:
+        >>> sorted(permutation(4, seed=0, modality="image", epoch=7).tolist())
+        [0, 1, 2, 3]
+    """
+    key = hashlib.blake2b(f"{seed}/{epoch}/{modality}".encode(), digest_size=16).digest()
+    keys = np.random.Philox(key=int.from_bytes(key, "little")).random_raw(size)
+    order = np.argsort(keys, kind="stable").astype(np.int32 if size < 2**31 else np.int64)
+    order.flags.writeable = False
+    return order

@@ -1,16 +1,16 @@
-"""Objectives: arithmetic on embeddings, as pure functions that know nothing of training.
+"""Objectives: losses of embeddings as pure functions, independent of training.
 
+* `tying.plain_tying_loss`: the loss of MELT, SALT and pairwise CLIP as it is defined, with the choices of negatives in
+  `negatives.NEGATIVES`; `tying.tying_loss`: the same value in less time and memory.
 * `info_nce.info_nce`: symmetric softmax between two modalities (the CLIP loss).
-* `sigmoid.sigmoid_loss`: every pair judged on its own (the SigLIP loss).
-* `tying.tying_loss`: any number of modalities tied to their places, in the `readings.READINGS` of MELT.
-* `chunked.pair_logsumexp`: the softmax under all of them, a block of rows at a time where the batch is large.
-* `masks.NearbyPairs`, `masks.closer_than_km`: negatives that are in truth matches.
-* `views.nt_xent`: two views of one row; between, within and across sensors of one sample.
-* `multilabel.multilabel_contrast`: rows that share labels, by how many (MoSAiC).
-* `supervised.task_loss`: classes, labels and numbers, rows without any left out.
-* `colearning.colearning_terms`: sensors that learn a task together (MDiCo), and distillation.
-* `uncertainty.UncertaintyWeights`: weights of terms that are learned.
-* `disentangling.disentangling_terms`: location ties for one part of an embedding, the modality's own in the other.
-* `presence`: rows that lack a sensor.
-* `retrieval.recall_at_k`: how often a row finds its own partner.
+* `sigmoid.sigmoid_loss`: every pair classified by itself (the SigLIP loss).
+* `pairs.pair_logsumexp`: the softmax denominators of all of them, in blocks of rows for large batches.
+* `masks.NearbyPairs`, `masks.closer_than_km`: masks of false negatives.
+* `views.nt_xent`: two views of one row; within and across sensors of one sample.
+* `multilabel.multilabel_contrast`: positives weighted by the overlap of their labels (MoSAiC).
+* `supervised.task_loss`: losses of classes, labels and numbers; `supervised.regression_loss`: of features.
+* `colearning.colearning_terms`: sensors trained together for a task (MDiCo), distillation, learned weights of terms.
+* `disentangling.disentangling_terms`: a part of an embedding tied to the place, and a modality-specific part.
+* `presence`: rows without a sensor.
+* `retrieval.recall_at_k`: how often a row's partner is among the most similar.
 """

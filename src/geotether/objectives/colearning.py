@@ -1,33 +1,33 @@
-"""Co-learning (MDiCo): sensors of one sample learn a task together, so that each can do it alone."""
+"""Co-learning (MDiCo): terms that train sensors of one sample together for a task, and the weights of terms."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
-from geotether.objectives.presence import Present, check_sensors, common_rows, nothing, take
+from geotether.objectives.presence import Present, check_sensors, common_rows, take, zero_loss
 from geotether.objectives.supervised import check_kind, known_rows, task_loss
 from geotether.objectives.views import check_temperature, pairwise_nt_xent
 from geotether.suggestions import closest
 
 TERMS = ("task", "auxiliary", "contrast", "discrimination")
-"""The four terms, in the order in which the paper adds them."""
+"""The four terms, in the order of the paper."""
 
 
 @dataclass(frozen=True, eq=False)
 class SensorOutputs:
-    """What a co-learner gives for one sensor; the fields of a term that is switched off may be left out.
+    """Outputs of a co-learner for one sensor; fields of terms that are not computed may be left out.
 
     Args:
         task: Raw outputs of the sensor's own head on [specific; shared], shape (n, k).
         auxiliary_specific, auxiliary_shared: Raw outputs of the common auxiliary head on each part, shape (n, k).
         shared: The shared part, shape (n, d).
         sensor_of_specific: Logits over the sensors from the specific part, shape (n, sensors).
-        sensor_of_other: The same from the other part: the unused one in the published figure, the shared one in the
-            released code. None: there is no such part, and the specific one alone is judged.
+        sensor_of_other: The same from another part: the unused one in the published figure, the shared one in the
+            released code. None: only the specific part is classified.
     """
 
     task: Tensor | None = None
@@ -58,13 +58,13 @@ def colearning_terms(
     """Compute the terms of MDiCo for one batch.
 
     Args:
-        outputs: Of each sensor, two or more; a sensor's place in the mapping is its class for the classifiers.
+        outputs: Of two or more sensors; a sensor's position in the mapping is its class for the classifiers.
         kind: "classes", "labels" or "numbers"; see `task_loss`.
         targets: Targets of the n rows; see `task_loss`. Rows without one take part in contrast and discrimination.
-        temperature: Of the contrast; 0.1 is the published one.
-        present: True where a row has the sensor. A sensor's means run over its rows, and sensors without a row
-            that counts are left out of the mean over sensors.
-        class_weights: Of the classes; see `task_loss`.
+        temperature: Temperature of the contrast; the published value is 0.1.
+        present: True where a row has the sensor. Means run over the rows of a sensor, and sensors without usable rows
+            are left out of the mean over sensors.
+        class_weights: Weights of the classes; see `task_loss`.
         terms: Which of `TERMS` to compute.
 
     Returns:
@@ -73,7 +73,7 @@ def colearning_terms(
         * "contrast": `pairwise_nt_xent` of the shared parts, a sum over ordered pairs.
         * "discrimination": the mean over sensors of the mean cross-entropy of the two sensor classifiers.
 
-        A term without a row that counts is exactly 0 with a gradient of exactly 0.
+        A term without usable rows is exactly 0 with a gradient of exactly 0.
 
     Raises:
         ValueError: If a term is unknown or lacks its outputs, there are fewer than two sensors, rows differ, or
@@ -103,7 +103,7 @@ def colearning_terms(
 
 
 def _outputs_of(outputs: Mapping[str, SensorOutputs], term: str, field: str) -> dict[str, Tensor]:
-    """One field of all sensors."""
+    """Return one field of all sensors."""
     parts = {name: getattr(own, field) for name, own in outputs.items()}
     for name, part in parts.items():
         if part is None:
@@ -125,14 +125,14 @@ def _mean_task_loss(
         rows = common_rows((name,), present)
         rows = known if rows is None else known & rows
         if rows.any():
-            # Rows are taken here and not by `task_loss`: an absent sensor's outputs may be NaN.
+            # Rows are selected here and not by `task_loss`, because outputs of an absent sensor may be NaN.
             losses += [task_loss(kind, field[name][rows], targets[rows], class_weights) for field in fields]
-    zero = nothing(*(part for field in fields for part in field.values()))
+    zero = zero_loss(*(part for field in fields for part in field.values()))
     return zero + torch.stack(losses).mean() if losses else zero
 
 
 def _mean_discrimination(outputs: Mapping[str, SensorOutputs], present: Present | None) -> Tensor:
-    """Average the cross-entropy of telling sensors apart, over sensors that have a row."""
+    """Average the cross-entropy of the sensor classifiers over sensors that have a row."""
     losses, everything = [], []
     for place, (name, own) in enumerate(outputs.items()):
         logits = [part for part in (own.sensor_of_specific, own.sensor_of_other) if part is not None]
@@ -148,25 +148,25 @@ def _mean_discrimination(outputs: Mapping[str, SensorOutputs], present: Present 
         if len(taken[0]):
             target = torch.full((len(taken[0]),), place, device=taken[0].device)
             losses.append(torch.stack([F.cross_entropy(part, target) for part in taken]).mean())
-    zero = nothing(*everything)
+    zero = zero_loss(*everything)
     return zero + torch.stack(losses).mean() if losses else zero
 
 
 def weighted_sum(
     terms: Mapping[str, Float[Tensor, ""]], weights: Mapping[str, float] | None = None
 ) -> Float[Tensor, ""]:
-    """Add up terms, each times its weight.
+    """Compute the weighted sum of terms.
 
     Args:
         terms: Terms by name.
-        weights: Weights by name, 0 or more; 1 for a term that is not named. A term of weight 0 is left out, so that
-            nothing in it can reach the sum or a gradient.
+        weights: Weights by name, 0 or more; 1 for a term that is not named. A term of weight 0 is left out, even if
+            it is NaN.
 
     Returns:
         The sum.
 
     Raises:
-        ValueError: If a weight is for no term, negative or not finite, or none is above 0.
+        ValueError: If a weight names an unknown term or is negative or not finite, or none is above 0.
 
     Example:
         >>> terms = {"task": torch.tensor(2.0), "contrast": torch.tensor(torch.nan)}
@@ -176,14 +176,86 @@ def weighted_sum(
     weights = weights or {}
     for name, weight in weights.items():
         if name not in terms:
-            hint = closest(name, terms)
-            raise ValueError(f"there is no term {name!r}; the terms are {', '.join(terms)}.{hint}")
+            raise ValueError(f"unknown term {name!r}; known: {', '.join(terms)}.{closest(name, terms)}")
         if not 0 <= weight < float("inf"):
             raise ValueError(f"the weight of {name!r} must be 0 or more and finite, got {weight}.")
     kept = [term * weights.get(name, 1.0) for name, term in terms.items() if weights.get(name, 1.0) > 0]
     if not kept:
-        raise ValueError("no term has a weight above 0, so there is nothing to learn; give one a weight.")
+        raise ValueError("no term has a weight above 0; set one above 0.")
     return torch.stack(kept).sum()
+
+
+FORMS = ("kendall", "corrected")
+"""Penalties that keep the weights from going to zero: log s, or log(1 + s^2), which is never negative."""
+
+
+class UncertaintyWeights(nn.Module):
+    """Learned weights of terms: each term L is weighted by 1 / (2 s^2), where s is its learned noise.
+
+    "kendall" adds log s to each weighted term, so the best s^2 is L, and the sum falls without limit as a term nears 0.
+    "corrected" adds log(1 + s^2): the sum stays positive, and the best s^2 is (L + sqrt(L^2 + 8 L)) / 4.
+
+    Args:
+        names: Names of the terms.
+        form: One of `FORMS`.
+
+    Attributes:
+        log_variance: log s^2 of each term, shape (terms,), initially 0, so that all weights are one half.
+
+    Raises:
+        ValueError: If there are no names, one is repeated, or the form is unknown.
+
+    Source:
+        Kendall, Gal & Cipolla (2018), CVPR, arXiv:1705.07115, eq. 7 (the sum of regression terms, used here for
+        all terms). Liebel & Koerner (2018), "Auxiliary Tasks in Multi-task Learning", arXiv:1805.06334
+        (the corrected penalty).
+
+    Example:
+        >>> weights = UncertaintyWeights(["task", "contrast"])
+        >>> weights({"task": torch.tensor(3.0), "contrast": torch.tensor(1.0)}).item()
+        2.0
+    """
+
+    def __init__(self, names: Sequence[str], form: str = "kendall") -> None:
+        super().__init__()
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"names must be one or more distinct strings, got {list(names)}.")
+        if form not in FORMS:
+            raise ValueError(f"form must be one of {', '.join(FORMS)}; got {form!r}.")
+        self.names = tuple(names)
+        self.form = form
+        self.log_variance = nn.Parameter(torch.zeros(len(names)))
+
+    def forward(self, terms: Mapping[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
+        """Compute the sum of weighted terms and their penalties.
+
+        Args:
+            terms: Name to term, each 0 or more.
+
+        Returns:
+            The sum.
+
+        Raises:
+            ValueError: If the terms differ from `names`.
+        """
+        if set(terms) != set(self.names):
+            raise ValueError(
+                f"the terms are {', '.join(terms) or 'none'}, but the weights are for {', '.join(self.names)}."
+            )
+        values = torch.stack([terms[name] for name in self.names])
+        log_variance = self.log_variance.to(values.dtype)
+        # log(1 + s^2) is softplus of log s^2, which does not overflow.
+        penalty = log_variance / 2 if self.form == "kendall" else nn.functional.softplus(log_variance)
+        return (values * (-log_variance).exp() / 2 + penalty).sum()
+
+    def weights(self) -> dict[str, float]:
+        """Return the weight 1 / (2 s^2) of each term, for logging.
+
+        Example:
+            >>> UncertaintyWeights(["task"]).weights()
+            {'task': 0.5}
+        """
+        return dict(zip(self.names, ((-self.log_variance.detach()).exp() / 2).tolist(), strict=True))
 
 
 def distillation_loss(
@@ -192,22 +264,22 @@ def distillation_loss(
     teacher: Float[Tensor, "m ..."],
     temperature: float,
 ) -> Float[Tensor, ""]:
-    """Score how far a student's outputs are from those of a teacher, which gets no gradient.
+    """Compute the loss of a student's outputs relative to those of a teacher, which gets no gradient.
 
     Args:
         kind: "classes", "labels" or "numbers"; see `task_loss`.
         student: Raw outputs, shape (n, k); for numbers (n, 1) or (n,).
         teacher: Raw outputs of the teacher for the same rows, the same shape.
-        temperature: Softens both sides, 0.001 to 1000; Hinton et al. take 1 to 20.
+        temperature: Softens both sides, 0.001 to 1000; Hinton et al. use 1 to 20.
 
     Returns:
-        * classes: temperature^2 x KL(teacher || student) of the softened softmax, the mean over rows.
-        * labels: the same of each label's softened sigmoid, the mean over rows and labels.
-        * numbers: squared error, the mean over rows. The temperature cancels: two normal distributions of standard
+        * classes: temperature^2 x KL(teacher || student) of the softened softmax, averaged over rows.
+        * labels: the same of each label's softened sigmoid, averaged over rows and labels.
+        * numbers: squared error, averaged over rows. The temperature cancels: two normal distributions of standard
           deviation T have a divergence of (difference)^2 / (2 T^2).
 
     Raises:
-        ValueError: If the kind is unknown, shapes differ, there is no row, or the temperature is out of range.
+        ValueError: If the kind is unknown, shapes differ, there are no rows, or the temperature is out of range.
 
     Source:
         Hinton, Vinyals & Dean (2015), "Distilling the Knowledge in a Neural Network", arXiv:1503.02531, section 2.
@@ -221,7 +293,7 @@ def distillation_loss(
     if student.shape != teacher.shape or len(student) == 0:
         raise ValueError(
             f"student has shape {tuple(student.shape)} and teacher {tuple(teacher.shape)}; pass outputs for the same "
-            "rows, one at least."
+            "rows, at least one."
         )
     student = student if student.dtype == torch.float64 else student.float()
     goal = teacher.detach().to(student.dtype)
@@ -232,6 +304,6 @@ def distillation_loss(
         kl = F.kl_div(student.log_softmax(dim=1), goal.log_softmax(dim=1), reduction="batchmean", log_target=True)
         return temperature**2 * kl
     share = goal.sigmoid()
-    # KL of two Bernoullis from logits: no logarithm of a probability that has rounded to 0 or 1.
+    # KL of two Bernoullis from logits: it avoids the logarithm of a probability that has rounded to 0 or 1.
     kl = share * (goal - student) + F.softplus(student) - F.softplus(goal)
     return temperature**2 * kl.mean()

@@ -1,7 +1,7 @@
-"""Disentangling: a modality's embedding in two parts, of which only one meets the place.
+"""Disentangling: a shared part of a modality's embedding, contrasted with the place, and a specific part.
 
-Contrast with the place keeps what observation and place have in common. Whether it throws the rest away can be seen
-from a second part that is kept for what is the modality's own.
+Contrast with the place keeps what observation and place have in common. A second part, for what is specific to the
+modality, shows whether contrast discards the rest.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,15 +12,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from geotether.objectives.masks import PairMask
-from geotether.objectives.regression import regression_loss
+from geotether.objectives.supervised import regression_loss
 from geotether.objectives.tying import check_groups, mean_over_rows, tying_loss
 
 TERMS = ("location", "discrimination", "reconstruction")
-"""The place meets the shared part; the specific part tells the modality; both parts together tell the features."""
+"""Tie place and shared part; classify the modality from the specific part; predict features from both parts."""
 
 
 def split_parts(embedding: Float[Tensor, "n d"], shared_dim: int) -> tuple[Float[Tensor, "n s"], Float[Tensor, "n r"]]:
-    """Cut embeddings in a shared and a specific part.
+    """Split embeddings into a shared and a specific part.
 
     Args:
         embedding: Shape (n, d).
@@ -46,13 +46,13 @@ def split_parts(embedding: Float[Tensor, "n d"], shared_dim: int) -> tuple[Float
 def join_parts(
     shared: Float[Tensor, "n s"], specific: Float[Tensor, "m r"], teach_shared: bool = True
 ) -> Float[Tensor, "n d"]:
-    """Put both parts together for the decoder that predicts the modality's features.
+    """Concatenate both parts for the decoder that predicts the modality's features.
 
     Args:
         shared: Shape (n, s).
         specific: Shape (n, r), the same rows.
         teach_shared: Whether the gradient of reconstruction reaches the shared part. False: the shared part learns
-            from the place alone, and the specific part has to supply whatever the place does not ask for.
+            from the place alone, and the specific part has to contain everything else.
 
     Returns:
         Shape (n, s + r).
@@ -70,7 +70,7 @@ def disentangling_terms(
     shared: Float[Tensor, "m d"],
     group: Sequence[slice],
     logit_scale: Sequence[Float[Tensor, ""] | float],
-    reading: str,
+    negatives: str,
     modality_of_specific: Float[Tensor, "l g"] | None = None,
     rebuilt: Sequence[Float[Tensor, "_ _"]] | None = None,
     features: Sequence[Float[Tensor, "_ _"]] | None = None,
@@ -81,36 +81,36 @@ def disentangling_terms(
 ) -> dict[str, Float[Tensor, ""]]:
     """Compute the terms of location tying with a shared and a specific part, for one merged batch.
 
-    The specific part is no argument: no gradient of the term "location" can reach it.
+    The specific part is not an argument, so no gradient of the term "location" can reach it.
 
     Args:
-        location: Embeddings of the places, shape (n, d). Normalised here.
+        location: Embeddings of the places, shape (n, d); normalised here.
         shared: Shared parts (projected to the same width) of what was observed there, in the same row order.
-        group: Rows of each modality, one after the other, together all n; see `tying_loss`.
+        group: Rows of each modality, in sequence, together all n; see `tying_loss`.
         logit_scale: Inverse temperature of each group.
-        reading: One of `readings.READINGS`.
+        negatives: One of `NEGATIVES`.
         modality_of_specific: Logits over all modalities from the specific part, shape (n, modalities).
         rebuilt: For each group the features predicted from `join_parts`, shape (rows of the group, features).
-        features: For each group what was to be predicted, the same shape, scaled so that the variances of its columns
-            add up to one; then 1 is the loss of knowing nothing.
-        modality: Which of the logits is that of each group; None: the k-th is that of the k-th group. A batch of SALT
-            has one group, and not always the same modality.
+        features: For each group the features to predict, the same shape, scaled so that the variances of its columns
+            add up to one; predicting the mean then scores 1.
+        modality: Index of each group's modality among the logits; None: k for the k-th group. A batch of SALT has one
+            group, whose modality changes.
         ignore: True where a negative is left out; see `tying_loss`.
         chunk_rows: Rows of the matrix of pairs in memory at once; None chooses.
         terms: Which of `TERMS` to compute; arguments of the others may be left out.
 
     Returns:
-        Each the mean over the rows of the batch:
+        Means over the rows of the batch:
 
         * "location": `tying_loss` of place and shared part.
-        * "discrimination": cross-entropy of telling the modality from the specific part, in nats.
+        * "discrimination": cross-entropy of the modality predicted from the specific part, in nats.
         * "reconstruction": `regression_loss` of the features.
 
     Raises:
         ValueError: If a term is unknown or lacks an argument, or shapes, groups, scales or mask do not fit.
 
     Source:
-        Ours, after the parts of MDiCo (Mena et al. 2025, arXiv:2510.19579); the location term as in `tying_loss`.
+        Ours, following the parts of MDiCo (Mena et al. 2025, arXiv:2510.19579); the location term as in `tying_loss`.
 
     Example:
         >>> apart = torch.eye(4)
@@ -124,7 +124,7 @@ def disentangling_terms(
     check_groups(group, len(location), logit_scale=logit_scale)
     found = {}
     if "location" in terms:
-        tied = tying_loss(location, shared, group, logit_scale, reading, ignore, chunk_rows)
+        tied = tying_loss(location, shared, group, logit_scale, negatives, ignore, chunk_rows)
         found["location"] = mean_over_rows(tied, group)
     if "discrimination" in terms:
         found["discrimination"] = _discrimination(modality_of_specific, group, modality)
@@ -136,7 +136,7 @@ def disentangling_terms(
 
 
 def _discrimination(logits: Tensor | None, group: Sequence[slice], modality: Sequence[int] | None) -> Tensor:
-    """Cross-entropy of the modality of each row's group."""
+    """Compute the cross-entropy of the modality of each row's group."""
     if logits is None:
         raise ValueError("the term 'discrimination' needs `modality_of_specific`; pass it or leave the term out.")
     numbers = list(range(len(group))) if modality is None else list(modality)
@@ -144,7 +144,7 @@ def _discrimination(logits: Tensor | None, group: Sequence[slice], modality: Seq
     if not all(0 <= number < logits.shape[1] for number in numbers):
         raise ValueError(
             f"the groups are the modalities {numbers}, but modality_of_specific has logits for {logits.shape[1]}; "
-            "give it one for each modality, also of those that are not in the batch."
+            "give it one for each modality, including those that are not in the batch."
         )
     sizes = torch.tensor([part.stop - part.start for part in group])
     target = torch.tensor(numbers).repeat_interleave(sizes).to(logits.device)
@@ -152,7 +152,7 @@ def _discrimination(logits: Tensor | None, group: Sequence[slice], modality: Seq
 
 
 def _reconstruction(rebuilt: Sequence[Tensor], features: Sequence[Tensor], group: Sequence[slice]) -> Tensor:
-    """Squared error of each group, averaged over the rows of the batch."""
+    """Compute the squared error of each group, averaged over the rows of the batch."""
     check_groups(group, group[-1].stop, rebuilt=rebuilt, features=features)
     for place, (found, wanted, rows) in enumerate(zip(rebuilt, features, group, strict=True)):
         if found.shape != wanted.shape or len(found) != rows.stop - rows.start:
@@ -160,6 +160,6 @@ def _reconstruction(rebuilt: Sequence[Tensor], features: Sequence[Tensor], group
                 f"group {place} has {rows.stop - rows.start} rows, but rebuilt has shape {tuple(found.shape)} and "
                 f"features {tuple(wanted.shape)}; pass the same shape for the rows of the group."
             )
-    # The target is what it is: nothing may be learned by making it easier to predict.
+    # Detached, so that the loss cannot fall by making the target easier to predict.
     losses = [regression_loss(found, wanted.detach()) for found, wanted in zip(rebuilt, features, strict=True)]
     return mean_over_rows(losses, group)

@@ -1,11 +1,10 @@
-"""InfoNCE: each row picks its partner out of the batch."""
+"""InfoNCE: each row picks its partner among the rows of the batch."""
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from geotether.objectives.chunked import pair_logsumexp_both
 from geotether.objectives.masks import PairMask
-from geotether.objectives.pairs import check_partners, own_logits, unit_rows
+from geotether.objectives.pairs import check_partners, own_logits, pair_logsumexp_both, unit_rows
 
 
 def info_nce(
@@ -15,24 +14,24 @@ def info_nce(
     ignore: Bool[Tensor, "n n"] | PairMask | None = None,
     chunk_rows: int | None = None,
 ) -> Float[Tensor, ""]:
-    """Symmetric InfoNCE between two modalities, in nats.
+    """Compute the symmetric InfoNCE between two modalities, in nats: the CLIP loss.
 
-    Row i of `left` and row i of `right` describe the same place; every other pair in
-    the batch is a negative. A pair of untrained encoders scores about log(n).
+    Row i of `left` and row i of `right` describe the same place; every other pair of the batch is a negative.
+    Untrained encoders score about log(n). `plain_tying_loss` with `within_modality` is the same without blocks of rows.
 
     Args:
-        left: Embeddings of one modality. Normalised here, so any length will do.
+        left: Embeddings of one modality, of any length; they are normalised here.
         right: Embeddings of the other modality, in the same row order.
         logit_scale: Inverse temperature, 1 / tau; 14.3 is tau = 0.07.
-        ignore: True where a negative is left out, such as two rows closer than the
-            footprint of the imagery: a matrix, or `NearbyPairs`. The diagonal is always kept.
+        ignore: True where a negative is left out, such as two rows closer than the footprint of the imagery: a matrix,
+            or `NearbyPairs`. The diagonal is always kept.
         chunk_rows: Rows of the matrix of pairs in memory at once; None chooses. Same value and gradient.
 
     Returns:
         The mean over rows and both directions.
 
     Raises:
-        ValueError: If the shapes differ, there is no row, or the mask is of another size.
+        ValueError: If the shapes differ, there are no rows, or the mask is of another size.
 
     Source:
         van den Oord et al. (2018), arXiv:1807.03748, eq. 4; symmetric as in

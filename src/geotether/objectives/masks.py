@@ -1,4 +1,4 @@
-"""Masks of false negatives: rows that share a place are matches, whatever the batch says."""
+"""Masks of false negatives: rows of the batch that share a place."""
 
 import math
 from collections.abc import Callable
@@ -11,21 +11,21 @@ from geotether.geodesy.coordinates import check_lonlat, unit_vectors
 from geotether.geodesy.distance import chord_of_km
 
 PairMask = Callable[[slice, slice], Tensor]
-"""Given the rows and the columns of a block of pairs, the Bool (rows, columns) block of those to leave out."""
+"""Function of the rows and columns of a block: the boolean (rows, columns) block of pairs to leave out."""
 
 SAME_PLACE_KM = 0.001
-"""Rows closer than this are one place: 1 m, well above what float64 loses on the unit sphere."""
+"""Rows closer than this share a place: 1 m, well above the resolution of float64 on the unit sphere."""
 
-ROWS_AT_ONCE = 128  # of float64 cosines; keeps them in the processor's cache, which is four times faster at n = 2048
+ROWS_AT_ONCE = 128  # of float64 cosines: fits into the processor's cache, four times faster at n = 2048
 
 
 def closer_than_km(lonlat_a: Float[Tensor, "n 2"], lonlat_b: Float[Tensor, "m 2"], km: float) -> Bool[Tensor, "n m"]:
-    """Say which places of two lists lie closer to each other than `km` along the great circle.
+    """Return which places of two lists are closer to each other than `km` along the great circle.
 
     Args:
         lonlat_a: Longitude and latitude in degrees, WGS 84, shape (n, 2).
         lonlat_b: The same, shape (m, 2).
-        km: Distance in kilometres, 0 or more; 0 asks for the same place (within 1 m).
+        km: Distance in kilometres, 0 or more; 0 means the same place (within 1 m).
 
     Returns:
         Shape (n, m), True where the two are closer.
@@ -43,10 +43,10 @@ def closer_than_km(lonlat_a: Float[Tensor, "n 2"], lonlat_b: Float[Tensor, "m 2"
 
 
 class NearbyPairs:
-    """The pairs of a batch that lie closer than `km`, computed a block at a time when asked.
+    """The pairs of a batch that are closer than `km`, computed block by block on demand.
 
-    It is passed as `ignore` to an objective, which never leaves out a row's own pair. With `km=0` only
-    rows at the very same place are left out, such as a row that came twice because its table is small.
+    Pass it as `ignore` to an objective, which always keeps a row's own pair. With `km=0` only rows at the same place
+    are left out, such as a row that is drawn twice because its table is small.
 
     Args:
         lonlat: Longitude and latitude of the batch in degrees, WGS 84, shape (n, 2).
@@ -67,7 +67,7 @@ class NearbyPairs:
         self.unit_vectors = _unit_vectors(lonlat)
 
     def __call__(self, rows: slice, columns: slice) -> Bool[Tensor, "r c"]:
-        """Give the block of the mask at `rows` and `columns`."""
+        """Return the block of the mask at `rows` and `columns`."""
         return _closer(self.unit_vectors[rows], self.unit_vectors[columns], self.min_cosine)
 
     def __len__(self) -> int:
@@ -75,11 +75,11 @@ class NearbyPairs:
 
 
 def as_pair_mask(ignore: Bool[Tensor, "n n"] | PairMask | None, rows: int) -> PairMask | None:
-    """Bring a dense mask, a block-wise mask or none to the block-wise form.
+    """Convert a dense mask, a block-wise mask or None to the block-wise form.
 
     Args:
         ignore: True where a negative is left out, as a matrix or as a function of two slices.
-        rows: Number of rows of the batch it has to fit.
+        rows: Number of rows of the batch.
 
     Raises:
         ValueError: If the mask was made for another number of rows.
@@ -98,17 +98,17 @@ def as_pair_mask(ignore: Bool[Tensor, "n n"] | PairMask | None, rows: int) -> Pa
 
 
 def shifted(mask: PairMask | None, start: int) -> PairMask | None:
-    """See a mask from a group of rows that begins at row `start`."""
+    """Return the mask of a group of rows that begins at row `start` of the batch."""
     if mask is None:
         return None
     return lambda r, c: mask(slice(r.start + start, r.stop + start), slice(c.start + start, c.stop + start))
 
 
 def _cosine_of_km(km: float) -> float:
-    """Cosine of the angle between two places `km` apart, from the chord between them."""
+    """Return the cosine of the angle between two places `km` apart, from the chord between them."""
     if not (math.isfinite(km) and km >= 0):
-        raise ValueError(f"The distance km must be finite and 0 or more, got {km}; pass None to leave nothing out.")
-    # The hair lets antipodes, whose computed cosine may pass -1, count at half the circumference.
+        raise ValueError(f"The distance km must be finite and 0 or more, got {km}; None leaves nothing out.")
+    # The margin includes antipodes, whose computed cosine may be below -1, at half the circumference.
     return 1 - chord_of_km(max(km, SAME_PLACE_KM)) ** 2 / 2 - 1e-15
 
 
@@ -118,7 +118,7 @@ def _unit_vectors(lonlat: Float[Tensor, "n 2"]) -> Float64[Tensor, "n 3"]:
 
 
 def _closer(a: Float64[Tensor, "n 3"], b: Float64[Tensor, "m 3"], min_cosine: float) -> Bool[Tensor, "n m"]:
-    # float64, because in float32 the cosine cannot tell places less than about 2 km apart.
+    # float64, because float32 cosines do not resolve distances below about 2 km.
     near = torch.empty(len(a), len(b), dtype=torch.bool, device=a.device)
     for first in range(0, len(a), ROWS_AT_ONCE):
         rows = slice(first, first + ROWS_AT_ONCE)

@@ -1,4 +1,4 @@
-"""Contrast by labels: observations attract each other by how many of their labels they share (MoSAiC)."""
+"""Contrast by labels: observations are positives in proportion to the labels they share (MoSAiC)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,10 +6,9 @@ import torch
 from jaxtyping import Bool, Float, Integer, Shaped
 from torch import Tensor
 
-from geotether.objectives.chunked import pair_logsumexp
 from geotether.objectives.masks import PairMask
-from geotether.objectives.pairs import own_logits, unit_rows
-from geotether.objectives.presence import Present, check_sensors, common_rows, nothing, take
+from geotether.objectives.pairs import own_logits, pair_logsumexp, unit_rows
+from geotether.objectives.presence import Present, check_sensors, common_rows, take, zero_loss
 from geotether.objectives.views import across_sensors, check_temperature, within_sensors
 
 TERMS = ("within", "across", "labels")
@@ -17,16 +16,16 @@ TERMS = ("within", "across", "labels")
 
 
 def jaccard(labels: Shaped[Tensor, "n k"]) -> Float[Tensor, "n n"]:
-    """Compute how much the label sets of any two rows overlap: labels of both by labels of either.
+    """Compute the overlap of the label sets of all pairs of rows: the number of labels of both over that of either.
 
     Args:
-        labels: 0 and 1 (or Booleans), shape (n, k).
+        labels: 0 and 1 (or booleans), shape (n, k).
 
     Returns:
-        Shape (n, n), 0 to 1; 0 where neither row has a label. float64 for float64 labels, else float32.
+        Shape (n, n), 0 to 1; 0 if neither row has a label. float64 for float64 labels, else float32.
 
     Raises:
-        ValueError: If there are other numbers than 0 and 1.
+        ValueError: If values other than 0 and 1 occur.
 
     Source:
         Jaccard (1912), New Phytologist 11:37.
@@ -38,11 +37,11 @@ def jaccard(labels: Shaped[Tensor, "n k"]) -> Float[Tensor, "n n"]:
     sets = labels if labels.dtype == torch.float64 else labels.float()
     if not ((sets == 0) | (sets == 1)).all():
         row = int(((sets != 0) & (sets != 1)).any(dim=1).nonzero()[0])
-        raise ValueError(f"labels are 0 and 1, row {row} holds others: {sets[row].tolist()}.")
+        raise ValueError(f"labels must be 0 or 1, row {row} has other values: {sets[row].tolist()}.")
     with torch.autocast(sets.device.type, enabled=False):
         both = sets @ sets.T
     size = sets.sum(dim=1)
-    # Where neither has a label, both is 0 and so is the quotient.
+    # If neither row has a label, the numerator and so the quotient is 0.
     return both / (size[:, None] + size - both).clamp(min=1)
 
 
@@ -53,24 +52,24 @@ def multilabel_contrast(
     exclude: Integer[Tensor, "e"] | None = None,
     chunk_rows: int | None = None,
 ) -> Float[Tensor, ""]:
-    """Draw embeddings together by the overlap of their label sets, in nats.
+    """Compute the contrast that draws embeddings together by the overlap of their label sets, in nats.
 
     Each anchor's softmax runs over all other labelled rows of the batch; its loss is the mean of the negative
-    logarithms over these rows, weighted by `jaccard`. Rows that are views or sensors of one sample are partners of
-    weight 1, as any others with the same labels. With one label a row it is SupCon.
+    logarithms over these rows, weighted by `jaccard`. Views or sensors of one sample are partners of weight 1,
+    like any rows with the same labels. With one label per row this is SupCon.
 
     Args:
-        z: Embeddings of the merged batch (all sensors, all views), shape (m, d). Normalised here.
-        labels: Their labels, 0 and 1, shape (m, k); a whole row of NaN where unknown. Such rows are left out
-            altogether: no anchors, no partners, and no negatives either, since they may share a label.
-        temperature: Divides the cosines, 0.001 to 1000.
-        exclude: Number of the sample of each row, shape (m,), if rows of one sample shall be neither partners nor
-            competitors; they have the same labels. None keeps them.
+        z: Embeddings of the merged batch (all sensors, all views), shape (m, d); normalised here.
+        labels: Their labels, 0 and 1, shape (m, k); a whole row of NaN where unknown. Such rows are not used as
+            anchors, partners or negatives, since they may share a label.
+        temperature: Divisor of the cosines, 0.001 to 1000.
+        exclude: Number of the sample of each row, shape (m,), if rows of one sample (which have the same
+            labels) are to be neither partners nor negatives. None keeps them.
         chunk_rows: Rows of the matrix of pairs in memory at once; None chooses. Same value and gradient.
 
     Returns:
-        The mean over anchors that share a label with another row. Without any (no labels, one row, no common
-        label) exactly 0 with a gradient of exactly 0.
+        The mean over anchors that share a label with another row; exactly 0, with a gradient of exactly 0, if there
+        are none.
 
     Raises:
         ValueError: If rows differ or there are none, labels are not 0, 1 or whole rows of NaN, rows of one excluded
@@ -78,8 +77,8 @@ def multilabel_contrast(
 
     Source:
         Khosla et al. (2020), "Supervised Contrastive Learning", arXiv:2004.11362, eq. 2, with weights. MoSAiC
-        (Gupta et al. 2025, arXiv:2507.08683) names a multi-label form without publishing a formula; weights by
-        Jaccard are our reading.
+        (Gupta et al. 2025, arXiv:2507.08683) names a multi-label form without publishing its formula; weights by
+        Jaccard are our interpretation.
 
     Example:
         >>> z, labels = torch.eye(3), torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
@@ -88,14 +87,14 @@ def multilabel_contrast(
     """
     check_temperature(temperature)
     if len(z) != len(labels) or len(z) == 0:
-        raise ValueError(f"z has {len(z)} rows and labels {len(labels)}; pass as many of both, one at least.")
+        raise ValueError(f"z has {len(z)} rows and labels {len(labels)}; pass the same number of both, at least one.")
     if exclude is not None and len(exclude) != len(z):
         raise ValueError(f"`exclude` has {len(exclude)} entries, but the batch has {len(z)} rows.")
     known = known_labels(labels)
     if not known.any():
-        return nothing(z)
+        return zero_loss(z)
     rows = unit_rows(z[known])
-    # Weights depend on label sets alone, and a batch has few different ones: no pass over the pairs is needed.
+    # Weights depend on label sets alone, of which a batch has few, so no pass over the pairs is needed.
     sets, own_set, count = labels[known].unique(dim=0, return_inverse=True, return_counts=True)
     overlap = jaccard(sets.to(rows.dtype))
     has_label = overlap.diagonal()[own_set]
@@ -106,7 +105,7 @@ def multilabel_contrast(
     weight = (overlap * count).sum(dim=1)[own_set] - has_label * number_of_itself
     anchors = weight > 0.5 / labels.shape[1]  # the smallest weight of a partner is 1 / k; below is rounding
     if not anchors.any():
-        return nothing(z)
+        return zero_loss(z)
     with torch.autocast(z.device.type, enabled=False):
         in_sets = torch.zeros(len(sets), rows.shape[1], dtype=rows.dtype, device=z.device)
         in_sets = in_sets.index_add(0, own_set, rows)
@@ -120,7 +119,7 @@ def multilabel_contrast(
 def _samples(
     rows: Float[Tensor, "m d"], sample: Integer[Tensor, "m"], own_set: Integer[Tensor, "m"]
 ) -> tuple[Float[Tensor, "m d"], Float[Tensor, "m"], PairMask]:
-    """For each row the sum and the number of all rows of its sample, and the mask of such pairs."""
+    """Return per row the sum and the number of all rows of its sample, and the mask of such pairs."""
     names, own, number = sample.unique(return_inverse=True, return_counts=True)
     any_set = torch.zeros_like(names).index_copy(0, own, own_set.to(names.dtype))
     if (any_set[own] != own_set).any():
@@ -131,7 +130,7 @@ def _samples(
 
 
 def known_labels(labels: Shaped[Tensor, "n k"]) -> Bool[Tensor, "n"]:
-    """Say which rows have labels: those that are not NaN.
+    """Return which rows have labels: those that are not NaN.
 
     Raises:
         ValueError: If a row is NaN in part.
@@ -145,7 +144,7 @@ def known_labels(labels: Shaped[Tensor, "n k"]) -> Bool[Tensor, "n"]:
     if (missing.any(dim=1) != unknown).any():
         row = int((missing.any(dim=1) & ~unknown).nonzero()[0])
         raise ValueError(
-            f"row {row} has NaN for some labels only: {labels[row].tolist()}; a row is known whole or not at all."
+            f"row {row} has NaN for some labels only: {labels[row].tolist()}; give all labels of a row or none."
         )
     return ~unknown
 
@@ -155,7 +154,7 @@ def merge(
     labels: Shaped[Tensor, "n k"],
     present: Present | None = None,
 ) -> tuple[Float[Tensor, "m d"], Shaped[Tensor, "m k"]]:
-    """Put the views of all sensors into one batch, each with the labels of its row.
+    """Merge the views of all sensors into one batch, each with the labels of its row.
 
     Args:
         views: One or more views of the n rows by each sensor, each of shape (n, d).
@@ -163,7 +162,7 @@ def merge(
         present: True where a row has the sensor; other rows are left out.
 
     Returns:
-        Embeddings and labels of the merged batch: sensors in their order, in each its views, in each its rows.
+        Embeddings and labels of the merged batch: sensors in their order, then views, then rows.
 
     Raises:
         ValueError: If rows differ or a mask does not fit.
@@ -173,7 +172,7 @@ def merge(
     check_sensors({name: own[0] for name, own in views.items()}, present)
     if len({view.shape[1] for view in every.values()}) > 1:
         widths = ", ".join(f"{name}: {view.shape[1]}" for name, view in every.items())
-        raise ValueError(f"embeddings to be compared differ in width ({widths}); project them to the same.")
+        raise ValueError(f"embeddings to be compared differ in width ({widths}); project them to one width.")
     parts, sets = [], []
     for name, own in views.items():
         rows = common_rows((name,), present)
@@ -194,7 +193,7 @@ def mosaic_terms(
     Args:
         views: Two augmented views of the n rows by each sensor, after the projection head, each of shape (n, d).
         labels: Labels of the rows, 0 and 1, shape (n, k), whole rows of NaN where unknown; None if the term is off.
-        temperature: Divides the cosines, 0.001 to 1000.
+        temperature: Divisor of the cosines, 0.001 to 1000.
         present: True where a row has the sensor.
         terms: Which of `TERMS` to compute.
 
@@ -207,7 +206,7 @@ def mosaic_terms(
         ValueError: If a term is unknown, the labels it needs are missing, or the arguments of the terms do not fit.
 
     Source:
-        Gupta et al. (2025), arXiv:2507.08683, names the three terms; the formulas are our reading.
+        Gupta et al. (2025), arXiv:2507.08683, names the three terms; the formulas are our interpretation.
     """
     if not terms or set(terms) - set(TERMS):
         raise ValueError(f"terms must be one or more of {', '.join(TERMS)}; got {', '.join(terms) or 'none'}.")

@@ -1,25 +1,39 @@
-"""Pairs: the matrix of logits between anchors and candidates, a block of rows at a time."""
+"""Pairs: the matrix of logits between anchors and candidates, and its softmax denominators, in blocks of rows.
 
+Every softmax loss here is `logsumexp of a row - the row's own logit`, which `plain_tying_loss` in `tying.py` shows
+without any of the following. Only the first term needs all n x n pairs, and three measures keep its cost close to that
+of the matrix products:
+
+* The anchors, (n, d), are multiplied by the logit scale, so its gradient needs no pass over the pairs.
+* Cosines are bounded, so logits up to about 70 are exponentiated directly: one pass gives the sums of rows and
+  columns, and the stored exponentials are the weights of the backward pass. Larger logits, which float32 cannot
+  exponentiate, are first reduced by their maxima.
+* A matrix that fits into memory is kept for the backward pass; a larger one is recomputed block by block.
+"""
+
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from geotether.objectives.masks import PairMask
+from geotether.objectives.masks import PairMask, as_pair_mask
 
 WHOLE_ENTRIES = 2**26  # Up to here the matrix is kept for the backward pass: 256 MB in float32, 8,192 rows.
-BLOCK_ENTRIES = 2**24  # Beyond, blocks of this size (64 MB in float32) are made and made again.
+BLOCK_ENTRIES = 2**24  # Larger matrices are computed in blocks of this size, 64 MB in float32.
 
 
 def unit_rows(embedding: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     """Scale every row to length one, in float32 or better.
 
     Args:
-        embedding: Any finite rows; half precision is widened, because a softmax over thousands of
-            candidates needs more digits than bfloat16 has.
+        embedding: Any finite rows; half precision is widened, because a softmax over thousands of candidates needs
+            more digits than bfloat16 has.
 
     Returns:
         The same shape; a row of zeros stays zero.
@@ -29,14 +43,11 @@ def unit_rows(embedding: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 def own_logits(anchors: Float[Tensor, "n d"], candidates: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
-    """Multiply every anchor with its own partner, which is cheaper than to pick it from the pairs.
+    """Compute each anchor's logit with its own partner, which is cheaper than picking it from the matrix.
 
     Args:
-        anchors: Unit embeddings times their logit scale, shape (n, d).
-        candidates: Unit embeddings of their partners, shape (n, d).
-
-    Returns:
-        Shape (n,).
+        anchors: Unit embeddings times their logit scale.
+        candidates: Unit embeddings of their partners.
     """
     # Not `vecdot`, which autocast would do in half precision.
     return (anchors * candidates).sum(dim=-1)
@@ -46,52 +57,111 @@ def check_partners(left: Tensor, right: Tensor, left_name: str, right_name: str)
     """Raise if two embeddings cannot be row-by-row partners.
 
     Raises:
-        ValueError: If the shapes differ or there is no row.
+        ValueError: If the shapes differ or there are no rows.
     """
     if left.shape != right.shape:
         raise ValueError(
             f"{left_name} has shape {tuple(left.shape)} and {right_name} {tuple(right.shape)}; row i of one is the "
-            "partner of row i of the other, so pass as many rows of the same width."
+            "partner of row i of the other, so pass the same number of rows of the same width."
         )
     if len(left) == 0:
         raise ValueError(f"{left_name} and {right_name} have no rows; a contrast needs at least one.")
 
 
-def rows_at_once(rows: int, columns: int, chunk_rows: int | None) -> int:
-    """Choose how many rows of a (rows, columns) matrix are made at once.
+def rows_per_block(rows: int, columns: int, chunk_rows: int | None) -> int:
+    """Return how many rows of a (rows, columns) matrix are computed at once.
 
     Args:
         rows: Number of anchors.
         columns: Number of candidates.
-        chunk_rows: The caller's wish, or None to keep the whole matrix where it has at most
-            `WHOLE_ENTRIES` and to take blocks of `BLOCK_ENTRIES` where it has more.
+        chunk_rows: The caller's choice. None keeps the whole matrix up to `WHOLE_ENTRIES` and takes blocks of
+            `BLOCK_ENTRIES` beyond.
 
     Raises:
         ValueError: If `chunk_rows` is less than 1.
 
     Example:
-        >>> rows_at_once(2048, 2048, None), rows_at_once(32768, 32768, None), rows_at_once(2048, 2048, 100)
+        >>> rows_per_block(2048, 2048, None), rows_per_block(32768, 32768, None), rows_per_block(2048, 2048, 100)
         (2048, 512, 100)
     """
     if chunk_rows is not None:
         if chunk_rows < 1:
-            raise ValueError(f"chunk_rows must be 1 or more, got {chunk_rows}; pass None to have it chosen.")
+            raise ValueError(f"chunk_rows must be 1 or more, got {chunk_rows}; None chooses it.")
         return min(chunk_rows, rows)
     if rows * columns <= WHOLE_ENTRIES:
         return rows
     return max(1, BLOCK_ENTRIES // columns)
 
 
+def pair_logsumexp(
+    anchors: Float[Tensor, "n d"],
+    candidates: Float[Tensor, "m d"],
+    ignore: Bool[Tensor, "n n"] | PairMask | None = None,
+    without_self: bool = False,
+    chunk_rows: int | None = None,
+) -> Float[Tensor, "n"]:
+    """Compute the log-sum-exp of each anchor's logits over the candidates.
+
+    Args:
+        anchors: Unit embeddings times their logit scale, shape (n, d).
+        candidates: Unit embeddings, shape (m, d) with m = n, or m = 2 n if the anchors' own embeddings follow the
+            partners.
+        ignore: True where a pair of rows is left out, as a matrix or block-wise (see `NearbyPairs`); a row's own
+            partner is always kept.
+        without_self: Leave out the anchor itself: candidate n + i of anchor i, or candidate i if m is n and the
+            candidates are the anchors' own embeddings.
+        chunk_rows: Rows of the (n, m) matrix that are in memory at once; see `rows_per_block`.
+
+    Returns:
+        Shape (n,), differentiable once in anchors and candidates.
+
+    Raises:
+        ValueError: If `chunk_rows` is less than 1 or the mask is of another size.
+
+    Example:
+        >>> pair_logsumexp(torch.zeros(2, 3), torch.ones(2, 3)).exp()
+        tensor([2., 2.])
+    """
+    mask = as_pair_mask(ignore, len(anchors))
+    height = rows_per_block(len(anchors), len(candidates), chunk_rows)
+    rows, _ = _PairLogSumExp.apply(anchors, candidates, mask, without_self, height, False)
+    return rows
+
+
+def pair_logsumexp_both(
+    anchors: Float[Tensor, "n d"],
+    candidates: Float[Tensor, "n d"],
+    ignore: Bool[Tensor, "n n"] | PairMask | None = None,
+    chunk_rows: int | None = None,
+) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
+    """Compute the log-sum-exp over the rows and over the columns of one matrix of logits.
+
+    Args:
+        anchors: Unit embeddings times one common logit scale, shape (n, d).
+        candidates: Unit embeddings of their partners, shape (n, d).
+        ignore: As in `pair_logsumexp`.
+        chunk_rows: As in `pair_logsumexp`.
+
+    Returns:
+        Over the candidates of each anchor, and over the anchors of each candidate, both of shape (n,).
+
+    Raises:
+        ValueError: As `pair_logsumexp`.
+    """
+    mask = as_pair_mask(ignore, len(anchors))
+    height = rows_per_block(len(anchors), len(candidates), chunk_rows)
+    return _PairLogSumExp.apply(anchors, candidates, mask, False, height, True)
+
+
 @dataclass(frozen=True)
 class PairLogits:
-    """The logits of every anchor against every candidate, never whole unless it fits.
+    """The logits of every anchor with every candidate, computed in blocks.
 
     Attributes:
-        anchors: Rows already multiplied by their logit scale, shape (n, d).
-        candidates: Shape (m, d); m is n, or 2 n where anchors are candidates as well: column j and
-            column n + j belong to row j.
-        mask: Pairs of rows to leave out; an anchor's own partner stays in whatever the mask says.
-        without_self: Leave out the anchor itself: column n + i in row i, or column i where m is n.
+        anchors: Embeddings times their logit scale, shape (n, d).
+        candidates: Shape (m, d); m is n, or 2 n if anchors are candidates as well: columns j and n + j belong to row j.
+        mask: Pairs of rows to leave out; an anchor's own partner is always kept.
+        without_self: Leave out the anchor itself: column n + i in row i, or column i if m is n.
         height: Number of rows of a block.
     """
 
@@ -103,24 +173,24 @@ class PairLogits:
 
     @property
     def is_whole(self) -> bool:
-        """Whether one block holds all rows."""
+        """Whether one block contains all rows."""
         return self.height >= len(self.anchors)
 
     def bound(self) -> float:
-        """Give a number that no logit exceeds in size, by Cauchy and Schwarz."""
+        """Return an upper bound of the logits' absolute values (Cauchy-Schwarz)."""
         return float(self.anchors.norm(dim=-1).max() * self.candidates.norm(dim=-1).max())
 
     def blocks(self) -> Iterator[slice]:
-        """Give the rows of each block, in order."""
+        """Yield the rows of each block, in order."""
         n = len(self.anchors)
         return (slice(first, min(first + self.height, n)) for first in range(0, n, self.height))
 
     def logits(self, rows: slice, out: Tensor | None = None) -> Tensor:
-        """Make one block, minus infinity where a pair is left out.
+        """Compute one block, minus infinity where a pair is left out.
 
         Args:
             rows: One of `blocks`.
-            out: Memory of at least that many rows to be written over.
+            out: Memory of at least that many rows to write to.
 
         Returns:
             Shape (rows, m).
@@ -147,16 +217,84 @@ class PairLogits:
         candidates_grad: Tensor,
         factor: Tensor | float = 1.0,
     ) -> None:
-        """Add one block's share to the gradients of anchors and candidates.
+        """Add the gradients of one block to those of anchors and candidates.
 
         Args:
             weight: Gradient of the block's logits, shape (rows, m).
             rows: The rows of the block.
-            anchors_grad: Shape (n, d); its `rows` are written over.
+            anchors_grad: Shape (n, d); its `rows` are overwritten.
             candidates_grad: Shape (m, d); added to.
-            factor: Multiplies the weights, one number or shape (rows, 1).
+            factor: Factor of the weights, one number or shape (rows, 1).
         """
         with torch.autocast(self.anchors.device.type, enabled=False):
             torch.mm(weight, self.candidates, out=anchors_grad[rows])
             anchors_grad[rows] *= factor
             candidates_grad.addmm_(weight.T, self.anchors[rows] * factor)
+
+
+class _PairLogSumExp(torch.autograd.Function):
+    """`pair_logsumexp` with its gradient; without `both`, the second output is empty."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        anchors: Tensor,
+        candidates: Tensor,
+        mask: PairMask | None,
+        without_self: bool,
+        height: int,
+        both: bool,
+    ) -> tuple[Tensor, Tensor]:
+        pairs = PairLogits(anchors, candidates, mask, without_self, height)
+        # Exponentials of logits within the limit, and sums and inverses of them, stay normal numbers.
+        bounded = pairs.bound() <= 0.8 * math.log(torch.finfo(anchors.dtype).max)
+        rows_out = anchors.new_empty(len(anchors))
+        columns_out = anchors.new_full((len(candidates) if both else 0,), 0.0 if bounded else -math.inf)
+        block = None
+        for rows in pairs.blocks():
+            block = pairs.logits(rows, out=block)
+            if bounded:
+                block.exp_()
+                torch.sum(block, dim=1, out=rows_out[rows])
+                if both:
+                    columns_out += block.sum(dim=0)
+            else:
+                torch.logsumexp(block, dim=1, out=rows_out[rows])
+                if both:
+                    columns_out = torch.logaddexp(columns_out, block.logsumexp(dim=0))
+        ctx.pairs, ctx.bounded, ctx.both = (mask, without_self, height), bounded, both
+        ctx.save_for_backward(anchors, candidates, rows_out, columns_out, block if pairs.is_whole else None)
+        return (rows_out.log(), columns_out.log()) if bounded else (rows_out.clone(), columns_out.clone())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, rows_grad: Tensor, columns_grad: Tensor) -> tuple[Tensor | None, ...]:
+        # `*_out` contain sums if logits are bounded, logarithms of sums otherwise.
+        anchors, candidates, rows_out, columns_out, kept = ctx.saved_tensors
+        pairs = PairLogits(anchors, candidates, *ctx.pairs)
+        anchors_grad, candidates_grad = torch.zeros_like(anchors), torch.zeros_like(candidates)
+        # With bounded logits a softmax weight is exp(logit) / sum: one factor per row and one per column.
+        row_factor, column_factor = rows_grad / rows_out, columns_grad / columns_out
+        computed: Tensor | None = None
+        scratch: Tensor | None = None
+        for rows in pairs.blocks():
+            if kept is None:
+                block = computed = pairs.logits(rows, out=computed)
+                if ctx.bounded:
+                    block.exp_()
+            else:
+                block = kept
+            if ctx.bounded and not ctx.both:
+                # The factor multiplies the (rows, d) side of each product, so no pass over the pairs is needed.
+                pairs.add_products(block, rows, anchors_grad, candidates_grad, row_factor[rows, None])
+                continue
+            if ctx.bounded:
+                into = None if scratch is None else scratch[: len(block)]
+                scratch = torch.add(row_factor[rows, None], column_factor, out=into)
+                weight = scratch.mul_(block)
+            else:
+                weight = (block - rows_out[rows, None]).exp_().mul_(rows_grad[rows, None])
+                if ctx.both:
+                    weight.addcmul_((block - columns_out).exp_(), columns_grad)
+            pairs.add_products(weight, rows, anchors_grad, candidates_grad)
+        return anchors_grad, candidates_grad, None, None, None, None

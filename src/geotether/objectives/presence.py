@@ -1,4 +1,4 @@
-"""Which rows count: a sample may lack a sensor, and what stands in its place is never looked at."""
+"""Rows that have a sensor: values of a missing sensor are never used."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,22 +7,23 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 Present = Mapping[str, Bool[Tensor, "_"]]
-"""For each sensor, True where the row has it; a sensor that is not named has all rows."""
+"""Sensor to a mask of the rows that have it; a sensor that is not named has all rows."""
 
 
 def check_sensors(parts: Mapping[str, Tensor], present: Present | None, at_least: int = 1) -> int:
-    """Raise unless all sensors have the same rows and the masks are theirs.
+    """Raise unless all sensors have the same number of rows and the masks fit them.
 
     Args:
-        parts: One tensor a sensor, rows first.
-        present: Masks of the rows that have each sensor, or None if all have all.
-        at_least: How many sensors are needed.
+        parts: One tensor per sensor, rows first.
+        present: Masks of the rows that have each sensor; None if every row has all.
+        at_least: Number of sensors needed.
 
     Returns:
         The number of rows.
 
     Raises:
-        ValueError: If there are too few sensors, no rows, unequal rows, or a mask for another sensor or of other rows.
+        ValueError: If there are too few sensors, no or unequal rows, or a mask is for an unknown sensor or has another
+            length.
     """
     if len(parts) < at_least:
         raise ValueError(f"this needs {at_least} or more sensors, got {len(parts)}: {', '.join(parts) or 'none'}.")
@@ -30,7 +31,7 @@ def check_sensors(parts: Mapping[str, Tensor], present: Present | None, at_least
     if len(set(rows.values())) > 1:
         raise ValueError(
             f"sensors differ in their rows ({', '.join(f'{name}: {n}' for name, n in rows.items())}); row i of each is "
-            "the same sample, so pass all rows of all sensors and say by `present` which are there."
+            "the same sample, so pass all rows of all sensors and mark by `present` which exist."
         )
     count = next(iter(rows.values()))
     if count == 0:
@@ -44,7 +45,7 @@ def check_sensors(parts: Mapping[str, Tensor], present: Present | None, at_least
 
 
 def common_rows(names: Iterable[str], present: Present | None) -> Bool[Tensor, "_"] | None:
-    """Say which rows have all of the named sensors; None means all rows.
+    """Return the mask of rows that have all of the named sensors; None means all rows.
 
     Example:
         >>> import torch
@@ -60,17 +61,17 @@ def common_rows(names: Iterable[str], present: Present | None) -> Bool[Tensor, "
 
 
 def take(values: Tensor, rows: Bool[Tensor, "_"] | None) -> Tensor:
-    """Take the rows that count; the others get a gradient of exactly zero, whatever they hold."""
+    """Select rows; the others get a gradient of exactly zero, whatever their values."""
     return values if rows is None else values[rows]
 
 
-def nothing(*values: Tensor) -> Float[Tensor, ""]:
-    """Give a loss of exactly 0 whose gradient is exactly 0 in all values, NaN among them or not.
+def zero_loss(*values: Tensor) -> Float[Tensor, ""]:
+    """Return a loss of exactly 0 whose gradient is exactly 0 in all values, even where they are NaN.
 
     Args:
-        values: Tensors that the loss would have used, one at least.
+        values: One or more tensors that the loss would have used.
     """
-    # Sums over no rows: zero times a value would be NaN where the value is.
+    # Sums over no rows, because zero times NaN is NaN.
     total = torch.zeros((), device=values[0].device)
     for value in values:
         total = total + value[:0].sum()

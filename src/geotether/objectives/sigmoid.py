@@ -1,4 +1,4 @@
-"""The sigmoid loss: every pair of the batch is judged on its own, match or not."""
+"""The sigmoid loss: every pair of the batch is classified by itself, as a match or not."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from geotether.objectives.masks import PairMask, as_pair_mask
-from geotether.objectives.pairs import PairLogits, check_partners, own_logits, rows_at_once, unit_rows
+from geotether.objectives.pairs import PairLogits, check_partners, own_logits, rows_per_block, unit_rows
 
 
 def sigmoid_loss(
@@ -20,12 +20,12 @@ def sigmoid_loss(
     ignore: Bool[Tensor, "n n"] | PairMask | None = None,
     chunk_rows: int | None = None,
 ) -> Float[Tensor, ""]:
-    """Sigmoid loss between two modalities, in nats a row.
+    """Compute the sigmoid loss between two modalities, in nats per row.
 
-    No row competes with another, so small batches and batches of unequal make-up cost little.
+    Rows do not compete, so the loss suits small batches and batches with unequal shares of modalities.
 
     Args:
-        left: Embeddings of one modality. Normalised here, so any length will do.
+        left: Embeddings of one modality, of any length; they are normalised here.
         right: Embeddings of the other modality, in the same row order.
         logit_scale: Inverse temperature, 1 / tau; the paper starts at 10.
         bias: Added to every logit; the paper starts at -10, because nearly all pairs are negatives.
@@ -36,7 +36,7 @@ def sigmoid_loss(
         The sum over all pairs, divided by the number of rows.
 
     Raises:
-        ValueError: If the shapes differ, there is no row, or the mask is of another size.
+        ValueError: If the shapes differ, there are no rows, or the mask is of another size.
 
     Source:
         Zhai et al. (2023), "Sigmoid Loss for Language Image Pre-Training", arXiv:2303.15343, eq. in section 3.2.
@@ -48,17 +48,17 @@ def sigmoid_loss(
     """
     check_partners(left, right, "left", "right")
     anchors, candidates = logit_scale * unit_rows(left), unit_rows(right)
-    # One more coordinate carries the bias through the same matrix product, gradient included.
+    # One more coordinate adds the bias in the same matrix product, gradient included.
     ones = torch.ones_like(anchors[:, :1])
     anchors, candidates = torch.cat([anchors, bias * ones], dim=1), torch.cat([candidates, ones], dim=1)
-    height = rows_at_once(len(anchors), len(candidates), chunk_rows)
+    height = rows_per_block(len(anchors), len(candidates), chunk_rows)
     # -log sigmoid(-x) = softplus(x) for a negative, softplus(x) - x for a match.
     negatives = _PairSoftplus.apply(anchors, candidates, as_pair_mask(ignore, len(anchors)), height)
     return (negatives - own_logits(anchors, candidates)).mean()
 
 
 class _PairSoftplus(torch.autograd.Function):
-    """Sum softplus of each anchor's logits over the candidates, a block of rows at a time."""
+    """The sum of softplus of each anchor's logits over the candidates, in blocks of rows."""
 
     @staticmethod
     def forward(ctx: Any, anchors: Tensor, candidates: Tensor, mask: PairMask | None, height: int) -> Tensor:
@@ -78,11 +78,11 @@ class _PairSoftplus(torch.autograd.Function):
         anchors, candidates, kept = ctx.saved_tensors
         pairs = PairLogits(anchors, candidates, *ctx.pairs)
         anchors_grad, candidates_grad = torch.zeros_like(anchors), torch.zeros_like(candidates)
-        made = None
+        computed = None
         for rows in pairs.blocks():
             if kept is None:
-                made = pairs.logits(rows, out=made)
-                weight = made.sigmoid_()
+                computed = pairs.logits(rows, out=computed)
+                weight = computed.sigmoid_()
             else:
                 weight = kept.sigmoid()
             pairs.add_products(weight, rows, anchors_grad, candidates_grad, sums_grad[rows, None])

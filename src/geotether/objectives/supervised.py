@@ -1,4 +1,4 @@
-"""Supervised losses by kind of target; rows without a label are left out."""
+"""Losses of predictions: of a target by its kind, rows without a label left out, and of observed features."""
 
 import torch
 import torch.nn.functional as F
@@ -6,10 +6,10 @@ from jaxtyping import Bool, Float, Float32, Int64, Shaped
 from torch import Tensor
 
 from geotether.objectives.multilabel import known_labels
-from geotether.objectives.presence import nothing
+from geotether.objectives.presence import zero_loss
 
 KINDS = ("classes", "labels", "numbers")
-"""One of k classes a row; any number of k labels a row; one number a row."""
+"""Per row: one of k classes, any number of k labels, or one number."""
 
 
 def task_loss(
@@ -18,19 +18,19 @@ def task_loss(
     targets: Shaped[Tensor, "m ..."],
     class_weights: Float[Tensor, "_"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Score raw outputs against targets.
+    """Compute the loss of raw outputs.
 
     Args:
         kind: One of `KINDS`.
         outputs: Logits of shape (n, k) for classes and labels; for numbers predictions of shape (n, 1) or (n,).
         targets: Classes: int64 of shape (n,), -1 where unknown. Labels: 0 and 1 of shape (n, k), whole rows of NaN
             where unknown. Numbers: standardised, shape (n,), NaN where unknown.
-        class_weights: Of the k classes, 0 or more, such as `balanced_weights`; for classes only.
+        class_weights: Weights of the k classes, 0 or more, such as `balanced_weights`; for classes only.
 
     Returns:
-        * classes: cross-entropy in nats, a mean over rows weighted by the weight of the row's class.
-        * labels: binary cross-entropy in nats, the mean over rows and labels.
-        * numbers: squared error, the mean over rows.
+        * classes: cross-entropy in nats, averaged over rows with the weights of their classes.
+        * labels: binary cross-entropy in nats, averaged over rows and labels.
+        * numbers: squared error, averaged over rows.
 
         Exactly 0, with a gradient of exactly 0, if no row is known (or all weights of known rows are 0).
 
@@ -50,7 +50,7 @@ def task_loss(
     if class_weights is not None and len(class_weights) != outputs.shape[1]:
         raise ValueError(f"class_weights has {len(class_weights)} entries, but there are {outputs.shape[1]} classes.")
     if not known.any():
-        return nothing(outputs)
+        return zero_loss(outputs)
     found, wanted = outputs[known], targets[known]
     found = found if found.dtype == torch.float64 else found.float()
     if kind == "labels":
@@ -61,12 +61,12 @@ def task_loss(
         return F.cross_entropy(found, wanted)
     weight = class_weights.to(found)
     loss = F.cross_entropy(found, wanted, weight=weight, reduction="sum")
-    # The mean of torch divides by the sum of weights, which is 0 where all known rows are of classes of weight 0.
+    # torch's mean divides by the sum of weights, which is 0 if all known rows belong to classes of weight 0.
     return loss / weight[wanted].sum().clamp(min=torch.finfo(found.dtype).tiny)
 
 
 def known_rows(kind: str, outputs: Float[Tensor, "n ..."], targets: Shaped[Tensor, "m ..."]) -> Bool[Tensor, "n"]:
-    """Say which rows have a target, and check that targets fit the outputs.
+    """Return which rows have a target, and check that targets fit the outputs.
 
     Args:
         kind: One of `KINDS`.
@@ -109,7 +109,7 @@ def check_kind(kind: str) -> None:
 
 
 def balanced_weights(classes: Int64[Tensor, "n"], k: int) -> Float32[Tensor, "k"]:
-    """Weigh classes so that each counts the same in sum, and the average row has weight 1.
+    """Compute class weights that give each class the same total weight and the average row a weight of 1.
 
     Args:
         classes: Classes of the training rows, 0 to k - 1, -1 where unknown.
@@ -119,7 +119,7 @@ def balanced_weights(classes: Int64[Tensor, "n"], k: int) -> Float32[Tensor, "k"
         Known rows / (classes seen x rows of the class), as scikit-learn's "balanced"; 1 for a class without rows.
 
     Raises:
-        ValueError: If no row is known or a class is out of range.
+        ValueError: If no class is known or one is out of range.
 
     Source:
         King & Zeng (2001), Political Analysis 9:137, as in scikit-learn's `compute_class_weight`.
@@ -130,10 +130,33 @@ def balanced_weights(classes: Int64[Tensor, "n"], k: int) -> Float32[Tensor, "k"
     """
     known = classes[classes != -1]
     if not len(known):
-        raise ValueError("no row has a class, so there is nothing to balance; weights need labelled training rows.")
+        raise ValueError("no row has a class; balanced weights need labelled training rows.")
     if int(known.min()) < 0 or int(known.max()) >= k:
         odd = int(known.max()) if int(known.max()) >= k else int(known.min())
         raise ValueError(f"class {odd} is out of range for k = {k}; classes are 0 to {k - 1}, -1 means unknown.")
     counts = torch.bincount(known, minlength=k).float()
     seen = counts > 0
     return torch.where(seen, len(known) / (seen.sum() * counts.clamp(min=1)), torch.ones_like(counts))
+
+
+def regression_loss(predicted: Float[Tensor, "n k"], target: Float[Tensor, "n k"]) -> Float[Tensor, ""]:
+    """Compute the squared error, summed over columns and averaged over rows.
+
+    Contrast needs only what distinguishes the observations of a batch; regression asks for the conditional mean of
+    every component.
+
+    Args:
+        predicted: Shape (n, k), n at least 1.
+        target: Shape (n, k). With a total variance of one, predicting the mean scores 1.
+
+    Returns:
+        A scalar, 0 or more.
+
+    Source:
+        Bishop (1994), Mixture density networks, section 2 (squared error estimates the conditional mean).
+
+    Example:
+        >>> regression_loss(torch.zeros(2, 2), torch.tensor([[1.0, 0.0], [0.0, 2.0]])).item()
+        2.5
+    """
+    return (predicted - target).square().sum(dim=1).mean()

@@ -1,4 +1,4 @@
-"""Views of one sample: two augmentations of one sensor, or two sensors of one place."""
+"""Contrasts between views of one sample: two augmentations of one sensor, or two sensors of one place."""
 
 import itertools
 from collections.abc import Mapping
@@ -7,13 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from geotether.objectives.chunked import pair_logsumexp
 from geotether.objectives.info_nce import info_nce
-from geotether.objectives.pairs import check_partners, own_logits, unit_rows
-from geotether.objectives.presence import Present, check_sensors, common_rows, nothing, take
+from geotether.objectives.pairs import check_partners, own_logits, pair_logsumexp, unit_rows
+from geotether.objectives.presence import Present, check_sensors, common_rows, take, zero_loss
 
 TEMPERATURES = (1e-3, 1e3)
-"""Between these a float32 logit keeps its digits and an embedding still matters."""
+"""Range in which float32 logits keep enough digits and embeddings have an influence."""
 
 
 def nt_xent(
@@ -22,21 +21,21 @@ def nt_xent(
     temperature: Float[Tensor, ""] | float,
     chunk_rows: int | None = None,
 ) -> Float[Tensor, ""]:
-    """NT-Xent: each of the 2 n views picks its partner among the 2 n - 1 others, in nats.
+    """Compute NT-Xent: each of the 2 n views picks its partner among the 2 n - 1 others, in nats.
 
-    It differs from `info_nce` in that views of the same side compete as well. One row has no competitors: 0.
+    Unlike in `info_nce`, views of the same side compete as well. A single row has no competitors and scores 0.
 
     Args:
-        a: First view of each row, shape (n, d). Normalised here, so any length will do.
+        a: First view of each row, shape (n, d), of any length; normalised here.
         b: Second view, in the same row order.
-        temperature: Divides the cosines, 0.001 to 1000; 0.1 to 0.5 is usual.
+        temperature: Divisor of the cosines, 0.001 to 1000; 0.1 to 0.5 is usual.
         chunk_rows: Rows of the matrix of pairs in memory at once; None chooses. Same value and gradient.
 
     Returns:
         The mean over the 2 n anchors.
 
     Raises:
-        ValueError: If the shapes differ, there is no row, or the temperature is out of range.
+        ValueError: If the shapes differ, there are no rows, or the temperature is out of range.
 
     Source:
         Chen et al. (2020), "A Simple Framework for Contrastive Learning of Visual Representations",
@@ -60,13 +59,13 @@ def pairwise_nt_xent(
     temperature: Float[Tensor, ""] | float,
     present: Present | None = None,
 ) -> Float[Tensor, ""]:
-    """Sum NT-Xent over all ordered pairs of sensors, so each pair of sensors counts twice.
+    """Sum NT-Xent over all ordered pairs of sensors, so each pair counts twice.
 
     Args:
         parts: Embeddings of the same n rows by each sensor, shape (n, d), two sensors or more.
-        temperature: Divides the cosines, 0.001 to 1000; MDiCo takes 0.1.
-        present: True where a row has the sensor. A pair of sensors uses the rows that have both; without any, or
-            with a single one, it adds 0.
+        temperature: Divisor of the cosines, 0.001 to 1000; MDiCo uses 0.1.
+        present: True where a row has the sensor. A pair of sensors uses the rows that have both; with fewer
+            than two such rows it adds 0.
 
     Returns:
         A sum, not a mean: with M sensors M (M - 1) terms.
@@ -85,7 +84,7 @@ def pairwise_nt_xent(
     """
     check_temperature(temperature)
     check_sensors(parts, present, at_least=2)
-    total = nothing(*parts.values())
+    total = zero_loss(*parts.values())
     for one, other in itertools.combinations(parts, 2):
         rows = common_rows((one, other), present)
         a, b = take(parts[one], rows), take(parts[other], rows)
@@ -103,22 +102,22 @@ def within_sensors(
 
     Args:
         views: Two views of the n rows by each sensor, each of shape (n, d).
-        temperature: Divides the cosines, 0.001 to 1000.
+        temperature: Divisor of the cosines, 0.001 to 1000.
         present: True where a row has the sensor; a sensor without rows adds 0.
 
     Returns:
-        One term a sensor.
+        A sum of one term per sensor.
 
     Raises:
         ValueError: If rows differ, a mask does not fit, or the temperature is out of range.
 
     Source:
-        MoSAiC (Gupta et al. 2025, arXiv:2507.08683) names the term; its form is our reading, see
+        MoSAiC (Gupta et al. 2025, arXiv:2507.08683) names the term; its formula is our interpretation, see
         docs/paired-objectives.md.
     """
     check_temperature(temperature)
     check_sensors({name: pair[0] for name, pair in views.items()}, present)
-    total = nothing(*(view for pair in views.values() for view in pair))
+    total = zero_loss(*(view for pair in views.values() for view in pair))
     for name, (first, second) in views.items():
         check_partners(first, second, f"the first view of {name}", "the second")
         rows = common_rows((name,), present)
@@ -137,22 +136,22 @@ def across_sensors(
 
     Args:
         parts: Embeddings of the same n rows by each sensor, shape (n, d), two sensors or more.
-        temperature: Divides the cosines, 0.001 to 1000.
+        temperature: Divisor of the cosines, 0.001 to 1000.
         present: True where a row has the sensor; a pair of sensors without common rows adds 0.
 
     Returns:
-        One term a pair of sensors.
+        A sum of one term per pair of sensors.
 
     Raises:
         ValueError: If there are fewer than two sensors, rows or widths differ, a mask does not fit, or the
             temperature is out of range.
 
     Source:
-        `info_nce`; MoSAiC (Gupta et al. 2025, arXiv:2507.08683) names the term, its form is our reading.
+        `info_nce`; MoSAiC (Gupta et al. 2025, arXiv:2507.08683) names the term, its formula is our interpretation.
     """
     check_temperature(temperature)
     check_sensors(parts, present, at_least=2)
-    total = nothing(*parts.values())
+    total = zero_loss(*parts.values())
     for one, other in itertools.combinations(parts, 2):
         rows = common_rows((one, other), present)
         a, b = take(parts[one], rows), take(parts[other], rows)
@@ -162,10 +161,10 @@ def across_sensors(
 
 
 def check_temperature(temperature: Float[Tensor, ""] | float) -> None:
-    """Raise if cosines cannot be divided by it.
+    """Raise unless cosines can be divided by it.
 
     Raises:
-        ValueError: If it is not a number within `TEMPERATURES`.
+        ValueError: If it is outside `TEMPERATURES`.
     """
     value = float(temperature.detach()) if isinstance(temperature, Tensor) else float(temperature)
     low, high = TEMPERATURES

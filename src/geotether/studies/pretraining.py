@@ -118,7 +118,7 @@ def variant_config(
     update: dict[str, Any] = {"steps": steps, "epochs": None, "tables": {}}
     if equal == "rows":
         sizes = {name: len(table.part("train")) for name, table in tables.items()}
-        among_all = MeltSchedule(sizes, config.batch_size, config.schedule.shares or "equal").rows_a_step
+        among_all = MeltSchedule(sizes, config.batch_size, config.schedule.shares or "equal").rows_per_step
         update["batch_size"] = sum(among_all[name] for name in names)
     return config.model_copy(update=update)
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from geotether.objectives.readings import READINGS
+from geotether.objectives.negatives import NEGATIVES
 from geotether.training.paired_config import METHODS
 
-OBJECTIVES = {**READINGS, "sigmoid": "each modality by itself: every pair is judged on its own, match or not"}
+OBJECTIVES = {**NEGATIVES, "sigmoid": "each modality by itself: every pair is classified by itself, match or not"}
 
 
 def model_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], handout_dim: int, notes: str = "") -> str:

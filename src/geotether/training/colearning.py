@@ -6,14 +6,19 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from geotether.batches.paired import gather_samples
+from geotether.batches.batch import gather_samples
 from geotether.checkpoint.paired import load_paired_module
 from geotether.encoders.colearner import CoLearner
 from geotether.encoders.sensor_heads import SensorClassifier
 from geotether.encoders.tied_sensors import TiedSensors
-from geotether.objectives.colearning import SensorOutputs, colearning_terms, distillation_loss, weighted_sum
+from geotether.objectives.colearning import (
+    SensorOutputs,
+    UncertaintyWeights,
+    colearning_terms,
+    distillation_loss,
+    weighted_sum,
+)
 from geotether.objectives.supervised import task_loss
-from geotether.objectives.uncertainty import UncertaintyWeights
 from geotether.predict import PairedModel
 from geotether.training.device import in_precision
 from geotether.training.loop import train

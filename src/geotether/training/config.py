@@ -8,13 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from geotether.batches.schedule import SCHEDULE_OPTIONS
 from geotether.tables.yaml_text import parse_override, read_layer
 from geotether.training.config_merging import overlay
 from geotether.training.loop_config import LoopConfig, Section, unknown_name, validated
 from geotether.training.recipes import recipe_layer
-
-# What each schedule can be told; anything else would be ignored, so it is refused.
-SCHEDULE_OPTIONS = {"melt": ("shares",), "salt": ("switch", "steps_per_epoch"), "pairwise": ("modality",)}
 
 
 class EncoderConfig(Section):
@@ -80,10 +78,10 @@ class ObjectiveConfig(Section):
     @field_validator("reading")
     @classmethod
     def _know_reading(cls, value: str) -> str:
-        from geotether.objectives.readings import READINGS
+        from geotether.objectives.negatives import NEGATIVES
 
-        if value not in (*READINGS, "sigmoid"):
-            raise unknown_name("reading", value, (*READINGS, "sigmoid"))
+        if value not in (*NEGATIVES, "sigmoid"):
+            raise unknown_name("reading", value, (*NEGATIVES, "sigmoid"))
         return value
 
 

@@ -10,7 +10,7 @@ from geotether.encoders.model import TiedModel
 from geotether.encoders.specific import SpecificParts
 from geotether.objectives.disentangling import disentangling_terms, join_parts
 from geotether.objectives.masks import NearbyPairs
-from geotether.objectives.regression import regression_loss
+from geotether.objectives.supervised import regression_loss
 from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
 from geotether.training.config import ObjectiveConfig
 

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geotether.batches.paired import PairedBatch, gather_samples
-from geotether.batches.sampler import rows_at
+from geotether.batches.batch import PairedBatch, gather_samples, rows_at
 from geotether.batches.views import make_views
 from geotether.checkpoint.folder import WEIGHTS
 from geotether.encoders.sensors.build import default_sensor_encoder

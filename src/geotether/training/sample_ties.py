@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from geotether.batches.paired import gather_samples
-from geotether.batches.sampler import rows_at
+from geotether.batches.batch import gather_samples, rows_at
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.tied_sensors import TiedSensors
 from geotether.objectives.info_nce import info_nce

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from geotether.encoders.model import TiedModel
 from geotether.objectives.info_nce import info_nce
-from geotether.objectives.regression import regression_loss
 from geotether.objectives.retrieval import recall_at_k
+from geotether.objectives.supervised import regression_loss
 from geotether.tables.table import Table
 from geotether.training.randomness import derived_seed, step_generator
 

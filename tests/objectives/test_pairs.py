@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/objectives/chunked.py."""
+"""Mirrors src/geotether/objectives/pairs.py."""
 
 import os
 import subprocess
@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from geotether.objectives.chunked import pair_logsumexp, pair_logsumexp_both
 from geotether.objectives.masks import NearbyPairs
-from geotether.objectives.readings import READINGS
+from geotether.objectives.negatives import NEGATIVES
+from geotether.objectives.pairs import pair_logsumexp, pair_logsumexp_both
 from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
 
 SRC = str(Path(__file__).parents[2] / "src")
 GROUPS = [slice(0, 17), slice(17, 18), slice(18, 50)]
 
 
-@pytest.mark.parametrize("reading", [*READINGS, "sigmoid"])
+@pytest.mark.parametrize("negatives", [*NEGATIVES, "sigmoid"])
 @pytest.mark.parametrize("chunk_rows", [1, 7, 49, 500])
 @pytest.mark.parametrize("masking", ["no mask", "matrix", "places"])
 @pytest.mark.parametrize("largest_scale", [14.3, 600.0], ids=["bounded", "unbounded"])
 def test_chunks_change_neither_value_nor_gradient(
-    random_pair, random_mask, random_places, reading, chunk_rows, masking, largest_scale
+    random_pair, random_mask, random_places, negatives, chunk_rows, masking, largest_scale
 ):
     inputs = [*random_pair(50, 6), *(torch.tensor(s).double().requires_grad_() for s in (2.0, 9.0, largest_scale))]
     location, modality, *scales = inputs
@@ -30,10 +30,10 @@ def test_chunks_change_neither_value_nor_gradient(
     ignore = {"no mask": None, "matrix": random_mask(50, 0.2), "places": places}[masking]
 
     def value_and_gradients(chunk_rows):
-        if reading == "sigmoid":
+        if negatives == "sigmoid":
             losses = sigmoid_tying_loss(location, modality, GROUPS, scales, [-3.0, 0.0, 1.0], ignore, chunk_rows)
         else:
-            losses = tying_loss(location, modality, GROUPS, scales, reading, ignore, chunk_rows)
+            losses = tying_loss(location, modality, GROUPS, scales, negatives, ignore, chunk_rows)
         return losses, torch.autograd.grad(mean_over_rows(losses, GROUPS), inputs)
 
     torch.testing.assert_close(value_and_gradients(chunk_rows), value_and_gradients(None), rtol=1e-11, atol=1e-12)
@@ -73,19 +73,19 @@ def peak_mb():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 
-def step(rows, width, reading):
+def step(rows, width, negatives):
     generator = torch.Generator().manual_seed(0)
     place, seen = (torch.randn(rows, width, generator=generator, requires_grad=True) for _ in range(2))
     before = peak_mb()
     scale = torch.tensor(14.3, requires_grad=True)
-    (loss,) = tying_loss(place, seen, [slice(0, rows)], [scale], reading)
+    (loss,) = tying_loss(place, seen, [slice(0, rows)], [scale], negatives)
     loss.backward()
     assert torch.isfinite(place.grad).all() and torch.isfinite(seen.grad).all() and scale.grad != 0
     return peak_mb() - before
 
-rows, width, reading = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-step(64, width, reading)  # what the libraries set up on first use is not the loss's
-print(step(rows, width, reading))
+rows, width, negatives = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+step(64, width, negatives)  # what the libraries set up on first use is not the loss's
+print(step(rows, width, negatives))
 """
 
 
@@ -96,7 +96,7 @@ FULL_SIZE = pytest.mark.skipif(
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc")
 @pytest.mark.parametrize(
-    "width, reading, limit_mb",
+    "width, negatives, limit_mb",
     [
         # Time goes with the width, the memory that matters does not: a full matrix would take 4,096 MB at
         # any width, while twelve copies of 256-d embeddings, more than are made, take 384 MB.
@@ -105,8 +105,8 @@ FULL_SIZE = pytest.mark.skipif(
         pytest.param(256, "all_pairs", 1000, marks=FULL_SIZE),
     ],
 )
-def test_large_batches_need_less_than_a_gigabyte(width, reading, limit_mb):
-    arguments = [sys.executable, "-c", PEAK_MEMORY, "32768", str(width), reading]
+def test_large_batches_need_less_than_a_gigabyte(width, negatives, limit_mb):
+    arguments = [sys.executable, "-c", PEAK_MEMORY, "32768", str(width), negatives]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": SRC})
     assert done.returncode == 0, done.stderr
     assert 10 < float(done.stdout) < limit_mb

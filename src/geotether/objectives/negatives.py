@@ -1,0 +1,32 @@
+"""Which embeddings compete with a row's partner in its softmax; names only, so that torch is not imported."""
+
+from geotether.suggestions import closest
+
+NEGATIVES: dict[str, str] = {
+    "modality_to_location": "each observation picks its own place among the places of the whole merged batch",
+    "location_to_modality": "each place picks its own observation among the observations of the whole merged batch",
+    "all_pairs": "each observation picks its own place among all places and all other observations of the merged batch",
+    "within_modality": "each modality by itself: observation and place pick each other among the rows of that modality",
+}
+"""Name and meaning of each choice; a configuration gives it as `objective.reading`.
+
+The formula of the paper's "asymmetric NT-Xent" is not published. The first choice is our main interpretation, the
+next two are alternatives; the last keeps modalities out of each other's softmax and equals the CLIP loss if the batch
+contains one modality.
+
+Source:
+    Hecht et al. (2026), "Multi-Modal Contrastive Learning for Implicit Earth Embeddings via Location Tying".
+"""
+
+
+def check_negatives(name: str) -> None:
+    """Raise unless `name` is one of `NEGATIVES`.
+
+    Raises:
+        ValueError: If the name is unknown; the message lists the known ones.
+
+    Example:
+        >>> check_negatives("within_modality")
+    """
+    if name not in NEGATIVES:
+        raise ValueError(f"Unknown negatives {name!r}; known: {', '.join(NEGATIVES)}.{closest(name, NEGATIVES)}")
