@@ -90,7 +90,7 @@ def test_where_nothing_can_be_kept_files_are_parsed_each_time(package, tmp_path)
 
 def test_of_the_real_package():
     training = {file.relative_to(PACKAGE).as_posix() for file in source_files(TRAINING)}
-    assert {"training/loop.py", "training/pretraining.py", "training/loss.py", "objectives/tying.py", "batches/salt.py",
+    assert {"training/loop.py", "training/pretraining.py", "training/location.py", "objectives/tying.py", "batches/schedule.py",
             "tables/table.py", "encoders/networks/siren.py", "geodesy/jitter.py"} <= training  # fmt: skip
     assert not {file for file in training if file.split("/")[0] in {"maps", "cli", "studies", "benchmark", "probes"}}
     judging = {file.relative_to(PACKAGE).as_posix() for file in source_files("benchmark.run")}
