@@ -11,7 +11,7 @@ def package(tmp_path, monkeypatch):
     """A package of a few files in the place of the real one."""
     root = tmp_path / "geotether"
     files = {
-        "training/pretraining.py": "from geotether.encoders.siren import Siren\nimport numpy\n",
+        "training/location.py": "from geotether.encoders.siren import Siren\nimport numpy\n",
         "training/report.py": "x = 1\n",
         "encoders/__init__.py": "",
         "encoders/siren.py": "def Siren():\n    '''Sines.'''\n    import geotether.geodesy.angles\n    return 1\n",
@@ -31,7 +31,7 @@ def package(tmp_path, monkeypatch):
 
 def test_the_files_are_those_that_are_imported(package):
     found = [file.relative_to(package).as_posix() for file in source_files(TRAINING)]
-    assert found == ["encoders/__init__.py", "encoders/siren.py", "geodesy/angles.py", "training/pretraining.py"]
+    assert found == ["encoders/__init__.py", "encoders/siren.py", "geodesy/angles.py", "training/location.py"]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_where_nothing_can_be_kept_files_are_parsed_each_time(package, tmp_path)
 
 def test_of_the_real_package():
     training = {file.relative_to(PACKAGE).as_posix() for file in source_files(TRAINING)}
-    assert {"training/loop.py", "training/pretraining.py", "training/location.py", "objectives/tying.py", "batches/schedule.py",
+    assert {"training/loop.py", "training/location.py", "objectives/tying.py", "batches/schedule.py",
             "tables/table.py", "encoders/networks/siren.py", "geodesy/jitter.py"} <= training  # fmt: skip
     assert not {file for file in training if file.split("/")[0] in {"maps", "cli", "studies", "benchmark", "probes"}}
     judging = {file.relative_to(PACKAGE).as_posix() for file in source_files("benchmark.run")}
