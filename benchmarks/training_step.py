@@ -21,7 +21,7 @@ from geotether.geodesy.jitter import jitter_lonlat
 from geotether.tables.table import Table
 from geotether.training.config import make_config
 from geotether.training.location import batch_loss
-from geotether.training.model import build_model
+from geotether.training.location import build_model
 from geotether.training.optimizer import build_optimizer
 from geotether.training.randomness import seed_step, step_generator
 

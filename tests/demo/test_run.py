@@ -9,7 +9,7 @@ import pytest
 from geotether.demo.run import demo_config, pretrain_or_resume, run_demo
 from geotether.loading import load
 from geotether.tables.table import Table
-from geotether.training.interruption import RunInterrupted
+from geotether.training.state import RunInterrupted
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from geotether.studies import pretraining
 from geotether.studies.pretraining import pretrain_variant, steps_of, variant_config
 from geotether.tables.table import Table
 from geotether.training import loop
-from geotether.training.interruption import RunInterrupted
 from geotether.training.metrics import read_metrics
+from geotether.training.state import RunInterrupted
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ import json
 import numpy as np
 import torch
 
-from geotether.training.card import model_card
-from geotether.training.provenance import plain_settings, run_provenance
+from geotether.training.card import model_card, plain_settings, run_provenance
 from geotether.training.state import RunState
 
 

@@ -1,11 +1,9 @@
-"""Mirrors src/geotether/training/config.py and recipes.py."""
+"""Mirrors src/geotether/training/config.py."""
 
 import pytest
 import yaml
 
-from geotether.training.config import RunConfig, load_config, make_config
-from geotether.training.config_merging import flatten
-from geotether.training.loop_config import LoopConfig, config_yaml
+from geotether.training.config import LoopConfig, RunConfig, config_yaml, flatten, load_config, make_config, overlay
 from geotether.training.recipes import RECIPES, recipe_layer
 
 
@@ -118,3 +116,28 @@ def test_every_setting_is_explained():
 def test_a_recipe_is_a_copy():
     recipe_layer("paper")["encoder"]["embed_dim"] = 1
     assert RECIPES["paper"]["encoder"]["embed_dim"] == 256
+
+
+def test_overlay_changes_neither_layer():
+    under, over = {"a": {"b": 1}}, {"a": {"c": 2}}
+    merged = overlay(under, over)
+    merged["a"]["b"] = 9
+    assert (under, over) == ({"a": {"b": 1}}, {"a": {"c": 2}})
+
+
+def test_the_same_name_keeps_the_options_below():
+    under = {"network": {"name": "siren", "hidden_dim": 512}}
+    assert overlay(under, {"network": {"name": "siren", "omega_0": 20}}) == {
+        "network": {"name": "siren", "hidden_dim": 512, "omega_0": 20}
+    }
+
+
+@pytest.mark.parametrize(("over", "left"), [({"epochs": 5, "steps": None}, "epochs"), ({"steps": 5}, "steps")])
+def test_the_upper_length_of_the_run_removes_the_lower(over, left):
+    merged = overlay({"steps": 500}, over)
+    assert merged.get(left) == 5
+    assert merged.get("steps" if left == "epochs" else "epochs") is None
+
+
+def test_flatten_keeps_empty_mappings():
+    assert flatten({"a": {"b": {"c": 1}}, "d": {}}) == {"a.b.c": 1, "d": {}}

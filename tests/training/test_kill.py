@@ -22,7 +22,7 @@ import signal, sys
 import numpy as np, torch
 from geotether.tables.table import Table
 from geotether.training.config import load_config
-from geotether.training.interruption import RunInterrupted
+from geotether.training.state import RunInterrupted
 from geotether.training.pretraining import pretrain
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored

@@ -1,13 +1,24 @@
-"""Mirrors src/geotether/training/loss.py."""
+"""Mirrors src/geotether/training/location.py."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 
 from geotether.objectives.info_nce import info_nce
 from geotether.objectives.sigmoid import sigmoid_loss
 from geotether.training.config import ObjectiveConfig
-from geotether.training.location import batch_loss
-from geotether.training.model import build_model
+from geotether.training.location import (
+    batch_loss,
+    build_model,
+    check_tables,
+    held_out_batch,
+    pool_recall,
+    taking_part,
+    validate,
+)
+from geotether.training.metrics import read_scalars
 
 GROUPS = {"satellite": slice(0, 8), "text": slice(8, 14)}
 
@@ -56,3 +67,106 @@ def test_near_rows_are_not_each_other_s_negatives(parts, reading):
 
     torch.testing.assert_close(loss_of_row_0(changed, masked), loss_of_row_0(location, masked))
     assert not torch.allclose(loss_of_row_0(changed, bare), loss_of_row_0(location, bare))
+
+
+def test_weights_depend_on_the_seed_and_the_modality_alone(planet, small):
+    torch.rand(3)  # the global stream does not matter
+    three = build_model(small(), planet).state_dict()
+    one = build_model(small(), {"text": planet["text"]}).state_dict()
+    for name, weight in one.items():
+        assert torch.equal(weight, three[name]), name
+    other = build_model(small("seed=1"), planet).state_dict()
+    assert not torch.equal(other["heads.text.projection.1.weight"], three["heads.text.projection.1.weight"])
+
+
+def test_the_global_stream_is_left_alone(planet, small):
+    torch.manual_seed(0)
+    want = torch.rand(3)
+    torch.manual_seed(0)
+    build_model(small(), planet)
+    assert torch.equal(torch.rand(3), want)
+
+
+def test_features_are_standardised_by_the_rows_given(planet, small):
+    text = planet["text"]
+    model = build_model(small(), {"text": text})
+    np.testing.assert_allclose(model.heads["text"].mean.numpy(), text.features.mean(0), atol=1e-5)
+
+
+def test_the_temperature_is_the_configured_one(planet, small):
+    model = build_model(small("objective.init_temperature=0.1"), planet)
+    assert model.logit_scale("text").item() == pytest.approx(10.0, rel=1e-5)
+
+
+def test_only_validation_rows_are_looked_at(planet):
+    batch = held_out_batch(planet, rows=1000, seed=0)
+    assert list(batch) == list(planet)
+    for modality, table in planet.items():
+        want = table.lonlat[table.split == "validation"]
+        np.testing.assert_array_equal(batch[modality].lonlat.numpy(), want)
+
+
+def test_the_batch_is_fixed_and_limited(planet):
+    first, again, other = (held_out_batch(planet, rows=20, seed=seed)["text"].lonlat for seed in (0, 0, 1))
+    assert first.shape == (20, 2)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_table_without_held_out_rows_is_left_out(planet):
+    text = planet["text"]
+    tables = {"text": text, "lights": planet["lights"].rows(planet["lights"].split == "train")}
+    assert list(held_out_batch(tables, rows=20, seed=0)) == ["text"]
+
+
+def test_an_untrained_model_knows_little_and_says_the_same_twice(planet, small):
+    model = build_model(small("encoder.network.dropout=0.5", "objective.init_temperature=1"), planet).train()
+    batch = held_out_batch(planet, rows=1000, seed=0)
+    line, again = validate(model, batch), validate(model, batch)
+    assert line == again  # no dropout
+    assert model.training
+    for modality, part in batch.items():
+        assert line[f"validation/chance/{modality}"] == pytest.approx(math.log(len(part.lonlat)))
+        assert line[f"validation/loss/{modality}"] == pytest.approx(math.log(len(part.lonlat)), abs=0.3)
+    assert line["validation/loss"] == pytest.approx(np.mean([line[f"validation/loss/{m}"] for m in batch]))
+
+
+def test_recall_looks_at_a_pool_of_256():
+    same = torch.eye(512)
+    assert pool_recall(same, same).item() == 1.0
+    wrong_beyond = same.clone()
+    wrong_beyond[256:] = 0
+    assert pool_recall(same, wrong_beyond).item() == 1.0
+    collapsed = torch.ones(512, 4)
+    assert pool_recall(collapsed, collapsed).item() == pytest.approx(10 / 256)
+
+
+def test_scalars_come_in_order():
+    assert read_scalars({"b": torch.tensor(2.0, dtype=torch.float64), "a": torch.tensor(1)}) == {"b": 2.0, "a": 1.0}
+
+
+def test_a_run_needs_tables(small):
+    with pytest.raises(ValueError, match="no feature table to train on"):
+        check_tables(small(), {})
+
+
+def test_a_table_needs_training_rows(planet, small):
+    text = planet["text"]
+    with pytest.raises(ValueError, match=r"table text has 0 rows whose split is 'train' \(of 50\).*'validation'"):
+        check_tables(small(), {"text": text.rows(text.split == "validation")})
+
+
+@pytest.mark.parametrize("override", ["keep=best", "patience=2"])
+def test_held_out_rows_are_needed_where_they_decide(planet, small, override):
+    text = planet["text"]
+    training_only = {"text": text.rows(text.split == "train")}
+    check_tables(small(), training_only)
+    with pytest.raises(ValueError, match="no table has two rows whose split is 'validation'"):
+        check_tables(small(override), training_only)
+
+
+def test_pairwise_takes_one_table(planet, small):
+    assert list(taking_part(small("schedule.name=pairwise", "schedule.modality=text"), planet)) == ["text"]
+    assert list(taking_part(small(), planet)) == list(planet)
+    with pytest.raises(ValueError, match=r"schedule\.modality is 'birds', but the tables are satellite, text, lights"):
+        taking_part(small("schedule.name=pairwise", "schedule.modality=birds"), planet)

@@ -10,11 +10,11 @@ import torch
 
 from geotether.checkpoint.location import load_model
 from geotether.encoder import Encoder
-from geotether.training.config_merging import flatten
-from geotether.training.interruption import RunInterrupted
+from geotether.training.config import flatten
+from geotether.training.loop import choose_device
 from geotether.training.metrics import read_metrics
 from geotether.training.pretraining import pretrain
-from geotether.training.state import FinishedRunError
+from geotether.training.state import FinishedRunError, RunInterrupted
 
 SCHEDULES = {
     "melt": [],
@@ -273,3 +273,10 @@ def test_memory_and_decoders_come_out_of_the_folder_again(planet, small, tmp_pat
 def test_a_memory_needs_a_mixed_readout(small):
     with pytest.raises(ValueError, match=r"set memory\.components=0"):
         small("encoder.readout=output", "memory.components=3")
+
+
+def test_a_missing_gpu_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto").type == choose_device("cpu").type == "cpu"
+    with pytest.raises(ValueError, match="needs an NVIDIA GPU"):
+        choose_device("cuda")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from geotether.training.loop_config import LoopConfig, config_yaml
+from geotether.training.config import LoopConfig, config_yaml
 from geotether.training.paired_config import PairedConfig, load_paired_config, over_recipe, own_layer
 from geotether.training.recipes import PAIRED_RECIPES, paired_recipe_layer
 

@@ -33,7 +33,7 @@ def contribution(
     from geotether.studies.contribution import measure_contribution
     from geotether.studies.effects import ADDED, ALONE, effect_table
     from geotether.training.config import load_config
-    from geotether.training.modalities import open_tables
+    from geotether.training.pretraining import open_tables
 
     if tasks and points is not None:
         raise ValueError("give --points with --label, or --tasks, not both.")

@@ -20,8 +20,7 @@ def pretrain(
 ) -> str:
     """Pre-train a location encoder on your own feature tables."""
     from geotether.training.config import load_config
-    from geotether.training.modalities import open_tables
-    from geotether.training.pretraining import pretrain
+    from geotether.training.pretraining import open_tables, pretrain
 
     settings = load_config(config, overrides or (), recipe)
     return trained(

@@ -112,7 +112,7 @@ def _spec(given: str, settings: list[str] | None, **typed: Any) -> Any:
     """Read the specification; options override it (None: not given), and `settings` override both."""
     from geotether.featurizing.specification import TableSpec, flatten_source
     from geotether.tables.yaml_text import parse_override, read_layer
-    from geotether.training.config_merging import overlay
+    from geotether.training.config import overlay
 
     path = Path(given)
     is_yaml = path.suffix.lower() in (".yaml", ".yml")

@@ -17,9 +17,8 @@ from geotether.tables.featurize import planet_tables
 from geotether.tables.table import Table
 from geotether.tasks.task import Task
 from geotether.training.config import RunConfig, load_config
-from geotether.training.interruption import RunInterrupted
 from geotether.training.pretraining import pretrain
-from geotether.training.state import is_unfinished
+from geotether.training.state import RunInterrupted, is_unfinished
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from geotether.suggestions import closest
 from geotether.tables.table import Table
-from geotether.training.config_merging import overlay
+from geotether.training.config import overlay
 from geotether.training.paired_config import PairedConfig, make_paired_config, over_recipe
 
 LINEAR = "linear"

@@ -12,9 +12,8 @@ from geotether.code import TRAINING, code_hash
 from geotether.files.disk import replacing_file
 from geotether.tables.table import Table
 from geotether.training.config import RunConfig
-from geotether.training.interruption import RunInterrupted
 from geotether.training.pretraining import pretrain
-from geotether.training.state import FREE_SETTINGS, MODEL_FOLDER, is_unfinished
+from geotether.training.state import FREE_SETTINGS, MODEL_FOLDER, RunInterrupted, is_unfinished
 
 EQUAL = ("rows", "batch")
 MIN_STEPS = 20

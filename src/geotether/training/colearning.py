@@ -20,12 +20,11 @@ from geotether.objectives.colearning import (
 )
 from geotether.objectives.supervised import task_loss
 from geotether.predict import PairedModel
-from geotether.training.device import in_precision
-from geotether.training.loop import train
+from geotether.training.loop import in_precision, train
+from geotether.training.metrics import read_scalars
 from geotether.training.paired_method import PairedMethod, class_weights
 from geotether.training.randomness import derived_seed
 from geotether.training.state import RunState
-from geotether.training.validation import read_scalars
 
 EVALUATED_ROWS = 512
 

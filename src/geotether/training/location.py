@@ -1,8 +1,11 @@
 """Location ties: modalities that share no samples, each tied to the places of its rows (MELT, SALT, pairwise)."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
@@ -10,22 +13,27 @@ from torch import Tensor, nn
 from geotether.batches.batch import assemble
 from geotether.batches.schedule import build_schedule
 from geotether.encoder import Encoder
+from geotether.encoders.build import build_location_encoder
+from geotether.encoders.decoders import FeatureDecoder
+from geotether.encoders.heads import ProjectionHead
+from geotether.encoders.memory import PlaceMemory, merged_places
 from geotether.encoders.model import TiedModel
 from geotether.encoders.specific import SpecificParts
 from geotether.geodesy.jitter import jitter_lonlat
+from geotether.moments import CHUNK_ROWS
 from geotether.objectives.disentangling import disentangling_terms, join_parts
+from geotether.objectives.info_nce import info_nce
 from geotether.objectives.masks import NearbyPairs
+from geotether.objectives.retrieval import recall_at_k
 from geotether.objectives.supervised import regression_loss
 from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
 from geotether.tables.table import Table
-from geotether.training.card import model_card
+from geotether.training.card import model_card, plain_settings, run_provenance
 from geotether.training.config import ObjectiveConfig, RunConfig
-from geotether.training.device import in_precision
-from geotether.training.model import build_memory, build_model
-from geotether.training.provenance import plain_settings, run_provenance
-from geotether.training.randomness import step_generator
+from geotether.training.loop import in_precision
+from geotether.training.metrics import read_scalars
+from geotether.training.randomness import derived_seed, step_generator
 from geotether.training.state import RunState
-from geotether.training.validation import held_out_batch, pool_recall, validate
 
 
 class LocationMethod:
@@ -262,3 +270,175 @@ def batch_specific(
 def mean_regression(errors: list[Float[Tensor, ""]]) -> Float[Tensor, ""]:
     """Average over modalities: each has equal weight, whatever its number of rows in the batch."""
     return torch.stack(errors).mean()
+
+
+def build_model(config: RunConfig, tables: Mapping[str, Table]) -> TiedModel:
+    """Build the model with weights that depend on the configuration alone.
+
+    The first weights of a head and of a decoder depend on the seed and the modality's name, so that adding a modality
+    leaves the others' as they were.
+
+    Args:
+        config: The run's configuration.
+        tables: Modality to its training rows, which also say how features are standardised.
+    """
+    location = build_location_encoder(config.encoder.model_dump(), config.seed)
+    heads: dict[str, ProjectionHead] = {}
+    for modality, table in tables.items():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(config.seed, 0, f"head of {modality}"))
+            heads[modality] = ProjectionHead(
+                table.dim, config.encoder.embed_dim, config.heads.hidden_dim, config.heads.dropout
+            )
+        heads[modality].fit_standardisation(table.features)
+    decoders: dict[str, FeatureDecoder] = {}
+    for modality, table in tables.items() if config.objective.regression_weight else ():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(config.seed, 0, f"decoder of {modality}"))
+            decoders[modality] = FeatureDecoder(
+                config.encoder.embed_dim, table.dim, config.objective.regression_components
+            )
+        decoders[modality].fit(table.features)
+    specific = build_specific(config, tables) if config.objective.specific_dim else None
+    return TiedModel(location, heads, config.objective.init_temperature, decoders=decoders, specific=specific)
+
+
+def build_specific(config: RunConfig, tables: Mapping[str, Table]) -> SpecificParts:
+    """Build what each modality keeps for itself.
+
+    Args:
+        config: The run's configuration.
+        tables: Modality to its training rows.
+    """
+    objective = config.objective
+    in_dims = {modality: table.dim for modality, table in tables.items()}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(config.seed, 0, "specific parts"))
+        parts = SpecificParts(
+            in_dims, config.encoder.embed_dim, objective.specific_dim, objective.regression_components
+        )
+    for modality, table in tables.items():
+        parts.fit(modality, table.features)
+    return parts
+
+
+def build_memory(config: RunConfig, tables: Mapping[str, Table]) -> PlaceMemory | None:
+    """Remember the training rows' leading components, each place once; None where the configuration wants none.
+
+    Args:
+        config: The run's configuration.
+        tables: Modality to its training rows.
+    """
+    if not config.memory.components:
+        return None
+    kept: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for modality, table in tables.items():
+        with torch.random.fork_rng(devices=[]):  # its layer is drawn, though only its directions are used
+            components = FeatureDecoder(1, table.dim, config.memory.components)
+        components.fit(table.features)
+        values = np.concatenate(
+            [
+                components.targets(torch.tensor(table.features[start : start + CHUNK_ROWS])).numpy()
+                for start in range(0, len(table), CHUNK_ROWS)
+            ]
+        )
+        kept[modality] = merged_places(table.lonlat, values)
+    sizes = {modality: values.shape for modality, (_, values) in kept.items()}
+    memory = PlaceMemory(sizes, config.memory.neighbors, config.memory.reach_km)
+    for modality, (lonlat, values) in kept.items():
+        memory.fill(modality, lonlat, values)
+    return memory
+
+
+RECALL_AT = 10
+RECALL_ROWS = 256
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The validation rows of one modality, on the run's device.
+
+    Attributes:
+        lonlat: Longitude and latitude in degrees, float64, shape (n, 2).
+        features: Shape (n, d).
+    """
+
+    lonlat: Tensor
+    features: Tensor
+
+
+def held_out_batch(
+    tables: Mapping[str, Table], rows: int, seed: int, device: torch.device | str = "cpu"
+) -> dict[str, HeldOut]:
+    """Draw the fixed batch that every validation uses.
+
+    Args:
+        tables: Modality to its whole table; only rows whose split is `validation` are looked at.
+        rows: At most so many rows of each modality.
+        seed: The run's seed.
+        device: Where they are kept.
+
+    Returns:
+        Modality to its rows; a modality with fewer than two validation rows is left out.
+    """
+    batch = {}
+    for modality, table in tables.items():
+        if table.split is None:
+            continue
+        numbers = np.flatnonzero(table.split == "validation")
+        if len(numbers) < 2:
+            continue
+        generator = step_generator(derived_seed(seed, 0, modality), 0, "validation")
+        chosen = numbers[torch.randperm(len(numbers), generator=generator)[:rows].sort().values.numpy()]
+        batch[modality] = HeldOut(
+            torch.tensor(table.lonlat[chosen], device=device), torch.tensor(table.features[chosen], device=device)
+        )
+    return batch
+
+
+def validate(model: TiedModel, batch: Mapping[str, HeldOut]) -> dict[str, float]:
+    """Measure how well places and held-out observations find each other, each modality by itself.
+
+    The measure is the symmetric softmax within a modality whatever the run's objective is, so runs with
+    different readings and schedules can be laid side by side. A model that knows nothing scores `chance`.
+
+    Args:
+        model: Put into evaluation mode for the while: no dropout, no jitter.
+        batch: From `held_out_batch`.
+
+    Returns:
+        `validation/loss/M`, `validation/chance/M` (the natural logarithm of the number of rows),
+        `validation/recall@10/M`, with decoders `validation/regression/M` (1 is that of knowing nothing), for every
+        modality M, and `validation/loss`, the mean of the first.
+    """
+    was_training = model.training
+    model.eval()
+    values: dict[str, Tensor] = {}
+    with torch.no_grad():
+        for modality, held_out in batch.items():
+            location = model.location(held_out.lonlat)
+            observed = model.encode_modality(modality, held_out.features)
+            values[f"validation/loss/{modality}"] = info_nce(location, observed, model.logit_scale(modality))
+            values[f"validation/recall@{RECALL_AT}/{modality}"] = pool_recall(location, observed)
+            if model.decoders:
+                decoder = model.decoders[modality]
+                error = regression_loss(decoder(location), decoder.targets(held_out.features))  # type: ignore[operator]
+                values[f"validation/regression/{modality}"] = error
+    model.train(was_training)
+    line = read_scalars(values)
+    line |= {f"validation/chance/{modality}": math.log(len(part.lonlat)) for modality, part in batch.items()}
+    line["validation/loss"] = sum(line[f"validation/loss/{modality}"] for modality in batch) / len(batch)
+    return line
+
+
+def pool_recall(location: Float[Tensor, "n d"], observed: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
+    """Compute recall at 10 among the first 256 rows.
+
+    A pool of one size makes the number comparable across modalities, batch sizes and schedules (chance
+    is 10 / 256 = 3.9 %), and costs next to nothing.
+
+    Args:
+        location: Embeddings of places; they search.
+        observed: Embeddings of observations in the same order; they are found.
+    """
+    return recall_at_k(location[:RECALL_ROWS].detach(), observed[:RECALL_ROWS].detach(), RECALL_AT)

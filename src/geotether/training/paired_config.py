@@ -8,9 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from geotether.tables.yaml_text import parse_override, read_layer
-from geotether.training.config import EncoderConfig
-from geotether.training.config_merging import overlay
-from geotether.training.loop_config import LoopConfig, Section, unknown_name, validated
+from geotether.training.config import EncoderConfig, LoopConfig, Section, overlay, unknown_name, validated
 from geotether.training.recipes import paired_recipe_layer
 
 # Method to what it does, in a few words; the card says them.

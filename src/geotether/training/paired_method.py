@@ -18,9 +18,8 @@ from geotether.predict import PairedModel
 from geotether.tables.modality import Modality
 from geotether.tables.table import Table
 from geotether.tables.target import Target, TargetEncoding
-from geotether.training.card import paired_card
+from geotether.training.card import paired_card, paired_provenance
 from geotether.training.paired_config import PairedConfig
-from geotether.training.provenance import paired_provenance
 from geotether.training.randomness import derived_seed, step_generator
 from geotether.training.state import RunState
 

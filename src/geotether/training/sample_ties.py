@@ -14,11 +14,11 @@ from geotether.objectives.info_nce import info_nce
 from geotether.objectives.multilabel import merge, multilabel_contrast
 from geotether.objectives.views import across_sensors, within_sensors
 from geotether.predict import PairedModel
-from geotether.training.device import in_precision
+from geotether.training.loop import in_precision
+from geotether.training.metrics import read_scalars
 from geotether.training.paired_method import PairedMethod
 from geotether.training.randomness import derived_seed, step_generator
 from geotether.training.state import RunState
-from geotether.training.validation import read_scalars
 
 
 class TiesMethod(PairedMethod):

@@ -1,9 +1,12 @@
-"""The state of a run on disk: saved so that a killed run resumes and a finished one can be extended."""
+"""The state of a run on disk, so that a killed or interrupted run resumes and a finished one can be extended."""
 
 import json
+import signal
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType, TracebackType
 from typing import Any
 
 from safetensors import SafetensorError
@@ -13,7 +16,7 @@ from torch.optim import Optimizer
 
 from geotether.checkpoint.folder import CONFIG, PROVENANCE, read_json
 from geotether.files.disk import replacing_file
-from geotether.training.config_merging import flatten
+from geotether.training.config import flatten
 
 MODEL_FOLDER = "model"
 FOLDER_NAME = "state"
@@ -300,3 +303,59 @@ def check_finished(folder: Path, identity: Mapping[str, Any]) -> None:
         "Choose another folder, or overwrite it with --fresh (in Python fresh=True). Differences:\n"
         + "\n".join(differing)
     )
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """A run was stopped by Ctrl-C or SIGTERM after its state was saved; the message says how to go on."""
+
+
+class Interruption:
+    """Turns Ctrl-C and SIGTERM into a flag that the loop reads between steps.
+
+    An optimiser update that is torn in the middle would leave weights that no seed can reproduce.
+    A second Ctrl-C stops at once. Outside the main thread, where Python allows no handlers, the
+    flag is never raised and Ctrl-C acts as usual.
+
+    Attributes:
+        requested: Whether somebody asked the run to stop.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._previous: dict[int, Any] = {}
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+    def __enter__(self) -> "Interruption":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):  # nohup and the like stay in force
+                    self._previous[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+
+def farewell(step: int, total_steps: int, folder: Path | None) -> str:
+    """Say what was saved and how to go on.
+
+    Args:
+        step: Steps done.
+        total_steps: Steps of the whole run.
+        folder: The run's folder, or None if nothing is written.
+
+    Example:
+        >>> farewell(120, 500, None)
+        'Stopped after step 120 of 500. Nothing was saved, because no folder was given (out=...).'
+    """
+    stopped = f"Stopped after step {step} of {total_steps}."
+    if folder is None:
+        return f"{stopped} Nothing was saved, because no folder was given (out=...)."
+    return f"{stopped} The state is saved in {folder}: run the same command with --resume (or resume=True) to go on."
