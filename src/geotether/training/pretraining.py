@@ -15,7 +15,7 @@ from geotether.tables.table import Table
 from geotether.training.colearning import ColearningMethod, DistilledMethod, SupervisedMethod
 from geotether.training.config import RunConfig, load_config
 from geotether.training.location import LocationMethod
-from geotether.training.loop import Method, train
+from geotether.training.loop import train
 from geotether.training.paired_config import PairedConfig, load_paired_config
 from geotether.training.paired_method import PairedMethod
 from geotether.training.recipes import PAIRED_RECIPES
