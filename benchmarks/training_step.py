@@ -20,8 +20,7 @@ from geotether.batches.schedule import build_schedule
 from geotether.geodesy.jitter import jitter_lonlat
 from geotether.tables.table import Table
 from geotether.training.config import make_config
-from geotether.training.location import batch_loss
-from geotether.training.location import build_model
+from geotether.training.location import batch_loss, build_model
 from geotether.training.optimizer import build_optimizer
 from geotether.training.randomness import seed_step, step_generator
 

@@ -32,8 +32,7 @@ from geotether.geodesy.coordinates import unit_vectors
 from geotether.loading import load_encoder
 from geotether.tables.splits import block_parts
 from geotether.training.config import load_config
-from geotether.training.pretraining import open_tables
-from geotether.training.pretraining import pretrain
+from geotether.training.pretraining import open_tables, pretrain
 from geotether.training.state import is_unfinished
 
 WORLD = Path(__file__).parents[1] / "recipes" / "world.yaml"
