@@ -10,8 +10,8 @@ from jaxtyping import Float32, Float64
 from torch import nn
 
 from geotether.checkpoint.location import load_model, save_model
+from geotether.encoders.heads import SpecificParts
 from geotether.encoders.location import LocationEncoder
-from geotether.encoders.specific import SpecificParts
 from geotether.geodesy.coordinates import as_lonlat, check_lonlat
 
 _WGS84 = "OGC:CRS84"

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "geotether"
 # From the ground up. Rooms that share a step may not import each other.
 STAIRS = [
     {"version", "user_cache"},
-    {"code", "geodesy", "moments", "suggestions"},
+    {"code", "geodesy", "moments", "plugins", "suggestions"},
     {"files"},
     {"sources", "features", "encoders", "objectives", "probes"},
     {"tables", "checkpoint", "peers", "tasks", "datasets"},

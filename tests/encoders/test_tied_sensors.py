@@ -97,7 +97,7 @@ def test_ties_to_the_location_have_learned_temperatures():
         ({"init_temperature": 0.0}, "init_temperature must be more than 0"),
         (
             {"proj_dim": 8, "location": LOCATION},
-            "projections give 8 numbers and the location encoder 6; set proj_dim to 6",
+            "projections give 8 numbers and the location encoder 6; set proj_dim",
         ),
     ],
 )

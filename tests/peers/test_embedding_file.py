@@ -154,6 +154,6 @@ def test_misuse_is_named(write):
         with pytest.raises(TypeError, match="needs lon= and lat="):
             file.encode(*arguments, **options)
     with pytest.raises(AttributeError, match="a file of embeddings: it has no network"):
-        file.location  # noqa: B018
+        file.module  # noqa: B018
     with pytest.raises(ValueError, match="nothing is computed; leave out device='cuda'"):
         load(path, device="cuda")

@@ -71,7 +71,7 @@ def test_the_provenance_says_what_it_is(saved, geoclip):
 
 def test_it_can_be_kept_as_a_model_folder(tmp_path, saved, geoclip):
     model = load(saved(geoclip(features=8, capsule_dim=6, embed_dim=5)))
-    save_model(tmp_path / "model", model.location, model.config, model.provenance, "# GeoCLIP")
+    save_model(tmp_path / "model", model.module, model.config, model.provenance, "# GeoCLIP")
     again = Encoder.load(tmp_path / "model")
     places = {"lon": LONLAT[:, 0], "lat": LONLAT[:, 1]}
     np.testing.assert_array_equal(again.encode(**places), model.encode(**places))

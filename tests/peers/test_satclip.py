@@ -52,13 +52,13 @@ def test_the_released_sizes_agree_with_the_published_formulas(saved, satclip, le
     assert want.std() > 0.1
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
     count = {10: 445_696, 40: 1_213_696}[legendre_polys]
-    assert sum(parameter.numel() for parameter in model.location.parameters()) == count
+    assert sum(parameter.numel() for parameter in model.module.parameters()) == count
 
 
 def test_even_in_float32_it_agrees_within_a_ten_thousandth(saved, satclip):
     content = satclip(40)
     model = load(saved(content))
-    model.location.float()
+    model.module.float()
     got = model.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1])
     np.testing.assert_allclose(got, published_encoder(content, LONLAT), rtol=0, atol=1e-4)
 

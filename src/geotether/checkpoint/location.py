@@ -8,10 +8,8 @@ from torch import nn
 
 from geotether.checkpoint.folder import CARD, CONFIG, PROVENANCE, fill_module, read_folder, read_json, write_folder
 from geotether.encoders.build import build_location_encoder
-from geotether.encoders.decoders import FeatureDecoder
-from geotether.encoders.heads import ProjectionHead
+from geotether.encoders.heads import FeatureDecoder, ProjectionHead, SpecificParts
 from geotether.encoders.location import LocationEncoder
-from geotether.encoders.specific import SpecificParts
 
 _HEAD_ARGUMENTS = ("in_dim", "embed_dim", "hidden_dim", "dropout")
 _DECODER_ARGUMENTS = ("embed_dim", "in_dim", "components")

@@ -2,8 +2,7 @@
 
 from geotether.encoders.build import build_location_encoder, build_network, build_positional
 from geotether.encoders.colearner import CoLearner, Parts
-from geotether.encoders.decoders import FeatureDecoder
-from geotether.encoders.heads import ProjectionHead
+from geotether.encoders.heads import FeatureDecoder, ProjectionHead
 from geotether.encoders.location import READOUTS, LocationEncoder
 from geotether.encoders.mixing import BlockMixing
 from geotether.encoders.model import TiedModel

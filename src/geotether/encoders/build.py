@@ -1,6 +1,5 @@
 """Location encoders from plain configurations."""
 
-import inspect
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from geotether.encoders.location import LocationEncoder
 from geotether.encoders.memory import PlaceMemory
 from geotether.encoders.networks import NETWORKS
 from geotether.encoders.positional import POSITIONAL
+from geotether.plugins import constructor_arguments
 from geotether.suggestions import closest
 
 
@@ -115,7 +115,7 @@ def build_named(kind: str, registry: Mapping[str, type[nn.Module]], config: Any,
     name = config["name"]
     if name not in registry:
         raise ValueError(f"Unknown {kind} {name!r}; {known_names(name, registry)}")
-    parameters = {k: p for k, p in inspect.signature(registry[name]).parameters.items() if k not in given}
+    parameters = {k: p for k, p in constructor_arguments(registry[name]).items() if k not in given}
     for key in arguments:
         if key not in parameters:
             raise ValueError(f"Unknown keyword {key!r} of {kind} {name!r}; {known_names(key, parameters)}")
@@ -123,9 +123,16 @@ def build_named(kind: str, registry: Mapping[str, type[nn.Module]], config: Any,
     if missing:
         raise ValueError(f"{kind} {name!r} needs {', '.join(missing)}.")
     try:
-        return registry[name](**given, **arguments)
+        module = registry[name](**given, **arguments)
     except TypeError as error:
         raise ValueError(f"{kind} {name!r} cannot be built from {arguments}: {error}") from error
+    lost = [key for key in parameters if not hasattr(module, key)]
+    if lost:  # a plug-in; found here and not when the trained model is saved
+        raise ValueError(
+            f"{kind} {name!r} does not keep its argument {lost[0]!r}, so that a saved model could not be built again; "
+            f"write `self.{lost[0]} = {lost[0]}` in its constructor."
+        )
+    return module
 
 
 def known_names(name: Any, known: Collection[str]) -> str:

@@ -11,8 +11,8 @@ from jaxtyping import Float, Num, Shaped
 from torch import Tensor, nn
 
 from geotether.encoders.build import known_names
+from geotether.encoders.layers import BatchNorm
 from geotether.encoders.sensors.build import build_sensor_encoders, check_modality, encode_sensor, sensors_of
-from geotether.encoders.sensors.normalisation import BatchNorm
 
 # Which halves the unique encoder gives, and which part the second modality classifier judges.
 WIRINGS: dict[str, tuple[tuple[str, ...], str | None]] = {

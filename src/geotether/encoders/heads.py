@@ -1,12 +1,18 @@
-"""Projection heads: from a modality's features to the shared space."""
+"""Modality-specific parts of a tied model: projection heads, feature decoders and specific parts."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from geotether.encoders.networks.dropout import ByteDropout
-from geotether.moments import mean_and_scale
+from geotether.encoders.layers import ByteDropout
+from geotether.moments import mean_and_scale, principal_axes
+
+# Rows that the directions are found on: plenty for a covariance of some hundred features.
+_MOST_ROWS = 20_000
 
 
 class ProjectionHead(nn.Module):
@@ -82,3 +88,154 @@ class ProjectionHead(nn.Module):
             Shape (n, embed_dim), not normalised.
         """
         return self.projection((features - self.mean) / self.scale)
+
+
+class FeatureDecoder(nn.Module):
+    """Predict a modality's features from the embedding of the place, along their principal directions.
+
+    Features are standardised and turned to their principal components, of which the first are predicted by one linear
+    layer. Components keep their size, so that what varies most counts most; together they have a variance of one, so
+    a squared error of 1 is that of knowing nothing.
+
+    Args:
+        embed_dim: Size of the location's embedding.
+        in_dim: Size of the modality's features.
+        components: Number of components to predict; at most `in_dim` are.
+
+    Attributes:
+        mean, scale: Of the features, shape (in_dim,), until fitted zeros and ones.
+        directions: Shape (in_dim, k), orthonormal columns.
+        size: Square root of the components' total variance.
+
+    Raises:
+        ValueError: If a size is out of range.
+
+    Example:
+        >>> decoder = FeatureDecoder(embed_dim=256, in_dim=40, components=8)
+        >>> decoder(torch.zeros(3, 256)).shape, decoder.decode(torch.zeros(3, 256)).shape
+        (torch.Size([3, 8]), torch.Size([3, 40]))
+    """
+
+    mean: Tensor
+    scale: Tensor
+    directions: Tensor
+    size: Tensor
+
+    def __init__(self, embed_dim: int, in_dim: int, components: int = 64) -> None:
+        super().__init__()
+        if min(embed_dim, in_dim, components) < 1:
+            raise ValueError(
+                f"embed_dim, in_dim and components must be 1 or more, got {embed_dim}, {in_dim} and {components}."
+            )
+        self.embed_dim = embed_dim
+        self.in_dim = in_dim
+        self.components = min(components, in_dim)
+        self.register_buffer("mean", torch.zeros(in_dim))
+        self.register_buffer("scale", torch.ones(in_dim))
+        self.register_buffer("directions", torch.eye(in_dim)[:, : self.components].contiguous())
+        self.register_buffer("size", torch.ones(()))
+        self.prediction = nn.Linear(embed_dim, self.components)
+
+    def fit(self, features: Float[np.ndarray, "n in_dim"]) -> None:
+        """Find standardisation and principal directions; they are saved with the weights.
+
+        Args:
+            features: Training rows, shape (n, in_dim), at least one; may be a memory map. Of more than 20,000, rows
+                at even steps are taken.
+
+        Raises:
+            ValueError: If the width is another one or there is no row.
+        """
+        if features.shape[1] != self.in_dim or len(features) == 0:
+            raise ValueError(f"Need rows of {self.in_dim} features, got shape {features.shape}.")
+        rows = np.asarray(features[:: -(-len(features) // _MOST_ROWS)], dtype=np.float64)
+        mean, scale = mean_and_scale(rows)
+        standardised = (rows - mean) / scale
+        variances, leading = principal_axes(standardised.T @ standardised / len(rows), self.components)
+        self.mean.copy_(torch.from_numpy(mean))
+        self.scale.copy_(torch.from_numpy(scale))
+        self.directions.copy_(torch.from_numpy(np.ascontiguousarray(leading)))
+        self.size.fill_(max(float(variances.sum()), 1e-12) ** 0.5)
+
+    def targets(self, features: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n k"]:
+        """Turn features, as they are in the table, into the components to be predicted, shape (n, k)."""
+        return ((features - self.mean) / self.scale) @ self.directions / self.size
+
+    def forward(self, embedding: Float[Tensor, "n embed_dim"]) -> Float[Tensor, "n k"]:
+        """Predict components from embeddings of places, shape (n, k)."""
+        return self.prediction(embedding)
+
+    def decode(self, embedding: Float[Tensor, "n embed_dim"]) -> Float[Tensor, "n in_dim"]:
+        """Predict features in the table's own units, shape (n, in_dim): those of the components, back in place."""
+        return self(embedding) * self.size @ self.directions.T * self.scale + self.mean
+
+
+class SpecificParts(nn.Module):
+    """A specific part a modality, a classifier that tells modalities by it, and decoders from both parts.
+
+    The heads of a tied model give what modality and place share. The specific part is projected from the same features;
+    it learns to tell its modality and, joined with the shared part, to give the features back. If contrast with the
+    place throws content away, this is where it goes.
+
+    Args:
+        in_dims: Modality to the size of its features.
+        shared_dim: Size of the shared part, the heads' output.
+        specific_dim: Size of the specific part.
+        components: Principal components of the features that are given back.
+
+    Raises:
+        ValueError: If there is no modality or a size is out of range.
+
+    Source:
+        Ours, after the parts of MDiCo (Mena et al. 2025, arXiv:2510.19579).
+
+    Example:
+        >>> parts = SpecificParts({"text": 64, "light": 40}, shared_dim=16, specific_dim=4)
+        >>> parts.specific("text", torch.zeros(3, 64)).shape, parts.rebuilt("light", torch.zeros(2, 20)).shape
+        (torch.Size([3, 4]), torch.Size([2, 40]))
+    """
+
+    def __init__(self, in_dims: Mapping[str, int], shared_dim: int, specific_dim: int, components: int = 64) -> None:
+        super().__init__()
+        if not in_dims or specific_dim < 1:
+            raise ValueError(f"Needs modalities and specific_dim of 1 or more, got {dict(in_dims)} and {specific_dim}.")
+        self.in_dims = dict(in_dims)
+        self.shared_dim = shared_dim
+        self.specific_dim = specific_dim
+        self.components = components
+        self.projections = nn.ModuleDict({name: ProjectionHead(dim, specific_dim) for name, dim in in_dims.items()})
+        self.decoders = nn.ModuleDict(
+            {name: FeatureDecoder(shared_dim + specific_dim, dim, components) for name, dim in in_dims.items()}
+        )
+        self.classifier = nn.Linear(specific_dim, len(in_dims))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Plain values from which `SpecificParts(**config)` makes the same architecture."""
+        return {
+            "in_dims": self.in_dims,
+            "shared_dim": self.shared_dim,
+            "specific_dim": self.specific_dim,
+            "components": self.components,
+        }
+
+    def fit(self, modality: str, features: Float[np.ndarray, "n in_dim"]) -> None:
+        """Take standardisation and principal directions from a modality's training rows."""
+        self.projections[modality].fit_standardisation(features)  # type: ignore[operator]
+        self.decoders[modality].fit(features)  # type: ignore[operator]
+
+    def number(self, modality: str) -> int:
+        """A modality's place among the classifier's logits."""
+        return list(self.in_dims).index(modality)
+
+    def specific(self, modality: str, features: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n specific_dim"]:
+        """Project a modality's features, as they are in the table, to its specific part."""
+        return self.projections[modality](features)
+
+    def rebuilt(self, modality: str, both: Float[Tensor, "n both"]) -> Float[Tensor, "n k"]:
+        """Predict the features' components from shared and specific part, joined in that order."""
+        return self.decoders[modality](both)
+
+    def targets(self, modality: str, features: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n k"]:
+        """The components that `rebuilt` is to give."""
+        return self.decoders[modality].targets(features)  # type: ignore[operator]

@@ -1,6 +1,5 @@
 """The location encoder: positional encoding, network, and what of it is handed out."""
 
-import inspect
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from geotether.encoders.mixing import BlockMixing
 from geotether.encoders.networks import NETWORKS
 from geotether.encoders.positional import POSITIONAL
 from geotether.geodesy.blocks import block_center, block_count
+from geotether.plugins import constructor_arguments
 
 # What is handed out, as the parts that are joined, in order.
 READOUTS: dict[str, tuple[str, ...]] = {
@@ -200,6 +200,6 @@ def named_arguments(module: nn.Module, registry: dict[str, type[nn.Module]]) -> 
     names = [name for name, kind in registry.items() if type(module) is kind]
     if not names:
         raise TypeError(f"{type(module).__name__} has no name in the registry; known: {', '.join(registry)}.")
-    arguments = {key: getattr(module, key) for key in inspect.signature(type(module)).parameters}
+    arguments = {key: getattr(module, key) for key in constructor_arguments(type(module))}
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in arguments.items()}
     return {"name": names[0], **plain}

@@ -9,10 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geotether.encoders.build import known_names
-from geotether.encoders.decoders import FeatureDecoder
-from geotether.encoders.heads import ProjectionHead
+from geotether.encoders.heads import FeatureDecoder, ProjectionHead, SpecificParts
 from geotether.encoders.location import LocationEncoder
-from geotether.encoders.specific import SpecificParts
 
 MAX_LOGIT_SCALE = 100.0
 

@@ -10,10 +10,10 @@ from jaxtyping import Float, Num, Shaped
 from torch import Tensor, nn
 
 from geotether.encoders.build import build_location_encoder
+from geotether.encoders.layers import BatchNorm
 from geotether.encoders.location import LocationEncoder
 from geotether.encoders.model import MAX_LOGIT_SCALE
 from geotether.encoders.sensors.build import build_sensor_encoders, check_modality, encode_sensor, sensors_of
-from geotether.encoders.sensors.normalisation import BatchNorm
 
 
 class TiedSensors(nn.Module):

@@ -65,7 +65,7 @@ class EmbeddingFile:
         return f"EmbeddingFile({self.dim} numbers at {len(self._embeddings):,} places, {self.path.name})"
 
     @property
-    def location(self) -> Never:
+    def module(self) -> Never:
         """There is none; asking for it says so."""
         raise AttributeError(
             f"{self.path} is a file of embeddings: it has no network, only the places in it. Use encode(lon=, lat=)."

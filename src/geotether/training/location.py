@@ -14,11 +14,9 @@ from geotether.batches.batch import assemble
 from geotether.batches.schedule import build_schedule
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
-from geotether.encoders.decoders import FeatureDecoder
-from geotether.encoders.heads import ProjectionHead
+from geotether.encoders.heads import FeatureDecoder, ProjectionHead, SpecificParts
 from geotether.encoders.memory import PlaceMemory, merged_places
 from geotether.encoders.model import TiedModel
-from geotether.encoders.specific import SpecificParts
 from geotether.geodesy.jitter import jitter_lonlat
 from geotether.moments import CHUNK_ROWS
 from geotether.objectives.disentangling import disentangling_terms, join_parts

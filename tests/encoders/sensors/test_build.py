@@ -113,5 +113,5 @@ def test_errors_name_the_modality():
     encoders = build_sensor_encoders(SENSORS, 8)
     with pytest.raises(ValueError, match="Modality 's1': 3 bands came and the encoder was built for 2"):
         encode_sensor(encoders, "s1", torch.zeros(2, 12, 3))
-    with pytest.raises(ValueError, match="never saw the modality 's2'; known: s1, dem"):
+    with pytest.raises(ValueError, match=r"never saw the modality 's2'.*s1, dem"):
         encode_sensor(encoders, "s2", torch.zeros(2, 12, 3))

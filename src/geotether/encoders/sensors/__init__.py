@@ -14,9 +14,7 @@ from geotether.encoders.sensors.build import (
     sensor_of,
 )
 from geotether.encoders.sensors.encoder import KINDS, SensorEncoder
-from geotether.encoders.sensors.perceptron import Perceptron
-from geotether.encoders.sensors.resnet import ResNet
-from geotether.encoders.sensors.tempcnn import TempCNN
+from geotether.encoders.sensors.networks import Perceptron, ResNet, TempCNN
 
 __all__ = [
     "KINDS",

@@ -12,16 +12,20 @@ from geotether.encoders.build import build_named, known_names
 from geotether.encoders.location import named_arguments
 from geotether.encoders.sensors.backbone import TimmBackbone
 from geotether.encoders.sensors.encoder import SensorEncoder, check_shape, network_shape
-from geotether.encoders.sensors.perceptron import Perceptron
-from geotether.encoders.sensors.resnet import ResNet
-from geotether.encoders.sensors.tempcnn import TempCNN
+from geotether.encoders.sensors.networks import Perceptron, ResNet, TempCNN
+from geotether.plugins import Registry
 
-SENSOR_ENCODERS: dict[str, type[nn.Module]] = {
-    "tempcnn": TempCNN,
-    "mlp": Perceptron,
-    "resnet": ResNet,
-    "timm": TimmBackbone,
-}
+SENSOR_ENCODERS = Registry(
+    "sensor_encoder",
+    {
+        "tempcnn": TempCNN,
+        "mlp": Perceptron,
+        "resnet": ResNet,
+        "timm": TimmBackbone,
+    },
+)
+register_sensor_encoder = SENSOR_ENCODERS.register
+"""Class decorator `@register_sensor_encoder("name")`."""
 _DEFAULTS = {"vector": "mlp", "series": "tempcnn", "chip": "resnet"}
 # Numbers looked at once for missing ones.
 _NUMBERS = 8_000_000
@@ -110,7 +114,7 @@ def build_sensor_encoder(
         raise ValueError(f"missing_channel must be true or false, got {missing_channel!r}.")
     components = chosen.pop("components", None)
     name = chosen.get("name")
-    takers = [known for known, network in SENSOR_ENCODERS.items() if kind in network.kinds]  # type: ignore[attr-defined]
+    takers = [known for known, network in SENSOR_ENCODERS.items() if kind in network.kinds]
     if name in SENSOR_ENCODERS and name not in takers:
         raise ValueError(f"The sensor encoder {name!r} takes no {kind}; for that there are {', '.join(takers)}.")
     given = {"shape": network_shape(kind, row, missing_channel, components), "out_dim": out_dim}

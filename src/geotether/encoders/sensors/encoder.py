@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Num, Shaped
+from jaxtyping import Float, Float64, Num, Shaped
 from torch import Tensor, nn
 
-from geotether.encoders.sensors.whitening import whitening_axes
-from geotether.moments import mean_and_scale
+from geotether.moments import mean_and_scale, principal_axes
 
 # How many axes a row has, and which of them, counted in a batch, holds the bands.
 KINDS = {"vector": (1, 1), "series": (2, 2), "chip": (3, 1)}
@@ -221,3 +220,21 @@ def check_shape(kind: str, shape: tuple[int, ...]) -> None:
     axes = {"vector": "(numbers,)", "series": "(steps, bands)", "chip": "(bands, height, width)"}[kind]
     if len(shape) != KINDS[kind][0] or min(shape) < 1:
         raise ValueError(f"A row of kind {kind!r} has the shape {axes}, each 1 or more, got {shape}.")
+
+
+def whitening_axes(covariance: Float64[np.ndarray, "d d"], components: int) -> Float64[np.ndarray, "d k"]:
+    """Give the axes on which centred rows become their principal components, uncorrelated and of variance 1.
+
+    Args:
+        covariance: Of the rows.
+        components: How many, the most varying first. Those that do not vary become 0.
+
+    Returns:
+        One column a component. Of both directions of an axis the one whose largest number is positive.
+
+    Source:
+        Jolliffe (2002), Principal Component Analysis, 2nd ed., section 2.1.
+    """
+    variances, axes = principal_axes(covariance, components)
+    varies = variances > 1e-10 * max(float(variances[0]), 1e-300)
+    return np.where(varies, axes / np.sqrt(np.where(varies, variances, 1.0)), 0.0)

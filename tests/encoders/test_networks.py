@@ -76,7 +76,7 @@ def test_capsules_equal_the_definition(x):
 
 
 def test_capsules_that_cannot_be_are_refused():
-    with pytest.raises(ValueError, match="10 positional features cannot be dealt equally to 3 capsules"):
+    with pytest.raises(ValueError, match="10 positional features cannot be split into 3 equal capsules"):
         Capsules(10, 4, num_capsules=3)
     with pytest.raises(ValueError, match="must be 1 or more, got 1, 1024 and 0"):
         Capsules(10, 4, num_layers=0)

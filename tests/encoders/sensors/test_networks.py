@@ -1,11 +1,58 @@
-"""Mirrors src/geotether/encoders/sensors/resnet.py."""
+"""Mirrors src/geotether/encoders/sensors/networks.py."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from geotether.encoders.sensors.resnet import ResidualBlock, ResNet
+from geotether.encoders.sensors.networks import Perceptron, ResidualBlock, ResNet, TempCNN
+
+
+def test_equals_its_formula():
+    network = Perceptron(shape=(7,), out_dim=3, hidden_dim=5, num_layers=2).eval()
+    x = torch.randn(4, 7, generator=torch.Generator().manual_seed(0))
+    first, second = network.layers[0], network.layers[4]
+    shrunk = (1 + 1e-5) ** 0.5  # running variance 1, and the epsilon
+    want = (second(first(x).div(shrunk).relu())).div(shrunk).relu()
+    torch.testing.assert_close(network(x), network.output(want))
+
+
+def test_a_chip_is_laid_out_as_a_vector():
+    network = Perceptron(shape=(2, 3, 3), out_dim=4).eval()
+    x = torch.randn(5, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(network(x), network(x.flatten(1)))
+
+
+def test_without_hidden_layers_it_is_a_linear_map():
+    network = Perceptron(shape=(7,), out_dim=3, num_layers=0)
+    x = torch.randn(4, 7, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(network(x), x @ network.output.weight.T + network.output.bias)
+
+
+def test_is_the_network_of_the_released_code():
+    """Layer by layer from the description: two convolutions of 128, kernel 5, dense 4 x 128, linear."""
+    network = TempCNN(shape=(12, 9), out_dim=128).eval()
+    kinds = [type(layer).__name__ for layer in [*network.convolutions, *network.dense, network.output]]
+    block = ["BatchNorm", "ReLU", "ByteDropout"]
+    assert kinds == ["Conv1d", *block, "Conv1d", *block, "Linear", *block, "Linear"]
+    sizes = [tuple(p.shape) for p in network.parameters() if p.ndim > 1]
+    assert sizes == [(128, 9, 5), (128, 128, 5), (512, 128 * 12), (128, 512)]
+
+
+def test_equals_a_convolution_by_hand():
+    network = TempCNN(shape=(6, 2), out_dim=3, channels=4, num_layers=1, kernel=3).eval()
+    x = torch.randn(2, 6, 2, generator=torch.Generator().manual_seed(0))
+    first = network.convolutions[0]
+    padded = nn.functional.pad(x, (0, 0, 1, 1))
+    steps = [torch.einsum("nkb,cbk->nc", padded[:, t : t + 3], first.weight) + first.bias for t in range(6)]
+    hidden = network.dense(torch.stack(steps, dim=2).div((1 + 1e-5) ** 0.5).relu().flatten(1))
+    torch.testing.assert_close(network(x), network.output(hidden))
+
+
+def test_the_order_of_steps_matters():
+    network = TempCNN(shape=(12, 2), out_dim=8).eval()
+    x = torch.randn(3, 12, 2, generator=torch.Generator().manual_seed(0))
+    assert (network(x) - network(x.flip(1))).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(("side", "patch"), [(5, 1), (7, 1), (16, 2), (32, 4), (64, 8), (120, 8), (224, 8)])

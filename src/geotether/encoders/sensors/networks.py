@@ -1,5 +1,6 @@
-"""A residual network small enough to be trained on a processor."""
+"""Networks of sensor encoders: a perceptron, temporal convolutions and a small residual network."""
 
+import math
 from itertools import pairwise
 from typing import ClassVar
 
@@ -8,12 +9,126 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from geotether.encoders.sensors.normalisation import BatchNorm
+from geotether.encoders.layers import BatchNorm, ByteDropout
 
 # Sides of the first map, in its own pixels, that the default patch aims at; larger patches lose too much.
 _FIRST_MAP, _LARGEST_PATCH = 8, 8
 _GROUPS = 8
 NORMS = ("group", "batch")
+
+
+class Perceptron(nn.Module):
+    """Hidden layers dropout(ReLU(norm(W x + b))), then a linear map.
+
+    A series or a chip is laid out as one long vector: what a network without any notion of time or place makes of it.
+
+    Args:
+        shape: Of one row.
+        out_dim: Size of the output.
+        hidden_dim: Width of every hidden layer.
+        num_layers: Number of hidden layers; 0: the linear map alone, for little data.
+        dropout: Share of hidden activations dropped in training, [0, 1).
+
+    Raises:
+        ValueError: If an option is out of range.
+
+    Example:
+        >>> Perceptron(shape=(40,), out_dim=128)(torch.zeros(3, 40)).shape
+        torch.Size([3, 128])
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("vector", "series", "chip")
+    any_size: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        out_dim: int,
+        hidden_dim: int = 256,
+        num_layers: int = 2,
+        dropout: float | int = 0.2,
+    ) -> None:
+        super().__init__()
+        if num_layers < 0 or hidden_dim < 1:
+            raise ValueError(f"num_layers must be 0 or more and hidden_dim 1 or more, got {num_layers}, {hidden_dim}.")
+        self.shape = shape
+        self.out_dim = out_dim
+        self.hidden_dim = hidden_dim
+        self.num_layers = num_layers
+        self.dropout = dropout
+        layers: list[nn.Module] = []
+        widths = [math.prod(shape)] + [hidden_dim] * num_layers
+        for width in widths[:-1]:
+            layers += [nn.Linear(width, hidden_dim), BatchNorm(hidden_dim), nn.ReLU(), ByteDropout(dropout)]
+        self.layers = nn.Sequential(*layers)
+        self.output = nn.Linear(widths[-1], out_dim)
+
+    def forward(self, x: Float[Tensor, "n *row"]) -> Float[Tensor, "n out_dim"]:
+        """Return the output."""
+        return self.output(self.layers(x.flatten(1)))
+
+
+class TempCNN(nn.Module):
+    """Convolutions along time, then one wide dense layer over all steps.
+
+    Args:
+        shape: Steps and bands of a series.
+        out_dim: Size of the output.
+        channels: Width of every convolution; the dense layer has four times as many units.
+        num_layers: Number of convolutions, 1 or more.
+        kernel: Steps that a convolution spans, odd.
+        dropout: Share of activations dropped in training, [0, 1).
+
+    Raises:
+        ValueError: If an option is out of range.
+
+    Source:
+        Pelletier, Webb & Petitjean (2019), Remote Sensing 11(5):523, section 3 (three convolutions of 64);
+        Mena et al. (2025), arXiv:2510.19579, released code (two of 128, the defaults here).
+
+    Example:
+        >>> TempCNN(shape=(12, 2), out_dim=128)(torch.zeros(3, 12, 2)).shape
+        torch.Size([3, 128])
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("series",)
+    any_size: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        out_dim: int,
+        channels: int = 128,
+        num_layers: int = 2,
+        kernel: int = 5,
+        dropout: float | int = 0.2,
+    ) -> None:
+        super().__init__()
+        if channels < 1 or num_layers < 1 or kernel < 1 or kernel % 2 == 0:
+            raise ValueError(
+                f"channels and num_layers must be 1 or more and kernel odd, got {channels}, {num_layers} and {kernel}."
+            )
+        self.shape = shape
+        self.out_dim = out_dim
+        self.channels = channels
+        self.num_layers = num_layers
+        self.kernel = kernel
+        self.dropout = dropout
+        steps, bands = shape
+        layers: list[nn.Module] = []
+        for width in [bands] + [channels] * (num_layers - 1):
+            convolution = nn.Conv1d(width, channels, kernel, padding=kernel // 2)
+            layers += [convolution, BatchNorm(channels), nn.ReLU(), ByteDropout(dropout)]
+        self.convolutions = nn.Sequential(*layers)
+        dense = 4 * channels
+        self.dense = nn.Sequential(
+            nn.Linear(channels * steps, dense), BatchNorm(dense), nn.ReLU(), ByteDropout(dropout)
+        )
+        self.output = nn.Linear(dense, out_dim)
+
+    def forward(self, x: Float[Tensor, "n steps bands"]) -> Float[Tensor, "n out_dim"]:
+        """Return the output."""
+        return self.output(self.dense(self.convolutions(x.transpose(1, 2)).flatten(1)))
 
 
 class ResidualBlock(nn.Module):
@@ -73,7 +188,6 @@ class ResNet(nn.Module):
         arXiv:2201.03545, section 2.2 (patches for a stem).
 
     Example:
-        >>> import torch
         >>> network = ResNet(shape=(12, 16, 16), out_dim=128)
         >>> network.patch, network(torch.zeros(3, 12, 16, 16)).shape
         (2, torch.Size([3, 128]))
