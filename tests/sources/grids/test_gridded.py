@@ -127,7 +127,7 @@ def test_projected_grids_are_asked_in_their_own_metres(tmp_path, how):
     middles = np.stack([lon.ravel(), lat.ravel()], axis=1)
     np.testing.assert_allclose(values(raster, middles)[:, 0], surface(lon, lat).ravel())
     if how == "option":
-        with pytest.raises(ValueError, match="does not say what 'x' and 'y' are; name it, such as crs: 'EPSG:32632'"):
+        with pytest.raises(ValueError, match=r"no CRS for 'x' and 'y'"):
             GriddedRaster(path)
 
 
@@ -148,18 +148,18 @@ def test_only_pieces_are_read(tmp_path):
 
 def test_what_cannot_be_read_is_refused_with_what_there_is(tmp_path, monkeypatch):
     path = save(tmp_path, "a.nc3.nc", climate())
-    with pytest.raises(ValueError, match=r"no variable 'rain' on a grid; there are (t2m, height|height, t2m)"):
+    with pytest.raises(ValueError, match=r"no variable 'rain' on a grid; known: (t2m, height|height, t2m)"):
         GriddedRaster(path, variable="rain")
-    with pytest.raises(ValueError, match=r"'time' has no '1999'; there are 2020-06-01, 2020-07-01, 2020-08-01"):
+    with pytest.raises(ValueError, match=r"'time' has no '1999'; known: 2020-06-01, 2020-07-01, 2020-08-01"):
         GriddedRaster(path, variable="t2m", select={"time": "1999"})
-    with pytest.raises(ValueError, match=r"t2m have no further dimension 'level'; there are: time"):
+    with pytest.raises(ValueError, match=r"t2m have no other dimension 'level'; known: time"):
         GriddedRaster(path, variable="t2m", select={"level": 3})
     with pytest.raises(ValueError, match=r"no band 9; it has 4: 1 \((t2m time=2020-06-01|height)\)"):
         GriddedRaster(path, bands=[9])
     with pytest.raises(FileNotFoundError, match="There is no raster"):
         GriddedRaster(tmp_path / "none.nc")
     (tmp_path / "text.nc").write_text("no grid at all")
-    with pytest.raises(ValueError, match="damaged or no NetCDF or Zarr"):
+    with pytest.raises(ValueError, match="damaged or not NetCDF"):
         GriddedRaster(tmp_path / "text.nc")
     (tmp_path / "empty.zarr").mkdir()
     with pytest.raises((ValueError, FileNotFoundError), match=r"empty\.zarr"):
@@ -174,17 +174,17 @@ def test_what_cannot_be_read_is_refused_with_what_there_is(tmp_path, monkeypatch
     with pytest.raises(ValueError, match="not numbers"):
         GriddedRaster(save(tmp_path, "v2.zarr", words))
     back = xarray.Dataset({"t": (("lat", "lon"), np.zeros((3, 2)))}, {"lat": [1.0, 3, 2], "lon": [1.0, 2]})
-    with pytest.raises(ValueError, match="'lat' needs two or more rising or falling"):
+    with pytest.raises(ValueError, match="'lat' needs two or more values"):
         GriddedRaster(save(tmp_path, "back.nc3.nc", back))
     metres = xarray.Dataset({"t": (("lat", "lon"), np.zeros((2, 2)))}, {"lat": [1e5, 2e5], "lon": [1e5, 2e5]})
-    with pytest.raises(ValueError, match="which are no degrees"):
+    with pytest.raises(ValueError, match="reach 200000 and 200000"):
         GriddedRaster(save(tmp_path, "metres.nc3.nc", metres))
     (tmp_path / "four.nc").write_bytes(b"\x89HDF\r\n\x1a\n and more")
-    with pytest.raises(ValueError, match="damaged or no NetCDF"):
+    with pytest.raises(ValueError, match="damaged or not NetCDF"):
         GriddedRaster(tmp_path / "four.nc")
     with monkeypatch.context() as bare:
         bare.setattr("geotether.sources.grids.gridded.find_spec", lambda name: None)
-        with pytest.raises(ImportError, match="NetCDF 4, which is read with h5py or netCDF4: pip install h5py"):
+        with pytest.raises(ImportError, match="pip install h5py"):
             GriddedRaster(tmp_path / "four.nc")
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(ImportError, match=r"pip install 'geotether\[geo\]'"):

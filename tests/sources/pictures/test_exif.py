@@ -72,11 +72,11 @@ def test_every_way_to_write_a_position(gps):
         ({1: "N", 2: (51, 58, 12)}, "no GPS position in its EXIF"),
         ({2: (51, 58, 12), 4: (5, 39, 36)}, "GPS position without N or S, or without E or W"),
         (WAGENINGEN | {1: "?"}, "GPS position without N or S, or without E or W"),
-        (WAGENINGEN | {2: (IFDRational(51, 0), IFDRational(0), IFDRational(0))}, "GPS position is no number"),
-        (WAGENINGEN | {4: ((0, 0), (0, 0), (0, 0))}, "GPS position is no number"),
-        (WAGENINGEN | {4: "five"}, "GPS position is no number"),
-        (WAGENINGEN | {4: ()}, "GPS position is no number"),
-        ({1: "N", 2: (0, 0, 0), 3: "E", 4: (0, 0, 0)}, "GPS position 0, 0: the camera did not know"),
+        (WAGENINGEN | {2: (IFDRational(51, 0), IFDRational(0), IFDRational(0))}, "GPS position is not a number"),
+        (WAGENINGEN | {4: ((0, 0), (0, 0), (0, 0))}, "GPS position is not a number"),
+        (WAGENINGEN | {4: "five"}, "GPS position is not a number"),
+        (WAGENINGEN | {4: ()}, "GPS position is not a number"),
+        ({1: "N", 2: (0, 0, 0), 3: "E", 4: (0, 0, 0)}, "GPS position 0, 0"),
     ],
 )
 def test_positions_that_are_none_have_a_reason(gps, reason):

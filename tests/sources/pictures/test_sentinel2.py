@@ -97,7 +97,7 @@ def test_reflectance_puts_the_bands_in_their_order():
 
 
 def test_wrong_folders_are_named(tmp_path, s2):
-    with pytest.raises(FileNotFoundError, match=r"no .*none; S2-100K is a folder with index.csv"):
+    with pytest.raises(FileNotFoundError, match=r"none is missing; S2-100K is a folder with index.csv"):
         Sentinel2Source(tmp_path / "none")
     with pytest.raises(FileNotFoundError, match=r"no .*index.csv; S2-100K"):
         Sentinel2Source(tmp_path)

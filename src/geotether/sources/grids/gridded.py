@@ -1,4 +1,4 @@
-"""NetCDF and Zarr grids: where their axes are, what becomes a band, read in pieces."""
+"""NetCDF and Zarr grids: their axes and bands, read in pieces."""
 
 import math
 import warnings
@@ -38,11 +38,11 @@ class GriddedRaster:
 
     Args:
         path: NetCDF (classic or 4) or Zarr (2 or 3).
-        variable: One or more; None: all that lie on the grid.
-        select: By dimension, a value or a list of them, such as {"time": "2020-07", "level": 850}. What stays of
+        variable: One or more; None: all on the grid.
+        select: By dimension, a value or a list of them, such as {"time": "2020-07", "level": 850}. What remains of
             further dimensions becomes bands.
-        bands: Names or numbers from 1 of the bands that this gives. None: all.
-        crs: Where the file does not say so: what x and y are, such as "EPSG:32632".
+        bands: Names or numbers from 1 of the resulting bands. None: all.
+        crs: CRS of x and y if the file does not declare one, such as "EPSG:32632".
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class GriddedRaster:
         for dim in select or {}:
             if dim not in further:
                 known = ", ".join(sorted(further)) or "none"
-                raise ValueError(f"{path}: {', '.join(names)} have no further dimension {dim!r}; there are: {known}.")
+                raise ValueError(f"{path}: {', '.join(names)} have no other dimension {dim!r}; known: {known}.")
         self._arrays = [_selected(self.path, dataset[name], select or {}) for name in names]
         every, self._shapes = [], []
         for array in self._arrays:
@@ -80,7 +80,7 @@ class GriddedRaster:
         self.grid = _grid(self.path, dataset, self._arrays[0], self._x, self._y, crs)
         self.dtype = np.result_type(*[array.dtype for array in self._arrays], np.uint8)
         if self.dtype.kind not in "iuf":
-            raise ValueError(f"{self.path}: {names[0]!r} holds {self.dtype}, not numbers; choose another variable.")
+            raise ValueError(f"{self.path}: {names[0]!r} contains {self.dtype}, not numbers; choose another variable.")
         self.dtype = self.dtype.newbyteorder("=")
         self.missing: float | None = math.nan if self.dtype.kind == "f" else None
         # xarray applies scale_factor, add_offset and _FillValue.
@@ -89,7 +89,7 @@ class GriddedRaster:
         self.tile = _tile(self._arrays[0], self._y, self._x, len(every))
 
     def read(self, top: int, left: int, height: int, width: int) -> np.ndarray:
-        """Read cells with scale and offset applied, shape (height, width, bands); no data is NaN."""
+        """Read cells with scale and offset applied, shape (height, width, bands); NaN without data."""
         piece = {self._y: slice(top, top + height), self._x: slice(left, left + width)}
         parts = [
             array.isel(piece).transpose(self._y, self._x, ...).to_numpy().reshape(height, width, -1)
@@ -98,7 +98,7 @@ class GriddedRaster:
         return np.concatenate(parts, axis=-1)[..., self._chosen].astype(self.dtype, copy=False)
 
     def files(self) -> list[Path]:
-        """Name the files it is made of."""
+        """List the files that the raster consists of."""
         return [self.path] if self.path.is_file() else sorted(p for p in self.path.rglob("*") if p.is_file())
 
 
@@ -107,8 +107,8 @@ def open_dataset(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged or of another kind.
-        ImportError: If xarray, or what it needs for this format, is missing.
+        ValueError: If it is damaged or in another format.
+        ImportError: If xarray, or a package that it needs for this format, is not installed.
     """
     try:
         import xarray
@@ -119,32 +119,32 @@ def open_dataset(path: Path) -> Any:
     options: dict[str, Any] = {"cache": False, "decode_coords": "all", "decode_timedelta": False}
     options["engine"] = "zarr" if path.is_dir() else _engine(path)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of metadata that is not consolidated, or of odd calendars
+        warnings.simplefilter("ignore")  # about metadata that are not consolidated, or about calendars
         try:
             try:
                 return xarray.open_dataset(path, **options)
-            except (ImportError, ValueError, OverflowError):  # a calendar that is not ours
+            except (ImportError, ValueError, OverflowError):  # an unsupported calendar
                 return xarray.open_dataset(path, decode_times=False, **options)
-        except Exception as error:  # each engine has its own errors
-            raise ValueError(f"{path} is damaged or no NetCDF or Zarr: {error}") from error
+        except Exception as error:  # engines raise errors of their own
+            raise ValueError(f"{path} is damaged or not NetCDF or Zarr: {error}") from error
 
 
 def _engine(path: Path) -> str:
-    """Which of xarray's engines reads a file, by its first bytes."""
+    """Choose the engine of xarray that reads a file, by its first bytes."""
     with path.open("rb") as file:
         start = file.read(8)
     if start.startswith((b"CDF\x01", b"CDF\x02")):
         return "scipy"
     if not start.startswith((b"CDF\x05", b"\x89HDF")):
-        raise ValueError(f"{path} is damaged or no NetCDF or Zarr: it starts with {start!r}.")
+        raise ValueError(f"{path} is damaged or not NetCDF or Zarr: it starts with {start!r}.")
     for module, engine in (("netCDF4", "netcdf4"), ("h5py", "h5netcdf")):
         if find_spec(module) is not None:
             return engine
-    raise ImportError(f"{path} is NetCDF 4, which is read with h5py or netCDF4: pip install h5py.")
+    raise ImportError(f"{path} is NetCDF 4, which needs h5py or netCDF4: pip install h5py.")
 
 
 def _axes(dataset: Any, name: str) -> tuple[str, str] | None:
-    """Dimensions of a variable that run north and east, or None."""
+    """Return the north-south and east-west dimensions of a variable, or None."""
     found = {}
     for axis, (standard, units, usual) in _AXES.items():
         best: list[str] = []
@@ -168,30 +168,30 @@ def _variables(path: Path, dataset: Any, grids: dict[str, Any], wanted: str | Se
         hint = "have two dimensions: warp it to an even grid first (gdalwarp)"
         why = f"; {', '.join(curved)} {hint}" if curved else ""
         raise ValueError(
-            f"{path} does not say where it lies: no variable has axes of longitude and latitude, or x and y, with "
+            f"{path} has no georeference: no variable has axes of longitude and latitude, or x and y, with "
             f"coordinates{why}. Variables and their axes: {dims or 'none'}."
         )
     names = [wanted] if isinstance(wanted, str) else list(grids if wanted is None else wanted)
     for name in names:
         if name not in grids:
-            raise ValueError(f"{path} has no variable {name!r} on a grid; there are {', '.join(grids)}.")
+            raise ValueError(f"{path} has no variable {name!r} on a grid; known: {', '.join(grids)}.")
         if grids[name] != grids[names[0]]:
-            raise ValueError(f"{path}: {names[0]!r} and {name!r} lie on different axes; choose one with variable.")
+            raise ValueError(f"{path}: {names[0]!r} and {name!r} have different axes; choose one with variable.")
     return names
 
 
 def _selected(path: Path, array: Any, select: Mapping[str, Any]) -> Any:
     for dim, value in select.items():
-        if dim not in array.dims:  # of a variable that knows no months, the one there is
+        if dim not in array.dims:  # a variable without this dimension is kept whole
             continue
         values = array[dim].to_numpy()
         shown = ", ".join(str(v)[:10] for v in values[:10]) + (", ..." if len(values) > 10 else "")
         try:
             array = array.sel({dim: list(value) if isinstance(value, list | tuple) else value})
         except (KeyError, TypeError, ValueError):
-            raise ValueError(f"{path}: {dim!r} has no {value!r}; there are {shown}.") from None
+            raise ValueError(f"{path}: {dim!r} has no {value!r}; known: {shown}.") from None
         if array.size == 0:
-            raise ValueError(f"{path}: {dim!r} has no {value!r}; there are {shown}.")
+            raise ValueError(f"{path}: {dim!r} has no {value!r}; known: {shown}.")
     return array
 
 
@@ -210,13 +210,13 @@ def _grid(path: Path, dataset: Any, array: Any, x: str, y: str, crs: str | None)
     for dim, centers in ((x, xs), (y, ys)):
         steps = np.diff(centers)
         if len(centers) < 2 or not ((steps > 0).all() or (steps < 0).all()):
-            raise ValueError(f"{path}: the axis {dim!r} needs two or more rising or falling values.")
+            raise ValueError(f"{path}: the axis {dim!r} needs two or more values that increase or decrease.")
     crs = crs or _crs_of(dataset, array)
     if crs is None:
         attributes = dataset[x].attrs
         degrees = str(attributes.get("units", "")).lower().startswith("degree") or "lon" in x.lower()
         if not degrees and attributes.get("standard_name") != "longitude":
-            raise ValueError(f"{path} does not say what {x!r} and {y!r} are; name it, such as crs: 'EPSG:32632'.")
+            raise ValueError(f"{path} has no CRS for {x!r} and {y!r}; give it, such as crs: 'EPSG:32632'.")
     else:
         try:
             crs = None if same_as_wgs84(crs) else crs
@@ -225,7 +225,7 @@ def _grid(path: Path, dataset: Any, array: Any, x: str, y: str, crs: str | None)
     unit = _METRES.get(str(dataset[x].attrs.get("units", "")).lower(), 1.0) if crs is not None else 1.0
     xs, ys = xs * unit, ys * unit
     if crs is None and (np.abs(ys).max() > 91 or np.ptp(xs) > 361):
-        raise ValueError(f"{path}: {x!r} and {y!r} reach {xs.max():g} and {ys.max():g}, which are no degrees.")
+        raise ValueError(f"{path}: {x!r} and {y!r} reach {xs.max():g} and {ys.max():g}, which are not degrees.")
     along, down = axis_steps(xs), axis_steps(ys)
     a, c = along or ((xs[-1] - xs[0]) / (len(xs) - 1), float(xs[0]))
     e, f = down or ((ys[-1] - ys[0]) / (len(ys) - 1), float(ys[0]))
@@ -250,7 +250,7 @@ def _crs_of(dataset: Any, array: Any) -> str | None:
 
 
 def _tile(array: Any, y: str, x: str, bands: int) -> tuple[int, int]:
-    """Whole chunks where they are of a size to hold; a band more is a smaller tile."""
+    """Return the tile size: whole chunks where they fit into memory; smaller with more bands."""
     chunks = array.encoding.get("preferred_chunks") or {}
     most = max(1, math.isqrt(_TILE_CELLS // bands))
     height, width = (min(int(chunks.get(dim, 512)), max(most, 64), array.sizes[dim]) for dim in (y, x))

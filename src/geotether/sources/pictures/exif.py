@@ -1,4 +1,4 @@
-"""Where and when a photograph was taken, by its own EXIF."""
+"""Place and time of a photograph from its EXIF metadata."""
 
 import math
 from datetime import datetime, timedelta
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
     from PIL.Image import Exif
 
 NOWHERE = (math.nan, math.nan)
-# Numbers of EXIF 2.32: the two folders, and in them what is read here.
+# Tag numbers of EXIF 2.32: the two directories, and the tags read from them.
 _GPS, _CAMERA = 0x8825, 0x8769
 _LAT_REF, _LAT, _LON_REF, _LON, _GPS_TIME, _GPS_DATE = 1, 2, 3, 4, 7, 29
 _TAKEN = ((0x9003, 0x9011), (0x9004, 0x9012))  # original, then digitized: local time and its offset from UTC
 
 
 def photo_place(exif: "Exif") -> tuple[tuple[float, float], str]:
-    """Read where a photograph was taken.
+    """Read the place of a photograph.
 
     Degrees, minutes and seconds may be rationals or plain numbers; missing minutes or seconds count as zero. A
-    position without N or S, or without E or W, could lie on either side and is not used; neither is 0, 0, which
-    cameras write until they know where they are. The altitude is ignored.
+    position without N or S, or without E or W, is ambiguous and not used; neither is 0, 0, which cameras write before
+    they have a position. The altitude is ignored.
 
     Args:
         exif: From `Image.getexif()`.
 
     Returns:
-        Longitude and latitude in degrees, and an empty reason; or NaNs and the reason why there is none.
+        Longitude and latitude in degrees and ""; or NaNs and the reason why there is no place.
     """
     gps = exif.get_ifd(_GPS)
     if _LAT not in gps or _LON not in gps:
@@ -37,25 +37,25 @@ def photo_place(exif: "Exif") -> tuple[tuple[float, float], str]:
         return NOWHERE, "GPS position without N or S, or without E or W"
     lon, lat = (sign * _degrees(gps[tag]) for sign, tag in zip(signs, (_LON, _LAT), strict=True))
     if math.isnan(lon) or math.isnan(lat):
-        return NOWHERE, "GPS position is no number (a denominator is zero)"
+        return NOWHERE, "GPS position is not a number (a denominator is zero)"
     if lon == 0 and lat == 0:
-        return NOWHERE, "GPS position 0, 0: the camera did not know"
+        return NOWHERE, "GPS position 0, 0: unknown to the camera"
     return (lon, lat), ""
 
 
 def photo_time(exif: "Exif", lon: float = math.nan) -> np.datetime64:
-    """Read when a photograph was taken.
+    """Read the time of a photograph.
 
-    In this order: the time at which it was taken with its offset from UTC; the time of the GPS, which is UTC; the time
-    at which it was taken by the nautical time zone of its place, since the clock of a camera shows local time and
-    nothing says which; the same taken as UTC if the place is unknown.
+    The first available of: the local time with its offset from UTC; the GPS time, which is UTC; the local time in the
+    nautical time zone of the place, because the clock of a camera has no zone; the local time taken as UTC if the
+    place is unknown.
 
     Args:
         exif: From `Image.getexif()`.
         lon: Longitude of the place in degrees, NaN if unknown.
 
     Returns:
-        datetime64[ms] in UTC; NaT if there is no time in it.
+        datetime64[ms] in UTC; NaT if there is no time.
     """
     camera, gps = exif.get_ifd(_CAMERA), exif.get_ifd(_GPS)
     if not camera and not gps:
@@ -85,7 +85,7 @@ def _sign(value: Any, positive: str, negative: str) -> int:
 
 
 def _numbers(value: Any) -> list[float]:
-    """Numbers of a tag; NaN where a denominator is zero or it is no number."""
+    """Return the numbers of a tag; NaN where a denominator is zero or a value is not a number."""
     found = []
     for part in value if isinstance(value, list | tuple) else (value,):
         try:
@@ -98,7 +98,7 @@ def _numbers(value: Any) -> list[float]:
 
 def _degrees(value: Any) -> float:
     parts = _numbers(value)[:3]
-    # Cameras that know no minutes or seconds write them as 0/0; degrees they must know.
+    # Some cameras write 0/0 for missing minutes or seconds; degrees are required.
     parts = parts[:1] + [0.0 if math.isnan(part) else part for part in parts[1:]]
     return sum(part / 60**power for power, part in enumerate(parts)) if parts else math.nan
 

@@ -1,4 +1,4 @@
-"""Sentinel-2 patches in the layout of S2-100K, as SatCLIP reads them."""
+"""Sentinel-2 patches in the layout of S2-100K, as in SatCLIP."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,19 +17,19 @@ _TO_REFLECTANCE = 10_000
 class Sentinel2Source:
     """A folder with `index.csv` (columns `fn`, `lon`, `lat`) and `images/` with GeoTIFFs of 12 bands.
 
-    The pixels come as reflectance, float32, in the 13 bands that backbones for Sentinel-2 were trained on: values
-    divided by 10,000, and zeros in place of B10, which level 2A does not have.
+    Pixels are returned as reflectance, float32, in the 13 bands of backbones for Sentinel-2: values divided by
+    10,000, and zeros for B10, which level 2A does not have.
 
     Args:
         path: The folder.
-        min_bytes: Smaller files are rejected: hardly anything compresses so well but pixels without data.
+        min_bytes: Smaller files are rejected: they rarely contain anything but pixels without data.
 
     Attributes:
         kind: "images".
-        features: "convolution"; with the extra `eo` "ssl4eo" is there as well.
+        features: "convolution"; "ssl4eo" is available with the extra `eo`.
 
     Raises:
-        FileNotFoundError: If the folder, `index.csv` or `images` is not there.
+        FileNotFoundError: If the folder, `index.csv` or `images` is missing.
         ValueError: If the index lacks a column, or `min_bytes` is below 0.
 
     Source:
@@ -45,36 +45,36 @@ class Sentinel2Source:
         for part in (path, path / "index.csv", path / "images"):
             if not part.exists():
                 raise FileNotFoundError(
-                    f"There is no {part}; S2-100K is a folder with index.csv (fn, lon, lat) and images/patch_*.tif."
+                    f"{part} is missing; S2-100K is a folder with index.csv (fn, lon, lat) and images/patch_*.tif."
                 )
         self._files = ImagesSource(
             path / "images", index=path / "index.csv", file="fn", lon="lon", lat="lat", min_bytes=min_bytes
         )
 
     def __len__(self) -> int:
-        """Count the rows, usable or not. Called after `prepare`."""
+        """Return the number of rows, usable or not. Called after `prepare`."""
         return len(self._files)
 
     def prepare(self, folder: Path) -> None:
-        """Copy the index into a file that rows are read from."""
+        """Prepare the index; see `Source.prepare`."""
         self._files.prepare(folder)
 
     def read(self, start: int, stop: int) -> Observations:
         """Read rows `start` to `stop` as reflectance; each image has shape (height, width, 13)."""
         found = self._files.read(start, stop)
         reasons = {at: reason for at, image in enumerate(found.content) if (reason := _reason(image))}
-        # Neither the index nor a georeferenced file says when.
+        # Neither the index nor the files have times.
         return usable(
             replace(found, time=None), reasons, lambda good: [reflectance(found.content[at]) for at in good.tolist()]
         )
 
     def fingerprint(self) -> str:
-        """Return a text that changes when the index or a file changes."""
+        """Return a hash of the index and the files."""
         return self._files.fingerprint()
 
 
 def reflectance(image: np.ndarray) -> Float32[np.ndarray, "h w 13"]:
-    """Turn digital numbers of 12 bands into reflectance of 13, B10 zero.
+    """Convert digital numbers of 12 bands to reflectance of 13 bands, with B10 zero.
 
     Args:
         image: Shape (height, width, 12), in the order of `BANDS` without B10.
