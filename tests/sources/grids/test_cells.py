@@ -89,8 +89,3 @@ def test_a_copy_pays_for_many_places_in_a_raster_of_bounded_size(path, monkeypat
     assert copy_pays(raster, 6)
     monkeypatch.setattr(module, "COPY_BYTES", 300 * 700 * 8 - 1)
     assert not copy_pays(raster, 10**6)
-
-
-def test_options_of_netcdf_are_refused_for_others(path):
-    with pytest.raises(ValueError, match=r"variable is for NetCDF and Zarr \(.nc.*\); .*a.tif has only bands"):
-        open_raster(path, variable="t2m")

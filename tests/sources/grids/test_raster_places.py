@@ -122,26 +122,28 @@ def test_integer_years_are_years(tmp_path, ending):
     ]  # fmt: skip
 
 
-def test_files_without_places_are_refused(tmp_path):
-    (tmp_path / "a.csv").write_text("site,lon\nA,5\n")
-    with pytest.raises(ValueError, match=r"a\.csv: there is no column for lat; .*'site', 'lon'"):
-        given_places(tmp_path / "a.csv")
-    (tmp_path / "b.csv").write_text("lon,lat\n5,6\n")
-    with pytest.raises(ValueError, match="there is no column 'site'; there are lon, lat"):
-        given_places(tmp_path / "b.csv", id="site")
-    with pytest.raises(ValueError, match="there is no column 'soon'; there are lon, lat"):
-        given_places(tmp_path / "b.csv", time="soon")
-    with pytest.raises(FileNotFoundError, match="There is no file"):
-        given_places(tmp_path / "none.csv")
-    (tmp_path / "c.csv").write_text("lon,lat,day\n5,6,first\n")
-    with pytest.raises(ValueError, match="column 'day' has 'first'"):
-        given_places(tmp_path / "c.csv", time="day")
-    (tmp_path / "d.parquet").write_text("no")
-    with pytest.raises(ValueError, match="damaged or is not a parquet"):
-        given_places(tmp_path / "d.parquet")
-    (tmp_path / "e.csv").write_text("lon,lat\n")
-    with pytest.raises(ValueError, match="no rows"):
-        given_places(tmp_path / "e.csv")
+def test_rows_that_cannot_be_used_are_rejected_with_their_reason(tmp_path):
+    (tmp_path / "a.csv").write_text("lon,lat,id,day\n5,6,a,first\neast,6,b,2020\n5,6,,2020\n5,6,d,2020\n")
+    found = given_places(tmp_path / "a.csv", id="id", time="day")
+    assert sorted(found.reasons) == [0, 1, 2]
+    assert "day" in found.reasons[0]
+    assert "lon" in found.reasons[1]
+
+
+@pytest.mark.parametrize(
+    "name, content, options, said",
+    [
+        ("a.csv", "site,lon\nA,5\n", {}, r"a\.csv: .*lat.*'site', 'lon'"),
+        ("a.csv", "lon,lat\n5,6\n", {"id": "site"}, "'site'.*'lon', 'lat'"),
+        ("a.csv", "lon,lat\n5,6\n", {"time": "soon"}, "'soon'.*'lon', 'lat'"),
+        ("a.parquet", "no", {}, r"a\.parquet is damaged"),
+        ("a.csv", "lon,lat\n", {}, "no rows"),
+    ],
+)
+def test_files_without_places_are_refused(tmp_path, name, content, options, said):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=said):
+        given_places(tmp_path / name, **options)
 
 
 def test_places_all_outside_are_refused_with_the_bounds_and_a_guess(tmp_path):

@@ -45,15 +45,6 @@ def test_poles_and_the_date_line_belong_to_the_map(tmp_path):
     np.testing.assert_array_equal(raster_values(world(tmp_path / "a.tif"), edges), [0, 0, 60, 60, 29, 71])
 
 
-def test_a_grid_from_0_to_360_reads_as_one_from_minus_180(tmp_path):
-    cells = np.arange(72, dtype=np.float32).reshape(6, 12)
-    west = write(tmp_path / "west.tif", cells, (30, 0, -180, 0, -30, 90))
-    east = write(tmp_path / "east.tif", np.roll(cells, 6, axis=1), (30, 0, 0, 0, -30, 90))
-    rng = np.random.default_rng(1)
-    lonlat = np.stack([rng.uniform(-180, 360, 300), rng.uniform(-90, 90, 300)], 1)
-    np.testing.assert_array_equal(raster_values(east, lonlat), raster_values(west, lonlat))
-
-
 def test_a_corner_stored_with_a_rounding_error_keeps_the_pole(tmp_path):
     path = write(tmp_path / "gpw.tif", np.ones((720, 1440), np.uint8), (0.25, 0, -180, 0, -0.25, 89.99999999999991))
     assert raster_values(path, np.array([[0.0, 90.0], [180.0, -90.0]])).tolist() == [1, 1]

@@ -97,12 +97,12 @@ def test_reflectance_puts_the_bands_in_their_order():
 
 
 def test_wrong_folders_are_named(tmp_path, s2):
-    with pytest.raises(FileNotFoundError, match=r"none is missing; S2-100K is a folder with index.csv"):
+    with pytest.raises(FileNotFoundError, match=r"none .*index\.csv"):
         Sentinel2Source(tmp_path / "none")
-    with pytest.raises(FileNotFoundError, match=r"no .*index.csv; S2-100K"):
+    with pytest.raises(FileNotFoundError, match=r"index\.csv is missing"):
         Sentinel2Source(tmp_path)
     (tmp_path / "index.csv").write_text("fn,lon,lat\n")
-    with pytest.raises(FileNotFoundError, match=r"no .*images; S2-100K"):
+    with pytest.raises(FileNotFoundError, match="images is missing"):
         Sentinel2Source(tmp_path)
     (s2[0] / "index.csv").write_text("name,lon,lat\n")
     with pytest.raises(ValueError, match="no column 'fn'"):

@@ -1,17 +1,17 @@
 """Places at which to read a raster: from a file, or sampled uniformly by area."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
 
-from geotether.files.places import PlaceFinder, refuse_places
+from geotether.files.places import PlaceFinder, refuse_places, told_columns
 from geotether.files.rows import naming, read_rows
-from geotether.files.values import texts_of
 from geotether.geodesy.coordinates import swap_suspicion, wrap_longitude
-from geotether.geodesy.dates import time_of, times_of, why_no_time
+from geotether.geodesy.dates import time_of
 from geotether.sources.grids.cells import Cells, open_raster
+from geotether.sources.records.row_file import observations_of
 from geotether.sources.sampling import on_land, sample_places
 
 
@@ -20,46 +20,39 @@ class RasterPlaces:
     """Places with their ids and times.
 
     Attributes:
-        lonlat: Degrees, shape (n, 2), not checked yet.
+        lonlat: Degrees, shape (n, 2); valid except in the rows with a reason.
         id: One text per place, or empty.
         time: datetime64[ms] in UTC, or None.
+        reasons: Row to reason for rows that cannot be used.
     """
 
     lonlat: Float64[np.ndarray, "n 2"]
     id: np.ndarray
     time: np.ndarray | None = None
+    reasons: dict[int, str] = field(default_factory=dict)
 
 
 def given_places(path: Path, id: str | None = None, time: str | None = None) -> RasterPlaces:
-    """Read places from a file of points; rows without a valid position are kept, to be rejected by number.
+    """Read places from a file of points.
 
     Args:
-        path: As for `read_points`.
-        id: Column with a text or number for each.
-        time: Column with dates or times, or one date for all, such as "2020-07-01"; without a zone they are UTC.
+        path: In any format of `geotether.files.formats` that holds rows.
+        id: Column of ids.
+        time: Column of dates or times, or one date for all, such as "2020-07-01".
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no such file, is empty, has no columns of positions, or not the columns named.
+        ValueError: If the file is damaged or empty, or has no columns of coordinates or of these names.
     """
     columns = read_rows(path)
     with naming(path, "places"):
-        lonlat, _ = PlaceFinder(columns.schema).find(columns)
-        one = None if time is None or time in columns.column_names else time_of(time)
-        for name in (id, time if one is None else None):
+        date = None if time is None or time in columns.column_names else time_of(time)
+        column = time if date is None else None
+        for name in (id, column):
             if name is not None and name not in columns.column_names:
-                raise ValueError(f"there is no column {name!r}; there are {', '.join(columns.column_names)}.")
-        ids = np.empty(0, dtype="<U1") if id is None else texts_of(columns[id])
-        if time is None:
-            return RasterPlaces(lonlat, ids)
-        if one is not None:
-            return RasterPlaces(lonlat, ids, np.full(len(lonlat), one))
-        times, bad = times_of(columns[time])
-        if bad.any():
-            row = int(bad.argmax())
-            value = columns[time][row].as_py()
-            raise ValueError(f"column {time!r} has {value!r} in row {row}, which {why_no_time(value)}.")
-        return RasterPlaces(lonlat, ids, times)
+                raise ValueError(f"there is no column {name!r}. {told_columns(columns.column_names)}")
+        seen, reasons = observations_of(columns, 0, PlaceFinder(columns.schema), id, column, (), ())
+    return RasterPlaces(seen.lonlat, seen.id, seen.time if date is None else np.full(len(seen), date), reasons)
 
 
 def sampled_places(

@@ -17,7 +17,7 @@ from geotether.sources.grids.cells import Cells, copy_pays, copy_raster, open_ra
 from geotether.sources.grids.grid import Grid
 from geotether.sources.grids.raster_places import RasterPlaces, given_places, refuse_outside, sampled_places
 from geotether.sources.grids.windows import RESAMPLING, STATISTICS, Ask, Window, column_rows, image_rows
-from geotether.sources.source import Observations, refuse_places, usable
+from geotether.sources.source import Observations, usable
 from geotether.suggestions import closest
 
 TAKES = ("value", "window", "statistics")
@@ -141,7 +141,7 @@ class RasterSource:
         """Read rows `start` to `stop`; see `Source`."""
         places = self._places()
         lonlat = places.lonlat[start:stop]
-        reasons = refuse_places(lonlat)
+        reasons = {at: places.reasons[start + at] for at in range(len(lonlat)) if start + at in places.reasons}
         good = np.array([row for row in range(len(lonlat)) if row not in reasons], dtype=np.int64)
         rows_of = image_rows if self.kind == "images" else column_rows
         content, refused = rows_of(self._cells(), lonlat[good], self._ask)
