@@ -100,7 +100,7 @@ def pretrain_or_resume(config: RunConfig, tables: Mapping[str, Table], out: Path
     """Pre-train, or resume an interrupted run, so that the same command continues an interrupted demo."""
     waiting = is_unfinished(out)
     try:
-        pretrain(tables, config=config, out=out, resume=waiting, fresh=not waiting)
+        pretrain(tables, config=config, out=out, resume=waiting, fresh=not waiting, keep_state=False)
     except RunInterrupted:
         raise RunInterrupted(f"Stopped; the state is saved in {out}: run the same command again to continue.") from None
 
