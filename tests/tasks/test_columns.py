@@ -23,7 +23,7 @@ def test_numbers_stay_numbers_and_texts_texts():
     assert labels_of("a", chunked(["x", "", " ", None, "sea"]), ["sea"]).tolist() == ["x", None, None, None, None]
     assert labels_of("a", chunked([True, None, False])).tolist() == ["true", None, "false"]
     assert labels_of("a", chunked(["x", "y", "x"]).dictionary_encode()).tolist() == ["x", "y", "x"]
-    with pytest.raises(ValueError, match="label column 'a' holds timestamp"):
+    with pytest.raises(ValueError, match="label column 'a' contains timestamp"):
         labels_of("a", chunked([datetime.datetime(2020, 1, 1)]))
 
 
@@ -35,7 +35,11 @@ def test_lists_and_columns_of_ones_become_the_same_indicators():
     assert names == ("oat", "rye")
     np.testing.assert_array_equal(ones, lists)
     assert indicators_of(pa.table({"n": [[10, 2], [-1]]}), missing=[-1])[1] == ("2", "10")
-    for column, message in (([0, 2], "holds 2;"), (["a", "b"], "holds 'a'"), ([[], None], "no list of the label")):
+    for column, message in (
+        ([0, 2], "contains 2,"),
+        (["a", "b"], "contains 'a'"),
+        ([[], None], "all lists of the label"),
+    ):
         with pytest.raises(ValueError, match=message):
             indicators_of(pa.table({"a": column}))
 
@@ -48,7 +52,7 @@ def test_words_of_published_splits_are_understood_and_said(caplog):
     assert splits_of("fold", chunked([0, 1, 2]), {"0": "train", "2": "test"}).tolist() == ["train", "1", "test"]
     with pytest.raises(ValueError, match="no rows in train, only a, b; say what its values mean"):
         splits_of("part", chunked(["a", "b"]))
-    with pytest.raises(ValueError, match="names 'c', but the column 'part' holds a, b"):
+    with pytest.raises(ValueError, match="names 'c', but the column 'part' contains a, b"):
         splits_of("part", chunked(["a", "b"]), {"c": "train"})
 
 

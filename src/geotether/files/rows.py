@@ -15,8 +15,6 @@ from geotether.files.geometry import with_geometry_note
 from geotether.files.json_records import read_json
 from geotether.files.values import with_usual_types
 
-_ROWS_AT_ONCE = 4096
-
 
 @dataclass(frozen=True)
 class OpenRows:
@@ -41,6 +39,7 @@ def open_rows(
     layout: Layout | None = None,
     opened: Callable[[], Any] | None = None,
     kind: str | None = None,
+    rows_at_once: int = 4096,
 ) -> Iterator[OpenRows]:
     """Open a file of rows in any format of `geotether.files.formats`.
 
@@ -49,7 +48,8 @@ def open_rows(
         layer: Which layer of a GeoPackage; None: the only one.
         layout: How delimited text is written, where its header does not tell.
         opened: Opens the bytes of delimited text that is not a file by itself, such as a member of an archive.
-        kind: Name of the format; None: told by the ending.
+        kind: Name of the format; None: inferred from the ending.
+        rows_at_once: Most rows of a table; only GDAL's formats and Parquet follow it.
 
     Yields:
         The rows. Errors name the file.
@@ -67,14 +67,14 @@ def open_rows(
         raise ValueError(f"{path} has no layers; leave layer={layer!r} out.")
     with naming(path, kind):
         if kind == "layer":
-            with _open_layer(path, layer) as (schema, tables):
+            with _open_layer(path, layer, rows_at_once) as (schema, tables):
                 yield OpenRows(schema, tables, [])
             return
         broken: list[BrokenLine] = []
         if kind == "csv":
             schema, tables = read_delimited(opened or (lambda: opened_bytes(path)), layout or Layout(), broken)
         elif kind == "parquet":
-            schema, tables = _read_parquet(path)
+            schema, tables = _read_parquet(path, rows_at_once)
         else:
             schema, tables = read_json(path, by_line=kind == "json lines")
         yield OpenRows(schema, tables, broken)
@@ -88,7 +88,7 @@ def read_rows(path: str | Path, layer: str | None = None, kind: str | None = Non
     Args:
         path: The file, in any format of `geotether.files.formats`.
         layer: Which layer of a GeoPackage; None: the only one.
-        kind: Name of the format; None: told by the ending.
+        kind: Name of the format; None: inferred from the ending.
 
     Returns:
         All columns; a geometry is noted as GeoParquet notes it.
@@ -172,7 +172,7 @@ def _dated(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     return texts.fill_null("")
 
 
-def _read_parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.Table]]:
+def _read_parquet(path: Path, rows_at_once: int) -> tuple[pa.Schema, Iterator[pa.Table]]:
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
@@ -180,12 +180,12 @@ def _read_parquet(path: Path) -> tuple[pa.Schema, Iterator[pa.Table]]:
     if twice:
         raise ValueError(f"two columns are called {twice[0]!r}; rename one.")
     schema = with_usual_types(file.schema_arrow)
-    batches = file.iter_batches(_ROWS_AT_ONCE)
+    batches = file.iter_batches(rows_at_once)
     return schema, (pa.Table.from_batches([batch]).cast(schema) for batch in batches)
 
 
 @contextmanager
-def _open_layer(path: Path, layer: str | None) -> Iterator[tuple[pa.Schema, Iterator[pa.Table]]]:
+def _open_layer(path: Path, layer: str | None, rows_at_once: int) -> Iterator[tuple[pa.Schema, Iterator[pa.Table]]]:
     """Open a layer of a GeoPackage, Shapefile or FlatGeobuf."""
     try:
         import pyogrio
@@ -199,7 +199,7 @@ def _open_layer(path: Path, layer: str | None) -> Iterator[tuple[pa.Schema, Iter
         raise ValueError(f"it has the layers {', '.join(layers)}; name one with layer=.")
     if layer is not None and layer not in layers:
         raise ValueError(f"it has no layer {layer!r}; there are {', '.join(layers) or 'none'}.")
-    options = {"layer": layer or layers[0], "use_pyarrow": True, "batch_size": _ROWS_AT_ONCE}
+    options = {"layer": layer or layers[0], "use_pyarrow": True, "batch_size": rows_at_once}
     with pyogrio.open_arrow(path, encoding=_encoding(path), **options) as (about, reader):
         schema = _layer_schema(reader.schema, about)
         yield schema, (pa.Table.from_batches([batch.from_arrays(batch.columns, schema=schema)]) for batch in reader)

@@ -1,8 +1,8 @@
-"""Which polygon of a published file holds each place: GeoPackage, Shapefile, GeoJSON, GeoParquet."""
+"""The polygon of a published file that contains each place: GeoPackage, Shapefile, GeoJSON, GeoParquet."""
 
-import json
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Float64, Integer
 
 from geotether.files.formats import PARQUET_ENDINGS
+from geotether.files.geometry import geometry_column, geometry_notes
+from geotether.files.rows import OpenRows, open_rows
 from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
 from geotether.geodesy.crs import WGS84, is_geographic, xy_of_lonlat
 
 # Polygons held in memory at once: one country of GADM 4.1 may take 100 MB.
 POLYGONS_AT_ONCE = 16
-_INSTALL = "Polygons are read with geopandas: pip install 'geotether[geo]'."
 _log = logging.getLogger(__name__)
 
 
@@ -26,9 +27,9 @@ class Holders:
     """The polygon that each place lies in.
 
     Attributes:
-        row: Its row in the file, shape (n,); -1 where no polygon holds the place. On a shared border the first counts.
+        row: Its row in the file, shape (n,); -1 where no polygon contains it. On a shared border the first counts.
         columns: Its attributes by column name, each an object array of shape (n,), None where there is none.
-        num_mended: How many invalid polygons were mended; those far from every place are not looked at.
+        num_mended: How many invalid polygons were repaired; those far from every place are not checked.
     """
 
     row: Integer[np.ndarray, " n"]
@@ -37,12 +38,12 @@ class Holders:
 
     @property
     def found(self) -> Bool[np.ndarray, " n"]:
-        """True where some polygon holds the place."""
+        """Whether some polygon contains the place."""
         return self.row >= 0
 
 
 def polygon_layers(path: str | Path) -> list[str]:
-    """Name the layers of a file that hold geometry, such as ADM_0 to ADM_5 of GADM; a GeoParquet has one.
+    """Name the layers of a file that have a geometry, such as ADM_0 to ADM_5 of GADM; a GeoParquet has one.
 
     Args:
         path: A polygon file.
@@ -51,14 +52,19 @@ def polygon_layers(path: str | Path) -> list[str]:
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read.
     """
-    path = _existing(path)
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no polygon file {path}.")
     if path.suffix.lower() in PARQUET_ENDINGS:
         return [path.stem]
-    pyogrio = _pyogrio()
+    try:
+        import pyogrio
+    except ImportError:
+        raise ImportError("Polygons are read with geopandas: pip install 'geotether[geo]'.") from None
     try:
         layers = pyogrio.list_layers(path)
     except pyogrio.errors.DataSourceError as error:
-        raise ValueError(f"{path} is damaged or no polygon file that GDAL knows: {error}") from error
+        raise ValueError(f"{path} is damaged or not a polygon file that GDAL reads: {error}") from error
     return [str(name) for name, kind in layers if kind is not None]
 
 
@@ -73,24 +79,18 @@ def polygon_columns(path: str | Path, layer: str | None = None) -> list[str]:
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read or has no such layer.
     """
-    path = _existing(path)
-    layer = _layer(path, layer)
-    if path.suffix.lower() in PARQUET_ENDINGS:
-        import pyarrow.parquet as pq
-
-        geometry, _ = _geometry_of_parquet(path)
-        return [name for name in pq.read_schema(path).names if name != geometry]
-    return [str(name) for name in _pyogrio().read_info(path, layer=layer)["fields"]]
+    with _open_polygons(Path(path), layer) as (rows, geometry):
+        return [name for name in rows.schema.names if name != geometry]
 
 
 def find_polygons(
     path: str | Path, lonlat: Float[np.ndarray, "n 2"], columns: Sequence[str] = (), layer: str | None = None
 ) -> Holders:
-    """Find the polygon that holds each place.
+    """Find the polygon that contains each place.
 
     The file is streamed, 16 polygons at a time, against a search tree of the places, so memory does not grow with the
-    file. Places are moved into the file's CRS; polygons beyond 180 degrees and places on the date line are met on
-    both sides; invalid polygons are mended first and counted.
+    file. Places are converted to the file's CRS; polygons beyond 180 degrees and places on the date line are found on
+    both sides; invalid polygons are repaired first and counted.
 
     Args:
         path: GeoPackage, Shapefile, GeoJSON or GeoParquet with polygons. Without a CRS it is taken as WGS 84.
@@ -103,59 +103,75 @@ def find_polygons(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read, has no such layer or column, or holds no polygons.
+        ValueError: If it cannot be read, has no such layer or column, or contains no polygons.
         ImportError: If geopandas' parts are missing.
     """
-    try:
-        import shapely
-    except ImportError:
-        raise ImportError(_INSTALL) from None
-    path = _existing(path)
-    layer = _layer(path, layer)
+    import shapely
+
+    path = Path(path)
     check_lonlat(lonlat)
-    known = polygon_columns(path, layer)
-    unknown = [name for name in columns if name not in known]
-    if unknown:
-        raise ValueError(f"{path} has no column {unknown[0]!r}; there are {', '.join(known) or 'none'}.")
-    crs, batches = _batches(path, layer, columns)
-    xy, owner = _places_in(crs, lonlat)
-    tree = shapely.STRtree(shapely.points(xy))
     row = np.full(len(lonlat), -1, dtype=np.int64)
     values = {name: np.full(len(lonlat), None, dtype=object) for name in columns}
     start = mended = polygonal = 0
-    for wkb, attributes in batches:
-        shapes = shapely.from_wkb(wkb)
-        # Telling whether a coast of a million vertices is valid takes seconds, so only where a place may lie in it.
-        near = np.unique(tree.query(shapes)[0])
-        wrong = near[~shapely.is_valid(shapes[near])]
-        shapes[wrong] = shapely.make_valid(shapes[wrong])
-        mended += len(wrong)
-        polygonal += int(np.isin(shapely.get_type_id(shapes), (3, 6, 7)).sum())
-        which, place = tree.query(shapes, predicate="intersects")
-        order = np.argsort(which, kind="stable")
-        holders, first = np.unique(owner[place[order]], return_index=True)  # the first polygon in the file counts
-        new = row[holders] < 0
-        place, polygon = holders[new], which[order][first[new]]
-        row[place] = start + polygon
-        for name in columns:
-            values[name][place] = attributes[name][polygon]
-        start += len(wkb)
+    with _open_polygons(path, layer) as (rows, geometry):
+        known = [name for name in rows.schema.names if name != geometry]
+        unknown = [name for name in columns if name not in known]
+        if unknown:
+            raise ValueError(f"{path} has no column {unknown[0]!r}; there are {', '.join(known) or 'none'}.")
+        about = geometry_notes(rows.schema)["columns"][geometry]
+        xy, owner = _places_in(about.get("crs") or WGS84, lonlat)
+        tree = shapely.STRtree(shapely.points(xy))
+        for table in rows.tables:
+            shapes = shapely.from_wkb(_objects(table[geometry]))
+            # Checking the validity of a coast of a million vertices takes seconds, so only polygons near places are.
+            near = np.unique(tree.query(shapes)[0])
+            wrong = near[~shapely.is_valid(shapes[near])]
+            shapes[wrong] = shapely.make_valid(shapes[wrong])
+            mended += len(wrong)
+            polygonal += int(np.isin(shapely.get_type_id(shapes), (3, 6, 7)).sum())
+            which, place = tree.query(shapes, predicate="intersects")
+            order = np.argsort(which, kind="stable")
+            holders, first = np.unique(owner[place[order]], return_index=True)  # the first polygon in the file counts
+            new = row[holders] < 0
+            place, polygon = holders[new], which[order][first[new]]
+            row[place] = start + polygon
+            for name in columns:
+                values[name][place] = _objects(table[name])[polygon]
+            start += len(shapes)
     if not polygonal:
-        raise ValueError(f"{path} holds no polygons in its {start} rows.")
+        raise ValueError(f"{path} contains no polygons in its {start} rows.")
     if mended:
-        _log.info("%s: %d invalid polygons were mended.", path.name, mended)
+        _log.info("%s: %d invalid polygons were repaired.", path.name, mended)
     return Holders(row, values, mended)
 
 
+@contextmanager
+def _open_polygons(path: Path, layer: str | None) -> Iterator[tuple[OpenRows, str]]:
+    """Open the rows of a polygon file, and name the column of geometry."""
+    layers = polygon_layers(path)
+    if not layers:
+        raise ValueError(f"{path} has no layer with geometry.")
+    if layer is not None and layer not in layers:
+        raise ValueError(f"{path} has no layer {layer!r}; there are {', '.join(layers)}.")
+    # GDAL reads GeoJSON as well, several times as fast as Python does.
+    kind = "parquet" if path.suffix.lower() in PARQUET_ENDINGS else "layer"
+    named = None if kind == "parquet" else layer or layers[0]
+    with open_rows(path, named, kind=kind, rows_at_once=POLYGONS_AT_ONCE) as rows:
+        geometry = geometry_column(rows.schema)
+        encoding = geometry_notes(rows.schema).get("columns", {}).get(geometry, {}).get("encoding")
+        if geometry is None or encoding != "WKB":
+            raise ValueError(f"it has no geometry as WKB (encoding {encoding!r}); write it with geopandas.")
+        yield rows, geometry
+
+
 def _places_in(crs: Any, lonlat: Float[np.ndarray, "n 2"]) -> tuple[Float64[np.ndarray, "m 2"], np.ndarray]:
-    """The places in a CRS, and which place each row is: some stand for themselves a turn further east or west."""
+    """Convert places to a CRS, some of them also a turn further east or west; and say which place each row is."""
     places = np.arange(len(lonlat))
-    xy = xy_of_lonlat(lonlat, crs or WGS84)
-    if not is_geographic(crs or WGS84):
+    xy = xy_of_lonlat(lonlat, crs)
+    if not is_geographic(crs):
         inside = np.isfinite(xy).all(axis=1)
         return xy[inside], places[inside]
-    xy = xy.copy()
-    xy[:, 0] = wrap_longitude(xy[:, 0])
+    xy = np.stack([wrap_longitude(xy[:, 0]), xy[:, 1]], axis=1)
     turn = np.array([360.0, 0.0])
     turned = [xy, xy + turn, xy - turn]
     # Files run from -180 to 180, or as far as 360; -180 and 180 are one meridian.
@@ -163,79 +179,9 @@ def _places_in(crs: Any, lonlat: Float[np.ndarray, "n 2"]) -> tuple[Float64[np.n
     return np.concatenate([t[k] for t, k in zip(turned, kept, strict=True)]), np.concatenate([places[k] for k in kept])
 
 
-def _batches(
-    path: Path, layer: str | None, columns: Sequence[str]
-) -> tuple[Any, Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]]:
-    """The CRS, and the rows as well-known binary and attributes, a few at a time."""
-    if path.suffix.lower() in PARQUET_ENDINGS:
-        geometry, crs = _geometry_of_parquet(path)
-        return crs, (_as_arrays(batch, geometry, columns) for batch in _parquet_batches(path, [geometry, *columns]))
-    info = _pyogrio().read_info(path, layer=layer)
-    return info["crs"], _gdal_batches(path, layer, columns)
-
-
-def _gdal_batches(
-    path: Path, layer: str | None, columns: Sequence[str]
-) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    opened = _pyogrio().open_arrow(
-        path, layer=layer, columns=list(columns), batch_size=POLYGONS_AT_ONCE, use_pyarrow=True
-    )
-    with opened as (meta, reader):
-        for batch in reader:
-            yield _as_arrays(batch, meta["geometry_name"] or "wkb_geometry", columns)
-
-
-def _parquet_batches(path: Path, names: list[str]) -> Iterator[pa.RecordBatch]:
-    import pyarrow.parquet as pq
-
-    yield from pq.ParquetFile(path).iter_batches(batch_size=POLYGONS_AT_ONCE, columns=names)
-
-
-def _as_arrays(
-    batch: pa.RecordBatch, geometry: str, columns: Sequence[str]
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    shapes = batch[geometry]
-    if isinstance(shapes, pa.ExtensionArray):
-        shapes = shapes.storage
-    wkb = np.array([*shapes.to_pylist(), None], dtype=object)[:-1]
-    # One place too many, then cut, so that numpy keeps equal-length values as objects.
-    return wkb, {name: np.array([*batch[name].to_pylist(), None], dtype=object)[:-1] for name in columns}
-
-
-def _geometry_of_parquet(path: Path) -> tuple[str, Any]:
-    import pyarrow.parquet as pq
-
-    try:
-        metadata = pq.read_schema(path).metadata or {}
-    except pa.ArrowException as error:
-        raise ValueError(f"{path} is damaged or is not a Parquet file: {error}.") from error
-    about = json.loads(metadata.get(b"geo", b"{}"))
-    name = about.get("primary_column")
-    encoding = about.get("columns", {}).get(name, {}).get("encoding")
-    if encoding != "WKB":
-        raise ValueError(f"{path} is no GeoParquet with WKB geometry (encoding {encoding!r}); write it with geopandas.")
-    return name, about["columns"][name].get("crs")
-
-
-def _existing(path: str | Path) -> Path:
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"There is no polygon file {path}.")
-    return path
-
-
-def _layer(path: Path, layer: str | None) -> str | None:
-    layers = polygon_layers(path)
-    if not layers:
-        raise ValueError(f"{path} has no layer with geometry.")
-    if layer is not None and layer not in layers:
-        raise ValueError(f"{path} has no layer {layer!r}; there are {', '.join(layers)}.")
-    return None if path.suffix.lower() in PARQUET_ENDINGS else layer or layers[0]
-
-
-def _pyogrio() -> Any:
-    try:
-        import pyogrio
-    except ImportError:
-        raise ImportError(_INSTALL) from None
-    return pyogrio
+def _objects(column: pa.ChunkedArray) -> np.ndarray:
+    """Convert a column to an object array, None where a cell is empty."""
+    parts = [chunk.storage if isinstance(chunk, pa.ExtensionArray) else chunk for chunk in column.chunks]
+    values = np.empty(len(column), dtype=object)
+    values[:] = [value for part in parts for value in part.to_pylist()]
+    return values

@@ -1,4 +1,4 @@
-"""Questions that encoders are asked: tables of labelled places, from your own files or from published ones."""
+"""Tasks: tables of labelled places on which encoders are compared, from your own files or from published ones."""
 
 from geotether.tasks.paper import paper_tasks
 from geotether.tasks.specification import BUILDERS, read_tasks, write_tasks

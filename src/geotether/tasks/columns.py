@@ -1,4 +1,4 @@
-"""Columns of a table as a task holds them: labels, indicators of many labels, splits and times."""
+"""Columns of a table as labels, indicators of many labels, splits and times of a task."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -24,18 +24,18 @@ _log = logging.getLogger(__name__)
 
 
 def labels_of(name: str, column: pa.ChunkedArray, missing: Sequence[str | float] = ()) -> Shaped[np.ndarray, " n"]:
-    """Turn a column into the target of a regression or classification.
+    """Convert a column to the target of a regression or classification.
 
     Args:
         name: Of the column, for messages.
         column: Numbers, texts or bools.
-        missing: Values that mean there is no label.
+        missing: Values that mark a missing label.
 
     Returns:
-        Floats with NaN, or an object array with None, where a label is missing; whole numbers where none is.
+        Floats with NaN, or an object array with None, where a label is missing; integers where none is missing.
 
     Raises:
-        ValueError: If the column holds lists, bytes or times.
+        ValueError: If the column contains lists, bytes or times.
 
     Example:
         >>> labels_of("height", pa.chunked_array([[3, -999, 5]]), missing=[-999]).tolist()
@@ -57,24 +57,24 @@ def labels_of(name: str, column: pa.ChunkedArray, missing: Sequence[str | float]
         return _objects(values)
     if pa.types.is_boolean(kind):
         return _objects([None if value is None else str(value).lower() for value in column.to_pylist()])
-    raise ValueError(f"the label column {name!r} holds {kind}; labels are numbers, texts or true and false.")
+    raise ValueError(f"the label column {name!r} contains {kind}; labels are numbers, texts or booleans.")
 
 
 def indicators_of(
     columns: pa.Table, missing: Sequence[str | float] = ()
 ) -> tuple[Float64[np.ndarray, "n c"], tuple[str, ...]]:
-    """Turn label columns into one column of 0 and 1 a label.
+    """Convert label columns to one column of 0 and 1 per label.
 
     Args:
         columns: Columns of 0 and 1 (or bool), or one column of lists of labels.
-        missing: Values that mean it is not known whether a label is there; in lists, labels to ignore.
+        missing: Values that mark an unknown label; in lists, labels to ignore.
 
     Returns:
         Shape (n, c), NaN where unknown, a row of NaN where a list is null; and the names of the labels, without the
         `label:` of feature tables.
 
     Raises:
-        ValueError: If a column holds anything but 0, 1 and missing values, or no list holds a label.
+        ValueError: If a column contains anything but 0, 1 and missing values, or all lists are empty.
 
     Example:
         >>> indicators_of(pa.table({"seen": [["owl"], ["owl", "elk"]]}))
@@ -92,7 +92,7 @@ def indicators_of(
             if values.dtype == object or not np.isin(known, (0, 1)).all():
                 odd = next((v for v in known.tolist() if v not in (0, 1)), None)
                 raise ValueError(
-                    f"the label column {name!r} of a multilabel task holds {odd!r}; wanted 0 and 1, or lists."
+                    f"the label column {name!r} of a multilabel task contains {odd!r}, not only 0 and 1 or lists."
                 )
             parts.append(values.astype(np.float64))
         return np.stack(parts, axis=1), tuple(name.removeprefix("label:") for name in names)
@@ -101,7 +101,7 @@ def indicators_of(
     found = {value for row in lists for value in row or () if value is not None and str(value) not in words}
     classes = sorted(found, key=lambda value: (isinstance(value, str), value))
     if not classes:
-        raise ValueError(f"no list of the label column {names[0]!r} holds a label.")
+        raise ValueError(f"all lists of the label column {names[0]!r} are empty.")
     position = {value: number for number, value in enumerate(classes)}
     target = np.zeros((len(lists), len(classes)))
     for row, labels in enumerate(lists):
@@ -113,24 +113,24 @@ def indicators_of(
 
 
 def splits_of(name: str, column: pa.ChunkedArray, rename: Mapping[str, str] | None = None) -> Shaped[np.ndarray, " n"]:
-    """Turn a column into a split.
+    """Convert a column to a split.
 
     Args:
         name: Of the column, for messages.
         column: Names of parts.
-        rename: What its values mean; asked before `SPLIT_WORDS`, which knows val, valid, dev and trainval.
+        rename: Its values to parts; used before `SPLIT_WORDS`, which knows val, valid, dev and trainval.
 
     Returns:
-        Texts, shape (n,); empty where there is none.
+        Texts, shape (n,); empty where missing.
 
     Raises:
-        ValueError: If `rename` names a value that is not there, or no row is in train.
+        ValueError: If `rename` names a value that does not occur, or no row is in train.
     """
     values = np.array(["" if value is None else str(value).strip() for value in column.to_pylist()])
     there = sorted({*values.tolist()} - {""})
     unknown = [value for value in rename or {} if value not in there]
     if unknown:
-        raise ValueError(f"rename_split names {unknown[0]!r}, but the column {name!r} holds {', '.join(there)}.")
+        raise ValueError(f"rename_split names {unknown[0]!r}, but the column {name!r} contains {', '.join(there)}.")
     meaning = {value: (rename or {}).get(value, SPLIT_WORDS.get(value.lower(), value)) for value in there}
     changed = [f"{old} as {new}" for old, new in meaning.items() if old != new]
     if changed:
@@ -144,7 +144,7 @@ def splits_of(name: str, column: pa.ChunkedArray, rename: Mapping[str, str] | No
 
 
 def task_times(name: str, column: pa.ChunkedArray) -> Shaped[np.ndarray, " n"]:
-    """Turn a column into times.
+    """Convert a column to times.
 
     Args:
         name: Of the column, for messages.

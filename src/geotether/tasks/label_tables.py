@@ -21,7 +21,7 @@ TEMPERATURE_LAYOUT = (
     "known layout: stationDataAll.csv of Hooker et al. 2018 (Lat, Lon, meanT, meanP among its columns), "
     "or CoordBench's air_temp"
 )
-# StatLib's file has no header; its columns are told in cal_housing.domain beside it.
+# StatLib's file has no header; its columns are named in cal_housing.domain beside it.
 STATLIB = (
     "longitude", "latitude", "housingMedianAge", "totalRooms", "totalBedrooms", "population", "households",
     "medianIncome", "medianHouseValue",
@@ -29,7 +29,7 @@ STATLIB = (
 # The label as StatLib, Kaggle and scikit-learn call it; scikit-learn counts in 100,000 dollars.
 HOUSING_LABELS = {"medianhousevalue": "USD", "median_house_value": "USD", "medhouseval": "100,000 USD"}
 HOUSING_LAYOUTS = (
-    "known layouts: StatLib's cal_housing.data (nine numbers a row, no header), Kaggle's housing.csv "
+    "known layouts: StatLib's cal_housing.data (nine numbers per row, no header), Kaggle's housing.csv "
     "(longitude, latitude, ..., median_house_value), scikit-learn's frame as CSV or Parquet (MedHouseVal)"
 )
 # What each table calls its label, the unit, and whether the paper takes logarithms.
@@ -43,21 +43,21 @@ MOSAIKS_LABELS = {
     "housing": ("price_per_sqft", "USD/sqft", "log1p"),
 }
 NO_DATA = (-999, -9999)
-# Columns that are no label.
+# Columns that are not labels.
 PLACE_COLUMNS = {"", "id", "lon", "lat", "longitude", "latitude", "unnamed: 0", "geometry", "split", "timestamp"}
 MOSAIKS_LAYOUT = (
     "known layout: outcomes_sampled_<label>_CONTUS_16_640_<UAR|POP>_100000_0.csv with ID, lon, lat and a label "
     "(treecover, elevation, population, y for night lights, income, length for roads, price_per_sqft, Val)"
 )
 CANONICAL = ("lon", "lat", "timestamp", "timestamp_end", "split", "id", "geometry")
-# Whole numbers of at most so many kinds are classes, as in the benchmark's own harness.
+# Integers with at most this many different values are classes, as in the benchmark's own harness.
 MOST_CLASSES = 100
 COORDBENCH_LAYOUT = "known layout: lon, lat, timestamp, timestamp_end, split, id and one or more label columns"
 _log = logging.getLogger(__name__)
 
 
 def temperature_task(file: Path, label: str | None = None, countries: Path | None = None) -> Task:
-    """Ask for the mean annual air temperature of about 3,000 weather stations.
+    """Build the task of the mean annual air temperature at about 3,000 weather stations.
 
     Args:
         file: `stationDataAll.csv` as published, or the same as Parquet. Columns are found by name, because copies
@@ -94,7 +94,7 @@ def temperature_task(file: Path, label: str | None = None, countries: Path | Non
 
 
 def housing_task(file: Path, countries: Path | None = None) -> Task:
-    """Ask for the median house value of 20,640 block groups in California.
+    """Build the task of the median house value of 20,640 block groups in California.
 
     Args:
         file: StatLib's `cal_housing.data`, Kaggle's `housing.csv`, or scikit-learn's frame written as CSV or Parquet.
@@ -129,7 +129,7 @@ def _read_statlib(file: Path) -> tuple[pa.Table, Float64[np.ndarray, "n 2"]]:
         columns = read_csv(file, read_options=ReadOptions(column_names=list(STATLIB)))
         numbers = pa.table({name: columns[name].cast(pa.float64()) for name in STATLIB})
     except pa.ArrowException as error:
-        raise ValueError(f"{file} is not nine numbers a row: {error}; {HOUSING_LAYOUTS}.") from error
+        raise ValueError(f"{file} does not have nine numbers per row: {error}; {HOUSING_LAYOUTS}.") from error
     lonlat = np.stack([numbers["longitude"].to_numpy(), numbers["latitude"].to_numpy()], axis=1)
     check_lonlat(lonlat)
     return numbers, lonlat
@@ -138,11 +138,11 @@ def _read_statlib(file: Path) -> tuple[pa.Table, Float64[np.ndarray, "n 2"]]:
 def mosaiks_task(
     file: Path, label: str | None = None, places: Path | None = None, countries: Path | None = None
 ) -> Task:
-    """Ask for one label of MOSAIKS at up to 100,000 places in the contiguous United States.
+    """Build the task of one MOSAIKS label at up to 100,000 places in the contiguous United States.
 
     Args:
         file: `outcomes_sampled_<label>_CONTUS_16_640_<UAR|POP>_100000_0.csv` as published, or the same as Parquet.
-        label: Its label column. None: told by the file, which has one.
+        label: Its label column. None: the only one.
         places: Another such table, to take lon and lat from by ID where `file` has none.
         countries: Natural Earth file for the continents. None: they stay unknown.
 
@@ -158,7 +158,7 @@ def mosaiks_task(
     lower = {name.strip().lower(): name for name in header.column_names}
     found = lower.get(label.lower()) if label else _mosaiks_label(file, lower)
     if found is None:
-        wanted = f"no column {label!r}" if label else "no one column that must be the label"
+        wanted = f"no column {label!r}" if label else "no single column that must be the label"
         raise ValueError(f"{file} has {wanted}, only {', '.join(header.column_names)}; {MOSAIKS_LAYOUT}.")
     if places is not None:
         columns, lonlat = _placed_by_id(file, header, places)
@@ -180,7 +180,7 @@ def mosaiks_task(
 
 
 def _mosaiks_label(file: Path, lower: dict[str, str]) -> str | None:
-    """The label's column: the one that the file's name speaks of, or the only one that is no place."""
+    """Find the label column: the one that the file is named after, or the only one besides the place."""
     named = [column for key, (column, _, _) in MOSAIKS_LABELS.items() if key in file.stem.lower() and column in lower]
     others = [name for key, name in lower.items() if key not in PLACE_COLUMNS]
     if named:
@@ -189,12 +189,12 @@ def _mosaiks_label(file: Path, lower: dict[str, str]) -> str | None:
 
 
 def _mosaiks_about(file: Path, found: str) -> tuple[str, str, str | None]:
-    """Name, unit and transform: told by the file's name, for y, length and Val say little, else by the column's."""
-    told = re.search(r"outcomes_sampled_([a-z0-9]+)", file.stem.lower())
+    """Find name, unit and transform from the name of the file (y, length and Val say little), else of the column."""
+    named = re.search(r"outcomes_sampled_([a-z0-9]+)", file.stem.lower())
     for name, (column, unit, transform) in MOSAIKS_LABELS.items():
-        if name == (told.group(1) if told else found.lower()) or (not told and found.lower() == column):
+        if name == (named.group(1) if named else found.lower()) or (not named and found.lower() == column):
             return name, unit, transform
-    return (told.group(1).upper() if told and found.lower() == "val" else found), "", None
+    return (named.group(1).upper() if named and found.lower() == "val" else found), "", None
 
 
 def _placed_by_id(file: Path, columns: pa.Table, places: Path) -> tuple[pa.Table, Float64[np.ndarray, "n 2"]]:
@@ -202,13 +202,13 @@ def _placed_by_id(file: Path, columns: pa.Table, places: Path) -> tuple[pa.Table
     ids = [next((n for n in t.column_names if n.strip().lower() == "id"), None) for t in (columns, table)]
     if ids[0] is None or ids[1] is None:
         raise ValueError(
-            f"places joins {file} and {places} by their column ID, which one of them lacks; {MOSAIKS_LAYOUT}."
+            f"places joins {file} and {places} by their column ID, which one of them does not have; {MOSAIKS_LAYOUT}."
         )
     where = {str(key): row for row, key in enumerate(table[ids[1]].to_pylist())}
     rows = np.array([where.get(str(key), -1) for key in columns[ids[0]].to_pylist()])
     lost = int((rows < 0).sum())
     if lost:
-        _log.warning("%s: %d of %d rows have an ID that %s lacks; they are left out.", file, lost, len(rows), places)
+        _log.warning("%s: %d of %d rows have an ID that is not in %s; left out.", file, lost, len(rows), places)
     if lost == len(rows):
         raise ValueError(f"no ID of {file} is in {places}; give a table of the same sample (UAR or POP).")
     placed = lonlat[rows[rows >= 0]]
@@ -224,14 +224,14 @@ def coordbench_task(
     missing: Sequence[str | float] = (),
     countries: Path | None = None,
 ) -> Task:
-    """Ask for one label of a CoordBench table.
+    """Build the task of one label of a CoordBench table.
 
     Args:
         file: `data/<config>/data.parquet`, or a CSV of that shape.
         label: Which column. None: the only one that is not canonical.
-        kind: "regression" or "classification". None: text and whole numbers of at most 100 kinds are classes.
-        rename_split: What values of the split mean, where they are not train, val (or trainval) and test.
-        missing: Values of the label that mean there is none, such as 0 or -1 for the sea in SatCLIP's tables.
+        kind: "regression" or "classification". None: texts and integers with at most 100 different values are classes.
+        rename_split: Values of the split to parts, where they are not train, val (or trainval) and test.
+        missing: Values that mark a missing label, such as 0 or -1 for the sea in SatCLIP's tables.
         countries: Natural Earth file for the continents. None: they stay unknown.
 
     Returns:

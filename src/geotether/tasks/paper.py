@@ -43,10 +43,10 @@ def find_paper_files(folder: str | Path) -> PaperFiles:
     """Find the files of the four tasks by their published names, in a folder and the folders in it.
 
     Args:
-        folder: Holds `gadm*.gpkg` or `*countries*`, `gpw_v4*` or `*population_density*`, a raster named after
+        folder: Contains `gadm*.gpkg` or `*countries*`, `gpw_v4*` or `*population_density*`, a raster named after
             elevation, ETOPO, GEBCO, GMTED or SRTM (or `terrarium/{z}/{x}/{y}.png`), `wwf_terr_ecos.*` or
-            `*ecoregions*`, and optionally `*_land*`. Where several match, GADM, Olson and rasters come before their
-            peers, then the alphabet. Natural Earth beside GADM tells the continents.
+            `*ecoregions*`, and optionally `*_land*`. Where several match, GADM, Olson and rasters come first,
+            then the first in the alphabet. Natural Earth beside GADM gives the continents.
 
     Returns:
         The files.
@@ -80,7 +80,7 @@ def find_paper_files(folder: str | Path) -> PaperFiles:
             words = ", ".join(f"*{word}*" for group, _ in patterns for word in group)
             tiles = " or a folder of terrarium tiles" if role == "elevation" else ""
             raise FileNotFoundError(
-                f"{folder} holds no file for {role}: looked for {words} ending in {', '.join(patterns[0][1])}{tiles}."
+                f"{folder} has no file for {role}: looked for {words} ending in {', '.join(patterns[0][1])}{tiles}."
             )
         found[role] = hits[0] if hits else None
     return PaperFiles(**found)  # type: ignore[arg-type]  # only land and continents may be None
@@ -94,7 +94,7 @@ def paper_tasks(
     north: float = 90.0,
     min_class_rows: int = 1,
 ) -> list[Task]:
-    """Build the paper's four tasks at one set of places, so that an encoder encodes them once.
+    """Build the paper's four tasks at the same places, so that an encoder encodes them once.
 
     Places are drawn uniformly by area and kept where they lie on land and all four labels are known; so ice sheets
     (no biome) and Antarctica (no population) are left out.
@@ -109,7 +109,7 @@ def paper_tasks(
 
     Returns:
         Tasks "country", "population density", "elevation" and "biome", in that order, with continents where the
-        country file tells them.
+        country file has them.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -130,7 +130,7 @@ def paper_tasks(
             ("biome", lambda dry: ecoregions_at(files.ecoregions, dry)["biome"]),
             ("country", lambda dry: countries_at(files.countries, dry)),
         ):
-            dry = np.flatnonzero(keep)  # each file is asked only about places that the ones before knew
+            dry = np.flatnonzero(keep)  # each file is read only at places that the ones before know
             known = at(lonlat[dry])
             said[name] = np.full(len(lonlat), np.nan if known.dtype.kind == "f" else None, dtype=known.dtype)
             said[name][dry] = known
@@ -139,8 +139,8 @@ def paper_tasks(
         return keep, said
 
     lonlat, said = sample_places(rows, seed, look, south, north)
-    tells = any(name.lower() == "continent" for name in polygon_columns(files.countries))
-    continent = continents_at(files.countries if tells else files.continents, lonlat)
+    has_continents = any(name.lower() == "continent" for name in polygon_columns(files.countries))
+    continent = continents_at(files.countries if has_continents else files.continents, lonlat)
     country, biome = (without_rare(said[name], min_class_rows) for name in ("country", "biome"))
     return [
         Task("country", "classification", lonlat, country, continent=continent),
@@ -152,5 +152,5 @@ def paper_tasks(
 
 
 def _names(stem: str, word: str) -> bool:
-    """Whether a file's name speaks of something; "land" only as a word of its own, for there is iceland.gpkg too."""
+    """Whether the name of a file contains a word; "land" must be a word of its own, unlike in iceland.gpkg."""
     return word in (re.split(r"[^a-z0-9]+", stem) if word == "land" else stem)

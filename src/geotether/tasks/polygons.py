@@ -39,7 +39,7 @@ ECOREGION_LAYOUTS = (
     "known layouts: Olson et al. 2001, wwf_terr_ecos.shp (ECO_ID, ECO_NAME, BIOME, REALM); "
     "RESOLVE 2017, Ecoregions2017.shp (ECO_ID, ECO_NAME, BIOME_NUM, BIOME_NAME, REALM)"
 )
-# Olson's lakes and ice carry biomes 98 and 99 and ecoregions -9998 and -9999; RESOLVE names its ice only.
+# Olson's lakes and ice carry biomes 98 and 99 and ecoregions -9998 and -9999; RESOLVE has only a name for its ice.
 NO_ECOREGION = {"rock and ice", "rock & ice", "lake", "lakes", "n/a", ""}
 LEVELS = ("biome", "ecoregion", "realm")
 
@@ -54,7 +54,7 @@ def country_task(
     north: float = 90.0,
     min_class_rows: int = 1,
 ) -> Task:
-    """Ask for the country of places drawn uniformly by area within any country.
+    """Build the task of the country of places drawn uniformly by area within any country.
 
     Args:
         file: GADM 4.1 (GeoPackage or shapefile) or Natural Earth admin 0 countries (any format).
@@ -119,7 +119,7 @@ def continents_at(file: Path | None, lonlat: Float[np.ndarray, "n 2"]) -> Shaped
     """Name the continent of each place.
 
     Args:
-        file: Natural Earth admin 0 countries. None: nothing is known.
+        file: Natural Earth admin 0 countries. None: the continents are unknown.
         lonlat: Places in degrees, shape (n, 2).
 
     Returns:
@@ -143,7 +143,7 @@ def continents_at(file: Path | None, lonlat: Float[np.ndarray, "n 2"]) -> Shaped
 
 
 def _layer(file: Path) -> str | None:
-    """GADM's layer of countries, or the only one."""
+    """Find GADM's layer of countries, or the only layer."""
     layers = polygon_layers(file)
     for name in COUNTRY_LAYERS:
         if name in layers:
@@ -154,7 +154,7 @@ def _layer(file: Path) -> str | None:
 
 
 def _find(names: list[str], wanted: tuple[str, ...]) -> str | None:
-    """The first wanted column, in any case."""
+    """Find the first of the wanted columns, in any case."""
     lower = {name.lower(): name for name in reversed(names)}
     return next((lower[name] for name in wanted if name in lower), None)
 
@@ -170,7 +170,7 @@ def biome_task(
     north: float = 90.0,
     min_class_rows: int = 1,
 ) -> Task:
-    """Ask for the biome (or ecoregion, or realm) of places drawn uniformly by area where there is one.
+    """Build the task of the biome (or ecoregion, or realm) of places drawn uniformly by area where there is one.
 
     Args:
         file: Olson's `wwf_terr_ecos.shp`, RESOLVE's `Ecoregions2017.shp`, or either in another format.
@@ -184,7 +184,7 @@ def biome_task(
         min_class_rows: Classes with fewer rows than this are left out as missing labels; 1 keeps all.
 
     Returns:
-        A classification task. Lakes, rock and ice are no class; no place is drawn there.
+        A classification task. Lakes, rock and ice are not classes; no place is drawn there.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -214,7 +214,7 @@ def ecoregion_task(
     north: float = 90.0,
     min_class_rows: int = 1,
 ) -> Task:
-    """Ask for the ecoregion: `biome_task` with level="ecoregion".
+    """Build the task of the ecoregion: `biome_task` with level="ecoregion".
 
     Args:
         file: As for `biome_task`.

@@ -24,7 +24,7 @@ def elevation_task(
     south: float = -90.0,
     north: float = 90.0,
 ) -> Task:
-    """Ask for the elevation of places drawn uniformly by area on land.
+    """Build the task of the elevation of places drawn uniformly by area on land.
 
     Args:
         file: A DEM raster in metres (ETOPO, GEBCO, GMTED, SRTM, ...) or a folder of terrarium tiles.
@@ -42,7 +42,7 @@ def elevation_task(
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If the file is no raster, `zoom` is given for one, or too few places are found.
+        ValueError: If the file is not a raster, `zoom` is given for one, or too few places are found.
     """
     land = land or countries
 
@@ -75,7 +75,7 @@ def elevation_at(file: Path, lonlat: Float[np.ndarray, "n 2"], zoom: int | None 
     if Path(file).is_dir():
         if not terrarium_zooms(file):
             raise ValueError(
-                f"the folder {file} holds no zoom levels; known layouts: a DEM raster such as a GeoTIFF in metres, "
+                f"the folder {file} contains no zoom levels; known layouts: a DEM raster such as a GeoTIFF in metres, "
                 "or terrarium tiles in {zoom}/{x}/{y}.png."
             )
         metres, missing = terrarium_values(file, lonlat, zoom)
@@ -96,7 +96,7 @@ def population_task(
     south: float = -90.0,
     north: float = 90.0,
 ) -> Task:
-    """Ask for the population density of places drawn uniformly by area where the raster has data.
+    """Build the task of the population density of places drawn uniformly by area where the raster has data.
 
     Args:
         file: GPWv4 population density as GeoTIFF, of any resolution, `gpw_v4_population_density_*.tif`.
@@ -112,7 +112,7 @@ def population_task(
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If the file is no raster, holds negative densities, or too few places are found.
+        ValueError: If the file is not a raster, contains negative densities, or too few places are found.
     """
 
     def look(lonlat: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -145,10 +145,10 @@ def population_at(file: Path, lonlat: Float[np.ndarray, "n 2"]) -> Float64[np.nd
         ValueError: If a density is negative: another kind of raster, or one whose no-data value is not declared.
     """
     density = raster_values(file, lonlat)
-    density[density < -1e37] = np.nan  # GPWv4's own sign for the sea, should a copy of the file not declare it
+    density[density < -1e37] = np.nan  # GPWv4's own value at sea, in case a copy of the file does not declare it
     if (density < 0).any():
         raise ValueError(
-            f"{file} holds a density of {np.nanmin(density):g}; known layout: GPWv4 population density, one band of "
+            f"{file} contains a density of {np.nanmin(density):g}; known layout: GPWv4 population density, one band of "
             "people per km² (gpw_v4_population_density_*.tif). Is its no-data value declared?"
         )
     return density

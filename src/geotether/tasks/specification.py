@@ -1,4 +1,4 @@
-"""Tasks from a few lines of YAML: tables of one's own, and built-in tasks from published files."""
+"""Tasks from a few lines of YAML: your own tables, and built-in tasks from published files; and tasks written back."""
 
 import inspect
 import logging
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 def _unknown(
     what: str, got: Any, known: Iterable[str], where: str = "", given: Iterable[str] = ()
 ) -> PydanticCustomError:
-    """Compose the answer to an unknown name: the closest known one that was not given too, then all of them."""
+    """Compose the error for an unknown name: the closest known name that was not given, then all known names."""
     known = [str(name) for name in known]
     hint = closest(got, [name for name in known if name not in given])
     text = f"unknown {what} {got!r}{where}.{hint} Known: {', '.join(known)}."
@@ -52,7 +52,7 @@ def _unknown(
 
 
 class Entry(BaseModel):
-    """What both kinds of entry share: keys that are not known are an error with the closest one.
+    """Keys of both kinds of entry. An unknown key is an error that names the closest one.
 
     Attributes:
         name: In the score table; None: the builder's or the label's.
@@ -78,7 +78,7 @@ class Entry(BaseModel):
 
 
 class TableEntry(Entry):
-    """A table of one's own; the attributes are the arguments of `geotether.tasks.table.table_task`."""
+    """Your own table; the attributes are the arguments of `geotether.tasks.table.table_task`."""
 
     table: Path
     label: str | list[str]
@@ -92,12 +92,12 @@ class TableEntry(Entry):
     missing: list[str | float] = []
 
     def build(self, folder: Path) -> Task:
-        """Read the table, its path seen from `folder`."""
+        """Read the table, its path relative to `folder`."""
         return table_task(**{**dict(self), "table": folder / self.table})
 
 
 class BuiltInEntry(Entry):
-    """A built-in task; which of the attributes a builder takes is said by its signature."""
+    """A built-in task; a builder takes the attributes that its signature has."""
 
     builder: str
     file: Path
@@ -127,7 +127,7 @@ class BuiltInEntry(Entry):
         return self
 
     def build(self, folder: Path) -> Task:
-        """Build the task, its paths seen from `folder`."""
+        """Build the task, its paths relative to `folder`."""
         options = {key: getattr(self, key) for key in self.model_fields_set - {"builder", *Entry.model_fields}}
         for key, value in options.items():
             if isinstance(value, Path):
@@ -152,7 +152,7 @@ def read_specification(path: str | Path) -> list[TableEntry | BuiltInEntry]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not YAML, an entry lacks or misspells a key, or a value is wrong; the message names the
+        ValueError: If it is not YAML, an entry misses or misspells a key, or a value is wrong; the message names the
             entry.
     """
     path = Path(path)
@@ -197,7 +197,7 @@ def read_tasks(path: str | Path) -> list[Task]:
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If the specification or a table is wrong, or two tasks have one name.
+        ValueError: If the specification or a table is wrong, or two tasks have the same name.
         TypeError: As in `Task`.
     """
     path = Path(path)
@@ -208,7 +208,7 @@ def read_tasks(path: str | Path) -> list[Task]:
     names = [task.name for task in tasks]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"{path}: two tasks are called {twice[0]!r}; give them a name each.")
+        raise ValueError(f"{path}: two tasks are called {twice[0]!r}; rename one.")
     return tasks
 
 
@@ -216,7 +216,7 @@ def write_tasks(tasks: Sequence[Task], folder: str | Path) -> Path:
     """Write tasks so that slow builders run once.
 
     Args:
-        tasks: At least one, each with a name of its own.
+        tasks: At least one, with different names.
         folder: Gets `<name>.parquet` (geometry, lon, lat, label, split, time, continent) for each task, and
             `tasks.yaml`, which `read_tasks` reads; files of the same names are replaced.
 
@@ -224,7 +224,7 @@ def write_tasks(tasks: Sequence[Task], folder: str | Path) -> Path:
         The path of `tasks.yaml`.
 
     Raises:
-        ValueError: If there are no tasks, or two would have one file name.
+        ValueError: If there are no tasks, or two would have the same file name.
         OSError: If the folder cannot be written to.
     """
     folder = Path(folder)
@@ -243,13 +243,13 @@ def write_tasks(tasks: Sequence[Task], folder: str | Path) -> Path:
 
 
 def table_of(task: Task) -> tuple[pa.Table, dict[str, Any]]:
-    """Lay a task out as a table.
+    """Convert a task to a table.
 
     Args:
         task: Any task.
 
     Returns:
-        The table, without geometry, and what a specification says of it: label, kind, transform, unit and the columns
+        The table, without geometry, and its keys in a specification: label, kind, transform, unit and the columns
         of split, time and continent.
     """
     columns: dict[str, Any] = {"lon": task.lonlat[:, 0], "lat": task.lonlat[:, 1]}
@@ -257,7 +257,7 @@ def table_of(task: Task) -> tuple[pa.Table, dict[str, Any]]:
     if task.kind == "multilabel":
         names = [f"label:{name}" for name in task.label_names or range(task.target.shape[1])]
         columns |= {name: _labels(column) for name, column in zip(names, task.target.T, strict=True)}
-        # One label alone would be read as a column of lists.
+        # A single label that is not in a list would be read as a column of lists.
         entry["label"] = names
     else:
         columns["label"] = _labels(task.target)

@@ -1,4 +1,4 @@
-"""Tasks from a table of one's own: a CSV, Parquet, GeoParquet or GeoJSON file and the names of its columns."""
+"""Tasks from your own table: a file of rows and the names of its columns."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -35,23 +35,23 @@ def table_task(
     rename_split: Mapping[str, str] | None = None,
     missing: Sequence[str | float] = (),
 ) -> Task:
-    """Make a task of a file with one row a place.
+    """Make a task from a file with one row per place.
 
     Args:
-        table: CSV, Parquet, GeoParquet or GeoJSON.
+        table: A file in any format of rows.
         label: The label column; for "multilabel" columns of 0 and 1, or one column of lists of labels.
         name: Name of the task. None: the label's.
         kind: "regression", "classification" or "multilabel". None: several label columns or lists are multilabel,
             numbers a regression, text and bool classes.
         transform: None, or one of `geotether.tasks.task.TRANSFORMS`.
         unit: Unit of the raw labels.
-        lon: Column of longitudes in degrees. None: found by its name, or the file's geometry.
+        lon: Column of longitudes in degrees. None: the geometry, or found by its name.
         lat: Column of latitudes in degrees, together with `lon`.
-        time: Column of times: timestamps, dates, ISO texts, years, or milliseconds since 1970.
+        time: Column of dates or times; see `geotether.geodesy.dates.times_of`.
         split: Column of train, validation and test; val, valid and dev mean validation, trainval means train.
         continent: Column of continents.
-        rename_split: What values of the split column mean, where they are others.
-        missing: Values of the label that mean there is none, such as -999.
+        rename_split: Other values of the split column to these parts.
+        missing: Values that mark a missing label, such as -999.
 
     Returns:
         The task. Rows without coordinates are left out with a warning; rows without a label are kept and counted by
@@ -59,7 +59,7 @@ def table_task(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a column is missing (those there are are listed) or cannot be used; as in `Task`.
+        ValueError: If a column is missing (those found are listed) or cannot be used; as in `Task`.
         TypeError: As in `Task`.
     """
     columns, lonlat = read_labelled(table, lon, lat)

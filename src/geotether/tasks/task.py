@@ -1,4 +1,4 @@
-"""A task: places with labels, one kind of answer, and the split that decides what may be learned from."""
+"""A task: places with labels of one kind, and the split that decides which rows are for training."""
 
 import logging
 import math
@@ -21,10 +21,10 @@ METRICS = {"regression": "R2", "classification": "accuracy", "multilabel": "micr
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One question asked of every encoder.
+    """Labelled places on which encoders are compared.
 
     Rows whose label is missing (NaN, None or an empty string) are left out and counted in `num_missing`. Rows at one
-    place with different labels are kept, counted in `num_conflicting` and said in a logged warning.
+    place with different labels are kept, counted in `num_conflicting` and reported in a logged warning.
 
     Args:
         name: Name in the score table.
@@ -33,10 +33,10 @@ class Task:
         target: Raw labels, shape (n,): numbers, or classes as strings or whole numbers. Multilabel: 0 and 1, shape
             (n, c); a row with a NaN is missing.
         split: The task's own split: "train", "validation", "test" or anything else (left out), shape (n,). None: it
-            has none and is judged by others.
+            has none, and other splits are used.
         unit: Unit of the raw labels, for figures.
         transform: None, "log1p" for log(1 + value), or "log10".
-        time: When, datetime64, shape (n,); carried along, not used by the benchmark.
+        time: When, datetime64, shape (n,); not used by the benchmark.
         continent: Name of each place's continent, shape (n,), for the split that leaves one out; empty where unknown.
         label_names: Names of the c labels of a multilabel task.
 
@@ -65,7 +65,7 @@ class Task:
     label_names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        """Check once, at the door."""
+        """Check all arguments."""
         who = f"task {self.name!r}"
         if self.kind not in KINDS:
             raise ValueError(f"{who}: kind is one of {', '.join(KINDS)}; got {self.kind!r}.")
@@ -84,7 +84,7 @@ class Task:
             self._check_part(who, part, self.values[rows])
         if self.num_conflicting:
             logger.warning(
-                "%s: %d rows share their place with a row of another label; no encoder of places can tell them apart.",
+                "%s: %d rows share their place with a row of another label; no location encoder can distinguish them.",
                 who, self.num_conflicting,
             )  # fmt: skip
 
@@ -113,12 +113,12 @@ class Task:
 
     @cached_property
     def valid(self) -> Bool[np.ndarray, " n"]:
-        """True where the label is not missing."""
+        """Whether each label is known."""
         return is_known(self.target)
 
     @cached_property
     def values(self) -> Shaped[np.ndarray, "n *c"]:
-        """Labels as fitted and scored: transformed numbers (NaN where missing), classes, or rows of 0 and 1."""
+        """Labels for fitting and scoring: transformed numbers (NaN where missing), classes, or rows of 0 and 1."""
         who = f"task {self.name!r}"
         found = kinds_of_value(self.target[self.valid])
         if len(found) > 1:
@@ -146,17 +146,17 @@ class Task:
 
     @property
     def num_missing(self) -> int:
-        """Rows left out because their label is missing."""
+        """Number of rows left out because their label is missing."""
         return int((~self.valid).sum())
 
     @cached_property
     def num_conflicting(self) -> int:
-        """Rows that share their place with a row of another label."""
+        """Number of rows that share their place with a row of another label."""
         return int(conflicting_rows(self.lonlat[self.valid], self.values[self.valid]).sum())
 
     @property
     def metric(self) -> str:
-        """What the task is scored by: "R2", "accuracy" or "micro F1"."""
+        """Metric of the task: "R2", "accuracy" or "micro F1"."""
         return METRICS[self.kind]
 
     @property
@@ -188,7 +188,7 @@ class Task:
         unit: str = "",
         transform: str | None = None,
     ) -> "Task":
-        """Make a task of one label column of a table.
+        """Make a task from one label column of a table.
 
         Args:
             labels: The table's label columns.
@@ -204,7 +204,7 @@ class Task:
             The task.
 
         Raises:
-            ValueError: If there is no such column (the message lists those there are), or as in `Task`.
+            ValueError: If there is no such column (those found are listed), or as in `Task`.
         """
         if column not in labels:
             hint = closest(column, list(labels))
@@ -232,7 +232,7 @@ def is_known(target: Shaped[np.ndarray, "n *c"]) -> Bool[np.ndarray, " n"]:
 
 
 def kinds_of_value(values: Shaped[np.ndarray, "m *c"]) -> set[str]:
-    """Tell whether known labels are "text", "number", or both."""
+    """Return whether known labels are "text", "number", or both."""
     if values.dtype.kind != "O":
         return {"text" if values.dtype.kind in "US" else "number"} if values.size else set()
     return {("text" if isinstance(v, str) else "number") for v in values.ravel().tolist()}
