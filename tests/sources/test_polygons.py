@@ -115,13 +115,13 @@ def test_wrong_files_are_named(tmp_path):
     with pytest.raises(ValueError, match="damaged or is not a parquet file"):
         find_polygons(tmp_path / "text.parquet", place)
     frame().drop(columns="geometry").to_parquet(tmp_path / "plain.parquet")
-    with pytest.raises(ValueError, match="no GeoParquet"):
+    with pytest.raises(ValueError, match="no geometry as WKB"):
         find_polygons(tmp_path / "plain.parquet", place)
     path = write(frame(), tmp_path / "boxes.gpkg")
     with pytest.raises(ValueError, match="no column 'nmae'; there are name, code"):
         find_polygons(path, place, ["nmae"])
     points = gpd.GeoDataFrame({"n": [1]}, geometry=[shapely.Point(0, 0)], crs=4326)
-    with pytest.raises(ValueError, match="holds no polygons in its 1 rows"):
+    with pytest.raises(ValueError, match="contains no polygons in its 1 rows"):
         find_polygons(write(points, tmp_path / "points.gpkg"), place)
 
 

@@ -17,7 +17,7 @@ _END_BYTES = 2**20
 
 
 def _explained(error: OSError, path: Path) -> OSError:
-    """The same error with what to do about it, in the subclass that belongs to its number."""
+    """Return the same error with advice, in the subclass of its number."""
     number = error.errno or errno.EIO
     if number in _FULL:
         advice = "the disk is full or a size limit was reached. Free some space or write to another folder"
@@ -44,7 +44,7 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _sync(path: Path) -> None:
-    """Ask the disk for the truth: some file systems report a full disk only now."""
+    """Flush a file to disk: some file systems report a full disk only now."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -53,7 +53,7 @@ def _sync(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Delete what may be there; a read-only disk must not hide the error that led here."""
+    """Delete a file or folder if it exists; errors are ignored, so as not to hide the one that led here."""
     with suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -63,13 +63,13 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def _into(target: Path, working: Path, made: list[Path]) -> Iterator[None]:
-    """Undo everything if the body fails, and say what an operating system error means."""
+    """Undo everything if the body fails, and explain errors of the operating system."""
     try:
         yield
     except BaseException as error:  # an interrupt must not leave half a file either
         _remove(working)
         for folder in made:
-            with suppress(OSError):  # somebody else's file may be in it by now
+            with suppress(OSError):  # another process may have written to it
                 folder.rmdir()
         if isinstance(error, OSError):
             raise _explained(error, target) from error
@@ -78,14 +78,14 @@ def _into(target: Path, working: Path, made: list[Path]) -> Iterator[None]:
 
 @contextmanager
 def replacing_file(path: str | Path) -> Iterator[Path]:
-    """Yield a path to write to; when the block ends well, the file takes the place of `path` in one step.
+    """Yield a path to write to; when the block succeeds, the file replaces `path` in one step.
 
     Missing parent folders are created. If the block raises, or the disk is full, an existing file at
-    `path` is as it was and nothing else is left behind. A path that is not a regular file, such as a
+    `path` is unchanged and nothing else is left behind. A path that is not a regular file, such as a
     pipe, is written to directly.
 
     Args:
-        path: Where the file shall be.
+        path: The file to write.
 
     Yields:
         A path in the same folder that does not exist yet.
@@ -124,14 +124,13 @@ def replacing_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a new empty folder to fill; when the block ends well, it takes the place of `path`.
+    """Yield a new empty folder to fill; when the block succeeds, it replaces `path`.
 
-    Files of an existing folder that the new one lacks are carried over, so nothing of the user's is
-    lost. The exchange itself is two renames: only a crash exactly between them leaves the old folder
-    under a hidden name beside.
+    Files that are only in the existing folder are kept, so nothing of the user's is lost. The exchange itself is two
+    renames: only a crash exactly between them leaves the old folder under a hidden name beside.
 
     Args:
-        path: Where the folder shall be. Missing parents are created.
+        path: The folder to write. Missing parents are created.
 
     Yields:
         An empty folder beside `path`.
@@ -170,7 +169,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 
 
 def size_in_words(size: int | None) -> str:
-    """Bytes for people.
+    """Format a number of bytes.
 
     Example:
         >>> size_in_words(149_248_653)

@@ -1,6 +1,6 @@
-"""Places, distances and areas on Earth: the only room that knows what a degree is.
+"""Places, distances, areas, coordinate reference systems and times; the only package that handles degrees.
 
-These names need nothing but NumPy. `geotether.geodesy.jitter` needs torch and is imported by name.
+These names need only NumPy. `geotether.geodesy.jitter` needs torch and is imported by name.
 """
 
 from geotether.geodesy.blocks import block_center, block_count, block_id, within_km_of

@@ -1,4 +1,4 @@
-"""Squares of true ground size around places, wherever they lie."""
+"""Squares of true ground size around places, at any latitude."""
 
 import numpy as np
 from jaxtyping import Float, Float64

@@ -1,4 +1,4 @@
-"""Equal-area blocks: the unit in which data are split over space."""
+"""Equal-area blocks, the unit of spatial splits."""
 
 import math
 from functools import lru_cache
@@ -29,7 +29,7 @@ class Bands(NamedTuple):
 
 
 def block_id(lonlat: Float[np.ndarray, "n 2"], block_km: float | int) -> Int64[np.ndarray, "n"]:
-    """Number the block in which each place lies.
+    """Return the number of the block that contains each place.
 
     Every block of one `block_km` has exactly the same area. Blocks are close to square
     up to about 70 degrees of latitude; around each pole they are three or so wedges.
@@ -77,11 +77,11 @@ def block_count(block_km: float | int) -> int:
 
 
 def block_center(ids: Integer[np.ndarray, "n"], block_km: float | int) -> Float64[np.ndarray, "n 2"]:
-    """Find the middle of blocks.
+    """Return the centres of blocks.
 
     Args:
         ids: Numbers from `block_id`, shape (n,).
-        block_km: The side that they were numbered with.
+        block_km: The side used for numbering.
 
     Returns:
         Longitude and latitude in degrees, shape (n, 2); half the block's area lies north of it.
@@ -107,11 +107,11 @@ def block_center(ids: Integer[np.ndarray, "n"], block_km: float | int) -> Float6
 def within_km_of(
     lonlat: Float[np.ndarray, "n 2"], others: Float[np.ndarray, "m 2"], km: float | int
 ) -> Bool[np.ndarray, "n"]:
-    """Mark the places that lie within some distance of any of the others.
+    """Mark the places within some distance of any of the others.
 
     Args:
         lonlat: Places to mark, degrees, shape (n, 2).
-        others: Places to keep away from, degrees, shape (m, 2).
+        others: The other places, degrees, shape (m, 2).
         km: Distance in kilometres, 0 or more; the limit itself counts as within.
 
     Returns:
@@ -127,7 +127,7 @@ def within_km_of(
     chord = chord_of_km(km)
     if len(others) == 0 or len(lonlat) == 0:
         return np.zeros(len(lonlat), dtype=bool)
-    # The tree stops looking beyond the bound, and the bound itself is excluded: hence the hair.
+    # The tree excludes the bound itself, hence the small margin.
     bound = chord * (1 + 1e-12) + 1e-15
     found, _ = sphere_tree(others).query(unit_vectors(lonlat.astype(np.float64)), distance_upper_bound=bound)
     return np.isfinite(found)
@@ -135,7 +135,7 @@ def within_km_of(
 
 @lru_cache(maxsize=16)
 def latitude_bands(block_km: float | int) -> Bands:
-    """Lay out the bands of latitude for blocks of one side.
+    """Compute the bands of latitude for blocks of one side.
 
     Bands start out equally high; each takes the whole number of blocks nearest to its
     area; then the borders move a little, so that all blocks have the same area.

@@ -1,4 +1,4 @@
-"""Places on Earth as (longitude, latitude): the check at the door, and unit vectors."""
+"""Places on Earth as (longitude, latitude): validation, and unit vectors."""
 
 from types import ModuleType
 from typing import Any
@@ -10,14 +10,13 @@ from jaxtyping import Float, Float64
 def check_lonlat(lonlat: Any) -> None:
     """Raise if `lonlat` cannot be (longitude, latitude) in degrees.
 
-    A swapped pair is caught only where it leaves the valid range; the names of the
-    arguments have to do the rest.
+    A swapped pair is found only where it leaves the valid range.
 
     Args:
         lonlat: NumPy array or torch tensor, shape (..., 2), degrees, WGS 84.
 
     Raises:
-        TypeError: If `lonlat` is neither an array nor a tensor, or does not hold numbers.
+        TypeError: If `lonlat` is neither an array nor a tensor, or does not contain numbers.
         ValueError: If the last axis is not 2, a value is not finite, a latitude lies
             outside [-90, 90] or a longitude outside [-180, 360].
 
@@ -61,7 +60,7 @@ This looks like (latitude, longitude): pass lon= and lat= the other way round.
 
 
 def _swap_would_mend(lonlat: np.ndarray) -> bool:
-    """Whether every finite row is a place the other way round, and too many are none as they stand for slips."""
+    """Whether every finite row is a place when swapped, and too many rows are invalid for typing errors."""
     lon, lat = lonlat[np.isfinite(lonlat).all(axis=-1)].T
     if not ((np.abs(lon) <= 90) & (np.abs(lat) <= 180)).all():
         return False
@@ -69,13 +68,13 @@ def _swap_would_mend(lonlat: np.ndarray) -> bool:
 
 
 def too_many_for_slips(swapped: int, rows: int) -> bool:
-    """Whether so many of the rows are a place only the other way round that the two look swapped, not mistyped.
+    """Whether so many rows are valid only when swapped that the columns look swapped, rather than some values wrong.
 
-    Nearer home than 90 degrees of longitude any swap fits, so a few such rows prove nothing.
+    Within 90 degrees of longitude any pair can be swapped, so a few such rows prove nothing.
 
     Args:
-        swapped: Rows whose latitude is beyond 90 degrees, and which would be right as (latitude, longitude).
-        rows: All that were looked at.
+        swapped: Number of rows whose latitude is beyond 90 degrees and which are valid as (latitude, longitude).
+        rows: Number of all rows.
 
     Example:
         >>> too_many_for_slips(450, 1000), too_many_for_slips(1, 1000)
@@ -95,7 +94,7 @@ def as_lonlat(lon: Any, lat: Any) -> Float64[np.ndarray, "n 2"]:
         Shape (n, 2), float64, longitude first; longitudes are kept as given.
 
     Raises:
-        TypeError: If one of them does not hold numbers.
+        TypeError: If one of them does not contain numbers.
         ValueError: If the lengths differ, there is more than one axis, or a value is not a
             coordinate; see `check_lonlat`.
 
@@ -120,16 +119,15 @@ def as_lonlat(lon: Any, lat: Any) -> Float64[np.ndarray, "n 2"]:
 
 
 def swap_suspicion(lonlat: Float[np.ndarray, "n 2"]) -> str | None:
-    """Say why a whole table may hold (latitude, longitude), or return None.
+    """Say why a whole table may contain (latitude, longitude), or return None.
 
-    This is a guess for messages, never a reason to refuse: a region near the diagonal of
-    the map looks alike both ways.
+    This is a guess for messages, not a reason to refuse: near the diagonal of the map both orders look alike.
 
     Args:
         lonlat: Supposedly (longitude, latitude) in degrees, shape (n, 2); need not be valid.
 
     Returns:
-        A sentence to add to a message, or None where nothing looks odd.
+        A sentence to add to a message, or None where nothing looks wrong.
 
     Example:
         >>> swap_suspicion(np.array([[51.97, 5.66], [-33.87, 151.21]]))
@@ -145,7 +143,7 @@ pass lon= and lat= the other way round.'
             f"The second column reaches {second:g}, beyond any latitude, while the first stays within "
             "90 degrees: pass lon= and lat= the other way round."
         )
-    # People and photographs sit north of 60 S; a table that is mostly deeper south is rarely one.
+    # People and photographs are mostly north of 60 degrees south.
     if len(finite) >= 20 and (finite[:, 1] < -60).mean() > 0.3 and first <= 90:
         share = (finite[:, 1] < -60).mean()
         return (
@@ -156,7 +154,7 @@ pass lon= and lat= the other way round.'
 
 
 def wrap_longitude(lon: Any) -> Any:
-    """Bring longitudes into [-180, 180); values already there come back bit for bit.
+    """Wrap longitudes into [-180, 180); values already in this range are returned bit for bit.
 
     Args:
         lon: Degrees: a number, array or tensor of any shape.
@@ -168,14 +166,14 @@ def wrap_longitude(lon: Any) -> Any:
         >>> wrap_longitude(np.array([190.0, 180.0, -75.5]))
         array([-170. , -180. ,  -75.5])
     """
-    still = lon.detach() if hasattr(lon, "detach") else lon  # whole turns carry no gradient
+    still = lon.detach() if hasattr(lon, "detach") else lon  # whole turns have no gradient
     lon = lon - 360 * ((still + 180) // 360)
     # Rounding in the sum above can leave a value one turn off at the very edge.
     return lon - 360 * (lon >= 180) + 360 * (lon < -180)
 
 
 def unit_vectors(lonlat: Float[Any, "*batch 2"]) -> Float[Any, "*batch 3"]:
-    """Turn places into points on the unit sphere.
+    """Convert places to points on the unit sphere.
 
     Args:
         lonlat: Array or tensor, shape (..., 2), degrees.
@@ -194,14 +192,14 @@ def unit_vectors(lonlat: Float[Any, "*batch 2"]) -> Float[Any, "*batch 3"]:
 
 
 def lonlat_of_unit_vectors(xyz: Float[Any, "*batch 3"]) -> Float[Any, "*batch 2"]:
-    """Turn points on (or near) the unit sphere back into places.
+    """Convert points on (or near) the unit sphere to places.
 
     Args:
-        xyz: Array or tensor, shape (..., 3); lengths do not matter as long as they are not 0.
+        xyz: Array or tensor, shape (..., 3); of any length but 0.
 
     Returns:
         The same kind, shape (..., 2): longitude in [-180, 180) and latitude in degrees. At a
-        pole every longitude is right, and one is returned.
+        pole every longitude is right; one of them is returned.
 
     Example:
         >>> lonlat_of_unit_vectors(np.array([[0.0, 2.0, 0.0]]))

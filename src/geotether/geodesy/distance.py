@@ -18,9 +18,9 @@ EARTH_CIRCUMFERENCE_KM = 2 * math.pi * EARTH_RADIUS_KM
 def great_circle_km(
     a: Float[np.ndarray, "*#batch 2"], b: Float[np.ndarray, "*#batch 2"]
 ) -> Float[np.ndarray, "*batch"] | Float64[np.floating, ""]:
-    """Measure the shortest way over the sphere between places.
+    """Compute the great-circle distance between places.
 
-    Right from millimetres to antipodes: the arctangent form loses no digits at either end.
+    Accurate from millimetres to antipodes, because the arctangent form loses no digits at either end.
     The sphere differs from the ellipsoid by up to 0.6 %.
 
     Args:
@@ -50,9 +50,9 @@ def great_circle_km(
 
 
 def chord_of_km(km: float | int) -> float:
-    """Convert a distance over the surface to a straight line through the unit sphere.
+    """Convert a great-circle distance to the chord through the unit sphere.
 
-    Chords order pairs as distances do, and cost one matrix product.
+    Chords order pairs as distances do, and are computed by one matrix product.
 
     Args:
         km: Great-circle distance, 0 or more; beyond half the Earth's circumference it is taken as that.
@@ -73,11 +73,11 @@ def chord_of_km(km: float | int) -> float:
 
 
 def nearest_km(from_lonlat: Float[np.ndarray, "n 2"], to_lonlat: Float[np.ndarray, "m 2"]) -> Float64[np.ndarray, "n"]:
-    """Measure how far the nearest of some places is.
+    """Compute the distance to the nearest of some places.
 
     Args:
-        from_lonlat: Places asked about, degrees, shape (n, 2).
-        to_lonlat: Places to look among, degrees, shape (m, 2).
+        from_lonlat: Places to measure from, degrees, shape (n, 2).
+        to_lonlat: Places to measure to, degrees, shape (m, 2).
 
     Returns:
         Kilometres, shape (n,); infinite where `to_lonlat` is empty.
@@ -93,7 +93,7 @@ def nearest_km(from_lonlat: Float[np.ndarray, "n 2"], to_lonlat: Float[np.ndarra
 
 
 def sphere_tree(lonlat: Float[np.ndarray, "m 2"]) -> Any:
-    """Build a search tree over places that has no seam and no poles.
+    """Build a search tree over places, valid at the antimeridian and the poles.
 
     Args:
         lonlat: Places, degrees, shape (m, 2), at least one.

@@ -13,16 +13,15 @@ def jitter_lonlat(
 ) -> Float64[Tensor, "n 2"]:
     """Move every place by a random distance in a random direction.
 
-    The step is drawn in the plane that touches the sphere at the place and laid along a
-    great circle. So it is equally long in every direction and at every latitude, goes
-    over the poles and knows no antimeridian. Noise in degrees would do none of this.
+    The step is drawn in the tangent plane of the sphere at the place and followed along a great circle. Unlike noise in
+    degrees, it is equally long in every direction and at every latitude, and valid at the poles and the antimeridian.
 
     Args:
         lonlat: Longitude and latitude in degrees, shape (n, 2), float64: float32 would
             round the position by up to 1.7 m.
         sigma_m: Standard deviation per axis in metres, 0 or more; steps have the length
             sigma_m * sqrt(2) in the root mean square. 0 returns the places as they are.
-        generator: Source of randomness, on the device of `lonlat`; two numbers a row are drawn.
+        generator: Source of randomness, on the device of `lonlat`; two numbers per row are drawn.
 
     Returns:
         Shape (n, 2), longitudes in [-180, 180).

@@ -1,4 +1,4 @@
-"""Which sources there are, built in and from other packages, and how one is opened by name."""
+"""All sources by name, built in and from other packages."""
 
 import importlib
 import inspect
@@ -11,7 +11,7 @@ from geotether.sources.source import KINDS, Source
 from geotether.suggestions import closest
 
 ENTRY_POINTS = "geotether.sources"
-# Name to where its class lives; imported only when used.
+# Name to the class, which is imported only when used.
 SOURCES = {
     "columns": "geotether.sources.records.columns:ColumnsSource",
     "texts": "geotether.sources.records.texts:TextsSource",
@@ -40,7 +40,7 @@ def source_class(name: str) -> Any:  # a class; issubclass cannot check a protoc
     Raises:
         ValueError: If there is no such source; the known ones are named.
         ImportError: If another package registered it but it cannot be imported.
-        TypeError: If what was registered is no source; what it lacks is named.
+        TypeError: If the registered object is not a source; its missing attributes are named.
     """
     registered = _registered()
     if name in SOURCES:
@@ -66,11 +66,11 @@ def open_source(name: str, path: str | Path, options: Mapping[str, Any] | None =
 
     Args:
         name: One of `source_names`.
-        path: A file or a folder, as the source wants it.
+        path: A file or a folder, depending on the source.
         options: Further arguments of its constructor.
 
     Raises:
-        ValueError: If the source or an option is unknown (the known ones are named), or the source refuses.
+        ValueError: If the source or an option is unknown (the known ones are listed), or the source refuses.
     """
     kind = source_class(name)
     known = [option for option in inspect.signature(kind).parameters if option != "path"]
@@ -82,7 +82,7 @@ def open_source(name: str, path: str | Path, options: Mapping[str, Any] | None =
             )
     source: Source = kind(path=path, **dict(options or {}))
     if source.kind not in KINDS:
-        raise TypeError(f"The source {name!r} says its rows are {source.kind!r}; they must be {', '.join(KINDS)}.")
+        raise TypeError(f"The source {name!r} has the kind {source.kind!r}; it must be one of {', '.join(KINDS)}.")
     return source
 
 

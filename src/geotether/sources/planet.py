@@ -21,7 +21,7 @@ class ChipSet:
 
     Attributes:
         lonlat: Chip centres in degrees, WGS 84, shape (n, 2).
-        chips: Pixels, north up, shape (n, 16, 16, bands); 10 km a pixel.
+        chips: Pixels, north up, shape (n, 16, 16, bands); 10 km per pixel.
         split: "train" or "validation" (whole spatial blocks) or "buffer" (between them, unused), shape (n,).
     """
 
@@ -71,7 +71,7 @@ def _lonlat(columns: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def planet_facts() -> dict[str, Any]:
-    """How the demo planet was built: seed, chip size, block size, scale of the elevation greys, hashes."""
+    """Return how the demo planet was built: seed, chip size, block size, scale of the elevation greys, hashes."""
     return json.loads(_read("planet.json"))
 
 
@@ -113,7 +113,7 @@ def read_probe_places() -> ProbePlaces:
 
     Source:
         Country and population from GeoNames, elevation from SRTM30, July temperature from Legates &
-        Willmott (1989); how each was made stands in docs/demo-planet.md.
+        Willmott (1989); docs/demo-planet.md describes how each was made.
     """
     columns = _columns("probe_places.parquet")
     lonlat, split, block = _lonlat(columns), columns.pop("split"), columns.pop("block")
@@ -121,7 +121,7 @@ def read_probe_places() -> ProbePlaces:
 
 
 def read_land_places() -> Float64[np.ndarray, "n 2"]:
-    """Read all places of the demo planet, 68,000 on land: dense enough to show where land is, about 40 km apart.
+    """Read all places of the demo planet: 68,000 on land, about 40 km apart, dense enough to show the coasts.
 
     Returns:
         Degrees, shape (n, 2).

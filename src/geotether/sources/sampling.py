@@ -1,4 +1,4 @@
-"""Places drawn uniformly by area, and kept where there is something to know about them."""
+"""Places drawn uniformly by area, and kept where their values are known."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float, Float64, Shaped
 
 from geotether.sources.polygons import find_polygons
 
-# What is known of some places: which of them to keep, and values by name, each of shape (n,).
+# Looks places up: returns which to keep, and values by name, each of shape (n,).
 Look = Callable[[np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]]
-# Drawing stops at the larger of these; land is three tenths of the Earth, so far fewer are usual.
+# Drawing stops at the larger of these; usually far fewer are needed, since land is 30 % of the Earth.
 DRAWS_PER_ROW, FEWEST_DRAWS = 400, 200_000
 
 
@@ -25,8 +25,8 @@ def sample_sphere(
     """Draw places uniformly by area on the sphere, or between limits.
 
     Args:
-        n: How many, 0 or more.
-        seed: Decides them; a generator goes on where it was. The first of more are the same as fewer.
+        n: Number of places, 0 or more.
+        seed: Seed, or a generator that continues. Fewer places are the first of more.
         south: Southern limit in degrees.
         north: Northern limit in degrees.
         west: Western limit in degrees.
@@ -65,16 +65,16 @@ def sample_places(
     """Draw places uniformly by area until enough of them can be kept.
 
     Args:
-        rows: How many to keep, 1 or more.
-        seed: Decides the places; the first of more are the same as fewer.
-        look: Says of places of shape (m, 2) which to keep, a bool array of shape (m,), and what is known of them.
+        rows: Number of places to keep, 1 or more.
+        seed: Seed; fewer places are the first of more.
+        look: Returns for places of shape (m, 2) which to keep, a boolean array of shape (m,), and their values.
         south: Southern limit in degrees.
         north: Northern limit in degrees.
         west: Western limit in degrees.
         east: Eastern limit, above `west` and at most a turn from it.
 
     Returns:
-        The places, shape (rows, 2), and what `look` said of them.
+        The places, shape (rows, 2), and their values.
 
     Raises:
         ValueError: If too few are found; the message says how many.
@@ -103,7 +103,7 @@ def sample_places(
 
 
 def on_land(lonlat: Float[np.ndarray, "n 2"], land: str | Path | None) -> Bool[np.ndarray, " n"]:
-    """Say which places lie on land.
+    """Mark the places on land.
 
     Args:
         lonlat: Places in degrees, shape (n, 2).

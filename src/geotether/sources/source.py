@@ -1,4 +1,4 @@
-"""The protocol of a source: whoever can give rows by number can become a modality."""
+"""The protocol of a source, whose rows become the rows of a modality."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from geotether.files.places import refuse_places as refuse_places
 
-# What the rows of a source can be: a table of columns, texts, images (height, width, bands), or vectors.
+# Kinds of rows of a source: a table of columns, texts, images (height, width, bands), or vectors.
 KINDS = ("columns", "texts", "images", "vectors")
 
 
@@ -20,9 +20,9 @@ class Rejected:
 
     Attributes:
         row: Its number in the source, from 0.
-        reason: Why, in words, such as "latitude 91.2 is outside [-90, 90]"; the same words for the same fault
-            where possible, because the summary counts them.
-        id: Its id, where it has one.
+        reason: Why, such as "latitude outside [-90, 90]"; the same words for the same fault where possible, because
+            the summary counts them.
+        id: Its id, if it has one.
     """
 
     row: int
@@ -37,9 +37,9 @@ class Observations:
     Attributes:
         row: Number of each row in the source, shape (n,), int64.
         lonlat: Longitude and latitude in degrees, WGS 84, float64, shape (n, 2); all of them valid.
-        content: What was seen, by the source's `kind`: an Arrow table of n rows, n texts, n arrays (height,
+        content: Depends on the `kind` of the source: an Arrow table of n rows, n texts, n arrays (height,
             width, bands) of any number type, or an array of n vectors.
-        id: One text a row, shape (n,); empty where rows have no id of their own.
+        id: One text per row, shape (n,); empty where rows have no ids.
         time: datetime64[ms] in UTC, shape (n,), NaT where unknown; or None.
         labels: By name, numbers or texts of shape (n,).
         rejected: Rows of the same run that cannot be used; they are not among the n.
@@ -60,16 +60,16 @@ class Observations:
 
 @runtime_checkable
 class Source(Protocol):
-    """Where the rows of a modality come from.
+    """Origin of the rows of a modality.
 
     An implementation is a small class whose constructor takes `path` and options of plain values (texts, numbers,
-    lists, mappings, so that YAML can hold them), checks them, and raises ValueError or FileNotFoundError in words a
-    user can act on. It must survive pickling, since workers get a copy: keep paths, not open files. Third parties
+    lists, mappings, as in YAML), checks them, and raises ValueError or FileNotFoundError that says what to do. It must
+    survive pickling, since worker processes get a copy: keep paths, not open files. Third parties
     register theirs under the entry point group `geotether.sources`.
 
     Attributes:
         kind: One of `KINDS`.
-        features: Name of the features that suit it when none are asked for, such as "convolution".
+        features: Name of the features used by default, such as "convolution".
     """
 
     kind: str
@@ -80,19 +80,19 @@ class Source(Protocol):
         ...
 
     def prepare(self, folder: Path) -> None:
-        """Get ready to read any row; called once in the main process, before anything else.
+        """Prepare to read any row; called once in the main process, before anything else.
 
         Args:
-            folder: Exists, and stays until the table is built. A format that must be read from front to back is
-                copied here once, in one that can be read from anywhere. After a crash the same folder comes
-                again: what is complete in it (written with `replacing_file`) need not be made again.
+            folder: An existing folder, kept until the table is built. A format that must be read from front to back is
+                copied here once, in a format that can be read by row number. After a crash the same folder is passed
+                again: complete files in it (written with `replacing_file`) need not be written again.
         """
         ...
 
     def read(self, start: int, stop: int) -> Observations:
         """Read rows `start` to `stop`, `stop` not included, and reject those that cannot be used.
 
-        It must give the same rows whenever and in whatever process it is called, and hold only these in memory.
+        It must return the same rows at any time and in any process, and keep only these in memory.
         """
         ...
 
@@ -102,15 +102,15 @@ class Source(Protocol):
 
 
 def usable(seen: Observations, reasons: Mapping[int, str], content: Callable[[np.ndarray], Any]) -> Observations:
-    """Part the rows of one run into those that can be used, with their content, and those that cannot.
+    """Separate the rows of one run into usable ones, with their content, and rejected ones.
 
     Args:
-        seen: All of them; their places need not be valid, and their content does not count.
+        seen: All rows; their places need not be valid, and their content is ignored.
         reasons: Position among them to the reason why a row cannot be used.
-        content: Gives the content of the rows at some positions, int64.
+        content: Returns the content of the rows at some positions, int64.
 
     Returns:
-        The usable rows. The others are among the rejected, beside those that `seen` rejected already, in order.
+        The usable rows. The others are added to the rejected rows of `seen`, in order.
 
     Example:
         >>> seen = Observations(np.array([7, 8]), np.array([[5.66, 51.97], [5.66, 519.7]]), None)

@@ -124,11 +124,14 @@ def test_quotes_and_commas_as_meta_says(tmp_path, opened):
 @pytest.mark.parametrize(
     "files, message",
     [
-        ({"a.csv": "x", "b.csv": "y"}, "neither a meta.xml nor a single table; it holds a.csv, b.csv"),
-        ({"meta.xml": "<archive"}, "meta.xml is not as the Darwin Core text guide"),
-        ({"meta.xml": "<archive/>"}, "meta.xml is not as the Darwin Core text guide.*no core"),
+        ({"a.csv": "x", "b.csv": "y"}, "neither a meta.xml nor a single table; it contains a.csv, b.csv"),
+        ({"meta.xml": "<archive"}, "meta.xml does not follow the Darwin Core text guide"),
+        ({"meta.xml": "<archive/>"}, "meta.xml does not follow the Darwin Core text guide.*no core"),
         ({"meta.xml": meta()}, "has no 'occurrence.txt', which its meta.xml names"),
-        ({"0.csv": "gbifID\tdecimalLongitude\n1\t2\n"}, "no decimalLatitude; it has 'gbifID', 'decimalLongitude'"),
+        (
+            {"0.csv": "gbifID\tdecimalLongitude\n1\t2\n"},
+            "no column decimalLatitude; it has 'gbifID', 'decimalLongitude'",
+        ),
     ],
 )
 def test_unfit_archives_are_refused(tmp_path, opened, files, message):
@@ -143,7 +146,7 @@ def test_other_unfit_input_is_named(tmp_path, opened):
     with pytest.raises(FileNotFoundError, match="There is no file"):
         opened("g.zip")
     (tmp_path / "g.zip").write_text("no zip")
-    with pytest.raises(ValueError, match="damaged or is no zip"):
+    with pytest.raises(ValueError, match="damaged or is not a zip"):
         opened("g.zip")
     (tmp_path / "d").mkdir()
     with pytest.raises(ValueError, match=r"has no meta\.xml"):

@@ -108,7 +108,7 @@ def test_sentences_keep_all_their_words(tmp_path, opened):
     [
         ({"column": "body"}, "no column 'body'. Columns found: 'lon', 'lat', 'text', 'tags'"),
         ({"also": "body"}, "no column 'body'"),
-        ({"column": "tags"}, "'tags' holds list<.*>, not texts"),
+        ({"column": "tags"}, "'tags' contains list<.*>, not texts"),
         ({"also": [1]}, "also are names of columns"),
     ],
 )

@@ -82,7 +82,7 @@ def test_one_of_several_arrays_is_named(tmp_path, opened):
     np.savez(tmp_path / "v.npz", a=VECTORS, b=VECTORS[:, 0])
     np.save(tmp_path / "p.npy", LONLAT)
     check(opened("v.npz", column="a", positions=tmp_path / "p.npy"))
-    with pytest.raises(ValueError, match="holds a, b; name one with column="):
+    with pytest.raises(ValueError, match="contains a, b; name one with column="):
         opened("v.npz", positions=tmp_path / "p.npy")
     with pytest.raises(ValueError, match=r"shape \(4,\); vectors are numbers of shape \(n, d\)"):
         opened("v.npz", column="b", positions=tmp_path / "p.npy")
@@ -103,7 +103,7 @@ def test_vectors_of_another_width_and_with_holes_are_rejected(tmp_path, opened):
     [
         (
             {},
-            "which columns hold the vectors. Columns of lists: none; of numbers: 'lon', 'lat', 'a', 'b'",
+            "the vectors with column=. Columns of lists: none; of numbers: 'lon', 'lat', 'a', 'b'",
         ),
         ({"column": "B*"}, "no column of numbers is called 'B[*]'"),
         ({"column": ["a", "c"]}, "no column of numbers is called 'c'"),
@@ -120,7 +120,7 @@ def test_unfit_options_are_refused(tmp_path, opened, options, message):
 def test_unfit_arrays_are_refused(tmp_path, opened):
     np.save(tmp_path / "v.npy", VECTORS)
     np.save(tmp_path / "p.npy", LONLAT[:3])
-    with pytest.raises(ValueError, match="say where its rows are: positions="):
+    with pytest.raises(ValueError, match="its places with positions="):
         opened("v.npy")
     with pytest.raises(ValueError, match=r"has 4 vectors, but .* has 3 places"):
         opened("v.npy", positions=tmp_path / "p.npy")
@@ -132,7 +132,7 @@ def test_unfit_arrays_are_refused(tmp_path, opened):
     with pytest.raises(ValueError, match=r"longitudes, latitudes of shape \(n, 2\), got \(4,\)"):
         opened("v.npy", positions=tmp_path / "p.npy")
     np.save(tmp_path / "o.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match="damaged or is no NumPy array of numbers"):
+    with pytest.raises(ValueError, match="damaged or is not a NumPy array of numbers"):
         opened("o.npy", positions=tmp_path / "p.npy")
     with pytest.raises(FileNotFoundError, match="There is no file"):
         opened("v.npy", positions=tmp_path / "absent.npy")

@@ -1,4 +1,4 @@
-"""Points with columns of numbers, classes, truths and dates."""
+"""Rows with columns of numbers, classes, booleans and dates."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,18 +19,18 @@ class ColumnsSource(RowSource):
     rejected with the reason.
 
     Args:
-        path: Of the file.
+        path: The file.
         lon: Column of longitudes, or of x in `crs`. By default the geometry, or a column called lon, longitude, lng,
             long or x, in any case.
         lat: Column of latitudes, or of y; named together with `lon`.
         id: Column of ids. A row without one is rejected.
         time: Column of dates, times, ISO 8601 texts or years; see `geotether.geodesy.dates.times_of`. A row with
             something else is rejected, one without a time is not. It stays among the columns as well.
-        labels: Columns to keep as labels; they are no features.
-        crs: What x and y are in, such as "EPSG:28992", where the file does not say; by default degrees in WGS 84.
+        labels: Columns to keep as labels; they are not features.
+        crs: CRS of x and y, such as "EPSG:28992", where the file does not state it; by default degrees in WGS 84.
         layer: Layer of a GeoPackage that has several.
         where: Only rows with these values, such as {"source": ["pleiades", "cia_factbook"]}; others are not counted.
-        columns: Columns to make features of; by default all that are not place, id or label.
+        columns: Columns to make features of; by default all but place, id and labels.
         ignore: Columns to leave out.
 
     Raises:
@@ -79,16 +79,16 @@ class ColumnsSource(RowSource):
 def columns_to_keep(
     file: RowFile, schema: pa.Schema, columns: tuple[str, ...] | None, ignore: tuple[str, ...]
 ) -> list[str]:
-    """Choose the columns that features may be made of.
+    """Choose the columns to make features of.
 
     Args:
-        file: Prepared.
+        file: The prepared file.
         schema: Its columns.
-        columns: Those asked for; None: all that are not place, id or label.
-        ignore: Those to leave out.
+        columns: The columns wanted; None: all but place, id and labels.
+        ignore: Columns to leave out.
 
     Raises:
-        ValueError: If a column is not there, is one of place, id or labels, or none is left.
+        ValueError: If a column is missing, is one of place, id or labels, or none is left.
     """
     file.require([*(columns or ()), *ignore])
     taken = {*file.finder.columns, *file.labels, *filter(None, [file.id])}
@@ -102,13 +102,13 @@ def columns_to_keep(
 
 
 def with_columns(kept: list[str], table: pa.Table, seen: Observations, reasons: Mapping[int, str]) -> Observations:
-    """Put together what `RowFile.read` gave, with columns as content.
+    """Add columns as content to the rows that `RowFile.read` returned.
 
     Args:
         kept: Names of these columns.
         table: All rows with every column.
         seen: The same rows as observations without content.
-        reasons: Position to reason of those refused.
+        reasons: Position to reason of those to reject.
     """
     content = table.select(kept).replace_schema_metadata(None)
     return usable(seen, reasons, lambda good: content.take(pa.array(good)))

@@ -1,4 +1,4 @@
-"""Occurrences of species as GBIF hands them out: simple tables and Darwin Core archives."""
+"""Occurrences of species from GBIF: simple tables and Darwin Core archives."""
 
 import io
 import zipfile
@@ -20,7 +20,7 @@ from geotether.sources.records.columns import columns_to_keep, with_columns
 from geotether.sources.records.row_file import RowFile, RowSource, names_of
 from geotether.sources.source import Observations
 
-# Terms that say what was found; the many others are about the record, or about the place in words.
+# Terms about what was found; the many others are about the record, or about the place in words.
 TERMS = (
     "kingdom", "phylum", "class", "order", "family", "genus", "species", "taxonRank", "basisOfRecord",
     "individualCount", "sex", "lifeStage", "reproductiveCondition", "behavior", "establishmentMeans",
@@ -37,27 +37,28 @@ _NS = "{http://rs.tdwg.org/dwc/text/}"
 
 
 class DarwinCoreSource(RowSource):
-    """Occurrences with what was found there.
+    """Occurrences of species, with columns about what was found.
 
-    The time is that of eventDate: the start of a range, the first day of a month or a year; what is no date is unknown.
-    Rejected are rows without valid coordinates, with both of them 0, with a flag of GBIF that they are wrong
-    (`WRONG_PLACES`), less exact than asked, and records of absence.
+    The time is that of eventDate: the start of a range, the first day of a month or a year; unknown where it is not a
+    date. Rejected are rows without valid coordinates, with both of them 0, with a flag of GBIF that they are wrong
+    (`WRONG_PLACES`), less exact than `max_uncertainty_m`, and records of absence.
 
     Args:
         path: A download of GBIF as it comes: a simple table (.csv with tabs, also zipped), a Darwin Core archive (.zip
             with meta.xml and its core file), or a folder with an unpacked one.
-        columns: Columns to make features of; by default those of `TERMS` that are there.
-        id: Column of ids; by default gbifID, else id, else occurrenceID, where there is one.
+        columns: Columns to make features of; by default those of `TERMS` that exist.
+        id: Column of ids; by default gbifID, else id, else occurrenceID.
         labels: Columns to keep as labels.
         where: Only rows with these values, such as {"class": ["Aves"]}; others are not counted.
-        max_uncertainty_m: Reject rows whose coordinates are less exact, in metres. Those that do not say are kept.
+        max_uncertainty_m: Reject rows whose coordinates are less exact, in metres. Rows without this value are
+            kept.
         zeros: Keep rows at longitude 0 and latitude 0.
         flagged: Keep rows that GBIF flags.
         absences: Keep rows whose occurrenceStatus is ABSENT.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no download of this kind, or an option does not fit.
+        ValueError: If it is not such a download, or an option does not fit.
     """
 
     kind = "columns"
@@ -83,7 +84,7 @@ class DarwinCoreSource(RowSource):
         names = self.core.names
         missing = [name for name in (_LON, _LAT) if name not in names]
         if missing:
-            raise ValueError(f"{path} has no {' and no '.join(missing)}; it has {', '.join(map(repr, names[:40]))}.")
+            raise ValueError(f"{path} has no column {' or '.join(missing)}; it has {', '.join(map(repr, names[:40]))}.")
         found = id or next((name for name in ("gbifID", "id", "occurrenceID") if name in names), None)
         super().__init__(CoreFile(self.core, found, names_of("labels", labels), where))
         asked = names_of("columns", columns) if columns is not None else tuple(t for t in TERMS if t in names)
@@ -95,7 +96,7 @@ class DarwinCoreSource(RowSource):
 
     def _observe(self, table: pa.Table, seen: Observations, reasons: dict[int, str]) -> Observations:
         reasons = self._doubts(table, seen.lonlat) | reasons
-        if "eventDate" in table.column_names:  # what is no date stays unknown: "spring 1902" is as good a record
+        if "eventDate" in table.column_names:  # not a date: unknown; "spring 1902" is as good a record
             times = times_of(table["eventDate"])[0]
             seen = Observations(seen.row, seen.lonlat, None, seen.id, times, seen.labels)
             at = table.column_names.index("eventDate")
@@ -124,7 +125,7 @@ class DarwinCoreSource(RowSource):
 
 @dataclass(frozen=True)
 class Core:
-    """The table of occurrences: where it lies and how it is written."""
+    """The table of occurrences: its file, columns and layout."""
 
     path: Path
     member: str | None
@@ -132,14 +133,14 @@ class Core:
     layout: Layout
 
     def open(self) -> io.BufferedIOBase:
-        """Open it to read it from front to back."""
+        """Open it for reading from front to back."""
         if self.member is None:
             return self.path.open("rb")
         return _Member(self.path, self.member)
 
 
 class _Member(io.BufferedReader):
-    """A file in a zip, which is closed with it."""
+    """A file in a zip; closing it closes the zip."""
 
     def __init__(self, path: Path, member: str) -> None:
         self._zip = zipfile.ZipFile(path)
@@ -165,14 +166,14 @@ class CoreFile(RowFile):
 
 
 def find_core(path: Path) -> Core:
-    """Find the table of occurrences of a download, and how it is written.
+    """Find the table of occurrences of a download, and its layout.
 
     Args:
-        path: A table, an archive or the folder of one.
+        path: A table, an archive, or the folder of an unpacked one.
 
     Raises:
-        FileNotFoundError: If there is nothing.
-        ValueError: If it is a zip without a table, or meta.xml is not as the standard has it.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is a zip without a table, or meta.xml does not follow the standard.
 
     Source:
         TDWG (2023), Darwin Core text guide, sections 2 and 3.
@@ -181,7 +182,7 @@ def find_core(path: Path) -> Core:
         raise FileNotFoundError(f"There is no file {path}.")
     if path.is_dir():
         if not (path / "meta.xml").is_file():
-            raise ValueError(f"{path} has no meta.xml, so it is no unpacked Darwin Core archive.")
+            raise ValueError(f"{path} has no meta.xml, so it is not an unpacked Darwin Core archive.")
         location, names, layout = _described((path / "meta.xml").read_bytes(), path)
         return _with_names(path / location, None, names, layout)
     if path.suffix.lower() != ".zip":
@@ -195,10 +196,10 @@ def find_core(path: Path) -> Core:
                     raise ValueError(f"{path} has no {location!r}, which its meta.xml names; it may be incomplete.")
                 return _with_names(path, location, names, layout)
     except zipfile.BadZipFile as error:
-        raise ValueError(f"{path} is damaged or is no zip: {error}.") from error
+        raise ValueError(f"{path} is damaged or is not a zip: {error}.") from error
     tables = [name for name in members if name.lower().endswith(endings_of("csv"))]
     if len(tables) != 1:
-        raise ValueError(f"{path} has neither a meta.xml nor a single table; it holds {', '.join(members[:20])}.")
+        raise ValueError(f"{path} has neither a meta.xml nor a single table; it contains {', '.join(members[:20])}.")
     return _with_names(path, tables[0], (), Layout())
 
 
@@ -215,7 +216,7 @@ def _with_names(path: Path, member: str | None, names: tuple[str, ...], layout: 
 
 
 def _described(meta: bytes, path: Path) -> tuple[str, tuple[str, ...], Layout]:
-    """What meta.xml says of the core: its file, its columns and how it is written."""
+    """Read the file, the columns and the layout of the core from meta.xml."""
     try:
         core = ElementTree.fromstring(meta).find(f"{_NS}core")
         if core is None:
@@ -227,7 +228,7 @@ def _described(meta: bytes, path: Path) -> tuple[str, tuple[str, ...], Layout]:
             if "index" in field.attrib
         }
     except (ElementTree.ParseError, KeyError, ValueError) as error:
-        raise ValueError(f"{path}: meta.xml is not as the Darwin Core text guide has it ({error}).") from error
+        raise ValueError(f"{path}: meta.xml does not follow the Darwin Core text guide ({error}).") from error
     if not location or not named:
         raise ValueError(f"{path}: meta.xml names no file or no columns of the core.")
     terms = {number: term.rsplit("/", 1)[-1] for number, term in named.items()}

@@ -1,4 +1,4 @@
-"""Texts tied to places, from a column of any table or from JSON lines."""
+"""Texts with places, from columns of any table or from JSON lines."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,19 +14,19 @@ from geotether.sources.source import Observations, usable
 TEXT_NAMES = (
     "text", "extract", "description", "content", "body", "abstract", "summary", "caption", "comment", "title", "name"
 )  # fmt: skip
-# A cell of up to so many words is a name or a title; of these only words that are new are added.
+# A cell of at most this many words is a name or a title; of it only new words are added.
 _NAME_WORDS = 8
 
 
 class TextsSource(RowSource):
-    r"""One text a row, from one or more columns.
+    r"""One text per row, from one or more columns.
 
     Formats are those of `ColumnsSource`; JSON lines as of Wikipedia extracts ({"title", "lat", "lon", "extract"}, also
     .jsonl.gz) are read line by line, and a broken line costs one row. Empty texts are rejected.
 
     Args:
-        path: Of the file.
-        column: With the text; by default the first of text, extract, description, content, body, abstract, summary,
+        path: The file.
+        column: The text column; by default the first of text, extract, description, content, body, abstract, summary,
             caption, comment, title and name, in any case, or else the only column of texts.
         also: Further columns, added after a space. Of short cells (up to eight words, such as one name in seven
             languages) only words are added that are not there yet; cells that are there already are not added.
@@ -35,7 +35,7 @@ class TextsSource(RowSource):
         id: Column of ids.
         time: Column of dates or times.
         labels: Columns to keep as labels.
-        crs: What the coordinates are in, where the file does not say.
+        crs: CRS of the coordinates, where the file does not state it.
         layer: Layer of a GeoPackage that has several.
         where: Only rows with these values, such as {"source": ["pleiades", "cia_factbook"]}; others are not counted.
 
@@ -81,7 +81,7 @@ class TextsSource(RowSource):
         self.file.require(list(self.columns))
         kind = schema.field(self.columns[0]).type
         if not is_plain(kind):
-            raise ValueError(f"{self.file.path}: column {self.columns[0]!r} holds {kind}, not texts.")
+            raise ValueError(f"{self.file.path}: column {self.columns[0]!r} contains {kind}, not texts.")
 
     def _observe(self, table: pa.Table, seen: Observations, reasons: dict[int, str]) -> Observations:
         cells = [texts_of(table[name]).tolist() for name in self.columns]
@@ -102,7 +102,7 @@ class TextsSource(RowSource):
 
 
 def joined(cells: tuple[str, ...]) -> str:
-    """Join the cells of a row, without saying the same twice.
+    """Join the cells of a row, without repetitions.
 
     Example:
         >>> joined(("Colonia del Sacramento", "Colonia del Sacramento", "Colônia do Sacramento"))

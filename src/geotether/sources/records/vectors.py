@@ -1,4 +1,4 @@
-"""Vectors that are there already: embeddings of other encoders, as columns of a table or as NumPy arrays."""
+"""Existing vectors, such as embeddings of other encoders, as columns of a table or as NumPy arrays."""
 
 import fnmatch
 import hashlib
@@ -21,7 +21,7 @@ _LIST_NAMES = ("features", "embedding", "embeddings", "vector", "vectors")
 
 
 class VectorsSource:
-    """One vector a row.
+    """One vector per row.
 
     Rows with a gap, NaN or infinity in the vector, or with a vector of another width than the first, are rejected.
 
@@ -30,14 +30,14 @@ class VectorsSource:
             array of shape (n, d) in .npy, or in .npz under the name `column` where there are several.
         column: The column of lists; or a pattern of the columns of numbers, such as "A??" for A00 to A63, in the order
             of the file; or a list of their names. By default the only column of lists.
-        positions: Where the rows of an array are: a table with as many rows, or an array of shape (n, 2) of longitudes
+        positions: Places of the rows of an array: a table with as many rows, or an array of shape (n, 2) of longitudes
             and latitudes in .npy.
         lon: Column of longitudes; by default found, as for `ColumnsSource`.
         lat: Column of latitudes.
         id: Column of ids.
         time: Column of dates or times.
         labels: Columns to keep as labels.
-        crs: What the coordinates are in, where the file does not say.
+        crs: CRS of the coordinates, where the file does not state it.
         where: Only rows with these values; for tables.
 
     Raises:
@@ -65,7 +65,7 @@ class VectorsSource:
         self.is_array = self.path.suffix.lower() in endings_of("array")
         self.positions = None if positions is None else Path(positions)
         if self.is_array and self.positions is None:
-            raise ValueError(f"{path} is an array; say where its rows are: positions= a table or a .npy of (n, 2).")
+            raise ValueError(f"{path} is an array; name its places with positions=, a table or a .npy of (n, 2).")
         if not self.is_array and self.positions is not None:
             raise ValueError(f"{path} is a table with places of its own; leave positions={str(positions)!r} out.")
         if self.is_array and where is not None:
@@ -73,7 +73,7 @@ class VectorsSource:
         for file in filter(None, [self.path, self.positions]):
             if not file.is_file():
                 raise FileNotFoundError(f"There is no file {file}." if not file.exists() else f"{file} is not a file.")
-        # Places may be an array as well; then there are no columns to read.
+        # Places may also be an array, which has no columns.
         self.file: RowFile | None = None
         if self.positions is None or self.positions.suffix.lower() != ".npy":
             self.file = RowFile(self.positions or self.path, lon, lat, id, time, labels, crs, None, where)
@@ -82,14 +82,14 @@ class VectorsSource:
         self._array: np.ndarray | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the mapped array behind."""
+        """Drop the mapped array."""
         return self.__dict__ | {"_array": None}
 
     def prepare(self, folder: Path) -> None:
         """See `Source.prepare`.
 
         Raises:
-            ValueError: If a file is damaged, the vectors are not found (the columns there are listed), the places are
+            ValueError: If a file is damaged, the vectors are not found (the columns are listed), the places are
                 fewer or more than the vectors, or no row can be used.
         """
         schema = self.file.prepare(folder) if self.file is not None else None
@@ -145,7 +145,9 @@ class VectorsSource:
         assert self.positions is not None
         places = _load(self.positions)
         if places.ndim != 2 or places.shape[1] != 2 or places.dtype.kind not in "fiu":
-            raise ValueError(f"{self.positions} must hold longitudes, latitudes of shape (n, 2), got {places.shape}.")
+            raise ValueError(
+                f"{self.positions} must contain longitudes, latitudes of shape (n, 2), got {places.shape}."
+            )
         return places
 
     def _columns(self, schema: pa.Schema) -> list[str]:
@@ -155,7 +157,7 @@ class VectorsSource:
         if self.column is None:
             known = [name for name in lists if name.lower() in _LIST_NAMES]
             if len(lists) != 1 and len(known) != 1:
-                raise ValueError(f"{self.path}: say with column= which columns hold the vectors. {there}")
+                raise ValueError(f"{self.path}: name the columns of the vectors with column=. {there}")
             return known if len(known) == 1 else lists
         if isinstance(self.column, str) and self.column in lists:
             return [self.column]
@@ -182,7 +184,7 @@ class VectorsSource:
         raise ValueError(f"{self.path}: column {self.columns[0]!r} has no vectors.")
 
     def _vectors(self, table: pa.Table) -> tuple[np.ndarray, dict[int, str]]:
-        """Vectors of all rows, NaN where there is none of this width, and the reasons."""
+        """Read the vectors of rows, NaN where there is none of this width, and the reasons for those."""
         column = table[self.columns[0]]
         if not _is_list_of_numbers(column.type):
             parts = [table[name].cast(pa.float64()).to_numpy() for name in self.columns]
@@ -199,13 +201,13 @@ class VectorsSource:
 
 
 def _unpack(path: Path, name: str | list[str] | None, folder: Path) -> Path:
-    """A .npy that can be mapped: the file itself, or a copy of one array of an .npz."""
+    """Return a .npy that can be mapped: the file itself, or a copy of one array of an .npz."""
     array = _load(path)
     if isinstance(array, np.lib.npyio.NpzFile):
         names = list(array.files)
         chosen = names[0] if name is None and len(names) == 1 else name
         if not isinstance(chosen, str) or chosen not in names:
-            raise ValueError(f"{path} holds {', '.join(names)}; name one with column=, got {name!r}.")
+            raise ValueError(f"{path} contains {', '.join(names)}; name one with column=, got {name!r}.")
         target = folder / "vectors.npy"
         array = array[chosen]
         with replacing_file(target) as part, part.open("wb") as file:
@@ -213,7 +215,7 @@ def _unpack(path: Path, name: str | list[str] | None, folder: Path) -> Path:
     else:
         target = path
     if array.ndim != 2 or array.dtype.kind not in "fiu":
-        raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}; vectors are numbers of shape (n, d).")
+        raise ValueError(f"{path} contains {array.dtype} of shape {array.shape}; vectors are numbers of shape (n, d).")
     return target
 
 
@@ -221,7 +223,7 @@ def _load(path: Path) -> Any:
     try:
         return np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path} is damaged or is no NumPy array of numbers: {error}") from error
+        raise ValueError(f"{path} is damaged or is not a NumPy array of numbers: {error}") from error
 
 
 def _is_list_of_numbers(kind: pa.DataType) -> bool:
