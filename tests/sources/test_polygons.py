@@ -109,7 +109,7 @@ def test_wrong_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no polygon file .*none.shp"):
         find_polygons(tmp_path / "none.shp", place)
     (tmp_path / "text.gpkg").write_text("not a map")
-    with pytest.raises(ValueError, match="text.gpkg is damaged"):
+    with pytest.raises(ValueError, match=r"text\.gpkg is damaged"):
         find_polygons(tmp_path / "text.gpkg", place)
     (tmp_path / "text.parquet").write_text("not a table")
     with pytest.raises(ValueError, match="damaged or is not a parquet file"):

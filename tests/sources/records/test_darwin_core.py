@@ -130,7 +130,7 @@ def test_quotes_and_commas_as_meta_says(tmp_path, opened):
         ({"meta.xml": meta()}, "has no 'occurrence.txt', which its meta.xml names"),
         (
             {"0.csv": "gbifID\tdecimalLongitude\n1\t2\n"},
-            "no column decimalLatitude; it has 'gbifID', 'decimalLongitude'",
+            "no column decimalLatitude; it has .gbifID",
         ),
     ],
 )
