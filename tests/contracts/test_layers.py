@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "geotether"
 STAIRS = [
     {"version", "user_cache"},
     {"code", "geodesy", "moments", "plugins", "suggestions"},
-    {"files"},
+    {"files", "settings"},
     {"sources", "features", "encoders", "objectives", "probes"},
     {"tables", "checkpoint", "peers", "tasks", "datasets"},
     {"batches", "encoder", "featurizing", "pairing"},

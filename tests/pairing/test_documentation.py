@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from geotether.pairing.specification import make_spec
-from geotether.tables.yaml_text import parse_yaml
+from geotether.settings import parse_yaml
 
 PAGE = (Path(__file__).parents[2] / "docs" / "paired-data.md").read_text(encoding="utf-8")
 

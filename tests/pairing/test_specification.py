@@ -42,7 +42,7 @@ def test_faults(values, message):
     "modality, message",
     [
         ({"kind": "image", "values": "x"}, r"paired.modalities.s1.kind: .*'image'"),
-        ({"kind": "chip", "value": "x"}, "paired.modalities.s1: unknown key 'value'. Did you mean 'values'?"),
+        ({"kind": "chip", "value": "x"}, "paired.modalities.s1.value: unknown key 'value'. Did you mean 'values'?"),
         ({"kind": "chip"}, "give one of values, columns and files; got none of them"),
         ({"kind": "chip", "values": "x", "files": "y"}, "got values, files"),
         (

@@ -111,7 +111,7 @@ def _listed(name: str, find: Any, skip: tuple[str, ...] = ()) -> list[str]:
 def _spec(given: str, settings: list[str] | None, **typed: Any) -> Any:
     """Read the specification; options override it (None: not given), and `settings` override both."""
     from geotether.featurizing.specification import TableSpec, flatten_source
-    from geotether.tables.yaml_text import parse_override, read_layer
+    from geotether.settings import parse_override, read_layer
     from geotether.training.config import overlay
 
     path = Path(given)

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from geotether.features.catalogue import FEATURES, features_class, make_features
 from geotether.features.featurizer import Featurizer
 from geotether.featurizing.guess import guess_source
+from geotether.settings import read_layer
 from geotether.sources.catalogue import open_source, source_class
 from geotether.sources.source import Source
 from geotether.suggestions import closest
-from geotether.tables.yaml_text import read_layer
 
 # A source that has an option of such a name, to draw places of its own, gets it as well.
 _SHARED = ("rows", "seed")

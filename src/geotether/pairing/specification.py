@@ -4,28 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from geotether.settings import Section, error_lines, read_layer
 from geotether.suggestions import closest
-from geotether.tables.yaml_text import read_layer
 
 Value = str | int | float | bool
-
-
-class Section(BaseModel):
-    """A part of the specification that refuses unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _know_every_key(cls, data: Any) -> Any:
-        for key in data if isinstance(data, Mapping) else ():
-            if key not in cls.model_fields:
-                text = f"unknown key {key!r}.{closest(key, cls.model_fields)} Known: {', '.join(cls.model_fields)}."
-                raise PydanticCustomError("unknown_name", "{text}", {"text": text})
-        return data
 
 
 class ModalitySpec(Section):
@@ -240,12 +225,8 @@ def make_spec(values: PairedSpec | Mapping[str, Any]) -> PairedSpec:
     try:
         return PairedSpec.model_validate(values)
     except ValidationError as error:
-        faults = [
-            f"  {'.'.join(map(str, ('paired', *fault['loc'])))}: {fault['msg']}"
-            + ("" if isinstance(fault["input"], Mapping | BaseModel) else f" (got {fault['input']!r})")
-            for fault in error.errors()
-        ]
-        raise ValueError("\n".join(["The paired data cannot be read as specified:", *faults])) from None
+        lines = ["The paired data cannot be read as specified:", *error_lines(error, "paired.")]
+        raise ValueError("\n".join(lines)) from None
 
 
 def read_paired_spec(path: str | Path) -> PairedSpec:

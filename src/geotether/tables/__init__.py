@@ -5,5 +5,4 @@
 * `origin`: where a table comes from and how it was made.
 * `splits`: training, validation and test rows by blocks of space, and folds.
 * `featurize`: tables of images and texts.
-* `yaml_text`: YAML of configuration files.
 """

@@ -3,7 +3,7 @@
 import inspect
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,13 +11,12 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationError, model_validator
 
 from geotether.files.disk import replacing_file
 from geotether.files.geometry import with_geometry
 from geotether.files.writers import write_parquet
-from geotether.suggestions import closest
+from geotether.settings import Section, unknown_name
 from geotether.tasks.label_tables import coordbench_task, housing_task, mosaiks_task, temperature_task
 from geotether.tasks.polygons import biome_task, country_task, ecoregion_task
 from geotether.tasks.rasters import elevation_task, population_task
@@ -41,18 +40,8 @@ SPECIFICATION = "tasks.yaml"
 _log = logging.getLogger(__name__)
 
 
-def _unknown(
-    what: str, got: Any, known: Iterable[str], where: str = "", given: Iterable[str] = ()
-) -> PydanticCustomError:
-    """Compose the error for an unknown name: the closest known name that was not given, then all known names."""
-    known = [str(name) for name in known]
-    hint = closest(got, [name for name in known if name not in given])
-    text = f"unknown {what} {got!r}{where}.{hint} Known: {', '.join(known)}."
-    return PydanticCustomError("unknown_name", "{text}", {"text": text})
-
-
-class Entry(BaseModel):
-    """Keys of both kinds of entry. An unknown key is an error that names the closest one.
+class Entry(Section):
+    """The settings of both kinds of entry.
 
     Attributes:
         name: In the score table; None: the builder's or the label's.
@@ -60,20 +49,15 @@ class Entry(BaseModel):
         unit: Of the raw labels.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     name: str | None = Field(default=None, min_length=1)
     transform: str | None = None
     unit: str = ""
 
     @model_validator(mode="before")
     @classmethod
-    def _know_every_key(cls, data: Any) -> Any:
-        for key in data if isinstance(data, Mapping) else ():
-            if key not in cls.model_fields:
-                raise _unknown("key", key, cls.model_fields, given=data)
+    def _check_transform(cls, data: Any) -> Any:
         if isinstance(data, Mapping) and data.get("transform") not in (None, *TRANSFORMS):
-            raise _unknown("transform", data["transform"], TRANSFORMS)
+            raise unknown_name("transform", data["transform"], TRANSFORMS)
         return data
 
 
@@ -119,11 +103,11 @@ class BuiltInEntry(Entry):
     @model_validator(mode="after")
     def _know_builder_and_options(self) -> "BuiltInEntry":
         if self.builder not in BUILDERS:
-            raise _unknown("builder", self.builder, BUILDERS)
+            raise unknown_name("builder", self.builder, BUILDERS)
         taken = [*inspect.signature(BUILDERS[self.builder]).parameters]
         for key in sorted(self.model_fields_set - {"builder", *Entry.model_fields}):
             if key not in taken:
-                raise _unknown("key", key, taken, f" for the builder {self.builder}")
+                raise unknown_name("key", key, taken, f" for the builder {self.builder}")
         return self
 
     def build(self, folder: Path) -> Task:

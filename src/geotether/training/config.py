@@ -1,42 +1,19 @@
 """The configuration of a run: one typed, validated tree, readable as YAML."""
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from geotether.batches.schedule import SCHEDULE_OPTIONS
-from geotether.suggestions import closest
-from geotether.tables.yaml_text import parse_override, read_layer
+from geotether.settings import Section, error_lines, parse_override, read_layer, unknown_name
 from geotether.training.recipes import recipe_layer
 
 Configuration = TypeVar("Configuration", bound="LoopConfig")
-
-
-def unknown_name(kind: str, got: Any, known: Iterable[str], where: str = "") -> PydanticCustomError:
-    """Compose the answer to an unknown name: the closest known one, then all of them."""
-    known = [str(name) for name in known]
-    guess = closest(got, known)
-    text = f"unknown {kind} '{got}'{where}.{guess} Known: {', '.join(known)}."
-    return PydanticCustomError("unknown_name", "{text}", {"text": text, "key": str(got) if kind == "key" else ""})
-
-
-class Section(BaseModel):
-    """A part of the configuration that refuses keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _know_every_key(cls, data: Any) -> Any:
-        for key in data if isinstance(data, Mapping) else ():
-            if key not in cls.model_fields:
-                raise unknown_name("key", key, cls.model_fields)
-        return data
 
 
 class LoopConfig(Section):
@@ -100,14 +77,8 @@ def validated(kind: type[Configuration], layer: Mapping[str, Any]) -> Configurat
     try:
         return kind.model_validate(layer)
     except ValidationError as error:
-        raise ValueError("\n".join(["The configuration cannot be used:", *map(_fault, error.errors())])) from None
-
-
-def _fault(fault: Mapping[str, Any]) -> str:
-    key = fault.get("ctx", {}).get("key", "")
-    path = ".".join(str(part) for part in (*fault["loc"], key) if part != "")
-    got = "" if isinstance(fault["input"], Mapping | BaseModel) else f" (got {fault['input']!r})"
-    return f"  {path or 'run'}: {fault['msg']}" + ("" if fault["type"] == "unknown_name" else got)
+        lines = ["The configuration cannot be used:", *error_lines(error, "run")]
+        raise ValueError("\n".join(lines)) from None
 
 
 def config_yaml(config: LoopConfig) -> str:

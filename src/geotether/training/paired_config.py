@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from geotether.tables.yaml_text import parse_override, read_layer
-from geotether.training.config import EncoderConfig, LoopConfig, Section, overlay, unknown_name, validated
+from geotether.settings import Section, parse_override, read_layer, unknown_name
+from geotether.training.config import EncoderConfig, LoopConfig, overlay, validated
 from geotether.training.recipes import paired_recipe_layer
 
 # Method to what it does, in a few words; the card says them.

@@ -119,7 +119,7 @@ def _is_paired(tables: Any, recipe: str | None, config: Any) -> bool:
 
 
 def _names_paired(path: Path) -> bool:
-    from geotether.tables.yaml_text import read_layer
+    from geotether.settings import read_layer
 
     return "paired" in read_layer(path)
 

@@ -1,8 +1,8 @@
-"""Mirrors src/geotether/tables/yaml_text.py."""
+"""Mirrors src/geotether/settings.py."""
 
 import pytest
 
-from geotether.tables.yaml_text import parse_override, parse_yaml, read_layer
+from geotether.settings import parse_override, parse_yaml, read_layer
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+"""Settings of users: YAML files, `key=value` overrides, and models that refuse unknown keys."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from geotether.suggestions import closest
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1, except that `1e-4` is a number, not a string."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Parse YAML (safe subset; `1e-4` is a number).
+
+    Args:
+        text: The YAML text.
+        source: Name for error messages, such as the file's name.
+
+    Raises:
+        ValueError: If the text is not YAML.
+
+    Example:
+        >>> parse_yaml("{steps: 500, learning_rate: 1e-3}", "example")
+        {'steps': 500, 'learning_rate': 0.001}
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # a safe loader with one more pattern
+    except yaml.YAMLError as error:
+        raise ValueError(f"{source} is not valid YAML: {error}") from error
+
+
+def read_layer(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not YAML, or holds something other than a mapping.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no configuration file {path}.")
+    layer = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    if layer is None:
+        return {}
+    if not isinstance(layer, dict):
+        raise ValueError(f"{path} must hold `key: value` lines, got a {type(layer).__name__}.")
+    return layer
+
+
+def parse_override(override: str) -> dict[str, Any]:
+    """Convert `dotted.key=value` to a nested mapping; the value is parsed as YAML.
+
+    Raises:
+        ValueError: If there is no `=` or no key.
+
+    Example:
+        >>> parse_override("encoder.positional.l_max=39")
+        {'encoder': {'positional': {'l_max': 39}}}
+    """
+    key, equals, value = override.partition("=")
+    names = key.strip().split(".")
+    if not equals or not all(names):
+        raise ValueError(f"An override is written key=value, such as learning_rate=1e-3; got {override!r}.")
+    layer = parse_yaml(value, f"the value in {override!r}")
+    for name in reversed(names):
+        layer = {name: layer}
+    return layer
+
+
+def unknown_name(
+    what: str, name: Any, known: Iterable[str], where: str = "", given: Iterable[str] = ()
+) -> PydanticCustomError:
+    """Make the error for an unknown name: the most similar known one that was not given too, and all known ones.
+
+    Example:
+        >>> str(unknown_name("key", "stpes", ["steps", "seed"]))
+        "unknown key 'stpes'. Did you mean 'steps'? Known: steps, seed."
+    """
+    known = [str(one) for one in known]
+    hint = closest(name, [one for one in known if one not in given])
+    text = f"unknown {what} {str(name)!r}{where}.{hint} Known: {', '.join(known)}."
+    return PydanticCustomError("unknown_name", "{text}", {"text": text, "key": str(name) if what == "key" else ""})
+
+
+class Section(BaseModel):
+    """A group of settings that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_keys(cls, data: Any) -> Any:
+        for key in data if isinstance(data, Mapping) else ():
+            if key not in cls.model_fields:
+                raise unknown_name("key", key, cls.model_fields, given=data)
+        return data
+
+
+def error_lines(error: ValidationError, root: str) -> list[str]:
+    """List the errors of settings, one line each, with the dotted key and the value that was given.
+
+    Args:
+        error: The error of pydantic.
+        root: Name of the settings as a whole; put in front of keys if it ends in a dot.
+    """
+    lines = []
+    for one in error.errors():
+        key = one.get("ctx", {}).get("key", "")
+        path = ".".join(str(part) for part in (*one["loc"], key) if part != "")
+        plain = one["type"] == "unknown_name" or isinstance(one["input"], Mapping | BaseModel)
+        got = "" if plain else f" (got {one['input']!r})"
+        path = f"{root}{path}".rstrip(".") if root.endswith(".") else path or root
+        lines.append(f"  {path}: {one['msg']}{got}")
+    return lines
