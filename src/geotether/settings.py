@@ -81,14 +81,14 @@ def parse_override(override: str) -> dict[str, Any]:
 def unknown_name(
     what: str, name: Any, known: Iterable[str], where: str = "", given: Iterable[str] = ()
 ) -> PydanticCustomError:
-    """Make the error for an unknown name: the most similar known one that was not given too, and all known ones.
+    """Make the error for an unknown name: the most similar known one, preferably not given too, and all known ones.
 
     Example:
         >>> str(unknown_name("key", "stpes", ["steps", "seed"]))
         "unknown key 'stpes'. Did you mean 'steps'? Known: steps, seed."
     """
     known = [str(one) for one in known]
-    hint = closest(name, [one for one in known if one not in given])
+    hint = closest(name, [one for one in known if one not in given]) or closest(name, known)
     text = f"unknown {what} {str(name)!r}{where}.{hint} Known: {', '.join(known)}."
     return PydanticCustomError("unknown_name", "{text}", {"text": text, "key": str(name) if what == "key" else ""})
 

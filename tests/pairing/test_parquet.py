@@ -66,7 +66,7 @@ def test_images_that_cannot_be_used(opened):
         opened({"x": [good, other]}, chip)
     with pytest.raises(ValueError, match="modality 'x': column 'x', row 1: damaged or cut short PNG"):
         opened({"x": [good, good[:40]]}, chip)
-    with pytest.raises(ValueError, match="row 0: .*image"):
+    with pytest.raises(ValueError, match=r"row 0: .*image"):
         opened({"x": [b"hello", good]}, chip)
     with pytest.raises(ValueError, match="is an image, so its modality is a chip, not a vector"):
         opened({"x": [good]}, {"x": {"kind": "vector", "values": "x"}})
