@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.signal import correlate
 
-from geotether.features.convolution import RandomConvolution
+from geotether.features.convolution import RandomConvolution, rectified_means
 from geotether.features.featurizer import Featurizer
 
 
@@ -101,13 +102,13 @@ def test_unfit_images_are_refused(images, message):
 
 def test_images_of_any_size_are_the_same_alone_and_in_strips(images, monkeypatch):
     """A strip is a few rows of an image; where it is cut must not matter."""
-    from geotether.features import responses
+    from geotether.features import convolution
 
     features = RandomConvolution(num_filters=5, patch_size=3, seed=3).fit(images)
     sizes = [images[0], images[1][:7, :12], images[2][:12, :3], images[3][:3, :3], images[4]]
     got = features.transform(sizes)
     np.testing.assert_allclose(got, [by_hand(features, image) for image in sizes], rtol=1e-4, atol=1e-5)
-    monkeypatch.setattr(responses, "STRIP_BYTES", 4 * 28 * 12 * 3)  # three rows at a time, the last strip shorter
+    monkeypatch.setattr(convolution, "STRIP_BYTES", 4 * 28 * 12 * 3)  # three rows at a time, the last strip shorter
     np.testing.assert_allclose(features.transform(sizes), got, rtol=1e-5, atol=1e-6)
 
 
@@ -174,3 +175,43 @@ def test_other_misuse_is_named(images):
         RandomConvolution(num_filters=0)
     with pytest.raises(ValueError, match="ridge above 0"):
         RandomConvolution(ridge=0.0)
+
+
+def by_scipy(image, filters, offsets, bias):
+    """Valid correlation in double precision, one filter at a time."""
+    means = []
+    for sign in (1, -1):
+        for kernel, offset in zip(filters.astype(np.float64), offsets, strict=True):
+            response = sign * (correlate(image.astype(np.float64), kernel, "valid") - offset)
+            means.append(np.maximum(response - bias, 0).mean())
+    return means
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "int32", "float32", "float64", ">u2"])
+@pytest.mark.parametrize("bias", [0.0, 0.3])
+def test_equals_scipy(kind, bias):
+    rng = np.random.default_rng(0)
+    filters = rng.normal(size=(7, 4, 4, 5)).astype(np.float32) / 50
+    offsets = rng.normal(size=7).astype(np.float32)
+    images = [(rng.random((*shape, 5)) * 9).astype(kind) for shape in ((9, 30), (9, 30), (4, 4), (300, 5))]
+    got = rectified_means(images, filters, offsets, bias)
+    want = [by_scipy(image, filters, offsets, bias) for image in images]
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-6)
+
+
+def test_what_never_rises_is_exactly_zero():
+    """So that an image of the night has zeros, not rounding errors, whatever the bias."""
+    filters = np.full((2, 3, 3, 1), 1e-3, np.float32)
+    dark = np.random.default_rng(0).integers(0, 40, (3, 50, 50, 1), dtype=np.uint8)
+    assert (rectified_means(list(dark), filters, np.zeros(2, np.float32), 0.37) == 0).all()
+    bright = rectified_means([np.full((9, 9, 1), 200, np.uint8)], filters, np.zeros(2, np.float32), 0.37)
+    assert (bright[:, :2] > 1).all()
+    assert (bright[:, 2:] == 0).all()
+
+
+def test_a_strided_image_is_as_good_as_its_copy():
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 6), dtype=np.uint8)
+    filters = np.random.default_rng(1).normal(size=(3, 3, 3, 3)).astype(np.float32)
+    view = image[::-2, ::3, ::2]
+    args = (filters, np.zeros(3, np.float32), 0.1)
+    np.testing.assert_array_equal(rectified_means([view], *args), rectified_means([view.copy()], *args))

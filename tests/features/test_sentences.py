@@ -84,10 +84,10 @@ def test_restored_features_are_the_same(folder):
 
 def test_a_model_that_is_not_here_says_what_to_put_where(tmp_path, monkeypatch, torchvision_imports):
     pytest.importorskip("sentence_transformers")
-    with pytest.raises(FileNotFoundError, match=r"not here.*download=true.*model.safetensors.*\.cache/huggingface"):
+    with pytest.raises(FileNotFoundError, match=r"missing.*download=true.*model.safetensors.*\.cache/huggingface"):
         SentenceFeatures(model="nobody/has-this-model").fit(TEXTS)
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(FileNotFoundError, match="holds no model that sentence-transformers can load"):
+    with pytest.raises(FileNotFoundError, match="contains no model that sentence-transformers can load"):
         SentenceFeatures(model=str(tmp_path)).fit(TEXTS)
 
 

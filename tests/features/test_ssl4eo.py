@@ -106,9 +106,9 @@ def test_images_it_cannot_take_are_named(published, digits):
     reasons = features.refuse([good, digits[0], good * 10_000, holed, good > 0])
     assert list(reasons) == [1, 2, 3, 4]
     assert reasons[1] == "12 bands, not the 13 of Sentinel-2 (zeros for a missing B10)"
-    assert reasons[2] == "floating-point pixels above 10 are no reflectance; divide by 10,000"
+    assert reasons[2] == "floating-point pixels above 10 are not reflectance; divide by 10,000"
     assert reasons[3] == "a pixel is missing (NaN) or infinite"
-    assert reasons[4] == "pixels of type bool are no numbers"
+    assert reasons[4] == "pixels of type bool are not numbers"
     with pytest.raises(ValueError, match="Image 0: 12 bands"):
         features.transform(digits)
 
@@ -123,7 +123,7 @@ def test_weights_that_are_not_there_are_asked_for(tmp_path, monkeypatch, publish
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / published[0].name).write_bytes(published[0].read_bytes())
     assert Ssl4eoFeatures("resnet18", "moco").out_dim == 512
-    with pytest.raises(FileNotFoundError, match=r"no file of weights none.pth; 'moco' takes"):
+    with pytest.raises(FileNotFoundError, match=r"no file of weights none.pth; 'moco' names"):
         Ssl4eoFeatures("resnet18", "none.pth")
     with pytest.raises(ValueError, match="does not fit the model"):
         Ssl4eoFeatures("resnet50", str(published[0])).fit([])
@@ -138,20 +138,20 @@ def test_weights_that_are_not_there_are_asked_for(tmp_path, monkeypatch, publish
 def test_a_torchvision_for_another_torch_is_explained(monkeypatch):
     import importlib
 
-    from geotether.features import weights
+    from geotether.features import frozen
 
     def broken(name):
         raise RuntimeError("operator torchvision::nms does not exist")
 
     monkeypatch.setattr(importlib, "import_module", broken)
     with pytest.raises(ImportError, match=r"pip install torchvision --index-url https://download.pytorch.org/whl/cpu"):
-        weights.import_timm()
+        frozen.import_timm()
 
     def missing(name):
         raise ModuleNotFoundError(f"No module named {name!r}")
 
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(ImportError, match=r"pip install 'geotether\[vision\]'"):
-        weights.import_timm()
+        frozen.import_timm()
     with pytest.raises(ImportError, match=r"pip install 'geotether\[eo\]'"):
-        weights.import_torchgeo_models()
+        frozen.import_torchgeo_models()

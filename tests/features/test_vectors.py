@@ -50,11 +50,11 @@ def test_misuse_is_named():
         VectorFeatures(dim=0)
     with pytest.raises(ValueError, match="call fit"):
         VectorFeatures().transform(VECTORS)
-    with pytest.raises(ValueError, match="have 4 numbers; those fitted on had 5"):
+    with pytest.raises(ValueError, match=r"have 4 numbers.*5"):
         VectorFeatures().fit(VECTORS).transform(VECTORS[:, :4])
     with pytest.raises(TypeError, match="shape"):
         VectorFeatures().fit(VECTORS[0])
-    with pytest.raises(ValueError, match="no vectors to fit on"):
+    with pytest.raises(ValueError, match="no vectors to fit to"):
         VectorFeatures().fit(VECTORS[:0])
     with pytest.raises(ValueError, match="dim=9 needs"):
         VectorFeatures(dim=9).fit(VECTORS)

@@ -1,4 +1,4 @@
-"""The list of data sets: what each file is, where it lies, under which licence, and what reads it."""
+"""The list of data sets: their files, addresses, licences, and what reads them."""
 
 import os
 import re
@@ -20,7 +20,7 @@ _TILE = ("{z}", "{x}", "{y}")
 
 
 def _inside(path: str) -> str:
-    """Refuse a path that could lead out of the data set's folder."""
+    """Check that a path cannot lead out of the data set's folder."""
     parts = PurePosixPath(path).parts
     if not path or path.startswith(("/", "~")) or ".." in parts or "\\" in path or ":" in path:
         raise ValueError(f"{path!r} must be a path inside the data set's folder, with '/' between folders")
@@ -29,7 +29,7 @@ def _inside(path: str) -> str:
 
 def _web(address: str) -> str:
     if not re.match(r"https?://[^/\s]+/\S+$", address):
-        raise ValueError(f"{address!r} is no http or https address of a file")
+        raise ValueError(f"{address!r} is not an http or https address of a file")
     return address
 
 
@@ -39,7 +39,7 @@ Addresses = Annotated[tuple[Address, ...], BeforeValidator(lambda given: [given]
 
 
 class Checked(BaseModel):
-    """What all parts of a registry share: unknown keys are errors, and nothing changes once read."""
+    """Base of all parts of a registry: immutable, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -60,7 +60,7 @@ class BuilderName(Checked):
 
 
 class PlainTable(Checked):
-    """A text table without a header, to be written again as CSV with one; see `with_header`."""
+    """A text table without a header, to be rewritten as CSV with one; see `with_header`."""
 
     source: Inside = Field(alias="from")
     to: Inside
@@ -74,15 +74,15 @@ class RemoteFile(Checked):
     """A file of a data set.
 
     Attributes:
-        name: Where it is kept, seen from the data set's folder.
-        address: Where it is, tried in order; none where it must be fetched by hand.
+        name: Its path relative to the data set's folder.
+        address: Its addresses, tried in order; none if it must be fetched by hand.
         bytes: Its size, if known.
         sha256: Its hash in hexadecimal, if known.
-        checked: Whether public projects independent of each other recorded this hash.
+        checked: Whether independent public projects recorded this hash.
         seen: Where address, size and hash were found.
         unpack: Folder for the content of an archive.
-        table: A table without a header in it.
-        zoom: Of an address with {z}/{x}/{y}: the zoom level of the tiles.
+        table: A table without a header, in the file or its archive.
+        zoom: Zoom level of the tiles, for an address with {z}/{x}/{y}.
     """
 
     name: Inside
@@ -98,18 +98,18 @@ class RemoteFile(Checked):
     @model_validator(mode="after")
     def _fit_together(self) -> "RemoteFile":
         if self.unpack is not None and not self.name.lower().endswith(ARCHIVES):
-            raise ValueError(f"unpack is for {', '.join(ARCHIVES)}; {self.name} is none of them")
+            raise ValueError(f"unpack is for {', '.join(ARCHIVES)}; {self.name} has another ending")
         if self.checked and self.sha256 is None:
-            raise ValueError(f"{self.name} is said to be checked, but has no sha256")
+            raise ValueError(f"{self.name} is marked as checked, but has no sha256")
         for text in (self.name, *self.address):
             if any(part in text for part in _TILE) != (self.zoom is not None):
                 raise ValueError(f"{text}: zoom and {{z}}/{{x}}/{{y}} belong together")
         if self.zoom is not None and (self.sha256 or self.bytes or self.unpack or self.table):
-            raise ValueError(f"{self.name}: bytes, sha256, unpack and table are of one file, not of tiles")
+            raise ValueError(f"{self.name}: bytes, sha256, unpack and table do not apply to tiles")
         return self
 
     def expanded(self) -> "list[RemoteFile]":
-        """List the files that this stands for: itself, or a file for every tile.
+        """List the files of this entry: itself, or one file per tile.
 
         Example:
             >>> file = RemoteFile(name="{z}/{x}/{y}.png", address="https://a.org/{z}/{x}/{y}.png", zoom=1)
@@ -151,29 +151,29 @@ class Dataset(Checked):
 
     @property
     def bytes(self) -> int | None:
-        """Size of all files together; None if one is not known."""
+        """Total size of all files; None if one is unknown."""
         sizes = [file.bytes for file in self.files]
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
     @property
     def by_hand(self) -> bool:
-        """Whether a file of it has no address."""
+        """Whether a file has no address."""
         return any(not file.address for file in self.files)
 
 
 def read_registry(path: str | Path | None = None) -> dict[str, Dataset]:
-    """Read the list of data sets: the built-in one, then those of the user.
+    """Read the built-in list of data sets and those of the user.
 
     Args:
-        path: YAML in the form of the built-in `registry.yaml`, besides the one that the environment variable
-            GEOTETHER_REGISTRY names. A later entry takes the place of an earlier one of the same name.
+        path: YAML in the form of the built-in `registry.yaml`, besides the one named by the environment variable
+            GEOTETHER_REGISTRY. A later entry replaces an earlier one of the same name.
 
     Returns:
         Name to data set.
 
     Raises:
-        FileNotFoundError: If a registry is not there.
-        ValueError: If it is not YAML, or an entry lacks or misspells something; entry and reason are named.
+        FileNotFoundError: If a registry is missing.
+        ValueError: If it is not YAML, or an entry is incomplete or has unknown keys; the entry is named.
 
     Example:
         >>> read_registry()["etopo"].builder.task
@@ -183,7 +183,7 @@ def read_registry(path: str | Path | None = None) -> dict[str, Dataset]:
     for one in (os.environ.get(REGISTRY_VARIABLE), path):
         if one:
             if not Path(one).is_file():
-                where = f" ({REGISTRY_VARIABLE} names it)" if one is not path else ""
+                where = f" (named by {REGISTRY_VARIABLE})" if one is not path else ""
                 raise FileNotFoundError(f"There is no registry {one}{where}.")
             try:
                 found |= _parsed(Path(one).read_text(encoding="utf-8"), str(one))
@@ -196,7 +196,7 @@ def find_dataset(registry: Mapping[str, Dataset], name: str) -> Dataset:
     """Look up a data set.
 
     Raises:
-        ValueError: If there is none of that name; the known ones are named.
+        ValueError: If there is none of that name; the message lists the known ones.
     """
     if name in registry:
         return registry[name]

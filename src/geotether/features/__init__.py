@@ -1,6 +1,9 @@
-"""Features: from what was observed to a vector, by arithmetic or by a frozen backbone.
+"""Features: from observations to vectors, by arithmetic or by a frozen backbone.
 
-* `featurizer`: what every one of them can do.
+* `featurizer`: the protocol of all features; `catalogue`: features by name.
+* `columns`: columns of a table; `column_kinds`, `column_encodings`: kinds of columns and their encodings.
+* `ngrams`, `sentences`: texts by character n-grams, or by a model of sentence-transformers.
 * `convolution`: images by random patches (MOSAIKS).
-* `ngrams`: texts by their character n-grams.
+* `frozen`, `backbone`, `ssl4eo`: images by frozen networks of timm or torchgeo.
+* `vectors`, `projection`: vectors that are features already, and projections on principal directions.
 """

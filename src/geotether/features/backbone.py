@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geotether.features.frozen import FrozenBackbone, Network
-from geotether.features.weights import cached_file, import_timm, load_local
+from geotether.features.frozen import FrozenBackbone, Network, cached_file, import_timm, load_local
 
 if TYPE_CHECKING:
     import torch
@@ -18,10 +17,10 @@ POOLS = ("avg", "token", "model")
 class BackboneFeatures(FrozenBackbone):
     """Pooled features of a frozen timm backbone, without its head.
 
-    Pixels are whole numbers (0 to 255, or 0 to 65,535 for uint16) or floating-point numbers in 0 to 1. Grey images
+    Pixels are whole numbers (0 to 255, or 0 to 65,535 for uint16) or floating-point numbers from 0 to 1. Grey images
     are repeated as red, green and blue. Resizing, cropping and normalisation are those of the weights' own
-    configuration (`timm.data.resolve_data_config`). Every image is computed in a batch of the same size, so its
-    numbers do not depend on the images that come with it.
+    configuration (`timm.data.resolve_data_config`). All batches have the same size, so the features
+    of an image do not depend on the other images.
 
     Args:
         model: Name of a timm model, such as "resnet50", or with a tag of weights, "vit_base_patch16_clip_224.openai".
@@ -29,10 +28,10 @@ class BackboneFeatures(FrozenBackbone):
             the local cache of Hugging Face.
         pool: "avg": mean over all places or patch tokens; "token": the class token; "model": as the model itself
             pools before its head.
-        batch: Images at once.
+        batch: Number of images per batch.
         device: "cpu", "cuda" or "cuda:1".
-        in_chans: Number of bands. None: 3. With others, pretrained weights of the first layer are adapted by timm and
-            mean and spread of the bands are the average of those of the colours.
+        in_chans: Number of bands. None: 3. With other bands, timm adapts the pretrained weights of the first layer,
+            and mean and standard deviation of the bands are the averages over the colours.
         download: Whether pretrained weights may be fetched from the network.
 
     Attributes:
@@ -41,7 +40,7 @@ class BackboneFeatures(FrozenBackbone):
     Raises:
         ImportError: If timm is missing or torchvision does not fit torch; the install command is in the message.
         ValueError: If there is no such model, or an option is out of range.
-        FileNotFoundError: If the weights are not there; the message says where to get them and where to put them.
+        FileNotFoundError: If the weights are missing; the message says where to get them and where to put them.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class BackboneFeatures(FrozenBackbone):
         super().__init__(model, weights, batch, device, download, label=model)
 
     def refuse(self, images: Sequence[np.ndarray]) -> dict[int, str]:
-        """Say which images `transform` cannot take: other bands, missing pixels, numbers beyond 0 to 1."""
+        """Return which images `transform` cannot take: other bands, missing pixels, numbers outside 0 to 1."""
         bands = self.in_chans or 3
         reasons = {}
         for row, image in enumerate(images):
@@ -76,11 +75,11 @@ class BackboneFeatures(FrozenBackbone):
                 got = image.shape[-1] if image.ndim == 3 else f"shape {image.shape}"
                 reasons[row] = f"{got} bands, the backbone takes {bands}; make it with in_chans for others"
             elif image.dtype.kind not in "uf":
-                reasons[row] = f"pixels of type {image.dtype}; uint8, uint16 or floating-point numbers in 0 to 1"
+                reasons[row] = f"pixels of type {image.dtype}; uint8, uint16 or floating-point numbers from 0 to 1"
             elif image.dtype.kind == "f" and not np.isfinite(image).all():
                 reasons[row] = "a pixel is missing (NaN) or infinite"
             elif image.dtype.kind == "f" and (image.min() < 0 or image.max() > 1):
-                reasons[row] = "floating-point pixels beyond 0 to 1"
+                reasons[row] = "floating-point pixels outside 0 to 1"
         return reasons
 
     def _weights_file(self) -> Path:
@@ -98,7 +97,7 @@ class BackboneFeatures(FrozenBackbone):
         timm = import_timm()
         bands = self.in_chans or 3
         if self.weights is None:
-            # The same weights that timm would fetch, from where they are.
+            # The weights that timm would fetch, from the local file.
             overlay = {"file": str(self._file)}
             model = timm.create_model(
                 self.model, pretrained=True, num_classes=0, in_chans=bands, pretrained_cfg_overlay=overlay
@@ -123,7 +122,7 @@ class BackboneFeatures(FrozenBackbone):
         return create_transform(**config, is_training=False)
 
     def _input(self, image: np.ndarray) -> Any:
-        """What timm's transform takes: a picture as it was trained with, or else a tensor in 0 to 1."""
+        """Return what timm's transform takes: a picture of uint8, or else a tensor from 0 to 1."""
         import torch
         from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Which features there are, and how some are made by name."""
+"""Features by name."""
 
 import importlib
 import inspect
@@ -8,7 +8,7 @@ from typing import Any
 from geotether.features.featurizer import Featurizer
 from geotether.suggestions import closest
 
-# Name to where its class lives; imported only when used, because backbones bring heavy libraries.
+# Name to the place of its class, imported only when used, because backbones need heavy libraries.
 FEATURES = {
     "columns": "geotether.features.columns:ColumnFeatures",
     "ngrams": "geotether.features.ngrams:NgramFeatures",
@@ -21,13 +21,13 @@ FEATURES = {
 
 
 def features_class(name: str) -> Any:  # a class; issubclass cannot check a protocol that has attributes
-    """Find the class of some features.
+    """Return the class of features.
 
     Args:
         name: A key of `FEATURES`.
 
     Raises:
-        ValueError: If there are none of that name; the known ones are named.
+        ValueError: If there are none of that name; the message lists the known ones.
         ImportError: If an extra is missing.
     """
     if name not in FEATURES:
@@ -37,14 +37,14 @@ def features_class(name: str) -> Any:  # a class; issubclass cannot check a prot
 
 
 def make_features(name: str, options: Mapping[str, Any] | None = None) -> Featurizer:
-    """Make features by name, not fitted yet.
+    """Make features by name, without fitting them.
 
     Args:
         name: A key of `FEATURES`.
-        options: Arguments of its constructor.
+        options: Arguments of the constructor.
 
     Raises:
-        ValueError: If the name or an option is unknown (the known ones are named), or an option is out of range.
+        ValueError: If the name or an option is unknown (the message lists the known ones), or an option is invalid.
         ImportError: If an extra is missing; the message has the install command.
     """
     kind = features_class(name)

@@ -1,26 +1,43 @@
-"""What kind of thing a column holds, told from its type, its values and its name."""
+"""The kind of a column: numbers, classes, booleans or dates, inferred from its type, values and name."""
+
+import re
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geotether.features.column_names import ID_WORDS, names_a_place, words_of
+from geotether.files.values import is_list, is_number, is_text
 from geotether.geodesy.dates import is_time, times_of
 
 KINDS = ("numeric", "categorical", "boolean", "date")
-_TRUTHS = {"true", "false", "yes", "no", "t", "f", "y", "n"}
+_BOOLEANS = {"true", "false", "yes", "no", "t", "f", "y", "n"}
 _ISO_DATE = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:?\d{2}.*)?$"
 _OTHER_DATE = r"^\s*\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})(\s.*)?$"
 _LONG_TEXT = 60  # characters, on average
 _MOSTLY_DATES = 0.99
+# Words in the name of a column that locate a row rather than describe it.
+PLACE_WORDS = frozenset((
+    "lon", "long", "lng", "longitude", "lat", "latitude", "x", "y", "easting", "northing", "utm", "mgrs",
+    "geohash", "h3", "s2", "geometry", "geom", "wkt", "wkb", "coordinates", "coordinate", "location",
+    "split", "fold", "block", "country", "countries", "nation", "admin", "adm", "state", "province",
+    "region", "subregion", "district", "county", "municipality", "city", "town", "village", "place",
+    "locality", "settlement", "address", "street", "postcode", "postal", "zip", "zipcode", "continent",
+    "island", "archipelago", "ocean", "sea", "tz", "timezone", "iso", "iso2", "iso3", "nuts", "fips",
+    "territory",
+))  # fmt: skip
+ID_WORDS = frozenset((
+    "id", "ids", "uuid", "guid", "key", "no", "nr", "number", "num", "code", "fid", "gid", "objectid",
+    "index", "idx", "url", "uri",
+))  # fmt: skip
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 class UnsuitedError(ValueError):
-    """A column that no features are made of.
+    """A column that cannot become features.
 
     Args:
-        why: In words.
-        is_text: Whether it holds texts that the source 'texts' could read.
+        why: The reason.
+        is_text: Whether it contains texts that the source 'texts' could read.
     """
 
     def __init__(self, why: str, is_text: bool = False) -> None:
@@ -29,52 +46,37 @@ class UnsuitedError(ValueError):
 
 
 def as_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The column without dictionary or extension type."""
+    """Return the column without dictionary or extension types."""
     while pa.types.is_dictionary(column.type) or isinstance(column.type, pa.BaseExtensionType):
         inner = column.type.value_type if pa.types.is_dictionary(column.type) else column.type.storage_type
         column = column.cast(inner)
     return column
 
 
-def is_number(kind: pa.DataType) -> bool:
-    """Is this the Arrow type of a number?"""
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Is this the Arrow type of a text?"""
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Is this the Arrow type of a list?"""
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-
-
 def infer_kind(name: str, column: pa.ChunkedArray, min_count: int) -> str:
-    """Tell the kind of a column.
+    """Infer the kind of a column.
 
-    Numbers are numeric, except ids and 0/1, which is boolean; texts are categorical if some value comes `min_count`
+    Numbers are numeric, except ids, and 0/1, which is boolean. Texts are categorical if some value occurs `min_count`
     times, boolean if they are yes and no, dates if 99 % are ISO 8601 dates. Whole numbers that are codes look like any
     other numbers; declare them categorical.
 
     Args:
-        name: Of the column.
-        column: Plain; see `as_plain`.
-        min_count: So many rows make a level.
+        name: Name of the column.
+        column: A column of plain type; see `as_plain`.
+        min_count: Number of rows that a frequent value needs.
 
     Raises:
-        UnsuitedError: With the reason.
+        UnsuitedError: If the column cannot become features; the message is the reason.
     """
     kind = column.type
     if names_a_place(name):
-        raise UnsuitedError("its name says that it tells the place")
+        raise UnsuitedError("its name says that it is a place")
     if is_list(kind):
         if not is_text(kind.value_type):
             raise UnsuitedError(f"a list of {kind.value_type}; the source 'vectors' reads lists of numbers")
         column = pc.list_flatten(column)
     elif not (is_number(kind) or is_text(kind) or is_time(kind) or pa.types.is_boolean(kind)):
-        raise UnsuitedError("it has no values" if pa.types.is_null(kind) else f"it holds {kind}")
+        raise UnsuitedError("it has no values" if pa.types.is_null(kind) else f"it has the type {kind}")
     given = _given(column)
     if len(given) == 0:
         raise UnsuitedError("it has no values")
@@ -109,26 +111,26 @@ def _kind_of_numbers(name: str, given: pa.ChunkedArray, distinct: int) -> str:
     if whole and distinct == len(values) >= 20:
         climbs = bool((np.diff(values) > 0).all())
         if climbs or np.ptp(values) < 2 * len(values):
-            raise UnsuitedError("whole numbers that are all different: an id")
+            raise UnsuitedError("whole numbers that are all different, like ids")
     return "numeric"
 
 
 def _kind_of_texts(name: str, given: pa.ChunkedArray, distinct: int, min_count: int, listed: bool) -> str:
     if not listed:
         lowered = {str(value).strip().lower() for value in pc.unique(given).to_pylist()} if distinct <= 4 else {""}
-        if lowered <= _TRUTHS:
+        if lowered <= _BOOLEANS:
             return "boolean"
         dated = pc.mean(pc.match_substring_regex(given, _ISO_DATE).cast(pa.float64())).as_py()
         if dated >= _MOSTLY_DATES and times_of(given)[1].mean() <= 1 - _MOSTLY_DATES:
             return "date"
         if pc.mean(pc.match_substring_regex(given, _OTHER_DATE).cast(pa.float64())).as_py() >= _MOSTLY_DATES:
             raise UnsuitedError(
-                f"dates written as {given[0].as_py()}, which may mean two days; write them as 2003-06-21 (ISO 8601)"
+                f"dates written as {given[0].as_py()}, which is ambiguous; write them as 2003-06-21 (ISO 8601)"
             )
         if words_of(name) & ID_WORDS:
             raise UnsuitedError("its name says that it is an id or a code; declare it if it is a class")
         if distinct == len(given):
-            raise UnsuitedError("texts that are all different: an id, or for the source 'texts'", is_text=True)
+            raise UnsuitedError("texts that are all different: ids, or texts for the source 'texts'", is_text=True)
         length = pc.mean(pc.utf8_length(given)).as_py()
         if length > _LONG_TEXT:
             raise UnsuitedError(
@@ -138,5 +140,30 @@ def _kind_of_texts(name: str, given: pa.ChunkedArray, distinct: int, min_count: 
             raise UnsuitedError("texts that are mostly different: names or ids")
     most = max(pc.value_counts(given).field("counts").to_pylist())
     if most < min_count:
-        raise UnsuitedError(f"no value comes {min_count} times (min_count); the commonest comes {most} times")
+        raise UnsuitedError(f"no value occurs {min_count} times (min_count); the most frequent occurs {most} times")
     return "categorical"
+
+
+def words_of(name: str) -> set[str]:
+    """Split a column's name into words, in lower case.
+
+    Example:
+        >>> sorted(words_of("minLatitude_tz2")), sorted(words_of("ISO3")), sorted(words_of("stateProvince"))
+        (['2', 'latitude', 'min', 'tz', 'tz2'], ['3', 'iso', 'iso3'], ['province', 'state'])
+    """
+    words = set()
+    for part in re.split(r"[\W_]+", name):
+        words |= {word.lower() for word in _WORD.findall(part)}
+        if re.fullmatch(r"[A-Za-z]+\d+", part):  # iso3 is a word too
+            words.add(part.lower())
+    return words
+
+
+def names_a_place(name: str) -> bool:
+    """Return whether the name says that a column is a place.
+
+    Example:
+        >>> [names_a_place(name) for name in ("Min_Latitude", "ADM0_A3", "tz_offset", "relation", "statement")]
+        [True, True, True, False, False]
+    """
+    return bool(words_of(name) & PLACE_WORDS)

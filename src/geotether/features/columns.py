@@ -1,4 +1,4 @@
-"""Features of columns: numbers scaled, classes and truths as 0/1, dates on a circle; declared or inferred."""
+"""Features of columns: scaled numbers, classes and booleans as 0/1, dates on circles; declared or inferred."""
 
 import fnmatch
 import logging
@@ -17,13 +17,12 @@ from geotether.features.column_encodings import (
     encoding_of_plain,
     plain_encoding,
 )
-from geotether.features.column_kinds import UnsuitedError, as_plain, infer_kind
-from geotether.features.column_names import names_a_place
+from geotether.features.column_kinds import UnsuitedError, as_plain, infer_kind, names_a_place
 from geotether.features.projection import principal_directions, project
 from geotether.moments import mean_and_scale
 
 _log = logging.getLogger(__name__)
-_TOLD = 12  # columns that are named when they are left out; the others are counted
+_LISTED = 12  # omitted columns that a message names; others are counted
 _A = {"numeric": "a number", "boolean": "true or false", "date": "a date", "categorical": "a class"}
 # A name, a pattern, or several of them; checked by `_patterns`.
 Names = Any
@@ -33,35 +32,35 @@ class ColumnFeatures:
     """Features of the columns of a table.
 
     Columns are declared (a name, or a pattern such as "bio*" or "[0-9]*[A-Z]"), and the others are inferred by
-    `geotether.features.column_kinds.infer_kind`. Inference leaves out ids, free texts, constants, and whatever by its
-    name tells where a row is (country, tz, min_latitude ...); `ignored_` says what and why. A declared column is used
-    whatever its name; one that cannot be is an error.
+    `geotether.features.column_kinds.infer_kind`. Inference omits ids, free texts, constants, and columns whose name
+    says where a row is (country, tz, min_latitude ...); `ignored_` lists them with the reasons. A declared column is
+    used whatever its name; it is an error if that is impossible.
 
     Numbers are centred on their median, divided by their interquartile range (scaled to a standard deviation) and
-    clipped; those never negative and of a skewness above 2 become log(1 + x) first. Classes become one 0/1 feature for
-    each frequent value and one for all others; several values in one cell (lists) set several. Dates become sine and
-    cosine of the day of the year and of the hour, and the year. A gap is 0, the median, or the share of ones, and a
-    feature of its own where more than 0.1 % of the fitted rows have one.
+    clipped; those never negative and with a skewness above 2 become log(1 + x) first. Classes become one 0/1 feature
+    per frequent value and one for all others; several values in one cell (lists) set several. Dates become sine and
+    cosine of the day of the year and of the hour, and the year. Gaps are 0, the median, or the share of ones; they get
+    a feature of their own if more than 0.1 % of the fitted rows have one.
 
     Args:
-        numeric: Columns of numbers as they are.
-        log: Columns of numbers to be taken as log(1 + x).
+        numeric: Columns of numbers, used as they are.
+        log: Columns of numbers, used as log(1 + x).
         categorical: Columns of classes, such as codes.
-        boolean: Columns of truths: true/false, yes/no, 1/0.
+        boolean: Columns of booleans: true/false, yes/no, 1/0.
         date: Columns of dates or times; see `geotether.geodesy.dates.times_of`.
-        ignore: Columns to leave out.
-        max_levels: At most so many values of a class get a feature.
-        min_count: Each in at least so many of the rows fitted on.
-        hash_buckets: So many features for the values beyond these, by their hash; 0: one for all of them.
-        clip: Numbers and years end at -clip and clip.
-        missing: "flag": tell gaps by features of their own; "fill": only fill them.
-        infer: Use columns that were not declared too.
-        dim: Standardise all features and project them on so many principal directions of the rows fitted on: for many
-            sparse classes.
+        ignore: Columns to omit.
+        max_levels: Largest number of values of a class that get a feature.
+        min_count: Number of fitted rows in which such a value must occur.
+        hash_buckets: Number of features for the other values, assigned by hash; 0: one feature for all of them.
+        clip: Numbers and years are clipped to -clip and clip.
+        missing: "flag": gaps get features of their own; "fill": they are only filled.
+        infer: Whether to use columns that are not declared.
+        dim: Number of principal directions of the fitted rows on which the standardised features are projected, for
+            many sparse classes. None: no projection.
 
     Attributes:
-        ignored_: After `fit`: column to the reason why it is not used.
-        kinds_: After `fit`: column to its kind.
+        ignored_: After `fit`: the reason for each omitted column.
+        kinds_: After `fit`: the kind of each column used.
 
     Source:
         Fisher-Pearson skewness; robust scaling as in scikit-learn's RobustScaler(unit_variance=True); hashing after
@@ -116,16 +115,16 @@ class ColumnFeatures:
         self.clip, self.missing, self.infer, self.dim = clip, missing, infer, dim
 
     def fit(self, columns: Any) -> "ColumnFeatures":
-        """Decide what becomes of every column of an Arrow table.
+        """Choose and fit an encoding for each column of an Arrow table.
 
         Raises:
-            TypeError: If this is no Arrow table.
-            ValueError: If a declared column is not there or does not hold what was declared, a column is declared
-                twice, or no column is left; what was left out is listed with the reasons.
+            TypeError: If this is not an Arrow table.
+            ValueError: If a declared column is missing or has other content than declared, a column is declared
+                twice, or no column is left; omitted columns are listed with the reasons.
         """
         _check_table(columns)
         if columns.num_rows == 0:
-            raise ValueError("There are no rows to fit on.")
+            raise ValueError("There are no rows to fit to.")
         kinds = self._declared_kinds(columns.column_names)
         ignored = _matching("ignore", self.ignore, columns.column_names)
         self.ignored_: dict[str, str] = {}
@@ -145,29 +144,29 @@ class ColumnFeatures:
                     raise ValueError(f"Column {name!r} is declared {kinds[name]}, but: {reason}.") from None
                 self.ignored_[name] = str(reason)
                 texts += [name] * reason.is_text
-        self._tell()
-        hint = f" Features of what {texts[0]} says: --source texts --set column={texts[0]}." if texts else ""
+        self._log_ignored()
+        hint = f" For features of the texts in {texts[0]}: --source texts --set column={texts[0]}." if texts else ""
         if not self.encodings_:
             said = "; ".join(f"{name}: {reason}" for name, reason in self.ignored_.items())
-            raise ValueError(f"No column is left to make features of. {said or 'There are no columns.'}{hint}")
+            raise ValueError(f"No column is left. {said or 'There are no columns.'}{hint}")
         self.kinds_ = {encoding.name: encoding.kind for encoding in self.encodings_}
         if self.dim is not None:
             matrix = self._encoded(columns)
             if self.dim > min(matrix.shape) and hint:
                 raise ValueError(
                     f"dim={self.dim} needs as many features and rows to fit, but these {len(matrix)} rows have "
-                    f"{matrix.shape[1]} features without the texts that were left out.{hint}"
+                    f"{matrix.shape[1]} features without the omitted texts.{hint}"
                 )
             self.mean_, self.spread_ = mean_and_scale(matrix)
             self.directions_ = principal_directions((matrix - self.mean_) / self.spread_, self.dim)
         return self
 
     def transform(self, columns: pa.Table) -> Float32[np.ndarray, "n d"]:
-        """Compute the features, shape (n, d); a value not seen in `fit` is among the others, or 0 in all.
+        """Compute the features, shape (n, d); a class not seen in `fit` counts as other, or is 0 in all features.
 
         Raises:
-            TypeError: If this is no Arrow table.
-            ValueError: If nothing was fitted yet, or a column is not there or holds something else.
+            TypeError: If this is not an Arrow table.
+            ValueError: If nothing was fitted yet, or a column is missing or has other content.
         """
         matrix = self._encoded(columns)
         if self.dim is None:
@@ -175,7 +174,7 @@ class ColumnFeatures:
         return project((matrix - self.mean_) / self.spread_, self.directions_)
 
     def refuse(self, columns: pa.Table) -> dict[int, str]:
-        """Refuse rows with a value that cannot be read, or with none in any column that is used."""
+        """Refuse rows with a value that cannot be read, or without any value in the columns used."""
         self._check(columns)
         empty = np.ones(columns.num_rows, dtype=bool)
         reasons: dict[int, str] = {}
@@ -186,19 +185,19 @@ class ColumnFeatures:
         return reasons | dict.fromkeys(np.flatnonzero(empty).tolist(), "no value in any of the columns used")
 
     def settings(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         lists = {kind: None if names is None else list(names) for kind, names in self.declared.items()}
         rest = ("max_levels", "min_count", "hash_buckets", "clip", "missing", "infer", "dim")
         return lists | {"ignore": list(self.ignore or ())} | {name: getattr(self, name) for name in rest}
 
     def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Give what was fitted; see `Featurizer.fitted`."""
+        """Return the fitted state; see `Featurizer.fitted`."""
         arrays = {"mean": "mean_", "spread": "spread_", "directions": "directions_"} if self.dim is not None else {}
         values = {"encodings": [plain_encoding(encoding) for encoding in self.encodings_], "ignored": self.ignored_}
         return values, {name: getattr(self, part) for name, part in arrays.items()}
 
     def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "ColumnFeatures":
-        """Take back what `fitted` gave."""
+        """Restore the state returned by `fitted`."""
         self.encodings_ = [encoding_of_plain(plain) for plain in values["encodings"]]
         self.ignored_ = dict(values["ignored"])
         self.kinds_ = {encoding.name: encoding.kind for encoding in self.encodings_}
@@ -207,7 +206,7 @@ class ColumnFeatures:
         return self
 
     def names(self) -> list[str]:
-        """Name the features: "log mass", "mass missing", "diet=seeds"; with `dim` "direction 1" and so on."""
+        """Return the names of the features: "log mass", "diet=seeds"; with `dim` "direction 1" and so on."""
         if self.dim is not None:
             return [f"direction {number + 1}" for number in range(self.dim)]
         return [name for encoding in self.encodings_ for name in encoding.names()]
@@ -230,22 +229,22 @@ class ColumnFeatures:
         if kind == "boolean":
             return BooleanEncoding.fit(name, column, flag)
         if pa.types.is_binary(column.type) or pa.types.is_struct(column.type):
-            raise ValueError(f"Column {name!r} is declared {kind}, but holds {column.type}.")
+            raise ValueError(f"Column {name!r} is declared {kind}, but has the type {column.type}.")
         if kind == "date":
             return DateEncoding.fit(name, column, self.clip, flag)
         return LevelEncoding.fit(name, column, self.max_levels, self.min_count, self.hash_buckets, flag)
 
-    def _tell(self) -> None:
+    def _log_ignored(self) -> None:
         placed = [name for name, reason in self.ignored_.items() if names_a_place(name) and "place" in reason]
         if placed:
             _log.warning(
-                "Left out, because their names say that they tell the place: %s. Declare them to use them.",
+                "Omitted, because their names say that they are places: %s. Declare them to use them.",
                 ", ".join(placed),
             )
         rest = [f"{name} ({reason})" for name, reason in self.ignored_.items() if name not in placed]
         if rest:
-            more = f"; and {len(rest) - _TOLD} more" if len(rest) > _TOLD else ""
-            _log.info("Left out: %s%s.", "; ".join(rest[:_TOLD]), more)
+            more = f"; and {len(rest) - _LISTED} more" if len(rest) > _LISTED else ""
+            _log.info("Omitted: %s%s.", "; ".join(rest[:_LISTED]), more)
 
     def _check(self, columns: pa.Table) -> None:
         _check_table(columns)
@@ -254,7 +253,7 @@ class ColumnFeatures:
         lacking = [encoding.name for encoding in self.encodings_ if encoding.name not in columns.column_names]
         if lacking:
             raise ValueError(
-                f"The columns lack {lacking[0]!r}, which the features were fitted on; "
+                f"There is no column {lacking[0]!r}, which the features were fitted to; "
                 f"there are {', '.join(map(repr, columns.column_names[:40]))}."
             )
 
@@ -265,7 +264,7 @@ class ColumnFeatures:
 
 def _check_table(columns: Any) -> None:
     if not isinstance(columns, pa.Table):
-        raise TypeError(f"Columns are an Arrow table, got {type(columns).__name__}; see pyarrow.Table.from_pandas.")
+        raise TypeError(f"Columns must be an Arrow table, got {type(columns).__name__}; see pyarrow.Table.from_pandas.")
 
 
 def _patterns(option: str, names: Names) -> tuple[str, ...] | None:
@@ -273,7 +272,7 @@ def _patterns(option: str, names: Names) -> tuple[str, ...] | None:
         return None
     given = (names,) if isinstance(names, str) else tuple(names)
     if not all(isinstance(name, str) for name in given):
-        raise ValueError(f"{option} are names of columns or patterns, got {names!r}.")
+        raise ValueError(f"{option} must be names of columns or patterns, got {names!r}.")
     return given
 
 

@@ -1,44 +1,49 @@
-"""Random convolutional features: what an image looks like, without any training."""
+"""Random convolutional features of images, which need no training."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float32
 
-from geotether.features.responses import rectified_means
+if TYPE_CHECKING:
+    import torch
 
 _WHITENING_PATCHES = 20_000
 _LEAST_CONTRAST = 4 / 255  # below it lies the noise of JPEG compression
+# Responses are computed in strips of image rows of at most this many bytes: larger strips do not fit in the cache, and
+# smaller ones need too many calls.
+STRIP_BYTES = 2**21
 
 
 class RandomConvolution:
     """Features of small images from random patches of the images themselves (MOSAIKS).
 
-    `fit` draws `num_filters` patches, whitens them (ZCA) by the covariance of many patches and brings each
-    to unit length. `transform` slides them over every image and averages how far the response r rises above
-    `bias`, max(0, r - bias), and how far it falls below, max(0, -r - bias). What lies under the window is
-    whitened as well, so a response has a spread of about one and `bias` is in units of that spread. Patches
-    of one flat colour make no filter: images of the night would give the same one over and over.
+    `fit` draws `num_filters` patches, whitens them (ZCA) by the covariance of many patches and scales each
+    to unit length. `transform` slides them over each image and averages how far the response r rises above
+    `bias`, max(0, r - bias), and how far it falls below, max(0, -r - bias). The window is whitened as well, so a
+    response has a standard deviation of about one and `bias` is in units of it. Patches of one flat colour are not
+    used: night images would give the same one many times.
 
     Images may have any number of bands and any number type. They come as one array (n, height, width, bands) or as
     a list of arrays (height, width, bands), which may then differ in height and width.
 
     Args:
-        num_filters: Number of patches; the features are twice as many.
+        num_filters: Number of patches; there are twice as many features.
         patch_size: Side of a patch in pixels.
-        seed: Decides which patches are drawn.
+        seed: Seed of the draw.
         bias: Threshold of the rectifier, in standard deviations of a whitened response.
         ridge: Added to the covariance's eigenvalues as a share of their mean, so that directions without
-            signal are not blown up.
-        scale: What all values are divided by. None: 255 for uint8, and for other number types each band's own
-            standard deviation in the images of `fit`.
+            signal are not amplified.
+        scale: Divisor of all values. None: 255 for uint8, and for other number types each band's standard
+            deviation in the images of `fit`.
 
     Attributes:
         out_dim: Number of features, 2 * `num_filters`.
         filters_: After `fit`: filters on values divided by the scale, shape (num_filters, patch_size, patch_size, c).
-        offsets_: After `fit`: what is subtracted from each raw response, shape (num_filters,).
-        scales_: After `fit`: what each band is divided by, shape (c,).
+        offsets_: After `fit`: subtracted from the raw responses, shape (num_filters,).
+        scales_: After `fit`: divisor of each band, shape (c,).
 
     Source:
         Rolf et al. (2021), A generalizable and accessible approach to machine learning with global
@@ -51,7 +56,7 @@ class RandomConvolution:
     """
 
     takes: ClassVar[str] = "images"
-    # Each image gives 40 of the patches; more images would need gigabytes where they have many bands.
+    # 40 patches per image; more images would need gigabytes if they have many bands.
     fit_rows: ClassVar[int] = 500
 
     def __init__(
@@ -68,7 +73,7 @@ class RandomConvolution:
         if bias < 0 or ridge <= 0:
             raise ValueError(f"bias must be 0 or more and ridge above 0, got {bias} and {ridge}.")
         if scale is not None and not 0 < scale < np.inf:
-            raise ValueError(f"scale must be above 0, got {scale}; None takes 255 or each band's own spread.")
+            raise ValueError(f"scale must be above 0, got {scale}; None takes 255 or each band's standard deviation.")
         self.num_filters = num_filters
         self.patch_size = patch_size
         self.seed = seed
@@ -87,7 +92,7 @@ class RandomConvolution:
             Itself.
 
         Raises:
-            TypeError: If the images are no numbers.
+            TypeError: If the images are not numeric.
             ValueError: If the shape is wrong, a patch is larger than an image, a pixel is missing, or no patch has
                 contrast.
         """
@@ -126,11 +131,11 @@ class RandomConvolution:
             images: Shape (n, height, width, bands), or a list of (height, width, bands); bands as in `fit`.
 
         Returns:
-            Shape (n, 2 * num_filters): the means above the threshold for all filters, then those below. A row's
-            numbers are the same, bit for bit, whatever rows come with it.
+            Shape (n, 2 * num_filters): the means above the threshold for all filters, then those below. The features of
+            an image do not depend on the other images, bit for bit.
 
         Raises:
-            TypeError: If the images are no numbers.
+            TypeError: If the images are not numeric.
             ValueError: If nothing was fitted yet or an image cannot be taken; see `refuse`.
         """
         self._fitted()
@@ -141,7 +146,7 @@ class RandomConvolution:
         return rectified_means(list(images), self.filters_ / self.scales_, self.offsets_, self.bias)
 
     def refuse(self, images: np.ndarray | Sequence[np.ndarray]) -> dict[int, str]:
-        """Say which images `transform` cannot take: too small, with missing pixels, of other bands or numbers.
+        """Return which images `transform` cannot take: too small, with missing pixels, other bands or number types.
 
         Args:
             images: As for `transform`.
@@ -159,12 +164,12 @@ class RandomConvolution:
         return reasons
 
     def settings(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         names = ("num_filters", "patch_size", "seed", "bias", "ridge", "scale")
         return {name: getattr(self, name) for name in names}
 
     def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Give the filters, as values for JSON and arrays for safetensors."""
+        """Return the fitted state; see `Featurizer.fitted`."""
         self._fitted()
         return {"number": self.number_}, {
             "filters": self.filters_,
@@ -173,13 +178,13 @@ class RandomConvolution:
         }
 
     def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "RandomConvolution":
-        """Take back what `fitted` gave."""
+        """Restore the state returned by `fitted`."""
         self.number_ = str(values["number"])
         self.filters_, self.offsets_, self.scales_ = (arrays[name] for name in ("filters", "offsets", "scales"))
         return self
 
     def names(self) -> list[str]:
-        """Name the features: "patch 0 above", ..., "patch 0 below", ..."""
+        """Return the names of the features: "patch 0 above", ..., "patch 0 below", ..."""
         return [f"patch {number} {side}" for side in ("above", "below") for number in range(self.num_filters)]
 
     def _fitted(self) -> None:
@@ -188,7 +193,7 @@ class RandomConvolution:
 
     def _reason(self, image: np.ndarray) -> str:
         if image.dtype.kind not in "uif":
-            raise TypeError(f"Images must hold whole or floating-point numbers, got {image.dtype}.")
+            raise TypeError(f"Images must be of whole or floating-point numbers, got {image.dtype}.")
         if image.ndim != 3 or image.shape[-1] == 0:
             return f"an image needs shape (height, width, bands), this one has {image.shape}"
         if min(image.shape[:2]) < self.patch_size:
@@ -206,7 +211,7 @@ class RandomConvolution:
         return ""
 
     def _scales(self, images: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
-        """What each band is divided by, shape (c,)."""
+        """Return the divisor of each band, shape (c,)."""
         bands = images[0].shape[-1]
         if self.scale is not None or images[0].dtype == np.uint8:
             return np.full(bands, 255 if self.scale is None else self.scale, dtype=np.float32)
@@ -217,7 +222,7 @@ class RandomConvolution:
         return np.where(spread > 0, spread, 1.0).astype(np.float32)  # a band that never varies, such as an empty B10
 
     def _draw(self, images: np.ndarray | Sequence[np.ndarray], count: int, rng: np.random.Generator) -> np.ndarray:
-        """Patches at random places of random images, divided by the scale, shape (count, patch * patch * bands)."""
+        """Draw patches of random images, divided by the scale, shape (count, patch * patch * bands)."""
         side = self.patch_size
         sizes = np.array([image.shape[:2] for image in images]) - side + 1
         image = rng.integers(len(images), size=count)
@@ -230,10 +235,10 @@ class RandomConvolution:
     def _with_contrast(
         self, images: np.ndarray | Sequence[np.ndarray], first: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """As many patches as filters, each with some contrast."""
+        """Return one patch with contrast per filter."""
         found: list[np.ndarray] = []
         patches = first
-        for _ in range(20):  # an image of the night is mostly black: look on, but not for ever
+        for _ in range(20):  # night images are mostly black
             found.append(patches[np.ptp(patches, axis=1) > _LEAST_CONTRAST])
             if sum(map(len, found)) >= self.num_filters:
                 return np.concatenate(found)[: self.num_filters]
@@ -245,5 +250,103 @@ class RandomConvolution:
 
 
 def _number(kind: np.dtype) -> str:
-    """Floating-point numbers of any precision are alike; whole numbers differ in what their largest value means."""
+    """Return the type of numbers that filters are for: any floating-point type, or one type of whole numbers."""
     return "floating-point" if kind.kind == "f" else str(kind)
+
+
+def rectified_means(
+    images: Sequence[np.ndarray],
+    filters: Float32[np.ndarray, "k side side c"],
+    offsets: Float32[np.ndarray, " k"],
+    bias: float,
+) -> Float32[np.ndarray, "n two_k"]:
+    """Slide filters over images and average how far the responses rise above `bias` and fall below `-bias`.
+
+    Each image is computed alone and by one thread, so its features do not depend on the other images or on the number
+    of threads, bit for bit; several threads share the images.
+
+    Args:
+        images: Arrays (height, width, c) of any number type and any sizes, none smaller than a filter.
+        filters: Filters for unscaled images, shape (k, side, side, c).
+        offsets: Subtracted from each response, shape (k,).
+        bias: Threshold of the rectifier, 0 or more.
+
+    Returns:
+        Per image, mean(max(0, r - bias)) of all filters, then mean(max(0, -r - bias)), shape (n, 2k).
+    """
+    import torch
+
+    features = np.empty((len(images), 2 * len(filters)), dtype=np.float32)
+    # The offset is the weight of an additional input that is always one.
+    weights = np.concatenate([filters.transpose(0, 3, 1, 2).reshape(len(filters), -1), -offsets[:, None]], axis=1)
+    matrix = torch.from_numpy(np.ascontiguousarray(weights.T))
+    threads = min(torch.get_num_threads(), len(images))
+
+    def share(number: int) -> None:
+        if threads > 1:
+            torch.set_num_threads(1)  # of this thread only
+        strips: _Strips | None = None
+        for row in range(number, len(images), threads):
+            if strips is None or strips.shape != images[row].shape:
+                strips = _Strips(images[row].shape, filters.shape[1], matrix)
+            features[row] = strips.means(images[row], bias)
+
+    if threads <= 1:
+        share(0) if threads else None
+        return features
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(share, range(threads)))
+    finally:
+        torch.set_num_threads(before)
+    return features
+
+
+class _Strips:
+    """Work space for images of one shape."""
+
+    def __init__(self, shape: tuple[int, ...], side: int, matrix: "torch.Tensor") -> None:
+        import torch
+
+        self.shape = shape
+        self.matrix = matrix
+        height, width, bands = shape
+        self.side, rows, columns = side, height - side + 1, width - side + 1
+        widest = max(matrix.shape) * columns * 4
+        count = -(-rows // max(1, STRIP_BYTES // widest))
+        step = -(-rows // count)  # strips of equal height
+        self.places = rows * columns
+        self.tops = range(0, rows, step)
+        self.sums = torch.empty(2, len(self.tops), matrix.shape[1])
+        heights = [min(step, rows - top) for top in self.tops]
+        rooms = {high: self._room(high, columns, width, bands) for high in set(heights)}
+        self.rooms = [rooms[high] for high in heights]
+
+    def _room(self, rows: int, columns: int, width: int, bands: int) -> tuple["torch.Tensor", ...]:
+        """Return pixels of a strip, its windows as a view, a copy of them with a row of ones, and the responses."""
+        import torch
+
+        side = self.side
+        pixels = torch.empty(bands, rows + side - 1, width)
+        seen = pixels.unfold(1, side, 1).unfold(2, side, 1).permute(0, 3, 4, 1, 2)
+        inputs = torch.ones(len(self.matrix), rows * columns)
+        windows = inputs[:-1].view(bands, side, side, rows, columns)
+        return pixels, seen, windows, inputs.T, torch.empty(rows * columns, self.matrix.shape[1])
+
+    def means(self, image: np.ndarray, bias: float) -> np.ndarray:
+        import torch
+
+        for number, (top, (pixels, seen, windows, inputs, response)) in enumerate(
+            zip(self.tops, self.rooms, strict=True)
+        ):
+            np.copyto(pixels.numpy(), image[top : top + pixels.shape[1]].transpose(2, 0, 1), casting="unsafe")
+            windows.copy_(seen)
+            torch.mm(inputs, self.matrix, out=response)
+            # y = r - bias above, r + bias below, 0 between: sum(y) is above minus below, sum(max(0, y)) is above. Both
+            # sums run in the same order, so a response that never falls below, or never rises above, is exactly zero.
+            torch.ops.aten.softshrink.out(response, bias, out=response)
+            torch.sum(response, 0, out=self.sums[0, number])
+            torch.sum(response.relu_(), 0, out=self.sums[1, number])
+        both, above = self.sums.sum(1).numpy() / np.float32(self.places)
+        return np.concatenate([above, np.maximum(above - both, 0)])

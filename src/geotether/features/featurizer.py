@@ -1,4 +1,4 @@
-"""What all features have in common: fitted once, stored beside the table, applied to any new rows."""
+"""The protocol of all features: fitted once, stored beside the table, applied to any new rows."""
 
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -8,43 +8,43 @@ from jaxtyping import Float32
 
 @runtime_checkable
 class Featurizer(Protocol):
-    """From observations to vectors.
+    """Features of observations.
 
-    The constructor takes plain values only, so that YAML can hold them. `transform` gives a row the same numbers, bit
-    for bit, whatever rows come with it as long as the number of threads is one.
+    The constructor takes plain values only, so that YAML can contain them. With one thread, the features of a row do
+    not depend on the other rows, bit for bit.
 
     Attributes:
-        takes: The kind of observations: "columns", "texts", "images" or "vectors"; see `geotether.sources.source`.
-        fit_rows: So many rows are enough to fit; the job draws that many at random from those for training.
+        takes: Kind of the observations: "columns", "texts", "images" or "vectors"; see `geotether.sources.source`.
+        fit_rows: Number of rows that `fit` needs; they are drawn at random from the training rows.
     """
 
     takes: ClassVar[str]
     fit_rows: ClassVar[int]
 
     def fit(self, content: Any) -> "Featurizer":
-        """Learn what has to be learned, from rows for training only."""
+        """Fit to training rows."""
         ...
 
     def transform(self, content: Any) -> Float32[np.ndarray, "n d"]:
-        """Turn observations into features, shape (n, d)."""
+        """Compute features, shape (n, d)."""
         ...
 
     def refuse(self, content: Any) -> dict[int, str]:
-        """Say which rows `transform` cannot take (position to reason), such as images with other bands."""
+        """Return why `transform` cannot take some rows, by position, such as images with other bands."""
         ...
 
     def settings(self) -> dict[str, Any]:
-        """Give the constructor's arguments as plain values."""
+        """Return the constructor's arguments as plain values."""
         ...
 
     def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Give what was fitted, as plain values for JSON and as arrays for safetensors."""
+        """Return the fitted state, as plain values for JSON and as arrays for safetensors."""
         ...
 
     def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "Featurizer":
-        """Take back what `fitted` gave; the features are then the same bit for bit."""
+        """Restore the state returned by `fitted`; the features are then the same bit for bit."""
         ...
 
     def names(self) -> list[str]:
-        """Name the features in order, once fitted, such as ["log mass", "mass missing", "diet=seeds"]."""
+        """Return the names of the features once fitted, such as ["log mass", "mass missing", "diet=seeds"]."""
         ...

@@ -1,25 +1,27 @@
-"""Frozen backbones: networks that learn nothing here, whose weights lie in a file."""
+"""Frozen backbones: networks whose weights are read from a file and not trained here."""
 
+import hashlib
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
 
-from geotether.features.weights import in_equal_batches, weights_digest
-
 if TYPE_CHECKING:
     import torch
+
+_FITTING_TORCHVISION = "pip install torchvision --index-url https://download.pytorch.org/whl/cpu"
 
 
 class Network(NamedTuple):
     """A network on its device.
 
     Attributes:
-        prepare: Turns one image, shape (height, width, bands), into the tensor that the network takes.
-        run: Turns a batch of these tensors into features, shape (n, dim).
+        prepare: Function from one image, shape (height, width, bands), to the tensor that the network takes.
+        run: Function from a batch of these tensors to features, shape (n, dim).
         dim: Number of features.
     """
 
@@ -31,17 +33,17 @@ class Network(NamedTuple):
 class FrozenBackbone(ABC):
     """Features of images from a frozen network without its head; see `Featurizer`.
 
-    Every image is computed in a batch of the same size, so its numbers do not depend on the images that come with it.
-    A subclass checks its own options, says where the weights are, makes the network, and refuses images that the
-    network was not trained for. Each argument of its constructor is an attribute of the same name.
+    All batches have the same size, so the features of an image do not depend on the other images. A subclass checks
+    its options, finds the weights, makes the network, and refuses images that the network was not trained for. Each
+    argument of its constructor is an attribute of the same name.
 
     Args:
         model: Name of the network.
-        weights: A local file, or None or a word for the published weights.
-        batch: Images at once.
+        weights: A local file, or None or a name of published weights.
+        batch: Number of images per batch.
         device: "cpu", "cuda" or "cuda:1".
         download: Whether published weights may be fetched from the network.
-        label: What the features are called; their numbers follow.
+        label: Prefix of the names of the features.
 
     Attributes:
         out_dim: Number of features.
@@ -61,7 +63,7 @@ class FrozenBackbone(ABC):
         self._network: Network | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the network behind: a worker loads it from the file."""
+        """Omit the network when pickled: a worker loads it from the file."""
         return self.__dict__ | {"_network": None}
 
     @property
@@ -70,7 +72,7 @@ class FrozenBackbone(ABC):
         return self._loaded().dim
 
     def fit(self, images: Sequence[np.ndarray]) -> "FrozenBackbone":
-        """Learn nothing, but load the weights, so that a wrong file is found out at once."""
+        """Load the weights, so that a wrong file is an error at once; nothing is fitted."""
         self._loaded()
         return self
 
@@ -78,7 +80,7 @@ class FrozenBackbone(ABC):
         """Compute the features of images.
 
         Args:
-            images: Arrays (height, width, bands) of any sizes; see the class for bands and numbers.
+            images: Arrays (height, width, bands) of any sizes; see the class for bands and number types.
 
         Returns:
             Shape (n, out_dim).
@@ -96,30 +98,30 @@ class FrozenBackbone(ABC):
 
     @abstractmethod
     def refuse(self, images: Sequence[np.ndarray]) -> dict[int, str]:
-        """Say which images `transform` cannot take, position to reason."""
+        """Return the reason for each position of an image that `transform` cannot take."""
 
     def settings(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         import inspect
 
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Give the SHA-256 of the weights, so that others are noticed."""
+        """Return the SHA-256 of the weights, so that other weights are noticed."""
         return {"weights_sha256": weights_digest(self._file)}, {}
 
     def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "FrozenBackbone":
-        """Check that the weights are those that were used.
+        """Check that the weights are those of the fitted state.
 
         Raises:
-            ValueError: If they are others.
+            ValueError: If they are not.
         """
         if values["weights_sha256"] != weights_digest(self._file):
-            raise ValueError(f"{self._file} holds other weights than those that made these features.")
+            raise ValueError(f"{self._file} contains other weights than those that made these features.")
         return self
 
     def names(self) -> list[str]:
-        """Name the features: "resnet50 0", "resnet50 1", ..."""
+        """Return the names of the features: "resnet50 0", "resnet50 1", ..."""
         return [f"{self.label} {number}" for number in range(self.out_dim)]
 
     def _loaded(self) -> Network:
@@ -132,13 +134,192 @@ class FrozenBackbone(ABC):
         """Find the weights.
 
         Raises:
-            FileNotFoundError: If they are not there; the message says where to get them and where to put them.
+            FileNotFoundError: If they are missing; the message says where to get them and where to put them.
         """
 
     @abstractmethod
     def _load(self) -> Network:
-        """Make the network with its weights; called once in each process.
+        """Make the network with its weights; called once per process.
 
         Raises:
-            ValueError: If the weights are not the network's.
+            ValueError: If the weights do not fit the network.
         """
+
+
+def import_timm() -> Any:
+    """Import timm.
+
+    Raises:
+        ImportError: If it is missing, or torchvision is built for another torch; the message has the install command.
+    """
+    return _import("timm", "Backbones are read with timm: pip install 'geotether[vision]'.")
+
+
+def import_torchgeo_models() -> Any:
+    """Import `torchgeo.models`.
+
+    Raises:
+        ImportError: If it is missing, or torchvision is built for another torch; the message has the install command.
+    """
+    return _import("torchgeo.models", "SSL4EO-S12's backbones are read with torchgeo: pip install 'geotether[eo]'.")
+
+
+def _import(name: str, advice: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ImportError(f"{advice} ({error})") from None
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        raise ImportError(
+            f"torchvision does not fit this torch ({error}). If torch is built for CPUs, torchvision must be too"
+            f": {_FITTING_TORCHVISION}"
+        ) from error
+
+
+def weights_digest(path: Path) -> str:
+    """Return the SHA-256 of a file of weights."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cached_file(hub: str, url: str, model: str, download: bool) -> Path:
+    """Find pretrained weights in the caches of their libraries, and fetch them only if that is allowed.
+
+    Args:
+        hub: Repository at Hugging Face, or "".
+        url: Address of a file, or ""; used if there is no repository.
+        model: Name of the model, for messages.
+        download: Whether the network may be used.
+
+    Returns:
+        The local file.
+
+    Raises:
+        FileNotFoundError: If it is missing and may not be fetched; the message says what to put where.
+    """
+    if hub:
+        from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+
+        for name in ("model.safetensors", "pytorch_model.bin"):
+            found = try_to_load_from_cache(hub, name)
+            if isinstance(found, str):
+                return Path(found)
+        if download:
+            return Path(hf_hub_download(hub, "model.safetensors"))
+        raise FileNotFoundError(
+            f"The weights of {model!r} are not on this machine. Allow the download (download: true), or get "
+            f"model.safetensors from https://huggingface.co/{hub} and give its path as weights, or copy a cache of "
+            f"Hugging Face that contains it to {constants.HF_HUB_CACHE}."
+        )
+    import torch
+
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    if path.is_file():
+        return path
+    if not download:
+        raise FileNotFoundError(
+            f"The weights of {model!r} are not on this machine. Allow the download (download: true), or get "
+            f"{url} and put it at {path}, or give its path as weights."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.hub.download_url_to_file(url, str(path), progress=False)
+    return path
+
+
+def read_weights(path: Path) -> dict[str, "torch.Tensor"]:
+    """Read a file of weights without running any code in it.
+
+    Args:
+        path: .safetensors, or else a file of `torch.save` with tensors only; tensors may be under "state_dict" or
+            "model", and their names may begin with "module.".
+
+    Raises:
+        ValueError: If it is corrupt, or contains anything but tensors, or none.
+    """
+    import pickle
+
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        found = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is corrupt or not a safetensors file: {error}") from error
+    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is corrupt or contains more than tensors; save its state dict ({error})") from None
+    for name in ("state_dict", "model"):
+        if isinstance(found, dict) and isinstance(found.get(name), dict):
+            found = found[name]
+    if not isinstance(found, dict) or not found or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise ValueError(f"{path} contains no state dict of tensors.")
+    return {name.removeprefix("module."): value for name, value in found.items()}
+
+
+def load_local(model: Any, path: Path, optional: tuple[str, ...] = ()) -> None:
+    """Load weights of a file into a model without a head.
+
+    Args:
+        model: A model made by timm with `num_classes=0`.
+        path: As for `read_weights`; weights of the head are ignored.
+        optional: Names of weights that may be missing; these keep their initial values.
+
+    Raises:
+        ValueError: If weights are missing, unknown, or of other shapes; the first ones are named.
+    """
+    found, wanted = read_weights(path), model.state_dict()
+    heads = (model.pretrained_cfg or {}).get("classifier") or ()
+    heads = (heads,) if isinstance(heads, str) else tuple(heads)
+    heads = tuple({head.split(".")[0] for head in heads} | {"fc", "head", "classifier"})
+    missing = sorted(set(wanted) - set(found) - set(optional))
+    extra = sorted(name for name in set(found) - set(wanted) if name.split(".")[0] not in heads)
+    odd = sorted(name for name in set(found) & set(wanted) if found[name].shape != wanted[name].shape)
+    if missing or extra or odd:
+        said = [
+            f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+            for names, what in ((missing, "missing"), (extra, "unknown"), (odd, "of another shape"))
+            if names
+        ]
+        raise ValueError(f"{path} does not fit the model: of its weights {', '.join(said)}. Is it another model's?")
+    model.load_state_dict({name: found.get(name, values) for name, values in wanted.items()})
+
+
+def in_equal_batches(
+    run: Callable[["torch.Tensor"], "torch.Tensor"],
+    inputs: Iterable["torch.Tensor"],
+    count: int,
+    batch: int,
+    device: str,
+    dim: int,
+) -> Float32[np.ndarray, "n d"]:
+    """Run images through a network in batches of one size, the last one padded with zeros.
+
+    The kernels that a library chooses depend on the batch size; with one size, the features of an image do not depend
+    on the number of images.
+
+    Args:
+        run: The network.
+        inputs: One tensor per image, all of one shape.
+        count: Number of images.
+        batch: Number of images per batch.
+        device: Device of the network.
+        dim: Number of features per image.
+
+    Returns:
+        Shape (count, dim).
+    """
+    import torch
+
+    features = np.empty((count, dim), dtype=np.float32)
+    inputs = iter(inputs)
+    with torch.inference_mode():
+        for start in range(0, count, batch):
+            pixels = torch.stack(list(itertools.islice(inputs, batch)))
+            full = pixels.new_zeros((batch, *pixels.shape[1:]))
+            full[: len(pixels)] = pixels
+            features[start : start + batch] = run(full.to(device))[: len(pixels)].float().cpu().numpy()
+    return features

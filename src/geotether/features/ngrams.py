@@ -1,4 +1,4 @@
-"""Features of short texts from their character n-grams: any script, no vocabulary to download."""
+"""Features of short texts from their character n-grams, in any script and without a vocabulary."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,12 +13,12 @@ _BUCKETS = 2**16
 
 
 class NgramFeatures:
-    """Character n-grams, hashed, weighted by TF-IDF and reduced to `dim` numbers by a truncated SVD.
+    """Character n-grams, hashed, weighted by TF-IDF and reduced to `dim` features by a truncated SVD.
 
     Args:
         dim: Number of features.
         ngram_range: Shortest and longest n-gram; they do not cross the borders of words.
-        seed: Start of the randomised SVD. The same texts and seed give the same features.
+        seed: Seed of the randomised SVD. The same texts and seed give the same features.
 
     Attributes:
         out_dim: Number of features, `dim`.
@@ -40,7 +40,7 @@ class NgramFeatures:
     def __init__(self, dim: int = 256, ngram_range: Sequence[int] = (2, 4), seed: int = 0) -> None:
         if dim < 1:
             raise ValueError(f"dim must be 1 or more, got {dim}.")
-        # YAML has lists where Python has tuples.
+        # a list in YAML
         shortest, longest = ngram_range if len(ngram_range) == 2 else (0, 0)
         if not 1 <= shortest <= longest:
             raise ValueError(
@@ -52,7 +52,7 @@ class NgramFeatures:
         self.out_dim = dim
 
     def fit(self, texts: Sequence[str]) -> "NgramFeatures":
-        """Learn how rare each n-gram is, and the directions in which the texts differ most.
+        """Fit the weights of the n-grams, and the directions in which the texts differ most.
 
         Args:
             texts: At least `dim` texts, none of them empty.
@@ -69,11 +69,11 @@ class NgramFeatures:
     def fit_transform(
         self, texts: Sequence[str], fit_rows: Integer[np.ndarray, "m"] | None = None
     ) -> Float32[np.ndarray, "n k"]:
-        """Fit on some of the texts and compute the features of all, at half the time of the two calls.
+        """Fit to some of the texts and compute the features of all, in half the time of two calls.
 
         Args:
             texts: Any number of texts, none of them empty.
-            fit_rows: Numbers of the rows to learn from, at least `dim`; by default all.
+            fit_rows: Numbers of the rows to fit to, at least `dim`; by default all.
 
         Returns:
             Shape (n, dim).
@@ -93,7 +93,7 @@ class NgramFeatures:
             texts: Any number of texts, none of them empty.
 
         Returns:
-            Shape (n, dim). A text of n-grams never seen in `fit` gets zeros.
+            Shape (n, dim); zeros for a text without any n-gram seen in `fit`.
 
         Raises:
             TypeError: If a text is not a string; the row is named.
@@ -108,16 +108,16 @@ class NgramFeatures:
         return {row: "empty text" for row, text in enumerate(texts) if not text.strip()}
 
     def settings(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {"dim": self.dim, "ngram_range": list(self.ngram_range), "seed": self.seed}
 
     def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Give what was fitted; see `Featurizer.fitted`."""
+        """Return the fitted state; see `Featurizer.fitted`."""
         arrays = {"buckets": self.buckets_, "rarity": self.weights_.idf_, "directions": self.directions_}
         return {}, arrays
 
     def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "NgramFeatures":
-        """Take back what `fitted` gave."""
+        """Restore the state returned by `fitted`."""
         from sklearn.feature_extraction.text import TfidfTransformer
 
         self.buckets_, self.directions_ = np.asarray(arrays["buckets"]), np.asarray(arrays["directions"])
@@ -126,7 +126,7 @@ class NgramFeatures:
         return self
 
     def names(self) -> list[str]:
-        """Name the features: "direction 1" and so on, the strongest first."""
+        """Return the names of the features: "direction 1" and so on, the strongest first."""
         return [f"direction {number + 1}" for number in range(self.dim)]
 
     def _fit_counts(self, counts: "csr_matrix") -> "NgramFeatures":
@@ -137,7 +137,7 @@ class NgramFeatures:
         if count < self.dim:
             raise ValueError(f"{self.dim} features need at least {self.dim} texts, got {count}; lower dim.")
         frequency = counts.getnnz(axis=0)
-        used = np.flatnonzero(frequency >= max(3, count // 2000))  # rarer n-grams cost time and tie few texts together
+        used = np.flatnonzero(frequency >= max(3, count // 2000))  # rarer n-grams cost time and connect few texts
         if len(used) < 4 * self.dim:
             used = np.flatnonzero(frequency)
         if len(used) < self.dim:
@@ -161,7 +161,7 @@ class NgramFeatures:
             if not isinstance(text, str):
                 raise TypeError(f"Row {row} is not a text but {type(text).__name__} ({text!r}).")
             if not text.strip():
-                raise ValueError(f"Row {row} is an empty text; leave such rows out.")
+                raise ValueError(f"Row {row} is an empty text; omit such rows.")
         if len(texts) == 0:
             raise ValueError("There are no texts.")
         hashing = HashingVectorizer(

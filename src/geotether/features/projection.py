@@ -1,4 +1,4 @@
-"""Principal directions of features, and a product whose rows do not depend on one another."""
+"""Principal directions of features, and projections in which rows do not depend on each other."""
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64
@@ -12,11 +12,11 @@ def principal_directions(matrix: Float[np.ndarray, "n d"], dim: int) -> Float64[
     """Find the directions in which the rows of a matrix differ most.
 
     Args:
-        matrix: Centred, shape (n, d).
-        dim: How many directions, at most d.
+        matrix: Centred rows, shape (n, d).
+        dim: Number of directions, at most d.
 
     Returns:
-        Shape (dim, d), orthonormal, the widest spread first; each with its largest entry positive.
+        Shape (dim, d), orthonormal, largest variance first; the largest entry of each is positive.
 
     Raises:
         ValueError: If there are fewer than `dim` columns or rows.
@@ -35,10 +35,10 @@ def principal_directions(matrix: Float[np.ndarray, "n d"], dim: int) -> Float64[
 
 
 def project(matrix: Float[np.ndarray, "n d"], directions: Float[np.ndarray, "k d"]) -> Float32[np.ndarray, "n k"]:
-    """Multiply rows by directions such that a row's result is the same bit for bit in whatever company it comes.
+    """Multiply rows by directions so that a row's result does not depend on the other rows, bit for bit.
 
-    A matrix product may add up in another order where there are fewer rows, so it gets blocks of one size, filled up
-    with zeros.
+    A matrix product of fewer rows may sum in another order, so it is computed in blocks of one size, padded with
+    zeros.
 
     Args:
         matrix: Shape (n, d).

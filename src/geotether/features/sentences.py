@@ -10,17 +10,17 @@ from jaxtyping import Float32
 
 
 class SentenceFeatures:
-    """Embeddings of texts by any model of sentence-transformers, run once, without training.
+    """Embeddings of texts by any model of sentence-transformers, without training.
 
     Args:
-        model: A folder with a model, or a name at Hugging Face that is in the local cache. Code that comes with a model
-            is never run.
-        batch: Texts at once; sorted by length by the model, so this changes speed and not more than the last digits.
-        max_length: Tokens of a text that count; the rest is cut off. None: as many as the model takes.
-        normalise: Bring every embedding to length 1.
-        device: Where to run, such as "cpu" or "cuda".
-        prompt: Put before every text, where a model wants one, such as "passage: ".
-        download: Fetch the model from Hugging Face if it is not here.
+        model: A folder with a model, or a name at Hugging Face that is in the local cache. Code in the folder of a
+            model is never run.
+        batch: Number of texts per batch; it changes speed and at most the last digits.
+        max_length: Number of tokens to which texts are cut. None: the limit of the model.
+        normalise: Whether to scale embeddings to length 1.
+        device: Device to run on, such as "cpu" or "cuda".
+        prompt: Prefix of every text, if a model needs one, such as "passage: ".
+        download: Whether to fetch a missing model from Hugging Face.
 
     Attributes:
         out_dim: Number of features, once the model is loaded.
@@ -53,14 +53,14 @@ class SentenceFeatures:
         self._loaded: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the model behind; it is loaded again where it is needed."""
+        """Omit the model when pickled; it is loaded again when needed."""
         return self.__dict__ | {"_loaded": None}
 
     def fit(self, texts: Sequence[str]) -> "SentenceFeatures":
-        """Load the model; nothing is learned from the texts.
+        """Load the model; nothing is fitted.
 
         Raises:
-            FileNotFoundError: If the model is not here; the message says what to put where.
+            FileNotFoundError: If the model is missing; the message says what to put where.
             ImportError: If sentence-transformers is missing.
         """
         loaded = self._model()
@@ -91,7 +91,7 @@ class SentenceFeatures:
         found = self._model().encode(
             list(texts),
             batch_size=self.batch,
-            prompt=self.prompt or "",  # not the model's own default, which would be unsaid
+            prompt=self.prompt or "",  # not the model's own default, which is not in the options
             normalize_embeddings=self.normalise,
             show_progress_bar=False,
             convert_to_numpy=True,
@@ -103,19 +103,19 @@ class SentenceFeatures:
         return {row: "empty text" for row, text in enumerate(texts) if not text.strip()}
 
     def settings(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         names = ("model", "batch", "max_length", "normalise", "device", "prompt", "download")
         return {name: getattr(self, name) for name in names}
 
     def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Give the width and a hash of the model's weights, so that another model under its name is noticed."""
+        """Return the width and a hash of the weights, so that another model of the same name is noticed."""
         return {"out_dim": self.out_dim, "weights": self.weights_}, {}
 
     def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "SentenceFeatures":
-        """Take back what `fitted` gave.
+        """Restore the state returned by `fitted`.
 
         Raises:
-            ValueError: If the model here has other weights than the one fitted with.
+            ValueError: If the model has other weights than the fitted state.
         """
         self.out_dim, self.weights_ = int(values["out_dim"]), str(values["weights"])
         found = _weights_hash(self._model())
@@ -127,7 +127,7 @@ class SentenceFeatures:
         return self
 
     def names(self) -> list[str]:
-        """Name the features: "dimension 1" and so on."""
+        """Return the names of the features: "dimension 1" and so on."""
         return [f"dimension {number + 1}" for number in range(self.out_dim)]
 
     def _model(self) -> Any:
@@ -135,7 +135,11 @@ class SentenceFeatures:
             return self._loaded
         try:
             from sentence_transformers import SentenceTransformer
-        except (ImportError, RuntimeError, AttributeError) as error:  # of libraries that do not fit each other as well
+        except (
+            ImportError,
+            RuntimeError,
+            AttributeError,
+        ) as error:  # versions that do not fit each other
             if isinstance(error, ModuleNotFoundError) and error.name == "sentence_transformers":
                 raise ImportError(
                     "Sentence features need sentence-transformers: pip install 'geotether[text]'."
@@ -143,7 +147,7 @@ class SentenceFeatures:
             raise ImportError(
                 f"sentence-transformers is installed, but does not import: {type(error).__name__}: {error}. "
                 "`python -c 'import sentence_transformers'` shows where; pip install --upgrade 'geotether[text]' may "
-                "mend it."
+                "help."
             ) from error
         try:
             loaded = SentenceTransformer(
@@ -160,13 +164,13 @@ class SentenceFeatures:
 
     def _advice(self, error: Exception) -> str:
         if Path(self.model).is_dir():
-            return f"The folder {self.model} holds no model that sentence-transformers can load: {error}"
+            return f"The folder {self.model} contains no model that sentence-transformers can load: {error}"
         return (
-            f"The model {self.model!r} is not here: no folder of that name and not in the cache of Hugging Face. Allow "
-            "it to be fetched with download=true; or, without network, copy the model's files (config.json, "
+            f"The model {self.model!r} is missing: it is neither a folder nor in the cache of Hugging Face. "
+            "Set download=true to fetch it; or, without network, copy the model's files (config.json, "
             "model.safetensors, tokenizer.json, modules.json ...) into a folder and give that folder as model, or fill "
             "the cache elsewhere (huggingface-cli download) and copy ~/.cache/huggingface, or where HF_HOME points, "
-            f"here. What was said: {str(error)[:300]}"
+            f"here. The error was: {str(error)[:300]}"
         )
 
 

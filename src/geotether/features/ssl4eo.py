@@ -6,29 +6,35 @@ from typing import Any
 
 import numpy as np
 
-from geotether.features.frozen import FrozenBackbone, Network
-from geotether.features.weights import cached_file, import_timm, import_torchgeo_models, load_local
+from geotether.features.frozen import (
+    FrozenBackbone,
+    Network,
+    cached_file,
+    import_timm,
+    import_torchgeo_models,
+    load_local,
+)
 
 # Model to torchgeo's enumeration of its weights; all were trained by MoCo on the 13 bands of level 1C.
 MODELS = {"resnet18": "ResNet18_Weights", "resnet50": "ResNet50_Weights", "vit_small": "ViTSmall16_Weights"}
 _BANDS = 13
-_DIGITS = 10_000  # what torchgeo's transform divides by
-_BRIGHTEST = 10.0  # snow and glint reach 2; digital numbers begin at hundreds
+_DIGITS = 10_000  # divisor in torchgeo's transform
+_BRIGHTEST = 10.0  # snow and glint reach 2; digital numbers are in the hundreds
 
 
 class Ssl4eoFeatures(FrozenBackbone):
     """Pooled features of a backbone trained by MoCo on the 13 bands of Sentinel-2, without its head.
 
-    The transform is that of torchgeo's weights: to 256 x 256 pixels, the middle 224 x 224, divided by 10,000. Since the
-    source `sentinel2` gives reflectance, that division has been done for floating-point images, and it is done exactly
-    once for either kind: floating-point numbers are taken as reflectance, whole numbers as the digital numbers of the
-    product. Every image is computed in a batch of the same size, so its numbers do not depend on its neighbours.
+    The transform is that of torchgeo's weights: resize to 256 x 256 pixels, crop to the central 224 x 224, divide by
+    10,000. Floating-point images are taken as reflectance, which the source `sentinel2` gives and which is divided
+    already; whole numbers are taken as the digital numbers of the product. All batches have the same size, so the
+    features of an image do not depend on the other images.
 
     Args:
         model: "resnet18" (512 features), "resnet50" (2,048) or "vit_small" (384).
         weights: A local file as torchgeo publishes it (.pth, or .safetensors). None or "moco": the published weights,
             from torch's local cache.
-        batch: Images at once.
+        batch: Number of images per batch.
         device: "cpu", "cuda" or "cuda:1".
         download: Whether the published weights may be fetched from the network.
 
@@ -38,7 +44,7 @@ class Ssl4eoFeatures(FrozenBackbone):
     Raises:
         ImportError: If torchgeo is missing or torchvision does not fit torch; the install command is in the message.
         ValueError: If there is no such model, or `batch` is below 1.
-        FileNotFoundError: If the weights are not there; the message says where to get them and where to put them.
+        FileNotFoundError: If the weights are missing; the message says where to get them and where to put them.
 
     Source:
         Wang et al. (2023), SSL4EO-S12, arXiv:2211.07044; weights and transform: torchgeo, SENTINEL2_ALL_MOCO.
@@ -59,18 +65,18 @@ class Ssl4eoFeatures(FrozenBackbone):
         super().__init__(model, weights, batch, device, download, label="ssl4eo")
 
     def refuse(self, images: Sequence[np.ndarray]) -> dict[int, str]:
-        """Say which images `transform` cannot take: other bands, missing pixels, floating-point digital numbers."""
+        """Return which images `transform` cannot take: other bands, missing pixels, floating-point digital numbers."""
         reasons = {}
         for row, image in enumerate(images):
             if image.ndim != 3 or image.shape[-1] != _BANDS:
                 got = image.shape[-1] if image.ndim == 3 else f"shape {image.shape}"
                 reasons[row] = f"{got} bands, not the {_BANDS} of Sentinel-2 (zeros for a missing B10)"
             elif image.dtype.kind not in "uif":
-                reasons[row] = f"pixels of type {image.dtype} are no numbers"
+                reasons[row] = f"pixels of type {image.dtype} are not numbers"
             elif image.dtype.kind == "f" and not np.isfinite(image).all():
                 reasons[row] = "a pixel is missing (NaN) or infinite"
             elif image.dtype.kind == "f" and image.max() > _BRIGHTEST:
-                reasons[row] = f"floating-point pixels above {_BRIGHTEST:g} are no reflectance; divide by 10,000"
+                reasons[row] = f"floating-point pixels above {_BRIGHTEST:g} are not reflectance; divide by 10,000"
         return reasons
 
     def _weights_file(self) -> Path:
@@ -78,7 +84,7 @@ class Ssl4eoFeatures(FrozenBackbone):
         if self.weights in (None, "moco"):
             return cached_file("", published.url, self.model, self.download)
         if not Path(str(self.weights)).is_file():
-            raise FileNotFoundError(f"There is no file of weights {self.weights}; 'moco' takes the published ones.")
+            raise FileNotFoundError(f"There is no file of weights {self.weights}; 'moco' names the published ones.")
         return Path(str(self.weights))
 
     def _published(self) -> Any:
@@ -93,7 +99,7 @@ class Ssl4eoFeatures(FrozenBackbone):
 
 
 def _digits(image: np.ndarray) -> Any:
-    """Bands first and as digital numbers: torchgeo's transform divides them, in place, so this is a copy of ours."""
+    """Return a copy with bands first, as digital numbers, which torchgeo's transform divides in place."""
     import torch
 
     digits = np.array(image.transpose(2, 0, 1), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Vectors that are features already, such as embeddings of another encoder."""
+"""Vectors that are features already, such as the embeddings of another encoder."""
 
 from typing import Any, ClassVar
 
@@ -10,12 +10,12 @@ from geotether.moments import mean_and_scale
 
 
 class VectorFeatures:
-    """Vectors as they are, or standardised, brought to unit length, projected; in this order.
+    """Vectors as they are, or standardised, scaled to unit length and projected, in this order.
 
     Args:
-        standardise: Subtract the mean of the rows fitted on and divide by their standard deviation, number by number.
-        normalise: Bring every vector to length 1; one of zeros stays one of zeros.
-        dim: Project on so many principal directions of the rows fitted on, after subtracting their mean.
+        standardise: Whether to subtract the mean of the fitted rows and divide by their standard deviation.
+        normalise: Whether to scale vectors to length 1; a vector of zeros stays zero.
+        dim: Number of principal directions of the fitted rows to project on. None: no projection.
 
     Example:
         >>> vectors = np.array([[3.0, 4.0], [0.0, 2.0]], dtype=np.float32)
@@ -35,15 +35,15 @@ class VectorFeatures:
         self.dim = dim
 
     def fit(self, vectors: np.ndarray) -> "VectorFeatures":
-        """Learn width, mean, spread and directions.
+        """Fit width, mean, scale and directions.
 
         Raises:
-            TypeError: If these are no numbers of shape (n, d).
-            ValueError: If there is none, or fewer rows or numbers than `dim`.
+            TypeError: If these are not numbers of shape (n, d).
+            ValueError: If there are none, or fewer rows or columns than `dim`.
         """
         matrix = self._checked(vectors)
         if matrix.size == 0:
-            raise ValueError(f"There are no vectors to fit on: shape {matrix.shape}.")
+            raise ValueError(f"There are no vectors to fit to: shape {matrix.shape}.")
         self.width_ = matrix.shape[1]
         if self.standardise:
             self.mean_, self.spread_ = mean_and_scale(matrix)
@@ -54,44 +54,44 @@ class VectorFeatures:
         return self
 
     def transform(self, vectors: np.ndarray) -> Float32[np.ndarray, "n d"]:
-        """Compute the features, shape (n, dim) or as wide as the vectors.
+        """Compute the features, shape (n, dim), or (n, d) without projection.
 
         Raises:
-            ValueError: If nothing was fitted yet or the vectors are wider or narrower.
+            ValueError: If nothing was fitted yet or the vectors have another width.
         """
         if not hasattr(self, "width_"):
             raise ValueError("These features have seen no vectors yet; call fit(vectors) first.")
         matrix = self._checked(vectors)
         if matrix.shape[1] != self.width_:
-            raise ValueError(f"The vectors have {matrix.shape[1]} numbers; those fitted on had {self.width_}.")
+            raise ValueError(f"The vectors have {matrix.shape[1]} numbers; the fitted ones had {self.width_}.")
         scaled = self._scaled(matrix)
         return scaled.astype(np.float32) if self.dim is None else project(scaled - self.centre_, self.directions_)
 
     def refuse(self, vectors: np.ndarray) -> dict[int, str]:
-        """Refuse vectors that hold NaN or infinity."""
+        """Refuse vectors with NaN or infinity."""
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         return dict.fromkeys(bad.tolist(), "vector with NaN or infinity")
 
     def settings(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {"standardise": self.standardise, "normalise": self.normalise, "dim": self.dim}
 
     def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Give what was fitted; see `Featurizer.fitted`."""
+        """Return the fitted state; see `Featurizer.fitted`."""
         arrays = {"mean": "mean_", "spread": "spread_", "centre": "centre_", "directions": "directions_"}
         return {"width": self.width_}, {
             name: getattr(self, part) for name, part in arrays.items() if hasattr(self, part)
         }
 
     def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "VectorFeatures":
-        """Take back what `fitted` gave."""
+        """Restore the state returned by `fitted`."""
         self.width_ = int(values["width"])
         for name, array in arrays.items():
             setattr(self, f"{name}_", np.asarray(array))
         return self
 
     def names(self) -> list[str]:
-        """Number the features: "v0", "v1" or, where projected, "direction 1" and so on."""
+        """Return the names of the features: "v0", "v1", or after projection "direction 1" and so on."""
         if self.dim is not None:
             return [f"direction {number + 1}" for number in range(self.dim)]
         return [f"v{number}" for number in range(self.width_)]
@@ -108,5 +108,5 @@ class VectorFeatures:
     def _checked(vectors: np.ndarray) -> np.ndarray:
         if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
             shape = getattr(vectors, "shape", None)
-            raise TypeError(f"Vectors are an array of numbers of shape (n, d), got {type(vectors).__name__} {shape}.")
+            raise TypeError(f"Vectors must be numbers of shape (n, d), got {type(vectors).__name__} {shape}.")
         return vectors.astype(np.float64)

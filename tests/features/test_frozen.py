@@ -1,10 +1,10 @@
-"""Mirrors src/geotether/features/weights.py; what needs a backbone is tested with the backbones."""
+"""Mirrors src/geotether/features/frozen.py; networks are tested with the backbones."""
 
 import numpy as np
 import pytest
 import torch
 
-from geotether.features.weights import cached_file, in_equal_batches, read_weights, weights_digest
+from geotether.features.frozen import cached_file, in_equal_batches, read_weights, weights_digest
 
 
 def test_batches_have_one_size_and_rows_their_place():
@@ -27,7 +27,7 @@ def test_code_in_a_file_is_not_run(tmp_path):
             return (tmp_path.joinpath("sprung").touch, ())
 
     torch.save({"weight": Trap()}, tmp_path / "trap.pth")
-    with pytest.raises(ValueError, match="holds more than tensors"):
+    with pytest.raises(ValueError, match="contains more than tensors"):
         read_weights(tmp_path / "trap.pth")
     assert not (tmp_path / "sprung").exists()
 
