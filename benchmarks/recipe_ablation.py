@@ -16,7 +16,6 @@ from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.planet import planet_tasks
 from geotether.benchmark.run import evaluate
 from geotether.benchmark.score_table import markdown_table
-from geotether.encoder import Encoder
 from geotether.loading import EncoderFunction, load_encoder
 from geotether.tables.featurize import planet_tables
 from geotether.training.config import load_config
@@ -60,10 +59,10 @@ def main() -> None:
             started = time.perf_counter()
             overrides = [*VARIANTS[name], f"seed={seed}", "validate_every=null"]
             tied = pretrain(tables, config=load_config(overrides=overrides), progress="none")
-            rows += judge(name, load_encoder(Encoder(tied.location)), seed)
+            rows += judge(name, load_encoder(tied), seed)
             print(f"seed {seed}, {name}: {time.perf_counter() - started:.0f} s", flush=True)
             if name == "default":
-                for baseline, encoder in baseline_encoders(tied.location, seed=seed).items():
+                for baseline, encoder in baseline_encoders(tied.module, seed=seed).items():
                     rows += judge(baseline, encoder, seed)
     print("\n" + markdown_table(rows, "ridge", "own", 2700))
 

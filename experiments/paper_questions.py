@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from geotether.training.loss_spikes import loss_spikes, rests
+from loss_spikes import loss_spikes, rests
 
 from geotether.benchmark.baselines import baseline_encoders
 from geotether.benchmark.plan import plan_tasks
@@ -134,7 +134,7 @@ def judge(runs: Runs, data: Path, out: Path, split: str) -> Judged:
         encoders[name] = {seed: load_encoder(Encoder.load(run.model)) for seed, run in by_seed.items()}
         recipe = MODELS[name].recipe
         for seed, run in by_seed.items():
-            baselines = baseline_encoders(Encoder.load(run.model).location, seed)
+            baselines = baseline_encoders(Encoder.load(run.model).module, seed)
             for baseline in BASELINES:
                 encoders.setdefault(f"{recipe}, {baseline}", {}).setdefault(seed, baselines[baseline])
     plans = plan_tasks(world_tasks(data), (split,), (2700,), range(5), "test", BUFFER_KM)

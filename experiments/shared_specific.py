@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from sklearn.linear_model import Ridge
 
+from geotether.encoders.model import TiedModel
 from geotether.tables.featurize import planet_tables
 from geotether.training.config import load_config
-from geotether.training.location import LocationMethod, pretrain
+from geotether.training.location import LocationMethod
+from geotether.training.pretraining import pretrain
 
 
 def parts_of(model, name, features):
@@ -45,7 +47,8 @@ def main() -> None:
     for seed in range(arguments.seeds):
         settings = [f"objective.specific_dim={arguments.specific}", f"seed={seed}", "validate_every=null"]
         config = load_config(overrides=settings)
-        trained = pretrain(tables, config=config, progress="none").eval()
+        encoder = pretrain(tables, config=config, progress="none")
+        trained = TiedModel(encoder.module, encoder.heads, specific=encoder.specific).eval()
         untrained = LocationMethod(config, tables).build(torch.device("cpu")).eval()
         for name, table in tables.items():
             train, test = table.part("train"), table.part("validation")

@@ -81,7 +81,7 @@ def judge(models: Sequence[str], data: Path, out: Path) -> list[str]:
     """Score models beside the baselines of the first."""
     paths = dict(model.partition("=")[::2] for model in models)
     opened = {name: Encoder.load(path) for name, path in paths.items()}
-    baselines = baseline_encoders(next(iter(opened.values())).location)
+    baselines = baseline_encoders(next(iter(opened.values())).module)
     encoders = {name: load_encoder(model) for name, model in opened.items()} | {b: baselines[b] for b in BESIDE}
     encoders |= lessened(next(iter(paths.values())))
     scores = score(encoders, data, out)
@@ -92,24 +92,23 @@ def judge(models: Sequence[str], data: Path, out: Path) -> list[str]:
 
 def lessened(folder: str) -> dict[str, object]:
     """The model without its memory, its memory without what was trained, and its parts joined but not mixed."""
-    if Encoder.load(folder).location.memory is None:
+    if Encoder.load(folder).module.memory is None:
         return {}
     encoders = {}
     for name in ("without memory", "memory, network untrained", "joined, not mixed, no memory"):
         model = Encoder.load(folder)
-        memory = model.location.memory
-        config = {key: value for key, value in model.location.config.items() if key != "memory"}
+        memory = model.module.memory
+        config = {key: value for key, value in model.module.config.items() if key != "memory"}
         if name.startswith("memory"):
-            model.location = build_location_encoder(config, seed=0).eval()
-            model.location.remember(memory)
+            model.module = build_location_encoder(config, seed=0).eval()
+            model.module.remember(memory)
         elif name.startswith("joined"):
             joined = build_location_encoder({**config, "readout": "positional_hidden_and_output"}, seed=0).eval()
-            joined.network.load_state_dict(model.location.network.state_dict())
-            model.location = joined
+            joined.network.load_state_dict(model.module.network.state_dict())
+            model.module = joined
         else:
-            model.location.remember(None)
-        model.location.settle()
-        model.dim = model.location.handout_dim
+            model.module.remember(None)
+        model.module.settle()
         encoders[name] = load_encoder(model)
     return encoders
 

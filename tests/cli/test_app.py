@@ -189,7 +189,7 @@ def test_wrong_configurations_name_what_is_known(geotether, tmp_path, fault):
 def test_an_unknown_recipe_names_the_known_ones(geotether, tmp_path):
     status, _, errors = geotether("pretrain", write_planet(tmp_path), "--out", tmp_path / "o", "--recipe", "papre")
     assert status == 1
-    assert "default, paper" in errors
+    assert "default, melt, paper" in errors
 
 
 def test_a_table_that_is_not_there(geotether, tmp_path):

@@ -191,7 +191,7 @@ def test_each_architecture_is_there_untrained_once():
 
 def test_where_encoders_come_from():
     model = Encoder(build_location_encoder(PARTS, seed=0), provenance={"recipe": "default"})
-    assert origin_of(model) == "Encoder(4 numbers a place, spherical_harmonics + linear) default"
+    assert origin_of(model) == "Encoder(4 numbers per place, spherical_harmonics + linear) default"
     assert origin_of(useful) == "useful"
 
 
