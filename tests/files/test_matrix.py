@@ -13,6 +13,7 @@ from PIL import Image
 
 from geotether.files.geometry import with_geometry
 from geotether.files.points import read_points
+from geotether.files.rows import column_names
 from geotether.geodesy.dates import times_of
 from geotether.pairing.open import open_paired
 from geotether.sources.grids.raster_places import given_places
@@ -132,10 +133,10 @@ def by_raster(path, folder):
 
 def by_pairing(path, folder):
     spec = {"path": str(path), "time": "when", "modalities": {"size": {"kind": "vector", "columns": ["size"]}}}
-    if path.name in ("p.csv", "semicolon.csv", "p.tsv", "p.txt", "dates.csv"):
-        spec |= {"lon": "lon", "lat": "lat"}
-    if path.name in ("p.parquet", "p.pq", "dates.parquet"):
-        spec |= {"lon": "Longitude", "lat": "latitude"}
+    names = column_names(path)
+    if "geometry" not in names:  # paired data may have no places: columns of coordinates are named
+        known = {"lon": {"lon", "Longitude"}, "lat": {"lat", "latitude"}}
+        spec |= {axis: next(name for name in names if name in wanted) for axis, wanted in known.items()}
     table = open_paired(spec)
     return table.lonlat, table.time
 
@@ -152,15 +153,10 @@ def by_images(path, folder):
 
 
 READERS = [by_table, by_vectors, by_points, by_task, by_raster, by_pairing, by_images]
-# Readers of some formats only.
-ONLY = {
-    by_pairing: {"p.csv", "semicolon.csv", "p.tsv", "p.txt", "p.parquet", "p.pq", "p.geoparquet", "metres.parquet"},
-    by_images: {"p.csv", "p.tsv", "p.parquet", "p.pq"},
-}
-CASES = [(name, read) for name in FORMATS for read in READERS if read not in ONLY or name in ONLY[read]]
 
 
-@pytest.mark.parametrize(("name", "read"), CASES, ids=lambda one: getattr(one, "__name__", one))
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("read", READERS, ids=lambda read: read.__name__)
 def test_every_format_by_every_reader(tmp_path, name, read):
     (tmp_path / "job").mkdir()
     FORMATS[name](tmp_path / name)
@@ -199,7 +195,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("read", READERS[:-1], ids=lambda read: read.__name__)
+@pytest.mark.parametrize("read", READERS, ids=lambda read: read.__name__)
 def test_every_form_of_a_date_by_every_reader(tmp_path, read, form):
     """Values that are not dates are rejected or refused, and never read as another date."""
     (tmp_path / "job").mkdir()
