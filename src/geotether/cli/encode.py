@@ -15,7 +15,7 @@ def encode(
     out: Annotated[Path, typer.Option(help="File to write: .parquet, .csv, .tsv or .geojson.")],
     lon: Annotated[str | None, typer.Option(help="Column of longitudes; by default found by its name.")] = None,
     lat: Annotated[str | None, typer.Option(help="Column of latitudes.")] = None,
-    crs: Annotated[str | None, typer.Option(help="CRS of these columns, such as EPSG:28992; by default degrees.")] = None,
+    crs: Annotated[str | None, typer.Option(help="CRS of these columns, such as EPSG:28992; else degrees.")] = None,
     layer: Annotated[str | None, typer.Option(help="Layer of a GeoPackage that has several.")] = None,
 ) -> str:
     """Add the column `embedding` to a file of points."""
