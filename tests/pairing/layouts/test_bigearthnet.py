@@ -1,4 +1,4 @@
-"""Mirrors bigearthnet.py, bigearthnet_index.py and bigearthnet_classes.py."""
+"""Mirrors bigearthnet.py."""
 
 import json
 import shutil
@@ -106,12 +106,6 @@ def test_a_smaller_grid_averages_and_a_larger_one_interpolates(version_2, write_
     np.testing.assert_array_equal(large.modality("s2").values[0, 0], pixels[0].repeat(2, 0).repeat(2, 1))
 
 
-def test_pixels_can_be_kept_on_disk(version_2, tmp_path):
-    plain, mapped = read_bigearthnet(version_2), read_bigearthnet(version_2, scratch=tmp_path)
-    assert isinstance(mapped.modality("s2").values, np.memmap)
-    assert plain.content_hash == mapped.content_hash
-
-
 def test_missing_files_are_counted_or_tolerated(version_2):
     (version_2 / "BigEarthNet-S1" / "S1B_IW_GRDH_1SDV_20180204T043253" / RADAR[2] / f"{RADAR[2]}_VV.tif").unlink()
     with pytest.raises(FileNotFoundError, match=r"1 of 42 files are missing \(s1: 1 of 3 rows\).*_1_2_VV\.tif"):
@@ -130,14 +124,10 @@ def test_missing_files_are_counted_or_tolerated(version_2):
     "options, message",
     [
         ({"split": "valdation"}, "no part of the split 'valdation'.*Did you mean 'validation'"),
-        ({"modalities": ["s3"]}, "no modality 's3'"),
         ({"s2_bands": ["B10"]}, "no band of Sentinel-2 'B10'"),
         ({"classes": 43}, "version 2 of BigEarthNet has 19"),
         ({"classes": 20}, "must be 19 or 43"),
         ({"countries": ["Portgal"]}, "no country 'Portgal'.*known: Austria, Finland"),
-        ({"size": 0}, "size"),
-        ({"enlarge": "linear"}, "enlarge must be one of"),
-        ({"limit": 0}, "limit must be 1 or more"),
     ],
 )
 def test_options_that_cannot_be_meant(version_2, options, message):

@@ -1,4 +1,4 @@
-"""Mirrors chip_rows.py."""
+"""Mirrors chips.py."""
 
 import numpy as np
 import pytest
@@ -48,3 +48,9 @@ def test_more_than_memory_is_refused_with_advice(monkeypatch, tmp_path):
         ChipRows("s2", 6).add(np.zeros((2, 3, 3), np.uint8))
     with pytest.raises(FileNotFoundError, match="nowhere"):
         ChipRows("s2", 6, scratch=tmp_path / "nowhere")
+
+
+def test_options_of_the_grid_are_checked():
+    for size, enlarge, said in ((0, "bilinear", "size .*0"), (8, "linear", "bilinear, nearest, cubic.*'linear'")):
+        with pytest.raises(ValueError, match=said):
+            chips.check_size(size, enlarge)

@@ -1,4 +1,4 @@
-"""Mirrors chosen_rows.py and missing_files.py."""
+"""Mirrors chosen_rows.py and sample_files.py."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Mirrors geotiff_pairs.py and geotiffs.py."""
+"""Mirrors geotiff_pairs.py and the reading of chips.py."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Mirrors sen12ms.py and sen12ms_lists.py."""
+"""Mirrors sen12ms.py."""
 
 import numpy as np
 import pytest

@@ -260,24 +260,3 @@ def test_files_that_are_missing_and_windows_that_do_not_fit_are_refused(world, t
         RasterSource(small, places=tmp_path / "p.csv").prepare(tmp_path)
     with pytest.raises(ValueError, match=r"prepare\(folder\) draws"):
         len(RasterSource(small, sample=3))
-
-
-def test_real_rasters_show_what_is_known_of_them(shared_data, tmp_path):
-    (tmp_path / "p.csv").write_text("lon,lat\n86.92,27.99\n31.23,30.04\n-150,0\n179.99,-17\n0,-89.99\n")
-    relief = RasterSource(shared_data / "downstream/elevation_etopo_20min.tif", places=tmp_path / "p.csv")
-    metres = prepared(relief, tmp_path / "job").read(0, 5).content["band 1"].to_pylist()
-    assert metres[0] > 4000
-    assert -100 < metres[1] < 200
-    assert metres[2] < -3000
-    assert metres[4] > 2000
-    image = RasterSource(
-        shared_data / "pretrain/bluemarble_global_0p025deg.tif",
-        take="window",
-        km=60,
-        size=16,
-        places=tmp_path / "p.csv",
-    )
-    pixels = prepared(image, tmp_path / "job").read(0, 5).content.astype(float)
-    assert pixels.shape == (5, 16, 16, 3)
-    assert pixels[4].mean() > 240  # ice
-    assert (pixels[2, ..., 2] > pixels[2, ..., 0]).all()  # sea

@@ -14,7 +14,6 @@ from geotether.sources.grids.windows import (
     cut_windows,
     fill_missing,
     in_circle,
-    places_at_once,
     window_statistics,
 )
 
@@ -162,12 +161,6 @@ def test_holes_are_filled_by_mean_nearest_or_a_number():
     assert fill_missing(window, hole, -5)[1, 1].tolist() == [-5.0, 99.0]
     assert fill_missing(window, hole, "nearest")[1, 1, 0] in (2.0, 3.0)
     assert window[1, 1, 0] == 99.0
-
-
-def test_memory_is_bounded_by_places_at_once():
-    assert places_at_once(Window(pixels=64), 3) == 32
-    assert places_at_once(Window(pixels=4096), 12) == 1
-    assert places_at_once(Window(), 1) == 131072
 
 
 def test_statistics_agree_with_numpy_on_known_cells():

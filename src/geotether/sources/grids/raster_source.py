@@ -134,7 +134,7 @@ class RasterSource:
             with replacing_file(drawn) as part, part.open("wb") as file:
                 np.save(file, lonlat)
         lonlat = np.load(drawn)
-        date = options["time"] and np.full(len(lonlat), np.datetime64(options["time"], "ms"))
+        date = options["time"] and np.full(len(lonlat), time_of(options["time"]))
         self._found = RasterPlaces(lonlat, np.empty(0, dtype="<U1"), date)
 
     def read(self, start: int, stop: int) -> Observations:
@@ -236,8 +236,7 @@ def asked_of(options: Mapping[str, Any], grid: Grid, path: Path) -> Ask:
         if km**2 * (1 - options["max_missing"]) > area:
             raise ValueError(
                 f"A window of {km:g} km is larger than {path}, which covers about {math.sqrt(area):,.3g} x "
-                f"{math.sqrt(area):,.3g} km; "
-                "make km smaller."
+                f"{math.sqrt(area):,.3g} km; make km smaller."
             )
     take = options["take"]
     if take == "statistics" and km is not None and size is None:
