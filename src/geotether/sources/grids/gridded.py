@@ -74,7 +74,7 @@ class GriddedRaster:
         self.names = [every[band] for band in self._chosen]
         if len(self.names) > _MOST_BANDS:
             raise ValueError(
-                f"{self.path} gives {len(self.names)} bands; choose some of them with select, for example "
+                f"{self.path} has {len(self.names)} bands; choose some of them with select, for example "
                 f"select: {{{next(dim for dim in self._arrays[0].dims if dim not in (self._y, self._x))}: ...}}."
             )
         self.grid = _grid(self.path, dataset, self._arrays[0], self._x, self._y, crs)

@@ -16,7 +16,7 @@ from geotether.geodesy.distance import EARTH_RADIUS_KM
 from geotether.sources.grids.cells import Cells, copy_pays, copy_raster, open_raster
 from geotether.sources.grids.grid import Grid
 from geotether.sources.grids.raster_places import RasterPlaces, given_places, refuse_outside, sampled_places
-from geotether.sources.grids.windows import RESAMPLING, STATISTICS, Ask, Window, column_rows, image_rows
+from geotether.sources.grids.windows import RESAMPLING, STATISTICS, Query, Window, column_rows, image_rows
 from geotether.sources.source import Observations, usable
 from geotether.suggestions import closest
 
@@ -101,7 +101,7 @@ class RasterSource:
         self._copy: Path | None = None
         self._found: RasterPlaces | None = None
         self._opened: Cells | None = None
-        self._ask = asked_of(self.options, self._cells().raster.grid, self.path)
+        self._query = query_of(self.options, self._cells().raster.grid, self.path)
 
     def __len__(self) -> int:
         """Return the number of places."""
@@ -144,7 +144,7 @@ class RasterSource:
         reasons = {at: places.reasons[start + at] for at in range(len(lonlat)) if start + at in places.reasons}
         good = np.array([row for row in range(len(lonlat)) if row not in reasons], dtype=np.int64)
         rows_of = image_rows if self.kind == "images" else column_rows
-        content, refused = rows_of(self._cells(), lonlat[good], self._ask)
+        content, refused = rows_of(self._cells(), lonlat[good], self._query)
         reasons |= {int(good[row]): reason for row, reason in refused.items()}
         time = None if places.time is None else places.time[start:stop]
         row = start + np.arange(len(lonlat), dtype=np.int64)
@@ -212,7 +212,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise ValueError(f"statistics needs one of {', '.join(STATISTICS)}, or classes to count.")
 
 
-def asked_of(options: Mapping[str, Any], grid: Grid, path: Path) -> Ask:
+def query_of(options: Mapping[str, Any], grid: Grid, path: Path) -> Query:
     """Return what to compute at each place, given checked options.
 
     Args:
@@ -244,7 +244,7 @@ def asked_of(options: Mapping[str, Any], grid: Grid, path: Path) -> Ask:
     statistics = None
     if take == "statistics":
         statistics = tuple(("mean", "std", "min", "max") if options["statistics"] is None else options["statistics"])
-    return Ask(
+    return Query(
         Window(pixels, km, size, options["resampling"]),
         statistics,
         tuple(options["classes"]),

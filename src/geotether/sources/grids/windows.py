@@ -42,7 +42,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Ask:
+class Query:
     """What to compute at each place.
 
     Attributes:
@@ -61,7 +61,7 @@ class Ask:
 
 
 def image_rows(
-    cells: Cells, lonlat: Float64[np.ndarray, "n 2"], ask: Ask
+    cells: Cells, lonlat: Float64[np.ndarray, "n 2"], query: Query
 ) -> tuple[Num[np.ndarray, "m side side bands"], dict[int, str]]:
     """Cut an image around each place.
 
@@ -69,21 +69,21 @@ def image_rows(
         Images, in the raster's own type for integers without scale, else float32; and the reason by position for
         places without an image.
     """
-    raster, side = cells.raster, ask.window.side
+    raster, side = cells.raster, query.window.side
     whole = raster.dtype.kind in "iu" and raster.scales is None
     images = np.empty((len(lonlat), side, side, len(raster.names)), raster.dtype if whole else np.float32)
     reasons: dict[int, str] = {}
-    for at, values, missing in _cut(cells, lonlat, ask.window):
+    for at, values, missing in _cut(cells, lonlat, query.window):
         images[at] = _as(values, images.dtype)
         if missing is None:
             continue
         for window in np.flatnonzero(missing.any(axis=(1, 2, 3))).tolist():
             hole, position = missing[window], int(at[window])
-            reason = _too_empty(hole, ask)
-            if reason is None and isinstance(ask.fill, str) and hole.all(axis=(0, 1)).any():
+            reason = _too_empty(hole, query)
+            if reason is None and isinstance(query.fill, str) and hole.all(axis=(0, 1)).any():
                 reason = "a band has no data in the window"
             if reason is None:
-                filled = fill_missing(values[window].astype(np.float64), hole, ask.fill)
+                filled = fill_missing(values[window].astype(np.float64), hole, query.fill)
                 images[position] = _as(filled, images.dtype)
             else:
                 reasons[position] = reason
@@ -91,32 +91,32 @@ def image_rows(
     return images if len(kept) == len(images) else images[kept], reasons
 
 
-def column_rows(cells: Cells, lonlat: Float64[np.ndarray, "n 2"], ask: Ask) -> tuple[pa.Table, dict[int, str]]:
+def column_rows(cells: Cells, lonlat: Float64[np.ndarray, "n 2"], query: Query) -> tuple[pa.Table, dict[int, str]]:
     """Return values, or statistics of a window or circle, at each place.
 
     Returns:
         Columns, float64, null where a band has no data; and the reason by position for places without values.
     """
     bands = cells.raster.names
-    counted = in_circle(ask.window.side).ravel() if ask.window.km is not None else slice(None)
+    counted = in_circle(query.window.side).ravel() if query.window.km is not None else slice(None)
     suffixes = [""]
-    if ask.statistics is not None:
-        suffixes = [f" {name}" for name in (*ask.statistics, *(f"share of {value:g}" for value in ask.classes))]
+    if query.statistics is not None:
+        suffixes = [f" {name}" for name in (*query.statistics, *(f"share of {value:g}" for value in query.classes))]
     found = np.full((len(lonlat), len(bands), len(suffixes)), np.nan)
     reasons: dict[int, str] = {}
-    for at, values, missing in _cut(cells, lonlat, ask.window):
+    for at, values, missing in _cut(cells, lonlat, query.window):
         flat = values.astype(np.float64).reshape(len(at), -1, len(bands))
         if missing is not None:
             flat[missing.reshape(flat.shape)] = np.nan
         flat = flat[:, counted]
         for window in np.flatnonzero(np.isnan(flat).any(axis=(1, 2))).tolist():
-            reason = _too_empty(np.isnan(flat[window]), ask)
+            reason = _too_empty(np.isnan(flat[window]), query)
             if reason is not None:
                 reasons[int(at[window])] = reason
-        if ask.statistics is None:
+        if query.statistics is None:
             found[at, :, 0] = flat[:, 0]
         else:
-            summed = window_statistics(flat, ask.statistics, ask.classes)
+            summed = window_statistics(flat, query.statistics, query.classes)
             found[at] = np.stack(list(summed.values()), axis=-1)
     kept = np.array([position for position in range(len(lonlat)) if position not in reasons], dtype=np.int64)
     columns = {
@@ -344,11 +344,11 @@ def _cut(
         yield at, *cut_windows(cells, lonlat[at], window)
 
 
-def _too_empty(missing: np.ndarray, ask: Ask) -> str | None:
+def _too_empty(missing: np.ndarray, query: Query) -> str | None:
     if missing.all():
         return "outside the raster, or no data there"
-    if missing.mean() > ask.max_missing:
-        return f"more than {ask.max_missing:.0%} outside the raster or without data"
+    if missing.mean() > query.max_missing:
+        return f"more than {query.max_missing:.0%} outside the raster or without data"
     return None
 
 
