@@ -390,7 +390,7 @@ def test_files_of_two_jobs_are_never_up_to_date(places, tmp_path, monkeypatch):
         ({"tolerence": 0.1}, "no option 'tolerence'.*Did you mean 'tolerance'"),
         ({"features": "toyy"}, "no features 'toyy'.*Did you mean 'toy'"),
         ({"features": {"widht": 3}}, "'toy' have no option 'widht'.*Did you mean 'width'"),
-        ({"kind": "texts"}, "'toy' take images, but the source 'toy' gives texts; for these there are"),
+        ({"kind": "texts"}, "'toy' take images, but the source 'toy' gives texts"),
         ({"tolerance": 2}, "tolerance: .*less than or equal to 1"),
         ({"encode_time": ["hour"]}, "the source gives no times"),
         ({"encode_time": ["week"]}, "encode_time"),

@@ -78,7 +78,7 @@ def test_rows_and_seed_reach_a_source_that_has_them_and_paths_are_seen_from_the_
         ("- a\n", "key: value"),
         ("path: a.csv\nsplit: {block_km: -1}\n", r"from a\.csv: split\.block_km: "),
         ("path: a.csv\nfeatures: 3\n", "features: "),
-        ("path: a.csv\noptions: 3\n", "`options` holds further options"),
+        ("path: a.csv\noptions: 3\n", "`options` must map"),
         ("path: a.csv\nencode_time: [week]\n", "'day_of_year', 'hour' or 'year'"),
         ("path: {a: 1\n", "not valid YAML"),
     ],

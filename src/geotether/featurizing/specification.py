@@ -1,4 +1,4 @@
-"""What a table is built from, in a few lines of YAML."""
+"""The specification of a table, a few lines of YAML."""
 
 import inspect
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from geotether.sources.catalogue import open_source, source_class
 from geotether.sources.source import Source
 from geotether.suggestions import closest
 
-# A source that has an option of such a name, to draw places of its own, gets it as well.
+# Passed on to a source that has options of these names, to draw places of its own.
 _SHARED = ("rows", "seed")
-# What `rows` is called elsewhere.
+# Names of `rows` in other libraries.
 _ROWS_ELSEWHERE = ("limit", "nrows", "n_rows", "max_rows", "n", "head", "sample", "first")
 
 
 class SplitSpec(BaseModel):
-    """How rows are split; the arguments of `geotether.tables.splits.assign_split`."""
+    """The split of the rows; the arguments of `geotether.tables.splits.assign_split`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,22 +36,22 @@ class TableSpec(BaseModel):
     """The specification of a table.
 
     Attributes:
-        path: File or folder; a relative one is seen from `base`, and `~` is the home folder.
-        source: A name of `geotether.sources.catalogue.source_names`; None: told by the file (`guess_source`).
+        path: File or folder, relative to `base`; `~` is the home folder.
+        source: A name of `geotether.sources.catalogue.source_names`; None: inferred from the file (`guess_source`).
         options: Further arguments of the source.
-        features: `name`, one of `geotether.features.catalogue.FEATURES` or None for what suits the source, and their
-            options.
-        split: How rows are split into blocks of space; None: not at all. That by default gives way, with a warning,
-            where the rows lie in too few blocks.
+        features: `name`, a key of `geotether.features.catalogue.FEATURES` or None for the default of the source, and
+            the options of these features.
+        split: The split of the rows into blocks of space; None: no split. The default split is omitted, with a
+            warning, if the rows are in too few blocks.
         tolerance: Share of rows that may be rejected.
         encode_time: Which of "day_of_year", "hour" and "year" become features.
-        licence: Of the data; travels with the table, as do the next three.
-        origin: Whose data they are.
+        licence: Licence of the data; stored in the table, as are the next three.
+        origin: Author or institution of the data.
         citation: What to cite.
-        url: Where they can be had.
-        rows: At most so many rows, drawn at random.
-        seed: Decides which rows are drawn, for `rows` and to fit the features.
-        base: The folder that relative paths are seen from; no part of the table's meaning.
+        url: Address of the data.
+        rows: Number of rows to draw at random; None: all.
+        seed: Seed of the draw of `rows`, and of the rows to fit the features to.
+        base: Folder of relative paths; it does not affect the table.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,16 +83,16 @@ class TableSpec(BaseModel):
 
     @classmethod
     def of(cls, values: "TableSpec | Mapping[str, Any]", base: str | Path = ".") -> "TableSpec":
-        """Take a flat mapping: the keys above, and any other for the source's constructor.
+        """Read a flat mapping: the keys above, and any others for the source's constructor.
 
         Args:
             values: Such as {"path": "birds.csv", "licence": "CC BY 4.0", "exclude": ["notes"]}. `source` may be a
                 mapping with `name`, `path` and options of the source; options whose names are also keys of the table
                 go there or into a mapping `options`.
-            base: The folder that relative paths are seen from.
+            base: Folder of relative paths.
 
         Returns:
-            The specification; neither source nor file was looked at yet.
+            The specification; the source and the file are not checked yet.
 
         Raises:
             ValueError: If `path` is missing or a value is wrong.
@@ -113,7 +113,7 @@ class TableSpec(BaseModel):
         own = {key: value for key, value in values.items() if key in OWN_KEYS and key != "options"}
         extra = values.get("options") or {}
         if not isinstance(extra, Mapping):
-            raise ValueError(f"`options` holds further options of the source, key by key; got {extra!r}.")
+            raise ValueError(f"`options` must map further options of the source to values; got {extra!r}.")
         options = {str(key): value for key, value in values.items() if key not in OWN_KEYS} | dict(extra)
         try:
             return cls(**own, options=options, base=Path(base))
@@ -123,20 +123,20 @@ class TableSpec(BaseModel):
 
     @property
     def split_asked(self) -> bool:
-        """Whether a split was asked for; that by default is made only where the places allow it."""
+        """Whether a split was asked for; the default one is made only if the places allow it."""
         return self.split is not None and "split" in self.model_fields_set
 
     @property
     def place(self) -> str:
-        """The path as the source gets it."""
+        """The path that the source gets."""
         return self.path if "://" in self.path else str(_below(self.base, self.path))
 
     def with_source(self) -> "TableSpec":
-        """Name the source, guessed from the file where it is not given.
+        """Return the specification with its source, inferred from the file if it is not given.
 
         Raises:
-            FileNotFoundError: If it must be guessed and there is no such file.
-            ValueError: If it cannot be guessed; the known ones are listed.
+            FileNotFoundError: If it must be inferred and there is no such file.
+            ValueError: If it cannot be inferred; the message lists the known ones.
         """
         return self if self.source else self.model_copy(update={"source": guess_source(self.place)})
 
@@ -145,7 +145,7 @@ class TableSpec(BaseModel):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If the source or an option is unknown, or the source refuses.
+            ValueError: If the source or an option is unknown or invalid.
         """
         name = str(self.with_source().source)
         known = inspect.signature(source_class(name)).parameters
@@ -156,18 +156,18 @@ class TableSpec(BaseModel):
         shared = {key: getattr(self, key) for key in _SHARED if key in known and key in self.model_fields_set}
         for key, value in options.items():
             if key in known and isinstance(value, str) and "Path" in str(known[key].annotation):
-                below = _below(self.base, value)  # other paths in a specification are seen from it too
+                below = _below(self.base, value)  # paths in options are relative to it too
                 options[key] = str(below) if below.exists() else value
         return open_source(name, self.place, shared | options)
 
     def make_features(self, source: Source) -> Featurizer:
-        """Make the features, not fitted yet.
+        """Make the features, without fitting them.
 
         Args:
-            source: Names those that suit it where the specification does not.
+            source: The source, whose default is used if the specification has none.
 
         Raises:
-            ValueError: If there are none of that name or without that option, or they take other observations.
+            ValueError: If the name or an option is unknown, or they take other observations.
         """
         name = self.features_name(source)
         options = {key: value for key, value in self.features.items() if key != "name"}
@@ -175,16 +175,16 @@ class TableSpec(BaseModel):
         if features.takes != source.kind:
             raise ValueError(
                 f"The features {name!r} take {features.takes}, but the source {self.with_source().source!r} gives "
-                f"{source.kind}; for these there are {', '.join(_features_for(source.kind)) or 'none'}."
+                f"{source.kind}; for these, use {', '.join(_features_for(source.kind)) or 'none'}."
             )
         return features
 
     def features_name(self, source: Source) -> str:
-        """Name the features: as given, or those that suit the source."""
+        """Return the name of the features: as given, or the default of the source."""
         return self.features.get("name") or source.features
 
     def plain(self) -> dict[str, Any]:
-        """Give the specification as plain values; of paths, what was written."""
+        """Return the specification as plain values, with paths as written."""
         return self.model_dump(mode="json")
 
 
@@ -195,7 +195,7 @@ def read_spec(path: str | Path) -> TableSpec:
     """Read the specification of one table.
 
     Args:
-        path: YAML; paths in it are seen from its folder.
+        path: YAML; paths in it are relative to its folder.
 
     Raises:
         FileNotFoundError: If there is no such file.
