@@ -40,11 +40,6 @@ def test_columns_of_coordinates_are_found_by_name(tmp_path, header):
     np.testing.assert_array_equal(read_points(path).lonlat, LONLAT[:1])
 
 
-def test_lon_goes_before_x(tmp_path):
-    (tmp_path / "p.csv").write_text("x,y,lon,lat\n600000,5000000,5.66,51.97\n")
-    np.testing.assert_array_equal(read_points(tmp_path / "p.csv").lonlat, LONLAT[:1])
-
-
 @pytest.mark.parametrize(
     "text, message",
     [
@@ -81,14 +76,6 @@ def test_columns_of_coordinates_can_be_named(tmp_path):
         read_points(path, "easy", "north")
     with pytest.raises(ValueError, match="named together"):
         read_points(path, "east")
-
-
-@pytest.mark.parametrize("where", ["header", "value"])
-def test_another_text_encoding_is_named(tmp_path, where):
-    text = "lon,lat,näme\n0,0,a\n" if where == "header" else "lon,lat,name\n0,0,ä\n"
-    (tmp_path / "p.csv").write_bytes(text.encode("latin-1"))
-    with pytest.raises(ValueError, match="UTF-8"):
-        read_points(tmp_path / "p.csv")
 
 
 def test_unknown_endings_and_missing_files_are_named(tmp_path):

@@ -105,6 +105,15 @@ def test_doubtful_rows_are_kept_when_asked(tmp_path, opened):
     assert seen.id.tolist() == ["1", "2", "3", "4", "5", "6", "8"]
 
 
+def test_one_text_among_uncertainties_does_not_turn_the_filter_off(tmp_path, opened):
+    rows = ["5\t52\t10", "5\t52\t5000 m", "5\t52\t2000", "5\t52\t"]
+    head = "decimalLongitude\tdecimalLatitude\tcoordinateUncertaintyInMeters\tspecies"
+    (tmp_path / "g.csv").write_text("\n".join([head, *(f"{row}\tx" for row in rows)]) + "\n")
+    seen = opened("g.csv", max_uncertainty_m=1000).read(0, 4)
+    assert seen.row.tolist() == [0, 3]
+    assert [one.row for one in seen.rejected] == [1, 2]
+
+
 def test_columns_where_and_labels(tmp_path, opened):
     path = lay_out(tmp_path, "simple")
     source = opened(path, columns=["order", "countryCode"], labels="class", where={"class": "Mammalia"})

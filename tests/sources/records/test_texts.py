@@ -70,15 +70,6 @@ def test_any_table_will_do(tmp_path, opened):
         opened("t.parquet")
 
 
-def test_geometries_carry_texts(tmp_path, opened):
-    gpd = pytest.importorskip("geopandas")
-    frame = gpd.GeoDataFrame({"description": ["here"]}, geometry=gpd.points_from_xy([5.66], [51.97]), crs=4326)
-    frame.to_crs(28992).to_file(tmp_path / "t.gpkg")
-    seen = opened("t.gpkg").read(0, 1)
-    assert seen.content == ["here"]
-    np.testing.assert_allclose(seen.lonlat, [[5.66, 51.97]], atol=1e-8)
-
-
 def test_columns_are_joined_without_saying_the_same_twice(tmp_path, opened):
     table = pa.table(
         {
