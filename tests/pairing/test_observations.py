@@ -75,7 +75,7 @@ def test_wrong_shapes(values, spec, message):
         arranged_rows(values, spec, "a")
 
 
-def test_texts_are_no_observations():
+def test_texts_are_refused():
     with pytest.raises(TypeError, match="a must hold numbers, got <U1"):
         arranged_rows(np.array([["x"]]), modality("vector"), "a")
 
