@@ -99,19 +99,3 @@ def test_other_files(tmp_path):
     (tmp_path / "d.xlsx").write_text("x")
     with pytest.raises(ValueError, match=r"files of paired data end in \.npz, \.csv.*'\.xlsx'"):
         open_paired({"path": "d.xlsx", "modalities": {"a": {"kind": "vector", "values": "b"}}}, tmp_path)
-
-
-def test_one_reader_for_every_file_of_rows(tmp_path):
-    """Coordinates and observations are read alike from every format that the package reads."""
-    (tmp_path / "d.csv").write_text("lon;lat;x;w;when\n5,5;52;1;2;20240131\n6;53,5;3;4;2024-01\n")
-    point = '{{"type": "Feature", "geometry": {{"type": "Point", "coordinates": {}}}, "properties": {}}}'
-    rows = [("[5.5, 52]", '{"x": 1, "w": 2, "when": 20240131}'), ("[6, 53.5]", '{"x": 3, "w": 4, "when": 20240101}')]
-    lines = [point.format(*row) for row in rows]
-    (tmp_path / "d.geojson").write_text('{"type": "FeatureCollection", "features": [' + ", ".join(lines) + "]}")
-    (tmp_path / "d.jsonl").write_text("\n".join(lines))
-    spec = {"modalities": {"m": {"kind": "vector", "columns": ["x", "w"]}}, "time": "when"}
-    for name, places in {"d.csv": {"lon": "lon", "lat": "lat"}, "d.geojson": {}, "d.jsonl": {}}.items():
-        table = open_paired({"path": name, **spec, **places}, tmp_path)
-        np.testing.assert_array_equal(table.lonlat, [[5.5, 52], [6, 53.5]])
-        np.testing.assert_array_equal(table.modality("m").values, [[1, 2], [3, 4]])
-        assert table.time.astype("datetime64[D]").astype(str).tolist() == ["2024-01-31", "2024-01-01"]
