@@ -19,10 +19,9 @@ import numpy as np
 
 from geotether.pairing.open import open_paired
 from geotether.predict import load_paired
-from geotether.probes.paired_scores import paired_scores
-from geotether.studies.paired_judge import plain_features
-from geotether.studies.paired_repeats import fold_repeats
-from geotether.studies.paired_standings import interval
+from geotether.probes.scores import paired_scores
+from geotether.studies.paired_judge import fold_repeats, plain_features
+from geotether.studies.paired_report import t_interval
 from geotether.training.paired_config import load_paired_config
 from geotether.training.pretraining import pretrain
 
@@ -114,7 +113,7 @@ def main() -> None:
     sensors, measures = (list(dict.fromkeys(part)) for part in zip(*found, strict=True))
     print(f"| {config.target} from | {' | '.join(sensors)} |\n|---|{'---:|' * len(sensors)}")
     for measure in measures:
-        print(f"| {measure} | {' | '.join(str(interval(found[name, measure])) for name in sensors)} |")
+        print(f"| {measure} | {' | '.join(str(t_interval(found[name, measure])) for name in sensors)} |")
 
 
 if __name__ == "__main__":

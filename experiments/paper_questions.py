@@ -28,10 +28,10 @@ from loss_spikes import loss_spikes, rests
 from geotether.benchmark.baselines import baseline_encoders
 from geotether.benchmark.plan import plan_tasks
 from geotether.benchmark.splitting import BUFFER_KM
-from geotether.benchmark.store import OutcomeStore
+from geotether.benchmark.store import ResultStore
 from geotether.encoder import Encoder
 from geotether.loading import EncoderFunction, load_encoder
-from geotether.studies.effects import Judged, judge_variants, of_task, paired_effect, tasks_in
+from geotether.studies.contribution import Judged, judge_variants, of_task, paired_effect, tasks_in
 from geotether.studies.pretraining import TrainedRun, pretrain_variant, variant_config
 from geotether.tables.store import read_table
 from geotether.tables.table import Table
@@ -138,7 +138,7 @@ def judge(runs: Runs, data: Path, out: Path, split: str) -> Judged:
             for baseline in BASELINES:
                 encoders.setdefault(f"{recipe}, {baseline}", {}).setdefault(seed, baselines[baseline])
     plans = plan_tasks(world_tasks(data), (split,), (2700,), range(5), "test", BUFFER_KM)
-    with OutcomeStore(out / "outcomes.sqlite") as store:
+    with ResultStore(out / "outcomes.sqlite") as store:
         return judge_variants(encoders, plans, store=store)
 
 
@@ -159,9 +159,9 @@ def difference_lines(judged: Judged, pairs: list[tuple[str, str]]) -> list[str]:
     for ours, theirs in pairs:
         cells = []
         for task in tasks:
-            mean, low, high, *_ = paired_effect(of_task(judged[ours], task), of_task(judged[theirs], task))
-            cell = f"{100 * mean:+.1f} [{100 * low:.1f}, {100 * high:.1f}]"
-            cells.append(f"**{cell}**" if low > 0 or high < 0 else cell)
+            found = paired_effect(of_task(judged[ours], task), of_task(judged[theirs], task))
+            cell = found.points
+            cells.append(f"**{cell}**" if found.clear else cell)
         lines.append(f"| {ours} - {theirs} | " + " | ".join(cells) + " |")
     return lines
 

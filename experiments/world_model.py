@@ -24,7 +24,7 @@ from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.plan import plan_tasks
 from geotether.benchmark.run import evaluate_plans
 from geotether.benchmark.splitting import BUFFER_KM
-from geotether.benchmark.store import OutcomeStore
+from geotether.benchmark.store import ResultStore
 from geotether.benchmark.verdict import difference, mean_difference
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
@@ -43,7 +43,7 @@ ALL = "all"
 def score(encoders: Mapping[str, object], data: Path, out: Path) -> dict[str, dict[str, list[Outcome]]]:
     """Encoder to task to outcomes."""
     plans = plan_tasks(world_tasks(data), ("blocks-10",), (2700,), range(5), "test", BUFFER_KM)
-    with OutcomeStore(out / "outcomes.sqlite") as store:
+    with ResultStore(out / "outcomes.sqlite") as store:
         found = evaluate_plans(encoders, plans, ("ridge",), f"test {BUFFER_KM:g}", store=store)
     by_encoder: dict[str, dict[str, list[Outcome]]] = {}
     for one in found:
@@ -71,7 +71,7 @@ def difference_lines(
         pairs = [(scores[first][task], scores[other][task]) for task in tasks]
         cells = []
         for one in [*(difference(ours, theirs) for ours, theirs in pairs), mean_difference(pairs)]:
-            cell = f"{100 * one.mean:+.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
+            cell = one.points
             cells.append(f"**{cell}**" if one.clear else cell)
         lines.append(f"| {other} | " + " | ".join(cells) + " |")
     return lines

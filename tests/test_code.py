@@ -3,6 +3,7 @@
 import pytest
 
 from geotether import code
+from geotether.benchmark.store import JUDGING, JUDGING_ROOMS, judging_hash
 from geotether.code import PACKAGE, TRAINING, code_hash, meaning, source_files
 
 
@@ -56,7 +57,7 @@ def test_the_hash_follows_what_the_code_does(package, file, text, same):
 def later():
     """Forget what this process knows, as another process would not know it."""
     code_hash.cache_clear()
-    code._kept.cache_clear()
+    code._cache.cache_clear()
 
 
 def test_a_later_process_parses_what_has_changed_alone(package, monkeypatch):
@@ -88,14 +89,42 @@ def test_where_nothing_can_be_kept_files_are_parsed_each_time(package, tmp_path)
     assert code_hash() == before
 
 
+def test_rooms_limit_what_is_followed(package):
+    found = source_files(TRAINING, ("training", "encoders"))
+    assert {file.parent.name for file in found} == {"training", "encoders"}
+
+
+@pytest.mark.parametrize("module", [TRAINING, JUDGING])
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ('"""One ridge."""', '"""Ridge."""', True),
+        ("# small", "# tiny", True),
+        ("alpha = 1.0", "alpha = 2.0", False),
+    ],
+)
+def test_training_and_judging_follow_the_code_and_not_its_comments(package, monkeypatch, module, old, new, same):
+    text = '"""One ridge."""\nalpha = 1.0  # small\n'
+    (package / "benchmark").mkdir()
+    (package / "benchmark/bench.py").write_text("import geotether.geodesy.angles\n")
+    (package / "geodesy/angles.py").write_text(text)
+    rooms = JUDGING_ROOMS if module == JUDGING else None
+    code_hash.cache_clear()
+    before = code_hash(module, rooms)
+    (package / "geodesy/angles.py").write_text(text.replace(old, new))
+    later()
+    assert (code_hash(module, rooms) == before) == same
+
+
 def test_of_the_real_package():
     training = {file.relative_to(PACKAGE).as_posix() for file in source_files(TRAINING)}
     assert {"training/loop.py", "training/location.py", "objectives/tying.py", "batches/schedule.py",
-            "tables/table.py", "encoders/networks/siren.py", "geodesy/jitter.py"} <= training  # fmt: skip
+            "tables/table.py", "encoders/location.py", "geodesy/jitter.py"} <= training  # fmt: skip
     assert not {file for file in training if file.split("/")[0] in {"maps", "cli", "studies", "benchmark", "probes"}}
-    judging = {file.relative_to(PACKAGE).as_posix() for file in source_files("benchmark.run")}
-    assert "probes/linear.py" in judging
-    assert code_hash(TRAINING) != code_hash("benchmark.run")
+    judging = {file.relative_to(PACKAGE).as_posix() for file in source_files(JUDGING, JUDGING_ROOMS)}
+    assert {"probes/linear.py", "benchmark/plan.py", "benchmark/outcome.py", "tasks/task.py", "moments.py"} <= judging
+    assert {file.split("/")[0] for file in judging} == {*JUDGING_ROOMS} - {"moments"} | {"moments.py"}
+    assert code_hash(TRAINING) != judging_hash()
 
 
 def test_an_unknown_module_is_said():

@@ -1,4 +1,4 @@
-"""The code that a result depends on, as one hash."""
+"""One hash of the code that a result depends on, for what is trained, featurized and judged alike."""
 
 import ast
 import hashlib
@@ -16,8 +16,8 @@ PACKAGE = Path(__file__).parent
 TRAINING = "training.location"
 
 
-class Reading(NamedTuple):
-    """What a file of the package says, for as long as it has this time and size."""
+class ParsedFile(NamedTuple):
+    """The imports and the meaning of a source file, valid for as long as its time and size are these."""
 
     changed: int
     size: int
@@ -26,15 +26,16 @@ class Reading(NamedTuple):
 
 
 @cache
-def code_hash(module: str = TRAINING) -> str:
+def code_hash(module: str = TRAINING, rooms: tuple[str, ...] | None = None) -> str:
     """Hash a module and every module of the package that it imports, directly or not.
 
-    Comments, docstrings and layout do not count, nor do parts of the package that the module never sees: a new
-    source or figure leaves a trained model what it was, a changed loss does not. Other packages do not count
-    either; their versions stand in a model's provenance.
+    Comments, docstrings and layout do not count, nor do parts of the package that the module never imports: a new
+    source or figure leaves a trained model valid, a changed loss does not. Other packages do not count either; their
+    versions are in a model's provenance.
 
     Args:
         module: Dotted name below the package, such as "training.location".
+        rooms: Follow imports into these folders and modules of the package only; None follows all.
 
     Returns:
         SHA-256 in hexadecimal.
@@ -47,27 +48,28 @@ def code_hash(module: str = TRAINING) -> str:
         64
     """
     digest = hashlib.sha256()
-    for file in source_files(module):
-        digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n{_read(file).meaning}\n".encode())
-    _keep()
+    for file in source_files(module, rooms):
+        digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n{_parsed(file).meaning}\n".encode())
+    _save_cache()
     return digest.hexdigest()
 
 
-def source_files(module: str) -> list[Path]:
-    """The files of a module and of all that it imports from the package, sorted; the version's number is not code."""
+def source_files(module: str, rooms: tuple[str, ...] | None = None) -> list[Path]:
+    """List the files of a module and of all that it imports, sorted; `version.py` does not count as code."""
     first = _file_of(module.split("."))
     if first is None:
         raise ValueError(f"There is no module {module!r} in geotether.")
     found, waiting = {first}, [first]
     while waiting:
-        for file in _imported(waiting.pop()) - found:
-            found.add(file)
-            waiting.append(file)
+        for file in _imported_files(waiting.pop()) - found:
+            if rooms is None or file.relative_to(PACKAGE).parts[0].removesuffix(".py") in rooms:
+                found.add(file)
+                waiting.append(file)
     return sorted(found - {PACKAGE / "version.py"})
 
 
 def meaning(source: str) -> str:
-    """Python source without comments, docstrings and layout.
+    """Return the syntax tree of Python source as text, without comments, docstrings and layout.
 
     Example:
         >>> meaning("x = 1  # one") == meaning("x  =  1")
@@ -82,26 +84,21 @@ def meaning(source: str) -> str:
     return ast.dump(tree)
 
 
-def _imported(file: Path) -> set[Path]:
-    """Files of the package that a file imports, wherever in it; packages on the way count, the front door does not."""
+def _imported_files(file: Path) -> set[Path]:
+    """Return the files of the package that a file imports anywhere, with the `__init__.py` files on the way."""
     files: set[Path] = set()
-    for parts in _read(file).imports:
+    for parts in _parsed(file).imports:
         if parts[0] == PACKAGE.name:
             files |= {found for end in range(2, len(parts) + 1) if (found := _file_of(parts[1:end]))}
     return files
 
 
-def _read(file: Path) -> Reading:
+def _parsed(file: Path) -> ParsedFile:
+    """Parse a file, or return what the cache holds for its present time and size."""
     stamp = file.stat()
-    kept = _kept(PACKAGE).get(str(file))
-    if kept is None or (kept.changed, kept.size) != (stamp.st_mtime_ns, stamp.st_size):
-        kept = _parsed(file, stamp.st_mtime_ns, stamp.st_size)
-        _kept(PACKAGE)[str(file)] = kept
-        _news.append(file)
-    return kept
-
-
-def _parsed(file: Path, changed: int, size: int) -> Reading:
+    known = _cache(PACKAGE).get(str(file))
+    if known is not None and (known.changed, known.size) == (stamp.st_mtime_ns, stamp.st_size):
+        return known
     source = file.read_text(encoding="utf-8")
     imports: list[list[str]] = []
     for node in ast.walk(ast.parse(source)):
@@ -109,41 +106,44 @@ def _parsed(file: Path, changed: int, size: int) -> Reading:
             imports += [alias.name.split(".") for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             imports += [[*node.module.split("."), alias.name] for alias in node.names]
-    return Reading(changed, size, imports, hashlib.sha256(meaning(source).encode()).hexdigest())
+    digest = hashlib.sha256(meaning(source).encode()).hexdigest()
+    found = _cache(PACKAGE)[str(file)] = ParsedFile(stamp.st_mtime_ns, stamp.st_size, imports, digest)
+    _unsaved.append(file)
+    return found
 
 
-# To parse the package takes over a second, so that what its files say is kept between processes.
-_news: list[Path] = []
+# Parsing the package takes over a second, so its result is cached in a file between processes.
+_unsaved: list[Path] = []
 
 
 @cache
-def _kept(package: Path) -> dict[str, Reading]:
-    """Readings by path, of earlier processes and this one; none where the note is missing or damaged."""
+def _cache(package: Path) -> dict[str, ParsedFile]:
+    """Return parsed files by path, from earlier processes and this one; empty if the file is missing or damaged."""
     try:
-        note = json.loads(_note_of(package).read_text(encoding="utf-8"))
-        return {path: Reading(*values) for path, values in note.items()}
+        saved = json.loads(_cache_file(package).read_text(encoding="utf-8"))
+        return {path: ParsedFile(*values) for path, values in saved.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
-def _keep() -> None:
-    """Write what is new, for later processes; where that is not possible they parse again."""
-    if not _news:
+def _save_cache() -> None:
+    """Save newly parsed files for later processes; if that fails, they parse again."""
+    if not _unsaved:
         return
-    _news.clear()
-    note = _note_of(PACKAGE)
-    part = note.with_suffix(f".{os.getpid()}")
+    _unsaved.clear()
+    target = _cache_file(PACKAGE)
+    part = target.with_suffix(f".{os.getpid()}")
     try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(_kept(PACKAGE)), encoding="utf-8")
-        part.replace(note)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(_cache(PACKAGE)), encoding="utf-8")
+        part.replace(target)
     except OSError:
         with suppress(OSError):
             part.unlink()
 
 
-def _note_of(package: Path) -> Path:
-    """One note for each copy of the package, each Python, whose trees differ, and each way of reading, this file."""
+def _cache_file(package: Path) -> Path:
+    """Return one path per copy of the package, Python version (syntax trees differ) and version of this file."""
     facts = f"{package} {sys.version}".encode() + Path(__file__).read_bytes()
     key = hashlib.sha256(facts).hexdigest()[:16]
     return user_cache() / "code" / f"{key}.json"

@@ -13,11 +13,11 @@ from sklearn.preprocessing import StandardScaler
 from geotether.benchmark import bench
 from geotether.benchmark.baselines import NoFeatures, xyz
 from geotether.benchmark.bench import Bench
-from geotether.benchmark.draw import draw
+from geotether.benchmark.plan import draw
 from geotether.benchmark.probing import PROBES
 from geotether.benchmark.run import evaluate, predict_tasks
 from geotether.benchmark.splitting import part_rows
-from geotether.benchmark.store import OutcomeStore
+from geotether.benchmark.store import ResultStore
 from geotether.geodesy.blocks import block_id
 from geotether.geodesy.coordinates import unit_vectors
 from geotether.probes import decomposition, linear
@@ -253,7 +253,7 @@ def test_classes_that_only_judged_rows_have_are_counted_and_said(caplog):
 
 
 def test_what_is_in_the_store_is_not_computed_again(tmp_path, monkeypatch):
-    with OutcomeStore(tmp_path / "outcomes.sqlite") as store:
+    with ResultStore(tmp_path / "outcomes.sqlite") as store:
         first = evaluate({"xyz": xyz}, make_tasks(), ("ridge", "mean"), **QUICK, store=store)
         assert len(store) == 4
         monkeypatch.setattr(Bench, "judge", lambda *_: pytest.fail("judged again"))
@@ -268,10 +268,10 @@ def test_results_of_other_code_or_data_are_not_taken_from_the_store(tmp_path, mo
     def noisy(lonlat):
         return xyz(lonlat) + 1e-6
 
-    with OutcomeStore(tmp_path / "outcomes.sqlite") as store:
+    with ResultStore(tmp_path / "outcomes.sqlite") as store:
         evaluate({"e": xyz}, make_tasks(), ("ridge",), **QUICK, store=store)
         if changed == "code":
-            monkeypatch.setattr(bench, "code_hash", lambda: "other")
+            monkeypatch.setattr(bench, "judging_hash", lambda: "other")
         tasks = make_tasks(seed=1) if changed == "labels of the task" else make_tasks()
         encoder = noisy if changed == "encoder" else xyz
         more = {"buffer_km": 60.0} if changed == "buffer" else {}

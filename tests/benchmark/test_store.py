@@ -2,15 +2,18 @@
 
 import math
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from geotether.benchmark.outcome import Outcome
-from geotether.benchmark.store import Origin, OutcomeStore
+from geotether.benchmark.store import Origin, ResultStore, array_hash, task_hash
+from geotether.tasks.task import Task
 
 ORIGIN = Origin("e", "t", "c", "test 50 50")
 
@@ -21,7 +24,7 @@ def make(value=0.5, fold=""):
 
 
 def test_outcomes_come_back_whole(tmp_path):
-    with OutcomeStore(tmp_path / "new" / "outcomes.sqlite") as store:
+    with ResultStore(tmp_path / "new" / "outcomes.sqlite") as store:
         store.put([("a", ORIGIN, make()), ("b", ORIGIN, make(math.nan, "Asia"))])
         found = store.get("a")
         assert found.row() == make().row()
@@ -29,14 +32,18 @@ def test_outcomes_come_back_whole(tmp_path):
         np.testing.assert_array_equal(found.sums, make().sums)
         assert math.isnan(store.get("b").value)
         assert store.get("c") is None
-    with OutcomeStore(tmp_path / "new" / "outcomes.sqlite") as store:
+    with ResultStore(tmp_path / "new" / "outcomes.sqlite") as store:
         assert len(store) == 2
 
 
 def test_all_of_a_batch_or_none(tmp_path):
-    with OutcomeStore(tmp_path / "outcomes.sqlite") as store:
-        with pytest.raises(AttributeError):
-            store.put([("a", ORIGIN, make()), ("b", ORIGIN, "no outcome")])
+    def batch():
+        yield "a", ORIGIN, make()
+        raise OSError("killed")
+
+    with ResultStore(tmp_path / "outcomes.sqlite") as store:
+        with pytest.raises(OSError, match="killed"):
+            store.put(batch())
         assert len(store) == 0
 
 
@@ -55,16 +62,17 @@ def test_a_foreign_file_is_named_and_left_alone(tmp_path):
     path = tmp_path / "outcomes.sqlite"
     path.write_text("these are no outcomes at all, but a long enough text to be looked at")
     with pytest.raises(ValueError, match=r"is not a store of outcomes: .*; move it away"):
-        OutcomeStore(path)
+        ResultStore(path)
     assert path.read_text().startswith("these are")
 
 
 WRITER = """
 import sys, numpy as np
 from geotether.benchmark.outcome import Outcome
-from geotether.benchmark.store import Origin, OutcomeStore
+from geotether.benchmark.store import Origin, ResultStore, array_hash, task_hash
+from geotether.tasks.task import Task
 blocks, sums = np.arange(5000, dtype=np.int64), np.ones((5000, 4))
-with OutcomeStore(sys.argv[1]) as store:
+with ResultStore(sys.argv[1]) as store:
     for i in range(10**6):
         one = Outcome("t", "e", "ridge", "own", 10, i, "", "R2", 0.5, "", blocks, sums)
         store.put([(f"{i} a", Origin("e", "t", "c", "s"), one), (f"{i} b", Origin("e", "t", "c", "s"), one)])
@@ -79,9 +87,65 @@ def test_a_killed_writer_leaves_whole_outcomes(tmp_path):
         time.sleep(0.02)
     writer.send_signal(signal.SIGKILL)
     writer.wait()
-    with OutcomeStore(path) as store:
+    with ResultStore(path) as store:
         count = len(store)
         assert count >= 2
         assert count % 2 == 0
         for i in range(count // 2):
             assert store.get(f"{i} a").sums.shape == store.get(f"{i} b").sums.shape == (5000, 4)
+
+
+def test_a_store_of_the_first_version_is_read_and_continued(tmp_path):
+    """The statement and the row are written out, as version 0.1 wrote them."""
+    old = sqlite3.connect(tmp_path / "outcomes.sqlite")
+    old.execute(
+        "CREATE TABLE outcomes (key TEXT PRIMARY KEY, encoder_hash TEXT NOT NULL, task_hash TEXT NOT NULL, "
+        "code_hash TEXT NOT NULL, row TEXT NOT NULL, blocks BLOB NOT NULL, sums BLOB NOT NULL)"
+    )
+    row = '{"task": "t", "encoder": "e", "probe": "ridge", "split": "own", "labels": 10, "metric": "accuracy", ' + (
+        '"seed": 0, "fold": "", "value": 0.5, "chosen": "alpha 1"}'
+    )
+    blocks, sums = make().blocks.tobytes(), make().sums.tobytes()
+    with old:
+        old.execute("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?)", ("a", "e", "t", "c", row, blocks, sums))
+    old.close()
+    with ResultStore(tmp_path / "outcomes.sqlite") as store:
+        assert store.get("a").row() == make().row()
+        np.testing.assert_array_equal(store.get("a").sums, make().sums)
+        store.put([("b", ORIGIN, make(0.7))])
+        assert len(store) == 2
+
+
+def test_plain_rows_come_back(tmp_path):
+    with ResultStore(tmp_path / "outcomes.sqlite") as store:
+        store.put_rows("a", ORIGIN, [{"value": 0.5}, {"value": math.nan}])
+        first, second = store.get_rows("a")
+        assert (first["value"], math.isnan(second["value"]), store.get_rows("b")) == (0.5, True, None)
+
+
+LONLAT = np.stack([np.arange(4.0), np.zeros(4)], axis=1)
+TASK = Task("t", "regression", LONLAT, np.arange(4.0))
+
+
+def test_content_shape_and_type_decide():
+    base = np.arange(4.0)
+    others = [base.astype(np.float32), base.reshape(2, 2), base + 1e-12, np.array(list("0123")), None]
+    assert len({array_hash(one) for one in [base, *others]}) == 6
+    assert array_hash(base) == array_hash(base.copy())
+    assert array_hash(np.array(["a", "bc"])) != array_hash(np.array(["ab", "c"]))
+    assert array_hash(np.array(["a", None], dtype=object)) == array_hash(np.array(["a", ""]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "u"}, {"transform": "log1p"}, {"lonlat": LONLAT + 1}, {"target": np.arange(4.0) + 1},
+        {"split": np.array(["train"] * 3 + ["test"])}, {"continent": np.array(list("aabb"))},
+    ],
+)  # fmt: skip
+def test_whatever_can_change_a_score_changes_the_hash(change):
+    assert task_hash(replace(TASK, **change)) != task_hash(TASK)
+
+
+def test_what_is_for_figures_only_does_not():
+    assert task_hash(replace(TASK, unit="m")) == task_hash(TASK)

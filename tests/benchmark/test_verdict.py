@@ -1,10 +1,24 @@
 """Mirrors src/geotether/benchmark/verdict.py."""
 
+import csv
+
 import numpy as np
 import pytest
 
 from geotether.benchmark.outcome import Outcome
-from geotether.benchmark.verdict import Difference, difference, in_words, mean_difference, ranks
+from geotether.benchmark.score_table import write_rows
+from geotether.benchmark.verdict import (
+    MEAN,
+    difference,
+    in_words,
+    mean_difference,
+    mean_ranks,
+    ranks,
+    summary_rows,
+    verdict_rows,
+    verdicts,
+)
+from geotether.probes.scores import Score
 
 
 def outcomes(encoder, shift=0.0, seeds=(0, 1), noise=0, task="t"):
@@ -59,11 +73,11 @@ def test_the_mean_over_tasks_is_the_mean_of_their_differences():
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (Difference(0.027, 0.021, 0.034, 9), "A is better than B by 2.1 to 3.4 points"),
-        (Difference(-0.027, -0.034, -0.021, 9), "B is better than A by 2.1 to 3.4 points"),
-        (Difference(0.01, 0.0003, 0.02, 9), "A is better than B by up to 2.0 points"),
-        (Difference(0.0, -0.005, 0.012, 9), "A and B cannot be told apart (-0.5 to +1.2 points)"),
-        (Difference(0.0, float("nan"), float("nan"), 9), "A and B cannot be compared: no draw has a defined score"),
+        (Score(0.027, 0.021, 0.034), "A is better than B by 2.1 to 3.4 points"),
+        (Score(-0.027, -0.034, -0.021), "B is better than A by 2.1 to 3.4 points"),
+        (Score(0.01, 0.0003, 0.02), "A is better than B by up to 2.0 points"),
+        (Score(0.0, -0.005, 0.012), "A and B cannot be told apart (-0.5 to +1.2 points)"),
+        (Score(0.0, float("nan"), float("nan")), "A and B cannot be compared: no draw has a defined score"),
     ],
 )
 def test_words_claim_no_more_than_the_interval(found, words):
@@ -81,3 +95,46 @@ def test_ranks_are_best_first_with_their_doubt():
     assert next(iter(found)) == "b"
     assert found["b"] == (1.0, 1.0, 1.0)
     assert found["c"][1] < found["c"][2]
+
+
+QUALITY = {"a": 0.9, "b": 0.6, "xyz": 0.2}
+
+
+@pytest.fixture
+def three_encoders(make_outcomes):
+    return make_outcomes(QUALITY, tasks=("elevation", "yield"))
+
+
+def test_every_pair_is_compared_on_every_task_and_in_the_mean(three_encoders):
+    said = verdicts(three_encoders, "ridge", "own", 2700)
+    assert [(one.name, one.other) for one in said if one.task == MEAN] == [("a", "b"), ("a", "xyz"), ("b", "xyz")]
+    assert len(said) == 9
+    assert all(one.found.low > 0 for one in said)
+    assert said[0].words.startswith("a is better than b by ")
+
+
+def test_pairs_of_baselines_are_left_out_if_asked(three_encoders):
+    said = verdicts(three_encoders, "ridge", "own", 2700, ["b"])
+    assert {(one.name, one.other) for one in said} == {("a", "b"), ("b", "xyz")}
+
+
+def test_one_task_has_no_mean(make_outcomes):
+    assert [one.task for one in verdicts(make_outcomes(), "ridge", "own", 2700)] == ["elevation, R2"]
+
+
+def test_ranks_leave_out_who_does_not_answer_all(three_encoders, make_outcomes):
+    more = three_encoders + make_outcomes({"half": 0.95})
+    assert list(mean_ranks(more, "ridge", "own", 2700)) == ["a", "b", "xyz"]
+    assert mean_ranks(more, "ridge", "own", 2700)["a"][0] == 1.0
+
+
+def test_rows_are_tidy(three_encoders, tmp_path):
+    rows = verdict_rows(verdicts(three_encoders, "ridge", "own", 2700), "ridge", "own", 2700)
+    write_rows(rows, tmp_path / "verdicts.csv")
+    with (tmp_path / "verdicts.csv").open() as file:
+        read = list(csv.DictReader(file))
+    assert len(read) == 9
+    assert float(read[0]["low"]) < float(read[0]["difference"]) < float(read[0]["high"])
+    summary = summary_rows(three_encoders)
+    assert len(summary) == 6
+    assert {row["seeds"] for row in summary} == {3}

@@ -14,7 +14,7 @@ from geotether.cli.app import app
 from geotether.cli.paired import METHODS_HELP, compare
 from geotether.cli.predict import predict, write_predictions
 from geotether.predict import Prediction
-from geotether.studies.paired_variants import METHOD_NAMES
+from geotether.studies.paired import METHOD_NAMES
 from geotether.tables.store import write_table
 
 

@@ -5,8 +5,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from geotether.probes.label_scores import average_precisions, choose_thresholds, judge_labels
 from geotether.probes.multilabel import MultiLabelProbe
+from geotether.probes.scores import average_precisions, choose_thresholds, judge_labels
 
 
 def problem(num_rows, num_columns, num_labels=4, seed=0):
@@ -74,7 +74,7 @@ def test_judges_test_rows():
     probe = MultiLabelProbe().fit(features[:300], labels[:300])
     found = probe.judge(features[300:], labels[300:])
     want = judge_labels(
-        labels[300:], probe.columns(features[300:]), probe.validation_labels_, probe.validation_probabilities_
+        labels[300:], probe.columns(features[300:]), (probe.validation_labels_, probe.validation_probabilities_)
     )
     assert found == want
     chance = labels[300:].mean(axis=0).mean()
@@ -137,5 +137,5 @@ def test_wrong_input_is_named():
         with pytest.raises(ValueError, match="above 0"):
             MultiLabelProbe(penalties).fit(features, labels)
     labels[4] = 0.5
-    with pytest.raises(ValueError, match="labels are 0 and 1; row 4 holds others"):
+    with pytest.raises(ValueError, match="labels are 0 and 1; row 4 has other values"):
         MultiLabelProbe().fit(features, labels)

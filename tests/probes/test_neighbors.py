@@ -5,8 +5,7 @@ import pytest
 from sklearn.metrics.pairwise import haversine_distances
 from sklearn.neighbors import KNeighborsRegressor
 
-from geotether.probes.nearest import nearest
-from geotether.probes.neighbors import NeighborProbe
+from geotether.probes.neighbors import NeighborProbe, nearest
 
 
 def places(count: int, seed: int = 0):

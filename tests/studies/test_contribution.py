@@ -1,13 +1,35 @@
 """Mirrors src/geotether/studies/contribution.py: the whole study, tiny."""
 
 import csv
+import itertools
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from geotether.benchmark.bench import Bench
-from geotether.studies.contribution import measure_contribution
-from geotether.studies.effects import ADDED, ALONE
+from geotether.benchmark.outcome import Outcome, block_sums, score_of_sums
+from geotether.benchmark.plan import plan_tasks
+from geotether.benchmark.run import evaluate
+from geotether.benchmark.splitting import BUFFER_KM
+from geotether.benchmark.store import ResultStore
+from geotether.benchmark.verdict import difference
+from geotether.probes.scores import Score
+from geotether.studies.contribution import (
+    ADDED,
+    ALONE,
+    Effect,
+    Variant,
+    contribution_effects,
+    effect_table,
+    judge_variants,
+    measure_contribution,
+    of_task,
+    paired_effect,
+    variants,
+    without,
+)
 from geotether.training import loop
 
 
@@ -92,3 +114,170 @@ def test_wrong_options_are_said_before_any_training(config, tables, tasks, tmp_p
 def test_one_modality_is_no_study(config, tables, tasks, tmp_path):
     with pytest.raises(ValueError, match="two or more, got text"):
         measure_contribution(config(), {"text": tables["text"]}, tasks, tmp_path)
+
+
+BASE = {"all": 0.9, "without a": 0.6, "without b": 0.8, "without c": 0.9, "only a": 0.7, "only b": 0.4, "only c": 0.2,
+        "untrained": 0.3}  # fmt: skip
+ROWS, BLOCKS = 1000, 40
+
+
+def make_outcome(name, task, right, seed):
+    """The first `right` of every 25 rows are right; so is every block."""
+    truth = np.zeros(ROWS)
+    said = (np.arange(ROWS) % 25 >= round(25 * right)).astype(float)
+    blocks, sums = block_sums("accuracy", truth, said, np.arange(ROWS) // 25)
+    value = float(score_of_sums("accuracy", sums.sum(axis=0)))
+    return Outcome(task, name, "ridge", "own", 2700, seed, "", "accuracy", value, "", blocks, sums)
+
+
+def make_judged(base=BASE, seeds=2, draws=3):
+    return {
+        name: {
+            seed: [make_outcome(name, task, value, draw) for task in ("country", "biome") for draw in range(draws)]
+            for seed in range(seeds)
+        }
+        for name, value in base.items()
+    }
+
+
+def noisy(judged, scale, seed):
+    """The same with a share of right rows of its own in every block, shared by nobody."""
+    rng = np.random.default_rng(seed)
+    return {
+        p: [replace(o, sums=np.stack([o.sums[:, 0], o.sums[:, 1] + rng.normal(0, scale, BLOCKS)], 1)) for o in some]
+        for p, some in judged.items()
+    }
+
+
+def test_effects_are_differences_of_the_right_variants():
+    found = contribution_effects(make_judged(), variants(["a", "b", "c"]))
+    means = {(e.modality, e.kind): e.score.mean for e in found if e.task == "country"}
+    rounded = {name: round(25 * value) / 25 for name, value in BASE.items()}
+    want = {(m, ADDED): rounded["all"] - rounded[f"without {m}"] for m in "abc"}
+    want |= {(m, ALONE): rounded[f"only {m}"] - rounded["untrained"] for m in "abc"}
+    assert means == pytest.approx(want)
+    assert {e.task for e in found} == {"country", "biome"}
+    assert {(e.score.seeds, e.score.blocks) for e in found} == {(2, BLOCKS)}
+
+
+def test_of_two_modalities_the_other_alone_stands_for_being_without():
+    base = {"all": 0.96, "only a": 0.72, "only b": 0.4, "untrained": 0.32}
+    found = contribution_effects(make_judged(base), variants(["a", "b"]))
+    means = {(e.modality, e.kind): e.score.mean for e in found if e.task == "biome"}
+    assert means == pytest.approx({("a", ADDED): 0.56, ("b", ADDED): 0.24, ("a", ALONE): 0.4, ("b", ALONE): 0.08})
+
+
+def test_only_those_asked_for():
+    base = {name: value for name, value in BASE.items() if name in ("all", "without c", "only c", "untrained")}
+    found = contribution_effects(make_judged(base), variants(["a", "b", "c"], ["c"]))
+    assert {e.modality for e in found} == {"c"}
+
+
+def test_one_seed_is_the_difference_of_the_benchmark():
+    judged = make_judged(seeds=1)
+    ours, theirs = (noisy(of_task(judged[name], "country"), 2, i) for i, name in enumerate(("all", "only b")))
+    want = difference(ours[0], theirs[0])
+    found = paired_effect(ours, theirs)
+    assert (found.mean, found.low, found.high) == pytest.approx((want.mean, want.low, want.high))
+    assert (found.seeds, found.blocks) == (1, BLOCKS)
+    assert found.low < found.mean < found.high
+
+
+def test_seeds_that_differ_widen_the_interval():
+    calm = {seed: [make_outcome("x", "country", 0.8, draw) for draw in range(3)] for seed in range(4)}
+    wild = {s: [make_outcome("x", "country", 0.6 + 0.12 * s, draw) for draw in range(3)] for s in range(4)}
+    base = {seed: [make_outcome("y", "country", 0.4, draw) for draw in range(3)] for seed in range(4)}
+    found = paired_effect(calm, base)
+    assert (found.low, found.high) == pytest.approx((0.4, 0.4))
+    found = paired_effect(wild, base)
+    shares = np.array([round(25 * (0.6 + 0.12 * s)) / 25 for s in range(4)]) - 0.4
+    assert found.mean == pytest.approx(shares.mean())
+    # By hand: the mean of four seeds drawn with replacement.
+    means = np.random.default_rng(7).choice(shares, size=(20_000, 4)).mean(axis=1)
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])), abs=0.05)
+
+
+def test_what_was_judged_otherwise_is_refused():
+    judged = make_judged()
+    ours = of_task(judged["all"], "country")
+    with pytest.raises(ValueError, match="same seeds"):
+        paired_effect(ours, {0: ours[0]})
+    with pytest.raises(ValueError, match="not judged on the same rows"):
+        paired_effect(ours, {seed: some[:2] for seed, some in ours.items()})
+
+
+def test_the_table_marks_what_is_clear():
+    effects = [
+        Effect("country", "accuracy", "a", ADDED, Score(0.012, 0.004, 0.02, 3, 40)),
+        Effect("country", "accuracy", "b", ADDED, Score(-0.001, -0.01, 0.008, 3, 40)),
+        Effect("height", "R2", "a", ADDED, Score(0.1, math.nan, math.nan, 3, 40)),
+        Effect("height", "R2", "b", ADDED, Score(-0.2, -0.3, -0.1, 3, 40)),
+    ]
+    assert effect_table(effects, ADDED).splitlines() == [
+        "| task | a | b |",
+        "|---|---:|---:|",
+        "| country, accuracy | **+1.2 [0.4, 2.0]** | -0.1 [-1.0, 0.8] |",
+        "| height, R2 | +10.0 | **-20.0 [-30.0, -10.0]** |",
+    ]
+    with pytest.raises(ValueError, match="no effect of the kind"):
+        effect_table(effects, ALONE)
+
+
+def test_every_variant_and_seed_is_judged_on_the_same_draws(tasks):
+    encoders = {
+        "good": {seed: lambda p: np.sin(np.radians(p)) for seed in (3, 5)},
+        "bad": {seed: lambda p: np.cos(np.radians(7 * p)) for seed in (3, 5)},
+    }
+    judged = judge_variants(encoders, plan_tasks(tasks, ("own",), (100,), range(2), "test", BUFFER_KM))
+    assert {(name, seed): len(found) for name, of in judged.items() for seed, found in of.items()} == {
+        (name, seed): 4 for name in encoders for seed in (3, 5)
+    }
+    good, bad = (np.mean([one.value for one in judged[name][3] if one.task == "height"]) for name in encoders)
+    assert good > bad + 0.3
+    assert paired_effect(of_task(judged["good"], "height"), of_task(judged["bad"], "height")).low > 0
+
+
+def test_a_store_is_that_of_evaluate(tasks, tmp_path):
+    plans = plan_tasks(tasks, ("own",), (100,), (0,), "test", BUFFER_KM)
+    with ResultStore(tmp_path / "outcomes.sqlite") as store:
+        judged = judge_variants({"xy": {0: lambda p: p}}, plans, store=store)
+        assert len(store) == 2
+        again = evaluate({"xy": lambda p: p}, tasks, ("ridge",), ("own",), (100,), (0,), store=store)
+        assert len(store) == 2
+    assert [one.row() for one in again] == [one.row() for one in judged["xy"][0]]
+
+
+@pytest.mark.parametrize("count", [3, 4, 10])
+def test_every_choice_that_is_needed_comes_once(count):
+    names = [f"m{i}" for i in range(count)]
+    found = {variant.modalities for variant in variants(names)}
+    every = {c for size in (1, count - 1, count) for c in itertools.combinations(names, size)}
+    assert found == every
+    assert len(variants(names)) == 2 * count + 1
+
+
+def test_of_two_modalities_being_without_one_is_the_other_alone():
+    assert variants(["image", "text"]) == [
+        Variant("all", ("image", "text")),
+        Variant("only text", ("text",)),
+        Variant("only image", ("image",)),
+    ]
+    assert without(["image", "text"], "image").name == "only text"
+
+
+def test_only_what_is_asked_for():
+    assert [v.name for v in variants(["a", "b", "c"], ["c"])] == ["all", "without c", "only c"]
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted", "message"),
+    [
+        (["image"], None, "two or more, got image"),
+        ([], None, "two or more, got none"),
+        (["image", "image"], None, "may be named once, got image, image"),
+        (["image", "text"], ["imag"], "Unknown modality 'imag'; did you mean 'image'"),
+    ],
+)
+def test_wrong_names_are_said(names, wanted, message):
+    with pytest.raises(ValueError, match=message):
+        variants(names, wanted)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from geotether.predict import load_paired
-from geotether.probes.paired_scores import paired_scores
+from geotether.probes.scores import paired_scores
 from geotether.tables.store import write_table
 from geotether.tables.table import Table
 from geotether.training.colearning import ColearningMethod, DistilledMethod, SupervisedMethod

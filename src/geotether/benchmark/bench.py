@@ -1,4 +1,4 @@
-"""One encoder before a group of tasks: draw, fit, predict, score, or take from the store what is there already."""
+"""One encoder and one group of tasks: draw, fit, predict and score, or read the outcome from the store."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,29 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
-from geotether.benchmark.draw import Draw, draw
-from geotether.benchmark.fingerprint import array_hash, code_hash, task_hash
 from geotether.benchmark.outcome import Outcome, block_sums, interval_blocks, score_of_sums
-from geotether.benchmark.plan import Problem
+from geotether.benchmark.plan import Draw, Problem, draw
 from geotether.benchmark.probing import PROBES, TrainingRows
 from geotether.benchmark.splitting import Parting
-from geotether.benchmark.store import Origin, OutcomeStore
+from geotether.benchmark.store import Origin, ResultStore, array_hash, judging_hash, library_versions, task_hash
 from geotether.tasks.task import Task
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What one probe on one encoder said about the judged rows of one task.
+    """The predictions of one probe on one encoder for the judged rows of one task.
 
     Args:
-        task: Name of the task.
-        encoder: Name of the encoder.
-        probe: Name of the probe.
-        split: Name of the split.
-        labels: Number of labelled training rows.
-        seed: Seed of the draw.
-        fold: What was held out, where a seed has several answers (a continent); else empty.
-        chosen: The hyper-parameter chosen inside the training rows, in words.
+        task, encoder, probe, split, labels, seed, fold, chosen: As for `Outcome`.
         rows: Row numbers of the judged rows in the task, shape (m,).
         values: Predictions for them, shape (m,), or (m, c) for a multilabel task.
     """
@@ -46,14 +37,14 @@ class Prediction:
 
 
 class Bench:
-    """One encoder before one group of tasks.
+    """One encoder on one group of tasks.
 
     Args:
         name: The encoder's name.
         features: Its features at the tasks' places, shape (n, d).
         group: Tasks at the same places with the same labelled rows.
         probes: Names of probes.
-        settings: What else decides the outcomes, for their keys in the store.
+        settings: Other settings that decide the outcomes, for their keys in the store.
         num_folds: Number of inner folds.
         store: Where finished outcomes are kept, or None.
     """
@@ -66,19 +57,19 @@ class Bench:
         probes: Sequence[str],
         settings: str,
         num_folds: int,
-        store: OutcomeStore | None,
+        store: ResultStore | None,
     ) -> None:
         self.name, self.features, self.group, self.probes = name, features, group, probes
         self.num_folds, self.store = num_folds, store
-        # One draw serves all probes of a problem, and so does one decomposition.
+        # All probes of a problem share one draw and one decomposition.
         self._drawn: tuple[tuple[str, str, int, int], Draw, TrainingRows] | None = None
         self.origins: dict[str, Origin] = {}
         if store is not None:
-            content = array_hash(features)
-            self.origins = {task.name: Origin(content, task_hash(task), code_hash(), settings) for task in group}
+            content, decided = array_hash(features), f"{settings} {library_versions()}"
+            self.origins = {task.name: Origin(content, task_hash(task), judging_hash(), decided) for task in group}
 
     def outcomes(self, problem: Problem, wanted: Sequence[int] | None = None) -> Iterator[Outcome]:
-        """The outcomes of one split and seed, from the store as far as they are there; of wanted label counts only."""
+        """Yield the outcomes of one split and seed, from the store where it has them; of wanted label counts only."""
         for labels in problem.labels if wanted is None else [one for one in problem.labels if one in wanted]:
             for parting in problem.partings:
                 if self.store is None:
@@ -86,8 +77,8 @@ class Bench:
                 else:
                     yield from self.kept(self.store, problem.split, parting, labels, problem.seed)
 
-    def kept(self, store: OutcomeStore, split: str, parting: Parting, labels: int, seed: int) -> Iterator[Outcome]:
-        """Outcomes of one draw from the store; missing ones are computed and kept."""
+    def kept(self, store: ResultStore, split: str, parting: Parting, labels: int, seed: int) -> Iterator[Outcome]:
+        """Yield the outcomes of one draw from the store; missing ones are computed and stored."""
 
         def key(task: str, probe: str) -> str:
             return self.origins[task].key(self.name, probe, split, labels, seed, parting.fold)
@@ -119,7 +110,7 @@ class Bench:
     def predict(
         self, split: str, parting: Parting, labels: int, seed: int, probes: Sequence[str], tasks: Sequence[Task]
     ) -> Iterator[Prediction]:
-        """Fit and predict one draw of labelled rows: some probes, some tasks of the group."""
+        """Fit and predict one draw of labelled rows for some probes and some tasks of the group."""
         first, problem = self.group[0], (split, parting.fold, labels, seed)
         if self._drawn is None or self._drawn[0] != problem:
             drawn = draw(first, split, parting, labels, seed, self.num_folds)
@@ -128,11 +119,11 @@ class Bench:
         _, drawn, train = self._drawn
         judged, lonlat = self.features[drawn.judged], first.lonlat[drawn.judged]
         for probe in probes:
-            asked = [task for task in tasks if task.kind in PROBES[probe].kinds]
-            if not asked:
+            answered = [task for task in tasks if task.kind in PROBES[probe].kinds]
+            if not answered:
                 continue
-            targets = [task.targets(drawn.train) for task in asked]
-            for task, answer in zip(asked, PROBES[probe].predict(train, targets, judged, lonlat), strict=True):
+            targets = [task.targets(drawn.train) for task in answered]
+            for task, answer in zip(answered, PROBES[probe].predict(train, targets, judged, lonlat), strict=True):
                 yield Prediction(
                     task.name, self.name, probe, split, labels, seed, parting.fold,
                     answer.chosen, drawn.judged, answer.values,

@@ -1,13 +1,15 @@
 """What will be judged: tasks that share places together, their partings, and the label counts that fit."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Integer
 
-from geotether.benchmark.ladder import rungs
-from geotether.benchmark.splitting import Parting, part_rows
+from geotether.benchmark.splitting import USUAL_BLOCK_KM, Parting, block_side_km, part_rows
+from geotether.probes.spatial_cv import block_folds, random_folds
 from geotether.suggestions import closest
 from geotether.tasks.task import Task
 
@@ -116,3 +118,87 @@ def check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:
         if name not in known:
             hint = closest(name, known)
             raise ValueError(f"unknown {what} {name!r}; there are {', '.join(known)}.{hint}")
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """One problem: labelled rows, their inner folds, and the rows to judge.
+
+    Args:
+        train: Row numbers with labels, shape (n,).
+        folds: Inner fold of each of them, from which strengths are chosen.
+        judged: Row numbers to predict.
+        fold: What is held out, where a seed has several answers.
+    """
+
+    train: Integer[np.ndarray, " n"]
+    folds: Integer[np.ndarray, " n"]
+    judged: Integer[np.ndarray, " m"]
+    fold: str = ""
+
+
+def draw(task: Task, split: str, parting: Parting, labels: int, seed: int, num_folds: int) -> Draw:
+    """Draw the labelled rows and deal them into inner folds of the same nature as the split.
+
+    Inner folds are spatial blocks (as large as those of the split) wherever the split is spatial, so that strengths
+    are chosen for prediction at a distance. For the random split they are single rows: its numbers are shown as good
+    as that protocol allows.
+
+    Args:
+        task: The task.
+        split: As in `part_rows`.
+        parting: Of that split and seed.
+        labels: How many labelled rows to draw.
+        seed: Seed of the draw.
+        num_folds: Number of inner folds.
+    """
+    train = draw_rows(parting.train, labels, fold_seed(seed, parting.fold))
+    folds = random_folds(len(train), num_folds, seed)
+    if split != "random":
+        blocks = block_folds(task.lonlat[train], num_folds, block_side_km(split) or USUAL_BLOCK_KM, seed)
+        folds = blocks if blocks.max() > 0 else folds  # all labels in one block: only rows are left to hold out
+    return Draw(train, folds, parting.judged, parting.fold)
+
+
+def fold_seed(seed: int, fold: str) -> int:
+    """A seed for every continent, so that held-out Asia and held-out Africa are not judged by the same draw."""
+    if not fold:
+        return seed
+    return int.from_bytes(hashlib.sha256(f"{seed} {fold}".encode()).digest()[:4], "big")
+
+
+# 100 000 times 0.3 to the power 5 ... 0: the two ends used in the literature on location tying, and the rungs between.
+LADDER = (243, 810, 2700, 9000, 30_000, 100_000)
+
+
+def draw_rows(candidates: Integer[np.ndarray, " n"], labels: int, seed: int) -> Integer[np.ndarray, " m"]:
+    """Draw the labelled rows of one rung. A longer draw by the same seed contains every shorter one.
+
+    Args:
+        candidates: Row numbers of the training part, shape (n,).
+        labels: How many rows to draw, at most n.
+        seed: Seed of the draw; the encoder plays no part in it, so all encoders see the same rows.
+
+    Returns:
+        Row numbers, shape (labels,).
+
+    Raises:
+        ValueError: If more rows are asked for than there are.
+
+    Example:
+        >>> set(draw_rows(np.arange(9), 2, seed=0)) <= set(draw_rows(np.arange(9), 5, seed=0))
+        True
+    """
+    if not 1 <= labels <= len(candidates):
+        raise ValueError(f"cannot draw {labels} labelled rows from {len(candidates)} training rows.")
+    return candidates[np.random.default_rng([seed, 1]).permutation(len(candidates))[:labels]]
+
+
+def rungs(available: int, wanted: tuple[int, ...] = LADDER) -> tuple[list[int], list[int]]:
+    """Part the rungs of a ladder into those that fit the training rows and those that do not.
+
+    Example:
+        >>> rungs(1000)
+        ([243, 810], [2700, 9000, 30000, 100000])
+    """
+    return [n for n in wanted if n <= available], [n for n in wanted if n > available]

@@ -113,7 +113,7 @@ def mlp(
     train: TrainingRows, targets: Sequence[Target], features: Float[np.ndarray, "m d"], lonlat: Float[np.ndarray, "m 2"]
 ) -> list[Answer]:
     """Small neural network, tuned and stopped early on inner held-out folds."""
-    from geotether.probes.tuned_mlp import TunedMlpProbe
+    from geotether.probes.mlp import TunedMlpProbe
 
     answers = []
     for target in targets:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from geotether.benchmark.bench import Bench, Prediction
-from geotether.benchmark.ladder import LADDER
 from geotether.benchmark.outcome import Outcome
-from geotether.benchmark.plan import Plan, check_names, plan_tasks
+from geotether.benchmark.plan import LADDER, Plan, check_names, plan_tasks
 from geotether.benchmark.probing import PROBES
 from geotether.benchmark.splitting import BUFFER_KM
-from geotether.benchmark.store import OutcomeStore
+from geotether.benchmark.store import ResultStore
 from geotether.loading import EncoderFunction, encode_places, load_encoders
 from geotether.tasks.task import Task
 
@@ -33,7 +32,7 @@ def evaluate(
     on: str = "test",
     buffer_km: float | int = BUFFER_KM,
     num_folds: int = NUM_FOLDS,
-    store: OutcomeStore | None = None,
+    store: ResultStore | None = None,
 ) -> list[Outcome]:
     """Score every encoder on every task.
 
@@ -73,7 +72,7 @@ def evaluate_plans(
     probes: Sequence[str],
     settings: str,
     num_folds: int = NUM_FOLDS,
-    store: OutcomeStore | None = None,
+    store: ResultStore | None = None,
 ) -> list[Outcome]:
     """Score every encoder on what was planned; `evaluate` in its second half.
 

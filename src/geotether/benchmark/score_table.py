@@ -1,24 +1,32 @@
-"""Tables of scores: the tidy CSV, means with intervals, and a table to read."""
+"""Tables of scores: tidy CSV files, means with intervals, Markdown, and the row format of CoordBench."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from geotether.benchmark.bootstrap import score
 from geotether.benchmark.outcome import COLUMNS, Outcome, Row
 from geotether.benchmark.probing import OWN_PROBES
+from geotether.benchmark.splitting import NUM_PARTS
 from geotether.files.disk import replacing_file
 from geotether.probes.scores import Score
+from geotether.tasks.task import Task
 
 Key = tuple[str, str, str, str, int]
+# Names in CoordBench's results.
+METHODS = {"ridge": "linear", "logistic": "logistic", "neighbors": "knn", "mlp": "mlp"}
+SPLITS = {"own": "official", "random": "random"}
+METRICS = {"R2": "r2", "accuracy": "accuracy", "micro F1": "f1_micro"}
 
 
 def write_scores(outcomes: Iterable[Outcome], path: Path) -> None:
-    """Write one tidy row an outcome as CSV; the file appears whole or not at all.
+    """Write one tidy row per outcome as CSV; the file is complete or absent.
 
     Args:
         outcomes: From `evaluate`.
-        path: The file; missing folders are made.
+        path: The file; missing folders are created.
 
     Raises:
         OSError: If the disk is full or the folder cannot be written to; an existing file is unchanged.
@@ -26,21 +34,27 @@ def write_scores(outcomes: Iterable[Outcome], path: Path) -> None:
     write_rows((one.row() for one in outcomes), path, COLUMNS)
 
 
-def write_rows(rows: Iterable[Row], path: Path, columns: Sequence[str]) -> None:
-    """Write rows with these columns as CSV; the file appears whole or not at all.
+def write_rows(rows: Iterable[Row], path: Path, columns: Sequence[str] | None = None) -> None:
+    """Write rows as CSV; the file is complete or absent.
+
+    Args:
+        rows: With the same keys.
+        path: The file.
+        columns: Their order; None: the keys of the first row, of which there must be one.
 
     Raises:
         ValueError: If a row has another column.
         OSError: As for `write_scores`.
     """
+    rows = list(rows)
     with replacing_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer = csv.DictWriter(file, list(rows[0]) if columns is None else columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
 def read_scores(path: Path) -> list[Row]:
-    """Read the rows that `write_scores` wrote; sums over blocks are not in them.
+    """Read the rows of `write_scores`; they have no sums over blocks.
 
     Raises:
         ValueError: If a column is missing.
@@ -57,7 +71,7 @@ def read_scores(path: Path) -> list[Row]:
 
 
 def collect(outcomes: Iterable[Outcome]) -> dict[Key, list[Outcome]]:
-    """Put the seeds and folds together that make one score.
+    """Group the seeds and folds of each score.
 
     Args:
         outcomes: From `evaluate`.
@@ -74,7 +88,7 @@ def collect(outcomes: Iterable[Outcome]) -> dict[Key, list[Outcome]]:
 def outcome_grid(
     outcomes: Iterable[Outcome], probe: str, split: str, labels: int
 ) -> dict[tuple[str, str], list[Outcome]]:
-    """Outcomes of one table: those of the probe, and of baselines that bring a probe of their own.
+    """Return the outcomes of one table: those of the probe, and of baselines with a probe of their own.
 
     Args:
         outcomes: From `evaluate`.
@@ -86,7 +100,7 @@ def outcome_grid(
         (encoder, "task, metric") to outcomes.
 
     Raises:
-        ValueError: If nothing fits; the message lists what there is.
+        ValueError: If there is none; the message lists those that exist.
     """
     outcomes = list(outcomes)
     grid: dict[tuple[str, str], list[Outcome]] = {}
@@ -102,7 +116,7 @@ def outcome_grid(
 def score_grid(
     outcomes: Iterable[Outcome], probe: str, split: str, labels: int
 ) -> tuple[list[str], list[str], dict[tuple[str, str], Score]]:
-    """Encoders by tasks at one probe, split and label count; encoders judged by a probe of their own are kept.
+    """Return scores of encoders by tasks at one probe, split and label count; baselines with an own probe included.
 
     Args:
         outcomes: From `evaluate`.
@@ -114,19 +128,19 @@ def score_grid(
         Encoders, tasks ("name, metric"), and the scores by (encoder, task).
 
     Raises:
-        ValueError: If nothing fits; the message lists what there is.
+        ValueError: If there is none; the message lists those that exist.
     """
     grid = {key: score(found) for key, found in outcome_grid(outcomes, probe, split, labels).items()}
     return list(dict.fromkeys(e for e, _ in grid)), list(dict.fromkeys(t for _, t in grid)), grid
 
 
 def best_of(grid: dict[tuple[str, str], Score], encoders: Sequence[str], task: str) -> str:
-    """The encoder with the highest mean on a task; the first of equals."""
+    """Return the encoder with the highest mean on a task, the first of equals."""
     return max((e for e in encoders if (e, task) in grid), key=lambda encoder: grid[encoder, task].mean)
 
 
 def markdown_table(outcomes: Sequence[Outcome], probe: str = "ridge", split: str = "own", labels: int = 2700) -> str:
-    """A Markdown table of encoders by tasks, mean and 95 % interval, the best in bold.
+    """Return a Markdown table of encoders by tasks, mean and 95 % interval, the best in bold.
 
     Args:
         outcomes: From `evaluate`.
@@ -134,17 +148,96 @@ def markdown_table(outcomes: Sequence[Outcome], probe: str = "ridge", split: str
         split: Name of the split.
         labels: Number of labelled rows.
 
-    Returns:
-        Markdown, ending without a newline.
-
     Raises:
-        ValueError: If nothing fits.
+        ValueError: If there is no score of this kind.
     """
     encoders, tasks, grid = score_grid(outcomes, probe, split, labels)
     best = {task: best_of(grid, encoders, task) for task in tasks}
-    lines = ["| encoder | " + " | ".join(tasks) + " |", "|---" + "|---:" * len(tasks) + "|"]
+    rows = []
     for encoder in encoders:
         cells = [str(grid[encoder, task]) if (encoder, task) in grid else "" for task in tasks]
-        cells = [f"**{c}**" if best[t] == encoder else c for c, t in zip(cells, tasks, strict=True)]
-        lines.append(f"| {encoder} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([encoder, *(f"**{c}**" if best[t] == encoder else c for c, t in zip(cells, tasks, strict=True))])
+    return markdown_rows(["encoder"], tasks, rows)
+
+
+def markdown_rows(left: Sequence[str], right: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; without a newline at its end.
+
+    Args:
+        left: Headings of the first columns, aligned left.
+        right: Headings of the other columns, aligned right.
+        rows: Their cells.
+
+    Example:
+        >>> print(markdown_rows(["encoder"], ["height"], [["melt", "0.5"]]))
+        | encoder | height |
+        |---|---:|
+        | melt | 0.5 |
+    """
+    lines = [[*left, *right], *rows]
+    texts = ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join([texts[0], "|---" * len(left) + "|---:" * len(right) + "|", *texts[1:]])
+
+
+def coordbench_rows(
+    outcomes: Sequence[Outcome], tasks: Sequence[Task], widths: Mapping[str, int], labels: int | None = None
+) -> list[Row]:
+    """Return one row per task, probe, split and encoder in the format of CoordBench's results.
+
+    CoordBench's runner reports the mean over folds and one standard deviation to either side, with all labels. Here
+    `ci_lower` and `ci_upper` are the ends of the 95 % interval by bootstrap over blocks, and the number of labels is
+    limited; it is part of the task's name, as in "elevation @2700". Blocks are of equal area, not of equal degrees:
+    `cell_deg` is their side along a meridian.
+
+    Args:
+        outcomes: From `evaluate`.
+        tasks: Their tasks.
+        widths: Number of columns of each encoder.
+        labels: The label count; None: the largest of each task and split.
+
+    Returns:
+        Rows with CoordBench's columns.
+
+    Source:
+        torchgeo-bench, `coordbench/run.py` (`CoordResult`), the taylor-geospatial/coordbench suite.
+    """
+    by_name = {task.name: task for task in tasks}
+    found = collect(outcomes)
+    most: dict[tuple[str, str], int] = {}
+    for name, _, _, split, count in found:
+        most[name, split] = max(count, most.get((name, split), 0))
+    rows: list[Row] = []
+    for (name, encoder, probe, split, count), own in found.items():
+        if count != (labels or most[name, split]):
+            continue
+        said, task = score(own), by_name[name]
+        side = split.removeprefix("blocks-")
+        rows.append(
+            {
+                "dataset": name,
+                "task": f"{name} @{count}",
+                "task_type": task.kind,
+                "method": METHODS.get(probe, probe),
+                "split": SPLITS.get(split, "spatial"),
+                "metric_name": METRICS[own[0].metric],
+                "metric_value": said.mean,
+                "ci_lower": said.low,
+                "ci_upper": said.high,
+                "n_folds": 1 if split == "own" else NUM_PARTS if split.startswith("blocks-") else len(own),
+                "cell_deg": float(side) if side != split else 0.0,
+                "feature_dim": widths.get(encoder, 0),
+                "n_samples": int(task.valid.sum()),
+                "n_test": judged_rows(own),
+                "seed": min(one.seed for one in own),
+                "model_name": encoder,
+                "model_target": "geotether",
+            }
+        )
+    return rows
+
+
+def judged_rows(outcomes: Sequence[Outcome]) -> int:
+    """Count the judged rows of all seeds and folds; 0 for multi-label tasks, whose sums count labels."""
+    if outcomes[0].metric == "micro F1":
+        return 0
+    return int(np.sum([one.sums[:, 0].sum() for one in outcomes]))

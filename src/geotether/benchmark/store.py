@@ -1,15 +1,23 @@
-"""Outcomes on disk, each under the hash of all that made it: an interrupted comparison goes on where it stopped."""
+"""Results on disk, each under the hash of everything that decides it, so that an interrupted study can continue."""
 
 import hashlib
+import importlib.metadata
 import json
+import platform
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 
 from geotether.benchmark.outcome import COLUMNS, Outcome
+from geotether.code import code_hash
+from geotether.tasks.task import Task
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS outcomes (
@@ -17,23 +25,48 @@ CREATE TABLE IF NOT EXISTS outcomes (
     row TEXT NOT NULL, blocks BLOB NOT NULL, sums BLOB NOT NULL
 )
 """
+# What decides a score once features and tasks are there; both are hashed by content.
+JUDGING, JUDGING_ROOMS = "benchmark.bench", ("geodesy", "moments", "probes", "tasks", "benchmark")
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
 
 
-class OutcomeStore:
-    """A SQLite file of outcomes.
-
-    Every outcome is written in one transaction, so that a process killed at any point leaves whole outcomes only.
+@dataclass(frozen=True)
+class Origin:
+    """What decides a result: hashes of the model or features, of the data and of the code.
 
     Args:
-        path: The file; made if missing, with its folder.
+        encoder_hash: Of the features at the task's places, or of a model's configuration.
+        task_hash: Of places, labels and split.
+        code_hash: Of the code that judges.
+        settings: Everything else that decides, such as buffer, folds and versions of libraries.
+    """
+
+    encoder_hash: str
+    task_hash: str
+    code_hash: str
+    settings: str
+
+    def key(self, *names: str | int | float) -> str:
+        """Return the key of one result, whose names tell it apart from others of the same origin."""
+        parts = [self.encoder_hash, self.task_hash, self.code_hash, self.settings]
+        return hashlib.sha256(json.dumps([*parts, *names]).encode()).hexdigest()
+
+
+class ResultStore:
+    """A SQLite file of results.
+
+    Every call of `put` or `put_rows` is one transaction, so a process killed at any point leaves complete results only.
+
+    Args:
+        path: The file; created if missing, with its folder.
 
     Raises:
-        ValueError: If the file is there and is something else.
+        ValueError: If the file exists and is something else.
         OSError: If it cannot be written to.
 
     Example:
         >>> import tempfile
-        >>> with OutcomeStore(Path(tempfile.mkdtemp()) / "outcomes.sqlite") as store:
+        >>> with ResultStore(Path(tempfile.mkdtemp()) / "outcomes.sqlite") as store:
         ...     len(store)
         0
     """
@@ -49,7 +82,7 @@ class OutcomeStore:
         except sqlite3.DatabaseError as error:
             raise ValueError(f"{self.path} is not a store of outcomes: {error}; move it away.") from error
 
-    def __enter__(self) -> "OutcomeStore":
+    def __enter__(self) -> "ResultStore":
         return self
 
     def __exit__(
@@ -65,47 +98,74 @@ class OutcomeStore:
         self.connection.close()
 
     def get(self, key: str) -> Outcome | None:
-        """The outcome under a key, or None."""
-        found = self.connection.execute("SELECT row, blocks, sums FROM outcomes WHERE key = ?", (key,)).fetchone()
+        """Return the outcome under a key, or None."""
+        found = self._find(key)
         if found is None:
             return None
         row, blocks = json.loads(found[0]), np.frombuffer(found[1], dtype=np.int64)
         row["value"] = float("nan") if row["value"] is None else row["value"]
         return Outcome(**row, blocks=blocks, sums=np.frombuffer(found[2]).reshape(len(blocks), -1))
 
-    def put(self, outcomes: Iterable[tuple[str, "Origin", Outcome]]) -> None:
+    def put(self, outcomes: Iterable[tuple[str, Origin, Outcome]]) -> None:
         """Write outcomes under their keys, all or none."""
         with self.connection:
             for key, origin, outcome in outcomes:
                 row = {name: getattr(outcome, name) for name in COLUMNS}
                 row["value"] = None if np.isnan(outcome.value) else outcome.value
-                self.connection.execute(
-                    "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        key, origin.encoder_hash, origin.task_hash, origin.code_hash,
-                        json.dumps(row), outcome.blocks.tobytes(), outcome.sums.astype(np.float64).tobytes(),
-                    ),
-                )  # fmt: skip
+                self._insert(key, origin, row, outcome.blocks.tobytes(), outcome.sums.astype(np.float64).tobytes())
+
+    def get_rows(self, key: str) -> list[dict[str, Any]] | None:
+        """Return the plain rows under a key, or None; for results that have no sums over blocks."""
+        found = self._find(key)
+        return None if found is None else json.loads(found[0])
+
+    def put_rows(self, key: str, origin: Origin, rows: list[dict[str, Any]]) -> None:
+        """Write plain rows under one key."""
+        with self.connection:
+            self._insert(key, origin, rows, b"", b"")
+
+    def _find(self, key: str) -> tuple[str, bytes, bytes] | None:
+        return self.connection.execute("SELECT row, blocks, sums FROM outcomes WHERE key = ?", (key,)).fetchone()
+
+    def _insert(self, key: str, origin: Origin, row: object, blocks: bytes, sums: bytes) -> None:
+        values = (key, origin.encoder_hash, origin.task_hash, origin.code_hash, json.dumps(row), blocks, sums)
+        self.connection.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
 
-class Origin:
-    """What an outcome was made of: hashes of the features, the task and the code.
+def judging_hash() -> str:
+    """Hash the code that turns features and a task into a score; see `geotether.code.code_hash`."""
+    return code_hash(JUDGING, JUDGING_ROOMS)
 
-    Args:
-        encoder_hash: Of the features at the task's places.
-        task_hash: Of places, labels and split.
-        code_hash: Of the judging code and its libraries.
-        settings: Whatever else decides: where it was judged on, buffer, folds.
+
+@cache
+def library_versions() -> str:
+    """Name the versions of Python and of the libraries that compute scores."""
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
+    return ", ".join([f"Python {platform.python_version_tuple()[0]}", *versions])
+
+
+def array_hash(*arrays: Shaped[np.ndarray, "..."] | None) -> str:
+    """Hash the content, shape and type of arrays; texts by their characters.
+
+    Example:
+        >>> array_hash(np.array([1.0])) == array_hash(np.array([1.0]))
+        True
     """
+    digest = hashlib.sha256()
+    for array in arrays:
+        if array is None:
+            digest.update(b"none;")
+            continue
+        if array.dtype.kind in "OUS":
+            array = np.array(["" if v is None else str(v) for v in array.ravel().tolist()]).reshape(array.shape)
+            content = "\0".join(array.ravel().tolist()).encode()
+            digest.update(f"text {array.shape};".encode() + content)
+        else:
+            digest.update(f"{array.dtype} {array.shape};".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
 
-    def __init__(self, encoder_hash: str, task_hash: str, code_hash: str, settings: str) -> None:
-        self.encoder_hash = encoder_hash
-        self.task_hash = task_hash
-        self.code_hash = code_hash
-        self.settings = settings
 
-    def key(self, encoder: str, probe: str, split: str, labels: int, seed: int, fold: str) -> str:
-        """The key of one outcome."""
-        parts = [self.encoder_hash, self.task_hash, self.code_hash, self.settings]
-        text = json.dumps([*parts, encoder, probe, split, labels, seed, fold])
-        return hashlib.sha256(text.encode()).hexdigest()
+def task_hash(task: Task) -> str:
+    """Hash everything in a task that can change a score."""
+    own = f"{task.name}|{task.kind}|{task.transform}"
+    return array_hash(np.array([own]), task.lonlat, task.values, task.valid, task.split, task.continent)

@@ -1,5 +1,6 @@
-"""Two encoders on the same rows: the paired difference, its interval, and what may be said of it in plain words."""
+"""Encoders compared on the same rows: paired differences with intervals, ranks over tasks, and verdicts in words."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,57 +8,36 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from geotether.benchmark.bootstrap import count_blocks, interval, replicates
-from geotether.benchmark.outcome import Outcome
+from geotether.benchmark.bootstrap import count_blocks, interval, replicates, score
+from geotether.benchmark.outcome import Outcome, Row
+from geotether.benchmark.score_table import collect, outcome_grid
+from geotether.probes.scores import Score
+
+MEAN = "mean of tasks"
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Score of one encoder minus that of another on the same judged rows.
-
-    Args:
-        mean: Mean over seeds and folds.
-        low, high: Ends of the 95 % interval by bootstrap over blocks, paired.
-        blocks: Number of blocks.
-    """
-
-    mean: float
-    low: float
-    high: float
-    blocks: int
-
-    @property
-    def clear(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return self.low > 0 or self.high < 0
-
-    def __str__(self) -> str:
-        """Write as +0.021 [0.004, 0.038]."""
-        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
-
-
-def difference(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> Difference:
-    """Compare two encoders on one task, split and label count.
+def difference(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> Score:
+    """Return the paired difference of two encoders on one task, split and label count.
 
     Args:
         ours: All seeds and folds of one encoder.
         theirs: The same seeds and folds of the other, on the same judged rows; the probe may differ.
 
     Returns:
-        The paired difference.
+        The mean over seeds and folds, with its 95 % interval by bootstrap over blocks.
 
     Raises:
         ValueError: If seeds, folds or judged blocks are not the same.
 
     Source:
-        Efron & Tibshirani (1993), section 8.6; both encoders are seen through the same draws of blocks.
+        Efron & Tibshirani (1993), section 8.6; both encoders get the same draws of blocks.
     """
     mean, drawn = paired(ours, theirs)
-    return Difference(mean, *interval(drawn, mean), count_blocks(ours))
+    return Score(mean, *interval(drawn, mean), len({one.seed for one in ours}), count_blocks(ours))
 
 
 def in_order_of(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> list[Outcome]:
-    """The others in the same order; an error if they were not judged on the same rows."""
+    """Return the others in the same order, or raise if they were not judged on the same rows."""
     by_draw = {(one.seed, one.fold): one for one in theirs}
     found = [by_draw.get((one.seed, one.fold)) for one in ours]
     for one, other in zip(ours, found, strict=True):
@@ -70,43 +50,44 @@ def in_order_of(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> list[Outc
     return [one for one in found if one is not None]
 
 
-def mean_difference(pairs: Sequence[tuple[Sequence[Outcome], Sequence[Outcome]]]) -> Difference:
-    """The mean of several differences, such as one a task; tasks with the same blocks share their draws of blocks.
+def mean_difference(pairs: Sequence[tuple[Sequence[Outcome], Sequence[Outcome]]]) -> Score:
+    """Return the mean of several differences, one per task; tasks with the same blocks share their draws of blocks.
 
     Args:
         pairs: For each task the outcomes of one encoder and of the other.
 
     Returns:
-        Mean and interval; blocks are those of the task that has most.
+        Mean and interval; the number of blocks is that of the task with most.
     """
     found = [paired(ours, theirs) for ours, theirs in pairs]
     mean = float(np.mean([one for one, _ in found]))
     drawn = np.mean([one for _, one in found], axis=0)
-    return Difference(mean, *interval(drawn, mean), max(count_blocks(ours) for ours, _ in pairs))
+    blocks = max(count_blocks(ours) for ours, _ in pairs)
+    return Score(mean, *interval(drawn, mean), len({one.seed for one in pairs[0][0]}), blocks)
 
 
 def paired(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> tuple[float, Float64[np.ndarray, " r"]]:
-    """The mean difference and its bootstrap replicates, both encoders seen through the same draws."""
+    """Return the mean difference and its bootstrap replicates, with the same draws for both encoders."""
     theirs = in_order_of(ours, theirs)
     mean = float(np.nanmean([a.value - b.value for a, b in zip(ours, theirs, strict=True)]))
     return mean, replicates(ours) - replicates(theirs)
 
 
-def in_words(name: str, other: str, found: Difference) -> str:
-    """Say a difference as plainly as its interval allows; a point is 0.01 of the score.
+def in_words(name: str, other: str, found: Score) -> str:
+    """State a difference in words, as far as its interval allows; a point is 0.01 of the score.
 
     Args:
-        name: The encoder that the difference is counted for.
-        other: The other one.
+        name: The encoder with the first score.
+        other: The other encoder.
         found: Score of `name` minus score of `other`.
 
     Returns:
-        One clause without a full stop.
+        One clause without a final full stop.
 
     Example:
-        >>> in_words("A", "B", Difference(0.027, 0.021, 0.034, 40))
+        >>> in_words("A", "B", Score(0.027, 0.021, 0.034))
         'A is better than B by 2.1 to 3.4 points'
-        >>> in_words("A", "B", Difference(0.001, -0.005, 0.012, 40))
+        >>> in_words("A", "B", Score(0.001, -0.005, 0.012))
         'A and B cannot be told apart (-0.5 to +1.2 points)'
     """
     low, high = 100 * found.low, 100 * found.high
@@ -115,19 +96,19 @@ def in_words(name: str, other: str, found: Difference) -> str:
     if found.clear:
         better, worse = (name, other) if found.low > 0 else (other, name)
         least, most = sorted((abs(low), abs(high)))
-        size = f"{least:.1f} to {most:.1f}" if least >= 0.05 else f"up to {most:.1f}"  # zero is left out, if barely
+        size = f"{least:.1f} to {most:.1f}" if least >= 0.05 else f"up to {most:.1f}"
         return f"{better} is better than {worse} by {size} points"
     return f"{name} and {other} cannot be told apart ({low:+.1f} to {high:+.1f} points)"
 
 
 def ranks(outcomes: Mapping[str, Sequence[Sequence[Outcome]]]) -> dict[str, tuple[float, float, float]]:
-    """Mean rank of encoders over tasks with its interval; 1 is best, equals share a rank.
+    """Return the mean rank of encoders over tasks with its interval; 1 is best, ties share a rank.
 
     Args:
-        outcomes: For each encoder, for each task (in the same order) its outcomes.
+        outcomes: Encoder to the outcomes of each task, tasks in the same order.
 
     Returns:
-        Encoder to (mean rank by mean scores, low, high), best first. The interval is of the bootstrap replicates.
+        Encoder to (mean rank by mean scores, low, high), best first; the interval is from bootstrap replicates.
     """
     from scipy.stats import rankdata
 
@@ -138,3 +119,103 @@ def ranks(outcomes: Mapping[str, Sequence[Sequence[Outcome]]]) -> dict[str, tupl
     spread = rankdata(-np.nan_to_num(drawn, nan=-np.inf), axis=0).mean(axis=1)
     found = {name: (float(point[i]), *interval(spread[i], float(point[i]))) for i, name in enumerate(names)}
     return dict(sorted(found.items(), key=lambda item: item[1][0]))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A pair of encoders compared on one task, or on the mean of all.
+
+    Args:
+        task: Name of the task, or "mean of tasks".
+        name: One encoder.
+        other: The other.
+        found: Score of `name` minus score of `other`.
+    """
+
+    task: str
+    name: str
+    other: str
+    found: Score
+
+    @property
+    def words(self) -> str:
+        """The verdict in words."""
+        return in_words(self.name, self.other, self.found)
+
+
+def verdicts(
+    outcomes: Sequence[Outcome], probe: str, split: str, labels: int, encoders: Sequence[str] | None = None
+) -> list[Verdict]:
+    """Compare every pair of encoders on every task, and on the mean of the tasks that both have.
+
+    Args:
+        outcomes: From `evaluate`.
+        probe: The probe; baselines that have their own are compared with it too.
+        split: Name of the split.
+        labels: Number of labelled rows.
+        encoders: Compare only pairs with one of these. None: all pairs.
+
+    Returns:
+        Verdicts, the mean of tasks first for each pair.
+
+    Raises:
+        ValueError: If nothing fits, or encoders were not judged on the same rows.
+    """
+    grid = outcome_grid(outcomes, probe, split, labels)
+    names, tasks = (list(dict.fromkeys(key[i] for key in grid)) for i in (0, 1))
+    found = []
+    for name, other in itertools.combinations(names, 2):
+        if encoders is not None and name not in encoders and other not in encoders:
+            continue
+        both = [task for task in tasks if (name, task) in grid and (other, task) in grid]
+        if len(both) > 1:
+            pairs = [(grid[name, task], grid[other, task]) for task in both]
+            found.append(Verdict(MEAN, name, other, mean_difference(pairs)))
+        found += [Verdict(task, name, other, difference(grid[name, task], grid[other, task])) for task in both]
+    return found
+
+
+def mean_ranks(
+    outcomes: Sequence[Outcome], probe: str, split: str, labels: int
+) -> dict[str, tuple[float, float, float]]:
+    """Return the mean rank of the encoders that have all tasks, with its interval, best first.
+
+    Args:
+        outcomes: From `evaluate`.
+        probe: The probe.
+        split: Name of the split.
+        labels: Number of labelled rows.
+
+    Returns:
+        Encoder to (mean rank, low, high).
+    """
+    grid = outcome_grid(outcomes, probe, split, labels)
+    names, tasks = (list(dict.fromkeys(key[i] for key in grid)) for i in (0, 1))
+    return ranks({name: [grid[name, t] for t in tasks] for name in names if all((name, t) in grid for t in tasks)})
+
+
+def summary_rows(outcomes: Sequence[Outcome]) -> list[Row]:
+    """Return one row per score: its mean, interval, seeds and blocks."""
+    rows: list[Row] = []
+    for (task, encoder, probe, split, labels), own in collect(outcomes).items():
+        said = score(own)
+        rows.append(
+            {
+                "task": task, "encoder": encoder, "probe": probe, "split": split, "labels": labels,
+                "metric": own[0].metric, "mean": said.mean, "low": said.low, "high": said.high,
+                "seeds": said.seeds, "blocks": said.blocks,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def verdict_rows(found: Sequence[Verdict], probe: str, split: str, labels: int) -> list[Row]:
+    """Return one row per verdict."""
+    return [
+        {
+            "task": one.task, "encoder": one.name, "other": one.other, "probe": probe, "split": split,
+            "labels": labels, "difference": one.found.mean, "low": one.found.low, "high": one.found.high,
+            "verdict": one.words,
+        }
+        for one in found
+    ]  # fmt: skip

@@ -34,12 +34,11 @@ def compare(
 ) -> str:
     """Compare encoders beside every baseline: ranks, intervals, verdicts, figures, a report."""
     from geotether.benchmark.baselines import is_joined
-    from geotether.benchmark.ladder import LADDER
+    from geotether.benchmark.plan import LADDER
     from geotether.benchmark.score_table import markdown_table
+    from geotether.benchmark.verdict import verdicts
     from geotether.loading import named_encoder
-    from geotether.studies.comparison import PROBES_USED, SPLITS_USED, compare
-    from geotether.studies.findings import tables_of
-    from geotether.studies.standings import verdicts
+    from geotether.studies.comparison import PROBES_USED, SPLITS_USED, compare, tables_of
 
     opened = [named_encoder(spec) for spec in encoders]
     names = [name for name, _ in opened]

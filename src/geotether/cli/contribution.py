@@ -30,8 +30,7 @@ def contribution(
     split: Annotated[str, typer.Option(help="own, blocks-10, continents or random.")] = "own",
 ) -> str:
     """Measure what each modality adds to every task: all modalities, without it, it alone."""
-    from geotether.studies.contribution import measure_contribution
-    from geotether.studies.effects import ADDED, ALONE, effect_table
+    from geotether.studies.contribution import ADDED, ALONE, effect_table, measure_contribution
     from geotether.training.config import load_config
     from geotether.training.pretraining import open_tables
 

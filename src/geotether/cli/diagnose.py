@@ -125,7 +125,7 @@ def biases(
     Returns:
         Task to the places, lonlat of shape (n, 2), and the bias.
     """
-    from geotether.benchmark.everywhere import predict_together_everywhere
+    from geotether.benchmark.out_of_block import predict_together_everywhere
     from geotether.probes.geobias import geo_bias, is_correct
 
     together: dict[bytes, list[Task]] = {}

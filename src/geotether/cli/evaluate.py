@@ -99,7 +99,7 @@ def labelled_tasks(points: Path | None, labels: Sequence[str], split_column: str
 
 def common_rungs(tasks: "Sequence[Task]") -> tuple[int, ...]:
     """Return the rungs of the ladder that every task's training rows reach; all training rows where none does."""
-    from geotether.benchmark.ladder import LADDER, rungs
+    from geotether.benchmark.plan import LADDER, rungs
 
     fewest = min(len(task.rows("train")) for task in tasks)
     return tuple(rungs(fewest, LADDER)[0]) or (fewest,)

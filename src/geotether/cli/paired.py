@@ -81,10 +81,16 @@ def compare(
     ] = False,
 ) -> str:
     """Train and judge methods on the same rows, with baselines, intervals and paired differences."""
-    from geotether.studies.paired_repeats import fold_repeats, seed_repeats, without_test_rows
+    from geotether.studies.paired import (
+        COLEARNING_STUDY,
+        CONTRASTIVE,
+        LINEAR,
+        TIES_STUDY,
+        compare_paired,
+        paired_variants,
+    )
+    from geotether.studies.paired_judge import fold_repeats, seed_repeats, without_test_rows
     from geotether.studies.paired_report import write_paired_report
-    from geotether.studies.paired_variants import COLEARNING_STUDY, CONTRASTIVE, LINEAR, TIES_STUDY, paired_variants
-    from geotether.studies.pairing import compare_paired
     from geotether.training.paired_config import load_paired_config, own_layer
 
     shares = labels or [100.0]

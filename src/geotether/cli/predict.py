@@ -112,7 +112,7 @@ def known_columns(rows: "Table", name: str) -> dict[str, Any]:
 
 def known_score(model: "PairedModel", rows: "Table", found: "Prediction") -> str:
     """Score the predictions of rows whose target is known; an empty text where there are none."""
-    from geotether.probes.paired_scores import paired_scores
+    from geotether.probes.scores import paired_scores
 
     answer = model.answer
     if answer is None or answer.target not in rows.targets or not rows.target(answer.target).known.any():

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from geotether.benchmark.baselines import is_joined
-from geotether.benchmark.everywhere import predict_together_everywhere
+from geotether.benchmark.out_of_block import predict_together_everywhere
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.score_table import markdown_table
 from geotether.encoder import Encoder

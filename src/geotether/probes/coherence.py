@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Integer, Shaped
 
-from geotether.probes.label_scores import known_label_rows
+from geotether.probes.scores import known_label_rows
 from geotether.probes.spread import unit_rows
 
 

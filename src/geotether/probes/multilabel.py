@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from geotether.probes.decomposition import RidgeDecomposition
-from geotether.probes.label_scores import (
+from geotether.probes.logistic import held_out_fifth, principal_rows, to_feature_weights
+from geotether.probes.scores import (
     MultiLabelScores,
     average_precisions,
     choose_thresholds,
     judge_labels,
     known_label_rows,
 )
-from geotether.probes.logistic import held_out_fifth, principal_rows, to_feature_weights
 
 # 1 / C of scikit-learn.
 PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
@@ -195,4 +195,5 @@ class MultiLabelProbe:
         Raises:
             ValueError: If shapes differ or no test row, or no validation row, has a label.
         """
-        return judge_labels(labels, self.columns(features), self.validation_labels_, self.validation_probabilities_)
+        validation = self.validation_labels_, self.validation_probabilities_
+        return judge_labels(labels, self.columns(features), validation)

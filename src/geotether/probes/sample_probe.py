@@ -9,7 +9,7 @@ from jaxtyping import Float, Shaped
 
 from geotether.moments import mean_and_scale
 from geotether.probes.multilabel import MultiLabelProbe
-from geotether.probes.paired_scores import paired_scores
+from geotether.probes.scores import paired_scores
 
 LIMIT = 10.0
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)

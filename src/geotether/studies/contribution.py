@@ -1,37 +1,31 @@
-"""What is a modality worth? One study: train every variant, judge them, say what each modality adds to each task."""
+"""What each modality is worth: train models with and without it, judge them, and report paired differences."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from geotether.benchmark.baselines import baseline_encoders
-from geotether.benchmark.fingerprint import code_hash as judging_hash
-from geotether.benchmark.fingerprint import task_hash
-from geotether.benchmark.outcome import Row
-from geotether.benchmark.plan import check_names, plan_tasks
+from geotether.benchmark.bootstrap import REPEATS, count_blocks, interval
+from geotether.benchmark.outcome import Outcome, Row
+from geotether.benchmark.plan import Plan, check_names, plan_tasks
 from geotether.benchmark.probing import PROBES
+from geotether.benchmark.run import evaluate_plans
+from geotether.benchmark.score_table import markdown_rows, write_rows
 from geotether.benchmark.splitting import BUFFER_KM
-from geotether.benchmark.store import OutcomeStore
+from geotether.benchmark.store import ResultStore, judging_hash, task_hash
+from geotether.benchmark.verdict import paired
 from geotether.code import code_hash
 from geotether.encoder import Encoder
+from geotether.encoders.build import known_names
 from geotether.files.disk import replacing_file
 from geotether.loading import EncoderFunction, load_encoder
 from geotether.maps.figure import save_figure
 from geotether.maps.scores import contribution_matrix
-from geotether.studies.effects import (
-    ADDED,
-    ALONE,
-    UNTRAINED,
-    Effect,
-    Judged,
-    contribution_effects,
-    effect_table,
-    judge_variants,
-)
+from geotether.probes.scores import Score
 from geotether.studies.pretraining import TrainedRun, data_hash, pretrain_variant, steps_of, variant_config
-from geotether.studies.standings import write_rows
-from geotether.studies.variants import Variant, variants
 from geotether.tables.table import Table
 from geotether.tasks.task import Task
 from geotether.training.config import RunConfig
@@ -39,12 +33,54 @@ from geotether.training.config import RunConfig
 logger = logging.getLogger(__name__)
 
 RUNS, OUTCOMES, SCORES, EFFECTS, PAGE = "runs", "outcomes.sqlite", "scores.csv", "contribution.csv", "contribution.md"
+ALL, UNTRAINED = "all", "untrained"
+ADDED, ALONE = "added to the others", "alone, above untrained"
 FIGURES = {ADDED: "added.png", ALONE: "alone.png"}
+Judged = dict[str, dict[int, list[Outcome]]]
+"""Variant to pre-training seed to outcomes."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The modalities that a model is pre-trained on.
+
+    Attributes:
+        name: Such as "all", "without text" or "only text".
+        modalities: In the order of the full set.
+    """
+
+    name: str
+    modalities: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one modality does for one task.
+
+    Attributes:
+        task: Name of the task.
+        metric: "R2", "accuracy" or "micro F1"; the effect is a difference of it.
+        modality: Name of the modality.
+        kind: "added to the others" (score of all modalities minus score without this one) or "alone, above
+            untrained" (score of this one alone minus score of the untrained network).
+        score: The difference with its interval; its seeds are pre-training seeds.
+    """
+
+    task: str
+    metric: str
+    modality: str
+    kind: str
+    score: Score
+
+    def row(self) -> Row:
+        """Return the tidy row of the effect."""
+        own: Row = {"task": self.task, "metric": self.metric, "modality": self.modality, "kind": self.kind}
+        return {**own, **asdict(self.score)}
 
 
 @dataclass(frozen=True)
 class Contribution:
-    """The outcome of a study.
+    """The result of a study.
 
     Attributes:
         effects: What each modality does for each task.
@@ -57,6 +93,55 @@ class Contribution:
     page: Path
     steps: int
     runs: int
+
+
+def variants(modalities: Sequence[str], wanted: Sequence[str] | None = None) -> list[Variant]:
+    """List the models that a study needs: all modalities, all but each, and each alone.
+
+    Of two modalities, all without one is the other alone: that model is listed once.
+
+    Args:
+        modalities: Names of the full set, two or more, all different.
+        wanted: The modalities to measure; None measures all.
+
+    Returns:
+        The variants, each choice of modalities once; the full set first.
+
+    Raises:
+        ValueError: If there are fewer than two modalities, or a name is repeated or unknown.
+
+    Example:
+        >>> [variant.name for variant in variants(["image", "text", "sound"])]
+        ['all', 'without image', 'without text', 'without sound', 'only image', 'only text', 'only sound']
+        >>> [variant.name for variant in variants(["image", "text"])]
+        ['all', 'only text', 'only image']
+    """
+    names = tuple(modalities)
+    if len(names) < 2:
+        raise ValueError(
+            f"Measuring what a modality adds takes two or more, got {', '.join(names) or 'none'}: name more tables."
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"Each modality may be named once, got {', '.join(names)}.")
+    for name in wanted or ():
+        if name not in names:
+            raise ValueError(f"Unknown modality {name!r}; {known_names(name, names)}")
+    measured = names if wanted is None else tuple(name for name in names if name in wanted)
+    chosen = [Variant(ALL, names)]
+    chosen += [without(names, name) for name in measured]
+    chosen += [Variant(f"only {name}", (name,)) for name in measured]
+    return list({variant.modalities: variant for variant in chosen}.values())
+
+
+def without(names: Sequence[str], name: str) -> Variant:
+    """Return the variant without one modality; its name is "only ..." where a single one is left.
+
+    Example:
+        >>> without(["image", "text", "sound"], "text")
+        Variant(name='without text', modalities=('image', 'sound'))
+    """
+    left = tuple(other for other in names if other != name)
+    return Variant(f"only {left[0]}" if len(left) == 1 else f"without {name}", left)
 
 
 def measure_contribution(
@@ -73,27 +158,27 @@ def measure_contribution(
     probe: str = "ridge",
     split: str = "own",
 ) -> Contribution:
-    """Pre-train all modalities, all but each and each alone; judge them; write what each modality adds.
+    """Pre-train on all modalities, on all but each and on each alone; judge the models; write what each modality adds.
 
-    Runs that are finished are not repeated, an interrupted one goes on; see `pretrain_variant` for what keeps results
-    of other code, data or settings apart.
+    Finished runs are not repeated and interrupted ones continue; see `pretrain_variant` for how results of other code,
+    data or settings are kept apart.
 
     Args:
         config: Of the full set; its seed is not used.
         tables: The full set, two modalities or more.
         tasks: What to judge on.
         out: Folder; gets `runs/`, `outcomes.sqlite`, `scores.csv`, `contribution.csv`, `contribution.md`, two figures.
-        seeds: Pre-training seeds, one model of every variant each.
+        seeds: Pre-training seeds; each trains one model of every variant.
         budget: Steps of all runs together; None takes the configuration's length for each.
         equal: "rows" or "batch"; see `variant_config`.
-        modalities: Those whose worth is asked for; None asks for all.
+        modalities: The modalities to measure; None measures all.
         labels: Labelled rows of a probe.
         draws: Draws of labels.
         probe: Name of the probe.
         split: What is held out; see `geotether.benchmark.splitting.part_rows`.
 
     Returns:
-        The effects, and where they are written.
+        The effects and where they are written.
 
     Raises:
         ValueError: If there are fewer than two modalities, a name is unknown, there is no seed or draw, or the budget
@@ -119,23 +204,130 @@ def measure_contribution(
             runs[variant.name, seed] = done
             logger.info("seed %d, %s: %s", seed, variant.name, done.folder.name)
 
-    with OutcomeStore(out / OUTCOMES) as store:
+    with ResultStore(out / OUTCOMES) as store:
         judged = judge_variants(encoders_of(runs, chosen, seeds), plans, probe, store)
     effects = contribution_effects(judged, chosen)
-    whole = runs[chosen[0].name, seeds[0]]
     facts: Row = {
         "probe": probe, "split": split, "labels": labels, "draws": draws, "steps": steps, "equal": equal,
-        "recipe": config.recipe or "", "data_hash": data_hash(tables), "code_hash": whole.code_hash,
-        "judging_hash": judging_hash(),
+        "recipe": config.recipe or "", "data_hash": data_hash(tables),
+        "code_hash": runs[ALL, seeds[0]].code_hash, "judging_hash": judging_hash(),
     }  # fmt: skip
     hashes = {task.name: task_hash(task) for task in tasks}
     write_rows(score_rows(judged, runs, hashes), out / SCORES)
-    write_rows([{**asdict(effect), "task_hash": hashes[effect.task], **facts} for effect in effects], out / EFFECTS)
+    write_rows([{**effect.row(), "task_hash": hashes[effect.task], **facts} for effect in effects], out / EFFECTS)
     return Contribution(effects, write_page(effects, facts, out), steps, len(runs))
 
 
+def encoders_of(
+    runs: Mapping[tuple[str, int], TrainedRun], chosen: Sequence[Variant], seeds: Sequence[int]
+) -> dict[str, dict[int, EncoderFunction]]:
+    """Load the variants of every seed, and the untrained network that each seed started from."""
+    loaded = {key: Encoder.load(run.model) for key, run in runs.items()}
+    found: dict[str, dict[int, EncoderFunction]] = {
+        variant.name: {seed: load_encoder(loaded[variant.name, seed]) for seed in seeds} for variant in chosen
+    }
+    location = loaded[chosen[0].name, seeds[0]].module
+    return found | {UNTRAINED: {seed: baseline_encoders(location, seed)[UNTRAINED] for seed in seeds}}
+
+
+def judge_variants(
+    encoders: Mapping[str, Mapping[int, EncoderFunction]],
+    plans: Sequence[Plan],
+    probe: str = "ridge",
+    store: ResultStore | None = None,
+    on: str = "test",
+) -> Judged:
+    """Score every variant of every pre-training seed on the same draws of labels.
+
+    Args:
+        encoders: Variant to pre-training seed to encoder.
+        plans: From `plan_tasks`, with the buffer `BUFFER_KM`.
+        probe: A name in `geotether.benchmark.probing.PROBES`.
+        store: Where finished outcomes are kept.
+        on: What was planned: "test" or "validation".
+
+    Returns:
+        Variant to pre-training seed to outcomes.
+
+    Raises:
+        ValueError: As for `evaluate`.
+    """
+    settings = f"{on} {BUFFER_KM:g}"
+    return {
+        name: {
+            seed: evaluate_plans({name: encoder}, plans, (probe,), settings, store=store)
+            for seed, encoder in by_seed.items()
+        }
+        for name, by_seed in encoders.items()
+    }
+
+
+def contribution_effects(judged: Judged, chosen: Sequence[Variant]) -> list[Effect]:
+    """Compute what each modality does for each task.
+
+    Args:
+        judged: From `judge_variants`, of the variants and of "untrained".
+        chosen: From `variants`.
+
+    Returns:
+        For every task and modality, each kind of effect whose variants were judged.
+    """
+    available = {variant.name for variant in chosen} | {UNTRAINED}
+    effects: list[Effect] = []
+    for task in tasks_in(judged[ALL]):
+        for modality in chosen[0].modalities:
+            lacking, only = without(chosen[0].modalities, modality).name, f"only {modality}"
+            for kind, ours, theirs in ((ADDED, ALL, lacking), (ALONE, only, UNTRAINED)):
+                if {ours, theirs} <= available:
+                    mine = of_task(judged[ours], task)
+                    found = paired_effect(mine, of_task(judged[theirs], task))
+                    effects.append(Effect(task, next(iter(mine.values()))[0].metric, modality, kind, found))
+    return effects
+
+
+def paired_effect(ours: Mapping[int, Sequence[Outcome]], theirs: Mapping[int, Sequence[Outcome]]) -> Score:
+    """Return the mean difference of scores on one task with its 95 % interval by bootstrap.
+
+    Spatial blocks and draws of labels are drawn as `difference` does for one pair of encoders, the same for all
+    pre-training seeds; then pre-training seeds are drawn with replacement. Two or three seeds understate how much
+    seeds differ: more seeds are worth more than more draws of labels.
+
+    Args:
+        ours: Pre-training seed to outcomes, all of one task.
+        theirs: The same seeds of the variant to compare with.
+
+    Returns:
+        The difference; its seeds are the pre-training seeds.
+
+    Raises:
+        ValueError: If the seeds or the judged rows are not the same.
+
+    Source:
+        Davison & Hinkley (1997), Bootstrap Methods and their Application, section 3.8 (resampling at two levels).
+    """
+    if ours.keys() != theirs.keys() or not ours:
+        raise ValueError(f"Only variants of the same seeds can be compared, got {sorted(ours)} and {sorted(theirs)}.")
+    by_seed = [paired(ours[seed], theirs[seed]) for seed in ours]
+    drawn = np.stack([replicated for _, replicated in by_seed])
+    count = len(ours)
+    weights = np.random.default_rng(2).multinomial(count, np.full(count, 1 / count), size=REPEATS) / count
+    mean = float(np.mean([one for one, _ in by_seed]))
+    low, high = interval((drawn.T * weights).sum(axis=1), mean)
+    return Score(mean, low, high, count, count_blocks(next(iter(ours.values()))))
+
+
+def tasks_in(by_seed: Mapping[int, Sequence[Outcome]]) -> list[str]:
+    """Return the names of the judged tasks, in order."""
+    return list(dict.fromkeys(one.task for outcomes in by_seed.values() for one in outcomes))
+
+
+def of_task(by_seed: Mapping[int, Sequence[Outcome]], task: str) -> dict[int, list[Outcome]]:
+    """Return the outcomes of one task."""
+    return {seed: [one for one in outcomes if one.task == task] for seed, outcomes in by_seed.items()}
+
+
 def score_rows(judged: Judged, runs: Mapping[tuple[str, int], TrainedRun], hashes: Mapping[str, str]) -> list[Row]:
-    """Tidy rows with what made each number, so that results of other code or data can be told apart anywhere.
+    """Return tidy rows with the hashes of what produced each score.
 
     Args:
         judged: From `judge_variants`.
@@ -157,36 +349,46 @@ def score_rows(judged: Judged, runs: Mapping[tuple[str, int], TrainedRun], hashe
     return rows
 
 
-def encoders_of(
-    runs: Mapping[tuple[str, int], TrainedRun], chosen: Sequence[Variant], seeds: Sequence[int]
-) -> dict[str, dict[int, EncoderFunction]]:
-    """Load the variants of every seed, and the untrained network that each seed started from."""
-    loaded = {key: Encoder.load(run.model) for key, run in runs.items()}
-    found: dict[str, dict[int, EncoderFunction]] = {
-        variant.name: {seed: load_encoder(loaded[variant.name, seed]) for seed in seeds} for variant in chosen
-    }
-    location = loaded[chosen[0].name, seeds[0]].module
-    return found | {UNTRAINED: {seed: baseline_encoders(location, seed)[UNTRAINED] for seed in seeds}}
+def effect_table(effects: Sequence[Effect], kind: str) -> str:
+    """Return a Markdown table of tasks by modalities in points (hundredths of the score); clear effects are bold.
+
+    Args:
+        effects: From `contribution_effects`.
+        kind: `ADDED` or `ALONE`.
+
+    Raises:
+        ValueError: If there is no effect of this kind.
+    """
+    cells = {(f"{e.task}, {e.metric}", e.modality): e.score for e in effects if e.kind == kind}
+    if not cells:
+        raise ValueError(f"There is no effect of the kind {kind!r}; there are {sorted({e.kind for e in effects})}.")
+    modalities = list(dict.fromkeys(modality for _, modality in cells))
+    rows = []
+    for task in dict.fromkeys(task for task, _ in cells):
+        scores = [cells[task, modality] for modality in modalities]
+        rows.append([task, *(f"**{one.points}**" if one.clear else one.points for one in scores)])
+    return markdown_rows(["task"], modalities, rows)
 
 
 def write_page(effects: Sequence[Effect], facts: Mapping[str, str | int | float], out: Path) -> Path:
     """Write both tables with their figures as one Markdown page."""
     said = {
-        ADDED: "Score of all modalities minus score without the one named",
-        ALONE: "Score of the one named alone minus score of the same network untrained",
+        ADDED: "Score of all modalities minus score without the named one",
+        ALONE: "Score of the named modality alone minus score of the same network untrained",
     }
     lines = [
         "# What each modality is worth",
         "",
         f"Differences in points (hundredths of the score) with 95 % intervals by bootstrap over "
-        f"{max(e.blocks for e in effects)} spatial blocks, {facts['draws']} draws of {facts['labels']:,} labels and "
-        f"{effects[0].seeds} pre-training seeds, paired; probe {facts['probe']}, split {facts['split']}. Every model "
-        f"took {facts['steps']:,} steps; equal besides: {facts['equal']}. Bold: the interval leaves zero out.",
+        f"{max(e.score.blocks for e in effects)} spatial blocks, {facts['draws']} draws of {facts['labels']:,} labels "
+        f"and {effects[0].score.seeds} pre-training seeds, paired; probe {facts['probe']}, split {facts['split']}. "
+        f"Every model took {facts['steps']:,} steps with equal {facts['equal']}. Bold: the interval excludes zero.",
     ]
     for kind, file in FIGURES.items():
-        if not any(effect.kind == kind for effect in effects):
+        shown = [effect for effect in effects if effect.kind == kind]
+        if not shown:
             continue
-        drawn = {(f"{e.task}, {e.metric}", e.modality): (e.mean, e.low, e.high) for e in effects if e.kind == kind}
+        drawn = {(f"{e.task}, {e.metric}", e.modality): (e.score.mean, e.score.low, e.score.high) for e in shown}
         save_figure(contribution_matrix(drawn, f"What each modality is worth: {kind}"), out / "figures" / file)
         lines += ["", f"## {kind.capitalize()}", "", f"{said[kind]}.", "", effect_table(effects, kind), ""]
         lines += [f"![{said[kind]}](figures/{file})"]

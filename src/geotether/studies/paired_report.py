@@ -1,38 +1,119 @@
-"""What a comparison of methods on paired sensors says: a table, a figure, a CSV."""
+"""Means and paired differences of methods on paired sensors by Student's t over folds or seeds, and their report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from geotether.benchmark.score_table import markdown_rows, write_rows
 from geotether.files.disk import replacing_file
 from geotether.maps.figure import save_figure
 from geotether.maps.scores import draw_ladders
 from geotether.probes.scores import Score
-from geotether.studies.paired_standings import PairedOutcome, paired_difference, standing
+from geotether.studies.paired_judge import PairedOutcome
 
 FIRST_MEASURES = ("accuracy", "macro mAP", "R2")
 
 
+def t_interval(values: Sequence[float], shared: float = 0.0) -> Score:
+    """Return the mean over units with its 95 % interval by Student's t.
+
+    Args:
+        values: One per unit; NaN are left out.
+        shared: Number of test rows over number of training rows of a unit, where units share training rows as folds do:
+            the variance of the mean is then (1/J + shared) s^2 instead of s^2/J.
+
+    Returns:
+        The mean; its seeds are the units, and one unit has no interval.
+
+    Raises:
+        ValueError: If there is no finite value.
+
+    Source:
+        Student (1908), Biometrika 6:1; `shared`: Nadeau & Bengio (2003), Machine Learning 52:239, section 4. Without
+        it, intervals over folds are too narrow by an unknown amount (Bengio & Grandvalet 2004, JMLR 5:1089).
+
+    Example:
+        >>> str(t_interval([0.4, 0.5, 0.6]))
+        '0.500 [0.252, 0.748]'
+    """
+    from scipy.stats import t
+
+    kept = np.array([value for value in values if np.isfinite(value)])
+    if not len(kept):
+        raise ValueError("There is no finite score to average.")
+    if len(kept) == 1:
+        return Score(float(kept[0]), float("nan"), float("nan"))
+    half = float(t.ppf(0.975, len(kept) - 1) * kept.std(ddof=1) * (1 / len(kept) + shared) ** 0.5)
+    return Score(float(kept.mean()), float(kept.mean() - half), float(kept.mean() + half), len(kept))
+
+
+def mean_score(outcomes: Iterable[PairedOutcome], **which: object) -> Score | None:
+    """Average the outcomes with these fields, first within each unit; None if there are none."""
+    values = unit_means({one: one.value for one in outcomes if _has(one, which)})
+    return t_interval(values) if values else None
+
+
+def paired_difference(
+    outcomes: Iterable[PairedOutcome],
+    ours: Mapping[str, object],
+    theirs: Mapping[str, object],
+    shared: float = 0.0,
+    **both: object,
+) -> Score | None:
+    """Average the differences of two sets of outcomes over the repeats of both, first within each unit.
+
+    Args:
+        outcomes: All of them.
+        ours: Fields of the one set, such as method and source.
+        theirs: Fields of the other.
+        shared: As for `t_interval`.
+        **both: Fields of both.
+
+    Returns:
+        Ours minus theirs; None if they have no repeat in common.
+    """
+    outcomes = list(outcomes)
+    mine = {one.repeat: one for one in outcomes if _has(one, {**both, **ours})}
+    other = {one.repeat: one for one in outcomes if _has(one, {**both, **theirs})}
+    differences = {mine[at]: mine[at].value - other[at].value for at in sorted(mine.keys() & other.keys())}
+    return t_interval(unit_means(differences), shared) if differences else None
+
+
+def unit_means(values: Mapping[PairedOutcome, float]) -> list[float]:
+    """Average repeats of the same unit; NaN are left out, and a unit without a finite value is NaN."""
+    by_unit: dict[tuple[str, int], list[float]] = {}
+    for one, value in values.items():
+        unit = ("repeat", one.repeat) if one.unit is None else ("unit", one.unit)
+        by_unit.setdefault(unit, []).append(value)
+    finite = [[value for value in part if np.isfinite(value)] for part in by_unit.values()]
+    return [float(np.mean(part)) if part else float("nan") for part in finite]
+
+
+def _has(outcome: PairedOutcome, fields: Mapping[str, object]) -> bool:
+    return all(getattr(outcome, key) == value for key, value in fields.items())
+
+
 def main_measure(outcomes: Sequence[PairedOutcome]) -> str:
-    """The measure that tables show first: accuracy, macro mAP or R2."""
-    there = {one.measure for one in outcomes}
-    return next(measure for measure in FIRST_MEASURES if measure in there)
+    """Return the measure that tables show first: accuracy, macro mAP or R2."""
+    available = {one.measure for one in outcomes}
+    return next(measure for measure in FIRST_MEASURES if measure in available)
 
 
-def standings_table(outcomes: Sequence[PairedOutcome], measure: str, labels: float, rows: str = "all") -> str:
-    """Means with 95 % intervals as Markdown: a row a method and way of judging, a column a sensor."""
+def score_lines(outcomes: Sequence[PairedOutcome], measure: str, labels: float, rows: str = "all") -> str:
+    """Return means with 95 % intervals as Markdown: one row per method and way of judging, one column per sensor."""
     chosen = [one for one in outcomes if (one.measure, one.labels, one.rows) == (measure, labels, rows)]
     sources = list(dict.fromkeys(one.source for one in chosen))
-    lines = [f"| method | judged by | {' | '.join(sources)} |", f"|---|---|{'---:|' * len(sources)}"]
+    lines = []
     for method, how in dict.fromkeys((one.method, one.how) for one in chosen):
-        cells = [standing(chosen, method=method, how=how, source=source) for source in sources]
-        lines.append(f"| {method} | {how} | {' | '.join('' if cell is None else str(cell) for cell in cells)} |")
-    return "\n".join(lines)
+        cells = [mean_score(chosen, method=method, how=how, source=source) for source in sources]
+        lines.append([method, how, *("" if cell is None else str(cell) for cell in cells)])
+    return markdown_rows(["method", "judged by"], sources, lines)
 
 
-def differences_table(
+def difference_lines(
     outcomes: Sequence[PairedOutcome],
     ours: str,
     how: str,
@@ -41,31 +122,26 @@ def differences_table(
     rows: str = "all",
     shared: float = 0.0,
 ) -> str:
-    """What one method has over each other, repeat by repeat, from the same sensor, in points of 0.01.
+    """Return differences of one method to each other, paired by repeat, per sensor, in points of 0.01, as Markdown.
 
-    Bold where the interval leaves out zero; with a dagger where it also does so once widened for shared training rows,
-    see `geotether.studies.paired_standings.interval`.
+    Bold where the interval excludes zero; with a dagger where the interval widened for shared training rows does too,
+    see `t_interval`. Empty if there is no other method.
     """
     chosen = [one for one in outcomes if (one.measure, one.labels, one.rows) == (measure, labels, rows)]
     sources = list(dict.fromkeys(one.source for one in chosen if (one.method, one.how) == (ours, how)))
-    lines = [f"| {ours} ({how}) minus | judged by | {' | '.join(sources)} |", f"|---|---|{'---:|' * len(sources)}"]
+    mine = {"method": ours, "how": how}
+    lines = []
     for method, judged in dict.fromkeys((one.method, one.how) for one in chosen):
-        if (method, judged) == (ours, how):
-            continue
+        theirs = {"method": method, "how": judged}
         cells = []
-        for source in sources:
-            mine, theirs = {"method": ours, "how": how}, {"method": method, "how": judged}
+        for source in sources if theirs != mine else ():
             found = paired_difference(chosen, mine, theirs, source=source)
-            if found is None:
-                cells.append("")
-                continue
             wider = paired_difference(chosen, mine, theirs, shared, source=source) if shared else None
-            text = f"{100 * found.mean:+.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
-            sure = wider is not None and wider.clear
-            cells.append(f"**{text}**{' †' if sure else ''}" if found.clear else text)
+            dagger = " †" if wider is not None and wider.clear else ""
+            cells.append("" if found is None else f"**{found.points}**{dagger}" if found.clear else found.points)
         if any(cells):
-            lines.append(f"| {method} | {judged} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+            lines.append([method, judged, *cells])
+    return markdown_rows([f"{ours} ({how}) minus", "judged by"], sources, lines) if lines else ""
 
 
 def write_paired_report(outcomes: Sequence[PairedOutcome], ours: str, out: Path, shared: float = 0.0) -> str:
@@ -75,40 +151,34 @@ def write_paired_report(outcomes: Sequence[PairedOutcome], ours: str, out: Path,
         outcomes: Of all methods.
         ours: The method whose differences to the others are shown.
         out: Folder.
-        shared: Rows a repeat tests over rows it trains on, where repeats are folds.
+        shared: As for `t_interval`, where repeats are folds.
 
     Returns:
         The report's text.
     """
-    import csv
-
-    with replacing_file(out / "outcomes.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(asdict(outcomes[0])))
-        writer.writeheader()
-        writer.writerows(asdict(one) for one in outcomes)
+    write_rows([asdict(one) for one in outcomes], out / "outcomes.csv")
     measure, shares = main_measure(outcomes), sorted({one.labels for one in outcomes})
     repeats, units = len({one.repeat for one in outcomes}), len({one.unit for one in outcomes})
     mean = f"{repeats} repeats"
     if None not in {one.unit for one in outcomes}:
         mean = f"{units} folds" + (f", each trained {repeats // units} times and averaged" if repeats > units else "")
-    lines = [f"Mean {measure} of {mean} [95 % interval, Student's t]; differences in points of 0.01."]
+    parts = [f"Mean {measure} of {mean} [95 % interval, Student's t]; differences in points of 0.01."]
     if shared:
-        lines.append(
-            "Bold: zero is left out; †: also once the interval is widened for training rows that folds share (Nadeau & "
-            "Bengio 2003)."
+        parts[0] += (
+            "\nBold: the interval excludes zero; †: also after widening it for training rows that folds share (Nadeau "
+            "& Bengio 2003)."
         )
     for share in shares:
-        lines += ["", *([f"## {share:.0%} of the training labels", ""] if len(shares) > 1 else [])]
-        lines += [standings_table(outcomes, measure, share), ""]
+        parts += [f"## {share:.0%} of the training labels"] if len(shares) > 1 else []
+        parts.append(score_lines(outcomes, measure, share))
         for how in dict.fromkeys(one.how for one in outcomes if one.method == ours and one.measure == measure):
-            lines += _section(differences_table(outcomes, ours, how, measure, share, shared=shared))
+            parts.append(difference_lines(outcomes, ours, how, measure, share, shared=shared))
         if any(one.rows == "overlapping" for one in outcomes):
-            lines += ["Rows whose label sets overlap most:", ""]
-            lines += [standings_table(outcomes, measure, share, "overlapping"), ""]
+            parts += ["Rows whose label sets overlap most:", score_lines(outcomes, measure, share, "overlapping")]
         for coherence in dict.fromkeys(one.measure for one in outcomes if one.how == "embedding"):
-            lines += [f"Embeddings, {coherence}:", "", standings_table(outcomes, coherence, share), ""]
-            lines += _section(differences_table(outcomes, ours, "embedding", coherence, share, shared=shared))
-    text = "\n".join(lines).rstrip() + "\n"
+            parts += [f"Embeddings, {coherence}:", score_lines(outcomes, coherence, share)]
+            parts.append(difference_lines(outcomes, ours, "embedding", coherence, share, shared=shared))
+    text = "\n\n".join(part for part in parts if part) + "\n"
     with replacing_file(out / "report.md") as part:
         part.write_text(text, encoding="utf-8")
     if len(shares) > 1:
@@ -116,19 +186,13 @@ def write_paired_report(outcomes: Sequence[PairedOutcome], ours: str, out: Path,
     return text
 
 
-def _section(table: str) -> list[str]:
-    """Lines of a table; none of one without rows, as one method alone differs from nothing."""
-    return [table, ""] if table.count("\n") > 1 else []
-
-
 def label_shares(outcomes: Sequence[PairedOutcome], measure: str) -> Figure:
-    """Draw how scores grow with labels, from all sensors together (or the first, where none is), a line a method."""
+    """Draw scores against the share of labels, one line per method, from all sensors together (else the first)."""
     sources = [one.source for one in outcomes]
     source = next((one for one in sources if "+" in one), sources[0])
     shown = [one for one in outcomes if (one.source, one.measure, one.rows) == (source, measure, "all")]
     charts: dict[tuple[str, str], dict[str, dict[float, Score]]] = {}
     for method, how, share in dict.fromkeys((one.method, one.how, one.labels) for one in shown):
-        if found := standing(shown, method=method, how=how, labels=share):
-            score = Score(found.mean, found.low, found.high, found.count, blocks=0)
-            charts.setdefault((how, measure), {}).setdefault(method, {})[100 * share] = score
+        if found := mean_score(shown, method=method, how=how, labels=share):
+            charts.setdefault((how, measure), {}).setdefault(method, {})[100 * share] = found
     return draw_ladders(charts, "% of the training labels", f"From {source}", floor=0.0, same_scale=True)

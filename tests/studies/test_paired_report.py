@@ -1,10 +1,11 @@
-"""Mirrors src/geotether/studies/paired_standings.py."""
+"""Mirrors src/geotether/studies/paired_report.py."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from geotether.studies.paired_standings import PairedOutcome, interval, paired_difference, standing
+from geotether.studies.paired_judge import PairedOutcome
+from geotether.studies.paired_report import mean_score, paired_difference, t_interval
 
 
 def outcome(method, repeat, value, source="s1", unit=None):
@@ -13,10 +14,10 @@ def outcome(method, repeat, value, source="s1", unit=None):
 
 def test_intervals_are_those_of_a_t_test():
     values = [0.41, 0.52, 0.47, 0.5, 0.39]
-    found = interval(values)
+    found = t_interval(values)
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-9)
-    assert found.count == 5
+    assert found.seeds == 5
 
 
 def test_differences_are_paired():
@@ -24,10 +25,10 @@ def test_differences_are_paired():
     outcomes += [outcome("theirs", at, value) for at, value in enumerate((0.1, 0.5, 0.9, 0.3))]
     found = paired_difference(outcomes, {"method": "ours"}, {"method": "theirs"}, source="s1")
     np.testing.assert_allclose([found.mean, found.low, found.high], 0.1, atol=1e-9)
-    assert found.count == 3
+    assert found.seeds == 3
     assert paired_difference(outcomes, {"method": "ours"}, {"method": "theirs"}, source="s2") is None
-    assert standing(outcomes, method="theirs").count == 4
-    assert standing(outcomes, method="others") is None
+    assert mean_score(outcomes, method="theirs").seeds == 4
+    assert mean_score(outcomes, method="others") is None
 
 
 def test_seeds_of_a_fold_are_averaged_before_the_interval():
@@ -37,11 +38,11 @@ def test_seeds_of_a_fold_are_averaged_before_the_interval():
     outcomes += [outcome("theirs", at, 0.5, unit=at % 3) for at in range(6)]
     means = [0.55, 0.65, 0.4]
     expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
-    found = standing(outcomes, method="ours")
+    found = mean_score(outcomes, method="ours")
     np.testing.assert_allclose([found.mean, found.low, found.high], [np.mean(means), *expected], rtol=1e-9)
     difference = paired_difference(outcomes, {"method": "ours"}, {"method": "theirs"}, source="s1")
     np.testing.assert_allclose([difference.mean, difference.low], [np.mean(means) - 0.5, expected.low - 0.5], rtol=1e-9)
-    assert found.count == difference.count == 3
+    assert found.seeds == difference.seeds == 3
 
 
 def test_shared_training_rows_widen_the_interval_as_nadeau_and_bengio_say():
@@ -50,15 +51,15 @@ def test_shared_training_rows_widen_the_interval_as_nadeau_and_bengio_say():
     variance = sum((value - mean) ** 2 for value in values) / 4
     # One fold of five is tested and three are trained on; 2.776445 is Student's t for 4 degrees of freedom.
     half = 2.776445 * ((1 / 5 + 1 / 3) * variance) ** 0.5
-    found = interval(values, shared=1 / 3)
+    found = t_interval(values, shared=1 / 3)
     np.testing.assert_allclose([found.low, found.high], [mean - half, mean + half], rtol=1e-6)
-    assert interval(values).low > found.low
+    assert t_interval(values).low > found.low
     assert not found.clear
-    assert interval([0.02, 0.03, 0.025]).clear
+    assert t_interval([0.02, 0.03, 0.025]).clear
 
 
 def test_one_repeat_has_no_interval_and_none_is_an_error():
-    assert np.isnan(interval([0.5]).low)
-    assert interval([0.5, np.nan, 0.7]).count == 2
+    assert np.isnan(t_interval([0.5]).low)
+    assert t_interval([0.5, np.nan, 0.7]).seeds == 2
     with pytest.raises(ValueError, match="no finite score"):
-        interval([np.nan])
+        t_interval([np.nan])

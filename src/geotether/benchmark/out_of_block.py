@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Integer, Shaped
 
-from geotether.benchmark.ladder import draw_rows
+from geotether.benchmark.plan import draw_rows
 from geotether.loading import EncoderFunction, encode_places
 from geotether.probes.decomposition import RidgeDecomposition
 from geotether.probes.linear import fit_ridges, predict_ridges

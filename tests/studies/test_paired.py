@@ -1,6 +1,7 @@
-"""Mirrors src/geotether/studies/pairing.py and its paired_judge, paired_repeats, paired_variants and paired_report."""
+"""Mirrors src/geotether/studies/paired.py, with paired_judge and paired_report."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -8,13 +9,11 @@ import yaml
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from geotether.studies import pairing
-from geotether.studies.paired_judge import plain_features
-from geotether.studies.paired_repeats import fold_repeats, seed_repeats, without_test_rows
-from geotether.studies.paired_report import differences_table, main_measure, standings_table, write_paired_report
-from geotether.studies.paired_standings import PairedOutcome
-from geotether.studies.paired_variants import COLEARNING_STUDY, METHOD_NAMES, TIES_STUDY, paired_variants
-from geotether.studies.pairing import compare_paired
+from geotether.benchmark.store import ResultStore
+from geotether.studies import paired
+from geotether.studies.paired import COLEARNING_STUDY, METHOD_NAMES, TIES_STUDY, compare_paired, paired_variants
+from geotether.studies.paired_judge import PairedOutcome, fold_repeats, plain_features, seed_repeats, without_test_rows
+from geotether.studies.paired_report import difference_lines, main_measure, score_lines, write_paired_report
 from geotether.tables.modality import Modality
 
 
@@ -47,8 +46,8 @@ def test_every_method_is_trained_and_judged(make_fields, given, tmp_path):
 
 def test_what_is_done_is_not_done_again_and_changes_are(make_fields, given, tmp_path, monkeypatch):
     table, trained = make_fields(), []
-    cotrain = pairing.cotrain
-    monkeypatch.setattr(pairing, "cotrain", lambda *a, **o: trained.append(1) or cotrain(*a, **o))
+    pretrain = paired.pretrain
+    monkeypatch.setattr(paired, "pretrain", lambda *a, **o: trained.append(1) or pretrain(*a, **o))
     first = run(["fused"], table, given, tmp_path)
     assert len(trained) == 2
     assert run(["fused"], table, given, tmp_path) == first
@@ -57,10 +56,33 @@ def test_what_is_done_is_not_done_again_and_changes_are(make_fields, given, tmp_
     assert len(trained) == 4
 
 
+def test_code_that_trains_or_judges_decides_too(make_fields, given, tmp_path, monkeypatch):
+    table, codes = make_fields(), {paired.TRAINING: "a", paired.JUDGING: "b"}
+    monkeypatch.setattr(paired, "code_hash", codes.get)
+    sizes = []
+    for change in ({}, {}, {paired.JUDGING: "c"}, {paired.TRAINING: "c"}):
+        codes |= change
+        run(["linear"], table, given, tmp_path)
+        with ResultStore(tmp_path / "outcomes.sqlite") as store:
+            sizes.append(len(store))
+    assert sizes == [2, 2, 4, 6]
+
+
+def test_the_lines_of_an_earlier_store_are_taken_over(tmp_path):
+    one = PairedOutcome("linear", "s1", "direct", 1.0, 0, "accuracy", 0.5)
+    line = json.dumps({"key": "k", "outcomes": [asdict(one)]})
+    (tmp_path / "outcomes.jsonl").write_text(f"{line}\n")
+    for _ in range(2):
+        with ResultStore(tmp_path / "outcomes.sqlite") as store:
+            paired.take_over(tmp_path / "outcomes.jsonl", store)
+            assert [PairedOutcome(**row) for row in store.get_rows("k")] == [one]
+            assert len(store) == 1
+
+
 def test_what_sees_no_label_is_trained_once_for_all_shares(make_fields, given, tmp_path, monkeypatch):
     table, trained = make_fields(), []
-    cotrain = pairing.cotrain
-    monkeypatch.setattr(pairing, "cotrain", lambda *a, **o: trained.append(a[0].recipe) or cotrain(*a, **o))
+    pretrain = paired.pretrain
+    monkeypatch.setattr(paired, "pretrain", lambda *a, **o: trained.append(o["config"].recipe) or pretrain(*a, **o))
     shares = (0.3, 1.0)
     found = run(["clip", "labels alone"], table, {**given, "steps": 2}, tmp_path, labels=shares, fine_tune=False)
     assert sorted(trained) == ["clip"] * 2 + ["mosaic"] * 4
@@ -120,7 +142,8 @@ def test_what_fine_tunes_decides_too(make_fields, given, tmp_path):
     keys = []
     for steps in (2, 2, 3):
         run(["simclr"], table, {**given, "recipes": {"fused": {"steps": steps}}}, tmp_path)
-        keys.append((tmp_path / "outcomes.jsonl").read_text().count("\n"))
+        with ResultStore(tmp_path / "outcomes.sqlite") as store:
+            keys.append(len(store))
     assert keys == [2, 2, 4]
 
 
@@ -150,7 +173,7 @@ def test_a_fold_is_repeated_with_other_seeds_and_the_same_rows(make_fields):
     assert [(one.number, one.seed, one.unit) for one in twice] == [(at, 3 + at, at % 5) for at in range(10)]
     for one, first in zip(twice, once + once, strict=True):
         assert one.table.split.tolist() == first.table.split.tolist()
-    with pytest.raises(ValueError, match="once or more often, got 0"):
+    with pytest.raises(ValueError, match="1 or more, got 0"):
         fold_repeats(table, 5, times=0)
 
 
@@ -208,5 +231,5 @@ def test_unknown_methods_and_missing_parts_are_named(make_fields):
         seed_repeats(make_fields(split=False), 5)
     assert set(COLEARNING_STUDY) | set(TIES_STUDY) <= set(METHOD_NAMES)
     assert "mosaic with location" not in TIES_STUDY  # a table may have no places
-    assert standings_table([], "accuracy", 1.0).count("\n") == 1
-    assert differences_table([], "mdico", "direct", "accuracy", 1.0).count("\n") == 1
+    assert score_lines([], "accuracy", 1.0).count("\n") == 1
+    assert difference_lines([], "mdico", "direct", "accuracy", 1.0) == ""

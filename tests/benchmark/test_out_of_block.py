@@ -1,10 +1,10 @@
-"""Mirrors src/geotether/benchmark/everywhere.py."""
+"""Mirrors src/geotether/benchmark/out_of_block.py."""
 
 import numpy as np
 import pytest
 
 from geotether.benchmark.baselines import xyz
-from geotether.benchmark.everywhere import predict_everywhere
+from geotether.benchmark.out_of_block import predict_everywhere
 from geotether.geodesy.blocks import block_id
 from geotether.probes.scores import r2
 from geotether.tasks.task import Task
