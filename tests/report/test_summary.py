@@ -2,8 +2,11 @@
 
 import pytest
 
+from geotether.benchmark.baselines import BASELINES
+from geotether.benchmark.probing import PROBES
 from geotether.benchmark.score_table import outcome_grid
-from geotether.report.summary import plain_words, split_in_words
+from geotether.report.summary import GLOSSARY, plain_words, split_in_words, words_used
+from geotether.tasks.task import METRICS
 
 
 def grid_of(outcomes, split="own"):
@@ -42,3 +45,14 @@ def test_losing_is_said_plainly(make_outcomes):
 )
 def test_splits_in_words(split, said):
     assert split_in_words(split) == said
+
+
+def test_every_probe_metric_and_baseline_is_explained():
+    assert set(PROBES) | set(METRICS.values()) | set(BASELINES) <= set(GLOSSARY)
+
+
+def test_only_words_that_occur_are_listed():
+    used = {"ridge", "blocks-10", "my encoder", "my encoder + Fourier features"}
+    assert set(words_used(used)) == {
+        "ridge", "blocks split", "+ Fourier features", "labels", "interval", "verdict", "probe"
+    }  # fmt: skip

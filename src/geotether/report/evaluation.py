@@ -9,9 +9,8 @@ from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.probing import OWN_PROBES
 from geotether.benchmark.score_table import best_of, outcome_grid, score_grid
 from geotether.probes.scores import Score
-from geotether.report.glossary import words_used
 from geotether.report.page import Cell, PageRow, PageTable, write_page
-from geotether.report.summary import plain_words, split_in_words
+from geotether.report.summary import plain_words, split_in_words, words_used
 
 
 def write_report(

@@ -1,4 +1,4 @@
-"""What the scores say, in plain words that claim no more than the paired intervals allow."""
+"""Summary of scores in sentences that claim no more than the paired intervals allow, and the glossary of a report."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ OutcomeGrid = Mapping[tuple[str, str], Sequence[Outcome]]
 
 
 def split_in_words(split: str) -> str:
-    """A split as a reader would say it.
+    """Describe a split.
 
     Example:
         >>> split_in_words("blocks-10")
@@ -24,16 +24,16 @@ def split_in_words(split: str) -> str:
 
 
 def plain_words(grid: OutcomeGrid, baselines: Sequence[str], split: str, labels: int) -> list[str]:
-    """Say for every task how the best encoder stands to the best baseline.
+    """Compare the best encoder with the best baseline on every task.
 
     Args:
         grid: Outcomes by (encoder, "task, metric") of one probe, split and label count.
-        baselines: Those encoders that are baselines; without any, or with nothing else, only the best is named.
+        baselines: Encoders that are baselines; without any, or with nothing else, only the best encoder is named.
         split: Name of the split.
         labels: Number of labelled rows.
 
     Returns:
-        Sentences, the general one first.
+        Sentences, a general one first.
     """
     encoders, tasks = (list(dict.fromkeys(key[i] for key in grid)) for i in (0, 1))
     judged = [e for e in encoders if e not in baselines]
@@ -64,6 +64,55 @@ def plain_words(grid: OutcomeGrid, baselines: Sequence[str], split: str, labels:
 
 
 def best(grid: OutcomeGrid, encoders: Sequence[str], task: str) -> str | None:
-    """The encoder with the highest mean on a task, or None."""
+    """Return the encoder with the highest mean on a task, or None."""
     there = [encoder for encoder in encoders if (encoder, task) in grid]
     return max(there, key=lambda e: np.nan_to_num(score(grid[e, task]).mean, nan=-np.inf), default=None)
+
+
+GLOSSARY = {
+    "R2": "Share of the variance of the true values that the predictions explain: 1 is perfect, 0 is as good as "
+    "the mean, below 0 is worse than the mean.",
+    "accuracy": "Share of places whose class is predicted correctly. A class without labelled places cannot be "
+    "predicted, so its places count as wrong.",
+    "labels": "Number of labelled places that the probe is fitted on. The encoder itself never sees labels.",
+    "interval": "95 % interval of the mean over seeds, by bootstrap over spatial blocks: how the score would vary on "
+    "another sample of the Earth's regions. If all seeds use the same test places, seeds are resampled too, which "
+    "includes the variation by the draw of labels.",
+    "verdict": "Difference of two encoders on the same rows and the same draws of blocks. Better: the 95 % interval of "
+    "the difference excludes zero. A point is 0.01 of the score. Verdicts are not corrected for their number.",
+    "blocks split": "Equal-area blocks (10 degrees are 1112 km, everywhere) are assigned to five folds, each held out "
+    "once; training places close to a test place are dropped. This measures prediction in unseen regions.",
+    "own split": "The task's own division into training and test places, as published. On the demo planet: whole "
+    "spatial blocks of 1000 km, fixed before anything was trained.",
+    "continents split": "Each continent is held out in turn: the hardest test.",
+    "random split": "Training and test places are mixed, so a test place often has a training place nearby. This "
+    "rewards memorised positions and is shown for comparison only.",
+    "probe": "A simple model that predicts labels from frozen embeddings. Its settings are chosen inside the "
+    "training places, never on test places.",
+    "ridge": "Linear probe by least squares with a penalty; one column of 0 and 1 per class.",
+    "logistic": "Linear probe for classes by softmax with a penalty.",
+    "mlp": "Small neural network as a probe. Its scores are never mixed with those of linear probes.",
+    "neighbors": "Probe that averages the labels of the training places with the most similar embeddings.",
+    "neighbors_in_space": "Mean, or majority, of the nearest labelled places on the Earth, without an encoder.",
+    "inverse_distance": "The same, each weighted by a power of its inverse distance; number and power are chosen.",
+    "xyz": "Baseline: the position as a point on the unit sphere.",
+    "micro F1": "Harmonic mean of precision and recall over all labels of all places together.",
+    "mean": "Baseline: always the mean of the training labels, or their most frequent class.",
+    "raw harmonics": "Baseline: spherical harmonics up to degree 19.",
+    "raw Fourier features": "Baseline: 512 random Fourier features of the place at four scales.",
+    "inverse distance": "Baseline: mean of labelled places, weighted by their inverse distance.",
+    "+ Fourier features": "The embedding together with raw Fourier features. If it is not better than raw Fourier "
+    "features alone, pre-training added nothing to position; if it is better than the encoder alone, the encoder "
+    "lacks detail of position.",
+    "raw encoding": "Baseline: the positional encoding without its network, so without anything learned.",
+    "nearest in space": "Baseline: mean, or majority, of the nearest labelled places.",
+    "untrained": "Baseline: the same architecture with its initial random weights.",
+}
+
+
+def words_used(words: set[str]) -> dict[str, str]:
+    """Return the entries that a report needs: general ones, and those of names that occur in it."""
+    splits = {f"{word.split('-')[0]} split" for word in words if f"{word.split('-')[0]} split" in GLOSSARY}
+    joined = {"+ Fourier features" for word in words if word.endswith("+ Fourier features")}
+    needed = words | splits | joined | {"labels", "interval", "verdict", "probe"}
+    return {word: text for word, text in GLOSSARY.items() if word in needed}
