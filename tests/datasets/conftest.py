@@ -2,9 +2,7 @@
 
 import socket
 import threading
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -130,40 +128,6 @@ def site(serve):
     server = serve(handler_of(site))
     site.address = f"http://127.0.0.1:{server.server_port}"
     return site
-
-
-@pytest.fixture
-def proxy(serve):
-    """A forwarding proxy that sends every host to one server; returns its address and what went through."""
-
-    def start(target):
-        seen = []
-
-        class Proxy(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *arguments):
-                pass
-
-            def do_GET(self):
-                seen.append(self.path)
-                onward = HTTPConnection(urlsplit(target).netloc)
-                onward.request(self.command, urlsplit(self.path).path, headers={**self.headers, "Connection": "close"})
-                answer = onward.getresponse()
-                body = answer.read()
-                onward.close()
-                self.send_response(answer.status)
-                for name, value in answer.getheaders():
-                    if name.lower() not in ("connection", "transfer-encoding"):
-                        self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_HEAD = do_GET  # noqa: N815
-
-        return f"http://127.0.0.1:{serve(Proxy).server_port}", seen
-
-    return start
 
 
 @pytest.fixture

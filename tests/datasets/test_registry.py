@@ -4,7 +4,6 @@ import pytest
 import yaml
 
 from geotether.datasets import find_dataset, read_registry
-from geotether.datasets.registry import Dataset, RemoteFile
 from geotether.sources.catalogue import SOURCES
 from geotether.tasks.specification import BUILDERS
 
@@ -46,13 +45,6 @@ def test_what_may_not_be_passed_on_is_fetched_by_hand(name):
     assert read_registry()[name].by_hand
     assert "by hand" not in read_registry()[name].how_to
     assert "http" in read_registry()[name].how_to
-
-
-def test_tiles_are_files_each():
-    tiles = read_registry()["terrain-tiles"].files[0].expanded()
-    assert len(tiles) == 4**5
-    assert tiles[-1].name == "terrarium/5/31/31.png"
-    assert tiles[-1].address == ("https://s3.amazonaws.com/elevation-tiles-prod/terrarium/5/31/31.png",)
 
 
 def write(path, *entries):
@@ -127,9 +119,3 @@ def test_wrong_files(tmp_path, monkeypatch):
 def test_an_unknown_name_is_answered_with_the_closest():
     with pytest.raises(ValueError, match=r"no data set 'glotolog'; known: s2-100k, .*Did you mean 'glottolog'\?"):
         find_dataset(read_registry(), "glotolog")
-
-
-def test_the_size_of_all_files():
-    one, two = RemoteFile(name="a", address="https://a.org/a", bytes=3), RemoteFile(name="b", address="https://a.org/b")
-    assert Dataset(**{**GOOD, "files": [one, one]}).bytes == 6
-    assert Dataset(**{**GOOD, "files": [one, two]}).bytes is None

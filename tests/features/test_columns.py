@@ -346,10 +346,3 @@ def test_dates_of_uncertain_order_are_called_so(form):
     days = [form.format(number % 28 + 1, number % 12 + 1) for number in range(60)]
     features = ColumnFeatures().fit(pa.table({"seen": days, "mass": RNG.normal(size=60)}))
     assert features.ignored_["seen"].startswith(f"dates written as {days[0]}, which is ambiguous; write them as")
-
-
-def test_only_texts_point_to_it_whatever_a_reason_quotes():
-    days = [f"{1 + number % 28}.6.2003 'texts'" for number in range(60)]  # the reason shows the first of them
-    with pytest.raises(ValueError, match=r"day: dates written as 1\.6\.2003 'texts'") as said:
-        ColumnFeatures().fit(pa.table({"day": days}))
-    assert "--source texts" not in str(said.value)

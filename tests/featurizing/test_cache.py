@@ -5,7 +5,6 @@ import pytest
 
 from geotether.featurizing import plan as room
 from geotether.featurizing.build import cached_table
-from geotether.tables.store import read_table
 
 
 @pytest.fixture
@@ -24,15 +23,6 @@ def found(places, tmp_path):
 
     ask.path = path
     return ask
-
-
-def test_it_is_built_once(found, tmp_path):
-    log = tmp_path / "reads.log"
-    assert found(log=str(log))
-    reads = log.read_text()
-    assert not found(log=str(log))
-    assert log.read_text() == reads
-    assert read_table(tmp_path / "cache" / "toys.parquet").name == "toys"
 
 
 @pytest.mark.parametrize(

@@ -283,16 +283,6 @@ def test_a_job_killed_while_it_was_emptied_is_empty(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_specification_is_all_that_is_said(tmp_path, caplog):
-    facts = {"specification": 1, "fingerprint": 1, "transform": None, "code": 1}
-    with open_job(tmp_path / "t.parquet", facts):
-        pass
-    with open_job(tmp_path / "t.parquet", dict.fromkeys(facts, 2)):
-        assert "starts again: the specification has changed." in caplog.text
-    with open_job(tmp_path / "t.parquet", dict.fromkeys(facts, 2) | {"code": 3, "fingerprint": 3}):
-        assert "starts again: the data have changed and the code that makes the features has changed." in caplog.text
-
-
 def test_two_processes_never_share_a_job(tmp_path):
     out = tmp_path / "t.parquet"
     with open_job(out, {}), pytest.raises(OSError, match="Another process works in"), open_job(out, {}):

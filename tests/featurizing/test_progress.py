@@ -33,11 +33,6 @@ def test_a_bar_draws_and_none_is_silent(capsys):
         assert ("birds" in capsys.readouterr().err) == (style == "bar")
 
 
-def test_an_unknown_style_is_named():
-    with pytest.raises(ValueError, match="shown as one of auto, bar, lines, none; got 'loud'"):
-        RowProgress("birds", total=1, style="loud")
-
-
 @pytest.mark.parametrize(("seconds", "text"), [(0.2, "0 s"), (59.6, "1 min 0 s"), (3599.9, "1 h 0 min")])
 def test_times_never_have_sixty_of_a_unit(seconds, text):
     assert spoken_time(seconds) == text

@@ -35,13 +35,6 @@ def test_source_with_its_options_in_one_mapping(values):
     assert TableSpec.of(values) == TableSpec.of({"path": "a.csv", "source": "columns", "options": {"rows": 3}})
 
 
-def test_no_split_and_the_default_split():
-    assert TableSpec.of({"path": "a.csv", "split": None}).split is None
-    assert TableSpec.of({"path": "a.csv"}).plain()["split"] == {
-        "block_km": 500.0, "shares": {"train": 0.9, "validation": 0.1}, "seed": 0, "buffer_km": 0.0
-    }  # fmt: skip
-
-
 def test_paths(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PLACE", "elsewhere")
@@ -87,10 +80,3 @@ def test_a_wrong_specification_is_named(tmp_path, text, message):
     (tmp_path / "birds.yaml").write_text(text)
     with pytest.raises(ValueError, match=message):
         read_spec(tmp_path / "birds.yaml")
-
-
-def test_what_is_no_mapping():
-    with pytest.raises(ValueError, match="is a mapping with at least `path`"):
-        TableSpec.of(["a.csv"])
-    with pytest.raises(FileNotFoundError, match="There is no configuration file"):
-        read_spec("gone.yaml")
