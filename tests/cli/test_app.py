@@ -1,6 +1,7 @@
 """Mirrors src/geotether/cli/app.py: what a user types, and what comes back, right and wrong."""
 
 import json
+import os
 import re
 import sys
 
@@ -231,3 +232,12 @@ def test_an_unfinished_run_is_not_overwritten(geotether, tmp_path):
     status, _, errors = geotether("pretrain", write_planet(tmp_path), "--out", tmp_path / "o")
     assert status == 1
     assert "resume" in errors
+
+
+@pytest.mark.parametrize("given, found", [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_do_not_spin_unless_asked_to(geotether, monkeypatch, given, found):
+    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    geotether("--version")
+    assert os.environ["OMP_WAIT_POLICY"] == found
