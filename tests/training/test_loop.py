@@ -141,7 +141,7 @@ def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_bits(planet, small, tmp_pa
             pretrain(planet, config=config, out=tmp_path / "cut", progress="none")
     signal.signal(signal.SIGINT, before)
 
-    with pytest.raises(FileExistsError, match="holds an unfinished run"):
+    with pytest.raises(FileExistsError, match="--resume"):
         pretrain(planet, config=config, out=tmp_path / "cut", progress="none")
     with pytest.raises(ValueError, match="seed: the run had 0, now 3"):
         pretrain(
@@ -165,7 +165,7 @@ def test_a_finished_run_is_replaced_only_if_asked_for(planet, small, tmp_path):
     pretrain(planet, config=config, out=tmp_path, progress="none")
     before = weights.read_bytes()
     same = config.model_copy(update={"save_every": 1, "recipe": "other"})  # these decide no number
-    with pytest.raises(FinishedRunError, match=r"holds this run already, and it is finished.* --fresh"):
+    with pytest.raises(FinishedRunError, match="--fresh"):
         pretrain(planet, config=same, out=tmp_path, progress="none")
     longer = config.model_copy(update={"steps": 3})
     with pytest.raises(FileExistsError, match=r"(?s)--fresh.*\n  steps: the run had 2, now 3$") as refused:

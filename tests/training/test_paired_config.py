@@ -6,7 +6,7 @@ import pytest
 
 from geotether.training.config import LoopConfig, config_yaml
 from geotether.training.paired_config import PairedConfig, load_paired_config, over_recipe, own_layer
-from geotether.training.recipes import PAIRED_RECIPES, paired_recipe_layer
+from geotether.training.recipes import PAIRED_RECIPES, recipe_layer
 
 RECIPE_FILES = Path(__file__).parents[2] / "recipes" / "paired"
 
@@ -94,7 +94,7 @@ def test_every_setting_is_explained():
         (["method=ties"], "ties without labels: ties.label=0"),
         (["target=crop", "colearning.task=0", "colearning.auxiliary=0"], "task or auxiliary must be above 0"),
         (["method=ties", "ties={view: 0, sample: 0, label: 0}"], "one of view, sample, label and location"),
-        (["target=crop", "method=ties", "ties.discrimination=1"], "give specific_dim too"),
+        (["target=crop", "method=ties", "ties.discrimination=1"], "needs specific_dim"),
         (["target=crop", "method=ties", "ties.specific_dim=128"], "ties.specific_dim must be below dim, 128"),
         (["target=crop", "start_from=x"], "start_from is for single, fused and distilled, not for mdico"),
         (["target=crop", "labels=0"], "labels"),
@@ -110,4 +110,4 @@ def test_faults_are_named(overrides, message):
 
 def test_an_unknown_recipe_is_named():
     with pytest.raises(ValueError, match=r"no recipe 'mosaik'.*Did you mean 'mosaic'"):
-        paired_recipe_layer("mosaik")
+        recipe_layer("mosaik", PAIRED_RECIPES)

@@ -34,7 +34,7 @@ def same(one, other):
     )
 
 
-def test_there_is_a_course_for_every_method():
+def test_every_method_of_the_configuration_can_be_trained():
     assert set(PAIRED_METHODS) == set(METHODS)
 
 
@@ -203,7 +203,7 @@ def test_wrong_input_is_named(make_fields, small_pairing, overrides, message):
 
 
 def test_no_validation_rows_and_early_stopping_do_not_go_together(make_fields, configure):
-    with pytest.raises(ValueError, match="there are none to look at"):
+    with pytest.raises(ValueError, match="keep=last"):
         pretrain(make_fields(split=False), config=configure(), progress="none")
 
 
@@ -276,7 +276,7 @@ def test_licences_reach_provenance_and_card(raw):
     assert "origin" not in facts["ready"]
     card = (raw / "out" / "model" / "README.md").read_text()
     assert "| wells | CC0 | [Well Survey](https://example.org/wells) |  |" in card
-    assert "Nothing is stated of ready." in card
+    assert "Not stated for ready." in card
     assert str(raw) not in card
 
 

@@ -17,7 +17,7 @@ from geotether.training.state import (
     RunState,
     check_folder,
     discard_state,
-    farewell,
+    interruption_message,
     load_state,
     pack_tensors,
     save_state,
@@ -131,7 +131,7 @@ def test_the_folder_is_checked_before_work_begins(tmp_path):
         check_folder(tmp_path / "new", resume=True)
     save_state(tmp_path, RunState(), {}, IDENTITY)
     check_folder(tmp_path, resume=True)
-    with pytest.raises(FileExistsError, match=r"holds an unfinished run\. Resume it \(--resume.* --fresh"):
+    with pytest.raises(FileExistsError, match=r"--resume.* --fresh"):
         check_folder(tmp_path, resume=False)
     check_folder(tmp_path, resume=False, fresh=True)
     discard_state(tmp_path)
@@ -144,7 +144,7 @@ def test_foreign_files_are_found_before_work_begins(tmp_path):
     (tmp_path / "model").mkdir()
     check_folder(tmp_path, resume=False)
     (tmp_path / "model" / "thesis.docx").touch()
-    with pytest.raises(FileExistsError, match="holds other files than a model"):
+    with pytest.raises(FileExistsError, match="choose another folder"):
         check_folder(tmp_path, resume=False)
 
 
@@ -194,6 +194,6 @@ def test_other_threads_are_left_alone():
 
 
 def test_the_message_says_how_to_go_on(tmp_path):
-    assert "--resume" in farewell(3, 9, tmp_path)
-    assert str(tmp_path) in farewell(3, 9, tmp_path)
+    assert "--resume" in interruption_message(3, 9, tmp_path)
+    assert str(tmp_path) in interruption_message(3, 9, tmp_path)
     assert issubclass(RunInterrupted, KeyboardInterrupt)

@@ -1,4 +1,4 @@
-"""Training: one flat loop, the configuration that decides it, and the state that lets it go on.
+"""Training: one flat loop, the methods that it trains, their configuration, and the state from which runs resume.
 
-Read `loop.py` first; it names everything else.
+Read `loop.py` first; it refers to everything else.
 """

@@ -18,13 +18,13 @@ OBJECTIVES = {**NEGATIVES, "sigmoid": "each modality by itself: every pair is cl
 
 
 def model_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], handout_dim: int, notes: str = "") -> str:
-    """Write a model card in Markdown.
+    """Write the model card of a location encoder in Markdown.
 
     Args:
         settings: From `plain_settings`.
         provenance: From `run_provenance`.
         handout_dim: Width of what `encode` returns.
-        notes: More Markdown, put before the settings: a coverage map, scores with their split.
+        notes: Markdown to insert before the settings, such as a coverage map or scores.
     """
     positional, network = settings["encoder"]["positional"], settings["encoder"]["network"]
     rows = [
@@ -38,7 +38,7 @@ def model_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], hando
     lines = [
         "# A location encoder by geotether",
         "",
-        f"Turns a place (longitude, latitude) into {handout_dim:,} numbers that say what the place is like.",
+        f"Turns a place (longitude, latitude) into {handout_dim:,} numbers that describe it.",
         "",
         "## Use",
         "",
@@ -53,10 +53,10 @@ def model_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], hando
         "",
         "## Modalities",
         "",
-        "They share no samples; each is tied to the place it was seen at. Rows marked as validation or test",
-        "were not trained on.",
+        "They share no samples; each is tied to the places of its rows. Validation and test rows were not used",
+        "for training.",
         "",
-        "| modality | rows | for training | for validation | width | sha256 |",
+        "| modality | rows | training | validation | width | sha256 |",
         "|---|---|---|---|---|---|",
         *rows,
         "",
@@ -64,46 +64,46 @@ def model_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], hando
         *([notes.strip(), ""] if notes.strip() else []),
         "## How it was made",
         "",
-        f"- Encoder: {spoken(positional)}; {spoken(network)}; handed out: {settings['encoder']['readout']}.",
-        f"- Objective: {OBJECTIVES[settings['objective']['reading']]}; schedule: {spoken(settings['schedule'])}.",
+        f"- Encoder: {summary(positional)}; {summary(network)}; output: {settings['encoder']['readout']}.",
+        f"- Objective: {OBJECTIVES[settings['objective']['reading']]}; schedule: {summary(settings['schedule'])}.",
         f"- Recipe `{provenance['recipe']}`, seed {provenance['seed']}, {provenance['steps']:,} steps of "
         f"{settings['batch_size']:,} rows{averaged}{best}.",
-        f"- Places were moved by {settings['jitter_m']:g} m (standard deviation along each axis) in every step.",
+        f"- Places were jittered by {settings['jitter_m']:g} m (standard deviation along each axis) in every step.",
         "",
-        "The whole record is in `provenance.json`.",
+        "The complete record is in `provenance.json`.",
         "",
     ]
     return "\n".join(lines)
 
 
 def origin_lines(tables: Mapping[str, Any]) -> list[str]:
-    """Whose data made the model and under which licences; a model made of data may fall under their terms."""
+    """Write sources and licences of the training data, whose terms may apply to the model."""
     known = {modality: facts["origin"] for modality, facts in tables.items() if facts.get("origin")}
     if not known:
         return []
-    lines = ["Whose data they are:", "", "| modality | licence | source | citation |", "|---|---|---|---|"]
+    lines = ["Sources of the data:", "", "| modality | licence | source | citation |", "|---|---|---|---|"]
     for modality, origin in known.items():
         source = origin.get("source") or "not stated"
         linked = f"[{source}]({origin['url']})" if origin.get("url") else source
         licence, citation = origin.get("licence") or "not stated", origin.get("citation", "")
         lines.append(f"| {modality} | {licence} | {linked} | {citation} |")
     unknown = [modality for modality in tables if modality not in known]
-    return [*lines, "", *([f"Nothing is stated of {', '.join(unknown)}.", ""] if unknown else [])]
+    return [*lines, "", *([f"Not stated for {', '.join(unknown)}.", ""] if unknown else [])]
 
 
-def spoken(options: Mapping[str, Any]) -> str:
-    """Say a part's name and its options, such as "mlp (hidden_dim 512)"."""
+def summary(options: Mapping[str, Any]) -> str:
+    """Write a part's name and its options, such as "mlp (hidden_dim 512)"."""
     details = ", ".join(f"{key} {value}" for key, value in options.items() if key != "name" and value is not None)
     return f"{options['name']} ({details})" if details else str(options["name"])
 
 
 def paired_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], about: Mapping[str, Any]) -> str:
-    """Write a model card in Markdown.
+    """Write the model card of a model of paired sensors in Markdown.
 
     Args:
         settings: The run's configuration, plain.
-        provenance: From `paired_provenance`.
-        about: What the model answers, and from which sensors.
+        provenance: From `run_provenance`.
+        about: What the model predicts, and from which sensors.
     """
     answer, one = about["answer"], list(about["predicts_from"])
     modalities = list(about["modalities"])
@@ -132,13 +132,13 @@ def paired_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], abou
         names = ", ".join(answer["names"])
         lines += [f"Predicts `{answer['target']}` ({answer['kind']}: {names}) from {which}.", ""]
     lines += ["## Data", "", f"`{name}`, {facts['rows']:,} rows ({_counts(facts['split'])}),"]
-    lines += [f"sha256 `{facts['sha256'][:12]}`.", "", "| modality | kind | shape of a row | rows that have it |"]
+    lines += [f"sha256 `{facts['sha256'][:12]}`.", "", "| modality | kind | shape per row | rows with it |"]
     lines.append("|---|---|---|---|")
     for each, sensor in facts["sensors"].items():
         lines.append(f"| {each} | {sensor['kind']} | {sensor['shape']} | {sensor['present']:,} |")
     lines += ["", *origin_lines(provenance["tables"]), "## How it was made", ""]
     named = settings["encoders"] or {}
-    lines += [f"- Encoder of {each}: {spoken(named[each])}." for each in modalities if each in named]
+    lines += [f"- Encoder of {each}: {summary(named[each])}." for each in modalities if each in named]
     labels = f", labels of {settings['labels']:.0%} of the training rows" if settings["labels"] < 1 else ""
     lines.append(
         f"- Recipe `{provenance['recipe']}`, seed {provenance['seed']}, {provenance['steps']:,} steps of up to "
@@ -146,7 +146,7 @@ def paired_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], abou
         + (f", taken after {provenance['best_step']:,} steps" if settings["keep"] == "best" else "")
         + "."
     )
-    return "\n".join([*lines, "", "The whole record is in `provenance.json`.", ""])
+    return "\n".join([*lines, "", "The complete record is in `provenance.json`.", ""])
 
 
 def _counts(split: Mapping[str, int]) -> str:
@@ -154,42 +154,23 @@ def _counts(split: Mapping[str, int]) -> str:
 
 
 def plain_settings(config: RunConfig) -> dict[str, Any]:
-    """Give the configuration as plain values, without the tables' paths: their hashes are in the provenance."""
+    """Return the configuration as plain values, without the tables' paths; their hashes are in the provenance."""
     return config.model_dump(mode="json", exclude={"tables", "data", "cache"})
 
 
-def table_facts(table: Table) -> dict[str, Any]:
-    """Name a table by its content and say how many of its rows serve which purpose.
-
-    Args:
-        table: With or without a split; without one every row is trained on.
-    """
-    facts = {
-        "sha256": table.content_hash,
-        "rows": len(table),
-        "dim": table.dim,
-        "split": _split_counts(table.split, len(table)),
-    }
-    return {**facts, **_origin_facts(table.origin)}
-
-
-def paired_facts(table: Table) -> dict[str, Any]:
-    """Name a paired table by its content and say what its sensors give.
-
-    Args:
-        table: With or without a split; without one every row is trained on.
-    """
+def table_facts(table: Table, paired: bool = False) -> dict[str, Any]:
+    """Identify a table by its content hash, and count its rows by split; without a split all are training rows."""
     sensors = {
         name: {"kind": sensor.kind, "shape": list(sensor.shape), "present": int(sensor.present.sum())}
         for name, sensor in table.modalities.items()
     }
-    facts = {
+    return {
         "sha256": table.content_hash,
         "rows": len(table),
-        "sensors": sensors,
+        **({"sensors": sensors} if paired else {"dim": table.dim}),
         "split": _split_counts(table.split, len(table)),
+        **_origin_facts(table.origin),
     }
-    return {**facts, **_origin_facts(table.origin)}
 
 
 def _split_counts(split: np.ndarray | None, rows: int) -> dict[str, int]:
@@ -203,33 +184,25 @@ def _origin_facts(origin: Origin) -> dict[str, Any]:
     if origin.is_empty:
         return {}
     plain = origin.plain()
-    # The features' names stay with the table: there can be thousands.
+    # Names of features stay in the table: there can be thousands.
     made = {key: value for key, value in plain.pop("made", {}).items() if key != "features"}
     return {"origin": {**plain, **({"made": made} if made else {})}}
 
 
-def run_provenance(config: RunConfig, tables: Mapping[str, Table], state: RunState) -> dict[str, Any]:
+def run_provenance(config: LoopConfig, tables: Mapping[str, Table], state: RunState) -> dict[str, Any]:
     """Collect where a trained model comes from.
 
     Args:
         config: The run's configuration.
-        tables: Modality to its whole table.
-        state: Where the run ended.
+        tables: Modality to its whole table; of paired sensors the name of the one table to it.
+        state: State at the end of the run.
 
     Returns:
         Plain values, ready for JSON: `tables`, `recipe`, `seed`, `steps`, `seconds`, `versions` and more.
     """
-    return _provenance({modality: table_facts(table) for modality, table in tables.items()}, config, state)
-
-
-def paired_provenance(config: LoopConfig, table: Table, state: RunState) -> dict[str, Any]:
-    """Collect where a model of paired sensors comes from; as `run_provenance`."""
-    return _provenance({table.name: paired_facts(table)}, config, state)
-
-
-def _provenance(facts: Mapping[str, Any], config: LoopConfig, state: RunState) -> dict[str, Any]:
+    paired = not isinstance(config, RunConfig)
     return {
-        "tables": dict(facts),
+        "tables": {name: table_facts(table, paired) for name, table in tables.items()},
         "recipe": config.recipe,
         "seed": config.seed,
         "steps": state.step,

@@ -1,4 +1,4 @@
-"""Learning a target from paired sensors: co-learning (MDiCo) and what it is compared with."""
+"""Methods that learn a target from paired sensors: co-learning (MDiCo) and its baselines."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,12 +53,12 @@ class SupervisedMethod(PairedMethod):
         return model.to(device).train()
 
     def make(self) -> nn.Module:
-        """The network with its first weights."""
+        """Build the network with its initial weights."""
         assert self.answer is not None
         return SensorClassifier(self.sensor_settings(self._sensors), self.answer.num_outputs, self.config.dim)
 
     def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Score the head's answers."""
+        """Compute the loss of the head's predictions."""
         assert self.answer is not None
         values, targets, _ = self.inputs(step)
         with in_precision(self.config, self.device):
@@ -66,7 +66,7 @@ class SupervisedMethod(PairedMethod):
         return self.score(outputs.float(), targets), {}
 
     def inputs(self, step: int) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
-        """What the sensors saw, augmented where asked; the targets; which rows have which sensor."""
+        """Return the values of a step, augmented if configured, its targets, and which rows have which sensor."""
         assert self.targets is not None
         rows = self.rows_of(step)
         batch = self.batch(rows)
@@ -74,17 +74,17 @@ class SupervisedMethod(PairedMethod):
         return values, self.targets[torch.from_numpy(rows)].to(self.device), batch.present
 
     def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The task's loss, rare classes weighted where the configuration says so."""
+        """Compute the task's loss, with balanced classes if configured."""
         assert self.answer is not None
         weights = None if self.weights is None else self.weights.to(outputs.device)
         return task_loss(self.answer.kind, outputs, targets, weights)
 
     def answers(self, model: nn.Module, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Raw answers by what they are made from."""
+        """Return raw outputs by the sensors they are predicted from."""
         return {"+".join(self._sensors): model(values)}
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Score the answers on the validation rows: of each sensor, and their mean."""
+        """Compute the loss on the validation rows: from each sensor, and their mean."""
         assert self.answer is not None
         assert self.held_out is not None
         target = torch.from_numpy(self.answer.encode(self.held_out.target(self.answer.target)))
@@ -111,14 +111,14 @@ class SupervisedMethod(PairedMethod):
         return {**line, "validation/loss": sum(line.values()) / len(line)}
 
     def predicts_from(self) -> tuple[str, ...]:
-        """The one sensor, if there is only one."""
+        """Return the sensor, if there is only one."""
         return self._sensors if len(self._sensors) == 1 else ()
 
 
 class DistilledMethod(SupervisedMethod):
-    """One sensor's model that is taught by a model of all sensors, which is trained first; a `Method`.
+    """A model of one sensor, distilled from a model of all sensors that is trained first; a `Method`.
 
-    Rows without labels count too: the teacher, which learns from the others, answers for them.
+    Rows without labels are used too: the teacher predicts their targets.
     """
 
     needs_labels = False
@@ -134,11 +134,11 @@ class DistilledMethod(SupervisedMethod):
 
     @property
     def _wanted(self) -> tuple[str, ...]:
-        """All sensors: teacher and student see the same rows."""
+        """All sensors, so that teacher and student see the same rows."""
         return self.modalities
 
     def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Score the student's answers by the labels and by the teacher's answers."""
+        """Compute the loss of the student relative to the labels and to the teacher."""
         assert self.answer is not None
         share = self.config.distillation.weight
         values, targets, _ = self.inputs(step)
@@ -155,7 +155,7 @@ class DistilledMethod(SupervisedMethod):
 
 
 class ColearningMethod(SupervisedMethod):
-    """MDiCo: all sensors while training, any one of them to predict; a `Method`.
+    """MDiCo: trained with all sensors, predicts from any one; a `Method`.
 
     The method `shared` is the same without the unique encoders.
     """
@@ -164,7 +164,7 @@ class ColearningMethod(SupervisedMethod):
     needs_labels = False
 
     def make(self) -> nn.Module:
-        """The co-learner, with learned weights of its terms where the configuration wants them."""
+        """Build the co-learner, with learned weights of its terms if configured."""
         assert self.answer is not None
         options = self.config.colearning
         model = CoLearner(
@@ -180,24 +180,24 @@ class ColearningMethod(SupervisedMethod):
 
     @property
     def term_weights(self) -> dict[str, float]:
-        """Terms that are not switched off, and their weights. Without unique parts there is nothing to tell apart."""
+        """Weights of the terms that are switched on; without unique parts there is no discrimination."""
         options = self.config.colearning
         weights = {"task": options.task, "auxiliary": options.auxiliary, "contrast": options.contrast}
         if self.config.method == "shared":
-            weights.pop("auxiliary")  # it would judge the same part as the main head
+            weights.pop("auxiliary")  # it would use the same part as the main head
         else:
             weights["discrimination"] = options.discrimination
         return {name: weight for name, weight in weights.items() if weight}
 
     def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Add up the terms."""
+        """Compute the weighted sum of the terms."""
         assert isinstance(model, CoLearner)
         assert self.answer is not None
         values, targets, present = self.inputs(step)
         outputs: dict[str, SensorOutputs] = {}
         with in_precision(self.config, self.device):
-            for name, seen in values.items():
-                outputs[name] = sensor_outputs(model, name, seen)
+            for name, rows in values.items():
+                outputs[name] = sensor_outputs(model, name, rows)
         weights = None if self.weights is None else self.weights.to(self.device)
         terms = colearning_terms(
             outputs,
@@ -219,17 +219,17 @@ class ColearningMethod(SupervisedMethod):
         return super().finish(model, state)
 
     def answers(self, model: nn.Module, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Raw answers from each sensor alone."""
+        """Return raw outputs from each sensor alone."""
         assert isinstance(model, CoLearner)
-        return {name: model.predict(name, seen) for name, seen in values.items()}
+        return {name: model.predict(name, rows) for name, rows in values.items()}
 
     def predicts_from(self) -> tuple[str, ...]:
-        """Every sensor."""
+        """Return every sensor."""
         return self._sensors
 
 
 def sensor_outputs(model: CoLearner, name: str, values: Tensor) -> SensorOutputs:
-    """What the objective wants to know of one sensor."""
+    """Compute the outputs of one sensor that the objective needs."""
     parts = model.parts(name, values)
     task, shared = model.logits(name, parts).float(), parts.shared.float()
     if not parts.specific.shape[1]:
@@ -246,7 +246,7 @@ def sensor_outputs(model: CoLearner, name: str, values: Tensor) -> SensorOutputs
 
 
 def start_from(model: nn.Module, folder: Path) -> None:
-    """Take over the encoders of a trained model of tied sensors, to fine-tune them.
+    """Copy the encoders of a trained model of tied sensors, to fine-tune them.
 
     Raises:
         ValueError: If either model is of another kind, or an encoder does not fit.

@@ -17,25 +17,25 @@ Configuration = TypeVar("Configuration", bound="LoopConfig")
 
 
 class LoopConfig(Section):
-    """What every run needs: its length, its optimiser, what is watched and what is saved.
+    """Configuration shared by all training methods: length, optimiser, validation and saving.
 
     Attributes:
-        recipe: The recipe this configuration started from; a label, kept in the provenance.
-        batch_size: Rows a step, over all modalities.
+        recipe: The recipe that this configuration is based on; recorded in the provenance.
+        batch_size: Rows per step, over all modalities.
         steps: Optimiser updates; give this or `epochs`.
         epochs: Passes over the training rows; give this or `steps`.
         learning_rate: The peak, reached after the warm-up.
         warmup_steps: Steps of linear warm-up.
         final_share: Rate at the last step as a share of the peak; 1 keeps it constant.
         weight_decay: AdamW's decay, applied to matrices only.
-        clip_norm: Gradients longer than this are shortened to it; null leaves them.
-        ema_decay: Hand out an exponential moving average of the weights with this decay; null hands out the last.
-        precision: `bf16` runs the networks in bfloat16 where the hardware gains from it; the loss stays in float32.
-        device: `auto` takes an NVIDIA GPU if there is one.
-        seed: Decides weights, batches, augmentations, jitter and dropout.
+        clip_norm: Maximum norm of the gradient; null does not clip.
+        ema_decay: Return an exponential moving average of the weights with this decay; null returns the last weights.
+        precision: `bf16` runs the networks in bfloat16; the loss stays in float32.
+        device: `auto` uses an NVIDIA GPU if there is one.
+        seed: Seed of weights, batches, augmentations, jitter and dropout.
         validate_every: Steps between validations on the validation rows, or `epoch`; null never validates.
-        keep: Hand out the `last` weights or those with the `best` validation loss.
-        patience: Stop after so many validations without a better one; null never stops early.
+        keep: Return the `last` weights or those with the `best` validation loss.
+        patience: Stop after this number of validations without a better one; null never stops early.
         min_delta: Only a validation loss lower by more than this counts as better for `patience`.
         save_every: Steps between states saved for resuming; null saves only when interrupted.
     """
@@ -62,7 +62,7 @@ class LoopConfig(Section):
     @model_validator(mode="after")
     def _agree_on_length_and_validation(self) -> "LoopConfig":
         if (self.steps is None) == (self.epochs is None):
-            raise PydanticCustomError("length", "give the length of the run as steps or as epochs, one of the two.")
+            raise PydanticCustomError("length", "give the length of the run as either steps or epochs.")
         if self.validate_every is None and (self.keep == "best" or self.patience is not None):
             raise PydanticCustomError("validation", "keep: best and patience need validate_every.")
         return self
@@ -72,7 +72,7 @@ def validated(kind: type[Configuration], layer: Mapping[str, Any]) -> Configurat
     """Validate a nested mapping as a configuration.
 
     Raises:
-        ValueError: One line for each fault, with its dotted key, what came and what is known.
+        ValueError: One line per fault, with its dotted key, the value and what is known.
     """
     try:
         return kind.model_validate(layer)
@@ -82,7 +82,7 @@ def validated(kind: type[Configuration], layer: Mapping[str, Any]) -> Configurat
 
 
 def config_yaml(config: LoopConfig) -> str:
-    """Write the effective configuration as YAML that reads back to the same values; what is trained before how."""
+    """Return the effective configuration as YAML that reads back to the same values; settings of the loop come last."""
     values = config.model_dump(mode="json")
     own = {key: values.pop(key) for key in list(values) if key == "recipe" or key not in LoopConfig.model_fields}
     return yaml.safe_dump(own | values, sort_keys=False, allow_unicode=True)
@@ -108,7 +108,7 @@ class EncoderConfig(Section):
     @field_validator("positional", "network")
     @classmethod
     def _know_name_and_options(cls, value: dict[str, Any], info: Any) -> dict[str, Any]:
-        # Late, so that reading a configuration's type does not import torch.
+        # Imported late, so that this module does not import torch.
         if info.field_name == "positional":
             from geotether.encoders.positional import POSITIONAL as REGISTRY
         else:
@@ -130,12 +130,12 @@ class HeadsConfig(Section):
 
 
 class ObjectiveConfig(Section):
-    """What is contrasted, a reading of the tying loss or `sigmoid`, and what is regressed; see `geotether.objectives`.
+    """The loss; see `geotether.objectives`.
 
-    `regression_weight` is how much predicting each modality's leading `regression_components` from the place counts
-    beside the contrast; 0 leaves it out. `specific_dim` above 0 gives each modality a part that the place never meets:
-    `discrimination_weight` is how much telling the modality by it counts, `reconstruction_weight` how much giving the
-    features back from both parts does.
+    `reading` chooses the negatives of the tying loss, or `sigmoid`. `regression_weight` is the weight of predicting
+    each modality's leading `regression_components` from the place; 0 leaves it out. `specific_dim` above 0 gives each
+    modality a part that is not tied to the place, with the weights `discrimination_weight` of classifying the modality
+    from it and `reconstruction_weight` of predicting the features from both parts.
     """
 
     reading: str = "within_modality"
@@ -159,7 +159,7 @@ class ObjectiveConfig(Section):
 
 
 class MemoryConfig(Section):
-    """What the encoder looks up of the training rows near a place; see `geotether.encoders.memory`.
+    """The memory of training rows near a place; see `geotether.encoders.memory`.
 
     `components` of each modality are kept (0: no memory) and averaged over the `neighbors` nearest places.
     """
@@ -194,20 +194,20 @@ class ScheduleConfig(Section):
 
 
 class RunConfig(LoopConfig):
-    """Everything that decides a pre-training run: the loop's part, and the following.
+    """The configuration of a location encoder: that of the loop, and the following.
 
     Attributes:
-        tables: Modality to the path of its feature table, seen from the configuration file; or to a mapping that says
-            what it is built from, whose paths are seen from `data`. See `geotether.featurizing.specification`.
+        tables: Modality to the path of its feature table, relative to the configuration file; or to a mapping that
+            specifies how to build it, with paths relative to `data`. See `geotether.featurizing.specification`.
         data: The folder of the raw files; by default that of the configuration file.
-        cache: Where tables that are built are kept; by default `geotether/tables` in the user's cache folder.
+        cache: Folder of the tables that are built; by default `geotether/tables` in the user's cache folder.
         encoder: The location encoder.
         heads: The modalities' projection heads.
-        memory: What is looked up beside what the network has learned; part of mixed readouts only.
+        memory: Memory of training rows; used by mixed readouts only.
         objective: The loss.
-        schedule: Which modality takes part when, and with how many rows.
+        schedule: Which modalities take part in which step, and with how many rows.
         jitter_m: Standard deviation of the places' jitter along each axis, in metres.
-        validation_rows: At most so many held-out rows of each modality are compared.
+        validation_rows: Maximum number of validation rows of each modality.
     """
 
     tables: dict[str, Path | dict[str, Any]] = Field(default_factory=dict)
@@ -239,31 +239,31 @@ class RunConfig(LoopConfig):
         if self.memory.components and not self.encoder.readout.startswith("mixed_"):
             raise PydanticCustomError(
                 "memory",
-                "a memory needs an encoder.readout that starts with mixed_; set memory.components=0 to do without it.",
+                "a memory needs an encoder.readout that starts with mixed_; or set memory.components=0.",
             )
         return self
 
 
 def make_config(layer: Mapping[str, Any]) -> RunConfig:
-    """Validate a nested mapping as a run's configuration; raises as `validated` does."""
+    """Validate a nested mapping as a run's configuration; raise as `validated` does."""
     return validated(RunConfig, layer)
 
 
 def load_config(
     path: str | Path | None = None, overrides: Sequence[str | Mapping[str, Any]] = (), recipe: str | None = None
 ) -> RunConfig:
-    """Compose a configuration: defaults, under a recipe, under a YAML file, under `key=value` overrides.
+    """Compose a configuration: defaults < recipe < YAML file < overrides.
 
     Args:
-        path: YAML file, or None for the recipe alone. Paths in it are seen from the file's folder.
+        path: YAML file, or None for the recipe alone. Paths in it are relative to the file's folder.
         overrides: Such as `["learning_rate=1e-3", "encoder.positional.l_max=39"]`, where values are YAML, or nested
             mappings such as `[{"steps": 200}]`. Paths in them are relative to the working directory.
-            `tables.NAME=null` leaves a table out.
+            `tables.NAME=null` removes a table.
         recipe: Name of the recipe; None takes the file's `recipe` key, and without one `default`.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If anything in it is unknown or out of range; every fault is named.
+        ValueError: If a key is unknown or a value out of range; every fault is named.
 
     Example:
         >>> load_config(overrides=["steps=20", "schedule.name=salt"]).schedule.name
@@ -280,7 +280,7 @@ def load_config(
 
 
 def _with_folder(layer: dict[str, Any], folder: Path, tables: bool = True) -> dict[str, Any]:
-    """Make the paths of one layer absolute, so that the saved configuration can be moved and read again."""
+    """Make the paths of one layer absolute, so that the saved configuration can be moved."""
     seen: dict[str, Any] = {
         key: folder / Path(str(layer[key])).expanduser() for key in ("data", "cache") if layer.get(key)
     }
@@ -293,15 +293,14 @@ def _with_folder(layer: dict[str, Any], folder: Path, tables: bool = True) -> di
 
 
 def overlay(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one mapping over another; neither is changed.
+    """Merge two layers of a configuration; neither is changed.
 
-    Mappings merge key by key, with two exceptions that keep leftovers out: a mapping
-    whose `name` changes is replaced whole (options of `spherical_harmonics` mean nothing to
-    `grid`), and of `steps` and `epochs` the upper layer's one removes the other.
+    Mappings merge key by key, with two exceptions: a mapping whose `name` changes is replaced as a whole (options of
+    `spherical_harmonics` do not apply to `grid`), and `steps` and `epochs` of the upper layer replace each other.
 
     Args:
         under: The lower layer, such as a recipe.
-        over: The upper layer; it wins.
+        over: The upper layer, which takes precedence.
 
     Example:
         >>> overlay({"a": {"b": 1, "c": 2}, "epochs": 5}, {"a": {"b": 3}, "steps": 9})
@@ -324,7 +323,7 @@ def overlay(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
 
 
 def flatten(layer: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Give every leaf of a nested mapping its dotted key.
+    """Return the leaves of a nested mapping by dotted key.
 
     Example:
         >>> flatten({"encoder": {"embed_dim": 256}, "seed": 0})

@@ -273,12 +273,12 @@ def mean_regression(errors: list[Float[Tensor, ""]]) -> Float[Tensor, ""]:
 def build_model(config: RunConfig, tables: Mapping[str, Table]) -> TiedModel:
     """Build the model with weights that depend on the configuration alone.
 
-    The first weights of a head and of a decoder depend on the seed and the modality's name, so that adding a modality
-    leaves the others' as they were.
+    The initial weights of a head or decoder depend on the seed and the name of its modality, so adding a modality does
+    not change those of others.
 
     Args:
         config: The run's configuration.
-        tables: Modality to its training rows, which also say how features are standardised.
+        tables: Modality to its training rows, from which features are standardised.
     """
     location = build_location_encoder(config.encoder.model_dump(), config.seed)
     heads: dict[str, ProjectionHead] = {}
@@ -302,12 +302,7 @@ def build_model(config: RunConfig, tables: Mapping[str, Table]) -> TiedModel:
 
 
 def build_specific(config: RunConfig, tables: Mapping[str, Table]) -> SpecificParts:
-    """Build what each modality keeps for itself.
-
-    Args:
-        config: The run's configuration.
-        tables: Modality to its training rows.
-    """
+    """Build the modality-specific branches."""
     objective = config.objective
     in_dims = {modality: table.dim for modality, table in tables.items()}
     with torch.random.fork_rng(devices=[]):
@@ -321,17 +316,12 @@ def build_specific(config: RunConfig, tables: Mapping[str, Table]) -> SpecificPa
 
 
 def build_memory(config: RunConfig, tables: Mapping[str, Table]) -> PlaceMemory | None:
-    """Remember the training rows' leading components, each place once; None where the configuration wants none.
-
-    Args:
-        config: The run's configuration.
-        tables: Modality to its training rows.
-    """
+    """Build a memory of the leading components of training rows, each place once; None if it is switched off."""
     if not config.memory.components:
         return None
     kept: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for modality, table in tables.items():
-        with torch.random.fork_rng(devices=[]):  # its layer is drawn, though only its directions are used
+        with torch.random.fork_rng(devices=[]):  # it draws initial weights, though only its components are used
             components = FeatureDecoder(1, table.dim, config.memory.components)
         components.fit(table.features)
         values = np.concatenate(
@@ -371,10 +361,10 @@ def held_out_batch(
     """Draw the fixed batch that every validation uses.
 
     Args:
-        tables: Modality to its whole table; only rows whose split is `validation` are looked at.
-        rows: At most so many rows of each modality.
+        tables: Modality to its whole table; only rows whose split is `validation` are used.
+        rows: Maximum number of rows of each modality.
         seed: The run's seed.
-        device: Where they are kept.
+        device: Device of the tensors.
 
     Returns:
         Modality to its rows; a modality with fewer than two validation rows is left out.
@@ -395,18 +385,18 @@ def held_out_batch(
 
 
 def validate(model: TiedModel, batch: Mapping[str, HeldOut]) -> dict[str, float]:
-    """Measure how well places and held-out observations find each other, each modality by itself.
+    """Measure the retrieval between places and held-out observations, each modality by itself.
 
-    The measure is the symmetric softmax within a modality whatever the run's objective is, so runs with
-    different readings and schedules can be laid side by side. A model that knows nothing scores `chance`.
+    The loss is the symmetric softmax within a modality whatever the run's objective is, so that runs with different
+    objectives and schedules can be compared. An uninformed model scores `chance`.
 
     Args:
-        model: Put into evaluation mode for the while: no dropout, no jitter.
+        model: Model, put into evaluation mode temporarily: no dropout, no jitter.
         batch: From `held_out_batch`.
 
     Returns:
         `validation/loss/M`, `validation/chance/M` (the natural logarithm of the number of rows),
-        `validation/recall@10/M`, with decoders `validation/regression/M` (1 is that of knowing nothing), for every
+        `validation/recall@10/M`, with decoders `validation/regression/M` (predicting the mean gives 1), for every
         modality M, and `validation/loss`, the mean of the first.
     """
     was_training = model.training
@@ -432,11 +422,11 @@ def validate(model: TiedModel, batch: Mapping[str, HeldOut]) -> dict[str, float]
 def pool_recall(location: Float[Tensor, "n d"], observed: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
     """Compute recall at 10 among the first 256 rows.
 
-    A pool of one size makes the number comparable across modalities, batch sizes and schedules (chance
-    is 10 / 256 = 3.9 %), and costs next to nothing.
+    A pool of fixed size makes the number comparable across modalities, batch sizes and schedules (chance is
+    10 / 256 = 3.9 %).
 
     Args:
-        location: Embeddings of places; they search.
-        observed: Embeddings of observations in the same order; they are found.
+        location: Embeddings of places, the queries.
+        observed: Embeddings of observations in the same order, the candidates.
     """
     return recall_at_k(location[:RECALL_ROWS].detach(), observed[:RECALL_ROWS].detach(), RECALL_AT)

@@ -26,7 +26,7 @@ from geotether.training.state import (
     check_finished,
     check_folder,
     discard_state,
-    farewell,
+    interruption_message,
     is_unfinished,
     load_state,
     mark_finished,
@@ -234,7 +234,7 @@ def train(
             if out is not None and (interruption.requested or state.step % (config.save_every or math.inf) == 0):
                 save_state(out, state, pack_tensors(model, optimizer, averaged, best), method.identity)
             if interruption.requested:
-                raise RunInterrupted(farewell(state.step, total_steps, out))
+                raise RunInterrupted(interruption_message(state.step, total_steps, out))
 
     if out is not None and keep_state:
         save_state(out, state, pack_tensors(model, optimizer, averaged, best), method.identity)

@@ -88,7 +88,7 @@ class MetricsFile:
 
 
 def read_scalars(values: Mapping[str, Tensor]) -> dict[str, float]:
-    """Bring many scalars to Python in one transfer; one at a time would stall a GPU each time."""
+    """Convert scalars to Python numbers in one transfer, because each transfer stalls a GPU."""
     stacked = torch.stack([value.detach().float() for value in values.values()]).tolist()
     return dict(zip(values, stacked, strict=True))
 
@@ -97,13 +97,13 @@ STYLES = ("auto", "bar", "lines", "none")
 
 
 class Progress:
-    """Shows how far a run has come.
+    """The display of a run's progress on standard error.
 
     Args:
         total_steps: Steps of the whole run.
         first_step: Steps already done.
         style: `auto` draws a bar if stderr is a terminal and writes about twenty plain lines otherwise;
-            `none` is silent.
+            `none` shows nothing.
 
     Example:
         >>> with Progress(total_steps=2, style="none") as progress:
@@ -112,7 +112,7 @@ class Progress:
 
     def __init__(self, total_steps: int, first_step: int = 0, style: str = "auto") -> None:
         if style not in STYLES:
-            raise ValueError(f"Progress is shown as one of {', '.join(STYLES)}; got {style!r}.")
+            raise ValueError(f"progress must be one of {', '.join(STYLES)}; got {style!r}.")
         if style == "auto":
             style = "bar" if sys.stderr.isatty() else "lines"
         self._style, self._total, self._first = style, total_steps, first_step
@@ -120,11 +120,11 @@ class Progress:
         self._bar: Any = None
 
     def show(self, step: int, line: Mapping[str, Any]) -> None:
-        """Report a finished step.
+        """Show a finished step.
 
         Args:
             step: 0 for the first.
-            line: The step's metrics; `loss`, `learning_rate` and `seconds` are shown where present.
+            line: The step's metrics; `loss`, `learning_rate` and `seconds` are shown if present.
         """
         done = step + 1
         if self._bar is not None:
@@ -137,12 +137,12 @@ class Progress:
             self.say("  ".join(parts))
 
     def show_validation(self, step: int, line: Mapping[str, Any]) -> None:
-        """Report a validation.
+        """Show a validation.
 
         Args:
             step: The step it followed.
-            line: Holds `validation/loss`, and for each part M of it `validation/loss/M` and, where it is known, what
-                knowing nothing would score, `validation/chance/M`.
+            line: Metrics with `validation/loss`, and for each part M of it `validation/loss/M` and, where known,
+                `validation/chance/M`.
         """
         prefix = "validation/loss/"
         parts = []
@@ -153,7 +153,7 @@ class Progress:
         self.say(f"held out after step {step + 1}: {line['validation/loss']:.4f}  {', '.join(parts)}")
 
     def say(self, text: str) -> None:
-        """Write one line without tearing the bar."""
+        """Write one line without breaking the bar."""
         if self._bar is not None:
             self._bar.console.print(text, highlight=False, markup=False)
         elif self._style != "none":

@@ -9,15 +9,15 @@ from pydantic_core import PydanticCustomError
 
 from geotether.settings import Section, parse_override, read_layer, unknown_name
 from geotether.training.config import EncoderConfig, LoopConfig, overlay, validated
-from geotether.training.recipes import paired_recipe_layer
+from geotether.training.recipes import PAIRED_RECIPES, recipe_layer
 
-# Method to what it does, in a few words; the card says them.
+# Method to its description in the model card.
 METHODS = {
-    "mdico": "co-learning: all sensors while training, any one to predict (MDiCo)",
+    "mdico": "co-learning: trained with all sensors, predicts from any one (MDiCo)",
     "single": "one sensor alone, supervised",
     "shared": "co-learning with the shared encoders alone",
     "fused": "all sensors together, supervised; needs all of them to predict",
-    "distilled": "one sensor alone, taught by a model of all sensors",
+    "distilled": "one sensor alone, distilled from a model of all sensors",
     "ties": "contrast between views, sensors, labels and places (MoSAiC and its parts)",
 }
 
@@ -25,9 +25,9 @@ METHODS = {
 class ColearningConfig(Section):
     """Terms of MDiCo and their weights; a weight of 0 leaves a term out.
 
-    `wiring`: the second modality classifier sees the unused part (`figure`) or the shared one (`code`, as released), or
-    there is neither that classifier nor an unused part (`no_unused`). `layer_norm`: of the encoders' outputs.
-    `weighting`: `fixed`, or learned from uncertainty as in `kendall` or in the `corrected` form.
+    `wiring`: the second modality classifier reads the unused part (`figure`) or the shared one (`code`, as released),
+    or there is no such classifier and no unused part (`no_unused`). `layer_norm`: normalise the encoders' outputs.
+    `weighting`: `fixed`, or learned from uncertainty in the form `kendall` or `corrected`.
     """
 
     wiring: Literal["figure", "code", "no_unused"] = "figure"
@@ -42,12 +42,12 @@ class ColearningConfig(Section):
     @model_validator(mode="after")
     def _learn_something(self) -> "ColearningConfig":
         if not (self.task or self.auxiliary):
-            raise PydanticCustomError("terms", "task or auxiliary must be above 0, or no label is ever looked at.")
+            raise PydanticCustomError("terms", "task or auxiliary must be above 0, or no label is used.")
         return self
 
 
 class DistillationConfig(Section):
-    """How much the teacher's answers count beside the labels, and how soft they are (classes and labels)."""
+    """Weight of the teacher relative to the labels, and temperature of its outputs (classes and labels)."""
 
     weight: float = Field(default=0.5, ge=0, le=1)
     temperature: float = Field(default=4.0, gt=0, le=100)
@@ -58,9 +58,9 @@ class TiesConfig(Section):
 
     `view`: two augmentations of one observation. `sample`: two sensors of one sample. `label`: any two observations, by
     the overlap of their labels. `location`: an observation and its place. `dim`: width of the projections, whose head
-    has `hidden_dim` in between. `labelled_share`: so many of a step's rows have labels; null takes rows as they come.
-    `specific_dim`: so many of an encoding's numbers are the sensor's own; sample, label and location ties do not see
-    them, views do, and `discrimination` says how much telling the sensor by them counts.
+    has `hidden_dim` in between. `labelled_share`: share of labelled rows in every step; null draws rows regardless of
+    labels. `specific_dim`: width of the sensor-specific part of an encoding, which view ties use and sample, label and
+    location ties do not; `discrimination` is the weight of classifying the sensor from it.
     """
 
     view: float = Field(default=1.0, ge=0)
@@ -80,16 +80,16 @@ class TiesConfig(Section):
         if not (self.view or self.sample or self.label or self.location):
             raise PydanticCustomError("ties", "one of view, sample, label and location must be above 0.")
         if self.discrimination and not self.specific_dim:
-            raise PydanticCustomError("ties", "discrimination looks at specific parts; give specific_dim too, or 0.")
+            raise PydanticCustomError("ties", "discrimination needs specific_dim above 0; set it, or discrimination=0.")
         return self
 
 
 class PairedConfig(LoopConfig):
-    """Everything that decides a run on paired sensors: the loop's part, and the following.
+    """The configuration of a run on paired sensors: that of the loop, and the following.
 
     Attributes:
         paired: Where the samples are: a `.npz` of geotether, or a mapping; see `geotether.pairing.specification`.
-        data: The folder that paths in `paired` are seen from; by default that of the configuration file.
+        data: The folder that paths in `paired` are relative to; by default that of the configuration file.
         method: One of `METHODS`.
         modalities: Sensors that take part, in order; null takes all.
         modality: The one sensor of the methods `single` and `distilled`.
@@ -105,7 +105,7 @@ class PairedConfig(LoopConfig):
         ties: Terms of the method `ties`.
         start_from: Model folder of the method `ties` whose encoders `single`, `fused` or `distilled` begin with.
         location: The location encoder of the location tie.
-        validation_rows: At most so many validation rows are looked at.
+        validation_rows: Maximum number of validation rows.
     """
 
     paired: Path | dict[str, Any] | None = None
@@ -158,19 +158,19 @@ class PairedConfig(LoopConfig):
 def load_paired_config(
     path: str | Path | None = None, overrides: Sequence[str | Mapping[str, Any]] = (), recipe: str | None = None
 ) -> PairedConfig:
-    """Compose a configuration: defaults, under a recipe, under a YAML file, under `key=value` overrides.
+    """Compose a configuration: defaults < recipe < YAML file < overrides.
 
     Args:
-        path: YAML file, or None for the recipe alone. Paths in it are seen from `data`, and `data` from its folder.
-        overrides: Such as `["target=y_group", "colearning.contrast=0"]`; values are YAML.
+        path: YAML file, or None for the recipe alone. Paths in it are relative to `data`, and `data` to its folder.
+        overrides: Such as `["target=y_group", "colearning.contrast=0"]`, where values are YAML, or nested mappings.
         recipe: Name of the recipe; None takes the file's `recipe` key, and without one `mdico`.
 
-    A key `recipes` holds what is said of single recipes, such as `{fused: {steps: 400}}`: it goes over the rest of the
-    file when that recipe is run, and under the overrides.
+    The key `recipes` contains settings of single recipes, such as `{fused: {steps: 400}}`. They take precedence over
+    the rest of the file for that recipe; overrides take precedence over them.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If anything in it is unknown or out of range; every fault is named.
+        ValueError: If a key is unknown or a value out of range; every fault is named.
 
     Example:
         >>> load_paired_config(overrides=["target=species"]).method
@@ -182,10 +182,10 @@ def load_paired_config(
 
 
 def over_recipe(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay settings over a recipe, and over them what their key `recipes` says of this recipe.
+    """Merge a recipe, settings, and the settings of this recipe under their key `recipes`.
 
     Raises:
-        ValueError: If there is no such recipe, or `recipes` names another unknown one.
+        ValueError: If the recipe, or one that `recipes` names, is unknown.
 
     Example:
         >>> over_recipe("clip", {"epochs": 3, "recipes": {"clip": {"epochs": 9}, "fused": {"steps": 50}}})["epochs"]
@@ -196,12 +196,12 @@ def over_recipe(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(own, Mapping) or not all(isinstance(layer, Mapping) for layer in own.values()):
         raise ValueError(f"recipes must name recipes and their settings, such as {{fused: {{steps: 400}}}}, got {own}.")
     for known in own:
-        paired_recipe_layer(known)
-    return overlay(overlay(paired_recipe_layer(name), given), own.get(name, {}))
+        recipe_layer(known, PAIRED_RECIPES)
+    return overlay(overlay(recipe_layer(name, PAIRED_RECIPES), given), own.get(name, {}))
 
 
 def own_layer(path: str | Path | None = None, overrides: Sequence[str | Mapping[str, Any]] = ()) -> dict[str, Any]:
-    """Give what a file and overrides say themselves, to be laid over other recipes; without recipe and method."""
+    """Return the settings of a file and overrides without recipe and method, to be merged with other recipes."""
     return {key: value for key, value in _layer(path, overrides).items() if key not in ("recipe", "method")}
 
 
@@ -209,7 +209,7 @@ def _layer(path: str | Path | None, overrides: Sequence[str | Mapping[str, Any]]
     layer = {} if path is None else _with_folder(read_layer(Path(path)), Path(path).resolve().parent, own=True)
     parsed = [parse_override(one) if isinstance(one, str) else dict(one) for one in overrides]
     given = [_with_folder(one, Path.cwd()) for one in parsed]
-    # What is said of all recipes goes over what the file says of one, and under what is said of one.
+    # Overrides for all recipes take precedence over the file's settings of one, and not over overrides for one.
     for over in sorted(given, key=lambda over: "recipes" in over):
         layer = overlay(layer, over)
         if "recipes" not in over and isinstance(layer.get("recipes"), Mapping):
@@ -219,12 +219,12 @@ def _layer(path: str | Path | None, overrides: Sequence[str | Mapping[str, Any]]
 
 
 def make_paired_config(layer: Mapping[str, Any]) -> PairedConfig:
-    """Validate a nested mapping as a configuration; raises as `validated` does."""
+    """Validate a nested mapping as a configuration; raise as `validated` does."""
     return validated(PairedConfig, layer)
 
 
 def _with_folder(layer: dict[str, Any], folder: Path, own: bool = False) -> dict[str, Any]:
-    """Make the paths of one layer absolute, so that the saved configuration can be moved and read again."""
+    """Make the paths of one layer absolute, so that the saved configuration can be moved."""
     seen: dict[str, Any] = {}
     if layer.get("data"):
         seen["data"] = folder / Path(str(layer["data"])).expanduser()

@@ -1,4 +1,4 @@
-"""What all courses on paired sensors share: rows, targets, epochs, and the model folder."""
+"""The part that all methods for paired sensors share: rows, targets, epochs, and the description of the model."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from geotether.predict import PairedModel
 from geotether.tables.modality import Modality
 from geotether.tables.table import Table
 from geotether.tables.target import Target, TargetEncoding
-from geotether.training.card import paired_card, paired_provenance
+from geotether.training.card import paired_card, run_provenance
 from geotether.training.paired_config import PairedConfig
 from geotether.training.randomness import derived_seed, step_generator
 from geotether.training.state import RunState
@@ -29,18 +29,18 @@ class PairedMethod:
 
     Args:
         config: The run's configuration.
-        table: All rows. Those whose split is `train` are learned from (all rows of a table without a split), those of
-            `validation` are watched, others are not touched.
+        table: All rows. Rows whose split is `train` are trained on (all rows of a table without a split), rows of
+            `validation` are validated on, others are not used.
 
     Attributes:
         modalities: Sensors that take part.
-        answer: What is learned from labels; None where no label is looked at.
+        answer: The encoding of the target; None if no labels are used.
 
     Raises:
-        ValueError: If the table lacks a modality or the target, or nothing is there to learn.
+        ValueError: If the table lacks a modality or the target, or no target is known.
     """
 
-    needs_all = False  # whether a row without one of the sensors is of no use
+    needs_all = False  # whether rows that lack a sensor are left out
     needs_labels = True
 
     def __init__(self, config: PairedConfig, table: Table) -> None:
@@ -48,7 +48,7 @@ class PairedMethod:
         self.modalities = tuple(config.modalities or table.modalities)
         if config.modality is not None and config.modality not in self.modalities:
             raise ValueError(f"modality is {config.modality!r}, but the table has {', '.join(self.modalities)}.")
-        # Settings of a sensor that the table has and this run leaves out stay: `modalities` alone says who takes part.
+        # Settings may name sensors of the table that do not take part in this run.
         for name in (*config.encoders, *config.views, *self.modalities):
             table.modality(name)
         self.answer: TargetEncoding | None = None
@@ -57,20 +57,20 @@ class PairedMethod:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Configuration and content of the table."""
+        """Configuration and content hash of the table."""
         return {"config": self.settings, "tables": {self.table.name: self.table.content_hash}}
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What decides the run: its configuration, and the weights that it begins with."""
+        """Everything that determines the run: its configuration, and the weights it starts from."""
         settings = self.config.model_dump(mode="json", exclude={"paired", "data"})
-        begun = self.config.start_from
-        if begun is not None and (begun / WEIGHTS).is_file():  # loading says it better if there are none
-            settings["start_from_sha256"] = hashlib.sha256((begun / WEIGHTS).read_bytes()).hexdigest()
+        start = self.config.start_from
+        if start is not None and (start / WEIGHTS).is_file():  # loading explains what is missing
+            settings["start_from_sha256"] = hashlib.sha256((start / WEIGHTS).read_bytes()).hexdigest()
         return settings
 
     def check(self) -> None:
-        """See that there are rows to learn from and, where they are wanted, to watch."""
+        """Check that there are training rows and, where they are needed, validation rows."""
         count = len(self._training_rows[0])
         if count < 2:
             raise ValueError(
@@ -79,12 +79,12 @@ class PairedMethod:
             )
         if not self.has_validation() and (self.config.keep == "best" or self.config.patience is not None):
             raise ValueError(
-                "keep: best and patience look at rows whose split is 'validation', and there are none to look at; "
+                "keep: best and patience need rows whose split is 'validation', and there are none; "
                 "assign splits or set keep=last and patience=null."
             )
 
     def prepare(self, device: torch.device) -> None:
-        """Set training rows, held-out rows and targets."""
+        """Select training and validation rows, and encode targets."""
         config, self.device = self.config, device
         useful, labelled = self._training_rows
         self.training = self.table.rows(useful)
@@ -101,19 +101,19 @@ class PairedMethod:
 
     @property
     def _sensors(self) -> tuple[str, ...]:
-        """Sensors that this method looks at."""
+        """Sensors that this method uses."""
         return self.modalities
 
     @property
     def _wanted(self) -> tuple[str, ...]:
-        """Sensors that a row should have."""
+        """Sensors that a usable row has."""
         return self._sensors
 
     @cached_property
     def _training_rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Row numbers of what is trained on, and of the training rows whose labels may be looked at.
+        """Numbers of the training rows, and of those whose labels may be used.
 
-        A method that needs labels gets no other rows: batches in which few rows count would be waste and noise.
+        A method that needs labels gets labelled rows only, because others would not contribute to its loss.
         """
         training, labelled = self.table.numbers("train"), np.arange(0)
         useful = self._useful(training)
@@ -124,7 +124,7 @@ class PairedMethod:
         return useful, labelled
 
     def _useful(self, rows: np.ndarray) -> np.ndarray:
-        """Those rows that the method can use: with one of its sensors or all of them, and a label if it needs one."""
+        """Select usable rows: those with one or all of the sensors, and with a label if the method needs it."""
         there = np.stack([self.table.modality(name).present[rows] for name in self._wanted])
         use = there.all(0) if self.needs_all else there.any(0)
         if self.needs_labels and self.answer is not None:
@@ -133,7 +133,7 @@ class PairedMethod:
 
     @cached_property
     def _held_out_rows(self) -> np.ndarray:
-        """Numbers of the validation rows, at most so many; none if there are fewer than two."""
+        """Numbers of the validation rows, at most `validation_rows`; none if there are fewer than two."""
         if self.config.validate_every is None or self.table.split is None:
             return np.arange(0)
         rows = self._useful(np.flatnonzero(self.table.split == "validation"))
@@ -142,32 +142,32 @@ class PairedMethod:
         return rows[chosen] if len(chosen) >= 2 else np.arange(0)
 
     def sensor_settings(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """What encoders are built from: their configuration, and what the sensors give."""
+        """Return the settings of encoders: their configuration, and kind and shape of their sensors."""
         settings = {}
         for name in names:
             sensor = self.training.modality(name)
             chosen = dict(self.config.encoders.get(name) or default_sensor_encoder(sensor.kind))
-            # A network can only learn what is missing if it is told, and only where something is.
+            # Networks get a channel that marks missing values if there are any to learn from.
             chosen.setdefault("missing_channel", has_gaps(sensor))
             settings[name] = {"config": chosen, "kind": sensor.kind, "shape": list(sensor.shape)}
         return settings
 
     def fit_encoders(self, model: nn.Module) -> None:
-        """Let every encoder take mean and spread of its sensor's training rows."""
+        """Fit the standardisation of every encoder to its sensor's training rows."""
         for name in self._sensors:
             sensor = self.training.modality(name)
             model.fit(name, sensor.values[sensor.present])  # type: ignore[operator]
 
     def steps_in(self, epochs: int) -> int:
-        """Whole batches in so many passes over the training rows, one at least."""
+        """Return the number of whole batches in `epochs` passes over the training rows, at least 1."""
         return max(1, epochs * len(self.training) // self.batch_rows)
 
     def epoch_of(self, step: int) -> int:
-        """Passes over the training rows that were finished before a step."""
+        """Return the number of passes over the training rows completed before a step."""
         return step * self.batch_rows // len(self.training)
 
     def rows_of(self, step: int) -> np.ndarray:
-        """Rows of a step: each comes once an epoch."""
+        """Return the rows of a step; each row is drawn once per epoch."""
         return rows_at(len(self.training), step * self.batch_rows, self.batch_rows, self.config.seed, "samples")
 
     def batch(self, rows: np.ndarray) -> PairedBatch:
@@ -175,18 +175,18 @@ class PairedMethod:
         return gather_samples(self.training, rows, self._sensors).to(self.device)
 
     def augmented(self, batch: PairedBatch, step: int, purpose: str) -> dict[str, Tensor]:
-        """One view of every sensor's rows; a pure function of step and purpose."""
+        """Augment every sensor's rows, as a pure function of step and purpose."""
         return {
             name: self.views[name](values, step_generator(self.config.seed, step, f"{purpose} of {name}", self.device))
             for name, values in batch.values.items()
         }
 
     def has_validation(self) -> bool:
-        """Whether there are rows to watch."""
+        """Return whether there are validation rows."""
         return len(self._held_out_rows) > 0
 
     def predicts_from(self) -> tuple[str, ...]:
-        """Sensors of which one is enough to predict."""
+        """Return the sensors of which one is enough to predict."""
         return ()
 
     def finish(self, model: nn.Module, state: RunState) -> PairedModel:
@@ -198,30 +198,30 @@ class PairedMethod:
             "predicts_from": list(self.predicts_from()),
             "answer": self.answer.plain() if self.answer is not None and config.method != "ties" else None,
         }
-        provenance = paired_provenance(config, self.table, state)
+        provenance = run_provenance(config, {self.table.name: self.table}, state)
         card = paired_card(self.settings, provenance, about)
         return PairedModel(model, about, provenance, self.settings, card)  # type: ignore[arg-type]
 
 
 def has_gaps(sensor: Modality) -> bool:
-    """Whether a value is missing inside the rows that have the sensor."""
+    """Return whether values are missing in rows that have the sensor."""
     if sensor.values.dtype.kind != "f":
         return False
     return any(bool(np.isnan(part[sensor.present[start : start + len(part)]]).any()) for start, part in _parts(sensor))
 
 
 def _parts(sensor: Modality) -> Iterator[tuple[int, np.ndarray]]:
-    """Runs of rows: a memory map is not drawn into memory at once."""
+    """Yield parts of the values, so that a memory map is not read into memory at once."""
     for start in range(0, len(sensor), 4096):
         yield start, sensor.values[start : start + 4096]
 
 
 def labelled_rows(target: Target, share: float, seed: int) -> np.ndarray:
-    """Draw the training rows whose labels may be looked at; a larger share holds the smaller one.
+    """Draw the training rows whose labels may be used; a larger share contains the smaller one.
 
     Args:
-        target: Of the training rows.
-        share: Of the known rows, in (0, 1]; at least one row of every class or label is kept.
+        target: Target of the training rows.
+        share: Share of the known rows, in (0, 1]; at least one row of every class or label is kept.
         seed: The run's seed.
 
     Returns:
@@ -241,7 +241,7 @@ def labelled_rows(target: Target, share: float, seed: int) -> np.ndarray:
 
 
 def class_weights(answer: TargetEncoding, encoded: np.ndarray, balanced: bool) -> Tensor | None:
-    """Weights of the classes that make each count alike; None for other kinds of targets."""
+    """Return weights that balance the classes; None for other kinds of targets."""
     if answer.kind != "classes" or not balanced:
         return None
     return balanced_weights(torch.from_numpy(encoded), answer.num_outputs)

@@ -1,6 +1,7 @@
 """Recipes: named, complete configurations, written out as plain mappings."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 from geotether.suggestions import closest
@@ -81,25 +82,9 @@ RECIPES["salt"] = {**RECIPES["default"], "schedule": {"name": "salt"}}
 RECIPES["satclip"] = {**RECIPES["paper"], "schedule": {"name": "pairwise"}}
 
 
-def recipe_layer(name: str) -> dict[str, Any]:
-    """Return a copy of one recipe, ready to be overlaid.
-
-    Raises:
-        ValueError: If there is no such recipe; the known ones are named.
-
-    Example:
-        >>> recipe_layer("paper")["batch_size"]
-        2048
-    """
-    if name not in RECIPES:
-        guess = closest(name, RECIPES)
-        raise ValueError(f"There is no recipe {name!r}; known: {', '.join(sorted(RECIPES))}.{guess}")
-    return copy.deepcopy(RECIPES[name])
-
-
 # Adam at 1e-3 without decay, batches of 128, patience 5 and a least gain of 0.01 are MDiCo's published settings
 # (arXiv:2510.19579, released configurations; the number of epochs is not known). Early stopping watches validation
-# rows, which are never those judged.
+# rows, which are never evaluated.
 _SUPERVISED: dict[str, Any] = {
     "batch_size": 128,
     "epochs": 100,
@@ -135,17 +120,21 @@ PAIRED_RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-def paired_recipe_layer(name: str) -> dict[str, Any]:
+def recipe_layer(name: str, recipes: Mapping[str, dict[str, Any]] = RECIPES) -> dict[str, Any]:
     """Return a copy of one recipe, ready to be overlaid.
+
+    Args:
+        name: Name of the recipe.
+        recipes: `RECIPES` or `PAIRED_RECIPES`.
 
     Raises:
         ValueError: If there is no such recipe; the known ones are named.
 
     Example:
-        >>> paired_recipe_layer("clip")["ties"]["sample"]
-        1.0
+        >>> recipe_layer("paper")["batch_size"]
+        2048
     """
-    if name not in PAIRED_RECIPES:
-        guess = closest(name, PAIRED_RECIPES)
-        raise ValueError(f"There is no recipe {name!r}; known: {', '.join(sorted(PAIRED_RECIPES))}.{guess}")
-    return copy.deepcopy(PAIRED_RECIPES[name])
+    if name not in recipes:
+        known = ", ".join(sorted(recipes))
+        raise ValueError(f"There is no recipe {name!r}; known: {known}.{closest(name, recipes)}")
+    return copy.deepcopy(recipes[name])

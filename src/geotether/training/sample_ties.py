@@ -30,7 +30,7 @@ class TiesMethod(PairedMethod):
     needs_labels = False
 
     def check(self) -> None:
-        """See that what is to be tied is there: two sensors, labels, places."""
+        """Check that sensors, labels and places needed by the ties exist."""
         super().check()
         ties = self.config.ties
         if ties.sample and len(self.modalities) < 2:
@@ -41,7 +41,7 @@ class TiesMethod(PairedMethod):
             raise ValueError("ties.labelled_share is for the label tie, but ties.label is 0.")
 
     def build(self, device: torch.device) -> nn.Module:
-        """Build encoders, projections and, where places are tied, a location encoder."""
+        """Build encoders, projections and, if places are tied, a location encoder."""
         self.prepare(device)
         ties = self.config.ties
         with torch.random.fork_rng(devices=[]):
@@ -63,13 +63,13 @@ class TiesMethod(PairedMethod):
         return model.to(device).train()
 
     def _label_rows(self) -> Tensor:
-        """Labels of the training rows as 0 and 1, NaN where unknown; a class is a set of one label."""
+        """Return the labels of the training rows as 0 and 1, NaN where unknown; a class is a set of one label."""
         assert self.answer is not None
         assert self.targets is not None
         return as_label_sets(self.targets, self.answer.kind, self.answer.num_outputs)
 
     def rows_of(self, step: int) -> np.ndarray:
-        """Rows of a step; a share of them has labels, if the configuration says how many."""
+        """Return the rows of a step, a fixed share of them labelled if configured."""
         share, labels = self.config.ties.labelled_share, self.labels
         if share is None or labels is None:
             return super().rows_of(step)
@@ -83,7 +83,7 @@ class TiesMethod(PairedMethod):
         return np.concatenate(parts)
 
     def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Add up the ties, each times its weight."""
+        """Compute the weighted sum of the ties."""
         assert isinstance(model, TiedSensors)
         rows = self.rows_of(step)
         batch = self.batch(rows)
@@ -95,7 +95,7 @@ class TiesMethod(PairedMethod):
         return self.total(terms), {f"loss/{name}": term for name, term in terms.items()}
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum."""
+        """Return the weighted sum of terms."""
         return torch.stack([getattr(self.config.ties, name) * term for name, term in terms.items()]).sum()
 
     def terms(
@@ -106,7 +106,7 @@ class TiesMethod(PairedMethod):
         labels: Tensor | None,
         lonlat: Tensor | None,
     ) -> dict[str, Tensor]:
-        """The ties that have a weight."""
+        """Compute the ties that have a weight."""
         ties = self.config.ties
         seen: dict[str, list[Tensor]] = {name: [] for name in self.modalities}
         own: dict[str, list[Tensor]] = {name: [] for name in self.modalities}
@@ -147,7 +147,7 @@ class TiesMethod(PairedMethod):
         return terms
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Measure the same ties on validation rows, always with the same views."""
+        """Compute the same ties on validation rows, always with the same views."""
         assert isinstance(model, TiedSensors)
         assert self.held_out is not None
         batch = gather_samples(self.held_out, np.arange(len(self.held_out)), self.modalities).to(self.device)
@@ -159,7 +159,7 @@ class TiesMethod(PairedMethod):
         model.eval()
         totals: list[dict[str, Tensor]] = []
         with torch.no_grad():
-            for start in range(0, max(len(self.held_out) - 1, 1), self.batch_rows):  # never one row alone
+            for start in range(0, max(len(self.held_out) - 1, 1), self.batch_rows):  # no part of a single row
                 part = slice(start, start + self.batch_rows)
                 views = []
                 for purpose in ("first", "second")[: 2 if self.config.ties.view else 1]:
@@ -186,12 +186,12 @@ class TiesMethod(PairedMethod):
 
 
 def as_pairs(views: Mapping[str, list[Tensor]]) -> dict[str, tuple[Tensor, Tensor]]:
-    """The first two views of each sensor."""
+    """Return the first two views of each sensor."""
     return {name: (own[0], own[1]) for name, own in views.items()}
 
 
 def as_label_sets(targets: Tensor, kind: str, count: int) -> Tensor:
-    """Targets as rows of 0 and 1, NaN where unknown.
+    """Return targets as rows of 0 and 1, NaN where unknown.
 
     Raises:
         ValueError: If they are numbers, which have no overlap.

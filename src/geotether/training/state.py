@@ -38,7 +38,7 @@ class RunState:
         best_step: Updates done when it was reached.
         stale_validations: Validations since then.
         stopped: Whether early stopping has ended the run.
-        bar: What a validation loss has to fall below to count as better for early stopping, before `min_delta`.
+        bar: Validation loss that counts as best for early stopping, which requires an improvement by `min_delta`.
     """
 
     step: int = 0
@@ -50,7 +50,7 @@ class RunState:
     bar: float | None = None
 
     def take(self, loss: float, min_delta: float = 0.0) -> bool:
-        """Take note of a validation loss.
+        """Record a validation loss.
 
         Args:
             loss: Loss of the weights after `step` updates.
@@ -69,7 +69,7 @@ class RunState:
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Return whether a run's folder holds a run that was interrupted."""
+    """Return whether a run's folder contains a run that was interrupted."""
     pointer = folder / FOLDER_NAME / POINTER_NAME
     return pointer.is_file() and not _is_finished(pointer)
 
@@ -82,7 +82,7 @@ def _is_finished(pointer: Path) -> bool:
 
 
 def check_folder(folder: Path, resume: bool, fresh: bool = False) -> None:
-    """Check that a run's folder holds a run to resume if and only if one is to be resumed.
+    """Check that a run's folder contains a run to resume if and only if one is to be resumed.
 
     Args:
         folder: The run's folder.
@@ -91,21 +91,21 @@ def check_folder(folder: Path, resume: bool, fresh: bool = False) -> None:
 
     Raises:
         ValueError: If both are set.
-        FileExistsError: If it holds an unfinished run and neither is set, or `model` holds other files.
+        FileExistsError: If it contains an unfinished run and neither is set, or `model` contains other files.
         FileNotFoundError: If `resume` is set and there is nothing to resume.
     """
     if resume and fresh:
         raise ValueError("resume continues the run that is there and fresh starts again: give one of them.")
     if resume and not (folder / FOLDER_NAME / POINTER_NAME).is_file():
-        raise FileNotFoundError(f"{folder} holds no run to resume; start it without resume.")
+        raise FileNotFoundError(f"{folder} contains no run to resume; start it without resume.")
     if not resume and not fresh and is_unfinished(folder):
         raise FileExistsError(
-            f"{folder} holds an unfinished run. Resume it (--resume, in Python resume=True), choose another folder, "
+            f"{folder} contains an unfinished run. Resume it (--resume, in Python resume=True), choose another folder, "
             "or start again with --fresh (fresh=True)."
         )
     model = folder / MODEL_FOLDER
     if model.exists() and not (model / "config.json").is_file() and not (model.is_dir() and not any(model.iterdir())):
-        raise FileExistsError(f"{model} holds other files than a model; choose another folder.")
+        raise FileExistsError(f"{model} contains other files than a model; choose another folder.")
 
 
 def pack_tensors(
@@ -188,7 +188,7 @@ def load_state(folder: Path, identity: Mapping[str, Any], device: str = "cpu") -
     place = folder / FOLDER_NAME
     pointer = place / POINTER_NAME
     if not pointer.is_file():
-        raise FileNotFoundError(f"{folder} holds no run to resume; start it without resume.")
+        raise FileNotFoundError(f"{folder} contains no run to resume; start it without resume.")
     try:
         saved = json.loads(pointer.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
@@ -267,7 +267,7 @@ def discard_state(folder: Path) -> None:
 
 
 class FinishedRunError(FileExistsError):
-    """The folder holds this very run, finished: same configuration, same data."""
+    """The folder contains this run, finished: same configuration, same data."""
 
 
 def check_finished(folder: Path, identity: Mapping[str, Any]) -> None:
@@ -295,29 +295,28 @@ def check_finished(folder: Path, identity: Mapping[str, Any]) -> None:
         differing = [f"  its configuration and tables cannot be read from {model}"]
     if not differing:
         raise FinishedRunError(
-            f"{folder} holds this run already, and it is finished: the model is {model}. "
+            f"{folder} contains this run already, and it is finished: the model is {model}. "
             "To train it again, add --fresh (in Python fresh=True); to extend it, give more steps with --resume."
         )
     raise FileExistsError(
-        f"{folder} holds a finished run of another configuration or of other data, which is not overwritten. "
+        f"{folder} contains a finished run of another configuration or of other data, which is not overwritten. "
         "Choose another folder, or overwrite it with --fresh (in Python fresh=True). Differences:\n"
         + "\n".join(differing)
     )
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """A run was stopped by Ctrl-C or SIGTERM after its state was saved; the message says how to go on."""
+    """Raised after Ctrl-C or SIGTERM once the state is saved; the message says how to continue."""
 
 
 class Interruption:
-    """Turns Ctrl-C and SIGTERM into a flag that the loop reads between steps.
+    """A context that turns Ctrl-C and SIGTERM into a flag, which the loop reads between steps.
 
-    An optimiser update that is torn in the middle would leave weights that no seed can reproduce.
-    A second Ctrl-C stops at once. Outside the main thread, where Python allows no handlers, the
-    flag is never raised and Ctrl-C acts as usual.
+    An update that is interrupted would leave weights that no seed can reproduce. A second Ctrl-C stops at once. Outside
+    the main thread, where Python allows no handlers, Ctrl-C acts as usual.
 
     Attributes:
-        requested: Whether somebody asked the run to stop.
+        requested: Whether the run should stop.
     """
 
     def __init__(self) -> None:
@@ -332,7 +331,7 @@ class Interruption:
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                if signal.getsignal(number) not in (signal.SIG_IGN, None):  # nohup and the like stay in force
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):  # keeps nohup and the like
                     self._previous[number] = signal.signal(number, self._ask)
         return self
 
@@ -343,19 +342,19 @@ class Interruption:
             signal.signal(number, handler)
 
 
-def farewell(step: int, total_steps: int, folder: Path | None) -> str:
-    """Say what was saved and how to go on.
+def interruption_message(step: int, total_steps: int, folder: Path | None) -> str:
+    """Return what was saved and how to continue.
 
     Args:
         step: Steps done.
         total_steps: Steps of the whole run.
-        folder: The run's folder, or None if nothing is written.
+        folder: The run's folder; None if nothing is written.
 
     Example:
-        >>> farewell(120, 500, None)
+        >>> interruption_message(120, 500, None)
         'Stopped after step 120 of 500. Nothing was saved, because no folder was given (out=...).'
     """
     stopped = f"Stopped after step {step} of {total_steps}."
     if folder is None:
         return f"{stopped} Nothing was saved, because no folder was given (out=...)."
-    return f"{stopped} The state is saved in {folder}: run the same command with --resume (or resume=True) to go on."
+    return f"{stopped} The state is saved in {folder}: run the same command with --resume (or resume=True) to continue."
