@@ -12,6 +12,7 @@ from jaxtyping import Float32, Float64
 
 from geotether.files.places import lonlat_of_columns
 from geotether.files.rows import naming, read_rows
+from geotether.files.values import is_list
 from geotether.geodesy.coordinates import as_lonlat, check_lonlat, unit_vectors
 from geotether.geodesy.distance import EARTH_RADIUS_KM, sphere_tree
 
@@ -161,7 +162,7 @@ def embeddings_of_columns(columns: pa.Table) -> Float32[np.ndarray, "n d"]:
 
 def _of_lists(column: Any) -> np.ndarray:
     kind = column.type
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+    if not is_list(kind):
         raise ValueError(f"column {EMBEDDING!r} holds {kind}; wanted lists of numbers.")
     if column.null_count:
         row = int(pc.is_null(column).to_numpy(zero_copy_only=False).argmax())

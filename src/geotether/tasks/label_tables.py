@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64
 
-from geotether.files.rows import read_rows
+from geotether.files.delimited import FAULT, Layout, told_lines
+from geotether.files.places import lonlat_of_columns
+from geotether.files.rows import open_rows, read_rows
 from geotether.files.values import is_number
 from geotether.geodesy.coordinates import check_lonlat
 from geotether.tasks.columns import labels_of, splits_of, task_times
@@ -121,18 +123,14 @@ def housing_task(file: Path, countries: Path | None = None) -> Task:
 
 
 def _read_statlib(file: Path) -> tuple[pa.Table, Float64[np.ndarray, "n 2"]]:
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no file {file}.")
-    from pyarrow.csv import ReadOptions, read_csv
-
     try:
-        columns = read_csv(file, read_options=ReadOptions(column_names=list(STATLIB)))
-        numbers = pa.table({name: columns[name].cast(pa.float64()) for name in STATLIB})
-    except pa.ArrowException as error:
-        raise ValueError(f"{file} does not have nine numbers per row: {error}; {HOUSING_LAYOUTS}.") from error
-    lonlat = np.stack([numbers["longitude"].to_numpy(), numbers["latitude"].to_numpy()], axis=1)
-    check_lonlat(lonlat)
-    return numbers, lonlat
+        with open_rows(file, layout=Layout(",", names=STATLIB), kind="csv") as rows:
+            columns = pa.concat_tables(rows.tables).drop_columns([FAULT])
+            if rows.broken or not all(is_number(kind) for kind in columns.schema.types):
+                raise ValueError(told_lines(rows.broken) if rows.broken else "some values are not numbers")
+    except ValueError as error:
+        raise ValueError(f"{error}; it does not have nine numbers per row; {HOUSING_LAYOUTS}.") from error
+    return columns, lonlat_of_columns(columns)
 
 
 def mosaiks_task(
