@@ -17,20 +17,6 @@ from geotether.tables.table import Table
 TOWNS = "name,lon,lat\nWageningen,5.66,51.97\nNew York,-74.01,40.71\nSydney,151.21,-33.87\n"
 
 
-@pytest.fixture
-def geotether(monkeypatch, capsys):
-    """Run the command line; returns exit status, output and errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["geotether", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        said = capsys.readouterr()
-        return int(stop.value.code or 0), said.out, said.err
-
-    return run
-
-
 def write_planet(folder, rows=200):
     """Two small modalities of a planet on which the north differs from the south."""
     rng = np.random.default_rng(0)
@@ -117,12 +103,6 @@ def test_describe_a_model_and_a_table(geotether, run_folder, tmp_path):
     status, said, _ = geotether("describe", tmp_path / "sound.parquet")
     assert status == 0
     assert "A feature table, sound: 200 rows of 3 features." in said
-    for ending in (".geoparquet", ".pq", ".PARQUET"):  # `table build` writes these too
-        (tmp_path / "sound.parquet").rename(tmp_path / f"sound{ending}")
-        status, said, _ = geotether("describe", tmp_path / f"sound{ending}")
-        assert status == 0
-        assert "A feature table, sound: 200 rows of 3 features." in said
-        (tmp_path / f"sound{ending}").rename(tmp_path / "sound.parquet")
     status, _, errors = geotether("describe", tmp_path / "sound.parquet", "--beside", tmp_path / "x.geojson")
     assert status == 1
     assert "--beside takes another feature table" in errors
@@ -147,82 +127,61 @@ def test_evaluate_on_a_file_of_ones_own(geotether, run_folder, tmp_path):
     assert {"scores.csv", "report.html", "figures"} <= {file.name for file in (tmp_path / "judged").iterdir()}
 
 
-WRONG_POINTS = {
-    "swapped": ("lon,lat\n40.71,-74.01\n-33.87,151.21\n", r"row 1 is \(-33\.87, 151\.21\)"),
-    "nan": ("lon,lat\n5.66,51.97\n,40.0\n", r"row 1"),
-    "infinite": ("lon,lat\ninf,0\n", r"row 0"),
-    "out of range": ("lon,lat\n5.66,51.97\n400,0\n", r"row 1 is \(400, 0\)"),
-    "empty": ("lon,lat\n", "no rows"),
-    "no coordinates": ("east,north\n1,2\n", "'east', 'north'"),
-}
-
-
-@pytest.mark.parametrize("fault", WRONG_POINTS)
-def test_wrong_points_are_refused_in_words(geotether, run_folder, tmp_path, fault):
-    text, message = WRONG_POINTS[fault]
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lon,lat\n40.71,-74.01\n-33.87,151.21\n", r"row 1 is \(-33\.87, 151\.21\)"),
+        ("lon,lat\n5.66,51.97\n,40.0\n", r"row 1"),
+        ("lon,lat\n5.66,51.97\n400,0\n", r"row 1 is \(400, 0\)"),
+        ("lon,lat\n", "no rows"),
+        ("east,north\n1,2\n", "'east', 'north'"),
+    ],
+)
+def test_wrong_points_are_refused(geotether, run_folder, tmp_path, text, message):
     (tmp_path / "points.csv").write_text(text)
     out = tmp_path / "out.parquet"
     status, _, errors = geotether("encode", run_folder / "model", tmp_path / "points.csv", "--out", out)
-    assert status == 1
-    assert "Traceback" not in errors
+    assert (status, "Traceback" in errors, out.exists()) == (1, False, False)
     assert re.search(message, errors)
-    assert not out.exists()
 
 
-WRONG_CONFIGS = {
-    "a misspelt key": ("learning_rte=0.1", "learning_rate"),
-    "an unknown reading": ("objective.reading=melt", "within_modality"),
-    "an unknown encoding": ("encoder.positional.name=harmonics", "spherical_harmonics"),
-    "an unknown schedule": ("schedule.name=sald", "salt"),
-    "out of range": ("batch_size=1", "batch_size"),
-}
-
-
-@pytest.mark.parametrize("fault", WRONG_CONFIGS)
-def test_wrong_configurations_name_what_is_known(geotether, tmp_path, fault):
-    override, known = WRONG_CONFIGS[fault]
-    status, _, errors = geotether("pretrain", write_planet(tmp_path), "--out", tmp_path / "o", "--set", override)
+@pytest.mark.parametrize(
+    ("options", "known"),
+    [
+        (["--set", "learning_rte=0.1"], "learning_rate"),
+        (["--set", "objective.reading=melt"], "within_modality"),
+        (["--set", "encoder.positional.name=harmonics"], "spherical_harmonics"),
+        (["--set", "schedule.name=sald"], "salt"),
+        (["--set", "batch_size=1"], "batch_size"),
+        (["--set", "tables.sound=gone.parquet"], "gone.parquet"),
+        (["--recipe", "papre"], "default, melt, paper"),
+    ],
+)
+def test_wrong_configurations_name_what_is_known(geotether, tmp_path, options, known):
+    status, _, errors = geotether("pretrain", write_planet(tmp_path), "--out", tmp_path / "o", *options)
     assert status == 1
     assert known in errors
     assert not (tmp_path / "o").exists()
 
 
-def test_an_unknown_recipe_names_the_known_ones(geotether, tmp_path):
-    status, _, errors = geotether("pretrain", write_planet(tmp_path), "--out", tmp_path / "o", "--recipe", "papre")
-    assert status == 1
-    assert "default, melt, paper" in errors
-
-
-def test_a_table_that_is_not_there(geotether, tmp_path):
-    config = write_planet(tmp_path)
-    (tmp_path / "sound.parquet").unlink()
-    status, _, errors = geotether("pretrain", config, "--out", tmp_path / "o")
-    assert status == 1
-    assert "sound.parquet" in errors
-
-
-def test_a_model_that_is_none(geotether, tmp_path):
+def test_a_folder_without_a_model(geotether, tmp_path):
     (tmp_path / "towns.csv").write_text(TOWNS)
     status, _, errors = geotether("encode", tmp_path, tmp_path / "towns.csv", "--out", tmp_path / "o.parquet")
-    assert status == 1
-    assert "is no model folder" in errors
+    assert (status, str(tmp_path) in errors) == (1, True)
 
 
 def test_a_label_with_one_class(geotether, run_folder, tmp_path):
     rows = "\n".join(f"{x},{y},same" for x in range(-170, 170, 10) for y in range(-60, 60, 10))
     (tmp_path / "sites.csv").write_text("lon,lat,kind\n" + rows)
-    status, _, errors = geotether(
-        "evaluate", run_folder / "model", "--points", tmp_path / "sites.csv", "--label", "kind"
-    )
-    assert status == 1
-    assert "one class" in errors
+    options = ("--points", tmp_path / "sites.csv", "--label", "kind")
+    status, _, errors = geotether("evaluate", run_folder / "model", *options)
+    assert (status, "one class" in errors) == (1, True)
 
 
 def test_an_output_folder_that_cannot_be_written(geotether, tmp_path):
     (tmp_path / "file").write_text("in the way")
     status, _, errors = geotether("pretrain", write_planet(tmp_path), "--out", tmp_path / "file" / "o")
-    assert status == 1
-    assert "Traceback" not in errors
+    assert (status, "Traceback" in errors) == (1, False)
     assert (tmp_path / "file").read_text() == "in the way"
 
 
@@ -230,11 +189,10 @@ def test_an_unfinished_run_is_not_overwritten(geotether, tmp_path):
     (tmp_path / "o" / "state").mkdir(parents=True)
     (tmp_path / "o" / "state" / "state.json").write_text("{}")
     status, _, errors = geotether("pretrain", write_planet(tmp_path), "--out", tmp_path / "o")
-    assert status == 1
-    assert "resume" in errors
+    assert (status, "resume" in errors) == (1, True)
 
 
-@pytest.mark.parametrize("given, found", [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+@pytest.mark.parametrize(("given", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
 def test_waiting_threads_do_not_spin_unless_asked_to(geotether, monkeypatch, given, found):
     monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
     if given is None:

@@ -7,28 +7,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
-from geotether.cli.app import main
 from geotether.cli.data import known_datasets
 from geotether.files.disk import size_in_words
 
 TOWNS = b"name,lon,lat\nWageningen,5.66,51.97\n"
 
 
-@pytest.fixture
-def geotether(monkeypatch, capsys, tmp_path):
-    """Run the command line with data kept in tmp_path; returns exit status, output and errors."""
+@pytest.fixture(autouse=True)
+def data_folder(monkeypatch, tmp_path):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "GEOTETHER_REGISTRY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GEOTETHER_DATA", str(tmp_path / "data"))
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["geotether", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        said = capsys.readouterr()
-        return int(stop.value.code or 0), said.out, said.err
-
-    return run
 
 
 @pytest.fixture
@@ -47,16 +36,9 @@ def registry(tmp_path):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    entry = {
-        "name": "towns",
-        "title": "Towns",
-        "homepage": "https://towns.example",
-        "licence": "CC0",
-        "citation": "Nobody (2024)",
-        "builder": {"source": "columns"},
-        "data": "towns.csv",
-        "files": [{"name": "towns.csv", "address": f"http://127.0.0.1:{server.server_port}/towns.csv"}],
-    }
+    entry = {"name": "towns", "title": "Towns", "homepage": "https://towns.example", "licence": "CC0"}
+    entry |= {"citation": "Nobody (2024)", "builder": {"source": "columns"}, "data": "towns.csv"}
+    entry["files"] = [{"name": "towns.csv", "address": f"http://127.0.0.1:{server.server_port}/towns.csv"}]
     path = tmp_path / "towns.yaml"
     path.write_text(yaml.safe_dump([entry]))
     yield path

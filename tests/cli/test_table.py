@@ -9,32 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import geotether
-from geotether.cli.app import main
+import geotether as package
 from geotether.features.catalogue import FEATURES
 from geotether.sources.catalogue import SOURCES
 from geotether.tables.store import read_table
 
 TOYS = Path(__file__).parents[1] / "featurizing" / "toys"
-SRC = Path(geotether.__file__).parents[1]
+SRC = Path(package.__file__).parents[1]
 DOCS = SRC.parent / "docs" / "building.md"
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line with the toys; returns exit status, output and errors."""
+def run(monkeypatch, geotether):
+    """Run `geotether table` with the toys."""
     monkeypatch.syspath_prepend(TOYS)
     monkeypatch.setitem(SOURCES, "toy", "toy_places:ToySource")
     monkeypatch.setitem(FEATURES, "toy", "toy_places:ToyFeatures")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["geotether", "table", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        said = capsys.readouterr()
-        return int(stop.value.code or 0), said.out, said.err
-
-    return run
+    return lambda *arguments: geotether("table", *arguments)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ STAIRS = [
     {"cli"},
 ]
 STEP = {room: height for height, rooms in enumerate(STAIRS) for room in rooms}
+MAX_FILES = 280
 MIN_LINES = 40
 # Files below MIN_LINES that only one other file imports, and why they are files of their own.
 SMALL = {
@@ -82,6 +83,10 @@ def test_small_files_have_a_reason():
         if file.name != "__init__.py" and len(file.read_text().splitlines()) < MIN_LINES and users[module] == 1
     }
     assert small <= set(SMALL), f"merge them into their only user or give a reason: {sorted(small - set(SMALL))}"
+
+
+def test_number_of_files():
+    assert len(FILES) <= MAX_FILES
 
 
 def test_names_of_files_say_what_they_contain():

@@ -25,11 +25,6 @@ def test_a_panel_a_task_and_a_dot_an_encoder(make_outcomes, tmp_path):
     save_figure(figure, tmp_path / "scores.png", dpi=60)
 
 
-def test_no_such_scores_are_said(make_outcomes):
-    with pytest.raises(ValueError, match="no scores for probe 'mlp'"):
-        score_intervals(make_outcomes(), "mlp", "random", 2700)
-
-
 @pytest.fixture
 def make_rows(make_outcomes):
     def make(seeds=3, probe="ridge"):
@@ -57,10 +52,10 @@ def test_one_seed_is_drawn_too(make_rows, tmp_path):
     save_figure(accuracy_against_labels(make_rows(seeds=1)), tmp_path / "labels.png", dpi=60)
 
 
-@pytest.mark.parametrize("choice", [{"split": "random"}, {"probe": "mlp", "split": "random"}])
-def test_no_such_scores_against_labels_are_said(make_rows, choice):
-    with pytest.raises(ValueError, match="no scores for probe"):
-        accuracy_against_labels(make_rows(), **choice)
+@pytest.mark.parametrize("draw", [accuracy_against_labels, lambda *given: score_intervals(*given, 2700)])
+def test_missing_scores(make_rows, draw):
+    with pytest.raises(ValueError, match="no scores for probe 'mlp'"):
+        draw(make_rows(), "mlp", "random")
 
 
 def test_charts_that_are_compared_have_one_scale_and_a_name_one_colour():
@@ -117,8 +112,5 @@ def test_nothing_clear_and_a_missing_pair(tmp_path):
     assert len(figure.axes) == 1  # no colour bar without colours
     assert np.isnan(figure.axes[0].images[0].get_array().filled(np.nan)).sum() == 2
     save_figure(figure, tmp_path / "matrix.png", dpi=50)
-
-
-def test_no_effects_are_refused():
     with pytest.raises(ValueError, match="at least one effect"):
         contribution_matrix({})

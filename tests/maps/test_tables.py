@@ -67,14 +67,11 @@ def test_land_lies_behind_the_places_of_the_world_and_not_of_a_village():
     assert land_of(split_map(table("soil", *REGIONS["a village"]).lonlat, None)) == []
 
 
-def test_places_without_a_split_and_very_many():
+def test_places_without_a_split_many_and_one(tmp_path):
+    save_figure(split_map(np.array([[5.0, 52.0], [5.0, 52.0]]), None), tmp_path / "map.png", dpi=50)
     figure = split_map(np.zeros((50_000, 2)), None)
     assert figure.axes[0].get_legend() is None
     assert len(figure.axes[0].collections[0].get_offsets()) == 16_667
-
-
-def test_one_place_twice_can_be_drawn(tmp_path):
-    save_figure(split_map(np.array([[5.0, 52.0], [5.0, 52.0]]), None), tmp_path / "map.png", dpi=50)
 
 
 @pytest.mark.parametrize("dim", [1, 3, 30, 500])

@@ -30,10 +30,11 @@ def test_undefined_values_are_left_out_and_infinite_ones_named():
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["never"]
 
 
-def test_nothing_finite_still_draws(tmp_path):
-    figure = value_maps({"a": LONLAT}, {"a": np.full(4, np.inf)}, "km", logarithmic=True)
+@pytest.mark.parametrize("values", [[np.inf] * 4, [0.0, 1.0, 10.0, 100.0]])
+def test_values_outside_a_logarithmic_scale_are_drawn(tmp_path, values):
+    figure = value_maps({"a": LONLAT}, {"a": np.array(values)}, "km", logarithmic=True)
     assert drawn(figure.axes[0]) == 4
-    save_figure(figure, tmp_path / "empty.png", dpi=50)
+    save_figure(figure, tmp_path / "map.png", dpi=50)
 
 
 def test_a_backdrop_lies_behind():
@@ -50,19 +51,17 @@ def test_scales_are_never_empty():
     assert (scale.vmin, scale.vmax) == (2.5, 10.0)
 
 
-def test_zero_on_a_logarithmic_scale_takes_the_lowest_colour(tmp_path):
-    figure = value_maps({"a": LONLAT}, {"a": np.array([0.0, 1.0, 10.0, 100.0])}, "km", logarithmic=True)
-    assert drawn(figure.axes[0]) == 4
-    save_figure(figure, tmp_path / "zero.png", dpi=50)
-
-
-def test_misuse_is_named():
-    with pytest.raises(ValueError, match="same headings twice"):
-        value_maps({}, {}, "m")
-    with pytest.raises(ValueError, match="same headings twice"):
-        value_maps({"a": LONLAT}, {"b": np.ones(4)}, "m")
-    with pytest.raises(ValueError, match="4 places, but 3 values"):
-        value_maps({"a": LONLAT}, {"a": np.ones(3)}, "m")
+@pytest.mark.parametrize(
+    ("lonlat", "values", "message"),
+    [
+        ({}, {}, "same headings twice"),
+        ({"a": LONLAT}, {"b": np.ones(4)}, "same headings twice"),
+        ({"a": LONLAT}, {"a": np.ones(3)}, "4 places, but 3 values"),
+    ],
+)
+def test_wrong_input(lonlat, values, message):
+    with pytest.raises(ValueError, match=message):
+        value_maps(lonlat, values, "m")
 
 
 RNG = np.random.default_rng(0)
@@ -95,11 +94,8 @@ def test_a_class_has_one_colour_on_both_maps(tmp_path, count):
     save_figure(figure, tmp_path / "map.png", dpi=60)
 
 
-def test_whole_numbers_are_classes():
+def test_integers_are_classes_and_constant_numbers_are_drawn(tmp_path):
     assert len(predicted_and_true(MANY, np.arange(80) % 5, np.arange(80) % 5, "biome").legends) == 1
-
-
-def test_constant_numbers_can_be_drawn(tmp_path):
     save_figure(predicted_and_true(MANY, np.ones(80), np.ones(80), "x"), tmp_path / "map.png", dpi=60)
 
 
