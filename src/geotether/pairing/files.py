@@ -67,7 +67,10 @@ def observations_of_files(
         if any(value is None or value == "" for value in row.values()):
             yield place, "", None
             continue
-        paths = [folder / _filled(pattern, row) for pattern in patterns]
+        try:
+            paths = [folder / pattern.format(**row) for pattern in patterns]
+        except (ValueError, TypeError) as error:  # such as {id:05d} where id is a text
+            raise ValueError(f"files {patterns!r} cannot be filled in with {row}: {error}.") from error
         there = [path for path in paths if path.is_file()]
         first = first or paths[0]
         if not there:
@@ -85,12 +88,9 @@ def observations_of_files(
 def rows_of_files(folder: Path, modalities: dict[str, ModalitySpec]) -> pa.Table:
     """Find samples by the names of their files.
 
-    Args:
-        folder: The folder.
-        modalities: Name to patterns; all patterns of all modalities have the same fields.
-
     Returns:
-        One row per sample that has at least one file, one text column per field, sorted.
+        One row per sample that has at least one file, one text column per field, sorted. All patterns of all
+        modalities must have the same fields.
 
     Raises:
         FileNotFoundError: If no file matches any pattern.
@@ -130,13 +130,6 @@ def _matching(folder: Path, pattern: str, fields: list[str]) -> Iterator[tuple[s
         match = expression.fullmatch(path.relative_to(folder).as_posix())
         if match and path.is_file():
             yield tuple(match[field] for field in fields)
-
-
-def _filled(pattern: str, row: dict[str, Any]) -> str:
-    try:
-        return pattern.format(**row)
-    except (ValueError, TypeError) as error:  # such as {id:05d} where id is a text
-        raise ValueError(f"files {pattern!r} cannot be filled in with {row}: {error}.") from error
 
 
 def _natural(text: str) -> list[Any]:

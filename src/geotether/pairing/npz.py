@@ -28,7 +28,7 @@ class NpzFile:
     def __init__(self, path: Path, spec: PairedSpec) -> None:
         self.folder = path.parent
         self._path = path
-        with open_npz(path) as arrays:
+        with _open_npz(path) as arrays:
             self._names = list(arrays.files)
         # The first array with a row for every sample gives the number of rows.
         places = [one.values for one in spec.modalities.values() if one.values and one.at is None]
@@ -94,8 +94,16 @@ class NpzFile:
     def _array(self, name: str) -> np.ndarray:
         if name not in self._names:
             raise ValueError(unknown_column("array", name, self._names))
-        with open_npz(self._path) as arrays:
-            return plain_array(arrays, name)
+        try:
+            with _open_npz(self._path) as arrays:
+                return arrays[name]
+        except (ValueError, EOFError, OSError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+            if "allow_pickle" not in str(error):
+                raise ValueError(f"array {name!r} is damaged: {error}.") from error
+            raise ValueError(
+                f"array {name!r} holds Python objects, which are not unpickled because that can run arbitrary code; "
+                "save it as numbers or texts, such as numpy.array(values, dtype=str)."
+            ) from error
 
     def _of_rows(self, name: str, values: np.ndarray) -> np.ndarray:
         if values.ndim == 0 or len(values) != len(self):
@@ -107,19 +115,7 @@ class NpzFile:
 
 
 @contextmanager
-def open_npz(path: Path) -> Iterator[Any]:
-    """Open a .npz file without unpickling anything.
-
-    Args:
-        path: The file.
-
-    Yields:
-        NumPy's mapping of names to arrays.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not a .npz file, or is damaged.
-    """
+def _open_npz(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     with path.open("rb") as file:  # opened here, because NumPy does not close a file that is not a zip
@@ -131,22 +127,3 @@ def open_npz(path: Path) -> Iterator[Any]:
             raise ValueError("it holds a single array (.npy); save several with numpy.savez.")
         with arrays:
             yield arrays
-
-
-def plain_array(arrays: Any, name: str) -> np.ndarray:
-    """Read one array.
-
-    Raises:
-        ValueError: If it holds Python objects or is damaged.
-    """
-    try:
-        return arrays[name]
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise ValueError(f"array {name!r} is damaged: {error}.") from error
-        raise ValueError(
-            f"array {name!r} holds Python objects, which are not unpickled because that can run arbitrary code; "
-            "save it as numbers or texts, such as numpy.array(values, dtype=str)."
-        ) from error
-    except (EOFError, OSError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
-        raise ValueError(f"array {name!r} is damaged: {error}.") from error

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Num
 
+from geotether.files.delimited import FAULT
 from geotether.files.rows import open_rows
 from geotether.files.values import is_list
 from geotether.pairing.specification import ModalitySpec
@@ -171,9 +172,6 @@ def decode(parts: list[tuple[str, bytes]], spec: ModalitySpec) -> np.ndarray:
             by its name, a CSV with a header and one row per step.
         spec: Specification of the modality; `mode` and `size` apply to images.
 
-    Returns:
-        The array as the files hold it; of images, in the axes that `spec` says.
-
     Raises:
         ValueError: If a file is none of these, or damaged, or an image of another kind of modality; or if files differ
             in size.
@@ -191,9 +189,8 @@ def decode(parts: list[tuple[str, bytes]], spec: ModalitySpec) -> np.ndarray:
     return np.concatenate(arrays, axis=axis)
 
 
-def unknown_column(what: str, name: str, known: Iterable[str]) -> str:
+def unknown_column(what: str, name: str, known: list[str]) -> str:
     """Write the message that a column or array does not exist, with the most similar name."""
-    known = list(known)
     return f"there is no {what} {name!r}.{closest(name, known)} Found: {', '.join(known[:30]) or 'none'}."
 
 
@@ -233,7 +230,7 @@ def _decoded(data: bytes, spec: ModalitySpec, name: str) -> np.ndarray:
     if name.lower().endswith((".csv", ".tsv", ".txt")):
         with open_rows(Path(name), opened=lambda: io.BytesIO(data)) as rows:
             table = pa.concat_tables([rows.schema.empty_table(), *rows.tables])
-        columns = [column for column in rows.schema.names if not column.startswith("__")]
+        columns = [column for column in rows.schema.names if column != FAULT]
         try:
             if rows.broken:
                 raise ValueError(str(rows.broken[0]))

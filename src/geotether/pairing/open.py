@@ -43,7 +43,14 @@ def open_paired(spec: PairedSpec | Mapping[str, Any] | str | Path, data: str | P
     if isinstance(spec, str | Path):
         path = Path(spec)
         if path.suffix.lower() not in (".yaml", ".yml"):
-            return _read_own(path)
+            if not path.exists():
+                raise FileNotFoundError(f"There is no file {path}.")
+            if is_table_npz(path):
+                return read_table(path)
+            raise ValueError(
+                f"{path} does not describe its content: name its modalities in a specification, such as "
+                f"{{path: {path.name}, modalities: {{s1: {{kind: series, values: s1}}}}}}."
+            )
         data = path.parent if data is None else data
         spec = read_paired_spec(path)
     spec = make_spec(spec)
@@ -56,7 +63,7 @@ def open_paired(spec: PairedSpec | Mapping[str, Any] | str | Path, data: str | P
                 "data=FOLDER (in Python data=...)."
             )
         raise FileNotFoundError(f"There is no file or folder {path}.{relative}")
-    own = spec.layout is None and path.suffix.lower() == ".npz" and is_table_npz(path)
+    own = spec.layout is None and is_table_npz(path)
     if spec.layout is None and not own:
         with _prefixed(path):
             table = _read(path, spec)
@@ -67,19 +74,14 @@ def open_paired(spec: PairedSpec | Mapping[str, Any] | str | Path, data: str | P
         table = read_layout(spec.layout, path, spec.options) if spec.layout else read_table(path)
         table = replace(table, name=spec.name or table.name, origin=_origin(spec, table.origin), is_part=own)
     for name in spec.require:
-        table = _with(table, name)
+        if name not in table.modalities:
+            known = ", ".join(table.modalities)
+            raise ValueError(f"require names {name!r}.{closest(name, table.modalities)} Modalities: {known}.")
+        present = table.modalities[name].present
+        if not present.any():
+            raise ValueError(f"no row has all required modalities; none of the others has {name!r}.")
+        table = table if present.all() else table.rows(present)
     return table
-
-
-def _read_own(path: Path) -> Table:
-    if path.is_file() and path.suffix.lower() == ".npz" and is_table_npz(path):
-        return read_table(path)
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {path}.")
-    raise ValueError(
-        f"{path} does not describe its content: name its modalities in a specification, such as {{path: {path.name}, "
-        "modalities: {s1: {kind: series, values: s1}}}."
-    )
 
 
 def _read(path: Path, spec: PairedSpec) -> Table:
@@ -162,14 +164,3 @@ def _origin(spec: PairedSpec, known: Origin) -> Origin:
         url=spec.url or known.url,
         made=known.made,
     )
-
-
-def _with(table: Table, name: str) -> Table:
-    """Take the rows that have a modality."""
-    if name not in table.modalities:
-        known = ", ".join(table.modalities)
-        raise ValueError(f"require names {name!r}.{closest(name, table.modalities)} Modalities: {known}.")
-    present = table.modalities[name].present
-    if not present.any():
-        raise ValueError(f"no row has all required modalities; none of the others has {name!r}.")
-    return table if present.all() else table.rows(present)

@@ -54,16 +54,7 @@ def featurize_texts(
 ) -> Table:
     """Turn texts into a table.
 
-    Args:
-        name: Name of the modality.
-        lonlat: Places of the texts in degrees, shape (n, 2).
-        texts: One text per place.
-        features: As for `featurize_chips`.
-        split: One of `SPLITS` per row, shape (n,), or None.
-        targets: Targets by name, as for `Table.single`.
-
-    Returns:
-        One row per text, with ids "0" to "n-1".
+    The arguments are those of `featurize_chips`, with one text per place.
 
     Raises:
         ValueError: If lengths differ or a value is wrong; see `Table`.

@@ -89,12 +89,7 @@ class Modality:
         return _num_bands(self.kind, self.values)
 
     def rows(self, which: np.ndarray | slice) -> "Modality":
-        """Take rows by number, in their order, or by a slice.
-
-        Args:
-            which: Row numbers, shape (m,): rows of a memory map are copied to another memory map. A slice copies
-                nothing.
-        """
+        """Take rows by number, as `take_rows`, or by a slice, which copies nothing."""
         values = self.values[which] if isinstance(which, slice) else take_rows(self.values, which)
         return set_fields(copy.copy(self), values=values, present=self.present[which])
 

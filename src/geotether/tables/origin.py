@@ -43,11 +43,7 @@ class Origin:
 
     @classmethod
     def of(cls, values: Any) -> "Origin":
-        """Restore what `plain` returned; fields of the wrong type are ignored.
-
-        Args:
-            values: A mapping, or anything else.
-        """
+        """Restore what `plain` returned; fields of the wrong type are ignored."""
         if not isinstance(values, Mapping):
             return cls()
         made = values.get("made")
@@ -56,14 +52,7 @@ class Origin:
 
 
 def origin_of_note(note: bytes | None) -> Origin:
-    """Read the origin from the metadata of a Parquet file.
-
-    Args:
-        note: The entry `geotether` of the Parquet schema's metadata, or None.
-
-    Returns:
-        The origin; empty if there is none or the note is not JSON.
-    """
+    """Read the origin from the entry `geotether` of a Parquet file's metadata; empty if there is none."""
     try:
         content = json.loads(note or b"{}")
     except ValueError:

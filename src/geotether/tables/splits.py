@@ -71,12 +71,6 @@ def block_parts(
 ) -> Shaped[np.ndarray, "n"]:
     """Return the part of each place's block, as `assign_split` without a buffer; also for few rows.
 
-    Args:
-        lonlat: Longitude and latitude in degrees, shape (n, 2); n may be 0.
-        block_km: Side of a block in kilometres.
-        shares: Part to its share of the blocks; see `assign_split`.
-        seed: Seed of the assignment of blocks to parts.
-
     Returns:
         "train", "validation" or "test" for each row, shape (n,). A part may have no rows.
 
@@ -93,16 +87,7 @@ def block_parts(
 def random_split(count: int, shares: Mapping[str, float], seed: int) -> Shaped[np.ndarray, "n"]:
     """Split rows at random (for comparison only: spatial neighbours leak between the parts).
 
-    Args:
-        count: Number of rows.
-        shares: Part to its share of the rows, met to within one row.
-        seed: Seed of the random order.
-
-    Returns:
-        "train", "validation" or "test" for each row, shape (count,).
-
-    Raises:
-        ValueError: If the shares are invalid.
+    The arguments are those of `assign_split`, with the number of rows; shares are met to within one row.
     """
     ranks = np.random.default_rng(seed).permutation(count)
     return _cut((ranks + 0.5) / max(count, 1), shares)

@@ -132,7 +132,7 @@ def read_table(
         raise FileNotFoundError(f"There is no file {path}." if not path.exists() else f"{path} is not a file.")
     if not 0 <= memory_share <= 1:
         raise ValueError(f"memory_share must lie in [0, 1], got {memory_share}.")
-    if path.suffix.lower() == ".npz":
+    if path.suffix.lower() == ".npz" or is_table_npz(path):
         return _read_npz(path, name, memory_share)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:

@@ -116,7 +116,10 @@ class Table:
                 check_lonlat(lonlat)
                 set_fields(self, lonlat=np.stack([wrap_longitude(lonlat[:, 0]), lonlat[:, 1]], axis=1))
             if self.time is not None:
-                set_fields(self, time=_times(self.time))
+                time = np.asarray(self.time)
+                if time.dtype.kind != "M":
+                    raise TypeError(f"time must be datetime64, got {time.dtype}; use astype('datetime64[ms]').")
+                set_fields(self, time=time.astype("datetime64[ms]"))
             if self.split is not None:
                 set_fields(self, split=_split(self.split))
             if self.group is not None:
@@ -128,7 +131,7 @@ class Table:
 
     def __len__(self) -> int:
         """Count the rows."""
-        return len(next(iter(self.modalities.values())))
+        return len(self._first)
 
     def __repr__(self) -> str:
         """Describe the table in one line."""
@@ -138,21 +141,17 @@ class Table:
     @property
     def is_single(self) -> bool:
         """Whether the table has one complete modality and places, as training with locations needs."""
-        return len(self.modalities) == 1 and self._only.complete and self.lonlat is not None
+        return len(self.modalities) == 1 and self._first.complete and self.lonlat is not None
 
     @property
     def features(self) -> np.ndarray:
-        """The features of the only modality, shape (n, d), float32.
-
-        Raises:
-            ValueError: If the table has several modalities, or features or places are missing.
-        """
+        """The features of the only modality, shape (n, d), float32; a ValueError unless `is_single`."""
         if not self.is_single:
             raise ValueError(
                 f"Table {self.name!r} has the modalities {', '.join(self.modalities)}; this needs a table of one "
                 "modality with a place and complete features in every row, as Table.single makes."
             )
-        return self._only.values
+        return self._first.values
 
     @property
     def dim(self) -> int:
@@ -160,19 +159,11 @@ class Table:
         return self.features.shape[1]
 
     def modality(self, name: str) -> Modality:
-        """Return the observations of one modality.
-
-        Raises:
-            ValueError: If the table has no such modality.
-        """
+        """Return the observations of one modality; an unknown name is a ValueError."""
         return self._known("modality", name, self.modalities)
 
     def target(self, name: str) -> Target:
-        """Return one target.
-
-        Raises:
-            ValueError: If the table has no such target.
-        """
+        """Return one target; an unknown name is a ValueError."""
         return self._known("target", name, self.targets)
 
     @cached_property
@@ -237,11 +228,7 @@ class Table:
         )
 
     def part(self, split: str) -> "Table":
-        """Take the rows of one split; in a table without a split, all rows are "train".
-
-        Raises:
-            ValueError: If the name is unknown, or the split has no row (with a complete modality, fewer than two).
-        """
+        """Take the rows of one split, as `numbers` gives them."""
         numbers = self.numbers(split)
         return self if len(numbers) == len(self) else self.rows(numbers)
 
@@ -249,7 +236,7 @@ class Table:
         """Return the row numbers of one split; in a table without a split, all rows are "train".
 
         Raises:
-            ValueError: As `part`.
+            ValueError: If the name is unknown, or the split has no row (with a complete modality, fewer than two).
         """
         if split == "train" and self.split is None:
             return np.arange(len(self))
@@ -258,18 +245,17 @@ class Table:
             self._known("split", split, dict.fromkeys(SPLITS))
         found = np.arange(0) if self.split is None else np.flatnonzero(self.split == wanted)
         if len(found) < self._fewest:
+            hint = "it was not split: give it a split with assign_split."
+            if self.split is not None:
+                hint = f"its split names {', '.join(np.unique(self.split))}."
+            count = len(found) or "no"
             raise ValueError(
-                f"Table {self.name!r} has {len(found) or 'no'} rows for {split}, at least {self._fewest} are needed; "
-                + (
-                    "it was not split: give it a split with assign_split."
-                    if self.split is None
-                    else f"its split names {', '.join(np.unique(self.split))}."
-                )
+                f"Table {self.name!r} has {count} rows for {split}, at least {self._fewest} are needed; {hint}"
             )
         return found
 
     @property
-    def _only(self) -> Modality:
+    def _first(self) -> Modality:
         return next(iter(self.modalities.values()))
 
     @property
@@ -325,13 +311,6 @@ def _ids(values: Any, count: int) -> np.ndarray:
         rows = np.flatnonzero(ids == name)
         raise ValueError(f"ids must differ, but rows {rows[0]} and {rows[1]} are both {str(name)!r}.")
     return ids
-
-
-def _times(values: Any) -> np.ndarray:
-    values = np.asarray(values)
-    if values.dtype.kind != "M":
-        raise TypeError(f"time must be datetime64, got {values.dtype}; convert it by astype('datetime64[ms]').")
-    return values.astype("datetime64[ms]")
 
 
 def _split(values: Any) -> np.ndarray:

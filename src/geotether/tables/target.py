@@ -64,8 +64,8 @@ class Target:
             values: Shape (n,); an empty text or NaN is unknown.
 
         Raises:
-            TypeError: If it holds other things than texts or numbers.
-            ValueError: If it has several values per row.
+            TypeError: If values are neither texts nor numbers.
+            ValueError: If there are several per row.
 
         Example:
             >>> Target.of_column("kind", ["oak", "", "ash"]).names
@@ -143,12 +143,7 @@ class TargetEncoding:
 
     @classmethod
     def fit(cls, name: str, target: Target, training_rows: np.ndarray) -> "TargetEncoding":
-        """Fit the encoding to the known training rows.
-
-        Args:
-            name: Name of the target.
-            target: The target of the whole table.
-            training_rows: Numbers of the rows that training may use.
+        """Fit the encoding of a whole table's target to the known ones of its training rows, given by number.
 
         Raises:
             ValueError: If no training row is known, or all have the same class, labels or number.
