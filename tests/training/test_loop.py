@@ -10,7 +10,7 @@ import torch
 
 from geotether.checkpoint.location import load_model
 from geotether.encoder import Encoder
-from geotether.training.config import flatten
+from geotether.training.config import flatten, load_config
 from geotether.training.loop import choose_device
 from geotether.training.metrics import read_metrics
 from geotether.training.pretraining import pretrain
@@ -192,6 +192,7 @@ def test_an_extended_run_equals_a_longer_one(planet, small, tmp_path, overrides)
     pretrain(planet, config=small("steps=5", *usual), out=tmp_path / "parts", progress="none")
     extended = pretrain(planet, config=small("steps=8", *usual), out=tmp_path / "parts", resume=True, progress="none")
     assert_equal_bits(weights_of(whole), weights_of(extended))
+    assert load_config(tmp_path / "parts" / "config.yaml").steps == 8
     steps = [[line["step"] for line in one.history if "loss" in line] for one in (whole, extended)]
     assert steps == [list(range(8))] * 2
     for fault in ({"steps": 7}, {"seed": 3, "steps": 9}):

@@ -178,7 +178,7 @@ def train(
     if out is not None and resume:
         state, tensors = load_state(out, method.identity, str(device))
         best = unpack_tensors(tensors, model, optimizer, averaged)
-    elif out is not None:
+    if out is not None:
         with replacing_file(out / "config.yaml") as part:
             part.write_text(config_yaml(config), encoding="utf-8")
         save_state(out, state, pack_tensors(model, optimizer, averaged, best), method.identity)
