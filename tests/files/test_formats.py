@@ -17,7 +17,7 @@ LINES = "\n".join('{{"lon": {}, "lat": {}}}'.format(*row.split(",")) for row in 
 CUT = r"it cannot be unpacked: .*download it again"
 
 
-def torn(whole):
+def damaged(whole):
     """Leave the first half away from the end, or damage its middle."""
     middle = len(whole) // 2
     return {
@@ -29,15 +29,15 @@ def torn(whole):
 
 @pytest.mark.parametrize("fault", ["half", "header", "damaged"])
 @pytest.mark.parametrize("kind", ["points", "csv", "jsonl"])
-def test_a_torn_gz_is_said(tmp_path, kind, fault):
+def test_a_damaged_gz_is_refused(tmp_path, kind, fault):
     file = tmp_path / f"p.{'jsonl' if kind == 'jsonl' else 'csv'}.gz"
-    file.write_bytes(torn(gzip.compress(LINES if kind == "jsonl" else CSV))[fault])
+    file.write_bytes(damaged(gzip.compress(LINES if kind == "jsonl" else CSV))[fault])
     with pytest.raises(ValueError, match=rf"{file.name}: {CUT}"):
         read_points(file) if kind == "points" else ColumnsSource(file).prepare(tmp_path)
 
 
 @pytest.mark.parametrize("rows", [50_000, 1])  # of so few, the header cannot be read either
-def test_a_damaged_table_in_a_zip_is_said(tmp_path, rows):
+def test_a_damaged_table_in_a_zip_is_refused(tmp_path, rows):
     file = tmp_path / "g.zip"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         text = "\n".join(["decimalLongitude,decimalLatitude", *ROWS[:rows]]).replace(",", "\t")

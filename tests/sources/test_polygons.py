@@ -88,7 +88,7 @@ def test_invalid_polygons_are_mended_and_counted(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         held = find_polygons(path, np.array([[1.0, 5.0], [9.0, 5.0], [5.0, 9.0], [25.0, 5.0]]))
     assert held.row.tolist() == [0, 0, -1, 1]
-    assert held.num_mended == 1
+    assert held.num_repaired == 1
     assert "1 invalid polygons" in caplog.text
 
 
@@ -151,4 +151,4 @@ def test_polygons_far_from_every_place_are_not_looked_at(tmp_path):
     far = shapely.affinity.translate(bow, 100)
     path = write(gpd.GeoDataFrame({"n": [0, 1]}, geometry=[bow, far], crs=4326), tmp_path / "bows.gpkg")
     held = find_polygons(path, np.array([[1.0, 5.0]]))
-    assert (held.row.tolist(), held.num_mended) == ([0], 1)
+    assert (held.row.tolist(), held.num_repaired) == ([0], 1)

@@ -73,11 +73,11 @@ class BrokenLine:
         return f"{self.reason}: {said if self.number is None else f'line {self.number}, {said}'}"
 
 
-def told_lines(broken: list[BrokenLine], most: int = 1) -> str:
+def described_lines(broken: list[BrokenLine], most: int = 1) -> str:
     """Show some malformed lines and count the others.
 
     Example:
-        >>> told_lines([BrokenLine(1, 2, 4, "5.66"), BrokenLine(1, 2, 9, "")])
+        >>> described_lines([BrokenLine(1, 2, 4, "5.66"), BrokenLine(1, 2, 9, "")])
         "the line has 1 values, the header 2: line 4, '5.66'; and 1 more do not fit"
     """
     more = f"; and {len(broken) - most:,} more do not fit" if len(broken) > most else ""
@@ -120,7 +120,7 @@ def read_delimited(opened: Opened, layout: Layout, broken: list[BrokenLine]) -> 
 
 
 def with_header(opened: Opened, layout: Layout = Layout()) -> Layout:
-    """Find the delimiter and the names of the columns, where a layout does not say them.
+    """Find the delimiter and the names of the columns, where a layout does not state them.
 
     Raises:
         ValueError: If the text is empty, has another encoding, or names a column twice.

@@ -67,7 +67,7 @@ def format_of(path: str | Path, *holds: str) -> Format | None:
 
     Args:
         path: The file, which need not exist.
-        holds: Look only among formats that hold one of these; by default among all, in the order of `FORMATS`.
+        holds: Consider only formats that hold one of these; by default all, in the order of `FORMATS`.
 
     Example:
         >>> format_of("towns.CSV.gz").name, format_of("photo.tif", "image").name, format_of("notes.docx")

@@ -48,9 +48,7 @@ class PlaceFinder:
             if crs is not None and stated is not None and "crs" in about:
                 raise ValueError(f"the file states its own CRS ({crs_name(stated)}); leave crs={crs!r} out.")
             if crs is None and stated is None:
-                raise ValueError(
-                    "the geometry has no CRS; say which one with crs=, such as crs='EPSG:4326' for degrees."
-                )
+                raise ValueError("the geometry has no CRS; state it with crs=, such as crs='EPSG:4326' for degrees.")
             self.crs: Any = crs or stated
         else:
             self.lon, self.lat = _axes(schema, {"lon": lon, "lat": lat})
@@ -91,7 +89,7 @@ class PlaceFinder:
         if reasons:
             row = min(reasons)
             if row in refuse_places(lonlat) and reasons[row] == refuse_places(lonlat)[row]:
-                check_lonlat(lonlat)  # says how many rows and whether they look swapped
+                check_lonlat(lonlat)  # its message counts the rows and detects swapped columns
             raise ValueError(
                 f"{len(reasons)} of {len(lonlat)} rows have no valid place; row {row}{self._said(table, row)}: "
                 f"{reasons[row]}. Correct these rows or leave them out."
@@ -149,11 +147,11 @@ def find_name(names: list[str], known: tuple[str, ...]) -> str | None:
     return None
 
 
-def told_columns(names: list[str], most: int = 40) -> str:
-    """List columns in a message.
+def listed_columns(names: list[str], most: int = 40) -> str:
+    """List the columns of a file for a message.
 
     Example:
-        >>> told_columns(["a", "b", "c"], most=2)
+        >>> listed_columns(["a", "b", "c"], most=2)
         "Columns found: 'a', 'b' and 1 more."
     """
     more = f" and {len(names) - most} more" if len(names) > most else ""
@@ -167,7 +165,7 @@ def _axes(schema: pa.Schema, given: dict[str, str | None]) -> list[str]:
     for axis, known in (("lon", LON_NAMES), ("lat", LAT_NAMES)):
         if (wanted := given[axis]) is not None:
             if wanted not in names:
-                raise ValueError(f"there is no column {wanted!r} for {axis}. {told_columns(names)}")
+                raise ValueError(f"there is no column {wanted!r} for {axis}. {listed_columns(names)}")
             found[axis] = wanted
             continue
         both = [name for name in names if name.strip().lower() in known and name.strip().lower() not in ("x", "y")]
@@ -180,7 +178,7 @@ def _axes(schema: pa.Schema, given: dict[str, str | None]) -> list[str]:
         raise ValueError(
             f"there is no column for {' and '.join(missing)}; name the columns of coordinates with lon= and lat= (for "
             "metres also crs=), on the command line with --set lon=COLUMN --set lat=COLUMN (of `geotether encode` "
-            f"--lon and --lat). {told_columns(names)}"
+            f"--lon and --lat). {listed_columns(names)}"
         )
     for axis, name in found.items():
         kind = schema.field(name).type

@@ -1,4 +1,4 @@
-"""Open any file of rows, once for all readers: its columns as Arrow tables, some rows at a time."""
+"""Open any file of rows as Arrow tables, for all readers."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from geotether.files.delimited import FAULT, BrokenLine, Layout, read_delimited, told_lines
+from geotether.files.delimited import FAULT, BrokenLine, Layout, described_lines, read_delimited
 from geotether.files.formats import opened_bytes, row_format
 from geotether.files.geometry import with_geometry_note
 from geotether.files.json_records import read_json
@@ -46,7 +46,7 @@ def open_rows(
     Args:
         path: The file.
         layer: Which layer of a GeoPackage; None: the only one.
-        layout: How delimited text is written, where its header does not tell.
+        layout: How delimited text is written, where its header does not show it.
         opened: Opens the bytes of delimited text that is not a file by itself, such as a member of an archive.
         kind: Name of the format; None: inferred from the ending.
         rows_at_once: Most rows of a table; only GDAL's formats and Parquet follow it.
@@ -110,7 +110,7 @@ def read_rows(path: str | Path, layer: str | None = None, kind: str | None = Non
     with open_rows(path, layer, kind=kind) as rows:
         table = pa.concat_tables([rows.schema.empty_table(), *rows.tables])
         if rows.broken:
-            raise ValueError(f"{told_lines(rows.broken)}. Correct the file, or quote values with the delimiter.")
+            raise ValueError(f"{described_lines(rows.broken)}. Correct the file, or quote values with the delimiter.")
         if table.num_rows == 0:
             raise ValueError("it has no rows.")
         if FAULT in table.column_names:

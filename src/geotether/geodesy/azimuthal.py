@@ -12,7 +12,7 @@ LARGEST_KM = 2 * EARTH_RADIUS_KM * np.sqrt(2) * 0.999
 def ground_squares(lonlat: Float[np.ndarray, "n 2"], km: float, size: int) -> Float64[np.ndarray, "n size size 2"]:
     """Lay a square grid on the ground around each place, north up at its centre.
 
-    The map is Lambert's azimuthal equal-area one around the place, so every pixel stands for the same area and
+    The map is Lambert's azimuthal equal-area one around the place, so every pixel has the same area and
     nothing changes near the poles or at the antimeridian. The Earth is a sphere of mean radius: true sizes on the
     ellipsoid differ by up to 0.6 %. At a pole, north up means along the longitude given.
 

@@ -63,7 +63,7 @@ def lonlat_of_xy(xy: Float[np.ndarray, "n 2"], crs: Any) -> Float64[np.ndarray, 
 
     Returns:
         Degrees, WGS 84, shape (n, 2); NaN where x or y is not finite or outside the range of the CRS. Some projections
-        map coordinates far outside to some place; converting that place back gives other coordinates, which tells.
+        map coordinates far outside to some place; they are found by converting that place back.
 
     Raises:
         ValueError: If the CRS is unknown or has no relation to the Earth.

@@ -41,7 +41,7 @@ def times_of(column: pa.ChunkedArray | pa.Array) -> tuple[np.ndarray, Bool[np.nd
     ================================ ===========================================
 
     Whole numbers are years from 1000 to 9999 or dates written as yyyymmdd. Seconds or milliseconds since 1970 are not
-    read, because nothing tells them from other numbers: see `why_no_time` for what to say of them.
+    read, because they cannot be distinguished from other numbers; `why_no_time` explains this in messages.
 
     Args:
         column: n values.
@@ -146,7 +146,7 @@ def _is_end(start: str, end: str) -> bool:
     """Whether a text can end a range: a time, its last parts where the start is a day, or nothing."""
     if end in _ENDLESS:
         return True
-    # "2024/06" is a month or a range of years: nothing tells which.
+    # "2024/06" may be a month or a range of years.
     return (start.count("-") >= 2 and _SHORT_END.fullmatch(end) is not None) or _of_text(end) is not None
 
 

@@ -29,12 +29,12 @@ class Holders:
     Attributes:
         row: Its row in the file, shape (n,); -1 where no polygon contains it. On a shared border the first counts.
         columns: Its attributes by column name, each an object array of shape (n,), None where there is none.
-        num_mended: How many invalid polygons were repaired; those far from every place are not checked.
+        num_repaired: How many invalid polygons were repaired; those far from every place are not checked.
     """
 
     row: Integer[np.ndarray, " n"]
     columns: dict[str, np.ndarray]
-    num_mended: int
+    num_repaired: int
 
     @property
     def found(self) -> Bool[np.ndarray, " n"]:
@@ -112,7 +112,7 @@ def find_polygons(
     check_lonlat(lonlat)
     row = np.full(len(lonlat), -1, dtype=np.int64)
     values = {name: np.full(len(lonlat), None, dtype=object) for name in columns}
-    start = mended = polygonal = 0
+    start = repaired = polygonal = 0
     with _open_polygons(path, layer) as (rows, geometry):
         known = [name for name in rows.schema.names if name != geometry]
         unknown = [name for name in columns if name not in known]
@@ -127,7 +127,7 @@ def find_polygons(
             near = np.unique(tree.query(shapes)[0])
             wrong = near[~shapely.is_valid(shapes[near])]
             shapes[wrong] = shapely.make_valid(shapes[wrong])
-            mended += len(wrong)
+            repaired += len(wrong)
             polygonal += int(np.isin(shapely.get_type_id(shapes), (3, 6, 7)).sum())
             which, place = tree.query(shapes, predicate="intersects")
             order = np.argsort(which, kind="stable")
@@ -140,9 +140,9 @@ def find_polygons(
             start += len(shapes)
     if not polygonal:
         raise ValueError(f"{path} contains no polygons in its {start} rows.")
-    if mended:
-        _log.info("%s: %d invalid polygons were repaired.", path.name, mended)
-    return Holders(row, values, mended)
+    if repaired:
+        _log.info("%s: %d invalid polygons were repaired.", path.name, repaired)
+    return Holders(row, values, repaired)
 
 
 @contextmanager
@@ -165,7 +165,7 @@ def _open_polygons(path: Path, layer: str | None) -> Iterator[tuple[OpenRows, st
 
 
 def _places_in(crs: Any, lonlat: Float[np.ndarray, "n 2"]) -> tuple[Float64[np.ndarray, "m 2"], np.ndarray]:
-    """Convert places to a CRS, some of them also a turn further east or west; and say which place each row is."""
+    """Convert places to a CRS, some of them also a turn further east or west; and return the place of each row."""
     places = np.arange(len(lonlat))
     xy = xy_of_lonlat(lonlat, crs)
     if not is_geographic(crs):

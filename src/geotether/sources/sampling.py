@@ -83,7 +83,7 @@ def sample_places(
         raise ValueError(f"rows must be 1 or more, got {rows}.")
     rng = np.random.default_rng(seed)
     found: list[np.ndarray] = []
-    said: list[dict[str, np.ndarray]] = []
+    values_of_parts: list[dict[str, np.ndarray]] = []
     kept, drawn, most = 0, 0, max(FEWEST_DRAWS, DRAWS_PER_ROW * rows)
     while kept < rows:
         if drawn >= most:
@@ -96,9 +96,9 @@ def sample_places(
         lonlat = sample_sphere(count, rng, south, north, west, east)
         keep, values = look(lonlat)
         found.append(lonlat[keep])
-        said.append({name: value[keep] for name, value in values.items()})
+        values_of_parts.append({name: value[keep] for name, value in values.items()})
         kept, drawn = kept + int(keep.sum()), drawn + count
-    joined = {name: np.concatenate([part[name] for part in said])[:rows] for name in said[0]}
+    joined = {name: np.concatenate([part[name] for part in values_of_parts])[:rows] for name in values_of_parts[0]}
     return np.concatenate(found)[:rows], joined
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64
 
-from geotether.files.delimited import FAULT, Layout, told_lines
+from geotether.files.delimited import FAULT, Layout, described_lines
 from geotether.files.places import lonlat_of_columns
 from geotether.files.rows import open_rows, read_rows
 from geotether.files.values import is_number
@@ -127,7 +127,7 @@ def _read_statlib(file: Path) -> tuple[pa.Table, Float64[np.ndarray, "n 2"]]:
         with open_rows(file, layout=Layout(",", names=STATLIB), kind="csv") as rows:
             columns = pa.concat_tables(rows.tables).drop_columns([FAULT])
             if rows.broken or not all(is_number(kind) for kind in columns.schema.types):
-                raise ValueError(told_lines(rows.broken) if rows.broken else "some values are not numbers")
+                raise ValueError(described_lines(rows.broken) if rows.broken else "some values are not numbers")
     except ValueError as error:
         raise ValueError(f"{error}; it does not have nine numbers per row; {HOUSING_LAYOUTS}.") from error
     return columns, lonlat_of_columns(columns)

@@ -123,7 +123,7 @@ def paper_tasks(
 
     def look(lonlat: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         keep = on_land(lonlat, files.land)
-        said: dict[str, np.ndarray] = {}
+        labels_by_name: dict[str, np.ndarray] = {}
         for name, at in (
             ("population", lambda dry: population_at(files.population, dry)),
             ("elevation", lambda dry: elevation_at(files.elevation, dry)),
@@ -132,21 +132,21 @@ def paper_tasks(
         ):
             dry = np.flatnonzero(keep)  # each file is read only at places that the ones before know
             known = at(lonlat[dry])
-            said[name] = np.full(len(lonlat), np.nan if known.dtype.kind == "f" else None, dtype=known.dtype)
-            said[name][dry] = known
+            labels_by_name[name] = np.full(len(lonlat), np.nan if known.dtype.kind == "f" else None, dtype=known.dtype)
+            labels_by_name[name][dry] = known
             lost = np.isnan(known) if known.dtype.kind == "f" else np.array([v is None for v in known], dtype=bool)
             keep[dry[lost]] = False
-        return keep, said
+        return keep, labels_by_name
 
-    lonlat, said = sample_places(rows, seed, look, south, north)
+    lonlat, labels_by_name = sample_places(rows, seed, look, south, north)
     has_continents = any(name.lower() == "continent" for name in polygon_columns(files.countries))
     continent = continents_at(files.countries if has_continents else files.continents, lonlat)
-    country, biome = (without_rare(said[name], min_class_rows) for name in ("country", "biome"))
+    country, biome = (without_rare(labels_by_name[name], min_class_rows) for name in ("country", "biome"))
     return [
         Task("country", "classification", lonlat, country, continent=continent),
-        Task("population density", "regression", lonlat, said["population"], unit="people/km²",
+        Task("population density", "regression", lonlat, labels_by_name["population"], unit="people/km²",
              transform="log1p", continent=continent),
-        Task("elevation", "regression", lonlat, said["elevation"], unit="m", continent=continent),
+        Task("elevation", "regression", lonlat, labels_by_name["elevation"], unit="m", continent=continent),
         Task("biome", "classification", lonlat, biome, continent=continent),
     ]  # fmt: skip
 

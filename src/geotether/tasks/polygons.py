@@ -79,14 +79,14 @@ def country_task(
         found = countries_at(file, lonlat, label)
         return np.array([name is not None for name in found], dtype=bool), {"country": found}
 
-    lonlat, said = sample_places(rows, seed, look, south, north)
+    lonlat, drawn = sample_places(rows, seed, look, south, north)
     if countries is None and _find(polygon_columns(file, _layer(file)), ("continent",)):
         countries = file
     return Task(
         "country",
         "classification",
         lonlat,
-        without_rare(said["country"], min_class_rows),
+        without_rare(drawn["country"], min_class_rows),
         continent=continents_at(countries, lonlat),
     )
 
@@ -199,8 +199,8 @@ def biome_task(
         keep[keep] = on_land(lonlat[keep], land)
         return keep, {level: names}
 
-    lonlat, said = sample_places(rows, seed, look, south, north)
-    labels = without_rare(said[level], min_class_rows)
+    lonlat, drawn = sample_places(rows, seed, look, south, north)
+    labels = without_rare(drawn[level], min_class_rows)
     return Task(level, "classification", lonlat, labels, continent=continents_at(countries, lonlat))
 
 

@@ -52,12 +52,12 @@ def elevation_task(
         metres[dry] = elevation_at(file, lonlat[dry], zoom)
         return np.isfinite(metres), {"metres": metres}
 
-    lonlat, said = sample_places(rows, seed, look, south, north)
-    sea = float((said["metres"] < -500.0).mean())
+    lonlat, drawn = sample_places(rows, seed, look, south, north)
+    sea = float((drawn["metres"] < -500.0).mean())
     if land is None and sea > 0.1:
         _log.warning("%s: %.0f %% of the places are sea floor; give land= to leave the sea out.", file, 100 * sea)
     continent = continents_at(countries, lonlat)
-    return Task("elevation", "regression", lonlat, said["metres"], unit="m", continent=continent)
+    return Task("elevation", "regression", lonlat, drawn["metres"], unit="m", continent=continent)
 
 
 def elevation_at(file: Path, lonlat: Float[np.ndarray, "n 2"], zoom: int | None = None) -> Float64[np.ndarray, " n"]:
@@ -121,13 +121,13 @@ def population_task(
         density[dry] = population_at(file, lonlat[dry])
         return np.isfinite(density), {"density": density}
 
-    lonlat, said = sample_places(rows, seed, look, south, north)
+    lonlat, drawn = sample_places(rows, seed, look, south, north)
     continent = continents_at(countries, lonlat)
     return Task(
         "population density",
         "regression",
         lonlat,
-        said["density"],
+        drawn["density"],
         unit="people/km²",
         transform="log1p",
         continent=continent,

@@ -55,7 +55,7 @@ def test_a_geometry_without_a_crs_needs_one(tmp_path, opened):
     gpd = pytest.importorskip("geopandas")
     frame = gpd.GeoDataFrame({"size": [1]}, geometry=gpd.points_from_xy([5.66], [51.97]))
     frame.to_parquet(tmp_path / "p.parquet")
-    with pytest.raises(ValueError, match="has no CRS; say which one with crs="):
+    with pytest.raises(ValueError, match="has no CRS; state it with crs="):
         opened("p.parquet")
     np.testing.assert_allclose(opened("p.parquet", crs="EPSG:4326").read(0, 1).lonlat, [[5.66, 51.97]])
 
@@ -174,8 +174,8 @@ def test_columns_are_chosen_and_ignored(tmp_path, opened):
 def test_many_rows_are_read_from_anywhere(tmp_path, opened):
     table = pa.table({"lon": np.arange(10000) % 180 * 1.0, "lat": np.zeros(10000), "n": np.arange(10000)})
     pq.write_table(table, tmp_path / "groups.parquet", row_group_size=777)
-    pa.csv.write_csv(table, tmp_path / "spooled.csv")
-    for path in ("groups.parquet", "spooled.csv"):
+    pa.csv.write_csv(table, tmp_path / "copied.csv")
+    for path in ("groups.parquet", "copied.csv"):
         source = opened(path)
         for start, stop in ((0, 1), (4090, 4100), (8191, 8193), (700, 3000), (9999, 10000), (0, 10000)):
             seen = source.read(start, stop)
@@ -186,10 +186,10 @@ def test_many_rows_are_read_from_anywhere(tmp_path, opened):
 def test_a_complete_copy_is_used_again_and_another_file_is_not(tmp_path, opened):
     write(tmp_path / "p.csv")
     source = opened("p.csv")
-    (spool,) = (tmp_path / "job").iterdir()
-    stamp = spool.stat().st_mtime_ns
+    (copy,) = (tmp_path / "job").iterdir()
+    stamp = copy.stat().st_mtime_ns
     assert opened("p.csv").fingerprint() == source.fingerprint()
-    assert spool.stat().st_mtime_ns == stamp
+    assert copy.stat().st_mtime_ns == stamp
     before = source.fingerprint()
     (tmp_path / "p.csv").write_text("lon,lat,v\n1,2,3\n")
     again = opened("p.csv")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from geotether.files.places import PlaceFinder, refuse_places, told_columns
+from geotether.files.places import PlaceFinder, listed_columns, refuse_places
 from geotether.files.rows import naming, read_rows
 from geotether.geodesy.coordinates import swap_suspicion, wrap_longitude
 from geotether.geodesy.dates import time_of
@@ -50,7 +50,7 @@ def given_places(path: Path, id: str | None = None, time: str | None = None) -> 
         column = time if date is None else None
         for name in (id, column):
             if name is not None and name not in columns.column_names:
-                raise ValueError(f"there is no column {name!r}. {told_columns(columns.column_names)}")
+                raise ValueError(f"there is no column {name!r}. {listed_columns(columns.column_names)}")
         seen, reasons = observations_of(columns, 0, PlaceFinder(columns.schema), id, column, (), ())
     return RasterPlaces(seen.lonlat, seen.id, seen.time if date is None else np.full(len(seen), date), reasons)
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from geotether.files.disk import file_fingerprint, replacing_file
 from geotether.files.formats import PARQUET_ENDINGS
-from geotether.files.places import PlaceFinder, told_columns
+from geotether.files.places import PlaceFinder, listed_columns
 from geotether.files.rows import naming
 from geotether.sources.pictures.pixels import (
     MAX_PIXELS,
@@ -83,7 +83,7 @@ class ImageColumnSource:
         with naming(self._originals[0], "parquet"):
             for name in filter(None, (column, id, time, *self._labels)):
                 if name not in schema.names:
-                    raise ValueError(f"there is no column {name!r}. {told_columns(schema.names)}")
+                    raise ValueError(f"there is no column {name!r}. {listed_columns(schema.names)}")
             self._image = _image_column(self._originals[0], schema, column)
             self._finder = PlaceFinder(schema, lon, lat)
         self._files = list(self._originals)

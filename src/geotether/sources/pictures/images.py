@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from geotether.files.disk import files_fingerprint
 from geotether.files.formats import endings_of, format_of
-from geotether.files.places import find_name, refuse_places, told_columns
+from geotether.files.places import find_name, listed_columns, refuse_places
 from geotether.files.random_access import CopiedRows, copy_rows
 from geotether.files.rows import column_names, open_rows
 from geotether.files.values import texts_of
@@ -108,7 +108,7 @@ class ImagesSource:
         if column is None or column not in names:
             raise ValueError(
                 f"{found} has no column {'of image paths; name it with file=' if file is None else repr(file)}. "
-                f"{told_columns(names)} Image bytes in a column are read by the source 'image_column'."
+                f"{listed_columns(names)} Image bytes in a column are read by the source 'image_column'."
             )
         self._column = column
 

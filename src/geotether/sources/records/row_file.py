@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geotether.files.delimited import FAULT, Layout, told_lines
+from geotether.files.delimited import FAULT, Layout, described_lines
 from geotether.files.disk import file_fingerprint
 from geotether.files.formats import row_format
-from geotether.files.places import PlaceFinder, told_columns
+from geotether.files.places import PlaceFinder, listed_columns
 from geotether.files.random_access import ROWS_AT_ONCE, CopiedRows, ParquetRows, Rows, copy_rows
 from geotether.files.rows import naming, open_rows
 from geotether.files.values import is_plain, label_of, texts_of, without_dictionary
@@ -147,7 +147,7 @@ class RowFile:
 
             copy_rows(copy, rows.schema, kept())
             if rows.broken:  # the list of rejected rows has only their reason
-                _log.warning("Rejected lines: %s.", told_lines(rows.broken, _SHOWN_LINES))
+                _log.warning("Rejected lines: %s.", described_lines(rows.broken, _SHOWN_LINES))
 
     def _kept(self, rows: pa.Table, fault: pa.ChunkedArray | None = None) -> pa.Table:
         """Choose the rows that `where` asks for, and those with a fault."""
@@ -173,7 +173,7 @@ class RowFile:
         there = [name for name in (self.schema.names if there is None else there) if name != FAULT]
         for name in names:
             if name not in there:
-                raise ValueError(f"there is no column {name!r}. {told_columns(there)}")
+                raise ValueError(f"there is no column {name!r}. {listed_columns(there)}")
 
     def _labels_with_gaps(self) -> set[str]:
         """Find integer or boolean labels with missing values, which must be read as floats in every run."""
@@ -203,7 +203,7 @@ class RowFile:
         hint = swap_suspicion(first) or ""
         raise ValueError(
             f"none of the {len(self.rows)} rows can be used; most often: {why.most_common(1)[0][0]}. {hint}"
-            f" {told_columns(self.schema.names)}"
+            f" {listed_columns(self.schema.names)}"
         )
 
 
