@@ -14,19 +14,15 @@ CHIPS = np.random.default_rng(0).integers(0, 256, (12, 6, 6, 3), dtype=np.uint8)
 TEXTS = [f"{word} town {row}" for row, word in enumerate(["Berg", "Stad", "Dorp", "Kerk"] * 3)]
 
 
-def test_chips_become_a_table():
+def test_chips_and_texts_become_tables():
     labels = {"height": np.arange(12.0)}
     table = featurize_chips("photo", LONLAT, CHIPS, RandomConvolution(num_filters=4), SPLIT, labels)
     want = RandomConvolution(num_filters=4).fit(CHIPS[:8]).transform(CHIPS)
     np.testing.assert_array_equal(table.features, want)
     assert table.target("height").values.tolist() == labels["height"].tolist()
     assert table.split.tolist() == SPLIT.tolist()
-
-
-def test_texts_become_a_table():
-    table = featurize_texts("names", LONLAT, TEXTS, NgramFeatures(dim=3), SPLIT)
-    want = NgramFeatures(dim=3).fit(TEXTS[:8]).transform(TEXTS)
-    np.testing.assert_array_equal(table.features, want)
+    texts = featurize_texts("names", LONLAT, TEXTS, NgramFeatures(dim=3), SPLIT)
+    np.testing.assert_array_equal(texts.features, NgramFeatures(dim=3).fit(TEXTS[:8]).transform(TEXTS))
 
 
 def test_fitted_features_are_used_as_they_are():
@@ -43,17 +39,10 @@ def test_lengths_that_differ_are_named():
         featurize_texts("n", LONLAT, TEXTS, NgramFeatures(dim=3), SPLIT[:3])
 
 
-def test_the_text_table_keeps_places_and_split():
+def test_the_text_table_tells_where_a_name_is_from():
     table, texts = planet_table("place_texts"), read_place_texts()
     np.testing.assert_allclose(table.lonlat, texts.lonlat)
     np.testing.assert_array_equal(table.split.astype(str), texts.split.astype(str))
-    assert table.features.shape == (20_000, 128)
-    assert len(table.part("train")) == (texts.split == "train").sum()
-
-
-def test_names_in_one_script_lie_closer_than_names_in_two():
-    """The features tell where a name is from."""
-    table = planet_table("place_texts")
     unit = table.features / np.linalg.norm(table.features, axis=1, keepdims=True)
     lon, lat = table.lonlat.T
     arabia = (lon > 36) & (lon < 55) & (lat > 14) & (lat < 32)
@@ -61,8 +50,5 @@ def test_names_in_one_script_lie_closer_than_names_in_two():
     within = (unit[arabia] @ unit[arabia].T).mean()
     between = (unit[arabia] @ unit[scandinavia].T).mean()
     assert within > between + 0.05
-
-
-def test_unknown_modality():
     with pytest.raises(ValueError, match="no modality 'radar'; it has " + ", ".join(PLANET_MODALITIES)):
         planet_table("radar")
