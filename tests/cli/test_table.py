@@ -42,7 +42,7 @@ def test_a_file_and_options(run, places, tmp_path):
         "--origin", "me", "--citation", "Me (2026)", "--name", "toys", "--workers", 1,
     )  # fmt: skip
     assert status == 0, errors
-    assert "holds toys: 290 rows of 4 features" in out
+    assert "toys: 290 rows of 4 features" in out
     assert "10 rows rejected" in errors
     assert "corrupt image (10)" in errors
     table = read_table(tmp_path / "t.parquet")

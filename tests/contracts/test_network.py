@@ -1,4 +1,4 @@
-"""Only the room `datasets` may use the network, and only it asks for the libraries that do."""
+"""Only the room `datasets` uses the network and imports network libraries."""
 
 import ast
 import subprocess
@@ -6,20 +6,8 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "src" / "geotether"
-NETWORK = {
-    "aiohttp",
-    "asyncio",
-    "ftplib",
-    "http",
-    "httpx",
-    "pooch",
-    "requests",
-    "socket",
-    "telnetlib",
-    "urllib",
-    "urllib3",
-}
-# Cutting an address into its parts asks nobody.
+NETWORK = {"aiohttp", "asyncio", "ftplib", "http", "httpx", "pooch", "requests", "socket", "urllib", "urllib3"}
+# Parsing an address uses no network.
 HARMLESS = {"urllib.parse"}
 
 

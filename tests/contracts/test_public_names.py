@@ -1,4 +1,4 @@
-"""The front door: which names it shows, and what opening it costs."""
+"""Public names of the package, and the cost of importing it."""
 
 import ast
 import os

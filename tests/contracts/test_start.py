@@ -1,4 +1,4 @@
-"""The command line answers at once, because nothing heavy is imported before a command runs."""
+"""The command line starts fast, because nothing heavy is imported before a command runs."""
 
 import os
 import subprocess

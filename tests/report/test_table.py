@@ -1,13 +1,11 @@
 """Mirrors src/geotether/report/table.py and cli/describe.py."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 
-from geotether.cli.app import main
-from geotether.cli.describe import describe_table
+from geotether.cli.describe import describe, describe_table
 from geotether.tables.store import write_table
 from geotether.tables.table import Table
 
@@ -25,14 +23,6 @@ def tables(tmp_path):
     return tmp_path / "t0.parquet", tmp_path / "t1.parquet"
 
 
-def test_words_alone(tables):
-    said = describe_table(tables[0])
-    assert said.startswith("A feature table, soil: 80 rows of 4 features.\n")
-    for words in ("60 train, 20 test", "crop: 2 classes", "standard deviation", "content hash", "blocks of 500 km"):
-        assert words in said
-    assert "Beside" not in said
-
-
 def test_page_figures_and_numbers(tables, tmp_path):
     said = describe_table(tables[0], tmp_path / "out", tables[1])
     assert "Beside <rain>, 80 rows:" in said
@@ -43,10 +33,7 @@ def test_page_figures_and_numbers(tables, tmp_path):
     }  # fmt: skip
     page = (tmp_path / "out" / "describe.html").read_text()
     assert page.count("data:image/png;base64,") == 4
-    assert "<rain>" not in page
-    assert "&lt;rain&gt;" in page
-    assert "&lt;maize&gt;" in page
-    assert "http" not in page
+    assert [text in page for text in ("<rain>", "&lt;rain&gt;", "&lt;maize&gt;", "http")] == [False, True, True, False]
     numbers = json.loads((tmp_path / "out" / "describe.json").read_text())
     assert numbers["split"] == {"train": 60, "test": 20}
     assert numbers["beside"]["names"] == ["soil", "<rain>"]
@@ -66,32 +53,17 @@ def test_wide_tables_list_some_features(tables, tmp_path):
     assert "100 of 300 are omitted" in page
 
 
-def test_on_the_command_line(tables, tmp_path, monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["geotether", "describe", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return int(stop.value.code or 0), capsys.readouterr()
-
-    status, said = run(tables[0], "--beside", tables[1], "--out", tmp_path / "out")
-    assert status == 0, said.err
-    assert f"The page is {tmp_path / 'out' / 'describe.html'}" in said.out
-    status, said = run(tmp_path / "nowhere.parquet")
-    assert status == 1
-    assert "There is no file" in said.err
-    status, said = run(tmp_path / "model", "--out", tmp_path / "out")
-    assert status == 1
-    assert "are for tables (.parquet)" in said.err
+def test_wrong_files(tables, tmp_path):
     (tmp_path / "bad.parquet").write_text("not parquet")
-    status, said = run(tables[0], "--beside", tmp_path / "bad.parquet")
-    assert status == 1
-    assert "is damaged or is not a Parquet file" in said.err
-    assert ".." not in said.err.replace("...", "")
     (tmp_path / "soil.csv").write_text("lon,lat,clay\n5,52,3\n")
-    status, said = run(tmp_path / "soil.csv")
-    assert status == 1
-    assert "neither a model's folder nor a feature table" in said.err
-    assert "geotether table build" in said.err
+    for given, options, message in (
+        ("nowhere.parquet", {}, "There is no file"),
+        ("model", {"out": tmp_path / "out"}, r"are for tables \(.parquet\)"),
+        ("t0.parquet", {"beside": tmp_path / "bad.parquet"}, "not a Parquet file"),
+        ("soil.csv", {}, "geotether table build"),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            describe(tmp_path / given, **{"out": None, "beside": None, **options})
 
 
 def test_real_tables(shared_data, tmp_path):

@@ -80,7 +80,7 @@ def _options(
         bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = None,
 ) -> None:
-    """Pre-train, judge and use location encoders (longitude, latitude -> vector).
+    """Pre-train, evaluate and use location encoders (longitude, latitude -> vector).
 
     Set GEOTETHER_TRACEBACK=1 to see where an error arose.
     """

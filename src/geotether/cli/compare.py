@@ -1,4 +1,4 @@
-"""`geotether compare`: any encoders on any tasks, beside every baseline."""
+"""`geotether compare`: any encoders on any tasks, with all baselines."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,9 +30,11 @@ def compare(
         list[int] | None, typer.Option(help="Numbers of labels instead of 243, 810, ...; repeat.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Repeats, each with its own draw of labels.", min=1)] = 5,
-    buffer_km: Annotated[float, typer.Option(help="Least distance of training to judged places.", min=0)] = 50.0,
+    buffer_km: Annotated[
+        float, typer.Option(help="Minimum distance of training places to test places, in km.", min=0)
+    ] = 50.0,
 ) -> str:
-    """Compare encoders beside every baseline: ranks, intervals, verdicts, figures, a report."""
+    """Compare encoders with each other and with baselines: ranks, intervals, verdicts, figures, a report."""
     from geotether.benchmark.baselines import is_joined
     from geotether.benchmark.plan import LADDER
     from geotether.benchmark.score_table import markdown_table

@@ -19,7 +19,7 @@ def contribution(
     seeds: Annotated[int, typer.Option(help="Pre-training seeds, one model of every variant each.", min=1)] = 3,
     budget: Annotated[int | None, typer.Option(help="Steps of all runs together.", min=1)] = None,
     equal: Annotated[str, typer.Option(help="What else is equal: rows (of a modality) or batch.")] = "rows",
-    modality: Annotated[list[str] | None, typer.Option(help="Judge only this modality; repeat.")] = None,
+    modality: Annotated[list[str] | None, typer.Option(help="Measure only this modality; repeat.")] = None,
     tasks: Annotated[list[str] | None, typer.Option(help="YAML of tasks, instead of the demo planet's four.")] = None,
     points: Annotated[Path | None, typer.Option(help="Labelled points, instead of --tasks.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="Label column of --points; repeat.")] = None,

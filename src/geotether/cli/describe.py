@@ -1,4 +1,4 @@
-"""`geotether describe`: models and tables in plain words."""
+"""`geotether describe`: summaries of models and tables."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ AXES = {"series": ("steps", "bands"), "chip": ("bands", "rows", "columns"), "vec
 def describe(
     thing: Annotated[Path, typer.Argument(metavar="MODEL|TABLE", help="A model folder or a .parquet table.")],
     out: Annotated[Path | None, typer.Option(help="Of a table: folder for figures, numbers and a page.")] = None,
-    beside: Annotated[Path | None, typer.Option(help="Another table, to see how the two overlap.")] = None,
+    beside: Annotated[Path | None, typer.Option(help="Another table, to measure the overlap of the two.")] = None,
 ) -> str:
     """Describe a model or a feature table."""
     if is_table(thing):
@@ -72,7 +72,7 @@ def describe_model(folder: Path) -> str:
 
 
 def describe_table(path: Path, out: Path | None = None, beside: Path | None = None) -> str:
-    """Describe a feature table, alone or beside another.
+    """Describe a feature table, alone or with its overlap with another.
 
     Args:
         path: GeoParquet, as `write_table` writes it, or anything else that `read_table` reads.
@@ -133,7 +133,7 @@ def _describe_paired(folder: Path) -> str:
     lines.append(f"  network              {type(module).__name__}; {weights:,} weights")
     answer = about["answer"]
     if answer is None:
-        lines.append("  target               none: it embeds, but predicts nothing")
+        lines.append("  target               none: the model embeds, but does not predict")
     else:
         named = ", ".join(answer["names"][:NAMED_AT_MOST])
         more = len(answer["names"]) - NAMED_AT_MOST

@@ -53,7 +53,7 @@ def diagnose(
 
 
 def read_tables(paths: Sequence[Path]) -> "dict[str, Table]":
-    """Read feature tables by name; a table whose name is taken goes by its file name."""
+    """Read feature tables by name; a second table of the same name is called by its file name."""
     from geotether.tables.store import read_table
 
     found: dict[str, Table] = {}
@@ -61,7 +61,7 @@ def read_tables(paths: Sequence[Path]) -> "dict[str, Table]":
         table = read_table(path)
         found[table.name if table.name not in found else path.stem] = table
     if len(found) < len(paths):
-        raise ValueError(f"two of the tables {', '.join(map(str, paths))} have one name; leave one out.")
+        raise ValueError(f"two of the tables {', '.join(map(str, paths))} have the same name; leave one out.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""`geotether encode`: embeddings beside the user's own columns."""
+"""`geotether encode`: points with an additional column of embeddings."""
 
 from pathlib import Path
 from typing import Annotated

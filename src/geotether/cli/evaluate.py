@@ -1,4 +1,4 @@
-"""`geotether evaluate`: one model on labelled places, beside baselines."""
+"""`geotether evaluate`: one model on labelled places, with baselines."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ def evaluate(
     probe: Annotated[list[str] | None, typer.Option(help="ridge, logistic, mlp or neighbors; repeat.")] = None,
     seeds: Annotated[int, typer.Option(help="Repeats, each with its own draw of labels.", min=2)] = 5,
 ) -> str:
-    """Probe a model on labelled places, beside baselines, on spatial blocks."""
+    """Evaluate a model on labelled places and spatial blocks, with baselines."""
     from geotether.benchmark.baselines import baseline_encoders, is_joined, joined_with_fourier
     from geotether.benchmark.planet import planet_tasks
     from geotether.benchmark.probing import LINEAR_PROBES

@@ -1,4 +1,4 @@
-"""`geotether paired`: train on samples that several sensors saw, and compare methods."""
+"""`geotether paired`: train on samples of several sensors, and compare methods."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from geotether.tables.table import Table
     from geotether.training.paired_config import PairedConfig
 
-paired_app = typer.Typer(help="Train on samples that several sensors saw, and compare methods.", no_args_is_help=True)
+paired_app = typer.Typer(help="Train on samples of several sensors, and compare methods.", no_args_is_help=True)
 
 Config = Annotated[Path, typer.Argument(help="YAML: `paired:` (where the samples are), `target`, and what differs.")]
 Overrides = Annotated[
@@ -74,13 +74,15 @@ def compare(
     labels: Annotated[
         list[float] | None, typer.Option(help="Percent of the training labels to use; repeat. Default: 100.")
     ] = None,
-    fine_tune: Annotated[bool, typer.Option(help="Judge embeddings by fine-tuning too.")] = True,
+    fine_tune: Annotated[bool, typer.Option(help="Evaluate embeddings by fine-tuning too.")] = True,
     without_test: Annotated[
         bool,
-        typer.Option("--without-test", help="Leave test rows out, judge on --folds of the rest (to choose settings)."),
+        typer.Option(
+            "--without-test", help="Exclude test rows and evaluate on --folds of the rest (to choose settings)."
+        ),
     ] = False,
 ) -> str:
-    """Train and judge methods on the same rows, with baselines, intervals and paired differences."""
+    """Train and evaluate methods on the same rows, with baselines, intervals and paired differences."""
     from geotether.studies.paired import (
         COLEARNING_STUDY,
         CONTRASTIVE,

@@ -50,7 +50,7 @@ def build(
 
 @table_app.command("apply")
 def apply(
-    table: Annotated[Path, typer.Argument(help="A table from `table build`, beside which its transform lies.")],
+    table: Annotated[Path, typer.Argument(help="A table from `table build`, with its transform file beside it.")],
     source: Annotated[str, typer.Argument(metavar="NEW", help="A file or folder, or a YAML specification.")],
     out: Out,
     reader: Source = None,
@@ -126,4 +126,4 @@ def _spec(given: str, settings: list[str] | None, **typed: Any) -> Any:
 
 
 def _summary(out: Path, table: Any) -> str:
-    return f"{out} holds {table.name}: {len(table):,} rows of {table.dim:,} features"
+    return f"{out} contains {table.name}: {len(table):,} rows of {table.dim:,} features"

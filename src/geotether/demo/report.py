@@ -38,7 +38,7 @@ def draw_figures(
     scores: Sequence[Outcome],
     name: str,
 ) -> dict[str, Path]:
-    """Draw the places of the data, the losses, predictions beside true values, and scores against labels.
+    """Draw the places of the data, the losses, predictions and true values, and scores against labels.
 
     Args:
         out: The demo's folder, with `metrics.jsonl`; figures go to `figures/`.

@@ -49,14 +49,14 @@ def demo_config(seed: int = 0, quick: bool = False) -> RunConfig:
 
 
 def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
-    """Pre-train on the demo planet with MELT, probe four tasks beside baselines, and write the results to a folder.
+    """Pre-train on the demo planet with MELT, evaluate four tasks with baselines, and write the results to a folder.
 
     Args:
         out: Folder; gets `model/`, `metrics.jsonl`, `scores.csv`, `figures/*.png`, `report.html`, and
             `single/` with the encoders of each modality alone, trained with as many steps and as many rows
             of that modality per step.
         seed: Seed of weights and batches of all runs.
-        quick: Take a few steps and two seeds, to check the installation, not to judge the encoder.
+        quick: Take a few steps and two seeds, to check the installation, not to evaluate the encoder.
 
     Returns:
         The path of the report.

@@ -18,11 +18,11 @@ def contents_lines(found: Contents) -> list[tuple[str, str]]:
     """Describe what a table contains."""
     west, south, east, north = found.bounds
     across = " (across 180)" if west > east else ""
-    held, all_blocks = found.blocks
+    occupied, all_blocks = found.blocks
     rows, places = found.duplicated
     lines = [
         ("places", f"longitude {west:.2f} to {east:.2f}{across}, latitude {south:.2f} to {north:.2f}"),
-        ("blocks", f"{held:,} of the Earth's {all_blocks:,} blocks of {BLOCK_KM:g} km contain rows"),
+        ("blocks", f"{occupied:,} of the Earth's {all_blocks:,} blocks of {BLOCK_KM:g} km contain rows"),
         ("same place", f"{rows:,} rows share {places:,} places" if rows else "no two rows share a place"),
     ]
     if found.time is not None:

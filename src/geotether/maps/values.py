@@ -1,4 +1,4 @@
-"""World maps of values per place: one number with a colour bar, or predictions beside the truth."""
+"""World maps of values per place: one number with a colour bar, or predictions and true values."""
 
 import colorsys
 from collections.abc import Mapping, Sequence

@@ -36,7 +36,7 @@ def write_diagnosis(
         out: Folder to write to.
         title: Title of the page.
         found: From `diagnose`.
-        judged: Task to the places where its geographic bias was measured.
+        judged: Task to the places at which its geographic bias was measured.
         provenance: How the model was made.
 
     Returns:
@@ -53,8 +53,8 @@ def write_diagnosis(
         out / "diagnosis.html",
         "diagnosis.html",
         title=title,
-        subtitle=f"Measured at {len(found.dimensionality.lonlat):,} places on land, without labels unless a line says "
-        f"so; seed {found.seed}",
+        subtitle=f"Measured at {len(found.dimensionality.lonlat):,} places on land, without labels unless stated "
+        f"otherwise; seed {found.seed}",
         figures=figures,
         provenance=provenance,
         summary=found.continuity.verdict,

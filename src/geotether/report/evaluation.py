@@ -120,7 +120,7 @@ def score_table(
     seeds, blocks = (max(getattr(score, what) for score in grid.values()) for what in ("seeds", "blocks"))
     caption = (
         f"Probe {probe}, {split_in_words(split)}, {labels:,} labels, mean of {seeds} "
-        f"{'seed' if seeds == 1 else 'seeds'}, {blocks} blocks judged. Bold: the highest mean of the column."
+        f"{'seed' if seeds == 1 else 'seeds'}, {blocks} test blocks. Bold: the highest mean of the column."
     )
     return PageTable(rows, ("encoder", *("\n".join(task.rsplit(", ", 1)) for task in tasks)), caption)
 

@@ -59,7 +59,7 @@ def plain_words(grid: OutcomeGrid, baselines: Sequence[str], split: str, labels:
         clear = f"{subject} is clearly better than every baseline on {of}"
         if len(tasks) == 1 and not wins:
             clear = f"{subject} is not clearly better than every baseline"
-        sentences.insert(0, f"With {labels:,} labels, judged on {split_in_words(split)}, {clear}.")
+        sentences.insert(0, f"With {labels:,} labels, evaluated on {split_in_words(split)}, {clear}.")
     return sentences
 
 
