@@ -193,11 +193,7 @@ def read_registry(path: str | Path | None = None) -> dict[str, Dataset]:
 
 
 def find_dataset(registry: Mapping[str, Dataset], name: str) -> Dataset:
-    """Look up a data set.
-
-    Raises:
-        ValueError: If there is none of that name; the message lists the known ones.
-    """
+    """Look up a data set; for an unknown name the error lists the known ones."""
     if name in registry:
         return registry[name]
     raise ValueError(f"There is no data set {name!r}; known: {', '.join(registry)}.{closest(name, registry)}")

@@ -4,8 +4,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,62 +17,39 @@ FOLDER_VARIABLE = "GEOTETHER_DATA"
 UNASKED_BYTES = 10**9
 TRIES = 4
 SUMS = "SHA256SUMS"
-_SUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)$")
 _log = logging.getLogger(__name__)
 
 
 class Checksums:
-    """SHA-256 hashes of the files of one data set, in the format of `sha256sum --check SHA256SUMS`.
-
-    Args:
-        folder: The data set's folder.
-    """
+    """SHA-256 hashes of the files of a data set's folder, in the format of `sha256sum --check SHA256SUMS`."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / SUMS
-        self._known: dict[str, str] = {}
-        if self.path.is_file():
-            for line in self.path.read_text(encoding="utf-8").splitlines():
-                found = _SUM_LINE.match(line)
-                if found:
-                    self._known[found[2]] = found[1]
+        text = self.path.read_text(encoding="utf-8") if self.path.is_file() else ""
+        self._known = {name: sha256 for sha256, name in re.findall(r"^([0-9a-f]{64})  (.+)$", text, re.MULTILINE)}
 
     def get(self, name: str) -> str | None:
-        """The recorded hash of a file, or None."""
+        """Return the recorded hash of a file, or None."""
         return self._known.get(name)
 
     def record(self, name: str, sha256: str) -> None:
-        """Record a hash; an older one of the same file is replaced."""
-        if self._known.get(name) == sha256:
-            return
-        replaces = name in self._known
-        self._known[name] = sha256
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if replaces:
-            self._rewrite()
-        else:  # append: there may be thousands of files
+        """Record the hash of a file in place of an older one."""
+        before, self._known[name] = self._known.get(name), sha256
+        if before is None:  # append: there may be thousands of files
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(f"{sha256}  {name}\n")
-
-    def forget(self, name: str) -> None:
-        """Forget a hash, so that the next file of this name is trusted."""
-        if self._known.pop(name, None) is not None:
-            self._rewrite()
-
-    def _rewrite(self) -> None:
-        with replacing_file(self.path) as part:
-            part.write_text("".join(f"{value}  {name}\n" for name, value in self._known.items()), encoding="utf-8")
+        elif before != sha256:
+            with replacing_file(self.path) as part:
+                part.write_text("".join(f"{value}  {key}\n" for key, value in self._known.items()), encoding="utf-8")
 
 
 def data_folder(folder: str | Path | None = None) -> Path:
-    """Say where data sets are kept, each in a folder of its own name.
+    """Return the folder of all data sets, each of which has a folder of its own name in it.
 
     Args:
-        folder: Where the user wants them. None: what the environment variable GEOTETHER_DATA says, or else `geotether`
-            in the user's data folder (~/.local/share on Linux).
-
-    Raises:
-        ImportError: If neither is given and the extra `data` is missing.
+        folder: The user's choice. None: the environment variable GEOTETHER_DATA, or else `geotether` in the user's
+            data folder (~/.local/share on Linux).
     """
     if folder or os.environ.get(FOLDER_VARIABLE):
         return Path(folder or os.environ[FOLDER_VARIABLE]).expanduser()
@@ -172,8 +148,19 @@ def _fetch_all(
             if file.bytes is None:
                 sizes[file.name] = _asked(file, timeout)
     total = None if None in sizes.values() else sum(size for size in sizes.values() if size is not None)
-    agreed = _agree(dataset, len(missing), total, home, agree, unasked_bytes)
-    _refuse_full_disk(total, home)
+    agreed = total is None or total > unasked_bytes
+    if agreed:
+        size = "an unknown number of bytes" if total is None else f"{total / 1e9:,.1f} GB"
+        files = "a file" if len(missing) == 1 else f"{len(missing):,} files"
+        question = f"{dataset.name} is {size} in {files}, to be written to {home}."
+        if agree is None or not agree(question):
+            raise ValueError(f"{question} Nothing was fetched without agreement: add --yes (in Python, agree=).")
+    free = shutil.disk_usage(next(one for one in (home, *home.absolute().parents) if one.exists())).free
+    if total is not None and total > free:
+        raise OSError(
+            f"{home} needs {total:,} more bytes, but only {free:,} are free there. Free some space or give "
+            "another folder (--to)."
+        )
     for file in missing:
 
         def tell(done: int, size: int | None, file: RemoteFile = file) -> None:
@@ -212,8 +199,7 @@ def _fetch(file: RemoteFile, path: Path, known: str | None, downloader: Download
         urls, registry = {fresh.name: address}, {fresh.name: known}
         source = pooch.create(fresh.parent, base_url="", registry=registry, urls=urls, retry_if_failed=TRIES - 1)
         try:
-            with _quiet(pooch):
-                source.fetch(fresh.name, downloader=downloader)
+            source.fetch(fresh.name, downloader=downloader)
             sha256 = known or pooch.file_hash(str(fresh))
             os.replace(fresh, path)  # until here an older file stays as it was
             for fault in faults:  # if no address has the file, the error lists them
@@ -263,50 +249,10 @@ def _present(file: RemoteFile, home: Path, sums: Checksums) -> bool:
     return True
 
 
-def _agree(
-    dataset: Dataset,
-    count: int,
-    total: int | None,
-    home: Path,
-    agree: Callable[[str], bool] | None,
-    unasked_bytes: int,
-) -> bool:
-    """Ask before a large download; return whether the user was asked."""
-    if total is not None and total <= unasked_bytes:
-        return False
-    size = "an unknown number of bytes" if total is None else f"{total / 1e9:,.1f} GB"
-    files = "a file" if count == 1 else f"{count:,} files"
-    question = f"{dataset.name} is {size} in {files}, to be written to {home}."
-    if agree is None or not agree(question):
-        raise ValueError(f"{question} Nothing was fetched without agreement: add --yes (in Python, agree=).")
-    return True
-
-
-def _refuse_full_disk(total: int | None, home: Path) -> None:
-    there = next(one for one in (home, *home.absolute().parents) if one.exists())
-    free = shutil.disk_usage(there).free
-    if total is not None and total > free:
-        raise OSError(
-            f"{home} needs {total:,} more bytes, but only {free:,} are free there. Free some space or give "
-            "another folder (--to)."
-        )
-
-
 def _pooch() -> Any:
     try:
         import pooch
     except ImportError as error:
         raise ImportError("Fetching data sets needs pooch and requests: pip install 'geotether[data]'") from error
+    pooch.get_logger().setLevel(logging.WARNING)  # its other messages repeat those of geotether
     return pooch
-
-
-@contextmanager
-def _quiet(pooch: Any) -> Iterator[None]:
-    """Silence pooch's own messages: the same is logged here."""
-    logger = pooch.get_logger()
-    before = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -21,15 +21,7 @@ FEATURES = {
 
 
 def features_class(name: str) -> Any:  # a class; issubclass cannot check a protocol that has attributes
-    """Return the class of features.
-
-    Args:
-        name: A key of `FEATURES`.
-
-    Raises:
-        ValueError: If there are none of that name; the message lists the known ones.
-        ImportError: If an extra is missing.
-    """
+    """Return the class of features, given a key of `FEATURES`."""
     if name not in FEATURES:
         raise ValueError(f"There are no features {name!r}; known: {', '.join(FEATURES)}.{closest(name, FEATURES)}")
     module, _, class_name = FEATURES[name].partition(":")

@@ -148,12 +148,7 @@ class ValueEncoding(Encoding):
 
     @classmethod
     def _given(cls, name: str, column: pa.ChunkedArray) -> tuple[np.ndarray, bool]:
-        """Return the values to fit to, and whether gaps are frequent enough for a feature of their own.
-
-        Raises:
-            UnsuitedError: If there are no values.
-            ValueError: If most values cannot be read, which means a wrong declaration; few only reject their rows.
-        """
+        """Return the values to fit to, and whether gaps are frequent enough for a feature of their own."""
         values, bad = cls.values_of(column)
         if bad.sum() * 2 > (~np.isnan(values) | bad).sum():
             raise ValueError(f"Column {name!r} must contain {cls.wanted}; {bad.sum()} of {len(bad)} values do not.")

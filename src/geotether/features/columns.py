@@ -115,13 +115,7 @@ class ColumnFeatures:
         self.clip, self.missing, self.infer, self.dim = clip, missing, infer, dim
 
     def fit(self, columns: Any) -> "ColumnFeatures":
-        """Choose and fit an encoding for each column of an Arrow table.
-
-        Raises:
-            TypeError: If this is not an Arrow table.
-            ValueError: If a declared column is missing or has other content than declared, a column is declared
-                twice, or no column is left; omitted columns are listed with the reasons.
-        """
+        """Choose and fit an encoding for each column of an Arrow table; omitted columns are in `ignored_`."""
         _check_table(columns)
         if columns.num_rows == 0:
             raise ValueError("There are no rows to fit to.")
@@ -162,12 +156,7 @@ class ColumnFeatures:
         return self
 
     def transform(self, columns: pa.Table) -> Float32[np.ndarray, "n d"]:
-        """Compute the features, shape (n, d); a class not seen in `fit` counts as other, or is 0 in all features.
-
-        Raises:
-            TypeError: If this is not an Arrow table.
-            ValueError: If nothing was fitted yet, or a column is missing or has other content.
-        """
+        """Compute the features, shape (n, d); a class not seen in `fit` counts as other, or is 0 in all features."""
         matrix = self._encoded(columns)
         if self.dim is None:
             return matrix.astype(np.float32)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Float32
 
+from geotether.features.featurizer import PlainSettings
+
 if TYPE_CHECKING:
     import torch
 
@@ -17,7 +19,7 @@ _LEAST_CONTRAST = 4 / 255  # below it lies the noise of JPEG compression
 STRIP_BYTES = 2**21
 
 
-class RandomConvolution:
+class RandomConvolution(PlainSettings):
     """Features of small images from random patches of the images themselves (MOSAIKS).
 
     `fit` draws `num_filters` patches, whitens them (ZCA) by the covariance of many patches and scales each
@@ -83,19 +85,7 @@ class RandomConvolution:
         self.out_dim = 2 * num_filters
 
     def fit(self, images: np.ndarray | Sequence[np.ndarray]) -> "RandomConvolution":
-        """Draw and whiten the filters.
-
-        Args:
-            images: Shape (n, height, width, bands), or a list of (height, width, bands).
-
-        Returns:
-            Itself.
-
-        Raises:
-            TypeError: If the images are not numeric.
-            ValueError: If the shape is wrong, a patch is larger than an image, a pixel is missing, or no patch has
-                contrast.
-        """
+        """Draw and whiten the filters from images of shape (n, height, width, bands), or a list of them."""
         reasons = self.refuse(images)
         if reasons:
             row, reason = next(iter(reasons.items()))
@@ -133,10 +123,6 @@ class RandomConvolution:
         Returns:
             Shape (n, 2 * num_filters): the means above the threshold for all filters, then those below. The features of
             an image do not depend on the other images, bit for bit.
-
-        Raises:
-            TypeError: If the images are not numeric.
-            ValueError: If nothing was fitted yet or an image cannot be taken; see `refuse`.
         """
         self._fitted()
         reasons = self.refuse(images)
@@ -146,14 +132,7 @@ class RandomConvolution:
         return rectified_means(list(images), self.filters_ / self.scales_, self.offsets_, self.bias)
 
     def refuse(self, images: np.ndarray | Sequence[np.ndarray]) -> dict[int, str]:
-        """Return which images `transform` cannot take: too small, with missing pixels, other bands or number types.
-
-        Args:
-            images: As for `transform`.
-
-        Returns:
-            Position to reason.
-        """
+        """Return why `transform` cannot take some images: too small, missing pixels, other bands or number types."""
         if isinstance(images, np.ndarray) and images.ndim != 4:
             raise ValueError(f"Images need shape (n, height, width, channels), got {images.shape}.")
         reasons = {}
@@ -162,11 +141,6 @@ class RandomConvolution:
             if reason:
                 reasons[row] = reason
         return reasons
-
-    def settings(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        names = ("num_filters", "patch_size", "seed", "bias", "ridge", "scale")
-        return {name: getattr(self, name) for name in names}
 
     def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the fitted state; see `Featurizer.fitted`."""

@@ -1,5 +1,6 @@
 """The protocol of all features: fitted once, stored beside the table, applied to any new rows."""
 
+import inspect
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -48,3 +49,11 @@ class Featurizer(Protocol):
     def names(self) -> list[str]:
         """Return the names of the features once fitted, such as ["log mass", "mass missing", "diet=seeds"]."""
         ...
+
+
+class PlainSettings:
+    """A class whose constructor arguments are attributes of the same names."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}

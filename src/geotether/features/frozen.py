@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
+from geotether.features.featurizer import PlainSettings
+
 if TYPE_CHECKING:
     import torch
 
@@ -30,23 +32,12 @@ class Network(NamedTuple):
     dim: int
 
 
-class FrozenBackbone(ABC):
+class FrozenBackbone(PlainSettings, ABC):
     """Features of images from a frozen network without its head; see `Featurizer`.
 
     All batches have the same size, so the features of an image do not depend on the other images. A subclass checks
     its options, finds the weights, makes the network, and refuses images that the network was not trained for. Each
-    argument of its constructor is an attribute of the same name.
-
-    Args:
-        model: Name of the network.
-        weights: A local file, or None or a name of published weights.
-        batch: Number of images per batch.
-        device: "cpu", "cuda" or "cuda:1".
-        download: Whether published weights may be fetched from the network.
-        label: Prefix of the names of the features.
-
-    Attributes:
-        out_dim: Number of features.
+    argument of its constructor is an attribute of the same name; `label` is the prefix of the features' names.
     """
 
     takes: ClassVar[str] = "images"
@@ -77,17 +68,7 @@ class FrozenBackbone(ABC):
         return self
 
     def transform(self, images: Sequence[np.ndarray]) -> Float32[np.ndarray, "n d"]:
-        """Compute the features of images.
-
-        Args:
-            images: Arrays (height, width, bands) of any sizes; see the class for bands and number types.
-
-        Returns:
-            Shape (n, out_dim).
-
-        Raises:
-            ValueError: If an image cannot be taken; see `refuse`.
-        """
+        """Compute the features of images (height, width, bands) of any sizes, shape (n, out_dim)."""
         reasons = self.refuse(images)
         if reasons:
             row, reason = next(iter(reasons.items()))
@@ -100,22 +81,12 @@ class FrozenBackbone(ABC):
     def refuse(self, images: Sequence[np.ndarray]) -> dict[int, str]:
         """Return the reason for each position of an image that `transform` cannot take."""
 
-    def settings(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        import inspect
-
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-
     def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the SHA-256 of the weights, so that other weights are noticed."""
         return {"weights_sha256": weights_digest(self._file)}, {}
 
     def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "FrozenBackbone":
-        """Check that the weights are those of the fitted state.
-
-        Raises:
-            ValueError: If they are not.
-        """
+        """Check that the weights are those of the fitted state."""
         if values["weights_sha256"] != weights_digest(self._file):
             raise ValueError(f"{self._file} contains other weights than those that made these features.")
         return self
@@ -131,36 +102,20 @@ class FrozenBackbone(ABC):
 
     @abstractmethod
     def _weights_file(self) -> Path:
-        """Find the weights.
-
-        Raises:
-            FileNotFoundError: If they are missing; the message says where to get them and where to put them.
-        """
+        """Find the weights, or raise a FileNotFoundError that says where to get them and where to put them."""
 
     @abstractmethod
     def _load(self) -> Network:
-        """Make the network with its weights; called once per process.
-
-        Raises:
-            ValueError: If the weights do not fit the network.
-        """
+        """Make the network with its weights; called once per process."""
 
 
 def import_timm() -> Any:
-    """Import timm.
-
-    Raises:
-        ImportError: If it is missing, or torchvision is built for another torch; the message has the install command.
-    """
+    """Import timm, or raise an ImportError with the install command."""
     return _import("timm", "Backbones are read with timm: pip install 'geotether[vision]'.")
 
 
 def import_torchgeo_models() -> Any:
-    """Import `torchgeo.models`.
-
-    Raises:
-        ImportError: If it is missing, or torchvision is built for another torch; the message has the install command.
-    """
+    """Import `torchgeo.models`, or raise an ImportError with the install command."""
     return _import("torchgeo.models", "SSL4EO-S12's backbones are read with torchgeo: pip install 'geotether[eo]'.")
 
 
@@ -194,12 +149,6 @@ def cached_file(hub: str, url: str, model: str, download: bool) -> Path:
         url: Address of a file, or ""; used if there is no repository.
         model: Name of the model, for messages.
         download: Whether the network may be used.
-
-    Returns:
-        The local file.
-
-    Raises:
-        FileNotFoundError: If it is missing and may not be fetched; the message says what to put where.
     """
     if hub:
         from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
@@ -236,9 +185,6 @@ def read_weights(path: Path) -> dict[str, "torch.Tensor"]:
     Args:
         path: .safetensors, or else a file of `torch.save` with tensors only; tensors may be under "state_dict" or
             "model", and their names may begin with "module.".
-
-    Raises:
-        ValueError: If it is corrupt, or contains anything but tensors, or none.
     """
     import pickle
 
@@ -267,9 +213,6 @@ def load_local(model: Any, path: Path, optional: tuple[str, ...] = ()) -> None:
         model: A model made by timm with `num_classes=0`.
         path: As for `read_weights`; weights of the head are ignored.
         optional: Names of weights that may be missing; these keep their initial values.
-
-    Raises:
-        ValueError: If weights are missing, unknown, or of other shapes; the first ones are named.
     """
     found, wanted = read_weights(path), model.state_dict()
     heads = (model.pretrained_cfg or {}).get("classifier") or ()
@@ -296,21 +239,10 @@ def in_equal_batches(
     device: str,
     dim: int,
 ) -> Float32[np.ndarray, "n d"]:
-    """Run images through a network in batches of one size, the last one padded with zeros.
+    """Run `count` images through a network in batches of one size, the last one padded with zeros.
 
     The kernels that a library chooses depend on the batch size; with one size, the features of an image do not depend
     on the number of images.
-
-    Args:
-        run: The network.
-        inputs: One tensor per image, all of one shape.
-        count: Number of images.
-        batch: Number of images per batch.
-        device: Device of the network.
-        dim: Number of features per image.
-
-    Returns:
-        Shape (count, dim).
     """
     import torch
 

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Float32, Integer
 
+from geotether.features.featurizer import PlainSettings
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 _BUCKETS = 2**16
 
 
-class NgramFeatures:
+class NgramFeatures(PlainSettings):
     """Character n-grams, hashed, weighted by TF-IDF and reduced to `dim` features by a truncated SVD.
 
     Args:
@@ -52,53 +54,22 @@ class NgramFeatures:
         self.out_dim = dim
 
     def fit(self, texts: Sequence[str]) -> "NgramFeatures":
-        """Fit the weights of the n-grams, and the directions in which the texts differ most.
-
-        Args:
-            texts: At least `dim` texts, none of them empty.
-
-        Returns:
-            Itself.
-
-        Raises:
-            TypeError: If a text is not a string; the row is named.
-            ValueError: If a text is empty, or the texts are too few or too alike for `dim` features.
-        """
+        """Fit the weights of the n-grams, and the directions in which at least `dim` texts differ most."""
         return self._fit_counts(self._counts(texts))
 
     def fit_transform(
         self, texts: Sequence[str], fit_rows: Integer[np.ndarray, "m"] | None = None
     ) -> Float32[np.ndarray, "n k"]:
-        """Fit to some of the texts and compute the features of all, in half the time of two calls.
+        """Fit to the texts of `fit_rows` (by default all) and compute the features of all.
 
-        Args:
-            texts: Any number of texts, none of them empty.
-            fit_rows: Numbers of the rows to fit to, at least `dim`; by default all.
-
-        Returns:
-            Shape (n, dim).
-
-        Raises:
-            TypeError: As for `fit`.
-            ValueError: As for `fit`.
+        It takes half the time of two calls.
         """
         counts = self._counts(texts)
         self._fit_counts(counts if fit_rows is None else counts[fit_rows])
         return self._transform_counts(counts)
 
     def transform(self, texts: Sequence[str]) -> Float32[np.ndarray, "n k"]:
-        """Compute the features of texts.
-
-        Args:
-            texts: Any number of texts, none of them empty.
-
-        Returns:
-            Shape (n, dim); zeros for a text without any n-gram seen in `fit`.
-
-        Raises:
-            TypeError: If a text is not a string; the row is named.
-            ValueError: If nothing was fitted yet or a text is empty.
-        """
+        """Compute the features of texts, shape (n, dim); zeros for a text without any n-gram seen in `fit`."""
         if not hasattr(self, "directions_"):
             raise ValueError("These features have not seen any text yet; call fit(texts) first.")
         return self._transform_counts(self._counts(texts))
@@ -106,10 +77,6 @@ class NgramFeatures:
     def refuse(self, texts: Sequence[str]) -> dict[int, str]:
         """Refuse empty texts."""
         return {row: "empty text" for row, text in enumerate(texts) if not text.strip()}
-
-    def settings(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {"dim": self.dim, "ngram_range": list(self.ngram_range), "seed": self.seed}
 
     def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the fitted state; see `Featurizer.fitted`."""

@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float32
 
+from geotether.features.featurizer import PlainSettings
 
-class SentenceFeatures:
+
+class SentenceFeatures(PlainSettings):
     """Embeddings of texts by any model of sentence-transformers, without training.
 
     Args:
@@ -57,12 +59,7 @@ class SentenceFeatures:
         return self.__dict__ | {"_loaded": None}
 
     def fit(self, texts: Sequence[str]) -> "SentenceFeatures":
-        """Load the model; nothing is fitted.
-
-        Raises:
-            FileNotFoundError: If the model is missing; the message says what to put where.
-            ImportError: If sentence-transformers is missing.
-        """
+        """Load the model; nothing is fitted."""
         loaded = self._model()
         # Its name before version 5.
         dimension = getattr(loaded, "get_embedding_dimension", None) or loaded.get_sentence_embedding_dimension
@@ -71,17 +68,7 @@ class SentenceFeatures:
         return self
 
     def transform(self, texts: Sequence[str]) -> Float32[np.ndarray, "n d"]:
-        """Compute the features.
-
-        Args:
-            texts: Any number of texts.
-
-        Returns:
-            Shape (n, out_dim).
-
-        Raises:
-            ValueError: If nothing was fitted yet.
-        """
+        """Compute the features of texts, shape (n, out_dim)."""
         if not hasattr(self, "out_dim"):
             raise ValueError("These features have no model yet; call fit(texts) first.")
         if isinstance(texts, str):
@@ -102,21 +89,12 @@ class SentenceFeatures:
         """Refuse empty texts."""
         return {row: "empty text" for row, text in enumerate(texts) if not text.strip()}
 
-    def settings(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        names = ("model", "batch", "max_length", "normalise", "device", "prompt", "download")
-        return {name: getattr(self, name) for name in names}
-
     def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the width and a hash of the weights, so that another model of the same name is noticed."""
         return {"out_dim": self.out_dim, "weights": self.weights_}, {}
 
     def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "SentenceFeatures":
-        """Restore the state returned by `fitted`.
-
-        Raises:
-            ValueError: If the model has other weights than the fitted state.
-        """
+        """Restore the state returned by `fitted`; a model with other weights is an error."""
         self.out_dim, self.weights_ = int(values["out_dim"]), str(values["weights"])
         found = _weights_hash(self._model())
         if found != self.weights_:

@@ -5,11 +5,12 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float32
 
+from geotether.features.featurizer import PlainSettings
 from geotether.features.projection import principal_directions, project
 from geotether.moments import mean_and_scale
 
 
-class VectorFeatures:
+class VectorFeatures(PlainSettings):
     """Vectors as they are, or standardised, scaled to unit length and projected, in this order.
 
     Args:
@@ -35,12 +36,7 @@ class VectorFeatures:
         self.dim = dim
 
     def fit(self, vectors: np.ndarray) -> "VectorFeatures":
-        """Fit width, mean, scale and directions.
-
-        Raises:
-            TypeError: If these are not numbers of shape (n, d).
-            ValueError: If there are none, or fewer rows or columns than `dim`.
-        """
+        """Fit width, mean, scale and directions to vectors of shape (n, d)."""
         matrix = self._checked(vectors)
         if matrix.size == 0:
             raise ValueError(f"There are no vectors to fit to: shape {matrix.shape}.")
@@ -54,11 +50,7 @@ class VectorFeatures:
         return self
 
     def transform(self, vectors: np.ndarray) -> Float32[np.ndarray, "n d"]:
-        """Compute the features, shape (n, dim), or (n, d) without projection.
-
-        Raises:
-            ValueError: If nothing was fitted yet or the vectors have another width.
-        """
+        """Compute the features, shape (n, dim), or (n, d) without projection."""
         if not hasattr(self, "width_"):
             raise ValueError("These features have seen no vectors yet; call fit(vectors) first.")
         matrix = self._checked(vectors)
@@ -71,10 +63,6 @@ class VectorFeatures:
         """Refuse vectors with NaN or infinity."""
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         return dict.fromkeys(bad.tolist(), "vector with NaN or infinity")
-
-    def settings(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {"standardise": self.standardise, "normalise": self.normalise, "dim": self.dim}
 
     def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the fitted state; see `Featurizer.fitted`."""

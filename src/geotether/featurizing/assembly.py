@@ -20,16 +20,9 @@ _PLACE_DEGREES = 1e-6
 def gather_table(work: Work, name: str) -> tuple[Table, int]:
     """Assemble the complete parts of the work, in order.
 
-    Args:
-        work: The work.
-        name: Name of the table.
-
     Returns:
         The table, without split and origin, with its features mapped from a file in the job's folder; and the number
         of ids that were changed to be unique.
-
-    Raises:
-        ValueError: If fewer than two rows can be used, or all have the same features.
     """
     columns: dict[str, list[Any]] = {}
     rows: list[np.ndarray] = []
@@ -75,8 +68,8 @@ def unique_ids(rows: Int64[np.ndarray, "n"], ids: np.ndarray | None) -> tuple[np
         ids: Texts, shape (n,), or None where rows have no ids.
 
     Returns:
-        The ids: the row's own; its number where it has none; its own with "#" and the number where an earlier row has
-        the same id. And the number of changed ids.
+        The row's own id; its number where it has none; its own with "#" and the number where an earlier row has the
+        same. And the number of changed ids.
 
     Example:
         >>> unique_ids(np.array([4, 7, 9]), np.array(["wren", "", "wren"]))[0].tolist()
@@ -98,13 +91,7 @@ def unique_ids(rows: Int64[np.ndarray, "n"], ids: np.ndarray | None) -> tuple[np
 
 
 def count_duplicates(lonlat: Float64[np.ndarray, "n 2"]) -> dict[str, int]:
-    """Count the rows that share a place.
-
-    Args:
-        lonlat: Degrees, shape (n, 2). Places closer than a millionth of a degree (11 cm) are the same.
-
-    Returns:
-        The number of `rows` that share a place, and of such `places`.
+    """Count the `rows` that share a place, and such `places`, to a millionth of a degree (11 cm).
 
     Example:
         >>> count_duplicates(np.array([[5.66, 51.97], [0.0, 0.0], [5.66, 51.97]]))

@@ -94,9 +94,6 @@ def apply_transform(
         progress: Style of progress.
         resume: Whether to continue.
 
-    Returns:
-        The new table.
-
     Raises:
         FileNotFoundError: If the transform or the source's file is missing.
         ValueError: If source and features do not fit; and as for `build_table`.
@@ -117,7 +114,7 @@ def cached_table(
     workers: int | None = None,
     progress: str = "auto",
 ) -> Path:
-    """Return the path of a table, built only if nothing up to date is there.
+    """Return the path of `folder`/`name`.parquet, built only if nothing up to date is there.
 
     A key in the file decides: that of the specification, the source's fingerprint and the code that makes the
     features. Neither source nor table is read for that.
@@ -128,9 +125,6 @@ def cached_table(
         name: Name of the modality and of its file.
         workers: As for `build_table`.
         progress: As for `build_table`.
-
-    Returns:
-        `folder`/`name`.parquet, up to date.
 
     Raises:
         ValueError: As for `build_table`, whose other errors are raised too.

@@ -22,31 +22,19 @@ _log = logging.getLogger(__name__)
 
 
 def job_folder(out: Path) -> Path:
-    """Return the folder in which a job keeps its parts, beside the table that it makes.
-
-    Example:
-        >>> job_folder(Path("tables/birds.parquet")).name
-        '.birds.job'
-    """
+    """Return the folder in which a job keeps its parts, beside the table that it makes."""
     return out.with_name(f".{out.stem}.job")
 
 
 @contextmanager
 def open_job(out: Path, facts: Mapping[str, Any], resume: bool = True) -> Iterator[Path]:
-    """Continue a job or start it.
+    """Continue a job or start it; yield its folder, locked against other processes, which stays until `remove_job`.
 
     Args:
         out: The table.
         facts: What decides the features, by the names in `_FACTS`, as plain values. A folder with other facts is
             emptied, and the difference is logged.
         resume: Whether to continue from existing parts.
-
-    Yields:
-        The folder, locked against other processes. It stays when the block ends: see `remove_job`.
-
-    Raises:
-        ValueError: If a folder of that name is not a job's.
-        OSError: If it cannot be written, or another process works in it.
     """
     folder = job_folder(out)
     if folder.exists() and any(folder.iterdir()) and not (folder / _LOCK).exists():

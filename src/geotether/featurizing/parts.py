@@ -71,11 +71,7 @@ class Tally:
 
 
 def make_part(work: Work, number: int) -> None:
-    """Compute a part and write its file.
-
-    Raises:
-        ValueError: If the source cannot be read or the features fail; the rows are named.
-    """
+    """Compute a part and write its file."""
     rows = PART_ROWS[work.source.kind]
     start, stop = number * rows, min((number + 1) * rows, work.count)
     runs = []

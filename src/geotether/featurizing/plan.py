@@ -62,10 +62,6 @@ class Plan:
             out: The table's file.
             name: Name of the table; by default the file's name.
             transform: A fitted transform or its table, to make the same features; None: features are fitted.
-
-        Raises:
-            FileNotFoundError: If a file is missing.
-            ValueError: If `out` cannot be a table, or source and features are unknown or do not fit.
         """
         target = Path(out).resolve()
         if target.is_dir():
@@ -130,12 +126,7 @@ def is_up_to_date(plan: Plan) -> bool:
 
 
 def renew_origin(plan: Plan) -> None:
-    """Update the texts and the tolerance of an up-to-date table.
-
-    Raises:
-        ValueError: If more of its rows were rejected than the tolerance now allows; the table is unchanged.
-        OSError: If it cannot be written; it is unchanged.
-    """
+    """Update the texts of an up-to-date table, unless the new tolerance is too low for its rejected rows."""
     origin = read_origin(plan.out)
     rows = origin.made["rows"]
     if not plan.tolerates(rows["rejected"], rows["read"]):
@@ -154,15 +145,7 @@ def renew_origin(plan: Plan) -> None:
 
 
 def features_code(source: Source, featurizer: Featurizer) -> str:
-    """Hash the code that decides the features: that of this room, the source and the featurizer.
-
-    Args:
-        source: A source of this package or another.
-        featurizer: A featurizer of this package or another.
-
-    Returns:
-        SHA-256 in hexadecimal. In other packages only the file of the class itself counts.
-    """
+    """Hash the code of this room, the source and the featurizer; in other packages only the file of the class."""
     return _hash([code_hash("featurizing.build"), _class_code(type(source)), _class_code(type(featurizer))])
 
 

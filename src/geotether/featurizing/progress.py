@@ -17,10 +17,6 @@ class RowProgress(ExitStack):
         done: Number of rows that an earlier run has done.
         style: `auto` draws a bar if stderr is a terminal and writes about twenty plain lines otherwise; `none` is
             silent.
-
-    Example:
-        >>> with RowProgress("birds", total=100, style="none") as progress:
-        ...     progress.show(50, rejected=1)
     """
 
     def __init__(self, name: str, total: int, done: int = 0, style: str = "auto") -> None:

@@ -17,16 +17,7 @@ _SAMPLED = 32  # rows read to estimate the size of a row
 
 
 def choose_rows(count: int, rows: int | None, seed: int) -> Int64[np.ndarray, "m"] | None:
-    """Draw the rows of a table.
-
-    Args:
-        count: Number of rows of the source.
-        rows: Number of rows wanted; None: all.
-        seed: Seed of the draw.
-
-    Returns:
-        Their numbers in order, or None for all.
-    """
+    """Draw the numbers of `rows` rows, in order; None for all."""
     if rows is None or rows >= count:
         return None
     return np.sort(np.random.default_rng([seed, 0]).choice(count, rows, replace=False)).astype(np.int64)
@@ -42,17 +33,10 @@ def rows_at_once(source: Source, count: int) -> int:
 def read_runs(
     source: Source, start: int, stop: int, at_once: int, chosen: np.ndarray | None = None
 ) -> Iterator[Observations]:
-    """Read rows in runs of bounded size.
+    """Read rows `start` to `stop` in checked runs of `at_once` rows.
 
-    Args:
-        source: The prepared source.
-        start: The first row.
-        stop: The row after the last.
-        at_once: Rows per run. Runs start at `start` whatever is chosen, so they are the same for any reader.
-        chosen: Numbers of the rows wanted, in order; None: all. Others are left out, rejected ones too.
-
-    Yields:
-        Checked observations; nothing for a run without chosen rows.
+    Runs start at `start` whatever is chosen, so they are the same for any reader. Of a run only the rows in `chosen`
+    (numbers in order; None: all) are yielded, also among the rejected ones.
     """
     for first in range(start, stop, at_once):
         last = min(first + at_once, stop)

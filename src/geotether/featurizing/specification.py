@@ -91,16 +91,12 @@ class TableSpec(BaseModel):
                 go there or into a mapping `options`.
             base: Folder of relative paths.
 
-        Returns:
-            The specification; the source and the file are not checked yet.
-
         Raises:
-            ValueError: If `path` is missing or a value is wrong.
+            ValueError: If `path` is missing or a value is wrong. The source and the file are not checked yet.
 
         Example:
-            >>> spec = TableSpec.of({"path": "birds.csv", "features": "columns", "exclude": ["notes"]})
-            >>> spec.options, spec.features
-            ({'exclude': ['notes']}, {'name': 'columns'})
+            >>> TableSpec.of({"path": "birds.csv", "features": "columns", "exclude": ["notes"]}).options
+            {'exclude': ['notes']}
         """
         if isinstance(values, TableSpec):
             return values
@@ -132,21 +128,11 @@ class TableSpec(BaseModel):
         return self.path if "://" in self.path else str(_below(self.base, self.path))
 
     def with_source(self) -> "TableSpec":
-        """Return the specification with its source, inferred from the file if it is not given.
-
-        Raises:
-            FileNotFoundError: If it must be inferred and there is no such file.
-            ValueError: If it cannot be inferred; the message lists the known ones.
-        """
+        """Return the specification with its source, inferred from the file if it is not given."""
         return self if self.source else self.model_copy(update={"source": guess_source(self.place)})
 
     def open(self) -> Source:
-        """Open the source.
-
-        Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If the source or an option is unknown or invalid.
-        """
+        """Open the source."""
         name = str(self.with_source().source)
         known = inspect.signature(source_class(name)).parameters
         options = dict(self.options)
@@ -161,14 +147,7 @@ class TableSpec(BaseModel):
         return open_source(name, self.place, shared | options)
 
     def make_features(self, source: Source) -> Featurizer:
-        """Make the features, without fitting them.
-
-        Args:
-            source: The source, whose default is used if the specification has none.
-
-        Raises:
-            ValueError: If the name or an option is unknown, or they take other observations.
-        """
+        """Make the features, without fitting them; by default those of the source."""
         name = self.features_name(source)
         options = {key: value for key, value in self.features.items() if key != "name"}
         features = make_features(name, options)
@@ -192,15 +171,7 @@ OWN_KEYS = tuple(key for key in TableSpec.model_fields if key != "base")
 
 
 def read_spec(path: str | Path) -> TableSpec:
-    """Read the specification of one table.
-
-    Args:
-        path: YAML; paths in it are relative to its folder.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not YAML, `path` is missing, or a value is wrong.
-    """
+    """Read the specification of one table from YAML; paths in it are relative to its folder."""
     path = Path(path)
     try:
         return TableSpec.of(read_layer(path), path.parent)

@@ -58,15 +58,8 @@ class Transform:
     def apply(self, found: Observations) -> tuple[Observations, np.ndarray]:
         """Compute the features of rows.
 
-        Args:
-            found: The rows.
-
         Returns:
-            The rows that have finite features, with the others among their rejected rows; and the features, float32,
-            shape (n, number of names).
-
-        Raises:
-            ValueError: If the features fail; the rows are named.
+            The rows with finite features, the others among their rejected rows; and the features, float32, (n, d).
         """
         found = _refused(self.featurizer, found)
         if not len(found):
@@ -101,9 +94,6 @@ def fit_transform(plan: "Plan", count: int, chosen: np.ndarray | None) -> tuple[
 
     Returns:
         The transform, or None if no sampled row can be used; the sampled rows that cannot; the size of the sample.
-
-    Raises:
-        ValueError: If no sampled row is for training, or the features cannot be fitted.
     """
     spec = plan.spec
     rows = np.arange(count) if chosen is None else chosen
@@ -144,15 +134,7 @@ def transform_path(table: str | Path) -> Path:
 
 
 def save_transform(transform: Transform, path: str | Path) -> None:
-    """Write a fitted transform: arrays as tensors, everything else as JSON in the file's metadata.
-
-    Args:
-        transform: The transform.
-        path: Usually `transform_path` of the table.
-
-    Raises:
-        OSError: If it cannot be written; an older file is unchanged.
-    """
+    """Write a fitted transform: arrays as tensors, everything else as JSON in the file's metadata."""
     from safetensors.numpy import save_file
 
     values, arrays = transform.featurizer.fitted()
@@ -200,11 +182,7 @@ def load_transform(path: str | Path) -> Transform:
 
 
 def find_transform(path: str | Path) -> Path:
-    """Return the path of an existing transform, given it or its table.
-
-    Raises:
-        FileNotFoundError: If there is none.
-    """
+    """Return the path of an existing transform, given it or its table."""
     path = Path(path)
     beside = path if path.name.endswith(ENDING) else transform_path(path)
     if not beside.is_file():
@@ -227,8 +205,7 @@ def time_features(time: Shaped[np.ndarray, "n"], encode: Sequence[str]) -> Float
         2000, and a last column that is 1 where the time is unknown and the other columns are 0.
 
     Example:
-        >>> noon = np.array(["2020-01-01T12:00", "NaT"], dtype="datetime64[ms]")
-        >>> time_features(noon, ["hour"]).round(3).tolist()
+        >>> time_features(np.array(["2020-01-01T12:00", "NaT"], dtype="datetime64[ms]"), ["hour"]).round(3).tolist()
         [[0.0, -1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     time = time.astype("datetime64[ms]")

@@ -29,10 +29,6 @@ def run_parts(work: Work, numbers: Sequence[int], workers: int | None, done: Cal
         numbers: Numbers of the missing parts.
         workers: Number of processes; 1: only this one. None: one per core where the work is worth it.
         done: Called in this process after each part, in any order; the work stops if it raises.
-
-    Raises:
-        ValueError: If the source or its features cannot be pickled.
-        ChildProcessError: If a process died.
     """
     left = list(numbers)
     fastest = float("inf")
