@@ -28,7 +28,7 @@ from geotether.loading import EncoderFunction, load_encoder
 from geotether.probes.decomposition import RidgeDecomposition
 from geotether.probes.linear import fit_ridges
 from geotether.probes.spatial_cv import block_folds
-from geotether.probes.target import Target
+from geotether.probes.target import ProbeTarget
 from geotether.studies.comparison import compare
 from geotether.training.config import load_config
 
@@ -68,7 +68,7 @@ def ridge_ratio(rows: int, columns: int) -> str:
     x = (rng.standard_normal((rows, 60)) @ rng.standard_normal((60, columns))).astype(np.float32)
     x += 0.3 * rng.standard_normal(x.shape).astype(np.float32)
     lonlat = np.stack([rng.uniform(-180, 180, rows), np.degrees(np.arcsin(rng.uniform(-1, 1, rows)))], axis=1)
-    folds, target = block_folds(lonlat, 250, 1112.0), Target("regression", rng.standard_normal(rows))
+    folds, target = block_folds(lonlat, 250, 1112.0), ProbeTarget("regression", rng.standard_normal(rows))
     times: dict[str, list[float]] = {"own": [], "svd": [], "ridge": []}
     for _ in range(5):
         start = time.perf_counter()

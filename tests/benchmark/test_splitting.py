@@ -117,7 +117,7 @@ def test_unknown_names_are_answered(task, split, on, message):
 
 def test_what_a_split_needs_is_said():
     small = Task("t", "regression", LONLAT[:50] / 100, LONLAT[:50, 1].copy())
-    with pytest.raises(ValueError, match=r"fills . blocks of split 'blocks-40', too few to deal into 5 folds"):
+    with pytest.raises(ValueError, match=r"fills . blocks of split 'blocks-40', too few for 5 folds"):
         part_rows(small, "blocks-40", "test", 0)
     with pytest.raises(ValueError, match="give it a `continent` column"):
         part_rows(small, "continents", "test", 0)

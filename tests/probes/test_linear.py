@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 
 from geotether.probes.decomposition import RidgeDecomposition
 from geotether.probes.linear import RidgeProbe, fit_ridges, predict_ridges
-from geotether.probes.target import Target
+from geotether.probes.target import ProbeTarget
 
 ALPHAS = (1e-2, 1.0, 30.0, 1000.0)
 
@@ -47,7 +47,11 @@ def test_classes_are_chosen_by_held_out_accuracy(problem):
 
 def test_one_decomposition_gives_what_separate_fits_give(problem):
     features, number, word, folds = problem
-    targets = [Target("regression", number), Target("classification", word), Target("regression", number**2)]
+    targets = [
+        ProbeTarget("regression", number),
+        ProbeTarget("classification", word),
+        ProbeTarget("regression", number**2),
+    ]
     together = fit_ridges(RidgeDecomposition(features), targets, folds, ALPHAS)
     for target, probe in zip(targets, together, strict=True):
         alone = RidgeProbe(target.kind, ALPHAS).fit(features, target, folds)
@@ -85,8 +89,8 @@ def test_several_probes_predict_together_as_each_does_alone():
     rng = np.random.default_rng(3)
     features, new = rng.standard_normal((60, 7)), rng.standard_normal((9, 7))
     targets = [
-        Target("regression", features @ rng.standard_normal(7)),
-        Target("classification", np.where(features[:, 0] > 0, "a", "b")),
+        ProbeTarget("regression", features @ rng.standard_normal(7)),
+        ProbeTarget("classification", np.where(features[:, 0] > 0, "a", "b")),
     ]
     probes = fit_ridges(RidgeDecomposition(features), targets, np.arange(60) % 5)
     together = predict_ridges(probes, new)
@@ -101,5 +105,5 @@ def test_several_probes_predict_together_as_each_does_alone():
 def test_single_precision_predicts_as_double_does():
     rng = np.random.default_rng(4)
     features = (rng.standard_normal((80, 12)) + 5).astype(np.float32)
-    probe = fit_ridges(RidgeDecomposition(features), [Target("regression", features[:, 0].astype(float))])[0]
+    probe = fit_ridges(RidgeDecomposition(features), [ProbeTarget("regression", features[:, 0].astype(float))])[0]
     np.testing.assert_allclose(probe.predict(features), probe.predict(features.astype(np.float64)), atol=1e-4)

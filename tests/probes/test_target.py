@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from geotether.probes.target import Target, as_target
+from geotether.probes.target import ProbeTarget, as_target
 
 
 def test_one_hot_columns_return_to_their_classes():
-    target = Target("classification", np.array(["b", "a", "c", "b"]))
+    target = ProbeTarget("classification", np.array(["b", "a", "c", "b"]))
     assert target.classes.tolist() == ["a", "b", "c"]
     assert target.from_columns(target.columns).tolist() == ["b", "a", "c", "b"]
     assert target.columns.sum(axis=1).tolist() == [1.0] * 4
@@ -29,9 +29,9 @@ def test_plain_numbers_become_a_regression_target():
 )
 def test_wrong_targets_are_named(kind, values, message):
     with pytest.raises(ValueError, match=message):
-        Target(kind, values)
+        ProbeTarget(kind, values)
 
 
 def test_a_target_of_another_kind_is_refused():
     with pytest.raises(ValueError, match="set to 'regression'"):
-        as_target(Target("classification", np.array([0, 1])), "regression")
+        as_target(ProbeTarget("classification", np.array([0, 1])), "regression")

@@ -1,1 +1,1 @@
-"""The benchmark: tasks, splits and label counts on which any encoder is judged beside its baselines."""
+"""The benchmark: tasks, splits and label counts on which encoders are compared with baselines."""

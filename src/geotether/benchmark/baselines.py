@@ -1,4 +1,4 @@
-"""What any pre-trained encoder has to beat, from the same places and labels: position alone, or no training."""
+"""Baselines for encoders: labels alone, position alone, and networks without training."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from geotether.geodesy.coordinates import unit_vectors
 from geotether.loading import EncoderFunction
 
 CHUNK_ROWS = 8192
-# Names in score tables; reports set these below the encoders that are judged.
+# Names in score tables; reports list them below the encoders.
 WITHOUT_ENCODER = ("mean", "nearest in space", "inverse distance")
 POSITION_ONLY = ("xyz", "raw harmonics", "raw Fourier features", "raw encoding")
 BASELINES = (*WITHOUT_ENCODER, *POSITION_ONLY, "untrained")
@@ -26,12 +26,12 @@ FOURIER_FREQUENCIES = 64
 
 
 def xyz(lonlat: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
-    """The place itself: its unit vector."""
+    """Return the unit vectors of places."""
     return unit_vectors(lonlat)
 
 
 class NoFeatures:
-    """No features at all: judged by a probe that reads only the labelled places, or only their labels.
+    """A baseline without features, for a probe that uses only the labelled places or only their labels.
 
     Args:
         probe: "neighbors_in_space", "inverse_distance" or "mean".
@@ -41,12 +41,12 @@ class NoFeatures:
         self.probes = (probe,)
 
     def __call__(self, lonlat: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
-        """Return unit vectors, which its probe does not read."""
+        """Return unit vectors, which its probe does not use."""
         return unit_vectors(lonlat)
 
 
 class Joined:
-    """Several encoders side by side, each weighing alike once a probe has standardised the columns.
+    """The columns of several encoders concatenated; probes standardise them, so that all have equal weight.
 
     Args:
         parts: Functions of lonlat (n, 2).
@@ -65,7 +65,7 @@ class Joined:
 
 
 def in_chunks(encode: Callable[[torch.Tensor], torch.Tensor]) -> EncoderFunction:
-    """Turn a function of tensors into one of arrays, a few thousand places at a time, in float32.
+    """Convert a function of tensors to one of arrays that runs on a few thousand places at a time, in float32.
 
     Args:
         encode: Function of a float64 tensor (n, 2) of lonlat that returns (n, d).
@@ -83,7 +83,7 @@ def in_chunks(encode: Callable[[torch.Tensor], torch.Tensor]) -> EncoderFunction
 
 
 def fourier_features(seed: int = 0) -> EncoderFunction:
-    """Random Fourier features of the unit sphere at four scales, 512 columns: position, and nothing learned.
+    """Return random Fourier features of the unit sphere at four scales, 512 columns; nothing is learned.
 
     Args:
         seed: Seed of the frequencies.
@@ -98,7 +98,7 @@ def fourier_features(seed: int = 0) -> EncoderFunction:
 
 
 def place_baselines(seed: int = 0) -> dict[str, EncoderFunction]:
-    """The baselines that need no architecture: labels alone, labelled places alone, position alone."""
+    """Return the baselines that need no architecture: labels alone, labelled places alone, position alone."""
     return {
         "mean": NoFeatures("mean"),
         "nearest in space": NoFeatures("neighbors_in_space"),
@@ -110,7 +110,7 @@ def place_baselines(seed: int = 0) -> dict[str, EncoderFunction]:
 
 
 def baseline_encoders(location: Any, seed: int = 0) -> dict[str, EncoderFunction]:
-    """The baselines of one location encoder.
+    """Return the baselines of one location encoder.
 
     Args:
         location: A `LocationEncoder`; its positional encoding and its configuration are used, not its weights.
@@ -120,7 +120,7 @@ def baseline_encoders(location: Any, seed: int = 0) -> dict[str, EncoderFunction
         Those of `place_baselines`, "raw encoding" (the positional encoding without network) and "untrained" (same
         architecture, initial weights).
     """
-    # What the untrained one knows must not come from data, so it has no memory.
+    # The memory is made from data, so the untrained network has none.
     config = {key: value for key, value in location.config.items() if key != "memory"}
     untrained = build_location_encoder(config, seed=seed).eval()
     return place_baselines(seed) | {
@@ -132,12 +132,12 @@ def baseline_encoders(location: Any, seed: int = 0) -> dict[str, EncoderFunction
 def joined_with_fourier(
     encoders: Mapping[str, EncoderFunction], probes: Sequence[str], labels: Sequence[int], seed: int = 0
 ) -> dict[str, EncoderFunction]:
-    """Each encoder beside raw Fourier features: does pre-training add anything to position?
+    """Join each encoder with raw Fourier features, to measure what pre-training adds to position.
 
     Args:
         encoders: By name.
         probes: Linear probes to judge with.
-        labels: Label counts to judge at; one answers the question.
+        labels: Label counts to judge at; one is enough.
         seed: Seed of the frequencies, the same as for "raw Fourier features".
 
     Returns:
@@ -148,5 +148,5 @@ def joined_with_fourier(
 
 
 def is_joined(name: str) -> bool:
-    """Whether a name in a table is an encoder beside Fourier features, from `joined_with_fourier`."""
+    """Return whether a name in a table is of an encoder joined with Fourier features."""
     return name.endswith(JOINED.format(""))

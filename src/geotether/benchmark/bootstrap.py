@@ -1,4 +1,4 @@
-"""Intervals by bootstrap over spatial blocks: how a score would vary on another sample of the Earth's regions."""
+"""Intervals by bootstrap over spatial blocks: how scores vary between samples of the Earth's regions."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,19 +14,19 @@ LEVEL = 95
 
 
 def replicates(outcomes: Sequence[Outcome]) -> Float64[np.ndarray, " r"]:
-    """Bootstrap replicates of the mean score of one encoder on one task, probe, split and label count.
+    """Return bootstrap replicates of the mean score of one encoder on one task, probe, split and label count.
 
-    Blocks are drawn with replacement, within each group of blocks that are judged together first, and a block that
-    several seeds judge is drawn for all of them at once. Where all seeds judge the same places ("own", "random",
-    "continents"), seeds are drawn too, so that the interval also holds the luck of the labels. The draws depend on
-    the blocks and seeds alone: encoders judged on the same rows get the same ones, which makes differences of
-    replicates paired.
+    Blocks are drawn with replacement within each group of blocks that are first judged together, and a block that
+    several seeds judge is drawn once for all of them. Where all seeds judge the same places ("own", "random",
+    "continents"), seeds are drawn too, so that the interval includes the variation between draws of labels. The draws
+    depend on the blocks and seeds only: encoders judged on the same rows get the same draws, so differences of
+    replicates are paired.
 
     Args:
         outcomes: All seeds and folds of one encoder, task, probe, split and label count, in order.
 
     Returns:
-        Shape (1000,); NaN where a draw has no defined score.
+        Shape (1000,); NaN where the score of a draw is not defined.
 
     Source:
         Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 8 (resampling of blocks of dependent data).
@@ -45,10 +45,10 @@ def replicates(outcomes: Sequence[Outcome]) -> Float64[np.ndarray, " r"]:
 
 @lru_cache(maxsize=256)
 def draw_blocks(judged: tuple[bytes, ...]) -> Float64[np.ndarray, "r b"]:
-    """How often each block is drawn in each replicate.
+    """Return how often each block is drawn in each replicate.
 
     Args:
-        judged: For each outcome its blocks (int64, as bytes).
+        judged: The blocks of each outcome (int64, as bytes).
 
     Returns:
         Counts, shape (1000, b), blocks in ascending order.
@@ -70,7 +70,7 @@ def draw_blocks(judged: tuple[bytes, ...]) -> Float64[np.ndarray, "r b"]:
 
 @lru_cache(maxsize=256)
 def draw_seeds(seeds: tuple[int, ...], fixed: bool) -> Float64[np.ndarray, "r o"]:
-    """How much each outcome weighs in each replicate, from seeds drawn with replacement (once each if fixed)."""
+    """Return the weight of each outcome in each replicate, from seeds drawn with replacement (once each if fixed)."""
     names, index = np.unique(seeds, return_inverse=True)
     counts = np.ones((REPEATS, len(names)))
     if not fixed:
@@ -81,14 +81,14 @@ def draw_seeds(seeds: tuple[int, ...], fixed: bool) -> Float64[np.ndarray, "r o"
 
 
 def interval(values: Float64[np.ndarray, " r"], point: float) -> tuple[float, float]:
-    """The 95 % interval from replicates, corrected for bias.
+    """Return the 95 % interval from replicates, corrected for bias.
 
-    R2 of few blocks is skewed, so that most replicates may lie below the score itself; the percentiles are moved by
-    as much as the point is off the median.
+    R2 of few blocks is skewed, and most replicates may be below the score; the percentiles are shifted by the distance
+    between the score and the median.
 
     Args:
-        values: Replicates; NaN where not defined.
-        point: What they are replicates of.
+        values: Replicates; NaN where undefined.
+        point: The score that they are replicates of.
 
     Returns:
         Both ends; NaN if no replicate is defined.
@@ -105,7 +105,7 @@ def interval(values: Float64[np.ndarray, " r"], point: float) -> tuple[float, fl
     known = values[~np.isnan(values)]
     if not len(known):
         return float("nan"), float("nan")
-    # Ties (up to rounding) count half; never all replicates on one side, for that has no finite quantile.
+    # Ties (up to rounding) count half. All replicates on one side would have no finite quantile.
     tie = 1e-9 * np.ptp(known) + 1e-12
     below = ((known < point - tie).sum() + 0.5 * (np.abs(known - point) <= tie).sum()) / len(known)
     shift = 2 * ndtri(np.clip(below, 1 / (len(known) + 1), len(known) / (len(known) + 1)))
@@ -115,7 +115,7 @@ def interval(values: Float64[np.ndarray, " r"], point: float) -> tuple[float, fl
 
 
 def score(outcomes: Sequence[Outcome]) -> Score:
-    """Mean over seeds and folds with its interval.
+    """Return the mean over seeds and folds with its interval.
 
     Args:
         outcomes: As for `replicates`.
@@ -130,5 +130,5 @@ def score(outcomes: Sequence[Outcome]) -> Score:
 
 
 def count_blocks(outcomes: Sequence[Outcome]) -> int:
-    """Number of different blocks that are judged."""
+    """Return the number of different judged blocks."""
     return len(np.unique(np.concatenate([one.blocks for one in outcomes])))

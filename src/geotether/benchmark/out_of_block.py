@@ -1,4 +1,4 @@
-"""Predictions for every labelled place, each by a probe that saw labels in other blocks only: for maps."""
+"""Predictions for every labelled place by probes that got labels of other blocks only; for maps."""
 
 from collections.abc import Sequence
 
@@ -13,39 +13,7 @@ from geotether.probes.spatial_cv import block_folds
 from geotether.tasks.task import Task
 
 
-def predict_everywhere(
-    encoder: EncoderFunction,
-    task: Task,
-    labels: int = 2700,
-    block_km: float | int = 1000.0,
-    num_folds: int = 5,
-    seed: int = 0,
-) -> tuple[Integer[np.ndarray, " n"], Shaped[np.ndarray, " n"]]:
-    """Predict all labelled rows of a task by ridge, fold by fold of whole spatial blocks.
-
-    A map of the test rows alone has holes where training rows lie; here each block is predicted from labels outside
-    it, so that the map covers the land and still shows nothing that was learned on the spot. The task's own split
-    plays no part, so this is a picture and not a score of the benchmark.
-
-    Args:
-        encoder: Function of lonlat (n, 2) that returns (n, d).
-        task: The task.
-        labels: Labelled rows drawn for every fold; fewer where there are not as many.
-        block_km: Side of the blocks in km.
-        num_folds: Number of folds.
-        seed: Seed of blocks and draws.
-
-    Returns:
-        Row numbers of the labelled rows, shape (n,), and predictions for them in the same order.
-
-    Raises:
-        ValueError: If all places lie in one block.
-    """
-    rows, values = predict_together_everywhere(encoder, [task], labels, block_km, num_folds, seed)
-    return rows, values[0]
-
-
-def predict_together_everywhere(
+def predict_out_of_block(
     encoder: EncoderFunction,
     tasks: Sequence[Task],
     labels: int = 2700,
@@ -53,21 +21,24 @@ def predict_together_everywhere(
     num_folds: int = 5,
     seed: int = 0,
 ) -> tuple[Integer[np.ndarray, " n"], list[Shaped[np.ndarray, " n"]]]:
-    """Predict several tasks at the same places as `predict_everywhere` does one, from one decomposition a fold.
+    """Predict all labelled rows of tasks by ridge, fold by fold of whole spatial blocks.
+
+    A map of the test rows alone has holes at the training rows. Here each block is predicted from labels outside it, so
+    the map covers all places. The tasks' own splits are not used, so this is not a score of the benchmark.
 
     Args:
         encoder: Function of lonlat (n, 2) that returns (n, d).
-        tasks: With equal places and equal labelled rows.
-        labels: As for `predict_everywhere`.
-        block_km: As for `predict_everywhere`.
-        num_folds: As for `predict_everywhere`.
-        seed: As for `predict_everywhere`.
+        tasks: With equal places and equal labelled rows; they share one decomposition per fold.
+        labels: Labelled rows drawn for every fold, or all if there are fewer.
+        block_km: Side of the blocks in km.
+        num_folds: Number of folds.
+        seed: Seed of blocks and draws.
 
     Returns:
         Row numbers of the labelled rows, shape (n,), and for each task the predictions in the same order.
 
     Raises:
-        ValueError: If the tasks differ in places or labelled rows, or all places lie in one block.
+        ValueError: If the tasks differ in places or labelled rows, or all places are in one block.
     """
     first = tasks[0]
     for task in tasks[1:]:
@@ -81,7 +52,7 @@ def predict_together_everywhere(
     folds = block_folds(lonlat, num_folds, block_km, seed)
     if folds.max() == 0:
         raise ValueError(
-            f"task {first.name!r}: all places lie in one block of {block_km:g} km; use a smaller block_km."
+            f"task {first.name!r}: all places are in one block of {block_km:g} km; use a smaller block_km."
         )
     targets = [task.targets(rows) for task in tasks]
     values = [np.empty(len(rows), dtype=target.values.dtype) for target in targets]

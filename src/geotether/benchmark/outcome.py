@@ -1,4 +1,4 @@
-"""What one probe on one encoder got right, kept as sums over spatial blocks: enough for scores, intervals and pairs."""
+"""The result of one probe on one encoder, as sums over spatial blocks from which scores and intervals follow."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from geotether.benchmark.splitting import USUAL_BLOCK_KM, block_side_km
 from geotether.geodesy.blocks import block_id
 
 Row = dict[str, str | int | float]
-# Columns of `sums` by metric: the mean a score needs is a ratio of these.
+# Columns of `sums` by metric.
 SUMS = {
     "R2": ("rows", "value", "squared value", "squared error"),
     "accuracy": ("rows", "right"),
@@ -19,7 +19,7 @@ SUMS = {
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """One judged draw.
+    """The result of one draw of labelled rows.
 
     Args:
         task: Name of the task.
@@ -28,12 +28,12 @@ class Outcome:
         split: Name of the split.
         labels: Number of labelled training rows.
         seed: Seed of the draw.
-        fold: What was held out, where a seed has several answers (a continent); else empty.
+        fold: The continent that was held out, where a seed has several folds; else empty.
         metric: "R2", "accuracy" or "micro F1".
-        value: The score of all judged rows; NaN where it is not defined.
+        value: The score of all judged rows; NaN where undefined.
         chosen: The hyper-parameter chosen inside the training rows, in words.
         blocks: Spatial blocks of the judged rows, ascending, shape (b,).
-        sums: For each block the sums named in `SUMS`, shape (b, s).
+        sums: The sums of each block, named in `SUMS`, shape (b, s).
     """
 
     task: str
@@ -50,7 +50,7 @@ class Outcome:
     sums: Float64[np.ndarray, "b s"]
 
     def row(self) -> Row:
-        """The tidy row of a score table."""
+        """Return the tidy row of a score table."""
         return {name: getattr(self, name) for name in COLUMNS}
 
 
@@ -58,9 +58,9 @@ COLUMNS = ("task", "encoder", "probe", "split", "labels", "metric", "seed", "fol
 
 
 def interval_blocks(lonlat: Float[np.ndarray, "m 2"], split: str) -> Int64[np.ndarray, " m"]:
-    """The blocks over which intervals of a split are drawn: its own, but never smaller than the usual 1000 km.
+    """Return the blocks for the intervals of a split: its own, but never smaller than the usual 1000 km.
 
-    Rows of smaller blocks are not independent of their neighbours, and intervals would be too narrow.
+    Smaller blocks are not independent of their neighbours, and intervals would be too narrow.
     """
     return block_id(lonlat, max(block_side_km(split) or 0.0, USUAL_BLOCK_KM)).astype(np.int64)
 
@@ -71,7 +71,7 @@ def block_sums(
     predicted: Shaped[np.ndarray, "m *c"],
     blocks: Integer[np.ndarray, " m"],
 ) -> tuple[Int64[np.ndarray, " b"], Float64[np.ndarray, "b s"]]:
-    """Add up, block by block, what the metric is made of.
+    """Sum the terms of a metric per block.
 
     Args:
         metric: "R2", "accuracy" or "micro F1".
@@ -95,14 +95,14 @@ def block_sums(
 
 
 def score_of_sums(metric: str, sums: Float64[np.ndarray, "*r s"]) -> Float64[np.ndarray, "*r"]:
-    """The score of any number of added blocks.
+    """Return the score of summed blocks.
 
     Args:
         metric: "R2", "accuracy" or "micro F1".
         sums: Sums over blocks, the last axis as in `SUMS`.
 
     Returns:
-        Scores; NaN where not defined (no rows, equal true values, no label true or predicted).
+        Scores; NaN where undefined (no rows, equal true values, no label true or predicted).
 
     Example:
         >>> score_of_sums("accuracy", np.array([[4.0, 3.0], [0.0, 0.0]])).tolist()

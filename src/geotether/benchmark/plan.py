@@ -1,4 +1,4 @@
-"""What will be judged: tasks that share places together, their partings, and the label counts that fit."""
+"""The plan of an evaluation: tasks that share places, their splits, label counts, and draws of labelled rows."""
 
 import hashlib
 import logging
@@ -23,8 +23,8 @@ class Problem:
     Args:
         split: Name of the split.
         seed: The seed.
-        partings: One, or one a continent.
-        labels: The label counts that fit.
+        partings: One, or one per continent.
+        labels: The label counts that fit the training rows.
     """
 
     split: str
@@ -35,11 +35,11 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Tasks that share places, and all that they will be asked.
+    """Tasks that share places, with their problems.
 
     Args:
         group: The tasks.
-        problems: One a split and seed.
+        problems: One per split and seed.
     """
 
     group: list[Task]
@@ -49,10 +49,10 @@ class Plan:
 def plan_tasks(
     tasks: Sequence[Task], splits: Sequence[str], labels: Sequence[int], seeds: Sequence[int], on: str, buffer_km: float
 ) -> list[Plan]:
-    """Plan tasks, those with equal places, split and labelled rows together; arguments as for `evaluate`.
+    """Plan tasks, grouped by equal places, split and labelled rows; arguments as for `evaluate`.
 
     Raises:
-        ValueError: If two tasks have one name, nothing is asked, or as in `problems_of`.
+        ValueError: If two tasks have the same name, an argument is empty, or as in `problems_of`.
     """
     if len({task.name for task in tasks}) < len(tasks):
         raise ValueError(f"tasks need different names, got {', '.join(task.name for task in tasks)}.")
@@ -64,10 +64,10 @@ def plan_tasks(
 def problems_of(
     group: Sequence[Task], splits: Sequence[str], labels: Sequence[int], seeds: Sequence[int], on: str, buffer_km: float
 ) -> list[Problem]:
-    """Part the rows of a group of tasks for every split and seed, once for all encoders.
+    """Split the rows of a group of tasks for every split and seed, once for all encoders.
 
-    Label counts that do not fit the training rows of every seed are skipped, with a logged warning; where none fits,
-    all training rows are taken. How many judged rows have a class that no training row has is said too.
+    Label counts above the number of training rows of a seed are skipped with a logged warning; where none fits, all
+    training rows are used. Judged rows with a class that no training row has are also logged.
 
     Raises:
         ValueError: If a task lacks what a split needs, or has too few rows for it.
@@ -91,7 +91,7 @@ def problems_of(
 
 
 def warn_of_unseen(task: Task, split: str, partings: Sequence[Parting]) -> None:
-    """Say how many judged rows cannot be right because their class is in no training row."""
+    """Log how many judged rows have a class that no training row has."""
     if task.kind != "classification":
         return
     unseen = [~np.isin(task.values[one.judged], task.values[one.train]) for one in partings]
@@ -104,7 +104,7 @@ def warn_of_unseen(task: Task, split: str, partings: Sequence[Parting]) -> None:
 
 
 def group_tasks(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Put tasks with equal places, split, continents and labelled rows together."""
+    """Group tasks with equal places, split, continents and labelled rows."""
     groups: dict[tuple[bytes, ...], list[Task]] = {}
     for task in tasks:
         texts = [b"" if t is None else "\n".join(map(str, t)).encode() for t in (task.split, task.continent)]
@@ -113,7 +113,7 @@ def group_tasks(tasks: Sequence[Task]) -> list[list[Task]]:
 
 
 def check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:
-    """Raise for a name that is not known, with the closest one that is."""
+    """Raise for an unknown name, with the known names and the closest one."""
     for name in names:
         if name not in known:
             hint = closest(name, known)
@@ -122,13 +122,13 @@ def check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """One problem: labelled rows, their inner folds, and the rows to judge.
+    """Labelled rows, their inner folds, and the rows to judge.
 
     Args:
         train: Row numbers with labels, shape (n,).
-        folds: Inner fold of each of them, from which strengths are chosen.
+        folds: Inner fold of each of them, to choose hyper-parameters by.
         judged: Row numbers to predict.
-        fold: What is held out, where a seed has several answers.
+        fold: The held-out continent, where a seed has several folds.
     """
 
     train: Integer[np.ndarray, " n"]
@@ -138,17 +138,17 @@ class Draw:
 
 
 def draw(task: Task, split: str, parting: Parting, labels: int, seed: int, num_folds: int) -> Draw:
-    """Draw the labelled rows and deal them into inner folds of the same nature as the split.
+    """Draw the labelled rows and assign them to inner folds of the same kind as the split.
 
-    Inner folds are spatial blocks (as large as those of the split) wherever the split is spatial, so that strengths
-    are chosen for prediction at a distance. For the random split they are single rows: its numbers are shown as good
-    as that protocol allows.
+    Inner folds are spatial blocks (as large as those of the split) where the split is spatial, so that hyper-parameters
+    are chosen for prediction at a distance. For the random split they are random rows: its scores are as good as that
+    protocol allows.
 
     Args:
         task: The task.
         split: As in `part_rows`.
-        parting: Of that split and seed.
-        labels: How many labelled rows to draw.
+        parting: The rows of that split and seed.
+        labels: Number of labelled rows to draw.
         seed: Seed of the draw.
         num_folds: Number of inner folds.
     """
@@ -156,34 +156,34 @@ def draw(task: Task, split: str, parting: Parting, labels: int, seed: int, num_f
     folds = random_folds(len(train), num_folds, seed)
     if split != "random":
         blocks = block_folds(task.lonlat[train], num_folds, block_side_km(split) or USUAL_BLOCK_KM, seed)
-        folds = blocks if blocks.max() > 0 else folds  # all labels in one block: only rows are left to hold out
+        folds = blocks if blocks.max() > 0 else folds  # all labels in one block: hold out rows
     return Draw(train, folds, parting.judged, parting.fold)
 
 
 def fold_seed(seed: int, fold: str) -> int:
-    """A seed for every continent, so that held-out Asia and held-out Africa are not judged by the same draw."""
+    """Return a seed of its own for every held-out continent."""
     if not fold:
         return seed
     return int.from_bytes(hashlib.sha256(f"{seed} {fold}".encode()).digest()[:4], "big")
 
 
-# 100 000 times 0.3 to the power 5 ... 0: the two ends used in the literature on location tying, and the rungs between.
+# The label ladder: 100,000 times 0.3 to the power 5 ... 0, whose ends are used in the literature on location tying.
 LADDER = (243, 810, 2700, 9000, 30_000, 100_000)
 
 
 def draw_rows(candidates: Integer[np.ndarray, " n"], labels: int, seed: int) -> Integer[np.ndarray, " m"]:
-    """Draw the labelled rows of one rung. A longer draw by the same seed contains every shorter one.
+    """Draw labelled rows. A longer draw with the same seed contains every shorter one.
 
     Args:
         candidates: Row numbers of the training part, shape (n,).
-        labels: How many rows to draw, at most n.
-        seed: Seed of the draw; the encoder plays no part in it, so all encoders see the same rows.
+        labels: Number of rows to draw, at most n.
+        seed: Seed of the draw; the encoder does not matter, so all encoders get the same rows.
 
     Returns:
         Row numbers, shape (labels,).
 
     Raises:
-        ValueError: If more rows are asked for than there are.
+        ValueError: If there are fewer rows.
 
     Example:
         >>> set(draw_rows(np.arange(9), 2, seed=0)) <= set(draw_rows(np.arange(9), 5, seed=0))
@@ -195,7 +195,7 @@ def draw_rows(candidates: Integer[np.ndarray, " n"], labels: int, seed: int) -> 
 
 
 def rungs(available: int, wanted: tuple[int, ...] = LADDER) -> tuple[list[int], list[int]]:
-    """Part the rungs of a ladder into those that fit the training rows and those that do not.
+    """Split label counts into those that fit the training rows and those that do not.
 
     Example:
         >>> rungs(1000)

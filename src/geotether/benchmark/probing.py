@@ -1,7 +1,8 @@
-"""The probes by name: each fits several targets at the same rows and predicts others, never seeing their labels."""
+"""The probes by name: each fits several targets at the same rows and predicts others, without their labels."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
@@ -9,12 +10,16 @@ from jaxtyping import Float, Integer, Shaped
 from geotether.probes.decomposition import RidgeDecomposition
 from geotether.probes.linear import fit_ridges, predict_ridges
 from geotether.probes.neighbors import COUNTS, Neighborhood, NeighborProbe
-from geotether.probes.target import Target
+from geotether.probes.target import ProbeTarget
+
+Targets = Sequence[ProbeTarget]
+Features = Float[np.ndarray, "m d"]
+Places = Float[np.ndarray, "m 2"]
 
 
 @dataclass(eq=False)
 class TrainingRows:
-    """Features of the labelled rows of one draw; what probes share is made once, when one first asks for it.
+    """Features of the labelled rows of one draw; what probes share is computed once, when first used.
 
     Args:
         features: Shape (n, d).
@@ -27,22 +32,21 @@ class TrainingRows:
     lonlat: Float[np.ndarray, "n 2"]
     folds: Integer[np.ndarray, " n"]
     seed: int = 0
-    _basis: RidgeDecomposition | None = field(default=None, repr=False)
-    _around: dict[str, Neighborhood] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def basis(self) -> RidgeDecomposition:
         """The shared decomposition."""
-        if self._basis is None:
-            self._basis = RidgeDecomposition(self.features)
-        return self._basis
+        return RidgeDecomposition(self.features)
 
-    def around(self, space: str) -> Neighborhood:
-        """The shared search for neighbours, on the sphere or in the features."""
-        if space not in self._around:
-            rows = self.lonlat if space == "sphere" else self.features
-            self._around[space] = Neighborhood(rows, space, self.folds, max(COUNTS))
-        return self._around[space]
+    @cached_property
+    def in_features(self) -> Neighborhood:
+        """The shared search for neighbours in the features."""
+        return Neighborhood(self.features, "features", self.folds, max(COUNTS))
+
+    @cached_property
+    def in_space(self) -> Neighborhood:
+        """The shared search for neighbours on the sphere."""
+        return Neighborhood(self.lonlat, "sphere", self.folds, max(COUNTS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +62,8 @@ class Answer:
     chosen: str
 
 
-# Judged rows come as features and lonlat; labels of judged rows are not an argument of any probe.
-Judge = Callable[[TrainingRows, Sequence[Target], Float[np.ndarray, "m d"], Float[np.ndarray, "m 2"]], list[Answer]]
+# Judged rows are passed as features and lonlat; no probe gets their labels.
+Judge = Callable[[TrainingRows, Targets, Features, Places], list[Answer]]
 ALL_KINDS = ("regression", "classification", "multilabel")
 
 
@@ -69,17 +73,15 @@ class Probe:
 
     Args:
         predict: Fits the targets and predicts the judged rows.
-        kinds: The kinds of task that it answers.
+        kinds: The kinds of task that it can predict.
     """
 
     predict: Judge
     kinds: tuple[str, ...] = ALL_KINDS
 
 
-def mean(
-    train: TrainingRows, targets: Sequence[Target], features: Float[np.ndarray, "m d"], lonlat: Float[np.ndarray, "m 2"]
-) -> list[Answer]:
-    """Always the mean of the training labels, or their most frequent class; nothing is learned of places."""
+def mean(train: TrainingRows, targets: Targets, features: Features, lonlat: Places) -> list[Answer]:
+    """Predict the mean of the training labels, or their most frequent class."""
     answers = []
     for target in targets:
         column = np.broadcast_to(target.columns.mean(axis=0), (len(features), target.columns.shape[1]))
@@ -87,19 +89,15 @@ def mean(
     return answers
 
 
-def ridge(
-    train: TrainingRows, targets: Sequence[Target], features: Float[np.ndarray, "m d"], lonlat: Float[np.ndarray, "m 2"]
-) -> list[Answer]:
-    """Ridge for all targets from one decomposition; classes and labels by 0/1 columns."""
+def ridge(train: TrainingRows, targets: Targets, features: Features, lonlat: Places) -> list[Answer]:
+    """Fit ridge regression to all targets from one decomposition; classes and labels by columns of 0 and 1."""
     probes = fit_ridges(train.basis, targets, train.folds)
     values = predict_ridges(probes, features)
     return [Answer(value, f"alpha {probe.alpha_:g}") for probe, value in zip(probes, values, strict=True)]
 
 
-def logistic(
-    train: TrainingRows, targets: Sequence[Target], features: Float[np.ndarray, "m d"], lonlat: Float[np.ndarray, "m 2"]
-) -> list[Answer]:
-    """Multinomial logistic regression."""
+def logistic(train: TrainingRows, targets: Targets, features: Features, lonlat: Places) -> list[Answer]:
+    """Fit multinomial logistic regression."""
     from geotether.probes.logistic import LogisticProbe
 
     answers = []
@@ -109,10 +107,8 @@ def logistic(
     return answers
 
 
-def mlp(
-    train: TrainingRows, targets: Sequence[Target], features: Float[np.ndarray, "m d"], lonlat: Float[np.ndarray, "m 2"]
-) -> list[Answer]:
-    """Small neural network, tuned and stopped early on inner held-out folds."""
+def mlp(train: TrainingRows, targets: Targets, features: Features, lonlat: Places) -> list[Answer]:
+    """Fit a small neural network, tuned and stopped early on inner held-out folds."""
     from geotether.probes.mlp import TunedMlpProbe
 
     answers = []
@@ -122,29 +118,23 @@ def mlp(
     return answers
 
 
-def neighbors(
-    train: TrainingRows, targets: Sequence[Target], features: Float[np.ndarray, "m d"], lonlat: Float[np.ndarray, "m 2"]
-) -> list[Answer]:
-    """Nearest rows in the embedding, the nearer the weightier."""
-    return _neighbors(train.around("features"), targets, features, (1.0,))
+def neighbors(train: TrainingRows, targets: Targets, features: Features, lonlat: Places) -> list[Answer]:
+    """Average the nearest rows in the embedding, weighted by inverse distance."""
+    return _neighbors(train.in_features, targets, features, (1.0,))
 
 
-def neighbors_in_space(
-    train: TrainingRows, targets: Sequence[Target], features: Float[np.ndarray, "m d"], lonlat: Float[np.ndarray, "m 2"]
-) -> list[Answer]:
-    """Nearest rows on the Earth, all alike; what the encoder says plays no part."""
-    return _neighbors(train.around("sphere"), targets, lonlat, (0.0,))
+def neighbors_in_space(train: TrainingRows, targets: Targets, features: Features, lonlat: Places) -> list[Answer]:
+    """Average the nearest rows on the Earth with equal weights; features are not used."""
+    return _neighbors(train.in_space, targets, lonlat, (0.0,))
 
 
-def inverse_distance(
-    train: TrainingRows, targets: Sequence[Target], features: Float[np.ndarray, "m d"], lonlat: Float[np.ndarray, "m 2"]
-) -> list[Answer]:
-    """Inverse distance weighting of the nearest rows on the Earth, with the power chosen."""
-    return _neighbors(train.around("sphere"), targets, lonlat, (1.0, 2.0, 3.0))
+def inverse_distance(train: TrainingRows, targets: Targets, features: Features, lonlat: Places) -> list[Answer]:
+    """Average the nearest rows on the Earth, weighted by a chosen power of the inverse distance."""
+    return _neighbors(train.in_space, targets, lonlat, (1.0, 2.0, 3.0))
 
 
 def _neighbors(
-    around: Neighborhood, targets: Sequence[Target], query: Float[np.ndarray, "m k"], powers: Sequence[float]
+    around: Neighborhood, targets: Targets, query: Float[np.ndarray, "m k"], powers: Sequence[float]
 ) -> list[Answer]:
     distance, index = around.around(query)
     answers = []
@@ -165,7 +155,7 @@ PROBES: dict[str, Probe] = {
     "inverse_distance": Probe(inverse_distance),
     "mean": Probe(mean),
 }
-# Probes that are not about an encoder: baselines bring them, and they stand in every table.
+# Probes that do not depend on an encoder: baselines bring them, and they are in every table.
 OWN_PROBES = ("neighbors_in_space", "inverse_distance", "mean")
-# Those that add features up linearly.
+# Probes that are linear in the features.
 LINEAR_PROBES = ("ridge", "logistic")

@@ -1,4 +1,4 @@
-"""Judge encoders: every task, probe, split, label count and seed becomes one outcome."""
+"""Evaluate encoders: one outcome per task, probe, split, label count and seed."""
 
 import logging
 import time
@@ -18,7 +18,7 @@ from geotether.tasks.task import Task
 
 logger = logging.getLogger(__name__)
 
-# Many small folds: a held-out fold costs the square of its rows, so whole blocks one by one are cheapest.
+# Many small folds: the cost of a held-out fold grows with the square of its rows.
 NUM_FOLDS = 250
 
 
@@ -37,9 +37,9 @@ def evaluate(
     """Score every encoder on every task.
 
     Tasks that share places, split and labelled rows share one encoding and one decomposition. For each seed the same
-    labelled rows are drawn for all encoders, probes and tasks at those places. Strengths are chosen on inner folds of
-    the labelled rows; labels of judged rows are read only to compute the score. A class that none of the labelled
-    rows has cannot be predicted, and its judged rows count as wrong.
+    labelled rows are drawn for all encoders, probes and tasks at those places. Hyper-parameters are chosen on inner
+    folds of the labelled rows; labels of judged rows are used only to compute the score. A class that no labelled row
+    has cannot be predicted, and its judged rows count as wrong.
 
     Args:
         encoders: Name to encoder: an `Encoder`, a path, a function f(lon, lat) or f(lonlat); see
@@ -48,16 +48,16 @@ def evaluate(
         tasks: The tasks, with different names.
         probes: Names in `PROBES`.
         splits: "blocks-N" (N degrees), "continents", "own", "random"; see `geotether.benchmark.splitting.part_rows`.
-        labels: Numbers of labelled rows. One that exceeds the training rows is skipped, with a logged warning; where
-            none fits, all training rows are taken.
+        labels: Numbers of labelled rows. Those above the number of training rows are skipped with a warning; where none
+            fits, all training rows are used.
         seeds: One repeat each.
-        on: "test", or "validation" to choose recipes by: then test rows are not used at all.
+        on: "test", or "validation" to choose recipes by; then test rows are not used.
         buffer_km: Least distance between training and judged rows of the block and continent splits.
         num_folds: Number of inner folds.
-        store: Where finished outcomes are kept; those that are there already are not computed again.
+        store: Where outcomes are kept; those that it has are not computed again.
 
     Returns:
-        Outcomes; those of one encoder stand together.
+        Outcomes, grouped by encoder.
 
     Raises:
         ValueError: If a name is unknown or used twice, or an encoder returns NaN, a wrong shape or changing widths.
@@ -74,18 +74,18 @@ def evaluate_plans(
     num_folds: int = NUM_FOLDS,
     store: ResultStore | None = None,
 ) -> list[Outcome]:
-    """Score every encoder on what was planned; `evaluate` in its second half.
+    """Score every encoder on planned tasks; the second half of `evaluate`.
 
     Args:
         encoders: As for `evaluate`; one with an attribute `labels` is judged at these label counts only.
         plans: From `plan_tasks`.
         probes: Names in `PROBES`.
-        settings: What was planned with, for the keys of the store.
+        settings: Arguments of the plan, for the keys of the store.
         num_folds: Number of inner folds.
         store: As for `evaluate`.
 
     Returns:
-        Outcomes; those of one encoder stand together.
+        Outcomes, grouped by encoder.
 
     Raises:
         ValueError: As for `evaluate`.
@@ -132,7 +132,7 @@ def predict_tasks(
     buffer_km: float | int = BUFFER_KM,
     num_folds: int = NUM_FOLDS,
 ) -> Iterator[Prediction]:
-    """Yield the predictions behind `evaluate`, which has the same arguments; for figures and other scores."""
+    """Yield the predictions that `evaluate` scores; same arguments."""
     check_names("probe", probes, list(PROBES))
     encoders = load_encoders(encoders)
     for plan in plan_tasks(tasks, splits, labels, seeds, on, float(buffer_km)):

@@ -1,4 +1,4 @@
-"""Which rows may be learned from and which are judged on: blocks, continents, the task's own split, or at random."""
+"""Splits into training and judged rows: by blocks, continents, the task's own split, or at random."""
 
 import logging
 import math
@@ -27,12 +27,12 @@ FEWEST_JUDGED = 20
 
 @dataclass(frozen=True, eq=False)
 class Parting:
-    """Candidate training rows and judged rows of one split, before labels are counted.
+    """Candidate training rows and judged rows of one split.
 
     Args:
         train: Row numbers, shape (n,).
         judged: Row numbers, shape (m,); no row is in both.
-        fold: What is held out, where one seed has several answers (a continent); else empty.
+        fold: The held-out continent, where one seed has several folds; else empty.
     """
 
     train: Integer[np.ndarray, " n"]
@@ -41,7 +41,7 @@ class Parting:
 
 
 def block_side_km(split: str) -> float | None:
-    """The side of a split's blocks, or None where it has none; 10 degrees are 1112 km, everywhere on Earth.
+    """Return the side of a split's blocks, or None without blocks; 10 degrees are 1112 km everywhere on Earth.
 
     Raises:
         ValueError: If there is no such split.
@@ -62,26 +62,26 @@ def block_side_km(split: str) -> float | None:
 
 
 def part_rows(task: Task, split: str, on: str, seed: int, buffer_km: float | int = BUFFER_KM) -> list[Parting]:
-    """Part the rows of a task.
+    """Split the rows of a task.
 
-    * "blocks-N": equal-area blocks of N degrees are dealt into five folds; seed s holds out fold s mod 5 of dealing
+    * "blocks-N": equal-area blocks of N degrees are assigned to five folds; seed s holds out fold s mod 5 of assignment
       s // 5, so that five seeds judge every place once. Training rows within the buffer of a judged row are dropped.
-    * "continents": one parting a continent, which is held out whole, with the same buffer.
-    * "own": the task's own split column, "train" against "test", the same for every seed, as it was published: the
-      buffer is the publisher's.
-    * "random": drawn anew for every seed, as many judged rows as the own split has (else a fifth), without buffer.
+    * "continents": one parting per continent, which is held out completely, with the same buffer.
+    * "own": the task's own split column, "train" against "test", the same for every seed, with the buffer of its
+      publisher.
+    * "random": drawn for every seed, with as many judged rows as the own split has (else a fifth), without buffer.
 
-    Judged on "validation", rows that the same seed would test on are used for nothing at all.
+    With "validation", rows that the same seed would test on are not used.
 
     Args:
         task: The task.
         split: One of the above.
         on: "test" or "validation".
-        seed: Seed of the draw or dealing.
+        seed: Seed of the draw or assignment.
         buffer_km: Least distance between training and judged rows of blocks and continents, 0 or more.
 
     Returns:
-        The partings of this seed: one, or one a continent.
+        The partings of this seed: one, or one per continent.
 
     Raises:
         ValueError: If the split or part is unknown, the task lacks what the split needs, or nothing can be judged.
@@ -111,7 +111,7 @@ def keep_apart(task: Task, parting: Parting, buffer_km: float) -> Parting:
 
 
 def random_parting(task: Task, on: str, seed: int) -> Parting:
-    """Draw judged rows among all labelled rows that may be seen."""
+    """Draw judged rows among all labelled rows that may be used."""
     if task.split is None:
         rows = np.flatnonzero(task.valid)
         count = max(len(rows) // 5, 1)
@@ -129,8 +129,8 @@ def _held_out_blocks(task: Task, split: str, side_km: float, on: str, seed: int)
     found = int(folds.max()) + 1
     if found < NUM_PARTS:
         raise ValueError(
-            f"task {task.name!r} fills {found} {'block' if found == 1 else 'blocks'} of split {split!r}, too few to "
-            f"deal into {NUM_PARTS} folds; use smaller blocks."
+            f"task {task.name!r} fills {found} {'block' if found == 1 else 'blocks'} of split {split!r}, too few for "
+            f"{NUM_PARTS} folds; use smaller blocks."
         )
     tested = folds == seed % NUM_PARTS
     if on == "test":
@@ -142,7 +142,7 @@ def _held_out_blocks(task: Task, split: str, side_km: float, on: str, seed: int)
 def _held_out_continents(task: Task, on: str) -> list[Parting]:
     if task.continent is None:
         raise ValueError(
-            f"task {task.name!r} does not say the continents of its places: give it a `continent` column for the "
+            f"task {task.name!r} has no continents of its places: give it a `continent` column for the "
             "split 'continents'."
         )
     if on != "test":

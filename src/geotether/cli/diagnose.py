@@ -125,7 +125,7 @@ def biases(
     Returns:
         Task to the places, lonlat of shape (n, 2), and the bias.
     """
-    from geotether.benchmark.out_of_block import predict_together_everywhere
+    from geotether.benchmark.out_of_block import predict_out_of_block
     from geotether.probes.geobias import geo_bias, is_correct
 
     together: dict[bytes, list[Task]] = {}
@@ -133,7 +133,7 @@ def biases(
         together.setdefault(task.valid.tobytes(), []).append(task)
     found = {}
     for group in together.values():
-        rows, predicted = predict_together_everywhere(encoder, group, block_km=BLOCK_KM, seed=seed)
+        rows, predicted = predict_out_of_block(encoder, group, block_km=BLOCK_KM, seed=seed)
         for task, values in zip(group, predicted, strict=True):
             limit = tolerance if task.kind == "regression" else None
             correct = is_correct(task.values[rows], values, task.kind, limit)

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from geotether.benchmark.baselines import is_joined
-from geotether.benchmark.out_of_block import predict_together_everywhere
+from geotether.benchmark.out_of_block import predict_out_of_block
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.score_table import markdown_table
 from geotether.encoder import Encoder
@@ -56,7 +56,7 @@ def draw_figures(
     def keep(file: str, caption: str, figure: Figure) -> None:
         figures[caption] = save_figure(figure, out / "figures" / file)
 
-    rows, predictions = predict_together_everywhere(encoder, tasks)
+    rows, predictions = predict_out_of_block(encoder, tasks)
     for task, predicted in zip(tasks, predictions, strict=True):
         true = task.values[rows]
         score = accuracy(true, predicted) if task.kind == "classification" else r2(true, predicted)

@@ -1,4 +1,4 @@
-"""Coherence of clusters: whether embeddings of the same labels lie together, and which rows make that hard."""
+"""Coherence of clusters: how embeddings cluster by label set, and which rows have overlapping classes."""
 
 import warnings
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class Coherence:
 
     Args:
         silhouette: Mean silhouette with every label set as a cluster, -1 to 1; 0 is no structure.
-        nmi: Normalised mutual information of k-means clusters and label sets, 0 to 1. Many clusters of few rows give
-            it much above 0 by chance, so compare at equal rows.
+        nmi: Normalised mutual information of k-means clusters and label sets, 0 to 1. It is far above 0 by
+            chance for many clusters of few rows, so compare at equal numbers of rows.
         ami: The same, adjusted so that chance is 0.
         sets: Number of label sets, which is the number of clusters.
         rows: Number of rows judged.
@@ -39,13 +39,13 @@ def coherence(
     max_rows: int = 5_000,
     seed: int = 0,
 ) -> Coherence:
-    """Judge clusters of embeddings by label set, on directions (rows scaled to length 1).
+    """Measure how embeddings cluster by label set, on rows scaled to length 1.
 
     Args:
         embeddings: Shape (n, d), no row all zeros.
-        labels: 0 and 1, shape (n, c); whole rows of NaN are left out. No label at all is a label set like any other.
-        min_rows: Label sets of fewer rows are left out, 2 or more: a cluster of a few rows says nothing.
-        max_rows: Of more rows so many are drawn; the silhouette compares all pairs.
+        labels: 0 and 1, shape (n, c); whole rows of NaN are left out. Rows without labels form a label set too.
+        min_rows: Label sets of fewer rows are left out; 2 or more.
+        max_rows: Number of rows drawn if there are more; the silhouette compares all pairs.
         seed: Seed of the draw and of k-means.
 
     Returns:
@@ -84,12 +84,12 @@ def coherence(
     count = len(np.unique(sets))
     if count < 2:
         raise ValueError(
-            f"only {count} label sets have {min_rows} or more rows; coherence compares two at least: pass more rows or "
+            f"only {count} label sets have {min_rows} or more rows; coherence needs at least two: pass more rows or "
             "a smaller min_rows."
         )
     directions = unit_rows(embeddings[chosen])
     with warnings.catch_warnings():
-        # Embeddings that have collapsed to fewer points than label sets are judged, not complained about.
+        # Embeddings may have collapsed to fewer points than label sets; they are scored all the same.
         warnings.simplefilter("ignore", ConvergenceWarning)
         clusters = KMeans(n_clusters=count, n_init=10, random_state=seed).fit_predict(directions)
     return Coherence(
@@ -113,7 +113,7 @@ def label_sets(labels: Shaped[np.ndarray, "n c"]) -> Integer[np.ndarray, " n"]:
 
 
 def class_overlap(labels: Shaped[np.ndarray, "n c"]) -> Float64[np.ndarray, "c c"]:
-    """Compute how often two labels come together: rows with both by rows with either.
+    """Compute how often two labels occur together: rows with both divided by rows with either.
 
     Args:
         labels: 0 and 1, shape (n, c); whole rows of NaN are left out.
@@ -145,7 +145,7 @@ def overlap_of_rows(labels: Shaped[np.ndarray, "n c"], overlap: Float[np.ndarray
         overlap: Overlap of the classes, shape (c, c), such as `class_overlap` of the training rows.
 
     Returns:
-        Shape (n,), 0 to 1; NaN for rows of fewer than two labels, which have no pair, and for unknown ones.
+        Shape (n,), 0 to 1; NaN for rows with fewer than two labels and for unknown rows.
 
     Raises:
         ValueError: If the number of labels differs, a row is NaN in part, or known entries are not 0 and 1.
@@ -169,29 +169,26 @@ def overlapping_rows(
 ) -> Shaped[np.ndarray, " n"]:
     """Mark the rows whose classes overlap most with each other.
 
-    A row overlaps if it has two or more labels, and the mean over its pairs of labels of how often the two come
-    together (`class_overlap` of the training rows: rows with both by rows with either) is above the median of that mean
-    over the training rows with two or more labels. The mean of the result is the share of such rows.
+    A row overlaps if it has two or more labels and the mean `class_overlap` of its pairs of labels, computed on the
+    training rows, is above the median of that mean over the training rows with two or more labels.
 
     Args:
-        labels: 0 and 1 of the rows to be marked, shape (n, c); whole rows of NaN are never marked.
+        labels: 0 and 1 of the rows to mark, shape (n, c); whole rows of NaN are never marked.
         training: Labels of the training rows, shape (t, c); None: `labels` are the training rows.
 
     Returns:
-        Booleans, shape (n,). Of the training rows about half of those with two or more labels; fewer where many share
-        the median.
+        Booleans, shape (n,): about half of the training rows with two or more labels, fewer where many have the median.
 
     Raises:
         ValueError: If the number of labels differs, no training row has two labels, a row is NaN in part, or known
             entries are not 0 and 1.
 
     Source:
-        Ours; MoSAiC (Gupta et al. 2025, arXiv:2507.08683) reports strongly overlapping classes without a definition
-        that could be read.
+        Ours; MoSAiC (Gupta et al. 2025, arXiv:2507.08683) reports strongly overlapping classes without a definition.
 
     Example:
         >>> labels = np.array([[1, 1, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 0, 0]])
-        >>> overlapping_rows(labels).tolist()  # the first two classes come together most often
+        >>> overlapping_rows(labels).tolist()  # the first two classes occur together most often
         [True, True, False, False, False]
     """
     training = labels if training is None else training
@@ -199,5 +196,5 @@ def overlapping_rows(
     own = overlap_of_rows(training, overlap)
     if np.isnan(own).all():
         raise ValueError(f"none of the {len(training)} training rows has two labels, so no classes overlap.")
-    # NaN is above nothing. Equal means may differ in their last digit.
+    # Comparisons with NaN are false. Equal means may differ in their last digit.
     return overlap_of_rows(labels, overlap) > np.nanmedian(own) + 1e-12

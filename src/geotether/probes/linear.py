@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Integer, Shaped
 
 from geotether.probes.decomposition import RidgeDecomposition
-from geotether.probes.target import Target, as_target
+from geotether.probes.target import ProbeTarget, as_target
 
 # Nine, three quarters of a decade apart. Features have unit variance, so X^T X has eigenvalues from far below 1 up to
 # n times d.
@@ -36,7 +36,7 @@ class RidgeProbe:
     """
 
     basis_: RidgeDecomposition
-    target_: Target
+    target_: ProbeTarget
     alpha_: float
     weights_: np.ndarray
     intercept_: np.ndarray
@@ -49,7 +49,7 @@ class RidgeProbe:
     def fit(
         self,
         features: Float[np.ndarray, "n d"],
-        target: Target | Shaped[np.ndarray, "_ *c"],
+        target: ProbeTarget | Shaped[np.ndarray, "_ *c"],
         folds: Integer[np.ndarray, " _"] | None = None,
     ) -> "RidgeProbe":
         """Fit on training rows.
@@ -83,7 +83,7 @@ class RidgeProbe:
 
 def fit_ridges(
     basis: RidgeDecomposition,
-    targets: Sequence[Target],
+    targets: Sequence[ProbeTarget],
     folds: Integer[np.ndarray, " _"] | None = None,
     alphas: Sequence[float] = ALPHAS,
 ) -> list[RidgeProbe]:
@@ -128,7 +128,7 @@ def fit_ridges(
 
 def held_out_scores(
     basis: RidgeDecomposition,
-    targets: Sequence[Target],
+    targets: Sequence[ProbeTarget],
     folds: Integer[np.ndarray, " n"],
     alphas: Float64[np.ndarray, " a"],
 ) -> tuple[Float64[np.ndarray, "t a"], Float64[np.ndarray, "t a"]]:

@@ -1,6 +1,6 @@
-"""Multinomial logistic probe: softmax regression with an L2 penalty, fast enough to run for every encoder and seed."""
+"""Multinomial logistic probe: softmax regression with an L2 penalty by preconditioned L-BFGS."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -9,32 +9,31 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from geotether.probes.decomposition import RidgeDecomposition
-from geotether.probes.target import Target, as_target
+from geotether.probes.target import ProbeTarget, as_target
 
 # 1 / C of scikit-learn. Standardised features of about 1,000 columns and 1,000 rows want 10 to 250.
 PENALTIES = (10.0, 50.0, 250.0)
-# Steps a candidate gets: enough to rank penalties, which is all that is asked of it.
+# Steps per candidate: enough to rank penalties.
 CHOOSING_STEPS = 10
+Solution = tuple[Float[Tensor, "k c"], Float[Tensor, " c"]]
+"""Weights on rotated rows and intercepts."""
 
 
 class LogisticProbe:
     """Softmax regression on standardised features, in float32 by L-BFGS.
 
-    The work is done in the eigenbasis of the features, with every direction scaled by its curvature, so that tens of
-    steps do what takes hundreds otherwise. The penalty is the one with the highest accuracy on a held-out fifth of the
-    inner folds (equal accuracy: the smaller loss); then all rows are fitted. The weaker the penalty, the more steps a
-    last digit takes: 50 steps end within 1e-3 of the optimal loss from a penalty of about 30 upwards.
+    Fitting in the eigenbasis of the features, with each direction scaled by its curvature, takes tens of steps instead
+    of hundreds. The penalty with the highest accuracy on a held-out fifth of the inner folds is chosen (equal accuracy:
+    the smaller loss); then all rows are fitted. Weaker penalties need more steps: 50 steps end within 1e-3 of the
+    optimal loss for penalties of about 30 and more.
 
     Args:
         penalties: Strengths to choose from, each 1 / C of scikit-learn's `LogisticRegression`, above 0.
-        max_steps: L-BFGS steps the last fit may take.
+        max_steps: Most L-BFGS steps of the last fit.
 
     Attributes:
         penalty_: The chosen strength, after `fit`.
         weights_, intercept_: Shape (d, c) and (c,), on standardised features.
-
-    Source:
-        Boehning (1992), Ann. Inst. Statist. Math. 44:197 (the curvature bound behind the scaling).
 
     Example:
         >>> x = np.linspace(-1, 1, 40)[:, None]
@@ -50,16 +49,16 @@ class LogisticProbe:
     def fit(
         self,
         features: Float[np.ndarray, "n d"] | RidgeDecomposition,
-        target: Target | Shaped[np.ndarray, " _"],
+        target: ProbeTarget | Shaped[np.ndarray, " _"],
         folds: Integer[np.ndarray, " _"] | None = None,
     ) -> "LogisticProbe":
         """Fit on training rows.
 
         Args:
-            features: Features of the training rows, shape (n, d), or their decomposition if there is one already.
-            target: Classes, shape (n,). With a single class that class is always predicted.
+            features: Features of the training rows, shape (n, d), or their decomposition.
+            target: Classes, shape (n,). A single class is always predicted.
             folds: The inner fold of each row; about a fifth of the rows, in whole folds, is held out to choose the
-                penalty. None: every row is its own fold.
+                penalty. None: every fifth row.
 
         Returns:
             The fitted probe.
@@ -79,7 +78,7 @@ class LogisticProbe:
         # From strong to weak: each solution is a good start for the next.
         penalties = sorted(self.penalties, reverse=True)
         if len(penalties) > 1 and held.any():
-            solutions: list[tuple[Tensor, Tensor]] = []
+            solutions: list[Solution] = []
             scores: list[tuple[float, float]] = []
             for penalty in penalties:
                 start = solutions[-1] if solutions else None
@@ -102,57 +101,86 @@ class LogisticProbe:
         self,
         rows: Float[Tensor, "n k"],
         codes: Integer[Tensor, " n"],
-        target: Target,
+        target: ProbeTarget,
         basis: RidgeDecomposition,
         penalty: float,
-        start: tuple[Float[Tensor, "k c"], Float[Tensor, " c"]] | None,
+        start: Solution | None,
         steps: int,
-    ) -> tuple[Float[Tensor, "k c"], Float[Tensor, " c"]]:
-        """Weights and intercept at one penalty, in the basis of the rotated rows."""
+    ) -> Solution:
+        """Return weights and intercept at one penalty, in the basis of the rotated rows."""
         num_classes = len(target.classes)
         # A class may be missing from the inner training rows.
         frequency = (torch.bincount(codes, minlength=num_classes) / len(codes)).clamp(min=0.5 / len(codes))
-        # Between the p (1 - p) of a class and that of the average class: rare classes have little curvature, not none.
+        # Between p (1 - p) of a class and that of the average class: rare classes have little curvature, but some.
         confidence = 0.3 * (frequency / max(num_classes, 2)).sqrt()
-        share = len(rows) / basis.num_rows
-        curvature = torch.from_numpy(basis.eigenvalues).float()[:, None] * share * confidence + penalty
-        scale = (len(rows) / curvature).sqrt()
-        theta = torch.zeros(rows.shape[1], num_classes) if start is None else start[0] / scale
-        # The intercepts have a curvature too; unscaled they are the last to arrive.
-        bias_scale = confidence.rsqrt()
-        bias = (frequency.log() if start is None else start[1]) / bias_scale
-        theta.requires_grad_()
-        bias.requires_grad_()
-        optimiser = torch.optim.LBFGS(
-            [theta, bias],
-            max_iter=steps,
-            max_eval=2 * steps,
-            history_size=10,
-            tolerance_grad=1e-5,
-            tolerance_change=1e-6,
-            line_search_fn="strong_wolfe",
+        squares = torch.from_numpy(basis.eigenvalues).float() * (len(rows) / basis.num_rows)
+        if start is None:
+            start = torch.zeros(rows.shape[1], num_classes), frequency.log()
+        return minimise(
+            lambda logits: cross_entropy(logits, codes), rows, squares, confidence, penalty, start, steps, 1e-6
         )
 
-        def loss() -> Tensor:
-            optimiser.zero_grad()
-            weights = theta * scale
-            value = (
-                cross_entropy(rows @ weights + bias * bias_scale, codes)
-                + penalty / (2 * len(rows)) * weights.square().sum()
-            )
-            value.backward()
-            return value
-
-        optimiser.step(loss)
-        return (theta * scale).detach(), (bias * bias_scale).detach()
-
     def columns(self, features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m c"]:
-        """One logit a class."""
+        """Return one logit per class."""
         return self.basis_.predict(features, self.weights_, self.intercept_)
 
     def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, " m"]:
         """Predict a class for each row."""
         return self.target_.from_columns(self.columns(features))
+
+
+def minimise(
+    loss_of: Callable[[Float[Tensor, "n c"]], Float[Tensor, ""]],
+    rows: Float[Tensor, "n k"],
+    squares: Float[Tensor, " k"],
+    confidence: Float[Tensor, " c"],
+    penalty: float,
+    start: Solution,
+    steps: int,
+    tolerance: float,
+) -> Solution:
+    """Minimise a mean loss of logits plus an L2 penalty on the weights by L-BFGS with a diagonal preconditioner.
+
+    Args:
+        loss_of: Mean loss over the rows, from logits (n, c).
+        rows: Along the eigenvectors of their covariance, so that the curvature is nearly diagonal.
+        squares: Sum of squares of each column of the rows.
+        confidence: Curvature of the loss by each logit, shape (c,).
+        penalty: 1 / C of scikit-learn; the intercept is not penalised.
+        start: Weights (k, c) and intercept (c,) to start from.
+        steps: Steps at most.
+        tolerance: Change of the loss below which it stops.
+
+    Returns:
+        Weights (k, c) and intercept (c,).
+
+    Source:
+        Boehning (1992), Ann. Inst. Statist. Math. 44:197 (the curvature bound behind the scaling).
+    """
+    count = len(rows)
+    scale = (count / (squares[:, None] * confidence + penalty)).sqrt()
+    # Without a scale of their own, the intercepts converge last.
+    bias_scale = confidence.rsqrt()
+    theta, bias = (start[0] / scale).requires_grad_(), (start[1] / bias_scale).requires_grad_()
+    optimiser = torch.optim.LBFGS(
+        [theta, bias],
+        max_iter=steps,
+        max_eval=2 * steps,
+        history_size=10,
+        tolerance_grad=1e-5,
+        tolerance_change=tolerance,
+        line_search_fn="strong_wolfe",
+    )
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        weights = theta * scale
+        value = loss_of(rows @ weights + bias * bias_scale) + penalty / (2 * count) * weights.square().sum()
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    return (theta * scale).detach(), (bias * bias_scale).detach()
 
 
 def held_out_fifth(folds: Integer[np.ndarray, " n"] | None, num_rows: int) -> Shaped[np.ndarray, " n"]:
@@ -166,15 +194,15 @@ def held_out_fifth(folds: Integer[np.ndarray, " n"] | None, num_rows: int) -> Sh
 
 
 def principal_rows(basis: RidgeDecomposition) -> Float[np.ndarray, "n k"]:
-    """Training rows along the eigenvectors of their covariance, whichever way the decomposition was made."""
+    """Return the training rows along the eigenvectors of their covariance."""
     return basis.rotated if basis.primal else basis.rotated * np.sqrt(basis.eigenvalues)
 
 
 def to_feature_weights(basis: RidgeDecomposition, weights: Float[np.ndarray, "k c"]) -> Float[np.ndarray, "d c"]:
-    """Turn weights on principal rows into weights on standardised features."""
+    """Convert weights on principal rows to weights on standardised features."""
     if basis.primal:
         return basis.vectors @ weights
-    # X = U S V^T, so V = X^T U / S; directions without variance carry no weight.
+    # X = U S V^T, so V = X^T U / S; directions without variance get no weight.
     root = np.sqrt(basis.eigenvalues)
     inverse = np.divide(1.0, root, out=np.zeros_like(root), where=root > 1e-7 * root.max())
     return basis.features.T.astype(np.float64) @ (basis.vectors @ (weights * inverse[:, None]))

@@ -12,7 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from geotether.moments import mean_and_scale
 from geotether.probes.logistic import held_out_fifth
-from geotether.probes.target import Target, as_target
+from geotether.probes.target import ProbeTarget, as_target
 
 
 class MlpProbe:
@@ -71,7 +71,7 @@ class MlpProbe:
     def fit(
         self,
         features: Float[np.ndarray, "n d"],
-        target: Target | Shaped[np.ndarray, "_ *c"],
+        target: ProbeTarget | Shaped[np.ndarray, "_ *c"],
         folds: Integer[np.ndarray, " _"] | None = None,
     ) -> "MlpProbe":
         """Fit on training rows.
@@ -102,7 +102,7 @@ class MlpProbe:
             self._train(x, y, torch.from_numpy(held), loss_of)
         return self
 
-    def _target_tensor(self, target: Target) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
+    def _target_tensor(self, target: ProbeTarget) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
         """Labels as a tensor, numbers standardised, and the loss that fits them."""
         if target.kind == "classification":
             return torch.from_numpy(target.codes.astype(np.int64)), cross_entropy
@@ -237,7 +237,7 @@ class TunedMlpProbe:
     def fit(
         self,
         features: Float[np.ndarray, "n d"],
-        target: Target | Shaped[np.ndarray, "_ *c"],
+        target: ProbeTarget | Shaped[np.ndarray, "_ *c"],
         folds: Integer[np.ndarray, " _"] | None = None,
     ) -> "TunedMlpProbe":
         """Try every candidate on the training rows and keep the best.

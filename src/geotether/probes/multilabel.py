@@ -1,4 +1,4 @@
-"""Multi-label probe: one logistic regression a label, all fitted together, one strength for all."""
+"""Multi-label probe: one logistic regression per label, fitted together with one penalty for all."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from geotether.probes.decomposition import RidgeDecomposition
-from geotether.probes.logistic import held_out_fifth, principal_rows, to_feature_weights
+from geotether.probes.logistic import Solution, held_out_fifth, minimise, principal_rows, to_feature_weights
 from geotether.probes.scores import (
     MultiLabelScores,
     average_precisions,
@@ -20,27 +20,27 @@ from geotether.probes.scores import (
 
 # 1 / C of scikit-learn.
 PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
-# Steps a candidate gets: enough to rank penalties.
+# Steps per candidate: enough to rank penalties.
 CHOOSING_STEPS = 20
 
 
 class MultiLabelProbe:
     """One-vs-rest logistic regression with an L2 penalty on standardised features, in float32 by L-BFGS.
 
-    The penalty, one for all labels, is the one with the highest macro average precision on validation rows (equal:
-    the smaller loss). Thresholds are chosen on the same rows, with the fit that has not seen them. Then all rows are
-    fitted. A label that all or none of the rows have is predicted at its frequency.
+    The penalty with the highest macro average precision on validation rows is chosen for all labels (equal: the smaller
+    loss). Thresholds are chosen on the same rows, with the fit that excludes them. Then all rows are fitted. A label
+    that all or none of the rows have is predicted with its frequency.
 
     Args:
         penalties: Strengths to choose from, each 1 / C of scikit-learn's `LogisticRegression`, above 0.
-        max_steps: L-BFGS steps the last fit may take.
-        refit: Whether the last fit sees the validation rows too; without, only their penalty and thresholds are used.
+        max_steps: Most L-BFGS steps of the last fit.
+        refit: Whether the last fit includes the validation rows; else they only choose penalty and thresholds.
 
     Attributes:
         penalty_: The chosen strength, after `fit`.
         weights_, intercept_: Shape (d, c) and (c,), on standardised features.
-        validation_labels_, validation_probabilities_: What the strength was chosen by, each of shape (v, c).
-        thresholds_: One a label, with the highest macro F1 on the validation rows, shape (c,).
+        validation_labels_, validation_probabilities_: Of the rows that chose the penalty, each of shape (v, c).
+        thresholds_: One per label, with the highest macro F1 on the validation rows, shape (c,).
 
     Source:
         Rifkin & Klautau (2004), "In Defense of One-Vs-All Classification", JMLR 5:101.
@@ -105,8 +105,8 @@ class MultiLabelProbe:
 
     def _choose(
         self, rows: Float[Tensor, "n k"], wanted: Float[Tensor, "n c"], held: Shaped[np.ndarray, " n"]
-    ) -> tuple[Float[Tensor, "k c"], Float[Tensor, " c"]]:
-        """Set penalty and thresholds by the held-out rows, and give the solution to start the last fit from."""
+    ) -> Solution:
+        """Choose penalty and thresholds by the held-out rows; return the solution to start the last fit from."""
         out = torch.from_numpy(held)
         labels = wanted[out].numpy().astype(np.float64)
         best, start = None, None
@@ -120,7 +120,7 @@ class MultiLabelProbe:
             precision = average_precisions(labels, probabilities).macro if labels.any() else 0.0
             if best is None or (-precision, loss) < best[0]:
                 best = ((-precision, loss), penalty, start, probabilities)
-        assert best is not None  # there is a penalty
+        assert best is not None
         self.penalty_, solution = float(best[1]), best[2]
         self.validation_labels_, self.validation_probabilities_ = labels, best[3]
         shape = labels.shape[1]
@@ -132,10 +132,10 @@ class MultiLabelProbe:
         rows: Float[Tensor, "n k"],
         wanted: Float[Tensor, "n c"],
         penalty: float,
-        start: tuple[Float[Tensor, "k c"], Float[Tensor, " c"]] | None,
+        start: Solution | None,
         steps: int,
-    ) -> tuple[Float[Tensor, "k c"], Float[Tensor, " c"]]:
-        """Weights and intercepts of all labels at one penalty, in the basis of the rotated rows."""
+    ) -> Solution:
+        """Return weights and intercepts of all labels at one penalty, in the basis of the rotated rows."""
         count = len(rows)
         frequency = (wanted.sum(dim=0) + 0.5) / (count + 1)
         varied = (wanted != wanted[:1]).any(dim=0)
@@ -143,38 +143,20 @@ class MultiLabelProbe:
         if not varied.any():
             return weights, bias
         own, targets = frequency[varied], wanted[:, varied]
-        # Curvature p (1 - p) is that of the frequency at the start and less near the optimum, where rows are certain.
+        # p (1 - p) is the curvature at the start; it is smaller near the optimum, where predictions are certain.
         confidence = (own * (1 - own)).sqrt() / 2
-        curvature = rows.square().sum(dim=0)[:, None] * confidence + penalty
-        scale, bias_scale = (count / curvature).sqrt(), confidence.rsqrt()
-        theta = (torch.zeros_like(scale) if start is None else start[0][:, varied] / scale).requires_grad_()
-        offset = ((bias if start is None else start[1])[varied] / bias_scale).requires_grad_()
-        optimiser = torch.optim.LBFGS(
-            [theta, offset],
-            max_iter=steps,
-            max_eval=2 * steps,
-            history_size=10,
-            tolerance_grad=1e-5,
-            tolerance_change=1e-7,
-            line_search_fn="strong_wolfe",
-        )
+        first, offset = (part[..., varied] for part in ((weights, bias) if start is None else start))
 
-        def loss() -> Tensor:
-            optimiser.zero_grad()
-            scaled = theta * scale
-            logits = rows @ scaled + offset * bias_scale
-            value = binary_cross_entropy_with_logits(logits, targets, reduction="sum") / count
-            value = value + penalty / (2 * count) * scaled.square().sum()
-            value.backward()
-            return value
+        def loss_of(logits: Tensor) -> Tensor:
+            return binary_cross_entropy_with_logits(logits, targets, reduction="sum") / count
 
-        optimiser.step(loss)
-        weights[:, varied] = (theta * scale).detach()
-        bias[varied] = (offset * bias_scale).detach()
+        squares = rows.square().sum(dim=0)
+        found = minimise(loss_of, rows, squares, confidence, penalty, (first, offset), steps, 1e-7)
+        weights[:, varied], bias[varied] = found
         return weights, bias
 
     def columns(self, features: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "m c"]:
-        """The probability of each label."""
+        """Return the probability of each label."""
         logits = self.basis_.predict(features, self.weights_, self.intercept_)
         return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
 
@@ -183,7 +165,7 @@ class MultiLabelProbe:
         return (self.columns(features) >= self.thresholds_).astype(np.int64)
 
     def judge(self, features: Float[np.ndarray, "m d"], labels: Shaped[np.ndarray, "_ c"]) -> MultiLabelScores:
-        """Score test rows, with thresholds from the validation rows of `fit`.
+        """Score test rows with the thresholds of the validation rows of `fit`.
 
         Args:
             features: Features of the test rows, shape (m, d).

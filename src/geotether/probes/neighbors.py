@@ -7,7 +7,7 @@ from jaxtyping import Float, Float64, Integer, Shaped
 
 from geotether.geodesy.coordinates import unit_vectors
 from geotether.moments import mean_and_scale
-from geotether.probes.target import Target, as_target
+from geotether.probes.target import ProbeTarget, as_target
 
 COUNTS = (1, 2, 3, 5, 8, 12, 20, 32)
 POWERS = (1.0,)
@@ -108,7 +108,7 @@ class NeighborProbe:
     def fit(
         self,
         features: "Float[np.ndarray, 'n d'] | Neighborhood",
-        target: Target | Shaped[np.ndarray, "_ *c"],
+        target: ProbeTarget | Shaped[np.ndarray, "_ *c"],
         folds: Integer[np.ndarray, " _"] | None = None,
     ) -> "NeighborProbe":
         """Keep the training rows and choose k and the power.

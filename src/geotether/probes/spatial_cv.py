@@ -1,4 +1,4 @@
-"""Folds made of whole spatial blocks, so that what is held out lies away from what is trained on."""
+"""Cross-validation folds made of whole spatial blocks, so that held-out rows are far from training rows."""
 
 from collections.abc import Iterator
 
@@ -11,18 +11,18 @@ from geotether.geodesy.blocks import block_id, within_km_of
 def block_folds(
     lonlat: Float[np.ndarray, "n 2"], num_folds: int, block_km: float | int, seed: int = 0
 ) -> Integer[np.ndarray, " n"]:
-    """Deal whole equal-area blocks into folds of about equal size.
+    """Assign whole equal-area blocks to folds of about equal size.
 
-    Blocks are dealt largest first, each to the smallest fold so far; ties and equal blocks are ordered by the seed.
+    Blocks are assigned largest first, each to the smallest fold so far; the seed orders ties.
 
     Args:
         lonlat: Places, degrees, shape (n, 2).
-        num_folds: Number of folds, 2 or more; with fewer blocks than that there are as many folds as blocks.
+        num_folds: Number of folds, 2 or more; at most as many as there are blocks.
         block_km: Side of a block in km.
         seed: Seed of the order.
 
     Returns:
-        The fold of each row, shape (n,), from 0. All 0 if every place lies in one block.
+        The fold of each row, shape (n,), from 0. All 0 if every place is in one block.
 
     Raises:
         ValueError: If `num_folds` is below 2 or `block_km` is not above 0.
@@ -42,12 +42,12 @@ def block_folds(
     for one in order:
         fold_of_block[one] = filled.argmin()
         filled[fold_of_block[one]] += sizes[one]
-    # Renamed at random, for the largest blocks went to the first folds and some callers hold out only a few folds.
+    # Renumbered at random: the first folds have the largest blocks, and some callers hold out only a few folds.
     return rng.permutation(len(filled))[fold_of_block[block]]
 
 
 def random_folds(num_rows: int, num_folds: int, seed: int = 0) -> Integer[np.ndarray, " n"]:
-    """Deal rows into folds of equal size at random, whatever their places: the partner of a random split."""
+    """Assign rows to folds of equal size at random (for comparison with a random split)."""
     return np.random.default_rng(seed).permutation(num_rows) % min(num_folds, num_rows)
 
 
@@ -57,8 +57,8 @@ class BlockKFold:
     Args:
         n_splits: Number of folds, 2 or more.
         block_km: Side of the equal-area blocks in km.
-        buffer_km: Training rows closer than this to any held-out row are left out of that fold's training rows.
-        seed: Seed of the dealing.
+        buffer_km: Training rows closer than this to a held-out row of the fold are left out.
+        seed: Seed of the assignment.
 
     Example:
         >>> lonlat = np.array([[0.0, 0.0], [0.1, 0.0], [90.0, 0.0], [90.1, 0.0]])
@@ -75,7 +75,7 @@ class BlockKFold:
         self.seed = seed
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
-        """Return the number of folds asked for; scikit-learn's signature."""
+        """Return `n_splits`; scikit-learn's signature."""
         return self.n_splits
 
     def split(
@@ -92,7 +92,7 @@ class BlockKFold:
             groups: Not used.
 
         Yields:
-            (train, test) row numbers; rows inside the buffer are in neither.
+            (train, test) row numbers; rows in the buffer are in neither.
 
         Raises:
             ValueError: If the places fill fewer blocks than `n_splits`.

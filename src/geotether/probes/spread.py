@@ -1,4 +1,4 @@
-"""Alignment and uniformity: whether positive pairs lie close and all else is spread over the unit sphere."""
+"""Alignment of positive pairs, and uniformity of rows on the unit sphere."""
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -7,7 +7,7 @@ CHUNK_ROWS = 1024
 
 
 def alignment(left: Float[np.ndarray, "n d"], right: Float[np.ndarray, "n d"], power: float | int = 2) -> float:
-    """Mean distance of positive pairs on the unit sphere, raised to a power.
+    """Return the mean distance of positive pairs on the unit sphere, raised to a power.
 
     Args:
         left: One side of the pairs, shape (n, d); normalised here.
@@ -36,14 +36,14 @@ def alignment(left: Float[np.ndarray, "n d"], right: Float[np.ndarray, "n d"], p
 
 
 def uniformity(features: Float[np.ndarray, "n d"], sharpness: float | int = 2) -> float:
-    """Log of the mean Gaussian potential between all different rows on the unit sphere.
+    """Return the log of the mean Gaussian potential between all pairs of rows on the unit sphere.
 
     Args:
         features: Rows, shape (n, d), n at least 2; normalised here.
         sharpness: t in exp(-t |x - y|^2), above 0.
 
     Returns:
-        0 if all rows point the same way; about -2 t (so -4) for an even spread in many dimensions. Lower is more even.
+        0 if all rows have the same direction; about -2 t (so -4) for a uniform spread in many dimensions.
 
     Raises:
         ValueError: If there are fewer than two rows, one is all zeros, or `sharpness` is not above 0.
@@ -68,7 +68,7 @@ def uniformity(features: Float[np.ndarray, "n d"], sharpness: float | int = 2) -
 
 
 def unit_rows(features: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
-    """Rows scaled to length 1.
+    """Scale rows to length 1.
 
     Args:
         features: Shape (n, d).

@@ -1,4 +1,4 @@
-"""What a probe is asked to predict: one column of labels, made ready for least squares or softmax."""
+"""The labels that a probe is fitted on, prepared for least squares or softmax."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ KINDS = ("regression", "classification", "multilabel")
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
-    """The labels of the rows that a probe is fitted on; test labels never become a `Target`.
+class ProbeTarget:
+    """The labels of the rows that a probe is fitted on; test labels never become a `ProbeTarget`.
 
     Args:
         kind: "regression" (real numbers), "classification" (any values that can be compared for equality) or
             "multilabel" (any number of c labels at once).
-        values: Shape (n,), one label a row, none missing; multilabel (n, c) of 0 and 1.
+        values: Shape (n,), one label per row, none missing; multilabel (n, c) of 0 and 1.
 
     Raises:
-        ValueError: If the kind is unknown, the values are not one finite number (or one class) a row, or empty.
+        ValueError: If the kind is unknown, the values are empty, or not one finite number (or one class) per row.
 
     Example:
-        >>> Target("classification", np.array(["sea", "land", "sea"])).classes.tolist()
+        >>> ProbeTarget("classification", np.array(["sea", "land", "sea"])).classes.tolist()
         ['land', 'sea']
     """
 
@@ -36,19 +36,21 @@ class Target:
             raise ValueError(f"a target's kind is one of {', '.join(KINDS)}; got {self.kind!r}.")
         wanted = 2 if self.kind == "multilabel" else 1
         if self.values.ndim != wanted or self.values.size == 0:
-            shape = "0 and 1 for every label, shape (n, c)" if wanted == 2 else "one value a row, shape (n,) with n > 0"
+            shape = (
+                "0 and 1 for every label, shape (n, c)" if wanted == 2 else "one value per row, shape (n,) with n > 0"
+            )
             raise ValueError(f"a target needs {shape}; got shape {self.values.shape}.")
         if self.kind == "regression" and not np.isfinite(self.values.astype(np.float64)).all():
             row = int(np.flatnonzero(~np.isfinite(self.values.astype(np.float64)))[0])
             raise ValueError(f"a regression target must be finite; row {row} is {self.values[row]}. Drop such rows.")
 
     def __len__(self) -> int:
-        """Count the rows."""
+        """Return the number of rows."""
         return len(self.values)
 
     @cached_property
     def classes(self) -> Shaped[np.ndarray, " c"]:
-        """The classes seen in these rows, sorted. A class that is not here can never be predicted."""
+        """The classes of these rows, sorted; others cannot be predicted."""
         return np.unique(self.values)
 
     @cached_property
@@ -58,39 +60,39 @@ class Target:
 
     @cached_property
     def columns(self) -> Float64[np.ndarray, "n t"]:
-        """The numbers that least squares fits: the values themselves, or one column of 0 and 1 a class or label."""
+        """The numbers that least squares fits: the values, or one column of 0 and 1 per class or label."""
         if self.kind != "classification":
             return self.values.astype(np.float64).reshape(len(self), -1)
         onehot = np.zeros((len(self), len(self.classes)))
         onehot[np.arange(len(self)), self.codes] = 1.0
         return onehot
 
-    def rows(self, index: Shaped[np.ndarray, " m"]) -> "Target":
-        """Take the rows given by position or mask."""
-        return Target(self.kind, self.values[index])
+    def rows(self, index: Shaped[np.ndarray, " m"]) -> "ProbeTarget":
+        """Return the rows given by position or mask."""
+        return ProbeTarget(self.kind, self.values[index])
 
     def from_columns(self, columns: Float[np.ndarray, "m t"]) -> Shaped[np.ndarray, "m *c"]:
-        """Turn fitted columns back into values: the number, the class with the largest column, or labels above half."""
+        """Convert fitted columns to values: the number, the class with the largest column, or labels above 0.5."""
         if self.kind == "multilabel":
             return (columns > 0.5).astype(np.float64)
         return columns[:, 0] if self.kind == "regression" else self.classes[columns.argmax(axis=1)]
 
 
-def as_target(target: Target | Sequence | np.ndarray, kind: str) -> Target:
-    """Wrap plain labels as a `Target` of the given kind; a `Target` passes through if its kind agrees.
+def as_target(target: ProbeTarget | Sequence | np.ndarray, kind: str) -> ProbeTarget:
+    """Wrap plain labels as a `ProbeTarget` of the given kind; a `ProbeTarget` of this kind is returned as it is.
 
     Args:
-        target: Labels, shape (n,), or a `Target`.
+        target: Labels, shape (n,), or a `ProbeTarget`.
         kind: "regression", "classification" or "multilabel".
 
     Returns:
         The target.
 
     Raises:
-        ValueError: If a `Target` of another kind is given, or the labels are not fit for the kind.
+        ValueError: If a `ProbeTarget` of another kind is given, or the labels do not fit the kind.
     """
-    if isinstance(target, Target):
+    if isinstance(target, ProbeTarget):
         if target.kind != kind:
             raise ValueError(f"this probe is set to {kind!r}, but the target is of kind {target.kind!r}.")
         return target
-    return Target(kind, np.asarray(target))
+    return ProbeTarget(kind, np.asarray(target))

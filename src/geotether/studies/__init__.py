@@ -1,1 +1,1 @@
-"""Whole studies in one command: encoders compared, and what each modality is worth."""
+"""Complete studies: comparisons of encoders and of methods, and what each modality contributes."""

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer, Shaped
 
 from geotether.geodesy.coordinates import check_lonlat
-from geotether.probes.target import KINDS, Target
+from geotether.probes.target import KINDS, ProbeTarget
 from geotether.suggestions import closest
 
 logger = logging.getLogger(__name__)
@@ -172,9 +172,9 @@ class Task:
             raise ValueError(f"task {self.name!r} has no split of its own; use splits=('blocks-10',) or give it one.")
         return np.flatnonzero((self.split == part) & self.valid)
 
-    def targets(self, rows: Integer[np.ndarray, " m"]) -> Target:
+    def targets(self, rows: Integer[np.ndarray, " m"]) -> ProbeTarget:
         """Labels of some rows, ready for a probe."""
-        return Target(self.kind, self.values[rows])
+        return ProbeTarget(self.kind, self.values[rows])
 
     @classmethod
     def from_labels(
