@@ -119,3 +119,31 @@ def small_pairing():
         "steps=12",
         "validate_every=4",
     ]
+
+
+@pytest.fixture(scope="session")
+def write_geotiff():
+    """Write cells (height, width) or (bands, height, width) into a GeoTIFF: of the whole world, unless placed."""
+    import warnings
+
+    import numpy as np
+
+    rasterio = pytest.importorskip("rasterio")
+
+    def write(path, cells, transform=None, crs="EPSG:4326", driver="GTiff", names=(), scales=(), offsets=(), **profile):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cells = np.asarray(cells)
+        count, height, width = (1,) * (3 - cells.ndim) + cells.shape
+        if transform is None and crs is not None:
+            transform = (360 / width, 0, -180, 0, -180 / height, 90)
+        grid = None if transform is None else rasterio.Affine(*transform)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            with rasterio.open(path, "w", driver, width, height, count, crs, grid, cells.dtype, **profile) as file:
+                file.write(cells.reshape(count, height, width))
+                for attribute, values in {"descriptions": names, "scales": scales, "offsets": offsets}.items():
+                    if values:
+                        setattr(file, attribute, values)
+        return path
+
+    return write

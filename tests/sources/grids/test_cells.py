@@ -10,16 +10,11 @@ rasterio = pytest.importorskip("rasterio")
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(write_geotiff, tmp_path):
     """300 x 700 cells of two bands in tiles of 128 x 128, numbered."""
     numbers = np.arange(2 * 300 * 700, dtype=np.int32).reshape(2, 300, 700)
-    options = {"tiled": True, "blockxsize": 128, "blockysize": 128, "nodata": 5}
-    transform = rasterio.Affine(0.5, 0, -175, 0, -0.5, 75)
-    with rasterio.open(
-        tmp_path / "a.tif", "w", "GTiff", 700, 300, 2, "EPSG:4326", transform, "int32", **options
-    ) as file:
-        file.write(numbers)
-    return tmp_path / "a.tif"
+    tiles = {"tiled": True, "blockxsize": 128, "blockysize": 128}
+    return write_geotiff(tmp_path / "a.tif", numbers, (0.5, 0, -175, 0, -0.5, 75), nodata=5, **tiles)
 
 
 def test_cells_in_any_order_with_and_without_a_copy_are_those_of_rasterio(path, tmp_path):

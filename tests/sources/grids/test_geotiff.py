@@ -12,69 +12,52 @@ rasterio = pytest.importorskip("rasterio")
 NAN = np.nan
 
 
-def write(path, cells, transform=(1.0, 0, 0, 0, -1.0, 10.0), crs="EPSG:4326", driver="GTiff", **profile):
-    count, height, width = cells.shape
-    with rasterio.open(
-        path, "w", driver, width, height, count, crs, rasterio.Affine(*transform), cells.dtype, **profile
-    ) as file:
-        file.write(cells)
-    return path
-
-
 CELLS = np.arange(2 * 6 * 8, dtype=np.int16).reshape(2, 6, 8)
 
 
 @pytest.mark.parametrize(
     "driver, options", [("GTiff", {}), ("GTiff", {"tiled": True, "blockxsize": 16, "blockysize": 16}), ("COG", {})]
 )
-def test_reads_pieces_of_every_layout(tmp_path, driver, options):
-    raster = GdalRaster(write(tmp_path / "a.tif", CELLS, driver=driver, **options))
+def test_reads_pieces_of_every_layout(tmp_path, driver, options, write_geotiff):
+    raster = GdalRaster(write_geotiff(tmp_path / "a.tif", CELLS, driver=driver, **options))
     np.testing.assert_array_equal(raster.read(1, 2, 3, 4), np.moveaxis(CELLS[:, 1:4, 2:6], 0, -1))
     assert raster.dtype == np.int16
     assert raster.missing is None
     assert raster.names == ["band 1", "band 2"]
 
 
-def test_a_vrt_is_read_and_names_the_files_behind_it(tmp_path):
+def test_a_vrt_is_read_and_names_the_files_behind_it(tmp_path, write_geotiff):
     from rasterio.shutil import copy
 
-    source = write(tmp_path / "a.tif", CELLS)
+    source = write_geotiff(tmp_path / "a.tif", CELLS)
     copy(source, tmp_path / "a.vrt", driver="VRT")
     raster = GdalRaster(tmp_path / "a.vrt")
     np.testing.assert_array_equal(raster.read(0, 0, 6, 8), np.moveaxis(CELLS, 0, -1))
     assert {file.name for file in raster.files()} == {"a.tif", "a.vrt"}
 
 
-def test_bands_by_number_and_name_in_the_order_asked(tmp_path):
-    path = write(tmp_path / "a.tif", CELLS)
-    with rasterio.open(path, "r+") as file:
-        file.descriptions = ("ndvi", "slope")
+def test_bands_by_number_and_name_in_the_order_asked(tmp_path, write_geotiff):
+    path = write_geotiff(tmp_path / "a.tif", CELLS, names=("ndvi", "slope"))
     raster = GdalRaster(path, bands=["slope", 1])
     assert raster.names == ["slope", "ndvi"]
     np.testing.assert_array_equal(raster.read(0, 0, 1, 1), [[[48, 0]]])
     for band in (0, 3, "height", "1"):
-        with pytest.raises(ValueError, match=rf"no band {band!r}; it has 2: 1 \(ndvi\), 2 \(slope\)"):
+        with pytest.raises(ValueError, match=rf"{band!r}; .* 1 \(ndvi\), 2 \(slope\)"):
             GdalRaster(path, bands=[band])
-    with pytest.raises(ValueError, match="is empty"):
+    with pytest.raises(ValueError, match="bands"):
         GdalRaster(path, bands=[])
+    assert GdalRaster(write_geotiff(tmp_path / "b.tif", CELLS, names=("x", "x"))).names == ["band 1", "band 2"]
 
 
-def test_bands_of_one_name_go_by_their_numbers(tmp_path):
-    path = write(tmp_path / "a.tif", CELLS)
-    with rasterio.open(path, "r+") as file:
-        file.descriptions = ("x", "x")
-    assert GdalRaster(path).names == ["band 1", "band 2"]
-
-
-def test_no_data_by_number_nan_mask_and_alpha(tmp_path):
-    whole = GdalRaster(write(tmp_path / "whole.tif", CELLS, nodata=3))
+def test_no_data_by_number_nan_mask_and_alpha(tmp_path, write_geotiff):
+    whole = GdalRaster(write_geotiff(tmp_path / "whole.tif", CELLS, nodata=3))
     assert whole.dtype == np.int16
     assert np.argwhere(np.isnan(decode(whole, whole.read(0, 0, 6, 8)))).tolist() == [[0, 3, 0]]
     broken = CELLS.astype(np.float32)
     broken[1, 0, 0] = NAN
-    with_nan = GdalRaster(write(tmp_path / "nan.tif", broken, nodata=-3.4028230607370965e38))
+    with_nan = GdalRaster(write_geotiff(tmp_path / "nan.tif", broken, nodata=-3.4028230607370965e38))
     assert np.argwhere(np.isnan(with_nan.read(0, 0, 6, 8))).tolist() == [[0, 0, 1]]
-    masked = write(tmp_path / "mask.tif", CELLS)
+    masked = write_geotiff(tmp_path / "mask.tif", CELLS)
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(masked, "r+") as file:
         file.write_mask(CELLS[0] != 5)
     raster = GdalRaster(masked)
@@ -82,32 +65,25 @@ def test_no_data_by_number_nan_mask_and_alpha(tmp_path):
     assert np.argwhere(np.isnan(raster.read(0, 0, 6, 8))).tolist() == [[0, 5, 0], [0, 5, 1]]
 
 
-def test_scale_and_offset_of_each_band(tmp_path):
-    path = write(tmp_path / "a.tif", CELLS, nodata=0)
-    with rasterio.open(path, "r+") as file:
-        file.scales, file.offsets = (0.5, 2.0), (100.0, -1.0)
+def test_scale_and_offset_of_each_band(tmp_path, write_geotiff):
+    path = write_geotiff(tmp_path / "a.tif", CELLS, nodata=0, scales=(0.5, 2.0), offsets=(100.0, -1.0))
     raster = GdalRaster(path, bands=[2, 1])
     found = decode(raster, raster.read(0, 0, 1, 2))
     np.testing.assert_array_equal(found, [[[95.0, NAN], [97.0, 100.5]]])
 
 
-def test_what_is_no_raster_or_lies_nowhere_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="There is no raster"):
+def test_what_is_no_raster_or_lies_nowhere_is_refused(tmp_path, write_geotiff):
+    with pytest.raises(FileNotFoundError, match=r"none\.tif"):
         GdalRaster(tmp_path / "none.tif")
     (tmp_path / "text.tif").write_text("not a raster")
-    with pytest.raises(ValueError, match="not a raster that GDAL can read"):
+    with pytest.raises(ValueError, match=r"text\.tif"):
         GdalRaster(tmp_path / "text.tif")
     with pytest.raises(ValueError, match="no CRS, and its bounds"):
-        GdalRaster(write(tmp_path / "a.tif", CELLS, (10, 0, 5e5, 0, -10, 5e6), crs=None))
+        GdalRaster(write_geotiff(tmp_path / "a.tif", CELLS, (10, 0, 5e5, 0, -10, 5e6), crs=None))
     with pytest.raises(ValueError, match="complex"):
-        GdalRaster(write(tmp_path / "c.tif", CELLS.astype(np.complex64)))
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        bare = write(tmp_path / "bare.tif", CELLS, (1, 0, 0, 0, 1, 0), crs=None)
+        GdalRaster(write_geotiff(tmp_path / "c.tif", CELLS.astype(np.complex64)))
     with pytest.raises(ValueError, match="no geotransform"):
-        GdalRaster(bare)
+        GdalRaster(write_geotiff(tmp_path / "bare.tif", CELLS, crs=None))
 
 
 def test_says_what_to_install(tmp_path, monkeypatch):
@@ -116,12 +92,12 @@ def test_says_what_to_install(tmp_path, monkeypatch):
         GdalRaster(tmp_path / "a.tif")
 
 
-def test_a_crs_without_relation_to_the_earth_is_named_by_every_reader(tmp_path):
+def test_a_crs_without_relation_to_the_earth_is_named_by_every_reader(tmp_path, write_geotiff):
     from geotether.pairing.layouts.chips import chip_places
     from geotether.sources.grids.rasters import raster_values
     from geotether.sources.pictures.pixels import ImageError, read_photo
 
-    path = write(tmp_path / "local.tif", CELLS, crs='LOCAL_CS["Site grid",UNIT["metre",1]]')
+    path = write_geotiff(tmp_path / "local.tif", CELLS, crs='LOCAL_CS["Site grid",UNIT["metre",1]]')
     place = np.array([[0.0, 0.0]])
     for read in (GdalRaster, chip_places, lambda file: raster_values(file, place)):
         with pytest.raises(ValueError, match=r"local\.tif: .*Site grid"):

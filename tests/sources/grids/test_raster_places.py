@@ -3,8 +3,6 @@
 import json
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from geotether.sources.grids.cells import Cells, open_raster
@@ -13,18 +11,9 @@ from geotether.sources.grids.raster_places import given_places, refuse_outside, 
 rasterio = pytest.importorskip("rasterio")
 
 
-def write(path, cells, transform, crs="EPSG:4326", **profile):
-    height, width = cells.shape
-    with rasterio.open(
-        path, "w", "GTiff", width, height, 1, crs, rasterio.Affine(*transform), cells.dtype, **profile
-    ) as file:
-        file.write(cells, 1)
-    return path
-
-
 @pytest.fixture
-def world(tmp_path):
-    return Cells(open_raster(write(tmp_path / "world.tif", np.ones((180, 360), np.uint8), (1, 0, -180, 0, -1, 90))))
+def world(write_geotiff, tmp_path):
+    return Cells(open_raster(write_geotiff(tmp_path / "world.tif", np.ones((180, 360), np.uint8))))
 
 
 def box(path, west, south, east, north):
@@ -43,56 +32,60 @@ def test_a_sample_is_uniform_by_area_and_the_same_for_a_seed(world):
     assert not np.array_equal(lonlat, sampled_places(world, 20_000, seed=4))
 
 
-def test_a_sample_comes_tile_by_tile(tmp_path):
-    path = write(
-        tmp_path / "a.tif", np.ones((512, 1024), np.uint8), (0.35, 0, -179, 0, -0.35, 89), tiled=True,
-        blockxsize=256, blockysize=256,
-    )  # fmt: skip
+def test_a_sample_comes_tile_by_tile(tmp_path, write_geotiff):
+    path = write_geotiff(
+        tmp_path / "a.tif",
+        np.ones((512, 1024), np.uint8),
+        (0.35, 0, -179, 0, -0.35, 89),
+        tiled=True,
+        blockxsize=256,
+        blockysize=256,
+    )
     cells = Cells(open_raster(path))
     tile = cells.tiles_of(sampled_places(cells, 500, seed=0))
     assert (np.diff(tile) >= 0).all()
     assert len(set(tile.tolist())) == 8
 
 
-def test_samples_stay_on_land_on_the_mask_between_latitudes_and_where_there_is_data(world, tmp_path):
+def test_samples_stay_on_land_on_the_mask_between_latitudes_and_where_there_is_data(world, tmp_path, write_geotiff):
     pytest.importorskip("geopandas")
     land = sampled_places(world, 300, 0, land=box(tmp_path / "land.geojson", 10, 20, 40, 50))
     assert (land > [10, 20]).all()
     assert (land < [40, 50]).all()
     mask = np.zeros((2, 4), np.int16)
     mask[0, 1], mask[1, 3] = 7, -1
-    on = sampled_places(world, 300, 0, mask=write(tmp_path / "mask.tif", mask, (90, 0, -180, 0, -90, 90)))
+    on = sampled_places(world, 300, 0, mask=write_geotiff(tmp_path / "mask.tif", mask))
     assert ((on >= [-90, 0]) & (on <= [0, 90])).all()
     band = sampled_places(world, 300, 0, latitudes=(-60.0, -50.0))
     assert ((band[:, 1] > -60) & (band[:, 1] < -50)).all()
     known = np.full((18, 36), 5, np.uint8)
     known[:, :30] = 0
-    holes = Cells(open_raster(write(tmp_path / "holes.tif", known, (10, 0, -180, 0, -10, 90), nodata=0)))
+    holes = Cells(open_raster(write_geotiff(tmp_path / "holes.tif", known, nodata=0)))
     assert (sampled_places(holes, 300, 0)[:, 0] > 120).all()
 
 
-def test_a_small_raster_is_sampled_within_its_bounds_also_across_the_antimeridian(tmp_path):
-    scene = write(tmp_path / "a.tif", np.ones((50, 50), np.uint8), (100, 0, 7e5, 0, -100, 8e6), "EPSG:32760")
+def test_a_small_raster_is_sampled_within_its_bounds_also_across_the_antimeridian(tmp_path, write_geotiff):
+    scene = write_geotiff(tmp_path / "a.tif", np.ones((50, 50), np.uint8), (100, 0, 7e5, 0, -100, 8e6), "EPSG:32760")
     cells = Cells(open_raster(scene))
     lonlat = sampled_places(cells, 200, 0)
     assert cells.raster.grid.inside(*cells.raster.grid.cells(lonlat)).all()
-    fiji = Cells(open_raster(write(tmp_path / "b.tif", np.ones((9, 9), np.uint8), (1, 0, 176, 0, -1, -12))))
+    fiji = Cells(open_raster(write_geotiff(tmp_path / "b.tif", np.ones((9, 9), np.uint8), (1, 0, 176, 0, -1, -12))))
     lonlat = sampled_places(fiji, 200, 0)
     assert ((lonlat[:, 0] > 176) | (lonlat[:, 0] < -175)).all()
     assert 50 < (lonlat[:, 0] < 0).sum() < 150
 
 
-def test_where_nothing_is_left_the_message_says_where_it_was_lost(world, tmp_path, monkeypatch):
+def test_where_nothing_is_left_the_message_says_where_it_was_lost(world, tmp_path, monkeypatch, write_geotiff):
     monkeypatch.setattr("geotether.sources.sampling.FEWEST_DRAWS", 2000)
-    empty = write(tmp_path / "mask.tif", np.zeros((2, 4), np.uint8), (90, 0, -180, 0, -90, 90))
+    empty = write_geotiff(tmp_path / "mask.tif", np.zeros((2, 4), np.uint8))
     with pytest.raises(ValueError, match=r"only 0 of the 3 places.*: 2000 drawn, 2000 in the raster, 0 on the mask\."):
         sampled_places(world, 3, 0, mask=empty)
-    north = Cells(open_raster(write(tmp_path / "n.tif", np.ones((10, 10), np.uint8), (1, 0, 0, 0, -1, 60))))
+    north = Cells(open_raster(write_geotiff(tmp_path / "n.tif", np.ones((10, 10), np.uint8), (1, 0, 0, 0, -1, 60))))
     with pytest.raises(ValueError, match=r"extends from latitude 50 to 60, outside latitudes"):
         sampled_places(north, 3, 0, latitudes=(-60.0, 0.0))
 
 
-def test_places_of_every_format_keep_their_rows_ids_and_times(tmp_path):
+def test_places_keep_their_rows_ids_and_times(tmp_path):
     csv = tmp_path / "a.csv"
     csv.write_text("site,lon,lat,day\nA,5.6,52,2020-07-01\nB,300,91,2021-01-02\n,,,\n")
     found = given_places(csv, id="site", time="day")
@@ -100,26 +93,8 @@ def test_places_of_every_format_keep_their_rows_ids_and_times(tmp_path):
     assert found.id.tolist() == ["A", "B", ""]
     assert found.time[0] == np.datetime64("2020-07-01")
     assert np.isnat(found.time[2])
-    table = pa.table({"longitude": [1.0], "latitude": [2.0], "n": [7], "t": ["2020-07-01T12:00:00+02:00"]})
-    pq.write_table(table, tmp_path / "a.parquet")
-    found = given_places(tmp_path / "a.parquet", id="n", time="t")
-    assert found.id.tolist() == ["7"]
-    assert found.time[0] == np.datetime64("2020-07-01T10:00")
     assert given_places(csv, time="2019-05").time.tolist() == [np.datetime64("2019-05-01", "ms").item()] * 3
     assert given_places(csv).time is None
-
-
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_integer_years_are_years(tmp_path, ending):
-    path = tmp_path / f"a.{ending}"
-    table = pa.table({"lon": [1.0, 2.0], "lat": [3.0, 4.0], "year": [1999, 2001]})
-    if ending == "parquet":
-        pq.write_table(table, path)
-    else:
-        path.write_text("lon,lat,year\n1,3,1999\n2,4,2001\n")
-    assert given_places(path, time="year").time.astype("datetime64[D]").astype(str).tolist() == [
-        "1999-01-01", "2001-01-01",
-    ]  # fmt: skip
 
 
 def test_rows_that_cannot_be_used_are_rejected_with_their_reason(tmp_path):
@@ -146,8 +121,8 @@ def test_files_without_places_are_refused(tmp_path, name, content, options, said
         given_places(tmp_path / name, **options)
 
 
-def test_places_all_outside_are_refused_with_the_bounds_and_a_guess(tmp_path):
-    north = Cells(open_raster(write(tmp_path / "n.tif", np.ones((10, 10), np.uint8), (1, 0, 100, 0, -1, 60))))
+def test_places_all_outside_are_refused_with_the_bounds_and_a_guess(tmp_path, write_geotiff):
+    north = Cells(open_raster(write_geotiff(tmp_path / "n.tif", np.ones((10, 10), np.uint8), (1, 0, 100, 0, -1, 60))))
     swapped = np.array([[55.0, 105.0], [52.0, 103.0]])
     with pytest.raises(ValueError, match=r"None of the 2 .*longitude 100 to 110 and from latitude 50 to 60.*other way"):
         refuse_outside(north, swapped, tmp_path / "a.csv")

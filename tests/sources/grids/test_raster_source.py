@@ -19,24 +19,11 @@ pytest.importorskip("pyproj")
 NAN = np.nan
 
 
-def write(path, cells, transform=(1.0, 0, -180.0, 0, -1.0, 90.0), crs="EPSG:4326", **profile):
-    cells = cells if cells.ndim == 3 else cells[None]
-    count, height, width = cells.shape
-    with rasterio.open(
-        path, "w", "GTiff", width, height, count, crs, rasterio.Affine(*transform), cells.dtype, **profile
-    ) as file:
-        file.write(cells)
-    return path
-
-
 @pytest.fixture
-def world(tmp_path):
+def world(write_geotiff, tmp_path):
     """Two bands: longitude and latitude of each cell's middle."""
     lon, lat = np.meshgrid(np.arange(-179.5, 180), np.arange(89.5, -90, -1))
-    path = write(tmp_path / "world.tif", np.stack([lon, lat]).astype(np.float32))
-    with rasterio.open(path, "r+") as file:
-        file.descriptions = ("lon", "lat")
-    return path
+    return write_geotiff(tmp_path / "world.tif", np.stack([lon, lat]).astype(np.float32), names=("lon", "lat"))
 
 
 @pytest.fixture
@@ -122,10 +109,10 @@ def test_windows_in_km_have_their_size_on_the_ground_everywhere(world, tmp_path,
     np.testing.assert_allclose(sides, 3000 * 30 / 31, atol=170)
 
 
-def test_integers_stay_as_they_are_and_holes_are_filled(tmp_path, places):
+def test_integers_stay_as_they_are_and_holes_are_filled(tmp_path, places, write_geotiff):
     grid = np.full((180, 360), 200, np.uint8)
     grid[95:, :] = 0
-    path = write(tmp_path / "a.tif", grid, nodata=0)
+    path = write_geotiff(tmp_path / "a.tif", grid, nodata=0)
     (tmp_path / "p.csv").write_text("lon,lat\n0.5,-3.5\n0.5,-4.5\n0.5,-5.5\n0.5,-40\n")
     options = {"take": "window", "pixels": 3, "places": tmp_path / "p.csv"}
     found = prepared(RasterSource(path, **options), tmp_path / "job").read(0, 4)
@@ -140,20 +127,20 @@ def test_integers_stay_as_they_are_and_holes_are_filled(tmp_path, places):
     assert [r.row for r in zero.rejected] == [3]
 
 
-def test_a_band_without_data_is_null_in_columns_and_refused_in_images(tmp_path, places):
+def test_a_band_without_data_is_null_in_columns_and_refused_in_images(tmp_path, places, write_geotiff):
     stack = np.ones((3, 180, 360), np.float32)
     stack[0] = NAN
-    path = write(tmp_path / "a.tif", stack, nodata=NAN)
+    path = write_geotiff(tmp_path / "a.tif", stack, nodata=NAN)
     found = prepared(RasterSource(path, places=places), tmp_path / "job").read(0, 1)
     assert found.content.to_pylist() == [{"band 1": None, "band 2": 1.0, "band 3": 1.0}]
     image = prepared(RasterSource(path, take="window", pixels=3, places=places), tmp_path / "job").read(0, 1)
     assert image.rejected[0].reason == "a band has no data in the window"
 
 
-def test_statistics_of_windows_and_circles(tmp_path):
+def test_statistics_of_windows_and_circles(tmp_path, write_geotiff):
     classes = np.zeros((180, 360), np.uint8)
     classes[:90], classes[90:, 180:], classes[0] = 1, 2, 9
-    path = write(tmp_path / "a.tif", classes, nodata=9)
+    path = write_geotiff(tmp_path / "a.tif", classes, nodata=9)
     (tmp_path / "p.csv").write_text("lon,lat\n0,0\n50,45\n0,89.99\n")
     options = {"take": "statistics", "places": tmp_path / "p.csv", "statistics": ["mean", "missing"], "classes": [1, 2]}
     found = prepared(RasterSource(path, **options, pixels=4), tmp_path / "job").read(0, 3)
@@ -245,14 +232,14 @@ def test_every_wrong_option_is_refused_with_what_to_type(world, options, words):
         RasterSource(world, **options)
 
 
-def test_files_that_are_missing_and_windows_that_do_not_fit_are_refused(world, tmp_path):
+def test_files_that_are_missing_and_windows_that_do_not_fit_are_refused(world, tmp_path, write_geotiff):
     with pytest.raises(FileNotFoundError, match="There is no raster"):
         RasterSource(tmp_path / "none.tif", sample=3)
     for name in ("places", "land", "mask"):
         options = {"places": None, "sample": None if name == "places" else 3, name: tmp_path / "none.csv"}
         with pytest.raises(FileNotFoundError, match=f"none.csv, named as {name}"):
             RasterSource(world, **options)
-    small = write(tmp_path / "small.tif", np.ones((10, 10), np.uint8), (0.1, 0, 5, 0, -0.1, 50))
+    small = write_geotiff(tmp_path / "small.tif", np.ones((10, 10), np.uint8), (0.1, 0, 5, 0, -0.1, 50))
     with pytest.raises(ValueError, match="A window of 500 km is larger than"):
         RasterSource(small, take="window", km=500, size=8, sample=3)
     (tmp_path / "p.csv").write_text("lon,lat\n-100,40\n")

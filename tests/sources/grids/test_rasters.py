@@ -10,48 +10,36 @@ rasterio = pytest.importorskip("rasterio")
 NAN = np.nan
 
 
-def write(path, cells, transform, crs="EPSG:4326", **profile):
-    cells = np.asarray(cells)
-    cells = cells if cells.ndim == 3 else cells[None]
-    count, height, width = cells.shape
-    scales = profile.pop("scale", None)
-    with rasterio.open(
-        path, "w", "GTiff", width, height, count, crs, rasterio.Affine(*transform), cells.dtype, **profile
-    ) as file:
-        file.write(cells)
-        if scales:
-            file.scales, file.offsets = (scales[0],) * count, (scales[1],) * count
-    return path
+@pytest.fixture
+def world(write_geotiff, tmp_path):
+    """A global grid of 30 degrees whose cells count up, row by row, from the north-west."""
+    return write_geotiff(tmp_path / "world.tif", np.arange(72, dtype=np.float32).reshape(6, 12))
 
 
-def world(path, degrees=30.0, west=-180.0, **profile):
-    """A global grid whose cells count up, row by row, from the north-west."""
-    height, width = int(180 / degrees), int(360 / degrees)
-    cells = np.arange(height * width, dtype=np.float32).reshape(height, width)
-    return write(path, cells, (degrees, 0, west, 0, -degrees, 90), **profile)
-
-
-def test_every_place_gets_the_cell_it_lies_in(tmp_path):
-    path = world(tmp_path / "world.tif")
+def test_every_place_gets_the_cell_it_lies_in(world):
     rng = np.random.default_rng(0)
     lonlat = np.stack([rng.uniform(-180, 180, 200), rng.uniform(-90, 90, 200)], 1)
     by_hand = [12 * int((90 - lat) // 30) + int((lon + 180) // 30) for lon, lat in lonlat]
-    np.testing.assert_array_equal(raster_values(path, lonlat), by_hand)
-    assert len(raster_values(path, np.empty((0, 2)))) == 0
+    np.testing.assert_array_equal(raster_values(world, lonlat), by_hand)
+    assert len(raster_values(world, np.empty((0, 2)))) == 0
 
 
-def test_poles_and_the_date_line_belong_to_the_map(tmp_path):
+def test_poles_and_the_date_line_belong_to_the_map(world):
     edges = np.array([[-180.0, 90.0], [180.0, 90.0], [180.0, -90.0], [-180.0, -90.0], [359.9, 0.1], [179.999, -90.0]])
-    np.testing.assert_array_equal(raster_values(world(tmp_path / "a.tif"), edges), [0, 0, 60, 60, 29, 71])
+    np.testing.assert_array_equal(raster_values(world, edges), [0, 0, 60, 60, 29, 71])
 
 
-def test_a_corner_stored_with_a_rounding_error_keeps_the_pole(tmp_path):
-    path = write(tmp_path / "gpw.tif", np.ones((720, 1440), np.uint8), (0.25, 0, -180, 0, -0.25, 89.99999999999991))
+def test_a_corner_stored_with_a_rounding_error_keeps_the_pole(tmp_path, write_geotiff):
+    path = write_geotiff(
+        tmp_path / "gpw.tif", np.ones((720, 1440), np.uint8), (0.25, 0, -180, 0, -0.25, 89.99999999999991)
+    )
     assert raster_values(path, np.array([[0.0, 90.0], [180.0, -90.0]])).tolist() == [1, 1]
 
 
-def test_the_band_and_the_places_are_checked(tmp_path):
-    path = write(tmp_path / "two.tif", np.stack([np.ones((2, 2)), np.full((2, 2), 9.0)]), (10, 0, 0, 0, -10, 20))
+def test_the_band_and_the_places_are_checked(tmp_path, write_geotiff):
+    path = write_geotiff(
+        tmp_path / "two.tif", np.stack([np.ones((2, 2)), np.full((2, 2), 9.0)]), (10, 0, 0, 0, -10, 20)
+    )
     assert raster_values(path, np.array([[5.0, 5.0]]), band=2) == 9
     with pytest.raises(ValueError, match="no band 3; it has 2"):
         raster_values(path, np.array([[5.0, 5.0]]), band=3)
@@ -59,17 +47,15 @@ def test_the_band_and_the_places_are_checked(tmp_path):
         raster_values(path, np.array([[0.0, 95.0]]))
 
 
-def test_nodata_and_what_lies_outside_are_nan_and_scale_and_offset_count(tmp_path):
-    path = write(
-        tmp_path / "region.tif", np.array([[1, -9999], [3, 4]], np.int16), (10, 0, 0, 0, -10, 20), nodata=-9999,
-        scale=(0.5, 100.0),
-    )  # fmt: skip
+def test_nodata_and_what_lies_outside_are_nan_and_scale_and_offset_count(tmp_path, write_geotiff):
+    cells, place = np.array([[1, -9999], [3, 4]], np.int16), (10, 0, 0, 0, -10, 20)
+    path = write_geotiff(tmp_path / "region.tif", cells, place, nodata=-9999, scales=(0.5,), offsets=(100.0,))
     lonlat = np.array([[5.0, 15.0], [15.0, 15.0], [5.0, 5.0], [-5.0, 5.0], [5.0, 25.0], [20.0, 0.0]])
     np.testing.assert_array_equal(raster_values(path, lonlat), [100.5, NAN, 101.5, NAN, NAN, 102.0])
-    gpw = write(
-        tmp_path / "gpw.tif", np.array([[-3.4028230607370965e38, 7.5]], np.float32), (10, 0, 0, 0, -10, 10),
-        nodata=-3.4028230607370965e38,
-    )  # fmt: skip
+    lowest = -3.4028230607370965e38
+    gpw = write_geotiff(
+        tmp_path / "gpw.tif", np.array([[lowest, 7.5]], np.float32), (10, 0, 0, 0, -10, 10), nodata=lowest
+    )
     np.testing.assert_array_equal(raster_values(gpw, np.array([[1.0, 1.0], [11.0, 1.0]])), [NAN, 7.5])
 
 

@@ -31,27 +31,24 @@ def surface(lon, lat):
     return 10 + 5 * np.cos(lat) * np.cos(lon) + 3 * np.sin(lat) + np.cos(lat) * np.sin(lon)
 
 
-def write(path, cells, transform, crs="EPSG:4326", **profile):
-    cells = cells if cells.ndim == 3 else cells[None]
-    count, height, width = cells.shape
-    with rasterio.open(
-        path, "w", "GTiff", width, height, count, crs, rasterio.Affine(*transform), cells.dtype, **profile
-    ) as file:
-        file.write(cells)
-    return Cells(open_raster(path))
+@pytest.fixture
+def write(write_geotiff):
+    return lambda *given, **profile: Cells(open_raster(write_geotiff(*given, **profile)))
 
 
-def world(path, degrees=0.5, west=-180.0, south_up=False, **profile):
-    lon = west + degrees * (np.arange(360 / degrees) + 0.5)
-    lat = (90 - degrees * (np.arange(180 / degrees) + 0.5)) * (-1 if south_up else 1)
-    step = degrees if south_up else -degrees
-    transform = (degrees, 0, west, 0, step, -90.0 if south_up else 90.0)
-    return write(path, surface(*np.meshgrid(lon, lat)).astype(np.float32), transform, **profile)
+@pytest.fixture
+def world(write):
+    def make(path, west=-180.0, south_up=False):
+        lon, lat = west + np.arange(0.25, 360, 0.5), (90 - np.arange(0.25, 180, 0.5)) * (-1 if south_up else 1)
+        transform = (0.5, 0, west, 0, 0.5 if south_up else -0.5, -90.0 if south_up else 90.0)
+        return write(path, surface(*np.meshgrid(lon, lat)).astype(np.float32), transform)
+
+    return make
 
 
 @pytest.mark.parametrize("west, south_up", [(-180.0, False), (0.0, False), (-180.0, True)])
 @pytest.mark.parametrize("resampling, error", [("nearest", 0.04), ("bilinear", 2e-4), ("average", 0.02)])
-def test_windows_on_the_ground_show_the_surface_that_is_there(tmp_path, west, south_up, resampling, error):
+def test_windows_on_the_ground_show_the_surface_that_is_there(tmp_path, west, south_up, resampling, error, world):
     cells = world(tmp_path / "a.tif", west=west, south_up=south_up)
     values, missing = cut_windows(cells, PLACES, Window(km=900.0, size=16, resampling=resampling))
     squares = ground_squares(PLACES, 900.0, 16)
@@ -65,7 +62,7 @@ def test_windows_on_the_ground_show_the_surface_that_is_there(tmp_path, west, so
 @pytest.mark.parametrize(
     "crs, place", [("EPSG:32632", (9.0, 48.0)), ("EPSG:3413", (-45.0, 89.95)), ("EPSG:3857", (9.0, 60.0))]
 )
-def test_windows_of_projected_grids_have_the_same_ground(tmp_path, crs, place):
+def test_windows_of_projected_grids_have_the_same_ground(tmp_path, crs, place, write):
     to = pyproj.Transformer.from_crs("OGC:CRS84", crs, always_xy=True)
     x, y = to.transform(*place)
     transform = (2000.0, 0, x - 400_000, 0, -2000.0, y + 400_000)
@@ -78,7 +75,7 @@ def test_windows_of_projected_grids_have_the_same_ground(tmp_path, crs, place):
 
 
 @pytest.mark.parametrize("side", [1, 2, 5, 8])
-def test_windows_of_cells_agree_with_rasterios_reading(tmp_path, side):
+def test_windows_of_cells_agree_with_rasterios_reading(tmp_path, side, world):
     cells = world(tmp_path / "a.tif")
     rng = np.random.default_rng(0)
     lonlat = np.stack([rng.uniform(-170, 170, 50), rng.uniform(-80, 80, 50)], axis=1)
@@ -94,7 +91,7 @@ def test_windows_of_cells_agree_with_rasterios_reading(tmp_path, side):
             assert abs(column - (left + side / 2)) <= 0.5
 
 
-def test_windows_of_cells_are_north_up_and_go_on_around_the_earth(tmp_path):
+def test_windows_of_cells_are_north_up_and_go_on_around_the_earth(tmp_path, world):
     places = np.array([[179.9, 10.0], [-179.9, 10.0], [0.1, 10.0]])
     got = [
         cut_windows(world(tmp_path / f"{n}.tif", west=west, south_up=up), places, Window(pixels=6))[0]
@@ -107,7 +104,7 @@ def test_windows_of_cells_are_north_up_and_go_on_around_the_earth(tmp_path):
     np.testing.assert_allclose(got[0][0, ..., 0], surface(*np.meshgrid(wrap_longitude(lon), lat)), atol=1e-5)
 
 
-def test_what_lies_outside_or_has_no_data_is_missing(tmp_path):
+def test_what_lies_outside_or_has_no_data_is_missing(tmp_path, write):
     region = np.arange(64, dtype=np.int16).reshape(8, 8)
     cells = write(tmp_path / "a.tif", region, (1, 0, 0, 0, -1, 8), nodata=20)
     values, missing = cut_windows(cells, np.array([[4.5, 5.5], [0.5, 7.5], [100.0, 0.0]]), Window(pixels=3))
@@ -121,7 +118,7 @@ def test_what_lies_outside_or_has_no_data_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize("resampling", ["bilinear", "average"])
-def test_values_between_cells_come_from_those_that_are_known(tmp_path, resampling):
+def test_values_between_cells_come_from_those_that_are_known(tmp_path, resampling, write):
     checked = np.full((20, 20), 7.0, dtype=np.float32)
     checked[5:9, 5:9] = -1
     cells = write(tmp_path / "a.tif", checked, (0.1, 0, 0, 0, -0.1, 2), nodata=-1)
@@ -130,7 +127,7 @@ def test_values_between_cells_come_from_those_that_are_known(tmp_path, resamplin
     np.testing.assert_allclose(values[~missing], 7.0)
 
 
-def test_bilinear_values_agree_with_scipy(tmp_path):
+def test_bilinear_values_agree_with_scipy(tmp_path, write):
     from scipy.interpolate import RegularGridInterpolator
 
     rng = np.random.default_rng(0)
@@ -144,7 +141,7 @@ def test_bilinear_values_agree_with_scipy(tmp_path):
     assert not missing.any()
 
 
-def test_averages_count_every_cell_under_a_pixel(tmp_path):
+def test_averages_count_every_cell_under_a_pixel(tmp_path, write):
     noise = np.random.default_rng(0).normal(size=(400, 400))
     cells = write(tmp_path / "a.tif", noise, (0.01, 0, 0, 0, -0.01, 2))
     km = 80 * 0.01 * 111.19508  # 80 cells, 8 to a pixel; so near the equator the ground is the grid

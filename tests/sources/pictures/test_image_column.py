@@ -1,7 +1,6 @@
 """Mirrors src/geotether/sources/pictures/image_column.py."""
 
 import io
-import pickle
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +11,8 @@ from PIL import Image
 from geotether.files.geometry import with_geometry
 from geotether.sources.pictures import image_column
 from geotether.sources.pictures.image_column import ImageColumnSource
-from geotether.sources.source import Source
+
+SOURCE = ImageColumnSource
 
 
 def encoded(seed, kind="PNG", side=8) -> tuple[np.ndarray, bytes]:
@@ -21,13 +21,6 @@ def encoded(seed, kind="PNG", side=8) -> tuple[np.ndarray, bytes]:
     options = {"lossless": True} if kind == "WEBP" else {}
     Image.fromarray(pixels).save(file, kind, **options)
     return pixels, file.getvalue()
-
-
-def opened(folder, path, **options):
-    source = ImageColumnSource(path, **options)
-    folder.mkdir(exist_ok=True)
-    source.prepare(folder)
-    return source
 
 
 @pytest.fixture
@@ -53,10 +46,9 @@ def chips(tmp_path):
     return tmp_path / "chips.parquet", [pixels for pixels, _ in images]
 
 
-def test_rows_come_with_what_belongs_to_them(tmp_path, chips):
+def test_rows_come_with_what_belongs_to_them(tmp_path, chips, opened):
     path, pixels = chips
-    source = opened(tmp_path / "work", path, id="chip", time="seen", labels=["land", "height"])
-    assert isinstance(source, Source)
+    source = opened(path, id="chip", time="seen", labels=["land", "height"])
     assert len(source) == 50
     found = source.read(0, 50)
     rows = [0, 1, 2, 3, *range(8, 50)]
@@ -77,9 +69,9 @@ def test_rows_come_with_what_belongs_to_them(tmp_path, chips):
 
 
 @pytest.mark.parametrize("start, stop", [(0, 1), (6, 8), (7, 14), (13, 15), (20, 41), (48, 60), (9, 9)])
-def test_any_run_of_rows_across_row_groups(tmp_path, chips, start, stop):
+def test_any_run_of_rows_across_row_groups(tmp_path, chips, start, stop, opened):
     path, pixels = chips
-    source = pickle.loads(pickle.dumps(opened(tmp_path / "work", path)))
+    source = opened(path)
     found = source.read(start, stop)
     want = [row for row in range(start, min(stop, 50)) if row not in (4, 5, 6, 7)]
     assert found.row.tolist() == want
@@ -89,19 +81,19 @@ def test_any_run_of_rows_across_row_groups(tmp_path, chips, start, stop):
         np.testing.assert_array_equal(image, pixels[row])
 
 
-def test_large_row_groups_are_copied_once_into_small_ones(tmp_path, chips, monkeypatch):
+def test_large_row_groups_are_copied_once_into_small_ones(tmp_path, chips, monkeypatch, opened):
     path, pixels = chips
     whole = tmp_path / "whole.parquet"
     pq.write_table(pq.read_table(path), whole)  # one row group
     monkeypatch.setattr(image_column, "GROUP_BYTES", 4000)
-    source = opened(tmp_path / "work", whole, labels="land")
-    (copy,) = (tmp_path / "work").iterdir()
+    source = opened(whole, labels="land")
+    (copy,) = (tmp_path / "job").iterdir()
     metadata = pq.read_metadata(copy)
     assert metadata.num_row_groups > 5
     assert max(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)) < 4000
     assert "hash" not in pq.read_schema(copy).names
     before = copy.stat().st_mtime_ns
-    again = opened(tmp_path / "work", whole, labels="land")
+    again = opened(whole, labels="land")
     assert copy.stat().st_mtime_ns == before
     for one in (source, again):
         found = one.read(0, 50)
@@ -110,7 +102,7 @@ def test_large_row_groups_are_copied_once_into_small_ones(tmp_path, chips, monke
     assert source.read(30, 33).labels["land"].tolist() == ["", "sea", ""]
 
 
-def test_the_structs_of_hugging_face_in_several_shards(tmp_path):
+def test_the_structs_of_hugging_face_in_several_shards(tmp_path, opened):
     (tmp_path / "data").mkdir()
     images = [encoded(row) for row in range(6)]
     for shard in range(2):
@@ -123,7 +115,7 @@ def test_the_structs_of_hugging_face_in_several_shards(tmp_path):
             }
         )
         pq.write_table(table, tmp_path / "data" / f"train-0000{shard}-of-00002.parquet")
-    source = opened(tmp_path / "work", tmp_path / "data")
+    source = opened(tmp_path / "data")
     found = source.read(1, 6)
     assert found.row.tolist() == [1, 2, 3, 5]
     np.testing.assert_array_equal(found.content[2], images[3][0])
@@ -131,17 +123,17 @@ def test_the_structs_of_hugging_face_in_several_shards(tmp_path):
     assert [one.reason for one in found.rejected] == ["no image (empty cell)"]
 
 
-def test_a_geometry_says_where(tmp_path):
+def test_a_geometry_says_where(tmp_path, opened):
     lonlat = np.array([[5.66, 51.97], [180.0, -90.0]])
     table = with_geometry(pa.table({"image": [encoded(0)[1], encoded(1)[1]]}), lonlat)
     pq.write_table(table, tmp_path / "geo.parquet")
-    np.testing.assert_array_equal(opened(tmp_path / "work", tmp_path / "geo.parquet").read(0, 2).lonlat, lonlat)
+    np.testing.assert_array_equal(opened(tmp_path / "geo.parquet").read(0, 2).lonlat, lonlat)
 
 
-def test_sizes_and_modes(tmp_path, chips):
-    found = opened(tmp_path / "work", chips[0], size=5, mode="L").read(0, 4)
+def test_sizes_and_modes(tmp_path, chips, opened):
+    found = opened(chips[0], size=5, mode="L").read(0, 4)
     assert [image.shape for image in found.content] == [(5, 5, 1)] * 4
-    found = opened(tmp_path / "work", chips[0], max_pixels=10).read(0, 3)
+    found = opened(chips[0], max_pixels=10).read(0, 3)
     assert [one.row for one in found.rejected] == [0, 1, 2]
     assert all("10 pixels" in one.reason for one in found.rejected)
 
@@ -171,7 +163,7 @@ def test_wrong_options_are_named(chips, options, said):
         ImageColumnSource(chips[0], **options)
 
 
-def test_wrong_files_are_named(tmp_path, chips):
+def test_wrong_files_are_named(tmp_path, chips, opened):
     path, _ = chips
     table = pq.read_table(path)
     (tmp_path / "bare").mkdir()
@@ -196,22 +188,22 @@ def test_wrong_files_are_named(tmp_path, chips):
         ImageColumnSource(tmp_path / "gone.parquet")
     pq.write_table(table.slice(0, 0), tmp_path / "d.parquet")
     with pytest.raises(ValueError, match="has no rows"):
-        opened(tmp_path / "work", tmp_path / "d.parquet", column="jpeg")
+        opened(tmp_path / "d.parquet", column="jpeg")
     with pytest.raises(ValueError, match="call prepare"):
         len(ImageColumnSource(path))
 
 
-def test_integer_labels_with_gaps_have_one_type_in_every_run(tmp_path):
+def test_integer_labels_with_gaps_have_one_type_in_every_run(tmp_path, opened):
     table = pa.table({"image": [encoded(0)[1]] * 4, "lon": [0.0] * 4, "lat": [0.0] * 4, "n": [1, 2, None, 4]})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=2)
-    source = opened(tmp_path / "work", tmp_path / "a.parquet", labels="n")
+    source = opened(tmp_path / "a.parquet", labels="n")
     np.testing.assert_array_equal(source.read(0, 2).labels["n"], np.array([1.0, 2.0]))
     assert {source.read(start, start + 2).labels["n"].dtype for start in (0, 2)} == {np.dtype(float)}
 
 
-def test_published_chips(tmp_path, shared_data):
+def test_published_chips(tmp_path, shared_data, opened):
     for name, bands in (("satellite", 3), ("nightlight", 1)):
-        source = opened(tmp_path / "work", shared_data / "pretrain" / f"{name}_chips_64px_500m.parquet", id="chip_id")
+        source = opened(shared_data / "pretrain" / f"{name}_chips_64px_500m.parquet", id="chip_id")
         found = source.read(1998, 2002)
         assert [image.shape for image in found.content] == [(64, 64, bands)] * 4
         assert found.rejected == []

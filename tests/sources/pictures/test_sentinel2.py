@@ -6,29 +6,22 @@ import numpy as np
 import pytest
 
 from geotether.sources.pictures.sentinel2 import BANDS, Sentinel2Source, reflectance
-from geotether.sources.source import Source
 
 rasterio = pytest.importorskip("rasterio")
-
-
-def write_patch(path, pixels):
-    height, width, count = pixels.shape
-    transform = rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)
-    with rasterio.open(path, "w", "GTiff", width, height, count, "EPSG:32631", transform, pixels.dtype) as file:
-        file.write(np.moveaxis(pixels, -1, 0))
+SOURCE = Sentinel2Source
 
 
 @pytest.fixture
-def s2(tmp_path):
+def s2(tmp_path, write_geotiff):
     root = tmp_path / "s2100k"
     (root / "images").mkdir(parents=True)
     rng = np.random.default_rng(0)
     patches = [rng.integers(0, 12_000, (32, 32, 12), dtype=np.uint16) for _ in range(3)]
-    for number, patch in enumerate(patches):
-        write_patch(root / "images" / f"patch_{number}.tif", patch)
+    wide, empty = rng.integers(0, 9, (64, 64, 13), dtype=np.uint16), np.zeros((32, 32, 12), np.uint16)
+    for number, patch in {**dict(enumerate(patches)), 5: wide, 6: empty}.items():
+        path, corner = root / "images" / f"patch_{number}.tif", (10, 0, 5e5, 0, -10, 5e6)
+        write_geotiff(path, np.moveaxis(patch, -1, 0), corner, "EPSG:32631")
     (root / "images" / "patch_3.tif").write_bytes(b"II*\0" + bytes(500))
-    write_patch(root / "images" / "patch_5.tif", rng.integers(0, 9, (64, 64, 13), dtype=np.uint16))
-    write_patch(root / "images" / "patch_6.tif", np.zeros((32, 32, 12), np.uint16))
     (root / "images" / "patch_7.tif").write_bytes(b"II*\0" + bytes(20_000))
     lines = [f"patch_{number}.tif,{10.0 * number},{-5.0 * number}" for number in range(8)]
     (root / "index.csv").write_text("\n".join(["fn,lon,lat", *lines]))
@@ -43,11 +36,9 @@ def as_satclip_feeds(path):
     return np.moveaxis(np.concatenate([image[:10], empty, image[10:]], axis=0), 0, -1)
 
 
-def test_rows_are_as_satclip_feeds_them(tmp_path, s2):
+def test_rows_are_as_satclip_feeds_them(tmp_path, s2, opened):
     root, _ = s2
-    source = Sentinel2Source(root)
-    source.prepare(tmp_path)
-    assert isinstance(source, Source)
+    source = opened(root)
     assert len(source) == 8
     found = source.read(0, 8)
     assert found.row.tolist() == [0, 1, 2]
@@ -67,22 +58,19 @@ def test_rows_are_as_satclip_feeds_them(tmp_path, s2):
     np.testing.assert_array_equal(source.read(2, 4).content[0], found.content[2])
 
 
-def test_the_limit_of_size_and_the_fingerprint(tmp_path, s2):
+def test_the_limit_of_size_and_the_fingerprint(tmp_path, s2, opened):
     root, _ = s2
-    source = Sentinel2Source(root, min_bytes=0)
-    source.prepare(tmp_path)
+    source = opened(root, min_bytes=0)
     assert source.read(3, 4).rejected[0].reason == "damaged or cut short TIFF"
     assert source.fingerprint() != Sentinel2Source(root).fingerprint()
 
 
-def test_a_real_patch(tmp_path, shared_data):
+def test_a_real_patch(tmp_path, shared_data, opened):
     sample = shared_data / "paired" / "format_samples" / "sentinel2_12band" / "satclip_patch_445.tif"
     (tmp_path / "images").mkdir()
     shutil.copy(sample, tmp_path / "images" / "patch_445.tif")
     (tmp_path / "index.csv").write_text("fn,lon,lat\npatch_445.tif,5.0,52.0\n")
-    source = Sentinel2Source(tmp_path)
-    source.prepare(tmp_path)
-    (image,) = source.read(0, 1).content
+    (image,) = opened(tmp_path).read(0, 1).content
     assert image.shape == (256, 256, 13)
     np.testing.assert_array_equal(image, as_satclip_feeds(sample))
     assert 0 < np.median(image) < 1

@@ -1,7 +1,6 @@
 """Mirrors src/geotether/sources/records/columns.py, with row_file.py behind it."""
 
 import json
-import pickle
 
 import numpy as np
 import pyarrow as pa
@@ -10,25 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from geotether.sources.records.columns import ColumnsSource
-from geotether.sources.source import Source
+
+SOURCE = ColumnsSource
 
 PLACES = np.array([[5.66, 51.97], [151.21, -33.87], [-180.0, -90.0], [180.0, 90.0]])
 NAMES = ["a", "b", "c", None]
-
-
-@pytest.fixture
-def opened(tmp_path):
-    """Open, prepare and send through a pickle, as a worker gets it."""
-
-    def make(path, **options):
-        folder = tmp_path / "job"
-        folder.mkdir(exist_ok=True)
-        source = ColumnsSource(tmp_path / path, **options)
-        assert isinstance(source, Source)
-        source.prepare(folder)
-        return pickle.loads(pickle.dumps(source))
-
-    return make
 
 
 def write(path):

@@ -1,13 +1,13 @@
 """Mirrors src/geotether/sources/records/darwin_core.py."""
 
-import pickle
 import zipfile
 
 import numpy as np
 import pytest
 
 from geotether.sources.records.darwin_core import DarwinCoreSource
-from geotether.sources.source import Source
+
+SOURCE = DarwinCoreSource
 
 TERMS = [
     "gbifID", "decimalLongitude", "decimalLatitude", "coordinateUncertaintyInMeters", "eventDate", "class", "order",
@@ -44,19 +44,6 @@ def meta(mark="\\t", quote="", encoding="UTF-8", skip=1):
         f'<field index="{at}" term="http://rs.tdwg.org/dwc/terms/{term}"/>' for at, term in enumerate(TERMS) if at
     )
     return META.format(mark=mark, quote=quote, encoding=encoding, skip=skip, fields=fields)
-
-
-@pytest.fixture
-def opened(tmp_path):
-    def make(path, **options):
-        folder = tmp_path / "job"
-        folder.mkdir(exist_ok=True)
-        source = DarwinCoreSource(tmp_path / path, **options)
-        assert isinstance(source, Source)
-        source.prepare(folder)
-        return pickle.loads(pickle.dumps(source))
-
-    return make
 
 
 def lay_out(folder, kind):

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import pickle
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from geotether.sources.records.texts import TextsSource
-from geotether.sources.source import Source
+
+SOURCE = TextsSource
 
 ARTICLES = [
     {"title": "Wageningen", "lat": 51.97, "lon": 5.66, "extract": "A town on the Rhine."},
@@ -19,19 +19,6 @@ ARTICLES = [
     {"title": "Nowhere", "lat": None, "lon": None, "extract": "No place."},
     {"title": "Pole", "lat": 90, "lon": 0, "extract": "The northern pole ☃ 極"},
 ]
-
-
-@pytest.fixture
-def opened(tmp_path):
-    def make(path, **options):
-        folder = tmp_path / "job"
-        folder.mkdir(exist_ok=True)
-        source = TextsSource(tmp_path / path, **options)
-        assert isinstance(source, Source)
-        source.prepare(folder)
-        return pickle.loads(pickle.dumps(source))
-
-    return make
 
 
 @pytest.mark.parametrize("name", ["wiki.jsonl", "wiki.jsonl.gz", "wiki.ndjson"])

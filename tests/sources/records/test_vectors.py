@@ -1,7 +1,5 @@
 """Mirrors src/geotether/sources/records/vectors.py."""
 
-import pickle
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -10,23 +8,11 @@ import pytest
 
 from geotether.files.writers import list_column
 from geotether.sources.records.vectors import VectorsSource
-from geotether.sources.source import Source
+
+SOURCE = VectorsSource
 
 LONLAT = np.array([[5.66, 51.97], [0.0, 91.0], [180.0, 0.0], [-180.0, -90.0]])
 VECTORS = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
-
-
-@pytest.fixture
-def opened(tmp_path):
-    def make(path, **options):
-        folder = tmp_path / "job"
-        folder.mkdir(exist_ok=True)
-        source = VectorsSource(tmp_path / path, **options)
-        assert isinstance(source, Source)
-        source.prepare(folder)
-        return pickle.loads(pickle.dumps(source))
-
-    return make
 
 
 def places(**more):
