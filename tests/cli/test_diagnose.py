@@ -13,10 +13,9 @@ from geotether.tables.store import write_table
 from geotether.tables.table import Table
 
 ENCODER = {
-    "positional": {"name": "spherical_harmonics", "l_max": 4},
-    "network": {"name": "siren", "hidden_dim": 8},
+    "positional": {"name": "spherical_harmonics", "l_max": 4}, "network": {"name": "siren", "hidden_dim": 8},
     "embed_dim": 6,
-}
+}  # fmt: skip
 
 
 def scattered(count: int, seed: int) -> np.ndarray:
@@ -109,7 +108,8 @@ def test_a_tolerance_decides_what_is_right(folder):
         ({"points": "sites.csv", "label": ["wormth"]}, ValueError, "Did you mean 'warmth'"),
         ({"points": "none.csv"}, FileNotFoundError, "There is no file"),
         ({"table": ["none.parquet"]}, FileNotFoundError, "There is no file"),
-        ({"table": ["soil.parquet", "soil.parquet"]}, ValueError, "have one name"),
+        ({"model": "none"}, FileNotFoundError, "none"),
+        ({"table": ["soil.parquet", "soil.parquet"]}, ValueError, "soil.parquet have the same name"),
         ({"points": "sites.csv", "split_column": "half"}, ValueError, "no row is marked 'test' in its column 'half'"),
     ],
 )
@@ -119,9 +119,4 @@ def test_misuse_is_named(folder, options, error, message):
     if "table" in options:
         options = {**options, "table": [folder / name for name in options["table"]]}
     with pytest.raises(error, match=message):
-        diagnose(str(folder / "run" / "model"), places=30, **options)
-
-
-def test_a_model_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        diagnose(str(tmp_path / "none"))
+        diagnose(**{"model": str(folder / "run" / "model"), "places": 30, **options})

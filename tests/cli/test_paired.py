@@ -81,33 +81,19 @@ def test_what_is_known_stands_beside_predictions(make_fields, tmp_path, target):
     assert not {"split", "known other"} & set(pyarrow.parquet.read_table(tmp_path / "q.parquet").column_names)
 
 
-def test_what_cannot_be_predicted_is_said(config, tmp_path):
-    from geotether.pairing.open import open_paired
-    from geotether.training.paired_config import load_paired_config
+def test_what_cannot_be_predicted(config, tmp_path):
     from geotether.training.pretraining import pretrain
 
-    settings = load_paired_config(config, ["steps=2"])
-    pretrain(open_paired(settings.paired), config=settings, out=tmp_path / "run", progress="none")
-    model = tmp_path / "run" / "model"
-    with pytest.raises(ValueError, match=r"written as \.parquet or \.csv, got p.txt"):
-        predict(model, config, tmp_path / "p.txt", "radar")
-    with pytest.raises(ValueError, match=r"has no modality 'sonar'"):
-        predict(model, config, tmp_path / "p.csv", "sonar")
-    with pytest.raises(ValueError, match="predicts from single sensors: radar, optical"):
-        predict(model, config, tmp_path / "p.csv")
+    pretrain(config=config, out=tmp_path / "run", progress="none")
     (tmp_path / "bare.yaml").write_text("target: crop\n")
-    with pytest.raises(ValueError, match="does not say where the samples are"):
-        predict(model, tmp_path / "bare.yaml", tmp_path / "p.csv", "radar")
-
-
-@pytest.mark.parametrize("recipe", ["fused", "single", "distilled", "shared", "mosaic"])
-def test_every_recipe_is_trained_and_its_losses_drawn(config, tmp_path, recipe):
-    given = ["--set", "steps=2", "--set", "validate_every=null", "--set", "keep=last", "--set", "patience=null"]
-    given += ["--set", "modality=radar"] if recipe in ("single", "distilled") else []
-    out = tmp_path / recipe
-    said = CliRunner().invoke(app, ["paired", "train", str(config), "--recipe", recipe, "--out", str(out), *given])
-    assert said.exit_code == 0, said.output
-    assert (out / "losses.png").stat().st_size > 5000
+    for source, out, modality, message in (
+        (config, "p.txt", "radar", r"\.parquet or \.csv, got p.txt"),
+        (config, "p.csv", "sonar", "'sonar'"),
+        (config, "p.csv", None, "predicts from single sensors: radar, optical"),
+        (tmp_path / "bare.yaml", "p.csv", "radar", "where the samples are"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            predict(tmp_path / "run" / "model", source, tmp_path / out, modality)
 
 
 def test_compare_writes_a_report(config, tmp_path):
@@ -144,16 +130,6 @@ def test_help_names_all_methods():
     assert sorted(named.split("; ")) == sorted(METHOD_NAMES)
 
 
-def test_a_command_ends_with_one_line_and_no_traceback(config, tmp_path):
-    from geotether.cli.app import main
-
-    with pytest.raises(SystemExit):
-        main_with(main, ["paired", "train", str(config), "--out", str(tmp_path / "r"), "--set", "target=crops"])
-
-
-def main_with(main, arguments):
-    import sys
-    from unittest import mock
-
-    with mock.patch.object(sys, "argv", ["geotether", *arguments]):
-        main()
+def test_a_fault_is_one_line(config, geotether, tmp_path):
+    status, _, errors = geotether("paired", "train", config, "--out", tmp_path / "r", "--set", "target=crops")
+    assert (status, "crops" in errors, "Traceback" in errors) == (1, True, False)
