@@ -1,9 +1,6 @@
 """Mirrors src/geotether/files/disk.py."""
 
 import os
-import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -68,28 +65,6 @@ def test_a_full_device_is_named_and_stays_a_device():
     assert not Path("/dev/full").is_file()
 
 
-def test_a_real_size_limit_is_explained(tmp_path):
-    """The kernel itself refuses the write, as it does on a full disk."""
-    target = tmp_path / "big.bin"
-    target.write_bytes(b"old")
-    program = (
-        "import sys; from geotether.files.disk import replacing_file\n"
-        "with replacing_file(sys.argv[1]) as part: part.write_bytes(bytes(1_000_000))"
-    )
-    child = subprocess.run(
-        [sys.executable, "-c", program, str(target)],
-        env={**os.environ, "PYTHONPATH": str(SRC), "PYTHONDONTWRITEBYTECODE": "1"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert child.returncode != 0
-    assert "the disk is full or a size limit was reached" in child.stderr
-    assert target.read_bytes() == b"old"
-    assert names(tmp_path) == ["big.bin"]
-
-
 @pytest.mark.parametrize("replacing", [replacing_file, replacing_folder])
 def test_a_path_through_a_file_is_named(tmp_path, replacing):
     (tmp_path / "file").write_text("mine")
@@ -123,15 +98,6 @@ def test_a_read_only_folder_is_named(tmp_path, monkeypatch):
         part.write_text("new")
     assert target.read_text() == "old"
     assert names(tmp_path) == ["note.txt"]
-
-
-@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="this system has no /sys")
-def test_a_really_read_only_folder_is_named():
-    with (
-        pytest.raises(OSError, match=r"Could not write /sys/kernel/note.txt: the folder cannot be written to"),
-        replacing_file("/sys/kernel/note.txt") as part,
-    ):
-        part.write_text("no")
 
 
 def test_a_folder_is_no_file(tmp_path):

@@ -68,16 +68,6 @@ def test_an_unfit_csv_is_refused(tmp_path, text, message):
         read_points(tmp_path / "p.csv")
 
 
-def test_columns_of_coordinates_can_be_named(tmp_path):
-    path = tmp_path / "p.csv"
-    path.write_text("east,north,lon,lat\n5.66,51.97,0,0\n")
-    assert read_points(path, "east", "north").lonlat.tolist() == [[5.66, 51.97]]
-    with pytest.raises(ValueError, match=r"there is no column 'easy' for lon. Columns found: 'east', 'north'"):
-        read_points(path, "easy", "north")
-    with pytest.raises(ValueError, match="named together"):
-        read_points(path, "east")
-
-
 def test_unknown_endings_and_missing_files_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"ends in '\.xlsx'.*\.csv.*\.parquet.*\.geojson"):
         read_points(tmp_path / "p.xlsx")

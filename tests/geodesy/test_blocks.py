@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from geotether.geodesy import EARTH_RADIUS_KM, block_center, block_count, block_id, great_circle_km, within_km_of
+from geotether.geodesy.blocks import block_center, block_count, block_id, within_km_of
+from geotether.geodesy.distance import EARTH_RADIUS_KM, great_circle_km
 
 SIDES = [300, 1000, 1112, 2500]
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from geotether.geodesy import (
+from geotether.geodesy.coordinates import (
     as_lonlat,
     check_lonlat,
     lonlat_of_unit_vectors,

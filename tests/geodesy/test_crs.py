@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.geodesy import equal_earth
+from geotether.geodesy.crs import equal_earth
 
 RNG = np.random.default_rng(0)
 PLACES = np.concatenate(

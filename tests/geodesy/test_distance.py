@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import haversine_distances
 
-from geotether.geodesy import EARTH_RADIUS_KM, chord_of_km, great_circle_km, nearest_km, unit_vectors
+from geotether.geodesy.coordinates import unit_vectors
+from geotether.geodesy.distance import EARTH_RADIUS_KM, chord_of_km, great_circle_km, nearest_km
 
 
 def world(n: int, seed: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.geodesy import great_circle_km
+from geotether.geodesy.distance import great_circle_km
 from geotether.geodesy.jitter import jitter_lonlat
 
 PLACES = [(0.0, 0.0), (5.66, 51.97), (180.0, 0.0), (-180.0, 65.0), (0.0, 90.0), (77.0, -90.0), (30.0, 89.99)]

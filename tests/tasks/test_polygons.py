@@ -101,18 +101,6 @@ def test_an_unknown_layout_of_countries(tmp_path):
         continents_at(tmp_path / "gadm.gpkg", PLACES)
 
 
-def test_real_countries_agree_with_the_labels_made_of_them(shared_data):
-    import pyarrow.parquet as pq
-
-    points = pq.read_table(shared_data / "downstream" / "downstream_points_30k.parquet")
-    lonlat = np.stack([points["lon"], points["lat"]], 1)
-    file = shared_data / "downstream" / "countries_ne50m.geojson"
-    assert countries_at(file, lonlat).tolist() == points["country"].to_pylist()
-    task = country_task(file, rows=3000)
-    assert len(set(task.target)) > 100
-    assert (task.target == "RUS").mean() == pytest.approx(0.115, abs=0.02)  # 17.1 of 149 million km² of land
-
-
 gpd = pytest.importorskip("geopandas")
 shapely = pytest.importorskip("shapely")
 BOXES = [shapely.box(30 * i, -45, 30 * i + 30, 45) for i in range(5)]
@@ -188,15 +176,3 @@ def test_an_unknown_layout_of_ecoregions(tmp_path):
         biome_task(path)
     with pytest.raises(ValueError, match="level is one of biome, ecoregion, realm; got 'continent'"):
         biome_task(path, level="continent")
-
-
-def test_real_biomes_agree_with_the_labels_made_of_them(shared_data):
-    import pyarrow.parquet as pq
-
-    folder = shared_data / "downstream"
-    points = pq.read_table(folder / "downstream_points_30k.parquet")
-    lonlat = np.stack([points["lon"], points["lat"]], 1)
-    said = ecoregions_at(folder / "ecoregions_resolve2017_simplified.parquet", lonlat)
-    assert said["biome"].tolist() == [BIOMES[n] for n in points["biome_num"].to_pylist()]
-    task = biome_task(folder / "ecoregions_resolve2017_simplified.parquet", rows=2000)
-    assert len(set(task.target)) == 14

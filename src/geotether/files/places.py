@@ -190,15 +190,5 @@ def _axes(schema: pa.Schema, given: dict[str, str | None]) -> list[str]:
 def lonlat_of_columns(
     columns: pa.Table, lon: str | None = None, lat: str | None = None, crs: str | None = None
 ) -> Float64[np.ndarray, "n 2"]:
-    """Find the places of a whole table; a row without a valid place is an error.
-
-    Args:
-        columns: Any table.
-        lon: As for `PlaceFinder`.
-        lat: As for `PlaceFinder`.
-        crs: As for `PlaceFinder`.
-
-    Raises:
-        ValueError: As for `PlaceFinder` and its `require`.
-    """
+    """Find the places of a whole table, as `PlaceFinder` does; a row without a valid place is an error."""
     return PlaceFinder(columns.schema, lon, lat, crs).require(columns)

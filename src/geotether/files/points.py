@@ -41,17 +41,8 @@ def read_points(
 ) -> PointRecords:
     """Read a file of points; a row without a valid place is an error.
 
-    Places are found as `geotether table build` finds them: a geometry of any CRS, where a line or a polygon counts as
-    a point on or inside it; else columns called lon, longitude, lng or long and lat or latitude, in any case, else x
-    and y.
-
-    Args:
-        path: Delimited text (.csv, .tsv or .txt, also .gz), Parquet, GeoParquet, GeoJSON, JSON lines (also .gz), or
-            with the extra `geo` GeoPackage, Shapefile or FlatGeobuf.
-        lon: Column of longitudes, or of x in `crs`; named together with `lat`. None: found.
-        lat: Column of latitudes, or of y.
-        crs: CRS of the coordinates, such as "EPSG:28992", where the file does not state it and they are not degrees.
-        layer: Layer of a GeoPackage that has several.
+    Places are found as `geotether table build` finds them; see `PlaceFinder` for `lon`, `lat` and `crs`, and
+    `geotether.files.formats` for the formats. `layer` is that of a GeoPackage that has several.
 
     Returns:
         Places and all columns. Numbers of a CSV with leading zeros stay texts.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,23 +13,6 @@ from geotether.files.values import with_usual_types
 ROWS_AT_ONCE = 4096
 # A row group is read as a whole, so only small ones are left where they are.
 SMALL_GROUP_BYTES = 2**26
-
-
-class Rows(Protocol):
-    """Rows by number."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Columns of the rows."""
-        ...
-
-    def __len__(self) -> int:
-        """Count the rows."""
-        ...
-
-    def read(self, start: int, stop: int) -> pa.Table:
-        """Read rows `start` to `stop`, `stop` not included."""
-        ...
 
 
 class CopiedRows:

@@ -127,27 +127,14 @@ def read_rows(path: str | Path, layer: str | None = None, kind: str | None = Non
 
 
 def column_names(path: str | Path, layer: str | None = None) -> list[str]:
-    """Name the columns of a file of rows.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the ending is unknown, or the file is damaged.
-    """
+    """Name the columns of a file of rows; raises as `open_rows`."""
     with open_rows(path, layer) as rows:
         return [name for name in rows.schema.names if name != FAULT]
 
 
 @contextmanager
 def naming(path: Path, kind: str) -> Iterator[None]:
-    """Put the name of a file in front of errors about it, and explain those of Arrow.
-
-    Args:
-        path: The file.
-        kind: Name of its format.
-
-    Raises:
-        ValueError: Instead of ArrowException and ValueError.
-    """
+    """Put the name of a file in front of errors about it, and turn those of Arrow into ValueError."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:

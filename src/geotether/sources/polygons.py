@@ -43,15 +43,7 @@ class Holders:
 
 
 def polygon_layers(path: str | Path) -> list[str]:
-    """Name the layers of a file that have a geometry, such as ADM_0 to ADM_5 of GADM; a GeoParquet has one.
-
-    Args:
-        path: A polygon file.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read.
-    """
+    """Name the layers of a file that have a geometry, such as ADM_0 to ADM_5 of GADM; a GeoParquet has one."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no polygon file {path}.")
@@ -69,16 +61,7 @@ def polygon_layers(path: str | Path) -> list[str]:
 
 
 def polygon_columns(path: str | Path, layer: str | None = None) -> list[str]:
-    """Name the attribute columns of a polygon file.
-
-    Args:
-        path: A polygon file.
-        layer: Which layer. None: the first.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read or has no such layer.
-    """
+    """Name the attribute columns of a layer of a polygon file, by default of the first; raises as `find_polygons`."""
     with _open_polygons(Path(path), layer) as (rows, geometry):
         return [name for name in rows.schema.names if name != geometry]
 

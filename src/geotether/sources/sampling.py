@@ -68,10 +68,10 @@ def sample_places(
         rows: Number of places to keep, 1 or more.
         seed: Seed; fewer places are the first of more.
         look: Returns for places of shape (m, 2) which to keep, a boolean array of shape (m,), and their values.
-        south: Southern limit in degrees.
-        north: Northern limit in degrees.
-        west: Western limit in degrees.
-        east: Eastern limit, above `west` and at most a turn from it.
+        south: As for `sample_sphere`, with the other three limits.
+        north: See `south`.
+        west: See `south`.
+        east: See `south`.
 
     Returns:
         The places, shape (rows, 2), and their values.

@@ -172,16 +172,9 @@ def biome_task(
 ) -> Task:
     """Build the task of the biome (or ecoregion, or realm) of places drawn uniformly by area where there is one.
 
-    Args:
-        file: Olson's `wwf_terr_ecos.shp`, RESOLVE's `Ecoregions2017.shp`, or either in another format.
-        rows: How many places.
-        seed: Decides the places.
-        level: "biome" (14 classes), "ecoregion" (over 800) or "realm" (8).
-        land: Land polygons that places must also lie in. None: the ecoregions' own coast.
-        countries: Natural Earth file for the continents. None: they stay unknown.
-        south: Southern limit in degrees.
-        north: Northern limit in degrees.
-        min_class_rows: Classes with fewer rows than this are left out as missing labels; 1 keeps all.
+    Arguments are those of `country_task`, with the ecoregions of Olson (`wwf_terr_ecos.shp`) or RESOLVE
+    (`Ecoregions2017.shp`) in any format as `file`; `level` is "biome" (14 classes), "ecoregion" (over 800) or "realm"
+    (8), and `land` are polygons that places must also lie in.
 
     Returns:
         A classification task. Lakes, rock and ice are not classes; no place is drawn there.
@@ -214,18 +207,7 @@ def ecoregion_task(
     north: float = 90.0,
     min_class_rows: int = 1,
 ) -> Task:
-    """Build the task of the ecoregion: `biome_task` with level="ecoregion".
-
-    Args:
-        file: As for `biome_task`.
-        rows: As for `biome_task`.
-        seed: As for `biome_task`.
-        land: As for `biome_task`.
-        countries: As for `biome_task`.
-        south: As for `biome_task`.
-        north: As for `biome_task`.
-        min_class_rows: As for `biome_task`.
-    """
+    """Build the task of the ecoregion: `biome_task` with level="ecoregion" and the same arguments."""
     return biome_task(file, rows, seed, "ecoregion", land, countries, south, north, min_class_rows)
 
 

@@ -98,14 +98,8 @@ def population_task(
 ) -> Task:
     """Build the task of the population density of places drawn uniformly by area where the raster has data.
 
-    Args:
-        file: GPWv4 population density as GeoTIFF, of any resolution, `gpw_v4_population_density_*.tif`.
-        rows: How many places.
-        seed: Decides the places.
-        land: Land polygons that places must also lie in. None: the raster's own coast.
-        countries: Natural Earth file for the continents. None: they stay unknown.
-        south: Southern limit in degrees.
-        north: Northern limit in degrees.
+    Arguments are those of `elevation_task`, with GPWv4 population density of any resolution
+    (`gpw_v4_population_density_*.tif`) as `file`; without `land`, the coast is that of the raster.
 
     Returns:
         A regression task of log(1 + people per km²).

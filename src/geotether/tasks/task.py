@@ -190,18 +190,8 @@ class Task:
     ) -> "Task":
         """Make a task from one label column of a table.
 
-        Args:
-            labels: The table's label columns.
-            column: Which of them.
-            lonlat: The table's places.
-            split: The table's split.
-            kind: None: text and bool are classes, numbers a regression.
-            name: None: the column's name.
-            unit: As in `Task`.
-            transform: As in `Task`.
-
-        Returns:
-            The task.
+        Texts and booleans are classes, numbers a regression, unless `kind` is given; the name is that of the column.
+        The other arguments are those of `Task`.
 
         Raises:
             ValueError: If there is no such column (those found are listed), or as in `Task`.

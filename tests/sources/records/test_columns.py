@@ -285,12 +285,3 @@ def test_large_row_groups_are_copied(tmp_path, opened, monkeypatch):
     pq.write_table(table, tmp_path / "p.parquet")
     assert opened("p.parquet").read(20, 22).content["k"].to_pylist() == ["x", "y"]
     assert list((tmp_path / "job").iterdir())
-
-
-def test_real_airports_are_columns(shared_data, tmp_path):
-    source = ColumnsSource(shared_data / "pretrain" / "airports_openflights.parquet", id="airport_id", labels="country")
-    source.prepare(tmp_path)
-    seen = source.read(0, len(source))
-    assert len(seen) == 7698
-    assert seen.labels["country"][0] == "Papua New Guinea"
-    assert "country" not in seen.content.column_names

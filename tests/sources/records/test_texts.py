@@ -103,11 +103,3 @@ def test_a_file_of_broken_lines_is_refused(tmp_path, opened):
     (tmp_path / "e.jsonl").write_text("")
     with pytest.raises(ValueError, match=r"no column for lon|no rows"):
         opened("e.jsonl")
-
-
-def test_real_texts_of_some_sources(shared_data, tmp_path):
-    path = shared_data / "pretrain" / "text_geotagged.parquet"
-    source = TextsSource(path, where={"source": ["pleiades", "cia_factbook"]})
-    source.prepare(tmp_path)
-    assert len(source) == 12738 + 2727
-    assert all(source.read(0, 100).content)

@@ -17,7 +17,7 @@ from geotether.files.delimited import FAULT, Layout, described_lines
 from geotether.files.disk import file_fingerprint
 from geotether.files.formats import row_format
 from geotether.files.places import PlaceFinder, listed_columns
-from geotether.files.random_access import ROWS_AT_ONCE, CopiedRows, ParquetRows, Rows, copy_rows
+from geotether.files.random_access import ROWS_AT_ONCE, CopiedRows, ParquetRows, copy_rows
 from geotether.files.rows import naming, open_rows
 from geotether.files.values import is_plain, label_of, texts_of, without_dictionary
 from geotether.geodesy.coordinates import swap_suspicion
@@ -94,7 +94,7 @@ class RowFile:
             in_place = self.format == "parquet" and not self.where and ParquetRows(self.path).is_small_grained
             if not in_place and not copy.is_file():
                 self._copy(copy)
-            self.rows: Rows = ParquetRows(self.path) if in_place else CopiedRows(copy)
+            self.rows: CopiedRows | ParquetRows = ParquetRows(self.path) if in_place else CopiedRows(copy)
             columns = [field for field in self.rows.schema if field.name != FAULT]
             self.schema = pa.schema(columns, self.rows.schema.metadata)
             self.require([*filter(None, (self.id, self.time)), *self.labels])

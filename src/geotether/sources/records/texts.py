@@ -30,14 +30,8 @@ class TextsSource(RowSource):
             caption, comment, title and name, in any case, or else the only column of texts.
         also: Further columns, added after a space. Of short cells (up to eight words, such as one name in seven
             languages) only words are added that are not there yet; cells that are there already are not added.
-        lon: Column of longitudes; by default found, as for `ColumnsSource`.
-        lat: Column of latitudes.
-        id: Column of ids.
-        time: Column of dates or times.
-        labels: Columns to keep as labels.
-        crs: CRS of the coordinates, where the file does not state it.
-        layer: Layer of a GeoPackage that has several.
-        where: Only rows with these values, such as {"source": ["pleiades", "cia_factbook"]}; others are not counted.
+
+    The other arguments are those of `ColumnsSource`.
 
     Raises:
         FileNotFoundError: If there is no such file.

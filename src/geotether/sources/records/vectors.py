@@ -32,13 +32,8 @@ class VectorsSource:
             of the file; or a list of their names. By default the only column of lists.
         positions: Places of the rows of an array: a table with as many rows, or an array of shape (n, 2) of longitudes
             and latitudes in .npy.
-        lon: Column of longitudes; by default found, as for `ColumnsSource`.
-        lat: Column of latitudes.
-        id: Column of ids.
-        time: Column of dates or times.
-        labels: Columns to keep as labels.
-        crs: CRS of the coordinates, where the file does not state it.
-        where: Only rows with these values; for tables.
+
+    The other arguments are those of `ColumnsSource`.
 
     Raises:
         FileNotFoundError: If there is no such file.
