@@ -4,6 +4,8 @@ import pytest
 from geotether.pairing.observations import arranged_rows, gather, new_array
 from geotether.pairing.specification import ModalitySpec
 
+CHIP = np.ones((1, 2, 2), np.uint8)
+
 
 def modality(kind, **options):
     return ModalitySpec(kind=kind, values="a", **options)
@@ -93,28 +95,15 @@ def test_gather():
 
 
 @pytest.mark.parametrize(
-    "kind, two, message",
+    "kind, one, two, message",
     [
-        ("chip", np.ones((1, 3, 3), np.uint8), r"y has shape \(1, 3, 3\) and x has \(1, 2, 2\). Give size"),
-        ("chip", np.ones((1, 2, 2)), "y holds float64 and x holds uint8; write all in one number type"),
-        ("chip", None, None),
+        ("chip", CHIP, np.ones((1, 3, 3), np.uint8), r"y has shape \(1, 3, 3\) and x has \(1, 2, 2\). Give size"),
+        ("chip", CHIP, np.ones((1, 2, 2)), "y holds float64 and x holds uint8; write all in one number type"),
+        ("series", np.ones((2, 1)), np.ones((2, 2)), "y has 2 bands and x has 1"),
+        ("chip", None, None, "none of 2 rows has an observation"),
+        ("series", None, None, "none of 2 rows has an observation"),
     ],
 )
-def test_observations_that_differ(kind, two, message):
-    found = [(0, "x", np.ones((1, 2, 2), np.uint8)), (1, "y", two)]
-    if message is None:
-        assert gather(2, found, modality(kind)).present.tolist() == [True, False]
-        return
+def test_observations_that_cannot_be_gathered(kind, one, two, message):
     with pytest.raises(ValueError, match=message):
-        gather(2, found, modality(kind))
-
-
-def test_nothing_to_gather():
-    for kind in ("chip", "series"):
-        with pytest.raises(ValueError, match="none of 2 rows has an observation"):
-            gather(2, [(0, "", None), (1, "", None)], modality(kind))
-
-
-def test_series_with_other_bands():
-    with pytest.raises(ValueError, match="y has 2 bands and x has 1"):
-        gather(2, [(0, "x", np.ones((2, 1))), (1, "y", np.ones((2, 2)))], modality("series"))
+        gather(2, [(0, "x", one), (1, "y", two)], modality(kind))

@@ -8,16 +8,16 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from geotether.tables.target import Target, TargetEncoding, classes_target, labels_target
 
 
-def test_known_rows():
-    assert Target("classes", np.array([0, -1]), ("a",)).known.tolist() == [True, False]
-    assert Target("labels", np.array([[0, 1], [np.nan, np.nan]]), ("a", "b")).known.tolist() == [True, False]
-    assert Target("numbers", np.array([np.nan, 3]), ("m",)).known.tolist() == [False, True]
-
-
-def test_counts():
-    assert Target("classes", np.array([0, -1, 0]), ("a", "b")).counts == {"a": 2, "b": 0}
-    assert Target("labels", np.array([[0, 1], [1, 1], [np.nan, np.nan]]), ("a", "b")).counts == {"a": 1, "b": 2}
-    assert Target("numbers", np.array([np.nan, 3]), ("m",)).counts == {"m": 1}
+@pytest.mark.parametrize(
+    "target, known, counts",
+    [
+        (Target("classes", np.array([0, -1, 0]), ("a", "b")), [True, False, True], {"a": 2, "b": 0}),
+        (Target("labels", np.array([[0, 1], [1, 1], [np.nan] * 2]), ("a", "b")), [True, True, False], {"a": 1, "b": 2}),
+        (Target("numbers", np.array([np.nan, 3]), ("m",)), [False, True], {"m": 1}),
+    ],
+)
+def test_known_rows_and_their_counts(target, known, counts):
+    assert (target.known.tolist(), target.counts) == (known, counts)
 
 
 @pytest.mark.parametrize(
