@@ -1,13 +1,13 @@
-"""The folder of what can be made again."""
+"""The cache folder of the user."""
 
 import os
 from pathlib import Path
 
 
 def user_cache() -> Path:
-    """Give the user's cache folder for geotether: `$XDG_CACHE_HOME/geotether`, or `~/.cache/geotether`.
+    """Return the user's cache folder for geotether: `$XDG_CACHE_HOME/geotether`, or `~/.cache/geotether`.
 
-    It may not exist yet. Whatever is in it can be deleted at any time.
+    It may not exist yet. Its content can be deleted at any time.
 
     Source:
         XDG Base Directory Specification, version 0.8.

@@ -61,7 +61,7 @@ def test_the_file_says_what_was_fitted(table, tmp_path):
         ({"features": "ngrams"}, "leave `features` out"),
         ({"features": {"width": 3}}, "leave `features` out"),
         ({"encode_time": ["hour"]}, "leave encode_time out"),
-        ({"kind": "texts"}, "holds features of images, but the source 'toy' gives texts"),
+        ({"kind": "texts"}, "features of images, but the source 'toy' gives texts"),
         ({"times": False}, "the source gives no times"),
     ],
 )

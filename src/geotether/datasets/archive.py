@@ -1,4 +1,4 @@
-"""Archives unpacked safely, and published tables without a header written again with one."""
+"""Archives are unpacked safely, and tables without a header are rewritten with one."""
 
 import csv
 import shutil
@@ -18,7 +18,7 @@ def unpack(archive: Path, folder: Path) -> None:
         folder: Folder to write. Files of an existing folder that the archive lacks are kept.
 
     Raises:
-        ValueError: If it is not an archive, is damaged, or a member would land outside the folder or is a device;
+        ValueError: If it is not an archive, is corrupt, or a member would land outside the folder or is a device;
             nothing is written then.
         OSError: If the content does not fit on the disk.
     """
@@ -53,7 +53,7 @@ def _check(archive: Path, members: list[tuple[str, int]]) -> None:
 
 
 def with_header(table: PlainTable, folder: Path) -> Path:
-    """Write a table again as CSV in UTF-8 with a header.
+    """Rewrite a table without a header as CSV in UTF-8 with one.
 
     Args:
         table: The table and its columns.
@@ -68,7 +68,7 @@ def with_header(table: PlainTable, folder: Path) -> Path:
     """
     source, target = folder / table.source, folder / table.to
     if not source.is_file():
-        raise FileNotFoundError(f"There is no table {source}; the archive may have another content than expected.")
+        raise FileNotFoundError(f"There is no table {source}; the archive may have other content than expected.")
     with (
         source.open(encoding="utf-8", newline="") as given,
         replacing_file(target) as part,

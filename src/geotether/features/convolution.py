@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 _WHITENING_PATCHES = 20_000
-_LEAST_CONTRAST = 4 / 255  # below it lies the noise of JPEG compression
+_LEAST_CONTRAST = 4 / 255  # the noise of JPEG compression is below
 # Responses are computed in strips of image rows of at most this many bytes: larger strips do not fit in the cache, and
 # smaller ones need too many calls.
 STRIP_BYTES = 2**21

@@ -96,7 +96,7 @@ def _facts(folder: Path) -> Any:
 def _difference(found: Any, wanted: Mapping[str, Any]) -> str:
     found = found if isinstance(found, dict) else {}
     differs = [name for name in _FACTS if found.get(name) != wanted.get(name)]
-    if "specification" in differs:  # other options often mean other data and code, which is no news to the user
+    if "specification" in differs:  # other options often mean other data and code, which the user knows
         differs = ["specification"]
     return " and ".join(_FACTS[name] for name in differs) or "it differs"
 

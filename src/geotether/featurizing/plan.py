@@ -164,12 +164,12 @@ def _of_transform(spec: TableSpec, source: Source, transform: Path) -> tuple[Fea
     asked = spec.features.get("name", fitted.name)
     if asked != fitted.name or set(spec.features) - {"name"}:
         raise ValueError(
-            f"{transform.name} holds the features {fitted.name!r} with all their options; new rows get the same, so "
-            "leave `features` out."
+            f"{transform.name} contains the features {fitted.name!r} with all their options; new rows get the "
+            "same, so leave `features` out."
         )
     if fitted.featurizer.takes != source.kind:
         raise ValueError(
-            f"{transform.name} holds features of {fitted.featurizer.takes}, but the source {spec.source!r} gives "
+            f"{transform.name} contains features of {fitted.featurizer.takes}, but the source {spec.source!r} gives "
             f"{source.kind}."
         )
     return fitted.featurizer, fitted.name

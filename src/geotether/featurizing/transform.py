@@ -29,7 +29,7 @@ ENDING = ".transform.safetensors"
 _NOTE = "geotether"
 _DAY_MS = 86_400_000
 _FEWEST = 64  # rows read for the fit, even where the features need fewer
-_EXPECTED = 30  # rows of a part of the split, above which its absence from a sample is no accident
+_EXPECTED = 30  # rows expected of a part of the split, above which a sample without any means that it is empty
 
 
 @dataclass(frozen=True)
