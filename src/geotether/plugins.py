@@ -23,13 +23,11 @@ class Registry(dict[str, Any]):
 
     Args:
         kind: What is registered, for messages and model folders, such as "positional".
+        group: Entry-point group of other packages, such as "geotether.positional".
         builtin: The names of the package; a value may also be "module:name", imported by whoever uses it.
 
-    Attributes:
-        group: Entry-point group of other packages, `geotether.KIND`.
-
     Example:
-        >>> shapes = Registry("shape", {"square": float})
+        >>> shapes = Registry("shape", "geotether.shapes", {"square": float})
         >>> @shapes.register("circle")
         ... class Circle: ...
         >>> sorted(shapes), shapes.origin("square")
@@ -38,10 +36,10 @@ class Registry(dict[str, Any]):
 
     all: ClassVar[dict[str, "Registry"]] = {}
 
-    def __init__(self, kind: str, builtin: Mapping[str, Any]) -> None:
+    def __init__(self, kind: str, group: str, builtin: Mapping[str, Any]) -> None:
         super().__init__(builtin)
         self.kind = kind
-        self.group = f"geotether.{kind}"
+        self.group = group
         self._builtin = frozenset(builtin)
         Registry.all[kind] = self
 
@@ -57,6 +55,10 @@ class Registry(dict[str, Any]):
             return thing
 
         return decorate
+
+    def names(self) -> list[str]:
+        """List all names, those of installed packages included, without importing anything."""
+        return sorted({*self, *(entry.name for entry in entry_points(group=self.group))})
 
     def origin(self, name: str) -> dict[str, Any] | None:
         """Return where a registered name comes from, as plain values; None for a part of the package.

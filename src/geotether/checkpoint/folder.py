@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from safetensors.torch import save as bytes_of_tensors
 from torch import Tensor, nn
 
 from geotether.files.disk import replacing_folder
+from geotether.plugins import origins, require
 from geotether.version import __version__
 
 FORMAT = "geotether-model"
@@ -110,6 +111,35 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if hashlib.sha256(data).hexdigest() != about["weights_sha256"]:
         raise ValueError(f"{folder / WEIGHTS} and {CONFIG} do not belong together; copy the model folder again.")
     return about, weights
+
+
+def plugin_record(parts: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return the entry `plugins` of a description: where the parts come from that plug-ins registered.
+
+    Args:
+        parts: Pairs of kind and name, such as ("positional", "mine").
+
+    Returns:
+        An empty mapping if all parts belong to the package.
+    """
+    found = origins(parts)
+    return {"plugins": found} if found else {}
+
+
+def check_plugins(folder: Path, about: Mapping[str, Any]) -> None:
+    """Raise if a plug-in that the model needs is not loaded, and warn if its code has changed.
+
+    Raises:
+        ImportError: With the plug-in's module and file, and how the model was made.
+    """
+    needed = about.get("plugins", [])
+    if needed:
+        made = read_json(folder / PROVENANCE)
+        facts = ", ".join(f"{key} {made[key]}" for key in ("recipe", "steps", "seed") if made.get(key) is not None)
+        settings = {"encoder": about["encoder"]} if about.get("encoder") else {}
+        require(
+            needed, str(folder), f"The model was made with {facts or 'unknown settings'} and {json.dumps(settings)}."
+        )
 
 
 def fill_module(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, folder: Path) -> None:

@@ -6,7 +6,17 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from geotether.checkpoint.folder import CARD, CONFIG, PROVENANCE, fill_module, read_folder, read_json, write_folder
+from geotether.checkpoint.folder import (
+    CARD,
+    CONFIG,
+    PROVENANCE,
+    check_plugins,
+    fill_module,
+    plugin_record,
+    read_folder,
+    read_json,
+    write_folder,
+)
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.heads import FeatureDecoder, ProjectionHead, SpecificParts
 from geotether.encoders.location import LocationEncoder
@@ -53,8 +63,10 @@ def save_model(
             weights |= {f"{kind}.{modality}.{name}": tensor for name, tensor in module.state_dict().items()}
     if specific is not None:
         weights |= {f"specific.{name}": tensor for name, tensor in specific.state_dict().items()}
+    encoder = location.config
     description = {
-        "encoder": location.config,
+        "encoder": encoder,
+        **plugin_record([("positional", encoder["positional"]["name"]), ("network", encoder["network"]["name"])]),
         "heads": {name: {key: getattr(head, key) for key in _HEAD_ARGUMENTS} for name, head in kept.items()},
         "decoders": {name: {key: getattr(one, key) for key in _DECODER_ARGUMENTS} for name, one in decoding.items()},
         **({} if specific is None else {"specific": specific.config}),
@@ -94,6 +106,7 @@ def load_model(folder: str | Path) -> ModelParts:
         FileNotFoundError: If the folder or one of its files is missing.
         ValueError: If it is not a model of geotether, is of a newer format, truncated, or its files do not belong
             together.
+        ImportError: If a part of the encoder is registered by a plug-in that is not loaded.
     """
     folder = Path(folder)
     about, weights = read_folder(folder)
@@ -102,6 +115,7 @@ def load_model(folder: str | Path) -> ModelParts:
             f"{folder} holds a model of paired sensors that was not tied to places; it has no location encoder. "
             "`geotether predict` and geotether.load use it."
         )
+    check_plugins(folder, about)
     try:
         location = build_location_encoder(about["encoder"], seed=0)
     except ValueError as error:

@@ -6,7 +6,17 @@ from typing import Any
 
 from torch import nn
 
-from geotether.checkpoint.folder import CARD, CONFIG, PROVENANCE, fill_module, read_folder, read_json, write_folder
+from geotether.checkpoint.folder import (
+    CARD,
+    CONFIG,
+    PROVENANCE,
+    check_plugins,
+    fill_module,
+    plugin_record,
+    read_folder,
+    read_json,
+    write_folder,
+)
 from geotether.encoders.colearner import CoLearner
 from geotether.encoders.sensor_heads import SensorClassifier
 from geotether.encoders.tied_sensors import TiedSensors
@@ -43,12 +53,16 @@ def save_paired(
     if location is not None:
         weights |= {f"location.{name}": tensor for name, tensor in location.state_dict().items()}
         weights = {name: tensor for name, tensor in weights.items() if not name.startswith("paired.location.")}
+    parts = [("sensor_encoder", sensor["config"]["name"]) for sensor in model.config["sensors"].values()]
+    if location is not None:
+        parts += [(kind, location.config[kind]["name"]) for kind in ("positional", "network")]
     known = ("module", "settings")
     about = {key: value for key, value in about.items() if key not in known}  # of a loaded model: written below
     description = {
         "encoder": None if location is None else location.config,
         "heads": {},
         "decoders": {},
+        **plugin_record(parts),
         "paired": {"module": type(model).__name__, "settings": model.config, **about},
     }
     write_folder(Path(folder), description, weights, config, provenance, card)
@@ -77,6 +91,7 @@ def load_paired_module(
         raise ValueError(f"{folder} holds a location encoder, not a model of paired sensors; encode places with it.")
     if about.get("module") not in _KINDS:
         raise ValueError(f"{folder / CONFIG} names the module {about.get('module')!r}; known: {', '.join(_KINDS)}.")
+    check_plugins(folder, description)
     model: nn.Module = _KINDS[about["module"]](**about["settings"])
     renamed = {f"paired.{name}" if name.startswith("location.") else name: part for name, part in weights.items()}
     fill_module(model, renamed, "paired.", folder)

@@ -33,7 +33,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     log_to_stderr()
     try:
-        app()
+        app(plugins_first(sys.argv[1:]))
     except MENDABLE as error:
         if os.environ.get("GEOTETHER_TRACEBACK"):
             raise
@@ -48,6 +48,29 @@ def main() -> None:
                 _exit_interrupted(behind)
             behind = behind.__cause__ or behind.__context__
         raise
+
+
+def plugins_first(arguments: list[str]) -> list[str]:
+    """Move --plugin options in front of the command, so that they may be given anywhere.
+
+    Example:
+        >>> plugins_first(["pretrain", "run.yaml", "--plugin", "mine.py", "--plugin=yours.py"])
+        ['--plugin', 'mine.py', '--plugin=yours.py', 'pretrain', 'run.yaml']
+    """
+    first, rest, waiting = [], [], iter(arguments)
+    for argument in waiting:
+        if argument == "--plugin":
+            first += [argument, *[value for value in [next(waiting, None)] if value is not None]]
+        else:
+            (first if argument.startswith("--plugin=") else rest).append(argument)
+    return first + rest
+
+
+def _use_plugins(plugins: list[str] | None) -> None:
+    if plugins:
+        from geotether.plugins import use_plugins
+
+        use_plugins(plugins)
 
 
 def _exit_interrupted(interrupt: KeyboardInterrupt) -> NoReturn:
@@ -78,6 +101,12 @@ def _version(wanted: bool | None) -> None:
 def _options(
     version: Annotated[
         bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = None,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE.PY|MODULE", callback=_use_plugins, help="Your own code that registers names; repeat."
+        ),
     ] = None,
 ) -> None:
     """Pre-train, evaluate and use location encoders (longitude, latitude -> vector).

@@ -6,7 +6,7 @@ from geotether.encoders.heads import FeatureDecoder, ProjectionHead
 from geotether.encoders.location import READOUTS, LocationEncoder
 from geotether.encoders.mixing import BlockMixing
 from geotether.encoders.model import TiedModel
-from geotether.encoders.networks import MLP, NETWORKS, Linear, ResidualMLP, Siren
+from geotether.encoders.networks import MLP, NETWORKS, Linear, Network, ResidualMLP, Siren, register_network
 from geotether.encoders.positional import (
     POSITIONAL,
     Cartesian,
@@ -21,6 +21,7 @@ from geotether.encoders.positional import (
     SphericalHarmonics,
     Theory,
     Wrap,
+    register_positional,
 )
 from geotether.encoders.sensor_heads import SensorClassifier
 from geotether.encoders.sensors import SENSOR_ENCODERS, SensorEncoder, build_sensor_encoder, sensor_of
@@ -41,6 +42,7 @@ __all__ = [
     "Grid",
     "Linear",
     "LocationEncoder",
+    "Network",
     "Parts",
     "ProjectionHead",
     "ResidualMLP",
@@ -61,5 +63,7 @@ __all__ = [
     "build_network",
     "build_positional",
     "build_sensor_encoder",
+    "register_network",
+    "register_positional",
     "sensor_of",
 ]

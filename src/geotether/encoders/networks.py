@@ -278,6 +278,7 @@ class Capsules(Network):
 
 NETWORKS = Registry(
     "network",
+    "geotether.networks",
     {
         "siren": Siren,
         "residual_mlp": ResidualMLP,

@@ -6,25 +6,37 @@ from collections.abc import Mapping
 from typing import Any
 
 from geotether.features.featurizer import Featurizer
+from geotether.plugins import Registry
 from geotether.suggestions import closest
 
 # Name to the place of its class, imported only when used, because backbones need heavy libraries.
-FEATURES = {
-    "columns": "geotether.features.columns:ColumnFeatures",
-    "ngrams": "geotether.features.ngrams:NgramFeatures",
-    "sentences": "geotether.features.sentences:SentenceFeatures",
-    "convolution": "geotether.features.convolution:RandomConvolution",
-    "backbone": "geotether.features.backbone:BackboneFeatures",
-    "ssl4eo": "geotether.features.ssl4eo:Ssl4eoFeatures",
-    "vectors": "geotether.features.vectors:VectorFeatures",
-}
+FEATURES = Registry(
+    "features",
+    "geotether.features",
+    {
+        "columns": "geotether.features.columns:ColumnFeatures",
+        "ngrams": "geotether.features.ngrams:NgramFeatures",
+        "sentences": "geotether.features.sentences:SentenceFeatures",
+        "convolution": "geotether.features.convolution:RandomConvolution",
+        "backbone": "geotether.features.backbone:BackboneFeatures",
+        "ssl4eo": "geotether.features.ssl4eo:Ssl4eoFeatures",
+        "vectors": "geotether.features.vectors:VectorFeatures",
+    },
+)
+register_feature = FEATURES.register
+"""Class decorator `@register_feature("name")`; see docs/extend.md."""
 
 
 def features_class(name: str) -> Any:  # a class; issubclass cannot check a protocol that has attributes
     """Return the class of features, given a key of `FEATURES`."""
     if name not in FEATURES:
-        raise ValueError(f"There are no features {name!r}; known: {', '.join(FEATURES)}.{closest(name, FEATURES)}")
-    module, _, class_name = FEATURES[name].partition(":")
+        raise ValueError(
+            f"There are no features {name!r}; known: {', '.join(FEATURES.names())}.{closest(name, FEATURES)}"
+        )
+    found = FEATURES[name]
+    if not isinstance(found, str):
+        return found
+    module, _, class_name = found.partition(":")
     return getattr(importlib.import_module(module), class_name)
 
 

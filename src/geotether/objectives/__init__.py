@@ -14,3 +14,7 @@
 * `presence`: rows without a sensor.
 * `retrieval.recall_at_k`: how often a row's partner is among the most similar.
 """
+
+from geotether.objectives.negatives import OBJECTIVES, register_objective
+
+__all__ = ["OBJECTIVES", "register_objective"]

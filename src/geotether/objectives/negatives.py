@@ -1,5 +1,6 @@
 """Which embeddings compete with a row's partner in its softmax; names only, so that torch is not imported."""
 
+from geotether.plugins import Registry
 from geotether.suggestions import closest
 
 NEGATIVES: dict[str, str] = {
@@ -17,6 +18,16 @@ contains one modality.
 Source:
     Hecht et al. (2026), "Multi-Modal Contrastive Learning for Implicit Earth Embeddings via Location Tying".
 """
+
+_SIGMOID = "each modality by itself: every pair is classified by itself, match or not"
+OBJECTIVES = Registry("objective", "geotether.objectives", {**NEGATIVES, "sigmoid": _SIGMOID})
+"""What `objective.reading` may name: the choices of negatives, `sigmoid`, and functions that plug-ins register.
+
+A registered function f(observed, places, logit_scale) gets the embeddings of one modality's rows and of their places,
+each of shape (n, d) and not normalised, and the inverse temperature; it returns the mean loss of the rows, a scalar.
+"""
+register_objective = OBJECTIVES.register
+"""Function decorator `@register_objective("name")`; see docs/extend.md."""
 
 
 def check_negatives(name: str) -> None:

@@ -3,32 +3,37 @@
 import importlib
 import inspect
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from geotether.plugins import Registry
 from geotether.sources.source import KINDS, Source
 from geotether.suggestions import closest
 
-ENTRY_POINTS = "geotether.sources"
 # Name to the class, which is imported only when used.
-SOURCES = {
-    "columns": "geotether.sources.records.columns:ColumnsSource",
-    "texts": "geotether.sources.records.texts:TextsSource",
-    "darwin_core": "geotether.sources.records.darwin_core:DarwinCoreSource",
-    "images": "geotether.sources.pictures.images:ImagesSource",
-    "image_column": "geotether.sources.pictures.image_column:ImageColumnSource",
-    "raster": "geotether.sources.grids.raster_source:RasterSource",
-    "sentinel2": "geotether.sources.pictures.sentinel2:Sentinel2Source",
-    "vectors": "geotether.sources.records.vectors:VectorsSource",
-}
+SOURCES = Registry(
+    "source",
+    "geotether.sources",
+    {
+        "columns": "geotether.sources.records.columns:ColumnsSource",
+        "texts": "geotether.sources.records.texts:TextsSource",
+        "darwin_core": "geotether.sources.records.darwin_core:DarwinCoreSource",
+        "images": "geotether.sources.pictures.images:ImagesSource",
+        "image_column": "geotether.sources.pictures.image_column:ImageColumnSource",
+        "raster": "geotether.sources.grids.raster_source:RasterSource",
+        "sentinel2": "geotether.sources.pictures.sentinel2:Sentinel2Source",
+        "vectors": "geotether.sources.records.vectors:VectorsSource",
+    },
+)
+register_source = SOURCES.register
+"""Class decorator `@register_source("name")`; see docs/extend.md."""
 
 _PARTS = ("kind", "features", "__len__", "prepare", "read", "fingerprint")
 
 
 def source_names() -> list[str]:
     """List the names of all sources, built in and registered by other packages."""
-    return sorted({*SOURCES, *_registered()})
+    return SOURCES.names()
 
 
 def source_class(name: str) -> Any:  # a class; issubclass cannot check a protocol that has attributes
@@ -42,22 +47,17 @@ def source_class(name: str) -> Any:  # a class; issubclass cannot check a protoc
         ImportError: If another package registered it but it cannot be imported.
         TypeError: If the registered object is not a source; its missing attributes are named.
     """
-    registered = _registered()
-    if name in SOURCES:
-        module, _, class_name = SOURCES[name].partition(":")
-        return getattr(importlib.import_module(module), class_name)
-    if name not in registered:
+    if name not in SOURCES:
         known = source_names()
-        guess = closest(name, known)
-        raise ValueError(f"There is no source {name!r}; known: {', '.join(known)}.{guess}")
-    entry = registered[name]
-    try:
-        found = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise ImportError(f"The source {name!r} is registered as {entry.value}, which fails: {error}") from error
+        raise ValueError(f"There is no source {name!r}; known: {', '.join(known)}.{closest(name, known)}")
+    found = SOURCES[name]
+    if isinstance(found, str):
+        module, _, class_name = found.partition(":")
+        return getattr(importlib.import_module(module), class_name)
     missing = [part for part in _PARTS if not _has(found, part)]
     if missing:
-        raise TypeError(f"{entry.value} is registered as the source {name!r}, but it has no {', '.join(missing)}.")
+        where = f"{found.__module__}:{found.__qualname__}"
+        raise TypeError(f"{where} is registered as the source {name!r}, but it has no {', '.join(missing)}.")
     return found
 
 
@@ -84,10 +84,6 @@ def open_source(name: str, path: str | Path, options: Mapping[str, Any] | None =
     if source.kind not in KINDS:
         raise TypeError(f"The source {name!r} has the kind {source.kind!r}; it must be one of {', '.join(KINDS)}.")
     return source
-
-
-def _registered() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
 
 
 def _has(found: Any, part: str) -> bool:

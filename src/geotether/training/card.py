@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from geotether.objectives.negatives import NEGATIVES
+from geotether.objectives.negatives import OBJECTIVES
+from geotether.plugins import origins
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
 from geotether.training.config import LoopConfig, RunConfig
 from geotether.training.paired_config import METHODS
 from geotether.training.state import RunState
 from geotether.version import __version__
-
-OBJECTIVES = {**NEGATIVES, "sigmoid": "each modality by itself: every pair is classified by itself, match or not"}
 
 
 def model_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], handout_dim: int, notes: str = "") -> str:
@@ -65,7 +64,7 @@ def model_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], hando
         "## How it was made",
         "",
         f"- Encoder: {summary(positional)}; {summary(network)}; output: {settings['encoder']['readout']}.",
-        f"- Objective: {OBJECTIVES[settings['objective']['reading']]}; schedule: {summary(settings['schedule'])}.",
+        f"- Objective: {_objective(settings['objective']['reading'])}; schedule: {summary(settings['schedule'])}.",
         f"- Recipe `{provenance['recipe']}`, seed {provenance['seed']}, {provenance['steps']:,} steps of "
         f"{settings['batch_size']:,} rows{averaged}{best}.",
         f"- Places were jittered by {settings['jitter_m']:g} m (standard deviation along each axis) in every step.",
@@ -153,6 +152,11 @@ def _counts(split: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in split.items())
 
 
+def _objective(name: str) -> str:
+    found = OBJECTIVES[name]
+    return found if isinstance(found, str) else f"`{name}`, a function of {found.__module__}"
+
+
 def plain_settings(config: RunConfig) -> dict[str, Any]:
     """Return the configuration as plain values, without the tables' paths; their hashes are in the provenance."""
     return config.model_dump(mode="json", exclude={"tables", "data", "cache"})
@@ -201,6 +205,7 @@ def run_provenance(config: LoopConfig, tables: Mapping[str, Table], state: RunSt
         Plain values, ready for JSON: `tables`, `recipe`, `seed`, `steps`, `seconds`, `versions` and more.
     """
     paired = not isinstance(config, RunConfig)
+    plugins = origins([("objective", config.objective.reading)]) if isinstance(config, RunConfig) else []
     return {
         "tables": {name: table_facts(table, paired) for name, table in tables.items()},
         "recipe": config.recipe,
@@ -210,4 +215,5 @@ def run_provenance(config: LoopConfig, tables: Mapping[str, Table], state: RunSt
         "stopped_early": state.stopped,
         "seconds": round(state.seconds, 1),
         "versions": {"geotether": __version__, "torch": str(torch.__version__), "numpy": np.__version__},
+        **({"plugins": plugins} if plugins else {}),
     }

@@ -1,6 +1,5 @@
 """The configuration of a run: one typed, validated tree, readable as YAML."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -10,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from geotether.batches.schedule import SCHEDULE_OPTIONS
+from geotether.plugins import constructor_arguments, use_plugins
 from geotether.settings import Section, error_lines, parse_override, read_layer, unknown_name
 from geotether.training.recipes import recipe_layer
 
@@ -38,6 +38,7 @@ class LoopConfig(Section):
         patience: Stop after this number of validations without a better one; null never stops early.
         min_delta: Only a validation loss lower by more than this counts as better for `patience`.
         save_every: Steps between states saved for resuming; null saves only when interrupted.
+        plugins: Python files (relative to the configuration file) or modules that register names used here.
     """
 
     recipe: str | None = None
@@ -58,6 +59,19 @@ class LoopConfig(Section):
     patience: int | None = Field(default=None, ge=1)
     min_delta: float = Field(default=0.0, ge=0)
     save_every: int | None = Field(default=100, ge=1)
+    plugins: list[str] = Field(default_factory=list, exclude=True)  # recorded in the model folder, with hashes
+
+    @model_validator(mode="before")
+    @classmethod
+    def _use_plugins(cls, data: Any) -> Any:
+        """Make plug-ins known before names are looked up."""
+        given = data.get("plugins") if isinstance(data, Mapping) else None
+        if isinstance(given, list):
+            try:
+                use_plugins(given)
+            except FileNotFoundError as error:
+                raise PydanticCustomError("plugin", "{text}", {"text": str(error)}) from error
+        return data
 
     @model_validator(mode="after")
     def _agree_on_length_and_validation(self) -> "LoopConfig":
@@ -114,8 +128,8 @@ class EncoderConfig(Section):
         else:
             from geotether.encoders.networks import NETWORKS as REGISTRY
         if value.get("name") not in REGISTRY:
-            raise unknown_name(f"{info.field_name} name", value.get("name"), sorted(REGISTRY))
-        options = set(inspect.signature(REGISTRY[value["name"]]).parameters) - {"in_dim", "out_dim"}
+            raise unknown_name(f"{info.field_name} name", value.get("name"), REGISTRY.names())
+        options = set(constructor_arguments(REGISTRY[value["name"]])) - {"in_dim", "out_dim"}
         for key in value:
             if key != "name" and key not in options:
                 raise unknown_name("key", key, sorted(options), f" for {value['name']}")
@@ -151,10 +165,10 @@ class ObjectiveConfig(Section):
     @field_validator("reading")
     @classmethod
     def _know_reading(cls, value: str) -> str:
-        from geotether.objectives.negatives import NEGATIVES
+        from geotether.objectives.negatives import OBJECTIVES
 
-        if value not in (*NEGATIVES, "sigmoid"):
-            raise unknown_name("reading", value, (*NEGATIVES, "sigmoid"))
+        if value not in OBJECTIVES:
+            raise unknown_name("reading", value, OBJECTIVES.names())
         return value
 
 
@@ -284,6 +298,8 @@ def _with_folder(layer: dict[str, Any], folder: Path, tables: bool = True) -> di
     seen: dict[str, Any] = {
         key: folder / Path(str(layer[key])).expanduser() for key in ("data", "cache") if layer.get(key)
     }
+    if isinstance(layer.get("plugins"), list):
+        seen["plugins"] = plugin_paths(layer["plugins"], folder)
     if tables and isinstance(layer.get("tables"), dict):
         given = layer["tables"].items()
         seen["tables"] = {name: one if isinstance(one, dict) else folder / str(one) for name, one in given}
@@ -336,3 +352,8 @@ def flatten(layer: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             leaves[f"{prefix}{key}"] = value
     return leaves
+
+
+def plugin_paths(plugins: Sequence[str], folder: Path) -> list[str]:
+    """Return plug-ins with the paths of files absolute; modules stay as they are."""
+    return [str(folder / Path(one).expanduser()) if str(one).endswith(".py") else one for one in plugins]

@@ -22,6 +22,7 @@ from geotether.moments import CHUNK_ROWS
 from geotether.objectives.disentangling import disentangling_terms, join_parts
 from geotether.objectives.info_nce import info_nce
 from geotether.objectives.masks import NearbyPairs
+from geotether.objectives.negatives import NEGATIVES, OBJECTIVES
 from geotether.objectives.retrieval import recall_at_k
 from geotether.objectives.supervised import regression_loss
 from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
@@ -204,6 +205,9 @@ def batch_loss(
     if objective.reading == "sigmoid":
         biases = [model.sigmoid_bias[name] for name in groups]
         losses = sigmoid_tying_loss(location, modality, rows, scales, biases, ignore, objective.chunk_rows)
+    elif objective.reading not in NEGATIVES:  # of a plug-in
+        own = OBJECTIVES[objective.reading]
+        losses = [own(modality[part], location[part], scale) for part, scale in zip(rows, scales, strict=True)]
     else:
         losses = tying_loss(location, modality, rows, scales, objective.reading, ignore, objective.chunk_rows)
     return mean_over_rows(losses, rows), losses

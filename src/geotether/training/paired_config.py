@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from geotether.settings import Section, parse_override, read_layer, unknown_name
-from geotether.training.config import EncoderConfig, LoopConfig, overlay, validated
+from geotether.training.config import EncoderConfig, LoopConfig, overlay, plugin_paths, validated
 from geotether.training.recipes import PAIRED_RECIPES, recipe_layer
 
 # Method to its description in the model card.
@@ -232,4 +232,6 @@ def _with_folder(layer: dict[str, Any], folder: Path, own: bool = False) -> dict
         seen["data"] = folder
     if isinstance(layer.get("paired"), str):
         seen["paired"] = folder / Path(layer["paired"]).expanduser()
+    if isinstance(layer.get("plugins"), list):
+        seen["plugins"] = plugin_paths(layer["plugins"], folder)
     return {**layer, **seen}

@@ -13,6 +13,7 @@ from geotether.plugins import Registry
 
 POSITIONAL = Registry(
     "positional",
+    "geotether.positional",
     {
         "spherical_harmonics": SphericalHarmonics,
         "satclip_harmonics": SatCLIPHarmonics,

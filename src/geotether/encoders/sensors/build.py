@@ -17,6 +17,7 @@ from geotether.plugins import Registry
 
 SENSOR_ENCODERS = Registry(
     "sensor_encoder",
+    "geotether.sensor_encoders",
     {
         "tempcnn": TempCNN,
         "mlp": Perceptron,
