@@ -9,6 +9,7 @@ import pytest
 
 from geotether.files.places import PlaceFinder
 from geotether.files.rows import column_names, read_rows
+from geotether.sources.records.columns import ColumnsSource
 
 IDS = [11533734498300000001, 11533734498300000003]
 
@@ -47,6 +48,15 @@ def test_texts_of_a_shapefile_without_a_stated_encoding(tmp_path, encoding):
     (tmp_path / "p.dbf").write_bytes(table)
     assert read_rows(tmp_path / "p.shp")["name"].to_pylist() == ["Köln", "Málaga"]
     assert column_names(tmp_path / "p.shp") == ["name", "geometry"]
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    table = pa.table([[1.0], [2.0], [3.0]], names=["lon", "lat", "lat"])
+    pq.write_table(table, tmp_path / "p.parquet")
+    with pytest.raises(ValueError, match="'lat'"):
+        read_rows(tmp_path / "p.parquet")
+    with pytest.raises(ValueError, match="'lat'"):
+        ColumnsSource(tmp_path / "p.parquet").prepare(tmp_path)
 
 
 def test_two_columns_that_could_be_the_same_coordinate_are_named():

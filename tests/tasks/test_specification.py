@@ -79,10 +79,10 @@ def test_a_missing_file_is_named(tmp_path):
     assert len(read_specification(tmp_path / "tasks.yaml")) == 1  # checked without the data
 
 
-def test_every_option_of_every_builder_can_be_said(tmp_path):
-    said = set(BuiltInEntry.model_fields) - {"builder", *Entry.model_fields}
+def test_every_option_of_every_builder_is_a_key(tmp_path):
+    keys = set(BuiltInEntry.model_fields) - {"builder", *Entry.model_fields}
     taken = {name: dict(inspect.signature(builder).parameters) for name, builder in BUILDERS.items()}
-    assert said == {key for parameters in taken.values() for key in parameters}
+    assert keys == {key for parameters in taken.values() for key in parameters}
     for name, parameters in taken.items():
         assert parameters["file"].default is inspect.Parameter.empty, name
         for key in parameters.keys() - {"file"}:

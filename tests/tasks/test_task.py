@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geotether.tasks.task import Task, conflicting_rows, is_known, kinds_of_value
+from geotether.tasks.task import Task, conflicting_rows, is_known
 
 LONLAT = np.stack([np.arange(6.0), np.zeros(6)], axis=1)
 SPLIT = np.array(["train"] * 4 + ["test"] * 2)
@@ -105,12 +105,6 @@ def test_missing_values_of_every_type():
     assert is_known(np.array(["a", "", None, float("nan"), 3], dtype=object)).tolist() == [
         True, False, False, False, True
     ]  # fmt: skip
-
-
-def test_types_of_value():
-    assert kinds_of_value(np.array(["a"])) == {"text"}
-    assert kinds_of_value(np.array([1, "a"], dtype=object)) == {"text", "number"}
-    assert kinds_of_value(np.empty(0)) == set()
 
 
 def test_conflicts_by_a_hand_loop():

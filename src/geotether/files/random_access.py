@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from geotether.files.disk import replacing_file
-from geotether.files.values import with_usual_types
+from geotether.files.values import usual_schema
 
 ROWS_AT_ONCE = 4096
 # A row group is read as a whole, so only small ones are left where they are.
@@ -83,7 +83,7 @@ class ParquetRows:
     @property
     def schema(self) -> pa.Schema:
         """Columns of the rows."""
-        return with_usual_types(self._open().schema_arrow)
+        return usual_schema(self._open().schema_arrow)
 
     def __len__(self) -> int:
         """Count the rows."""

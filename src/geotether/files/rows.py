@@ -1,6 +1,5 @@
 """Open any file of rows as Arrow tables, for all readers."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from geotether.files.delimited import FAULT, BrokenLine, Layout, described_lines
 from geotether.files.formats import opened_bytes, row_format
 from geotether.files.geometry import with_geometry_note
 from geotether.files.json_records import read_json
-from geotether.files.values import with_usual_types
+from geotether.files.values import usual_schema
 
 
 @dataclass(frozen=True)
@@ -163,10 +162,7 @@ def _read_parquet(path: Path, rows_at_once: int) -> tuple[pa.Schema, Iterator[pa
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
-    twice = [name for name, count in Counter(file.schema_arrow.names).items() if count > 1]
-    if twice:
-        raise ValueError(f"two columns are called {twice[0]!r}; rename one.")
-    schema = with_usual_types(file.schema_arrow)
+    schema = usual_schema(file.schema_arrow)
     batches = file.iter_batches(rows_at_once)
     return schema, (pa.Table.from_batches([batch]).cast(schema) for batch in batches)
 

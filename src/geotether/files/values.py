@@ -38,8 +38,11 @@ def without_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
-def with_usual_types(schema: pa.Schema) -> pa.Schema:
-    """Replace string_view and binary_view, which few of Arrow's functions accept."""
+def usual_schema(schema: pa.Schema) -> pa.Schema:
+    """Replace string_view and binary_view, which few of Arrow's functions accept; two equal names are a ValueError."""
+    twice = [name for name in schema.names if schema.names.count(name) > 1]
+    if twice:
+        raise ValueError(f"two columns are called {twice[0]!r}; rename one.")
     usual = {"string_view": pa.string(), "binary_view": pa.binary()}
     fields = [field.with_type(usual.get(str(field.type), field.type)) for field in schema]
     return pa.schema(fields, schema.metadata)
