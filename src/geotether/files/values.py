@@ -1,5 +1,6 @@
 """Cells of a table as numbers, labels and texts."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -40,9 +41,9 @@ def without_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def usual_schema(schema: pa.Schema) -> pa.Schema:
     """Replace string_view and binary_view, which few of Arrow's functions accept; two equal names are a ValueError."""
-    twice = [name for name in schema.names if schema.names.count(name) > 1]
-    if twice:
-        raise ValueError(f"two columns are called {twice[0]!r}; rename one.")
+    name, count = Counter(schema.names).most_common(1)[0] if schema.names else ("", 0)
+    if count > 1:
+        raise ValueError(f"two columns are called {name!r}; rename one.")
     usual = {"string_view": pa.string(), "binary_view": pa.binary()}
     fields = [field.with_type(usual.get(str(field.type), field.type)) for field in schema]
     return pa.schema(fields, schema.metadata)

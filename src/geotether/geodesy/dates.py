@@ -63,7 +63,7 @@ def times_of(column: pa.ChunkedArray | pa.Array) -> tuple[np.ndarray, Bool[np.nd
     if is_time(kind):
         zone = getattr(kind, "tz", None)
         utc = column.cast(pa.timestamp("ms", zone) if zone else pa.timestamp("ms"), safe=False).cast(pa.timestamp("ms"))
-        times = np.asarray(utc.to_numpy(**_copying(utc)), dtype="datetime64[ms]")
+        times = np.asarray(utc.to_numpy(zero_copy_only=False), dtype="datetime64[ms]")
         return times, np.zeros(len(times), dtype=bool)
     values = column.to_pylist()
     given = np.array([value is not None and value == value and str(value).strip() != "" for value in values], bool)
@@ -106,10 +106,6 @@ def why_no_time(value: Any) -> str:
         if least <= number < most:
             return f"is in {unit} since 1970, not a date; write it in ISO 8601, such as 2003-06-21"
     return "is not a date in ISO 8601, such as 2003-06-21"
-
-
-def _copying(column: pa.ChunkedArray | pa.Array) -> dict[str, bool]:
-    return {} if isinstance(column, pa.ChunkedArray) else {"zero_copy_only": False}
 
 
 def _parsed(value: Any) -> datetime.datetime | None:

@@ -71,8 +71,7 @@ def temperature_task(file: Path, label: str | None = None, countries: Path | Non
         A regression task in °C (no unit for another column).
 
     Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If the layout is unknown.
+        ValueError: If the layout is unknown; as for `read_labelled`.
     """
     columns, lonlat = read_labelled(file)
     names = {name.lower(): name for name in columns.column_names}
@@ -106,8 +105,7 @@ def housing_task(file: Path, countries: Path | None = None) -> Task:
         A regression task in USD (scikit-learn's frame: in 100,000 USD), capped at 500,001 in the source.
 
     Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If the layout is unknown.
+        ValueError: If the layout is unknown; as for `read_labelled`.
     """
     file = Path(file)
     if file.suffix.lower() == ".data":
@@ -148,8 +146,7 @@ def mosaiks_task(
         A regression task; population, night lights and housing as log(1 + value). -999 is a missing label.
 
     Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If the layout is unknown, or places are missing.
+        ValueError: If the layout is unknown; as for `read_labelled`.
     """
     file = Path(file)
     header = read_rows(file)
