@@ -11,6 +11,7 @@ import pytest
 
 from geotether.datasets import data_folder, get_dataset
 from geotether.datasets.retrieval import Checksums
+from geotether.files.disk import locked
 
 TOWNS = b"name,lon,lat\nWageningen,5.66,51.97\nSydney,151.21,-33.87\n"
 SHA256 = hashlib.sha256(TOWNS).hexdigest()
@@ -269,3 +270,20 @@ def test_a_recorded_hash_is_replaced(tmp_path):
     assert [found.get(name) for name in ("a file.csv", "maps/b.csv", "c")] == ["0" * 64, EMPTY, None]
     (tmp_path / "SHA256SUMS").write_text("what a user wrote\n")
     assert Checksums(tmp_path).get("a file.csv") is None
+
+
+def test_two_processes_never_fetch_the_same(site, registry, tmp_path):
+    (tmp_path / "data" / "towns").mkdir(parents=True)
+    with locked(tmp_path / "data" / "towns"), pytest.raises(OSError, match="Another process"):
+        get(registry({"name": "towns.csv", "address": site.put("t", TOWNS)}))
+
+
+def test_a_disk_that_fills_up_is_named(site, registry, monkeypatch):
+    from geotether.datasets.download import Downloader
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Downloader, "__call__", full)
+    with pytest.raises(OSError, match=r"The disk of .*towns is full"):
+        get(registry({"name": "towns.csv", "address": site.put("t", TOWNS)}))

@@ -1,5 +1,6 @@
 """Download, verify and unpack a data set; or explain how to fetch it by hand."""
 
+import errno
 import logging
 import os
 import re
@@ -11,7 +12,7 @@ from typing import Any
 from geotether.datasets.archive import unpack, with_header
 from geotether.datasets.download import TIMEOUT, Downloader, UnexpectedSizeError, asked_size, failure
 from geotether.datasets.registry import Dataset, RemoteFile, find_dataset, read_registry
-from geotether.files.disk import replacing_file
+from geotether.files.disk import locked, replacing_file
 
 FOLDER_VARIABLE = "GEOTETHER_DATA"
 UNASKED_BYTES = 10**9
@@ -161,6 +162,20 @@ def _fetch_all(
             f"{home} needs {total:,} more bytes, but only {free:,} are free there. Free some space or give "
             "another folder (--to)."
         )
+    home.mkdir(parents=True, exist_ok=True)
+    with locked(home):
+        _fetch_each(missing, home, sums, renew, None if agreed else unasked_bytes, timeout, report)
+
+
+def _fetch_each(
+    missing: list[RemoteFile],
+    home: Path,
+    sums: Checksums,
+    renew: bool,
+    limit: int | None,
+    timeout: tuple[float, float],
+    report: Callable[[str, int, int | None], None] | None,
+) -> None:
     for file in missing:
 
         def tell(done: int, size: int | None, file: RemoteFile = file) -> None:
@@ -168,7 +183,7 @@ def _fetch_all(
                 report(file.name, done, size)
 
         known = file.sha256 or (None if renew else sums.get(file.name))
-        downloader = Downloader(file.name, file.bytes, None if agreed else unasked_bytes, timeout, tell)
+        downloader = Downloader(file.name, file.bytes, limit, timeout, tell)
         sha256 = _fetch(file, home / file.name, known, downloader)
         if file.sha256 is None and known is None:
             _log.info("%s: SHA-256 %s, trusted on first use and recorded.", home / file.name, sha256)
@@ -209,6 +224,10 @@ def _fetch(file: RemoteFile, path: Path, known: str | None, downloader: Download
             faults.append(ConnectionError(failure(error, address)))
         except (PermissionError, FileNotFoundError, UnexpectedSizeError, ValueError) as error:
             faults.append(_explained(error, address, known))
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise OSError(errno.ENOSPC, f"The disk of {path.parent} is full. Free some space.") from error
+            raise
         finally:
             shutil.rmtree(fresh.parent, ignore_errors=True)
     said = " ".join(str(fault) if str(fault).endswith(".") else f"{fault}." for fault in faults)

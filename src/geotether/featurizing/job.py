@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from geotether.files.disk import replacing_file
+from geotether.files.disk import locked, replacing_file
 
 _FACTS = {
     "specification": "the specification has changed",
@@ -43,7 +43,8 @@ def open_job(out: Path, facts: Mapping[str, Any], resume: bool = True) -> Iterat
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(error.errno, f"Could not write {folder}: {error.strerror}. Choose another folder.") from error
-    with _locked(folder):
+    (folder / _LOCK).touch()
+    with locked(folder / _LOCK):
         wanted = json.loads(json.dumps(dict(facts)))  # as it will be read back
         found = _facts(folder)
         if found != wanted or not resume:
@@ -99,19 +100,3 @@ def _difference(found: Any, wanted: Mapping[str, Any]) -> str:
     if "specification" in differs:  # other options often mean other data and code, which the user knows
         differs = ["specification"]
     return " and ".join(_FACTS[name] for name in differs) or "it differs"
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Exclude other processes; the system releases the lock when this process ends, however it ends."""
-    with (folder / _LOCK).open("w") as lock:
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            pass
-        else:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise OSError(f"Another process works in {folder}; wait for it, or build another table.") from error
-        yield

@@ -168,6 +168,30 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         _remove(old)
 
 
+@contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Hold an existing file or folder against other processes (not on Windows).
+
+    The system releases the lock when this process ends, however it ends.
+
+    Raises:
+        FileExistsError: If another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise FileExistsError(f"Another process is working on {path}; wait for it, or end it.") from error
+    finally:
+        os.close(descriptor)
+
+
 def size_in_words(size: int | None) -> str:
     """Format a number of bytes.
 
