@@ -147,7 +147,7 @@ def test_right_answers():
         ({"moments": "exact"}, "permutation, lattice; got 'wrong' and 'exact'"),
         ({"radius_km": 0}, "between 0 and 10000, got 0"),
         ({"neighbors": 20}, "1 to 19, got 20"),
-        ({"correct": np.ones(3, dtype=bool)}, "5 places, but 3 answers"),
+        ({"correct": np.ones(3, dtype=bool)}, "5 places, but 3 predictions"),
     ],
 )
 def test_misuse_is_named(options, message):

@@ -46,7 +46,7 @@ def test_equal_batches_leave_the_batch_as_it_is(config, tables):
     ("overrides", "equal", "message"),
     [
         ([], "epochs", "Unknown choice 'epochs'"),
-        (["schedule={name: salt}"], "rows", "take batch"),
+        (["schedule={name: salt}"], "rows", "choose batch"),
         (["schedule={name: pairwise, modality: text}"], "batch", "takes melt or salt"),
     ],
 )

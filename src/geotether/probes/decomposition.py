@@ -1,4 +1,4 @@
-"""One decomposition of the training features from which every ridge follows: all strengths, targets and folds."""
+"""One decomposition of the training features for all ridge fits: every penalty, target and fold."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -9,26 +9,26 @@ from threadpoolctl import threadpool_limits
 
 from geotether.moments import mean_and_scale
 
-# Above this many elements the rotated rows are kept in the dtype of the features instead of float64.
+# Above this number of elements, rotated rows keep the dtype of the features instead of float64.
 DOUBLE_ELEMENTS = 40_000_000
 CHUNK_ROWS = 8192
 
 
 class RidgeDecomposition:
-    """Eigenvectors of the standardised training features, found once and used for every ridge fit.
+    """Eigenvectors of the standardised training features, computed once for all ridge fits.
 
-    Features are centred and scaled by the mean and standard deviation of the rows given here, which are training
-    rows; constant columns are left at zero. With n > d the d x d covariance is decomposed, else the n x n Gram matrix.
+    Features are standardised by the training rows given here; constant columns become zero. With n > d the d x d
+    covariance is decomposed, else the n x n Gram matrix.
 
     Args:
-        features: Training features, shape (n, d), finite. With float32 input the covariance and its eigenvectors are
-            found in float64 and held-out predictions computed in float32, which halves their cost.
+        features: Training features, shape (n, d), finite. For float32 input, the covariance and its eigenvectors are
+            computed in float64 and held-out predictions in float32, which halves their cost.
 
     Raises:
         ValueError: If there are fewer than 2 rows, no columns, or a value is not finite.
 
     Attributes:
-        mean, scale: What the columns are standardised with, shape (d,).
+        mean, scale: Of the columns, to standardise with, shape (d,).
         eigenvalues: Of X^T X (equally X X^T), shape (k,) with k = min(n, d), never negative.
 
     Source:
@@ -53,23 +53,23 @@ class RidgeDecomposition:
         self.features = self.standardise(features, np.dtype(features.dtype if large else np.float64))
         self.primal = self.num_rows > self.num_columns
         gram = self._gram()
-        # NumPy only, not SciPy: each brings its own BLAS threads, and two pools in one loop wait for each other.
+        # NumPy only, not SciPy: both have their own BLAS threads, and two pools in one loop wait for each other.
         eigenvalues, self.vectors = np.linalg.eigh(gram)
         self.eigenvalues = np.maximum(eigenvalues, 0.0)
         self.work_dtype = np.dtype(np.float32 if features.dtype == np.float32 else np.float64)
 
     @cached_property
     def rotated(self) -> Float[np.ndarray, "n k"]:
-        """Rows in the rotated basis: X V for n > d, the eigenvectors of X X^T otherwise; in the working precision."""
+        """The rows in the rotated basis: X V for n > d, else the eigenvectors of X X^T; in the working precision."""
         vectors = self.vectors.astype(self.work_dtype)
         return self.features.astype(self.work_dtype, copy=False) @ vectors if self.primal else vectors
 
     def _project(self, columns: Float64[np.ndarray, "n t"]) -> Float64[np.ndarray, "k t"]:
-        """Columns in the rotated basis, in double precision: small strengths divide by small eigenvalues."""
+        """Rotate columns, in double precision: small penalties divide by small eigenvalues."""
         return self.vectors.T @ (self.features.T @ columns if self.primal else columns)
 
     def _gram(self) -> Float64[np.ndarray, "k k"]:
-        """X^T X or X X^T in float64, adding chunks of rows so that float32 rounding does not pile up."""
+        """Return X^T X or X X^T in float64, summed over chunks of rows so that float32 rounding does not accumulate."""
         if not self.primal:
             return (self.features @ self.features.T).astype(np.float64)
         gram = np.zeros((self.num_columns, self.num_columns))
@@ -79,13 +79,13 @@ class RidgeDecomposition:
         return gram
 
     def standardise(self, features: Float[np.ndarray, "m d"], dtype: np.dtype) -> Float[np.ndarray, "m d"]:
-        """Centre and scale other rows with the mean and scale of the training rows."""
+        """Standardise rows with the mean and scale of the training rows."""
         return ((features - self.mean.astype(dtype)) / self.scale.astype(dtype)).astype(dtype, copy=False)
 
     def solve(
         self, columns: Float64[np.ndarray, "n t"], alpha: float
     ) -> tuple[Float64[np.ndarray, "d t"], Float64[np.ndarray, " t"]]:
-        """Ridge weights on the standardised features, and the intercept, which is not penalised.
+        """Return ridge weights on the standardised features, and the intercept, which is not penalised.
 
         Args:
             columns: Target columns of the training rows, shape (n, t).
@@ -105,9 +105,9 @@ class RidgeDecomposition:
         weights: Float64[np.ndarray, "d t"],
         intercept: Float64[np.ndarray, " t"],
     ) -> Float64[np.ndarray, "m t"]:
-        """Fitted columns at other rows, in chunks."""
+        """Predict the columns at other rows, in chunks."""
         out = np.empty((len(features), weights.shape[1]))
-        # The scale is folded into the weights, so that no standardised copy of the new rows is made, and single
+        # The scale is applied to the weights, so that no standardised copy of the new rows is made, and single
         # precision stays single: a copy in double precision would cost more than the product.
         dtype = np.dtype(np.float32 if features.dtype == np.float32 else np.float64)
         scaled, mean = (weights / self.scale[:, None]).astype(dtype), self.mean.astype(dtype)
@@ -119,36 +119,36 @@ class RidgeDecomposition:
     def held_out(
         self, columns: Float64[np.ndarray, "n t"], alphas: Float64[np.ndarray, " a"], folds: Integer[np.ndarray, " n"]
     ) -> Iterator[tuple[Integer[np.ndarray, " f"], Float[np.ndarray, "a f t"]]]:
-        """What each row would be predicted as by the ridge fitted without the row's fold; exact, nothing is refitted.
+        """Predict each row by the ridge fitted without the row's fold; exact, without refitting.
 
         With residuals r = (I - H) y of the one fit on all rows, the residuals of the fit without fold F are
-        (I - H_FF)^-1 r_F. Small folds are solved as such; folds larger than the number of features by the same
-        identity turned round (Woodbury), with a d x d matrix.
+        (I - H_FF)^-1 r_F. Small folds are solved in this form; folds larger than the number of features by the Woodbury
+        identity, with a d x d matrix.
 
         Args:
             columns: Target columns, shape (n, t).
-            alphas: Strengths, shape (a,), above 0.
+            alphas: Penalties, shape (a,), above 0.
             folds: The fold of each row, shape (n,); at least two different folds.
 
         Yields:
-            For each fold its rows (f,) and their held-out predictions for every alpha, shape (a, f, t).
+            The rows of each fold (f,) and their held-out predictions for every alpha, shape (a, f, t).
 
         Source:
             Golub, Heath & Wahba (1979), Technometrics 21:215 (one row); Cook & Weisberg (1982), Residuals and
             Influence in Regression, section 3.6 (several rows at once).
         """
         centred = columns - columns.mean(axis=0)
-        # One column block an alpha, so that the residuals of a fold come out of a single multiplication.
+        # One block of columns per alpha, so that one product gives the residuals of a fold.
         if self.primal:
             shrink = 1.0 / (self.eigenvalues + alphas[:, None])
-        else:  # I - H without a difference of nearly equal numbers, which matters for small alpha
+        else:  # I - H without subtracting nearly equal numbers, which matters for small alpha
             shrink = alphas[:, None] / (self.eigenvalues + alphas[:, None])
         projected = (shrink.T[:, :, None] * self._project(centred)[:, None, :]).reshape(len(self.eigenvalues), -1)
         projected, small_shrink = projected.astype(self.work_dtype), shrink.astype(self.work_dtype)
         order = np.argsort(folds, kind="stable")
         fold_rows = np.split(order, np.flatnonzero(np.diff(folds[order])) + 1)
         for group in gather(fold_rows, CHUNK_ROWS):
-            # One large product for many folds; then small systems on one thread, for more would only wait.
+            # One large product for many folds; then small systems on one thread, which is faster than several.
             parts = self.rotated[np.concatenate(group)]
             fitted = parts @ projected
             ends = np.cumsum([len(rows) for rows in group])[:-1]
@@ -171,7 +171,7 @@ class RidgeDecomposition:
         shrink: Float64[np.ndarray, "a k"],
         residuals: Float64[np.ndarray, "a f t"],
     ) -> Float64[np.ndarray, "a f t"]:
-        """Held-out errors of a fold of more rows than features, by the identity turned round."""
+        """Return the held-out errors of a fold with more rows than features, by the Woodbury identity."""
         wide = np.concatenate([np.ones((len(part), 1)), part], axis=1)
         penalty = np.concatenate([np.full((len(shrink), 1), self.num_rows), 1.0 / shrink], axis=1)
         inner = penalty[:, :, None] * np.eye(penalty.shape[1]) - wide.T @ wide
@@ -180,7 +180,7 @@ class RidgeDecomposition:
     def _residual_makers(
         self, part: Float[np.ndarray, "f k"], shrink: Float[np.ndarray, "a k"]
     ) -> Float[np.ndarray, "a f f"]:
-        """I - H between the rows of one fold, for every alpha."""
+        """Return I - H between the rows of one fold, for every alpha."""
         makers = (part * shrink[:, None, :]) @ part.T
         if self.primal:
             np.negative(makers, out=makers)
@@ -190,7 +190,7 @@ class RidgeDecomposition:
 
 
 def gather(folds: Sequence[Integer[np.ndarray, " _"]], rows: int) -> Iterator[list[Integer[np.ndarray, " _"]]]:
-    """Put folds together until they hold so many rows; a larger fold stands alone."""
+    """Group folds up to a number of rows; a larger fold is a group of its own."""
     group: list[np.ndarray] = []
     for fold in folds:
         if group and sum(map(len, group)) + len(fold) > rows:
@@ -201,7 +201,7 @@ def gather(folds: Sequence[Integer[np.ndarray, " _"]], rows: int) -> Iterator[li
 
 
 def solve(matrices: Float[np.ndarray, "a f f"], right: Float[np.ndarray, "a f t"]) -> Float[np.ndarray, "a f t"]:
-    """Solve linear systems; where rounding made one singular, all are solved by least squares."""
+    """Solve linear systems, or all by least squares if rounding made one singular."""
     try:
         return np.linalg.solve(matrices, right)
     except np.linalg.LinAlgError:

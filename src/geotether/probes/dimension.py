@@ -1,4 +1,4 @@
-"""How many directions rows really vary in: intrinsic dimension from neighbours, effective rank from the spectrum."""
+"""Dimension of embeddings: intrinsic dimension from neighbours, effective rank from the spectrum."""
 
 from typing import NamedTuple
 
@@ -16,9 +16,9 @@ class Dimension(NamedTuple):
     """An estimate of the intrinsic dimension.
 
     Attributes:
-        value: The dimension; NaN where fewer than three different rows are left.
-        used: Different rows that it rests on.
-        duplicates: Rows left out because an equal row is there already: a distance of zero says nothing.
+        value: The dimension; NaN with fewer than three different rows.
+        used: Number of different rows used.
+        duplicates: Number of rows left out because they equal another row.
     """
 
     value: float
@@ -29,13 +29,13 @@ class Dimension(NamedTuple):
 def two_nn(features: Float[np.ndarray, "n d"], discard_share: float = 0.1, method: str = "linear") -> Dimension:
     """Estimate the intrinsic dimension from the two nearest neighbours of every row.
 
-    Where density is even over the nearest neighbours, the ratio of the second to the first distance follows a Pareto
-    law whose exponent is the dimension.
+    Where the density is constant around a row and its nearest neighbours, the ratio of the second to the first distance
+    follows a Pareto distribution whose exponent is the dimension.
 
     Args:
         features: Rows, shape (n, d), n at least 3.
-        discard_share: Share of the rows with the largest ratios to leave out, above 0 and below 1: there the law
-            holds least.
+        discard_share: Share of the rows with the largest ratios to leave out, above 0 and below 1; they deviate most
+            from that distribution.
         method: "linear" fits a line through the origin, as in the paper; "mle" is the maximum-likelihood estimate
             under the same censoring.
 
@@ -75,13 +75,13 @@ def two_nn(features: Float[np.ndarray, "n d"], discard_share: float = 0.1, metho
 
 
 def mle_dimension(features: Float[np.ndarray, "n d"], k: int = 20, average: str = "inverse") -> Dimension:
-    """Estimate the intrinsic dimension from how distances grow over the k nearest neighbours.
+    """Estimate the intrinsic dimension from the growth of distances over the k nearest neighbours.
 
     Args:
         features: Rows, shape (n, d), n at least 3.
-        k: Neighbours, 2 or more; fewer where there are not as many different rows.
-        average: Over the rows, "inverse": the inverse of the mean of inverses (MacKay & Ghahramani), which is the
-            likelihood's own answer; "mean": the plain mean (Levina & Bickel), which is biased upwards for small k.
+        k: Number of neighbours, 2 or more; fewer with fewer different rows.
+        average: Over the rows: "inverse", the inverse of the mean of inverses (MacKay & Ghahramani), which has the
+            maximum likelihood; "mean", the plain mean (Levina & Bickel), which is biased upwards for small k.
 
     Returns:
         The estimate.
@@ -112,14 +112,14 @@ def mle_dimension(features: Float[np.ndarray, "n d"], k: int = 20, average: str 
 
 
 def local_dimension(features: Float[np.ndarray, "n d"], k: int = 100) -> Float64[np.ndarray, " n"]:
-    """Estimate the intrinsic dimension around every row by the maximum-likelihood estimate over its k neighbours.
+    """Estimate the intrinsic dimension around every row by maximum likelihood over its k neighbours.
 
     Args:
         features: Rows, shape (n, d), n at least 3.
-        k: Neighbours, 2 or more; fewer where there are not as many different rows.
+        k: Number of neighbours, 2 or more; fewer with fewer different rows.
 
     Returns:
-        Shape (n,). Equal rows share one value. NaN where all k neighbours are equally far.
+        Shape (n,). Equal rows share one value. NaN where all k neighbours are at the same distance.
 
     Raises:
         ValueError: If there are fewer than three rows or `k` is below 2.
@@ -137,7 +137,7 @@ def local_dimension(features: Float[np.ndarray, "n d"], k: int = 100) -> Float64
 
 
 def effective_rank(features: Float[np.ndarray, "n d"]) -> float:
-    """Count the directions that rows spread in: exp of the entropy of the normalised singular values.
+    """Return the effective rank: exp of the entropy of the normalised singular values.
 
     Args:
         features: Rows, shape (n, d), n at least 3; they are centred.
@@ -160,7 +160,7 @@ def effective_rank(features: Float[np.ndarray, "n d"]) -> float:
 
 
 def participation_ratio(features: Float[np.ndarray, "n d"]) -> float:
-    """Count the directions that hold the variance: squared sum over sum of squares of the principal variances.
+    """Return the participation ratio: squared sum over sum of squares of the principal variances.
 
     Smaller than the effective rank, because variances fall off faster than singular values.
 
@@ -178,33 +178,33 @@ def participation_ratio(features: Float[np.ndarray, "n d"]) -> float:
 
 
 def variances(features: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " r"]:
-    """Principal variances times n, largest last; what is rounding only is 0."""
+    """Return principal variances times n, largest last; those of rounding size are 0."""
     check_rows(features)
     centered = features.astype(np.float64)
     centered -= centered.mean(axis=0)
     gram = centered @ centered.T if len(centered) < centered.shape[1] else centered.T @ centered
     values = np.linalg.eigvalsh(gram)
-    # Rounding in the mean is relative to the size of the numbers, not of their spread.
+    # Rounding of the mean is relative to the size of the numbers, not of their spread.
     floor = np.finfo(np.float64).eps * max(values[-1] * len(gram), float(np.abs(features).max()) ** 2)
     return np.where(values > floor, values, 0.0)
 
 
 def different_rows(features: Float[np.ndarray, "n d"]) -> tuple[Float64[np.ndarray, "m d"], int]:
-    """One copy of each row, and how many copies were left out."""
+    """Return the different rows and the number of duplicates."""
     check_rows(features)
     rows = np.unique(features.astype(np.float64), axis=0)
     return rows, len(features) - len(rows)
 
 
 def neighbor_distances(rows: Float64[np.ndarray, "n d"], k: int) -> Float64[np.ndarray, "n k"]:
-    """Distances from each of different rows to its k nearest other rows, nearest first."""
-    rows = rows - rows.mean(axis=0)  # less to cancel in the search
+    """Return the distances from each row to its k nearest other rows, nearest first; all rows differ."""
+    rows = rows - rows.mean(axis=0)  # for the accuracy of the search
     _, index = nearest(rows, rows, k + 1)
     out = np.empty((len(rows), k))
     step = max(1, CHUNK_NUMBERS // ((k + 1) * rows.shape[1]))
     for start in range(0, len(rows), step):
         some = index[start : start + step]
-        # Computed anew from differences: the search loses digits of distances that are small beside the rows.
+        # Recomputed from differences: the search loses digits of small distances between rows far from the origin.
         distance = np.linalg.norm(rows[some] - rows[start : start + step, None], axis=2)
         distance[some == np.arange(start, start + len(some))[:, None]] = np.inf
         out[start : start + step] = np.sort(distance, axis=1)[:, :k]
@@ -212,18 +212,18 @@ def neighbor_distances(rows: Float64[np.ndarray, "n d"], k: int) -> Float64[np.n
 
 
 def dimension_of_distances(distance: Float64[np.ndarray, "n k"]) -> Float64[np.ndarray, " n"]:
-    """The local estimate of Levina & Bickel from sorted distances; NaN where all are equal."""
+    """Return the local estimate of Levina & Bickel from sorted distances; NaN where all are equal."""
     growth = np.log(distance[:, -1:] / distance).sum(axis=1)
     return np.divide(distance.shape[1] - 1, growth, out=np.full(len(distance), np.nan), where=growth > 0)
 
 
 def check_rows(features: Float[np.ndarray, "n d"]) -> None:
-    """Refuse too few rows."""
+    """Raise for fewer than three rows."""
     if len(features) < 3:
         raise ValueError(f"{len(features)} rows of features; a dimension needs at least 3.")
 
 
 def check_k(k: int) -> None:
-    """Refuse too few neighbours."""
+    """Raise for fewer than two neighbours."""
     if k < 2:
         raise ValueError(f"k must be 2 neighbours or more, got {k}.")

@@ -1,4 +1,4 @@
-"""Geo-bias: how surprising the pattern of right and wrong answers around places is, by Moran's I."""
+"""Geo-bias: the spatial self-information of right and wrong predictions around places, by Moran's I."""
 
 import math
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from geotether.probes.target import KINDS
 
 CENTERS = ("wrong", "all")
 BACKGROUND_PER_POINT = 5.0
-# Further neighbours looked at, so that all ties with the last are known: the innermost ring has seven places.
+# Additional neighbours searched, to include all ties with the last: the innermost ring has seven places.
 TIES = 8
 
 
 @dataclass(frozen=True, eq=False)
 class GeoBias:
-    """Spatial self-information of a set of answers, in nats; larger is more clustered and so more biased.
+    """Spatial self-information of a set of predictions, in nats; larger is more clustered and so more biased.
 
     Attributes:
-        unmarked: Mean over the centres, each weighted by the test places around it, of the surprise at where the test
-            places lie; NaN without centres. It depends on the answers only through the choice of centres.
-        marked: The same of the surprise at which of them are right and which wrong.
+        unmarked: Mean self-information of the pattern of test places, over the centres weighted by the test places
+            around them; NaN without centres. It depends on the predictions only by the choice of centres.
+        marked: The same of the pattern of right and wrong predictions.
         centers: Row numbers of the centres, shape (c,).
         counts: Test places within the radius of each centre, itself included, shape (c,).
         unmarked_at: Score of each centre, shape (c,).
         marked_at: Score of each centre, shape (c,).
-        share_correct: Share of right answers among all places.
+        share_correct: Share of right predictions among all places.
     """
 
     unmarked: float
@@ -51,23 +51,23 @@ def geo_bias(
     moments: str = "permutation",
     seed: int = 0,
 ) -> GeoBias:
-    """Score the geographic bias of answers: unmarked and marked spatial self-information (SSI).
+    """Score the geographic bias of predictions: unmarked and marked spatial self-information (SSI).
 
-    Around each centre the test places within the radius are joined by a grid of background places, about five for
-    each test place, of value 0. Unmarked, test places have the value 1; marked, 1 where the answer is right and -1
-    where it is wrong. Each place is linked to its nearest others, and the score is minus the logarithm of the
-    two-sided tail probability of Moran's I under its normal approximation.
+    Around each centre, background places of value 0 are added to the test places within the radius, about five for
+    each on a grid. Unmarked, test places have the value 1; marked, 1 where the prediction is right and -1 where it is
+    wrong. Each place is linked to its nearest others, and the score is minus the logarithm of the two-sided tail
+    probability of Moran's I under its normal approximation.
 
     Args:
         lonlat: Test places, degrees, shape (n, 2).
-        correct: True where the answer is right, shape (n,); see `is_correct`.
+        correct: True where the prediction is right, shape (n,); see `is_correct`.
         radius_km: Radius of a neighbourhood.
-        neighbors: Nearest places that each place is linked to.
-        centers: "wrong": around every wrong answer, as published; "all": around every place.
-        max_centers: If there are more, as many are drawn. None: take all.
-        moments: "permutation": exact mean and variance of Moran's I when values are dealt to the places at random;
+        neighbors: Number of nearest places that each place is linked to.
+        centers: "wrong": around every wrong prediction, as published; "all": around every place.
+        max_centers: Number of centres drawn if there are more. None: all.
+        moments: "permutation": exact mean and variance of Moran's I over all permutations of the values;
             "lattice": the approximation in PyGBS, for comparison with its numbers. See `moran_moments`.
-        seed: Seed of that draw.
+        seed: Seed of the draw of centres.
 
     Returns:
         The scores. Without any centre both means are NaN.
@@ -88,14 +88,14 @@ def geo_bias(
     """
     check_lonlat(lonlat)
     if len(correct) != len(lonlat):
-        raise ValueError(f"{len(lonlat)} places, but {len(correct)} answers.")
+        raise ValueError(f"{len(lonlat)} places, but {len(correct)} predictions.")
     if not len(lonlat):
         raise ValueError("geo_bias needs at least one test place, got none.")
     if centers not in CENTERS or moments not in MOMENTS:
         known = f"centers is one of {', '.join(CENTERS)}, moments one of {', '.join(MOMENTS)}"
         raise ValueError(f"{known}; got {centers!r} and {moments!r}.")
     if not 0 < radius_km < 10_000:
-        raise ValueError(f"radius_km must lie between 0 and 10000, got {radius_km}.")
+        raise ValueError(f"radius_km must be between 0 and 10000, got {radius_km}.")
     if not 1 <= neighbors <= 19:
         raise ValueError(f"neighbors must be 1 to 19, got {neighbors}: the smallest neighbourhood has 21 places.")
     chosen = np.flatnonzero(~correct) if centers == "wrong" else np.arange(len(lonlat))
@@ -119,7 +119,7 @@ def geo_bias(
 def self_information(
     points: Float64[np.ndarray, "p 3"], marks: Float64[np.ndarray, " m"], neighbors: int, moments: str
 ) -> tuple[float, float]:
-    """Unmarked and marked score of one neighbourhood whose first m points are test places and the rest background."""
+    """Return the unmarked and marked score of a neighbourhood: first m test places, then background places."""
     links = nearest_others(points, neighbors)
     values = np.zeros((2, len(points)))
     values[0, : len(marks)], values[1, : len(marks)] = 1.0, marks
@@ -130,10 +130,10 @@ def self_information(
 
 
 def nearest_others(points: Float64[np.ndarray, "p 3"], count: int) -> Integer[np.ndarray, "p k"]:
-    """Row numbers of the nearest other points; of equally far ones, those with the lowest numbers.
+    """Return the row numbers of the nearest other points; ties by the lowest number.
 
-    A point at the very same place counts as another. Rings of background places are full of ties, which rounding would
-    decide differently on every machine.
+    Points at the same place count as others. Rings of background places have many ties, which rounding would decide
+    differently between machines.
     """
     from scipy.spatial import cKDTree
 
@@ -145,17 +145,17 @@ def nearest_others(points: Float64[np.ndarray, "p 3"], count: int) -> Integer[np
 
 
 def background_grid(radius_km: float | int, count: int) -> Float64[np.ndarray, "b 3"]:
-    """Rings of places around the north pole, `BACKGROUND_PER_POINT` for each of `count` test places and a margin.
+    """Return rings of places around the north pole, `BACKGROUND_PER_POINT` per test place plus a margin.
 
-    Rings and the places on them are as far apart as the square root of the area that each place has. The centre stays
-    free, for a test place is there; the last ring lies on the radius or up to one spacing beyond.
+    The spacing of rings, and of places on them, is the square root of the area per place. The centre is left free for a
+    test place; the last ring is on the radius or up to one spacing beyond.
 
     Args:
         radius_km: Radius of the neighbourhood.
-        count: Test places in it.
+        count: Number of test places in it.
 
     Returns:
-        Unit vectors, shape (b, 3), with the pole as third axis.
+        Unit vectors, shape (b, 3); the third axis is the pole.
     """
     radius = radius_km / EARTH_RADIUS_KM
     density = math.ceil(BACKGROUND_PER_POINT * count / (math.pi * radius**2))
@@ -170,7 +170,7 @@ def background_grid(radius_km: float | int, count: int) -> Float64[np.ndarray, "
 
 
 def frame_at(center: Float64[np.ndarray, " 3"]) -> Float64[np.ndarray, "3 3"]:
-    """North, east and up at a place, as rows: what turns the north pole's surroundings into the place's own."""
+    """Return north, east and up at a place as rows: the rotation from the north pole to the place."""
     x, y, z = center
     flat = math.hypot(x, y)
     east = np.array([-y / flat, x / flat, 0.0]) if flat > 1e-12 else np.array([0.0, 1.0, 0.0])
@@ -183,14 +183,14 @@ def is_correct(
     kind: str,
     tolerance: float | int | None = None,
 ) -> Bool[np.ndarray, " n"]:
-    """Say which answers are right: the same class, or a number that is near enough.
+    """Return which predictions are right: the same class, or a number within the tolerance.
 
     Args:
         true: True classes or numbers, shape (n,).
         predicted: Predicted ones, shape (n,).
         kind: "classification" or "regression".
         tolerance: Largest absolute error of a right number, in its unit. None: half the standard deviation of the true
-            values, which is the same for every encoder. Of no meaning for classes, where it must be None.
+            values, which is the same for every encoder. Must be None for classes.
 
     Returns:
         Shape (n,), boolean.

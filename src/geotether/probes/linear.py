@@ -1,4 +1,4 @@
-"""Ridge probe: the linear read-out of frozen features, its strength chosen on held-out spatial blocks."""
+"""Ridge probe: linear regression on frozen features, with a penalty chosen on held-out spatial blocks."""
 
 from collections.abc import Sequence
 
@@ -8,25 +8,24 @@ from jaxtyping import Float, Float64, Integer, Shaped
 from geotether.probes.decomposition import RidgeDecomposition
 from geotether.probes.target import ProbeTarget, as_target
 
-# Nine, three quarters of a decade apart. Features have unit variance, so X^T X has eigenvalues from far below 1 up to
-# n times d.
+# Features have unit variance, so X^T X has eigenvalues from far below 1 up to n times d.
 ALPHAS = tuple(float(alpha) for alpha in 10.0 ** np.linspace(-1.0, 5.0, 9))
 
 
 class RidgeProbe:
     """Linear least squares with an L2 penalty on standardised features; classes and labels by columns of 0 and 1.
 
-    The strength is the one with the best predictions for held-out folds of the training rows: smallest squared error
-    for a number; highest accuracy for classes, where equal accuracy goes to the smaller squared error.
+    The penalty with the best predictions for held-out folds of the training rows is chosen: smallest squared error for
+    numbers and labels; highest accuracy for classes, ties by the smaller squared error.
 
     Args:
         kind: "regression", "classification" or "multilabel".
-        alphas: Strengths to choose from, each above 0, in the scale of scikit-learn's `Ridge`.
+        alphas: Penalties to choose from, each above 0, as in scikit-learn's `Ridge`.
 
     Attributes:
-        alpha_: The chosen strength, after `fit`.
+        alpha_: The chosen penalty, after `fit`.
         weights_, intercept_: Shape (d, t) and (t,), on standardised features.
-        held_out_errors_: Mean squared held-out error per alpha, shape (a,); 0 if there was one alpha only.
+        held_out_errors_: Mean squared held-out error per alpha, shape (a,); 0 for a single alpha.
 
     Example:
         >>> x = np.linspace(0, 1, 20)[:, None]
@@ -73,7 +72,7 @@ class RidgeProbe:
         return self
 
     def columns(self, features: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "m t"]:
-        """The fitted columns: the number, or one score a class."""
+        """Return the fitted columns: the number, or one score per class."""
         return self.basis_.predict(features, self.weights_, self.intercept_)
 
     def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, "m *c"]:
@@ -87,19 +86,19 @@ def fit_ridges(
     folds: Integer[np.ndarray, " _"] | None = None,
     alphas: Sequence[float] = ALPHAS,
 ) -> list[RidgeProbe]:
-    """Fit one ridge probe a target from one decomposition: the costly work is done once for all of them.
+    """Fit one ridge probe per target from one decomposition.
 
     Args:
         basis: Decomposition of the features of the training rows.
         targets: Labels of the same rows, any mix of kinds.
         folds: The inner fold of each row, shape (n,); None: every row is its own fold.
-        alphas: Strengths to choose from, each above 0.
+        alphas: Penalties to choose from, each above 0.
 
     Returns:
         Fitted probes in the order of the targets.
 
     Raises:
-        ValueError: If an alpha is not above 0, a target has another number of rows, or all rows are in one fold.
+        ValueError: If an alpha is not above 0, a target has a different number of rows, or all rows are in one fold.
     """
     strengths = np.asarray(alphas, dtype=np.float64)
     if strengths.ndim != 1 or not len(strengths) or not (np.isfinite(strengths) & (strengths > 0)).all():
@@ -138,10 +137,10 @@ def held_out_scores(
         basis: Decomposition of the training features.
         targets: Labels of the same rows.
         folds: The inner fold of each row, shape (n,).
-        alphas: Strengths, shape (a,). With one there is nothing to choose and nothing is held out.
+        alphas: Penalties, shape (a,). With a single one nothing is held out.
 
     Returns:
-        Mean squared held-out error and share of right classes (0 for numbers), each (targets, alphas).
+        Mean squared held-out error and share of right classes (0 for other kinds), each (targets, alphas).
     """
     errors, right = np.zeros((len(targets), len(alphas))), np.zeros((len(targets), len(alphas)))
     if len(alphas) == 1:

@@ -1,4 +1,4 @@
-"""Small neural probe: one to three hidden layers on frozen features, stopped early on held-out blocks."""
+"""Neural probe: one to three hidden layers on frozen features, stopped early on held-out blocks; or tuned."""
 
 import copy
 from collections.abc import Callable
@@ -16,10 +16,10 @@ from geotether.probes.target import ProbeTarget, as_target
 
 
 class MlpProbe:
-    """A multilayer perceptron on standardised features; about a fifth of the inner folds decides when to stop.
+    """A multilayer perceptron on standardised features, stopped early on about a fifth of the inner folds.
 
-    The weights handed out are those of the epoch with the smallest loss on the held-out fifth, which is not trained
-    on. Everything random (first weights, order of rows, dropout) follows from the seed alone.
+    The weights are those of the epoch with the smallest loss on the held-out fifth, which is not trained on. Everything
+    random (initial weights, order of rows, dropout) depends on the seed only.
 
     Args:
         kind: "regression", "classification" or "multilabel".
@@ -27,15 +27,15 @@ class MlpProbe:
         num_layers: Number of hidden layers, 1 to 3.
         dropout: Share of hidden activations dropped while training.
         learning_rate: Of AdamW.
-        weight_decay: Of AdamW, on matrices and biases alike.
-        batch_size: Rows a step at most; with few training rows a sixteenth of them, so that an epoch has some steps.
-        max_epochs: Passes over the training rows at most.
-        patience: Epochs without a smaller held-out loss after which it stops.
+        weight_decay: Of AdamW, on matrices and biases.
+        batch_size: Most rows per step; a sixteenth of the training rows if those are few.
+        max_epochs: Most passes over the training rows.
+        patience: Epochs without a smaller held-out loss before stopping.
         seed: Seed of everything random.
 
     Attributes:
-        epochs_: The epoch whose weights were kept, from 1.
-        held_out_loss_: Its loss on the held-out fifth; infinite if nothing could be held out.
+        epochs_: The epoch of the weights, from 1.
+        held_out_loss_: Its loss on the held-out fifth; infinite if nothing was held out.
 
     Example:
         >>> x = np.linspace(-1, 1, 200)[:, None]
@@ -93,7 +93,7 @@ class MlpProbe:
         if self.num_layers not in (1, 2, 3):
             raise ValueError(f"num_layers must be 1, 2 or 3, got {self.num_layers}.")
         held = held_out_fifth(folds, len(features))
-        # Mean and scale of all training rows: labels play no part in them.
+        # Of all training rows, since labels are not used.
         self.mean_, self.scale_ = mean_and_scale(features)
         x = torch.from_numpy(self._standardise(features))
         y, loss_of = self._target_tensor(target)
@@ -103,7 +103,7 @@ class MlpProbe:
         return self
 
     def _target_tensor(self, target: ProbeTarget) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
-        """Labels as a tensor, numbers standardised, and the loss that fits them."""
+        """Return the labels as a tensor, numbers standardised, and their loss."""
         if target.kind == "classification":
             return torch.from_numpy(target.codes.astype(np.int64)), cross_entropy
         if target.kind == "multilabel":
@@ -113,14 +113,14 @@ class MlpProbe:
         return torch.from_numpy((values - self.target_mean_) / self.target_scale_).float(), mse_loss
 
     def _network(self, in_dim: int, out_dim: int) -> nn.Sequential:
-        """Linear, GELU and dropout per hidden layer, then a linear map to the outputs."""
+        """Build linear, GELU and dropout per hidden layer, then a linear map to the outputs."""
         layers: list[nn.Module] = []
         for width in [in_dim] + [self.hidden_dim] * (self.num_layers - 1):
             layers += [nn.Linear(width, self.hidden_dim), nn.GELU(), nn.Dropout(self.dropout)]
         return nn.Sequential(*layers, nn.Linear(self.hidden_dim, out_dim))
 
     def _train(self, x: Tensor, y: Tensor, held: Tensor, loss_of: Callable[[Tensor, Tensor], Tensor]) -> None:
-        """Epochs of AdamW until the held-out loss has not fallen for `patience` epochs."""
+        """Train with AdamW until the held-out loss has not decreased for `patience` epochs."""
         network = self._network(x.shape[1], self._num_columns())
         optimiser = torch.optim.AdamW(network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
         train, best, kept = (~held).nonzero()[:, 0], float("inf"), copy.deepcopy(network.state_dict())
@@ -133,7 +133,7 @@ class MlpProbe:
                 loss_of(network(x[rows]), y[rows]).backward()
                 optimiser.step()
             network.eval()
-            if not held.any():  # one fold only: nothing to stop on, so all epochs are run
+            if not held.any():  # a single fold: run all epochs
                 kept, self.epochs_ = network.state_dict(), epoch
                 continue
             with torch.inference_mode():
@@ -150,7 +150,7 @@ class MlpProbe:
         return ((features - self.mean_) / self.scale_).astype(np.float32)
 
     def columns(self, features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m t"]:
-        """The number, one logit a class, or the probability of each label."""
+        """Return the number, one logit per class, or the probability of each label."""
         with torch.inference_mode():
             parts = [
                 self.network_(torch.from_numpy(self._standardise(features[start : start + 16_384]))).numpy()
@@ -201,17 +201,17 @@ class Trial:
 
 
 class TunedMlpProbe:
-    """A multilayer perceptron whose hyper-parameters are tuned for every encoder and task, as SatCLIP's authors do.
+    """A multilayer perceptron whose hyper-parameters are tuned for every encoder and task, as in SatCLIP.
 
-    The first trial is `MlpProbe` as it stands, the others are drawn at random; the one with the smallest loss on the
-    held-out fifth of the inner folds wins. Test rows play no part. SatCLIP's published code searches with Optuna over
-    width, layers, rate and decay; random search of the same ranges needs no further library.
+    The first trial has the defaults of `MlpProbe`, the others are drawn at random; the trial with the smallest loss on
+    the held-out fifth of the inner folds is chosen. SatCLIP's published code searches the same ranges of width, layers,
+    rate and decay with Optuna.
 
     Args:
         kind: "regression", "classification" or "multilabel".
         num_trials: Number of candidates, 1 or more.
-        max_epochs: Passes over the training rows at most, for every candidate.
-        seed: Seed of the candidates and of everything random in them.
+        max_epochs: Most passes over the training rows, for every candidate.
+        seed: Seed of the candidates and of their training.
 
     Attributes:
         trial_: The chosen candidate.
@@ -240,7 +240,7 @@ class TunedMlpProbe:
         target: ProbeTarget | Shaped[np.ndarray, "_ *c"],
         folds: Integer[np.ndarray, " _"] | None = None,
     ) -> "TunedMlpProbe":
-        """Try every candidate on the training rows and keep the best.
+        """Fit every candidate on the training rows and keep the best.
 
         Args:
             features: Features of the training rows, shape (n, d).
@@ -274,7 +274,7 @@ class TunedMlpProbe:
 
 
 def draw_trials(count: int, seed: int) -> list[Trial]:
-    """The first trial is the usual one; the others are drawn, rates and decays log-uniformly.
+    """Return the default trial and others drawn at random, rates and decays log-uniformly.
 
     Example:
         >>> [trial.num_layers for trial in draw_trials(1, seed=0)]

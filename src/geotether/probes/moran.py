@@ -1,4 +1,4 @@
-"""Moran's I of values on a graph of nearest places: its sum, its mean and variance by chance, and the surprise."""
+"""Moran's I of values on a graph of nearest places: its sum, its moments by chance, and its self-information."""
 
 import math
 from typing import NamedTuple
@@ -10,7 +10,7 @@ MOMENTS = ("permutation", "lattice")
 
 
 class Moments(NamedTuple):
-    """What Moran's sum is by chance.
+    """The distribution of Moran's sum by chance.
 
     Attributes:
         mean: Its mean.
@@ -22,14 +22,14 @@ class Moments(NamedTuple):
 
 
 def morans_i(values: Float64[np.ndarray, " n"], links: Integer[np.ndarray, "n k"]) -> float:
-    """Moran's I with binary weights: 1 from each place to its k linked places.
+    """Return Moran's I with binary weights: 1 from each place to its k linked places.
 
     Args:
-        values: One number a place, shape (n,), not all equal.
-        links: Row numbers of the places that each place is linked to, shape (n, k).
+        values: One number per place, shape (n,), not all equal.
+        links: Row numbers of the linked places of each place, shape (n, k).
 
     Returns:
-        About -1 / (n - 1) without a pattern, towards 1 where like lies beside like.
+        About -1 / (n - 1) without a pattern, towards 1 where similar values are neighbours.
 
     Raises:
         ValueError: If all values are equal.
@@ -49,7 +49,7 @@ def morans_i(values: Float64[np.ndarray, " n"], links: Integer[np.ndarray, "n k"
 
 
 def moran_sum(values: Float64[np.ndarray, " n"], links: Integer[np.ndarray, "n k"]) -> float:
-    """The sum over all links of the product of the two deviations from the mean: Moran's I before scaling."""
+    """Return the sum over all links of the product of both deviations from the mean: Moran's I before scaling."""
     centered = values - values.mean()
     return float(centered @ centered[links].sum(axis=1))
 
@@ -57,14 +57,14 @@ def moran_sum(values: Float64[np.ndarray, " n"], links: Integer[np.ndarray, "n k
 def moran_moments(
     values: Float64[np.ndarray, " n"], links: Integer[np.ndarray, "n k"], moments: str = "permutation"
 ) -> Moments:
-    """Mean and standard deviation of `moran_sum` by chance.
+    """Return mean and standard deviation of `moran_sum` by chance.
 
     Args:
-        values: One number a place, shape (n,), n at least 4, not all equal.
+        values: One number per place, shape (n,), n at least 4, not all equal.
         links: Shape (n, k).
-        moments: "permutation": exact, over all ways to deal the values to the places, for these very links;
-            "lattice": for few different values, as if the places formed a square lattice with four neighbours, with
-            1 added to the deviation, as PyGBS does.
+        moments: "permutation": exact, over all permutations of the values, for these links;
+            "lattice": for few different values on a square lattice with four neighbours, with 1 added to the
+            deviation, as in PyGBS.
 
     Returns:
         The moments.
@@ -77,7 +77,7 @@ def moran_moments(
 
 
 def permutation_moments(values: Float64[np.ndarray, " n"], links: Integer[np.ndarray, "n k"]) -> Moments:
-    """Cliff and Ord's moments under randomisation, scaled from Moran's I to the sum."""
+    """Return Cliff and Ord's moments under randomisation, scaled from Moran's I to the sum."""
     n, weight = len(values), float(links.size)
     centered = values - values.mean()
     square = float((centered**2).sum())
@@ -94,7 +94,7 @@ def permutation_moments(values: Float64[np.ndarray, " n"], links: Integer[np.nda
 
 
 def lattice_moments(values: Float64[np.ndarray, " n"]) -> Moments:
-    """Moments from the counts of each value alone, on a lattice where every place has four neighbours."""
+    """Return moments from the counts of each value, on a lattice where every place has four neighbours."""
     levels, counts = np.unique(values, return_counts=True)
     n = float(counts.sum())
     centered, most = levels - float(levels @ counts) / n, int(counts.argmax())
@@ -117,15 +117,15 @@ def lattice_moments(values: Float64[np.ndarray, " n"]) -> Moments:
 
 
 def surprisal(value: float, mean: float, deviation: float) -> float:
-    """Minus the logarithm of the two-sided tail probability of a normal value.
+    """Return minus the logarithm of the two-sided tail probability of a normal value.
 
     Args:
-        value: What was found.
-        mean: What was expected.
-        deviation: Its standard deviation. 0: nothing else could have been found, so nothing surprises.
+        value: The value.
+        mean: Its expected value.
+        deviation: Its standard deviation; if 0, the result is 0.
 
     Returns:
-        0 at the mean, in nats; no limit above.
+        Nats; 0 at the mean, without an upper limit.
 
     Example:
         >>> round(surprisal(1.96, 0.0, 1.0), 2)

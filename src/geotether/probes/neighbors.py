@@ -1,4 +1,4 @@
-"""Nearest-neighbour probe: what the closest training rows say, close on the sphere or close in the embedding."""
+"""Nearest-neighbour probe: the labels of the nearest training rows, on the sphere or in the embedding."""
 
 from collections.abc import Sequence
 
@@ -13,18 +13,18 @@ COUNTS = (1, 2, 3, 5, 8, 12, 20, 32)
 POWERS = (1.0,)
 SPACES = ("sphere", "features")
 CHUNK_ROWS = 1024
-# Enough rows to choose a count by; comparing all rows with all costs more than the answer.
+# Rows to choose the count by; comparing all rows with all costs more than predicting.
 CHOOSING_ROWS = 1000
 
 
 class Neighborhood:
-    """Training rows and who is near whom, found once for all targets.
+    """Training rows and their nearest neighbours, found once for all targets.
 
     Args:
         features: Training rows, shape (n, 2) of lonlat or (n, d), by `space`.
         space: "sphere" or "features", as for `NeighborProbe`.
         folds: The inner fold of each row. None: every row is its own fold.
-        count: The largest number of neighbours that will be asked for.
+        count: The largest number of neighbours needed.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class Neighborhood:
     def around(
         self, features: Float[np.ndarray, "m d"]
     ) -> tuple[Float64[np.ndarray, "m c"], Integer[np.ndarray, "m c"]]:
-        """Distances to and numbers of the training rows nearest to other rows."""
+        """Return distances and numbers of the training rows nearest to other rows."""
         distance, index = nearest(self._vectors(features), self.vectors, self.count)
         return self._angles(distance), index
 
     def held_out(self) -> tuple[Integer[np.ndarray, " h"], Float64[np.ndarray, "h c"], Integer[np.ndarray, "h c"]]:
-        """Up to 1,000 training rows, and the nearest rows of other folds for each."""
+        """Return up to 1,000 training rows, with distances and numbers of the nearest rows of other folds."""
         if self._inner is None:
             rows = np.arange(len(self.vectors))
             if len(rows) > CHOOSING_ROWS:
@@ -70,15 +70,15 @@ class Neighborhood:
 class NeighborProbe:
     """Mean (numbers) or vote (classes) of the k nearest training rows, weighted by a power of 1 / distance.
 
-    k and the power are chosen on held-out folds of the training rows (1,000 of them if there are more): a row may be
+    k and the power are chosen on held-out folds of the training rows (1,000 of them if there are more): a row is
     predicted only by rows of other folds.
 
     Args:
         kind: "regression", "classification" or "multilabel".
-        space: "sphere": rows are (lon, lat) in degrees and distance is great-circle; "features": rows are
-            embeddings, standardised column by column on the training rows, and distance is Euclidean.
+        space: "sphere": rows are (lon, lat) in degrees with great-circle distance; "features": rows are embeddings,
+            standardised by the training rows, with Euclidean distance.
         counts: Numbers of neighbours to choose from, each 1 or more.
-        powers: Powers to choose from, each 0 (all k count alike) or more.
+        powers: Powers to choose from, each 0 (equal weights) or more.
 
     Attributes:
         count_, power_: The chosen number of neighbours and power.
@@ -143,7 +143,7 @@ class NeighborProbe:
         return self
 
     def _choose(self) -> None:
-        """The count and power whose held-out predictions are best; of equals the first."""
+        """Choose the count and power with the best held-out predictions, the first of equals."""
         rows, distance, index = self.around_.held_out()
         best = np.inf
         for power in self.powers:
@@ -160,7 +160,7 @@ class NeighborProbe:
     def _running_means(
         self, distance: Float64[np.ndarray, "m c"], index: Integer[np.ndarray, "m c"], power: float
     ) -> Float64[np.ndarray, "m c t"]:
-        """Weighted means of the columns of the first 1, 2, ... c neighbours."""
+        """Return weighted means of the columns of the first 1, 2, ... c neighbours."""
         weight = weights_of(distance, power)
         out = np.empty((*index.shape, self.target_.columns.shape[1]))
         for start in range(0, len(index), CHUNK_ROWS):
@@ -170,13 +170,13 @@ class NeighborProbe:
         return out
 
     def columns(self, features: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "m t"]:
-        """The weighted mean, or the weighted share of each class."""
+        """Return the weighted mean, or the weighted share of each class."""
         return self.columns_of(*self.around_.around(features))
 
     def columns_of(
         self, distance: Float64[np.ndarray, "m c"], index: Integer[np.ndarray, "m c"]
     ) -> Float64[np.ndarray, "m t"]:
-        """The same from neighbours that were found before."""
+        """Return the same from neighbours that were found before."""
         count = min(self.count_, distance.shape[1])
         weight = weights_of(distance[:, :count], self.power_)
         out = np.empty((len(index), self.target_.columns.shape[1]))
@@ -192,13 +192,13 @@ class NeighborProbe:
 
 
 def weights_of(distance: Float64[np.ndarray, "m c"], power: float) -> Float64[np.ndarray, "m c"]:
-    """Inverse powers of the distance; rows that are not there (infinitely far) weigh nothing, unless all are."""
-    # A floor keeps a row at the very same place from weighing infinitely: 1e-6 radian is about 6 m.
+    """Return inverse powers of the distance; infinitely far rows get weight 0, unless all are infinitely far."""
+    # The added 1e-6 radian (about 6 m) keeps the weight of a row at the same place finite.
     weight = np.where(np.isinf(distance), 0.0, 1.0) * (np.where(np.isinf(distance), 1.0, distance) + 1e-6) ** -power
     return np.where(weight.sum(axis=1, keepdims=True) > 0, weight, 1.0)
 
 
-# Up to this width a k-d tree is faster than comparing all pairs.
+# Up to this number of columns a k-d tree is faster than comparing all pairs.
 TREE_COLUMNS = 8
 CHUNK_ROWS = 512
 
@@ -210,15 +210,15 @@ def nearest(
     query_folds: Integer[np.ndarray, " m"] | None = None,
     known_folds: Integer[np.ndarray, " n"] | None = None,
 ) -> tuple[Float[np.ndarray, "m c"], Integer[np.ndarray, "m c"]]:
-    """The nearest known rows of every query row, nearest first.
+    """Return the nearest known rows of every query row, nearest first.
 
     Args:
         query: Shape (m, k).
         known: Shape (n, k); single precision stays single.
-        count: How many, at most n.
+        count: Number of rows, at most n.
         query_folds: The fold of each query row, or None.
-        known_folds: The fold of each known row; rows of the query's own fold are left out. Each query row needs
-            `count` rows in other folds, else the missing ones come last, at infinite distance.
+        known_folds: The fold of each known row; rows of the query's own fold are left out. If there are
+            fewer than `count` rows in other folds, the missing ones are last, at infinite distance.
 
     Returns:
         Distances and row numbers, each (m, count).

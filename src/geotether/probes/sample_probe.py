@@ -1,4 +1,4 @@
-"""A linear probe of samples whose strength is chosen on validation rows, for any kind of target."""
+"""A linear probe of samples for any kind of target, with a strength chosen on validation rows."""
 
 import warnings
 from collections.abc import Callable
@@ -24,14 +24,14 @@ def fit_sample_probe(
 
     Args:
         kind: "classes", "labels" or "numbers".
-        train: Features and targets to fit, all known; a number that is missing is taken as its column's mean.
-        validation: The same of the rows that the strength of regularisation is chosen on, by macro F1, macro mAP or R2;
-            None takes the strength 1. They are never fitted: what is measured is what the training rows teach.
-        num_outputs: Number of classes or labels, whether they occur in training or not.
+        train: Features and targets to fit, all known; missing features become the mean of their column.
+        validation: Features and targets of the rows that choose the strength of regularisation, by macro F1, macro mAP
+            or R2; they are never fitted. None: the strength is 1.
+        num_outputs: Number of classes or labels, including those that training lacks.
 
     Returns:
-        A function of features (t, d): probabilities (t, num_outputs), 0 for a class that training does not have and the
-        training share for a label that all or none of the training rows have; or numbers (t,).
+        A function of features (t, d): numbers (t,), or probabilities (t, num_outputs), which are 0 for a class that
+        training lacks and the training share for a label that all or none of the training rows have.
 
     Raises:
         ValueError: If the kind is unknown or there are fewer than two training rows.
@@ -98,7 +98,7 @@ def _fit_one(
     fitted = None
     if len(classes) > 1:
         with warnings.catch_warnings():
-            # Not fully converged fits are as good for a score to two digits.
+            # Fits that have not fully converged give the same score to two digits.
             warnings.simplefilter("ignore", ConvergenceWarning)
             fitted = LogisticRegression(C=strength, max_iter=500, tol=1e-3).fit(features, targets)
 

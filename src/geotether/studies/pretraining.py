@@ -1,4 +1,4 @@
-"""Pre-training of many variants that can be compared: equal steps, never trained twice, never mixed up."""
+"""Resumable pre-training runs of a study: comparable variants with equal steps, each trained once."""
 
 import hashlib
 import json
@@ -25,11 +25,11 @@ class TrainedRun:
     """A finished run of a study.
 
     Attributes:
-        modalities: What it was trained on.
+        modalities: The modalities that it was trained on.
         seed: Seed of weights and batches.
         steps: Optimiser updates.
-        folder: The run's folder; the model lies in `model/`.
-        config_hash: SHA-256 of the configuration without what decides no number.
+        folder: The run's folder, with the model in `model/`.
+        config_hash: SHA-256 of the configuration without settings that do not change results.
         data_hash: SHA-256 of the tables' names and contents.
         code_hash: SHA-256 of the code that trained it.
     """
@@ -49,10 +49,10 @@ class TrainedRun:
 
 
 def steps_of(config: RunConfig, tables: Mapping[str, Table], runs: int, budget: int | None = None) -> int:
-    """Give the number of steps that every run of a study takes.
+    """Return the number of steps of every run of a study.
 
     Args:
-        config: The study's configuration; without a budget its `steps` count, or its `epochs` of the full set.
+        config: The study's configuration; without a budget, its `steps`, or its `epochs` of the full set.
         tables: The full set.
         runs: Number of runs, over all variants and seeds.
         budget: Steps of all runs together, divided equally; None for the configuration's own length.
@@ -86,12 +86,11 @@ def steps_of(config: RunConfig, tables: Mapping[str, Table], runs: int, budget: 
 def variant_config(
     config: RunConfig, tables: Mapping[str, Table], names: Sequence[str], steps: int, equal: str = "rows"
 ) -> RunConfig:
-    """Make the configuration of one variant, so that it can be compared with the others.
+    """Make the configuration of one variant, comparable with the others.
 
-    All variants take equally many steps. What else is equal is a choice: "rows" gives a modality in every step the
-    rows that it has in the full set, so that a variant with fewer modalities sees smaller batches and nothing but the
-    absence of the others differs; "batch" gives every variant the same batch, as the paper does, so that what one
-    modality leaves the others take.
+    All variants take the same number of steps. "rows" also gives each modality the same rows per step as in the full
+    set, so that a variant with fewer modalities has smaller batches and differs only by the absence of the others.
+    "batch" gives every variant the same batch size, as in the paper, so that the other modalities get more rows.
 
     Args:
         config: The study's configuration.
@@ -107,13 +106,11 @@ def variant_config(
         ValueError: If `equal` is unknown, or the schedule does not allow it.
     """
     if equal not in EQUAL:
-        raise ValueError(f"Unknown choice {equal!r} of what is equal; there are {', '.join(EQUAL)}.")
+        raise ValueError(f"Unknown choice {equal!r} of equal; there are {', '.join(EQUAL)}.")
     if config.schedule.name == "pairwise":
         raise ValueError("The schedule pairwise ties one modality only; a study of several takes melt or salt.")
     if equal == "rows" and config.schedule.name != "melt":
-        raise ValueError(
-            "Under SALT a modality has the whole batch or nothing, so equal rows mean nothing: take batch."
-        )
+        raise ValueError("Under SALT one modality fills each batch, so rows cannot be equal: choose batch.")
     update: dict[str, Any] = {"steps": steps, "epochs": None, "tables": {}}
     if equal == "rows":
         sizes = {name: len(table.part("train")) for name, table in tables.items()}
@@ -131,10 +128,10 @@ def pretrain_variant(
     progress: str = "none",
     trained_by: str | None = None,
 ) -> TrainedRun:
-    """Pre-train on some of the tables, go on where that was interrupted, or find it done.
+    """Pre-train on some of the tables, continue an interrupted run, or return a finished one.
 
-    The run's folder bears a hash of configuration, tables, code and seed. So a finished run is found again only if
-    all of them are what they were; otherwise a new folder is made, and what the old one holds is never used.
+    The name of the run's folder contains a hash of configuration, tables, code and seed, so a finished run is reused
+    only if all of them are the same; otherwise a new folder is made.
 
     Args:
         config: From `variant_config`.
@@ -143,7 +140,7 @@ def pretrain_variant(
         seed: Seed of weights and batches; the configuration's own is not used.
         folder: Folder of the study.
         progress: As for `pretrain`.
-        trained_by: Hash of other training code, whose finished run is wanted, to judge it anew; trains nothing.
+        trained_by: Hash of other training code, to return its finished run without training.
 
     Returns:
         The finished run.
@@ -166,23 +163,23 @@ def pretrain_variant(
     if code != code_hash(TRAINING):
         raise FileNotFoundError(
             f"{folder} holds no finished run of {', '.join(names)} (seed {seed}) by code {trained_by}: other settings, "
-            "other tables or another hash? Leave the hash out to train with the code that is here."
+            "other tables or another hash? Leave the hash out to train with the present code."
         )
     with replacing_file(place / RECORD) as part:
         part.write_text(json.dumps({"modalities": list(names), "seed": seed, **hashes}, indent=1), encoding="utf-8")
     try:
         pretrain(chosen, config=config, out=place, resume=waiting, progress=progress)
     except RunInterrupted:
-        raise RunInterrupted(f"Stopped; all is saved in {folder}: run the same command again to go on.") from None
+        raise RunInterrupted(f"Stopped; all is saved in {folder}: run the same command again to continue.") from None
     return run
 
 
 def config_hash(config: RunConfig) -> str:
-    """SHA-256 of a configuration without the settings that decide no number, such as where the tables lie."""
+    """Hash a configuration without the settings that do not change results, such as paths of tables."""
     plain = config.model_dump(mode="json", exclude=set(FREE_SETTINGS))
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def data_hash(tables: Mapping[str, Table]) -> str:
-    """SHA-256 of tables' names and contents, in their order."""
+    """Hash the names and contents of tables, in their order."""
     return hashlib.sha256(json.dumps([[n, t.content_hash] for n, t in tables.items()]).encode()).hexdigest()
