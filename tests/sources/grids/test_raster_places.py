@@ -33,14 +33,8 @@ def test_a_sample_is_uniform_by_area_and_the_same_for_a_seed(world):
 
 
 def test_a_sample_comes_tile_by_tile(tmp_path, write_geotiff):
-    path = write_geotiff(
-        tmp_path / "a.tif",
-        np.ones((512, 1024), np.uint8),
-        (0.35, 0, -179, 0, -0.35, 89),
-        tiled=True,
-        blockxsize=256,
-        blockysize=256,
-    )
+    tiles = {"tiled": True, "blockxsize": 256, "blockysize": 256}
+    path = write_geotiff(tmp_path / "a.tif", np.ones((512, 1024), np.uint8), (0.35, 0, -179, 0, -0.35, 89), **tiles)
     cells = Cells(open_raster(path))
     tile = cells.tiles_of(sampled_places(cells, 500, seed=0))
     assert (np.diff(tile) >= 0).all()

@@ -97,9 +97,7 @@ def test_unfit_options_are_refused(tmp_path, opened, options, message):
 
 
 def test_a_file_of_broken_lines_is_refused(tmp_path, opened):
-    (tmp_path / "t.jsonl").write_text("nothing\nof the kind\n")
-    with pytest.raises(ValueError, match="no column for lon"):
-        opened("t.jsonl")
-    (tmp_path / "e.jsonl").write_text("")
-    with pytest.raises(ValueError, match=r"no column for lon|no rows"):
-        opened("e.jsonl")
+    for text in ("nothing\nof the kind\n", ""):
+        (tmp_path / "t.jsonl").write_text(text)
+        with pytest.raises(ValueError, match=r"t\.jsonl"):
+            opened("t.jsonl")
