@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
 from geotether.encoders.colearner import WIRINGS, CoLearner
+from geotether.objectives.colearning import SensorOutputs, colearning_terms
 
 SENSORS = {
     "s1": {"config": {"name": "tempcnn", "channels": 8, "dropout": 0.0}, "kind": "series", "shape": [6, 2]},
@@ -28,26 +28,23 @@ def model_of(wiring="figure", names=tuple(SENSORS), **options):
 
 
 def terms(model, values):
-    """The four terms, written out, and the parts they were made of."""
+    """The four terms of co-learning, and the parts they come from."""
     parts = {name: model.parts(name, values[name]) for name in model.modalities}
     for part in parts.values():
         for tensor in (part.specific, part.unused, part.shared):
             tensor.retain_grad()
-    target = torch.arange(16) % 4
-    own = {name: torch.full((16,), i) for i, name in enumerate(model.modalities)}
-    pairs = [(a, b) for a in parts for b in parts if a != b]
-    of_parts = [tensor for part in parts.values() for tensor in (part.specific, part.shared)]
-    found = {
-        "task": sum(F.cross_entropy(model.logits(name, part), target) for name, part in parts.items()),
-        "auxiliary": sum(F.cross_entropy(model.aux_logits(tensor), target) for tensor in of_parts),
-        "contrast": sum((parts[a].shared - parts[b].shared).square().mean() for a, b in pairs),
-        "discrimination": sum(
-            F.cross_entropy(model.discriminate_specific(part.specific), own[name])
-            + F.cross_entropy(model.discriminate_other(model.other(part)), own[name])
-            for name, part in parts.items()
-        ),
+    outputs = {
+        name: SensorOutputs(
+            task=model.logits(name, part),
+            auxiliary_specific=model.aux_logits(part.specific),
+            auxiliary_shared=model.aux_logits(part.shared),
+            shared=part.shared,
+            sensor_of_specific=model.discriminate_specific(part.specific),
+            sensor_of_other=model.discriminate_other(model.other(part)),
+        )
+        for name, part in parts.items()
     }
-    return found, parts
+    return colearning_terms(outputs, "classes", torch.arange(16) % 4), parts
 
 
 def reached(loss, model, parts):
@@ -141,16 +138,6 @@ def test_predicting_touches_no_other_modality(values, wiring):
             if "s1" not in name.split(".") and buffer.is_floating_point():
                 buffer.fill_(float("nan"))
     torch.testing.assert_close(model.predict("s1", values["s1"]), want, rtol=0, atol=0)
-
-
-def test_predicting_needs_no_other_modules_either(values):
-    model = model_of().eval()
-    want = model.predict("dem", values["dem"])
-    for modules in (model.unique, model.common, model.shared, model.main):
-        for name in ("s1", "s2"):
-            del modules[name]
-    model.auxiliary = model.specific_classifier = model.other_classifier = None
-    torch.testing.assert_close(model.predict("dem", values["dem"]), want, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("wiring", WIRINGS)

@@ -91,10 +91,3 @@ def test_what_does_not_fit_is_refused():
         TiedModel(location(), {"text": ProjectionHead(5, 9)})
     with pytest.raises(ValueError, match="init_temperature must be more than 0"):
         TiedModel(location(), {"text": ProjectionHead(5, 8)}, init_temperature=0)
-
-
-def test_state_comes_back(model):
-    again = TiedModel(location(), {"text": ProjectionHead(5, 8), "night-lights": ProjectionHead(7, 8, hidden_dim=6)})
-    again.load_state_dict(model.state_dict())
-    places = torch.tensor([[5.66, 51.97]], dtype=torch.float64)
-    assert torch.equal(again.location(places), model.location(places))

@@ -27,22 +27,23 @@ def normed(x: np.ndarray) -> np.ndarray:
     return (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
 
 
+def check(net, x: torch.Tensor, hidden: np.ndarray, out: np.ndarray) -> None:
+    for got, want in zip(net.forward_with_hidden(x), (hidden, out), strict=True):
+        np.testing.assert_allclose(got.detach(), want, atol=1e-5)
+
+
 def test_siren_equals_the_definition(x):
     net = Siren(10, 4, hidden_dim=8, num_layers=3, omega_0=30.0, omega_0_hidden=1.5)
     h = np.sin(30 * affine(net.layers[0], x.double().numpy()))
     h = np.sin(1.5 * affine(net.layers[1], h))
     h = np.sin(1.5 * affine(net.layers[2], h))
-    hidden, out = net.forward_with_hidden(x)
-    np.testing.assert_allclose(hidden.detach(), h, atol=1e-5)
-    np.testing.assert_allclose(out.detach(), affine(net.output, h), atol=1e-5)
+    check(net, x, h, affine(net.output, h))
 
 
 def test_mlp_equals_the_definition(x):
     net = MLP(10, 4, hidden_dim=8, num_layers=2)
     h = gelu(affine(net.layers[1], gelu(affine(net.layers[0], x.double().numpy()))))
-    hidden, out = net.forward_with_hidden(x)
-    np.testing.assert_allclose(hidden.detach(), h, atol=1e-5)
-    np.testing.assert_allclose(out.detach(), affine(net.output, h), atol=1e-5)
+    check(net, x, h, affine(net.output, h))
 
 
 def test_residual_mlp_equals_the_definition(x):
@@ -50,16 +51,12 @@ def test_residual_mlp_equals_the_definition(x):
     h = affine(net.input, x.double().numpy())
     for block in range(2):
         h = h + affine(net.outer[block], gelu(affine(net.inner[block], normed(h))))
-    hidden, out = net.forward_with_hidden(x)
-    np.testing.assert_allclose(hidden.detach(), normed(h), atol=1e-5)
-    np.testing.assert_allclose(out.detach(), affine(net.output, normed(h)), atol=1e-5)
+    check(net, x, normed(h), affine(net.output, normed(h)))
 
 
 def test_linear_hands_its_input_on(x):
     net = Linear(10, 4)
-    hidden, out = net.forward_with_hidden(x)
-    assert torch.equal(hidden, x)
-    np.testing.assert_allclose(out.detach(), affine(net.output, x.double().numpy()), atol=1e-6)
+    check(net, x, x.numpy(), affine(net.output, x.double().numpy()))
 
 
 def test_capsules_equal_the_definition(x):
@@ -70,9 +67,7 @@ def test_capsules_equal_the_definition(x):
             part = np.maximum(affine(layer, part), 0)
         hidden[number] = part
         out = out + affine(net.outputs[number], part)
-    got_hidden, got = net.forward_with_hidden(x)
-    np.testing.assert_allclose(got_hidden.detach(), np.concatenate(hidden, axis=1), atol=1e-5)
-    np.testing.assert_allclose(got.detach(), out, atol=1e-5)
+    check(net, x, np.concatenate(hidden, axis=1), out)
 
 
 def test_capsules_that_cannot_be_are_refused():
@@ -102,11 +97,8 @@ def test_every_network_keeps_the_contract(x, name):
 def test_siren_starts_as_sitzmann_says():
     torch.manual_seed(0)
     net = Siren(100, 256, hidden_dim=512, num_layers=2)
-    for layer, bound in [
-        (net.layers[0], 1 / 100),
-        (net.layers[1], math.sqrt(6 / 512)),
-        (net.output, math.sqrt(6 / 512)),
-    ]:
+    inner = math.sqrt(6 / 512)
+    for layer, bound in [(net.layers[0], 1 / 100), (net.layers[1], inner), (net.output, inner)]:
         largest = layer.weight.abs().max().item()
         assert 0.99 * bound < largest <= bound
         assert layer.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.02)

@@ -1,5 +1,6 @@
 """Embeddings, masks and places that the tests of this room share."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -41,3 +42,30 @@ def random_places() -> Callable[..., torch.Tensor]:
         return lonlat
 
     return make
+
+
+@pytest.fixture
+def haversine_km() -> Callable[..., float]:
+    """Return the distance of two places by the haversine formula."""
+
+    def distance(a, b):
+        (lon_a, lat_a), (lon_b, lat_b) = (map(math.radians, place) for place in (a, b))
+        h = math.sin((lat_b - lat_a) / 2) ** 2 + math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
+        return 2 * 6371.0088 * math.asin(math.sqrt(min(h, 1)))
+
+    return distance
+
+
+@pytest.fixture
+def nt_xent_by_hand() -> Callable[..., float]:
+    """Return NT-Xent by its definition with loops: each of 2n views against the 2n - 1 others."""
+
+    def loss(a, b, temperature):
+        views = [row / row.norm() for row in [*a.detach(), *b.detach()]]
+        n, total = len(a), 0.0
+        for i, anchor in enumerate(views):
+            s = [float(anchor @ other) / temperature for other in views]
+            total -= s[(i + n) % (2 * n)] - math.log(sum(math.exp(s[j]) for j in range(2 * n) if j != i))
+        return total / (2 * n)
+
+    return loss

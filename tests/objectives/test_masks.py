@@ -8,14 +8,8 @@ import torch
 from geotether.objectives.masks import NearbyPairs, as_pair_mask, closer_than_km, shifted
 
 
-def haversine_km(a, b):
-    (lon_a, lat_a), (lon_b, lat_b) = (map(math.radians, place) for place in (a, b))
-    h = math.sin((lat_b - lat_a) / 2) ** 2 + math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
-    return 2 * 6371.0088 * math.asin(math.sqrt(min(h, 1)))
-
-
 @pytest.mark.parametrize("km", [5.0, 50.0, 1000.0, 15_000.0])
-def test_agrees_with_haversine(random_places, km):
+def test_agrees_with_haversine(random_places, km, haversine_km):
     a, b = random_places(150), random_places(30, seed=5)  # more rows than are done at once
     want = torch.tensor([[haversine_km(p, q) < km for q in b.tolist()] for p in a.tolist()])
     assert torch.equal(closer_than_km(a, b, km), want)

@@ -110,32 +110,17 @@ def test_unlabelled_rows_neither_pull_nor_push(batch):
     assert (gradient[2:].abs().sum(dim=1) > 0).all()
 
 
-def test_order_of_rows_and_labels_does_not_matter(batch):
-    z, labels = batch
-    rows = torch.randperm(12, generator=torch.Generator().manual_seed(0))
-    got = multilabel_contrast(z[rows], labels[rows][:, [2, 0, 3, 1]], 0.1)
-    torch.testing.assert_close(got, multilabel_contrast(z, labels, 0.1))
-
-
 @pytest.mark.parametrize(
     "labels",
-    [torch.eye(4), torch.zeros(4, 3), torch.full((4, 3), torch.nan)],
-    ids=["no label in common", "no labels", "all unknown"],
+    [torch.eye(4), torch.zeros(4, 3), torch.full((4, 3), torch.nan), torch.ones(1, 2)],
+    ids=["no label in common", "no labels", "all unknown", "one row"],
 )
 def test_a_batch_without_partners_is_zero_with_a_zero_gradient(random_pair, labels):
-    z, _ = random_pair(4, 5)
+    z, _ = random_pair(len(labels), 5)
     loss = multilabel_contrast(z, labels, 0.1)
     (gradient,) = torch.autograd.grad(loss, z)
     assert loss.item() == 0.0
     assert torch.equal(gradient, torch.zeros_like(z))
-
-
-def test_a_single_row_is_zero(random_pair):
-    z, _ = random_pair(1, 5)
-    loss = multilabel_contrast(z, torch.ones(1, 2), 0.1)
-    loss.backward()
-    assert loss.item() == 0.0
-    assert (z.grad == 0).all()
 
 
 def test_excluding_everything_is_zero(batch):
@@ -144,20 +129,6 @@ def test_excluding_everything_is_zero(batch):
     loss = multilabel_contrast(z, same, 0.1, torch.zeros(12, dtype=torch.int64))
     assert loss.item() == 0.0
     assert (torch.autograd.grad(loss, z)[0] == 0).all()
-
-
-def test_embeddings_of_equal_labels_end_up_together():
-    """Gradient descent on the loss alone: the order of cosines becomes that of the overlaps."""
-    labels = torch.tensor([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 1]]).repeat(4, 1).double()
-    z = torch.randn(16, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.Adam([z], lr=0.1)
-    for _ in range(40):
-        optimiser.zero_grad()
-        multilabel_contrast(z, labels, 0.5).backward()
-        optimiser.step()
-    unit = torch.nn.functional.normalize(z.detach(), dim=1)
-    cosine = unit @ unit.T
-    assert cosine[0, 1] > cosine[0, 2] + 0.1 > cosine[0, 3] + 0.2
 
 
 @pytest.mark.parametrize("temperature", [0.01, 0.1])
@@ -172,15 +143,6 @@ def test_float32_is_as_good_as_its_digits(temperature):
     assert rough.item() == pytest.approx(exact.item(), rel=2e-6)
     (want,), (got,) = torch.autograd.grad(exact, z), torch.autograd.grad(rough, z)
     torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-5 * want.abs().max().item())
-
-
-def test_half_precision_is_widened(batch):
-    z, labels = batch
-    z = z.detach().bfloat16()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        got = multilabel_contrast(z, labels.float(), 0.1)
-    assert got.dtype == torch.float32
-    assert got.item() == pytest.approx(multilabel_contrast(z.double(), labels, 0.1).item(), abs=1e-5)
 
 
 def test_wrong_batches_are_named(batch):
@@ -232,15 +194,6 @@ def test_terms_of_mosaic_are_those_of_their_functions(views):
     assert found["labels"].item() == pytest.approx(by_hand(z, labels.tolist(), 0.2), abs=1e-6)
     assert list(mosaic_terms(views, None, 0.2, terms=["across"])) == ["across"]
     assert list(mosaic_terms({"s1": views["s1"]}, None, 0.2, terms=["within"])) == ["within"]
-
-
-def test_the_own_row_is_a_partner_across_sensors_and_views(views):
-    """With labels that no two rows share, all that attracts are the other pictures of the same row."""
-    labels = torch.eye(6, dtype=torch.float64)
-    got = mosaic_terms(views, labels, 0.2, terms=["labels"])["labels"]
-    z, merged = merge(views, labels)
-    assert got.item() == pytest.approx(by_hand(z, merged.tolist(), 0.2), abs=1e-6)
-    assert got.item() > 0
 
 
 def test_wrong_terms_and_rows_are_named(views):

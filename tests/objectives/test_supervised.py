@@ -70,13 +70,6 @@ def test_rows_without_a_target_get_no_gradient(outputs, kind):
 
 
 @pytest.mark.parametrize("kind", ["classes", "labels", "numbers"])
-def test_order_of_rows_does_not_matter(outputs, kind):
-    rows = torch.randperm(7, generator=torch.Generator().manual_seed(1))
-    found = fit_to(kind, outputs)
-    torch.testing.assert_close(task_loss(kind, found[rows], TARGETS[kind][rows]), task_loss(kind, found, TARGETS[kind]))
-
-
-@pytest.mark.parametrize("kind", ["classes", "labels", "numbers"])
 def test_one_row_is_a_batch(outputs, kind):
     got = task_loss(kind, fit_to(kind, outputs)[3:4], TARGETS[kind][3:4])
     assert got.item() == pytest.approx(by_hand(kind, outputs[3:4], TARGETS[kind][3:4]), abs=1e-6)
@@ -153,10 +146,3 @@ def test_regression_equals_a_loop():
         (float(p) - float(t)) ** 2 for a, b in zip(predicted, target, strict=True) for p, t in zip(a, b, strict=True)
     )
     assert regression_loss(predicted, target).item() == pytest.approx(want / 5)
-
-
-def test_the_best_constant_of_regression_is_the_mean():
-    target = torch.tensor([[1.0], [2.0], [6.0]])
-    guess = torch.zeros(1, requires_grad=True)
-    regression_loss(guess.expand(3, 1) + 3.0, target).backward()
-    assert guess.grad.item() == pytest.approx(0.0, abs=1e-6)

@@ -88,7 +88,7 @@ def test_gradient_is_exact(random_pair, random_mask, negatives, largest_scale):
 
 
 @pytest.mark.parametrize("negatives", NEGATIVES)
-def test_places_leave_out_what_their_distances_say(random_pair, random_places, negatives):
+def test_places_leave_out_what_their_distances_say(random_pair, random_places, negatives, haversine_km):
     """Oracle for the distances: haversine, pair by pair."""
     location, modality = random_pair(12, 6)
     lonlat = random_places(12)
@@ -96,12 +96,6 @@ def test_places_leave_out_what_their_distances_say(random_pair, random_places, n
     near = [[haversine_km(a, b) < 4000.0 for b in lonlat.tolist()] for a in lonlat.tolist()]
     assert 12 < sum(map(sum, near)) < 100
     assert [loss.item() for loss in got] == pytest.approx(by_hand(location, modality, negatives, near))
-
-
-def haversine_km(a, b):
-    (lon_a, lat_a), (lon_b, lat_b) = (map(math.radians, place) for place in (a, b))
-    h = math.sin((lat_b - lat_a) / 2) ** 2 + math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
-    return 2 * 6371.0088 * math.asin(math.sqrt(min(h, 1)))
 
 
 @pytest.mark.parametrize(
@@ -134,16 +128,6 @@ def test_modalities_do_not_touch_within_modality(random_pair):
     (gradient,) = torch.autograd.grad(first, modality)
     assert gradient[:3].abs().sum() > 0
     assert gradient[3:].abs().sum() == 0
-
-
-def test_the_order_of_rows_within_groups_does_not_matter(random_pair):
-    location, modality = random_pair(12, 6)
-    order = [2, 0, 1, 6, 4, 5, 3, 11, 7, 9, 8, 10]
-    for negatives in NEGATIVES:
-        torch.testing.assert_close(
-            tying_loss(location[order], modality[order], GROUPS, SCALES, negatives),
-            tying_loss(location, modality, GROUPS, SCALES, negatives),
-        )
 
 
 def test_mean_over_rows_is_the_mean_over_rows():

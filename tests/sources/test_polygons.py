@@ -100,7 +100,7 @@ def test_layers_are_told_apart(write):
     place = np.array([[7.0, 5.0]])
     assert find_polygons(path, place).row == 0
     assert find_polygons(path, place, layer="ADM_1").row == 1
-    with pytest.raises(ValueError, match="'ADM_7'.* ADM_0, ADM_1"):
+    with pytest.raises(ValueError, match=r"'ADM_7'.* ADM_0, ADM_1"):
         find_polygons(path, place, layer="ADM_7")
 
 
