@@ -27,5 +27,5 @@ def test_built_tasks_are_said_and_can_be_read_again(tmp_path):
 def test_every_builder_is_listed_with_what_it_asks_and_takes():
     said = list_tasks()
     for name in BUILDERS:
-        assert f"\n{name}\n    Ask for" in f"\n{said}"
+        assert f"\n{name}\n    Build " in f"\n{said}"
     assert "file [rows] [seed] [land] [countries] [zoom] [south] [north]" in said
