@@ -66,7 +66,7 @@ class Registry(dict[str, Any]):
         Returns:
             `kind`, `name`, `module`, and the `file` with its `sha256` where there is one.
         """
-        if name in self._builtin or name not in self:
+        if name in self._builtin or name not in self or isinstance(self[name], str):
             return None
         thing = self[name]
         file = _file_of(thing)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32, Shaped
 
-from geotether.features.catalogue import make_features
+from geotether.features.catalogue import FEATURES, make_features
 from geotether.features.featurizer import Featurizer
 from geotether.featurizing.rows import PART_ROWS, join, read_runs, reject, spoken_reasons, take_content
 from geotether.featurizing.threads import one_thread
 from geotether.files.disk import replacing_file
+from geotether.plugins import origins, require
 from geotether.sources.source import Observations, Rejected
 from geotether.tables.splits import block_parts
 from geotether.version import __version__
@@ -147,6 +148,8 @@ def save_transform(transform: Transform, path: str | Path) -> None:
         "options": transform.options,
         "geotether": __version__,
     }
+    if plugins := origins([(FEATURES.kind, transform.name)]):
+        note["plugins"] = plugins
     # A single entry: safetensors writes several in an order that changes from run to run.
     metadata = {_NOTE: json.dumps(note, ensure_ascii=False, default=_plain)}
     with replacing_file(path) as part:
@@ -162,7 +165,7 @@ def load_transform(path: str | Path) -> Transform:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not a transform, or its features are unknown.
-        ImportError: If the features need an extra.
+        ImportError: If the features need an extra or a plug-in; the message names it.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -175,6 +178,7 @@ def load_transform(path: str | Path) -> Transform:
         raise ValueError(f"{path} is corrupt or is not a transform of geotether: {error}.") from error
     if not isinstance(note, dict) or note.get("transform") != 1:
         raise ValueError(f"{path} is not a transform of geotether; `table build` writes one beside each table.")
+    require(note.get("plugins", ()), str(path))
     settings = dict(note["features"])
     name = settings.pop("name")
     featurizer = make_features(name, settings).restore(note["fitted"], arrays)
