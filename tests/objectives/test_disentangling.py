@@ -95,14 +95,6 @@ def test_a_group_may_be_any_modality(batch):
     torch.testing.assert_close(found["discrimination"], want)
 
 
-def test_one_row_is_a_batch():
-    one = torch.ones(1, 2)
-    found = disentangling_terms(one, one, [slice(0, 1)], [1.0], "within_modality", torch.zeros(1, 3), [one], [one])
-    assert found["location"].item() == pytest.approx(0, abs=1e-6)
-    assert found["discrimination"].item() == pytest.approx(math.log(3))
-    assert found["reconstruction"].item() == 0.0
-
-
 def test_wrong_input_is_named(batch):
     location, shared, logits, rebuilt, features = batch
 

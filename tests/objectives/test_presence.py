@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from geotether.objectives.presence import check_sensors, common_rows, take, zero_loss
+from geotether.objectives.presence import check_sensors, common_rows, zero_loss
 
 
 def test_common_rows_are_those_of_all_named_sensors():
@@ -14,12 +14,6 @@ def test_common_rows_are_those_of_all_named_sensors():
     assert common_rows(["a"], None) is None
 
 
-def test_taking_all_rows_copies_zero_loss():
-    values = torch.zeros(3, 2)
-    assert take(values, None) is values
-    assert take(values, torch.tensor([True, False, True])).shape == (2, 2)
-
-
 def test_zero_loss_is_zero_with_a_zero_gradient_whatever_the_values():
     a = torch.full((2, 3), torch.nan, requires_grad=True)
     b = torch.zeros(4, dtype=torch.float64, requires_grad=True)
@@ -28,10 +22,6 @@ def test_zero_loss_is_zero_with_a_zero_gradient_whatever_the_values():
     assert loss.item() == 0.0
     assert torch.equal(a.grad, torch.zeros(2, 3))
     assert torch.equal(b.grad, torch.zeros(4, dtype=torch.float64))
-
-
-def test_rows_are_counted():
-    assert check_sensors({"s1": torch.zeros(3, 2), "s2": torch.zeros(3, 5)}, {"s1": torch.ones(3).bool()}) == 3
 
 
 def test_wrong_batches_are_named():

@@ -137,7 +137,3 @@ def test_the_upper_length_of_the_run_removes_the_lower(over, left):
     merged = overlay({"steps": 500}, over)
     assert merged.get(left) == 5
     assert merged.get("steps" if left == "epochs" else "epochs") is None
-
-
-def test_flatten_keeps_empty_mappings():
-    assert flatten({"a": {"b": {"c": 1}}, "d": {}}) == {"a.b.c": 1, "d": {}}

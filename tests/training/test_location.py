@@ -18,7 +18,6 @@ from geotether.training.location import (
     taking_part,
     validate,
 )
-from geotether.training.metrics import read_scalars
 
 GROUPS = {"satellite": slice(0, 8), "text": slice(8, 14)}
 
@@ -93,11 +92,6 @@ def test_features_are_standardised_by_the_rows_given(planet, small):
     np.testing.assert_allclose(model.heads["text"].mean.numpy(), text.features.mean(0), atol=1e-5)
 
 
-def test_the_temperature_is_the_configured_one(planet, small):
-    model = build_model(small("objective.init_temperature=0.1"), planet)
-    assert model.logit_scale("text").item() == pytest.approx(10.0, rel=1e-5)
-
-
 def test_only_validation_rows_are_looked_at(planet):
     batch = held_out_batch(planet, rows=1000, seed=0)
     assert list(batch) == list(planet)
@@ -139,10 +133,6 @@ def test_recall_looks_at_a_pool_of_256():
     assert pool_recall(same, wrong_beyond).item() == 1.0
     collapsed = torch.ones(512, 4)
     assert pool_recall(collapsed, collapsed).item() == pytest.approx(10 / 256)
-
-
-def test_scalars_come_in_order():
-    assert read_scalars({"b": torch.tensor(2.0, dtype=torch.float64), "a": torch.tensor(1)}) == {"b": 2.0, "a": 1.0}
 
 
 def test_a_run_needs_tables(small):

@@ -32,13 +32,6 @@ def test_a_new_run_starts_an_empty_file(tmp_path):
         assert read_metrics(tmp_path) == []
 
 
-def test_no_folder_no_file(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with MetricsFile(None, first_step=0) as metrics:
-        metrics.write({"step": 0})
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_damage_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no metrics file"):
         read_metrics(tmp_path / "metrics.jsonl")

@@ -13,11 +13,9 @@ from torch import nn
 from geotether.training.optimizer import AdamW, build_optimizer
 from geotether.training.state import (
     Interruption,
-    RunInterrupted,
     RunState,
     check_folder,
     discard_state,
-    interruption_message,
     load_state,
     pack_tensors,
     save_state,
@@ -191,9 +189,3 @@ def test_other_threads_are_left_alone():
     thread.start()
     thread.join()
     assert seen == [False]
-
-
-def test_the_message_says_how_to_go_on(tmp_path):
-    assert "--resume" in interruption_message(3, 9, tmp_path)
-    assert str(tmp_path) in interruption_message(3, 9, tmp_path)
-    assert issubclass(RunInterrupted, KeyboardInterrupt)
