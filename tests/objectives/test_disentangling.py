@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from geotether.objectives.disentangling import disentangling_terms, join_parts, split_parts
+from geotether.objectives.disentangling import disentangling_terms, join_parts
 from geotether.objectives.masks import NearbyPairs
 from geotether.objectives.tying import mean_over_rows, tying_loss
 
@@ -62,7 +62,7 @@ def test_gradients_go_where_they_should(teach_shared):
     torch.manual_seed(0)
     x, place = torch.randn(9, 6), torch.randn(9, 4, requires_grad=True)
     embedding = nn.Linear(6, 7)(x)
-    shared, specific = split_parts(embedding, 4)
+    shared, specific = embedding[:, :4], embedding[:, 4:]
     shared.retain_grad()
     specific.retain_grad()
     joined = join_parts(shared, specific, teach_shared)
@@ -117,7 +117,5 @@ def test_wrong_input_is_named(batch):
         terms(logits, rebuilt, [features[0], features[1][:, :4], features[2]])
     with pytest.raises(ValueError, match="Unknown negatives"):
         disentangling_terms(location, shared, GROUP, SCALE, "melt", terms=["location"])
-    with pytest.raises(ValueError, match="shared_dim must be 1 to 3 for embeddings of width 4, got 4"):
-        split_parts(shared, 4)
     with pytest.raises(ValueError, match="shared part has 9 rows, the specific one 8"):
         join_parts(shared, shared[:8])

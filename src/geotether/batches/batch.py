@@ -105,11 +105,6 @@ class PairedBatch:
 def gather_samples(table: Table, rows: np.ndarray, modalities: Sequence[str]) -> PairedBatch:
     """Collect rows of a paired table.
 
-    Args:
-        table: The paired table.
-        rows: Row numbers, in any order.
-        modalities: Sensors to collect.
-
     Returns:
         The batch, on the CPU; its tensors are copies. Values of a missing modality are NaN.
 
@@ -172,12 +167,6 @@ def permutation(size: int, seed: int, modality: str, epoch: int) -> Integer[np.n
 
     Rows are sorted by random 64-bit keys from a counter-based generator: NumPy guarantees the stability of raw streams,
     but not of its own shuffle.
-
-    Args:
-        size: Number of rows, 1 or more.
-        seed: Seed of the run.
-        modality: Name of the table.
-        epoch: Number of the epoch, 0 or more.
 
     Returns:
         Every number in [0, size) once, shape (size,); read-only, because it is cached.

@@ -45,9 +45,6 @@ class TyingSchedule(Protocol):
     def steps_in(self, epochs: int) -> int:
         """Return the number of steps in the first `epochs` epochs."""
 
-    def switches(self, total_steps: int) -> list[tuple[int, str]]:
-        """List the steps below `total_steps` at which the active modality changes, and the new modality."""
-
 
 @dataclass(frozen=True)
 class MeltSchedule:
@@ -111,10 +108,6 @@ class MeltSchedule:
         """Return the number of steps in the first `epochs` epochs."""
         return epochs * self.steps_per_epoch
 
-    def switches(self, total_steps: int) -> list[tuple[int, str]]:
-        """Return an empty list: all modalities are always active."""
-        return []
-
 
 @dataclass(frozen=True)
 class SaltSchedule:
@@ -139,8 +132,8 @@ class SaltSchedule:
 
     Example:
         >>> salt = SaltSchedule({"image": 300, "text": 100}, batch_size=100)
-        >>> [salt.ties(step)[0].modality for step in range(5)], salt.switches(total_steps=5)
-        (['image', 'image', 'image', 'text', 'image'], [(3, 'text'), (4, 'image')])
+        >>> [salt.ties(step)[0].modality for step in range(5)]
+        ['image', 'image', 'image', 'text', 'image']
     """
 
     table_sizes: Mapping[str, int]
@@ -208,19 +201,6 @@ class SaltSchedule:
             return epochs * max(1, sum(self.table_sizes.values()) // self.batch_size)
         rounds, rest = divmod(epochs, len(self.turns))
         return rounds * self._ends[-1] + (self._ends[rest - 1] if rest else 0)
-
-    def switches(self, total_steps: int) -> list[tuple[int, str]]:
-        """List the steps below `total_steps` at which the active modality changes, and the new modality."""
-        if len(self.turns) == 1:
-            return []
-        found, step = [], 0
-        names, lengths = list(self.turns), list(self.turns.values())
-        for turn in range(total_steps):
-            step += lengths[turn % len(names)]
-            if step >= total_steps:
-                break
-            found.append((step, names[(turn + 1) % len(names)]))
-        return found
 
 
 def build_schedule(name: str, table_sizes: Mapping[str, int], batch_size: int, **options: Any) -> TyingSchedule:
@@ -304,11 +284,6 @@ def apportion(rows: int, weights: Sequence[int], least: int = MIN_ROWS) -> list[
 def check_sizes(table_sizes: Mapping[str, int], batch_size: int, tables_in_a_batch: int) -> None:
     """Raise if these tables cannot fill a batch.
 
-    Args:
-        table_sizes: Rows of each table, by modality.
-        batch_size: Rows of a batch.
-        tables_in_a_batch: Number of tables in one batch.
-
     Raises:
         ValueError: If there is no table, a table is empty or the batch is too small.
     """
@@ -326,11 +301,6 @@ def check_sizes(table_sizes: Mapping[str, int], batch_size: int, tables_in_a_bat
 
 def check_known(what: str, name: object, known: Collection[str]) -> None:
     """Raise if a name is not among the known ones.
-
-    Args:
-        what: What is named, for the message.
-        name: The name that was given.
-        known: The known names.
 
     Raises:
         ValueError: If it is unknown; the message lists the known ones and the closest.

@@ -248,15 +248,6 @@ class UncertaintyWeights(nn.Module):
         penalty = log_variance / 2 if self.form == "kendall" else nn.functional.softplus(log_variance)
         return (values * (-log_variance).exp() / 2 + penalty).sum()
 
-    def weights(self) -> dict[str, float]:
-        """Return the weight 1 / (2 s^2) of each term, for logging.
-
-        Example:
-            >>> UncertaintyWeights(["task"]).weights()
-            {'task': 0.5}
-        """
-        return dict(zip(self.names, ((-self.log_variance.detach()).exp() / 2).tolist(), strict=True))
-
 
 def distillation_loss(
     kind: str,

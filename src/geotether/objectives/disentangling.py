@@ -19,30 +19,6 @@ TERMS = ("location", "discrimination", "reconstruction")
 """Tie place and shared part; classify the modality from the specific part; predict features from both parts."""
 
 
-def split_parts(embedding: Float[Tensor, "n d"], shared_dim: int) -> tuple[Float[Tensor, "n s"], Float[Tensor, "n r"]]:
-    """Split embeddings into a shared and a specific part.
-
-    Args:
-        embedding: Shape (n, d).
-        shared_dim: Width of the shared part, 1 to d - 1.
-
-    Returns:
-        Columns up to `shared_dim`, and the rest.
-
-    Raises:
-        ValueError: If one of the parts would be empty.
-
-    Example:
-        >>> shared, specific = split_parts(torch.zeros(5, 8), shared_dim=6)
-        >>> shared.shape, specific.shape
-        (torch.Size([5, 6]), torch.Size([5, 2]))
-    """
-    width = embedding.shape[1]
-    if not 1 <= shared_dim < width:
-        raise ValueError(f"shared_dim must be 1 to {width - 1} for embeddings of width {width}, got {shared_dim}.")
-    return embedding[:, :shared_dim], embedding[:, shared_dim:]
-
-
 def join_parts(
     shared: Float[Tensor, "n s"], specific: Float[Tensor, "m r"], teach_shared: bool = True
 ) -> Float[Tensor, "n d"]:

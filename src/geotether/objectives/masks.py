@@ -77,10 +77,6 @@ class NearbyPairs:
 def as_pair_mask(ignore: Bool[Tensor, "n n"] | PairMask | None, rows: int) -> PairMask | None:
     """Convert a dense mask, a block-wise mask or None to the block-wise form.
 
-    Args:
-        ignore: True where a negative is left out, as a matrix or as a function of two slices.
-        rows: Number of rows of the batch.
-
     Raises:
         ValueError: If the mask was made for another number of rows.
     """

@@ -43,12 +43,7 @@ def unit_rows(embedding: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 def own_logits(anchors: Float[Tensor, "n d"], candidates: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
-    """Compute each anchor's logit with its own partner, which is cheaper than picking it from the matrix.
-
-    Args:
-        anchors: Unit embeddings times their logit scale.
-        candidates: Unit embeddings of their partners.
-    """
+    """Compute each anchor's logit with its own partner, which is cheaper than picking it from the matrix."""
     # Not `vecdot`, which autocast would do in half precision.
     return (anchors * candidates).sum(dim=-1)
 
@@ -188,10 +183,6 @@ class PairLogits:
     def logits(self, rows: slice, out: Tensor | None = None) -> Tensor:
         """Compute one block, minus infinity where a pair is left out.
 
-        Args:
-            rows: One of `blocks`.
-            out: Memory of at least that many rows to write to.
-
         Returns:
             Shape (rows, m).
         """
@@ -217,15 +208,7 @@ class PairLogits:
         candidates_grad: Tensor,
         factor: Tensor | float = 1.0,
     ) -> None:
-        """Add the gradients of one block to those of anchors and candidates.
-
-        Args:
-            weight: Gradient of the block's logits, shape (rows, m).
-            rows: The rows of the block.
-            anchors_grad: Shape (n, d); its `rows` are overwritten.
-            candidates_grad: Shape (m, d); added to.
-            factor: Factor of the weights, one number or shape (rows, 1).
-        """
+        """Write `anchors_grad[rows]` and add to `candidates_grad`, given the gradient `weight * factor` of a block."""
         with torch.autocast(self.anchors.device.type, enabled=False):
             torch.mm(weight, self.candidates, out=anchors_grad[rows])
             anchors_grad[rows] *= factor

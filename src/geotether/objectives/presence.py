@@ -66,11 +66,7 @@ def take(values: Tensor, rows: Bool[Tensor, "_"] | None) -> Tensor:
 
 
 def zero_loss(*values: Tensor) -> Float[Tensor, ""]:
-    """Return a loss of exactly 0 whose gradient is exactly 0 in all values, even where they are NaN.
-
-    Args:
-        values: One or more tensors that the loss would have used.
-    """
+    """Return a loss of exactly 0 whose gradient is exactly 0 in all values, even where they are NaN."""
     # Sums over no rows, because zero times NaN is NaN.
     total = torch.zeros((), device=values[0].device)
     for value in values:

@@ -68,11 +68,6 @@ def task_loss(
 def known_rows(kind: str, outputs: Float[Tensor, "n ..."], targets: Shaped[Tensor, "m ..."]) -> Bool[Tensor, "n"]:
     """Return which rows have a target, and check that targets fit the outputs.
 
-    Args:
-        kind: One of `KINDS`.
-        outputs: As in `task_loss`.
-        targets: As in `task_loss`.
-
     Raises:
         ValueError: As in `task_loss`.
 

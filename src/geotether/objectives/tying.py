@@ -163,11 +163,6 @@ def mean_over_rows(losses: Sequence[Float[Tensor, ""]], group: Sequence[slice]) 
 def check_groups(group: Sequence[slice], rows: int, **per_group: Sequence[Tensor | float]) -> None:
     """Raise if groups do not cover all rows in sequence, or values per group differ from them in number.
 
-    Args:
-        group: Rows of each modality.
-        rows: Number of rows of the batch.
-        per_group: Sequences that need one entry per group, by name.
-
     Raises:
         ValueError: If a group is empty, out of order or leaves out rows, or a sequence has another length.
     """

@@ -97,13 +97,7 @@ def summary(options: Mapping[str, Any]) -> str:
 
 
 def paired_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], about: Mapping[str, Any]) -> str:
-    """Write the model card of a model of paired sensors in Markdown.
-
-    Args:
-        settings: The run's configuration, plain.
-        provenance: From `run_provenance`.
-        about: What the model predicts, and from which sensors.
-    """
+    """Write the model card of a model of paired sensors in Markdown."""
     answer, one = about["answer"], list(about["predicts_from"])
     modalities = list(about["modalities"])
     (name, facts), *_ = provenance["tables"].items()
@@ -195,11 +189,6 @@ def _origin_facts(origin: Origin) -> dict[str, Any]:
 
 def run_provenance(config: LoopConfig, tables: Mapping[str, Table], state: RunState) -> dict[str, Any]:
     """Collect where a trained model comes from.
-
-    Args:
-        config: The run's configuration.
-        tables: Modality to its whole table; of paired sensors the name of the one table to it.
-        state: State at the end of the run.
 
     Returns:
         Plain values, ready for JSON: `tables`, `recipe`, `seed`, `steps`, `seconds`, `versions` and more.

@@ -314,10 +314,6 @@ def overlay(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     Mappings merge key by key, with two exceptions: a mapping whose `name` changes is replaced as a whole (options of
     `spherical_harmonics` do not apply to `grid`), and `steps` and `epochs` of the upper layer replace each other.
 
-    Args:
-        under: The lower layer, such as a recipe.
-        over: The upper layer, which takes precedence.
-
     Example:
         >>> overlay({"a": {"b": 1, "c": 2}, "epochs": 5}, {"a": {"b": 3}, "steps": 9})
         {'a': {'b': 3, 'c': 2}, 'steps': 9}

@@ -132,10 +132,6 @@ class LocationMethod:
 def check_tables(config: RunConfig, tables: Mapping[str, Table]) -> None:
     """Raise if a run cannot be made from these tables.
 
-    Args:
-        config: The run's configuration.
-        tables: Modality to its whole table.
-
     Raises:
         ValueError: If there is no table, one has fewer than two training rows, or validation is needed and
             no table has validation rows.
@@ -163,10 +159,6 @@ def check_tables(config: RunConfig, tables: Mapping[str, Table]) -> None:
 def taking_part(config: RunConfig, tables: Mapping[str, Table]) -> dict[str, Table]:
     """Select the tables that the schedule uses, in their order.
 
-    Args:
-        config: The pairwise schedule ties one modality; the other schedules tie all.
-        tables: Modality to its table.
-
     Raises:
         ValueError: If the schedule's modality has no table.
     """
@@ -187,14 +179,6 @@ def batch_loss(
     objective: ObjectiveConfig,
 ) -> tuple[Float[Tensor, ""], list[Float[Tensor, ""]]]:
     """Compute the loss of a batch and of each modality in it, in float32.
-
-    Args:
-        model: Model with the logit scale and bias of every modality.
-        location: Embeddings of the places.
-        modality: Embeddings of what was observed there, in the same row order.
-        lonlat: The places, degrees; used by the mask of false negatives only.
-        groups: Modality to its slice of rows.
-        objective: The loss and its mask of false negatives.
 
     Returns:
         The mean over all rows, and the mean over each modality's rows in the order of `groups`.
@@ -221,12 +205,6 @@ def batch_regression(
 ) -> list[Float[Tensor, ""]]:
     """Compute the error of each modality's features as predicted from their places, in float32.
 
-    Args:
-        model: Model with decoders.
-        location: Embeddings of the places.
-        features: Modality to observed features, as in the tables.
-        groups: Modality to its slice of `location`.
-
     Returns:
         One squared error per modality, in the order of `groups`; predicting the mean gives 1.
     """
@@ -244,12 +222,6 @@ def batch_specific(
     groups: Mapping[str, slice],
 ) -> dict[str, Float[Tensor, ""]]:
     """Compute the terms of the modality-specific parts, in float32; places do not enter.
-
-    Args:
-        parts: The modality-specific parts.
-        shared: Outputs of the heads, all groups in sequence.
-        features: Modality to its rows, as in the tables.
-        groups: Modality to its slice of `shared`.
 
     Returns:
         "discrimination" and "reconstruction"; see `disentangling_terms`.
@@ -279,10 +251,6 @@ def build_model(config: RunConfig, tables: Mapping[str, Table]) -> TiedModel:
 
     The initial weights of a head or decoder depend on the seed and the name of its modality, so adding a modality does
     not change those of others.
-
-    Args:
-        config: The run's configuration.
-        tables: Modality to its training rows, from which features are standardised.
     """
     location = build_location_encoder(config.encoder.model_dump(), config.seed)
     heads: dict[str, ProjectionHead] = {}
@@ -364,12 +332,6 @@ def held_out_batch(
 ) -> dict[str, HeldOut]:
     """Draw the fixed batch that every validation uses.
 
-    Args:
-        tables: Modality to its whole table; only rows whose split is `validation` are used.
-        rows: Maximum number of rows of each modality.
-        seed: The run's seed.
-        device: Device of the tensors.
-
     Returns:
         Modality to its rows; a modality with fewer than two validation rows is left out.
     """
@@ -428,9 +390,5 @@ def pool_recall(location: Float[Tensor, "n d"], observed: Float[Tensor, "m d"]) 
 
     A pool of fixed size makes the number comparable across modalities, batch sizes and schedules (chance is
     10 / 256 = 3.9 %).
-
-    Args:
-        location: Embeddings of places, the queries.
-        observed: Embeddings of observations in the same order, the candidates.
     """
     return recall_at_k(location[:RECALL_ROWS].detach(), observed[:RECALL_ROWS].detach(), RECALL_AT)

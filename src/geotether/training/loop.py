@@ -134,31 +134,16 @@ def train(
     callbacks: Sequence[Any] = (),
     keep_state: bool = True,
 ) -> Trained:
-    """Train by one method.
+    """Train by one method; the options are those of `geotether.training.pretraining.pretrain`.
 
     Everything random is a function of the seed and the step, so a run that was killed and resumed on the same machine
     ends with the same weights, bit for bit, as one that was not interrupted.
-
-    Args:
-        method: The method and its data.
-        out: Folder of the run: `config.yaml`, `metrics.jsonl`, `state/`, `model/` at the end. None writes nothing.
-        resume: Continue the unfinished run in `out`, or a finished one that is now longer (more `steps` or `epochs`).
-        fresh: Start again, whatever is in `out`; its model stays until the new one is complete.
-        progress: `auto` (a bar on a terminal, plain lines elsewhere), `bar`, `lines` or `none`.
-        callbacks: Objects with `on_step(step, values)`, called after every step and every validation.
-        keep_state: Keep `state/` after the run (about three times the size of the weights), so that it can be extended.
 
     Returns:
         The trained model, with the last weights, their average or the best, as configured.
 
     Raises:
-        ValueError: If data and configuration do not fit, or the state belongs to another run.
-        TypeError: If a callback has no `on_step`.
-        FinishedRunError: If `out` holds this very run, finished, and `fresh` is not set; a FileExistsError.
-        FileExistsError: If `out` holds an unfinished run or another finished one, and neither `resume` nor `fresh` is
-            set.
-        RunInterrupted: After Ctrl-C, once the state is saved.
-        FloatingPointError: If the loss is not finite.
+        ValueError, TypeError, FinishedRunError, FileExistsError, RunInterrupted, FloatingPointError: As `pretrain`.
     """
     out, config = None if out is None else Path(out), method.config
     check_callbacks(callbacks)

@@ -120,12 +120,7 @@ class Progress:
         self._bar: Any = None
 
     def show(self, step: int, line: Mapping[str, Any]) -> None:
-        """Show a finished step.
-
-        Args:
-            step: 0 for the first.
-            line: The step's metrics; `loss`, `learning_rate` and `seconds` are shown if present.
-        """
+        """Show a finished step."""
         done = step + 1
         if self._bar is not None:
             self._bar.update(self._task, completed=done, loss=f"loss {line['loss']:.3f}" if "loss" in line else "")
@@ -137,13 +132,7 @@ class Progress:
             self.say("  ".join(parts))
 
     def show_validation(self, step: int, line: Mapping[str, Any]) -> None:
-        """Show a validation.
-
-        Args:
-            step: The step it followed.
-            line: Metrics with `validation/loss`, and for each part M of it `validation/loss/M` and, where known,
-                `validation/chance/M`.
-        """
+        """Show a validation."""
         prefix = "validation/loss/"
         parts = []
         for key, loss in line.items():

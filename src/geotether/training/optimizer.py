@@ -16,11 +16,6 @@ def build_optimizer(model: nn.Module, learning_rate: float, weight_decay: float)
 
     Source:
         Loshchilov & Hutter (2019), ICLR, arXiv:1711.05101.
-
-    Args:
-        model: Model whose trainable parameters are optimised.
-        learning_rate: The peak rate; `set_learning_rate` changes it each step.
-        weight_decay: Decay per unit of learning rate.
     """
     trainable = [weight for weight in model.parameters() if weight.requires_grad]
     groups = [
@@ -35,13 +30,6 @@ def learning_rate_at(
     step: int, total_steps: int, peak: float, warmup_steps: int = 0, final_share: float = 0.0
 ) -> float:
     """Return the rate of a step: linear warm-up to `peak`, then half a cosine down to `final_share * peak`.
-
-    Args:
-        step: 0 for the first update.
-        total_steps: Updates in the whole run.
-        peak: Highest rate.
-        warmup_steps: The peak is reached at this step; 0 starts there.
-        final_share: Rate of the last update over the peak; 1 keeps the peak.
 
     Example:
         >>> [round(learning_rate_at(step, 5, 1.0, 2, 0.0), 3) for step in range(5)]
@@ -65,12 +53,6 @@ def average_into(averaged: Iterable[torch.Tensor], current: Iterable[torch.Tenso
 
     Early on the decay is lowered to (1 + step) / (10 + step), so that the random initial weights are
     forgotten at once and not only after 1 / (1 - decay) steps.
-
-    Args:
-        averaged: The averages; changed.
-        current: The weights after the update, in the same order.
-        decay: Share kept of the old average, in (0, 1).
-        step: 0 for the first update.
     """
     warm = min(decay, (1 + step) / (10 + step))
     get_ema_multi_avg_fn(warm)([w.detach() for w in averaged], [w.detach() for w in current], None)

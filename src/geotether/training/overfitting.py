@@ -27,10 +27,7 @@ class OverfittingWatch:
         self._said = False
 
     def notice(self, line: Mapping[str, Any]) -> str:
-        """Take note of a validation.
-
-        Args:
-            line: Metrics with `validation/loss/M` and, where known, `validation/chance/M` of every modality M.
+        """Record the `validation/loss/M` and, where known, `validation/chance/M` of every modality M.
 
         Returns:
             The warning; empty if there is none or it was given before.
@@ -61,10 +58,6 @@ def above_chance(line: Mapping[str, Any]) -> list[str]:
 
 def final_warning(folder: Path, best: bool = False) -> str:
     """Name the validation losses of the final model that are above chance.
-
-    Args:
-        folder: Folder of the run, with `metrics.jsonl`.
-        best: Whether the model has the weights of the lowest validation loss, not the last.
 
     Returns:
         The warning; empty if there is none.

@@ -217,12 +217,9 @@ def _parts(sensor: Modality) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def labelled_rows(target: Target, share: float, seed: int) -> np.ndarray:
-    """Draw the training rows whose labels may be used; a larger share contains the smaller one.
+    """Draw a share of the known rows whose labels may be used, at least one row of every class or label.
 
-    Args:
-        target: Target of the training rows.
-        share: Share of the known rows, in (0, 1]; at least one row of every class or label is kept.
-        seed: The run's seed.
+    A larger share contains the smaller one.
 
     Returns:
         Row numbers, sorted.

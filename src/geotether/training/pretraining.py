@@ -198,10 +198,6 @@ def table_folder(config: RunConfig, name: str) -> Path:
 
     It has a hash of the specification in its name, so that configurations with modalities of the same name do not
     take each other's place.
-
-    Args:
-        config: Of the run.
-        name: A modality that is built.
     """
     cache = user_cache() / "tables" if config.cache is None else config.cache
     text = json.dumps([str(config.data), config.tables[name]], sort_keys=True, default=str)

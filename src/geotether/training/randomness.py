@@ -23,14 +23,7 @@ def derived_seed(seed: int, step: int, purpose: str) -> int:
 
 
 def step_generator(seed: int, step: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return a generator whose stream depends only on (seed, step, purpose).
-
-    Args:
-        seed: The run's seed.
-        step: The step.
-        purpose: A word; different words give unrelated streams.
-        device: Device of the generator.
-    """
+    """Return a generator whose stream depends only on (seed, step, purpose)."""
     return torch.Generator(device=device).manual_seed(derived_seed(seed, step, purpose))
 
 
@@ -39,11 +32,6 @@ def seed_step(seed: int, step: int, device: torch.device | str = "cpu") -> None:
 
     The loop calls this inside `torch.random.fork_rng`, so the caller's streams do not change. `torch.manual_seed` would
     seed every kind of device, which takes 0.4 ms instead of 0.03 ms.
-
-    Args:
-        seed: The run's seed.
-        step: The step.
-        device: Device of the networks.
     """
     dropout_seed = derived_seed(seed, step, "dropout")
     if torch.device(device).type == "cuda":

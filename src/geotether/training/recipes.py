@@ -123,10 +123,6 @@ PAIRED_RECIPES: dict[str, dict[str, Any]] = {
 def recipe_layer(name: str, recipes: Mapping[str, dict[str, Any]] = RECIPES) -> dict[str, Any]:
     """Return a copy of one recipe, ready to be overlaid.
 
-    Args:
-        name: Name of the recipe.
-        recipes: `RECIPES` or `PAIRED_RECIPES`.
-
     Raises:
         ValueError: If there is no such recipe; the known ones are named.
 

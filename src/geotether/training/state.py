@@ -50,11 +50,7 @@ class RunState:
     bar: float | None = None
 
     def take(self, loss: float, min_delta: float = 0.0) -> bool:
-        """Record a validation loss.
-
-        Args:
-            loss: Loss of the weights after `step` updates.
-            min_delta: Only a loss lower by more than this ends a series of stale validations.
+        """Record a validation loss; only one lower by more than `min_delta` ends a series of stale validations.
 
         Returns:
             Whether it is the lowest so far.
@@ -83,11 +79,6 @@ def _is_finished(pointer: Path) -> bool:
 
 def check_folder(folder: Path, resume: bool, fresh: bool = False) -> None:
     """Check that a run's folder contains a run to resume if and only if one is to be resumed.
-
-    Args:
-        folder: The run's folder.
-        resume: Whether to continue the run in it.
-        fresh: Whether to start again, whatever is there.
 
     Raises:
         ValueError: If both are set.
@@ -151,12 +142,7 @@ def save_state(folder: Path, state: RunState, tensors: Mapping[str, Tensor], ide
     """Save the state so that a crash at any moment leaves either the old state or the new one.
 
     The tensors go into a file named after the step; only then is `state.json`, which points to it, replaced.
-
-    Args:
-        folder: The run's folder.
-        state: Progress of the run.
-        tensors: From `pack_tensors`.
-        identity: `config` and `tables` (modality to content hash): what a resumed run must agree with.
+    `identity` is what a resumed run must agree with: `config`, and `tables` (modality to content hash).
 
     Raises:
         OSError: If the disk is full or read-only; the previous state is kept.
@@ -175,11 +161,6 @@ def save_state(folder: Path, state: RunState, tensors: Mapping[str, Tensor], ide
 
 def load_state(folder: Path, identity: Mapping[str, Any], device: str = "cpu") -> tuple[RunState, dict[str, Tensor]]:
     """Load the state of a run.
-
-    Args:
-        folder: The run's folder.
-        identity: `config` and `tables` of the run that is to continue.
-        device: Device of the tensors.
 
     Raises:
         FileNotFoundError: If there is no state.
@@ -273,10 +254,6 @@ class FinishedRunError(FileExistsError):
 def check_finished(folder: Path, identity: Mapping[str, Any]) -> None:
     """Check that no finished run would be overwritten.
 
-    Args:
-        folder: The run's folder, without an unfinished run.
-        identity: `config` and `tables` (modality to content hash) of the run that is to start.
-
     Raises:
         FinishedRunError: If the folder's model comes from the same configuration and data.
         FileExistsError: If it comes from others; the differences are named.
@@ -344,11 +321,6 @@ class Interruption:
 
 def interruption_message(step: int, total_steps: int, folder: Path | None) -> str:
     """Return what was saved and how to continue.
-
-    Args:
-        step: Steps done.
-        total_steps: Steps of the whole run.
-        folder: The run's folder; None if nothing is written.
 
     Example:
         >>> interruption_message(120, 500, None)
