@@ -29,6 +29,17 @@ def test_marks_of_a_missing_number_leave_a_column_of_numbers(tmp_path, missing):
     assert read_rows(tmp_path / "p.csv")["height"].to_pylist() == [2.5, None]
 
 
+def test_a_coordinate_of_400_digits_costs_one_row(tmp_path):
+    points = ["[5.66, 51.97]", f"[{'1' * 400}, 1]"]
+    lines = [
+        f'{{"type": "Feature", "properties": {{}}, "geometry": {{"type": "Point", "coordinates": {p}}}}}'
+        for p in points
+    ]
+    (tmp_path / "p.geojsonl").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match="row 1 cannot be read"):
+        read_rows(tmp_path / "p.geojsonl")
+
+
 def test_views_of_texts_are_texts(tmp_path):
     table = pa.table({"name": pa.array(["a", None], pa.string_view()), "lon": [1.0, 2.0]})
     pq.write_table(table, tmp_path / "p.parquet", store_schema=True)

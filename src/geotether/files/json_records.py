@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from geotether.files.delimited import FAULT
@@ -76,12 +77,17 @@ def _table(run: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     if "geometry" in schema.names:
         import shapely
 
-        texts = [None if row["geometry"] is None else json.dumps(row["geometry"]) for row in run]
-        shapes = shapely.from_geojson(texts, on_invalid="ignore") if texts else []
-        for row, text, shape, wkb in zip(run, texts, shapes, shapely.to_wkb(shapes), strict=True):
-            row["geometry"] = wkb
-            if text is not None and shape is None and row[FAULT] is None:
+        given = [row["geometry"] for row in run]
+        if all(shape is not None and shape["type"] == "Point" for shape in given):
+            points = np.array([shape["coordinates"][:2] for shape in given], dtype=np.float64).reshape(-1, 2)
+            shapes: Any = shapely.points(points)
+        else:
+            texts = [None if shape is None else json.dumps(shape) for shape in given]
+            shapes = shapely.from_geojson(texts, on_invalid="ignore")
+        for row, shape, wkb in zip(run, shapes, shapely.to_wkb(shapes), strict=True):
+            if row["geometry"] is not None and shape is None and row[FAULT] is None:
                 row[FAULT] = "invalid geometry"
+            row["geometry"] = wkb
     return pa.Table.from_pylist(run, schema=schema)
 
 
@@ -206,7 +212,9 @@ def _feature(feature: dict[str, Any]) -> Record:
         return row, None, None
     place = geometry.get("coordinates")
     if geometry.get("type") == "Point" and not (
-        isinstance(place, list) and len(place) >= 2 and all(isinstance(value, int | float) for value in place[:2])
+        isinstance(place, list)
+        and len(place) >= 2
+        and all(isinstance(value, int | float) and abs(value) < 1e300 for value in place[:2])
     ):
         return row, None, "the Point needs [longitude, latitude]"
     return row, geometry, None

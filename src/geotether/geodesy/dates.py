@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ _YEAR_MONTH = re.compile(r"(\d{4})-(\d{1,2})")
 _SLASHES = re.compile(r"(\d{4})/(\d{1,2})/(\d{1,2})(?=$|[ T])")
 _SHORT_END = re.compile(r"(\d{1,2}-)?\d{1,2}")
 _ENDLESS = ("", "..")
-_NOT_A_TIME = np.datetime64("NaT", "ms")
 # Magnitudes of times since 1970, from 1973 to 2286.
 _EPOCHS = {"seconds": (1e8, 1e10), "milliseconds": (1e11, 1e13)}
 
@@ -68,7 +68,7 @@ def times_of(column: pa.ChunkedArray | pa.Array) -> tuple[np.ndarray, Bool[np.nd
     values = column.to_pylist()
     given = np.array([value is not None and value == value and str(value).strip() != "" for value in values], bool)
     found = [_parsed(value) if there else None for value, there in zip(values, given, strict=True)]
-    times = np.array([_NOT_A_TIME if one is None else np.datetime64(one, "ms") for one in found], "datetime64[ms]")
+    times = np.array(found, "datetime64[ms]")  # None becomes NaT
     return times, given & np.isnat(times)
 
 
@@ -131,6 +131,8 @@ def _of_number(value: Any) -> datetime.datetime | None:
 
 
 def _of_text(text: str) -> datetime.datetime | None:
+    with suppress(ValueError):
+        return _utc(datetime.datetime.fromisoformat(text))  # most values, without regular expressions
     text = _SLASHES.sub(r"\1-\2-\3", text)
     start, slash, end = text.partition("/")
     if slash and not _is_end(start, end.strip()):
@@ -153,5 +155,8 @@ def _of_one(text: str) -> datetime.datetime:
         return datetime.datetime(int(match[1]), int(match[2]), 1)
     if match := re.match(r"(\d{4})-(\d{1,2})-(\d{1,2})(?=$|[ T])", text):  # a day or month of one digit too
         text = f"{match[1]}-{int(match[2]):02d}-{int(match[3]):02d}{text[match.end() :]}"
-    time = datetime.datetime.fromisoformat(text)
+    return _utc(datetime.datetime.fromisoformat(text))
+
+
+def _utc(time: datetime.datetime) -> datetime.datetime:
     return time if time.tzinfo is None else time.astimezone(datetime.UTC).replace(tzinfo=None)
