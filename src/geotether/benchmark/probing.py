@@ -114,7 +114,7 @@ def mlp(train: TrainingRows, targets: Targets, features: Features, lonlat: Place
     answers = []
     for target in targets:
         probe = TunedMlpProbe(target.kind, seed=train.seed).fit(train.features, target, train.folds)
-        answers.append(Answer(probe.predict(features), f"{probe.trial_}, {probe.probe_.epochs_} epochs"))
+        answers.append(Answer(probe.predict(features), f"{probe.probe_}, {probe.probe_.epochs_} epochs"))
     return answers
 
 

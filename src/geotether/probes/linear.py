@@ -1,6 +1,7 @@
 """Ridge probe: linear regression on frozen features, with a penalty chosen on held-out spatial blocks."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64, Integer, Shaped
@@ -12,6 +13,7 @@ from geotether.probes.target import ProbeTarget, as_target
 ALPHAS = tuple(float(alpha) for alpha in 10.0 ** np.linspace(-1.0, 5.0, 9))
 
 
+@dataclass(eq=False)
 class RidgeProbe:
     """Linear least squares with an L2 penalty on standardised features; classes and labels by columns of 0 and 1.
 
@@ -34,16 +36,8 @@ class RidgeProbe:
         (0.001, True)
     """
 
-    basis_: RidgeDecomposition
-    target_: ProbeTarget
-    alpha_: float
-    weights_: np.ndarray
-    intercept_: np.ndarray
-    held_out_errors_: np.ndarray
-
-    def __init__(self, kind: str = "regression", alphas: Sequence[float] = ALPHAS) -> None:
-        self.kind = kind
-        self.alphas = alphas
+    kind: str = "regression"
+    alphas: Sequence[float] = ALPHAS
 
     def fit(
         self,

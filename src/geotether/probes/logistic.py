@@ -1,6 +1,7 @@
 """Multinomial logistic probe: softmax regression with an L2 penalty by preconditioned L-BFGS."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ Solution = tuple[Float[Tensor, "k c"], Float[Tensor, " c"]]
 """Weights on rotated rows and intercepts."""
 
 
+@dataclass(eq=False)
 class LogisticProbe:
     """Softmax regression on standardised features, in float32 by L-BFGS.
 
@@ -42,9 +44,8 @@ class LogisticProbe:
         ['west', 'east']
     """
 
-    def __init__(self, penalties: Sequence[float] = PENALTIES, max_steps: int = 50) -> None:
-        self.penalties = penalties
-        self.max_steps = max_steps
+    penalties: Sequence[float] = PENALTIES
+    max_steps: int = 50
 
     def fit(
         self,

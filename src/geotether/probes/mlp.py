@@ -1,7 +1,7 @@
 """Neural probe: one to three hidden layers on frozen features, stopped early on held-out blocks; or tuned."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from geotether.probes.logistic import held_out_fifth
 from geotether.probes.target import ProbeTarget, as_target
 
 
+@dataclass(eq=False)
 class MlpProbe:
     """A multilayer perceptron on standardised features, stopped early on about a fifth of the inner folds.
 
@@ -44,29 +45,21 @@ class MlpProbe:
         True
     """
 
-    def __init__(
-        self,
-        kind: str = "regression",
-        hidden_dim: int = 256,
-        num_layers: int = 1,
-        dropout: float = 0.2,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 0.05,
-        batch_size: int = 256,
-        max_epochs: int = 60,
-        patience: int = 6,
-        seed: int = 0,
-    ) -> None:
-        self.kind = kind
-        self.hidden_dim = hidden_dim
-        self.num_layers = num_layers
-        self.dropout = dropout
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.patience = patience
-        self.seed = seed
+    kind: str = "regression"
+    hidden_dim: int = 256
+    num_layers: int = 1
+    dropout: float = 0.2
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    batch_size: int = 256
+    max_epochs: int = 60
+    patience: int = 6
+    seed: int = 0
+
+    def __str__(self) -> str:
+        """Write as 2 x 128, rate 1e-03, decay 1e-02, dropout 0.2."""
+        size, rate = f"{self.num_layers} x {self.hidden_dim}", f"rate {self.learning_rate:.0e}"
+        return f"{size}, {rate}, decay {self.weight_decay:.0e}, dropout {self.dropout:g}"
 
     def fit(
         self,
@@ -176,30 +169,7 @@ DECAYS = (1e-4, 1e-1)
 DROPOUTS = (0.0, 0.2, 0.4)
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One candidate network.
-
-    Args:
-        hidden_dim: Width of the hidden layers.
-        num_layers: Number of hidden layers.
-        learning_rate: Of AdamW.
-        weight_decay: Of AdamW.
-        dropout: Share of hidden activations dropped while training.
-    """
-
-    hidden_dim: int = 256
-    num_layers: int = 1
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.05
-    dropout: float = 0.2
-
-    def __str__(self) -> str:
-        """Write as 2 x 128, rate 1e-03, decay 1e-02, dropout 0.2."""
-        size = f"{self.num_layers} x {self.hidden_dim}"
-        return f"{size}, rate {self.learning_rate:.0e}, decay {self.weight_decay:.0e}, dropout {self.dropout:g}"
-
-
+@dataclass(eq=False)
 class TunedMlpProbe:
     """A multilayer perceptron whose hyper-parameters are tuned for every encoder and task, as in SatCLIP.
 
@@ -214,8 +184,7 @@ class TunedMlpProbe:
         seed: Seed of the candidates and of their training.
 
     Attributes:
-        trial_: The chosen candidate.
-        probe_: Its fitted `MlpProbe`.
+        probe_: The chosen candidate, fitted.
 
     Source:
         Klemmer et al. (2025), SatCLIP, arXiv:2311.17179, section 4 (MLP on frozen embeddings, tuned per task);
@@ -228,11 +197,10 @@ class TunedMlpProbe:
         ['west', 'east']
     """
 
-    def __init__(self, kind: str = "regression", num_trials: int = 6, max_epochs: int = 60, seed: int = 0) -> None:
-        self.kind = kind
-        self.num_trials = num_trials
-        self.max_epochs = max_epochs
-        self.seed = seed
+    kind: str = "regression"
+    num_trials: int = 6
+    max_epochs: int = 60
+    seed: int = 0
 
     def fit(
         self,
@@ -240,15 +208,7 @@ class TunedMlpProbe:
         target: ProbeTarget | Shaped[np.ndarray, "_ *c"],
         folds: Integer[np.ndarray, " _"] | None = None,
     ) -> "TunedMlpProbe":
-        """Fit every candidate on the training rows and keep the best.
-
-        Args:
-            features: Features of the training rows, shape (n, d).
-            target: Their labels, shape (n,).
-            folds: The inner fold of each row; about a fifth of the rows, in whole folds, decides.
-
-        Returns:
-            The fitted probe.
+        """Fit every candidate on the training rows and keep the best; arguments as for `MlpProbe.fit`.
 
         Raises:
             ValueError: If lengths differ or `num_trials` is below 1.
@@ -256,39 +216,25 @@ class TunedMlpProbe:
         if self.num_trials < 1:
             raise ValueError(f"num_trials must be 1 or more, got {self.num_trials}.")
         target = as_target(target, self.kind)
-        best: MlpProbe | None = None
-        for trial in draw_trials(self.num_trials, self.seed):
-            probe = MlpProbe(
-                target.kind, trial.hidden_dim, trial.num_layers, trial.dropout, trial.learning_rate,
-                trial.weight_decay, max_epochs=self.max_epochs, seed=self.seed,
-            ).fit(features, target, folds)  # fmt: skip
-            if best is None or probe.held_out_loss_ < best.held_out_loss_:
-                best, self.trial_ = probe, trial
-        assert best is not None
-        self.probe_ = best
+        fitted = (probe.fit(features, target, folds) for probe in self.candidates())
+        self.probe_ = min(fitted, key=lambda probe: probe.held_out_loss_)
         return self
+
+    def candidates(self) -> Iterator[MlpProbe]:
+        """Yield the default probe and others drawn at random, rates and decays log-uniformly."""
+        fixed = {"kind": self.kind, "max_epochs": self.max_epochs, "seed": self.seed}
+        yield MlpProbe(**fixed)
+        rng = np.random.default_rng([self.seed, 3])
+        for _ in range(self.num_trials - 1):
+            yield MlpProbe(
+                hidden_dim=int(rng.choice(WIDTHS)),
+                num_layers=int(rng.choice(LAYERS)),
+                learning_rate=float(np.exp(rng.uniform(*np.log(RATES)))),
+                weight_decay=float(np.exp(rng.uniform(*np.log(DECAYS)))),
+                dropout=float(rng.choice(DROPOUTS)),
+                **fixed,
+            )
 
     def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, "m *c"]:
         """Predict a number, a class or labels for each row."""
         return self.probe_.predict(features)
-
-
-def draw_trials(count: int, seed: int) -> list[Trial]:
-    """Return the default trial and others drawn at random, rates and decays log-uniformly.
-
-    Example:
-        >>> [trial.num_layers for trial in draw_trials(1, seed=0)]
-        [1]
-    """
-    rng = np.random.default_rng([seed, 3])
-    drawn = [
-        Trial(
-            int(rng.choice(WIDTHS)),
-            int(rng.choice(LAYERS)),
-            float(np.exp(rng.uniform(*np.log(RATES)))),
-            float(np.exp(rng.uniform(*np.log(DECAYS)))),
-            float(rng.choice(DROPOUTS)),
-        )
-        for _ in range(count - 1)
-    ]
-    return [Trial(), *drawn]

@@ -1,6 +1,7 @@
 """Multi-label probe: one logistic regression per label, fitted together with one penalty for all."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 CHOOSING_STEPS = 20
 
 
+@dataclass(eq=False)
 class MultiLabelProbe:
     """One-vs-rest logistic regression with an L2 penalty on standardised features, in float32 by L-BFGS.
 
@@ -53,10 +55,9 @@ class MultiLabelProbe:
         [[0, 1], [1, 1], [1, 0]]
     """
 
-    def __init__(self, penalties: Sequence[float] = PENALTIES, max_steps: int = 100, refit: bool = True) -> None:
-        self.penalties = penalties
-        self.max_steps = max_steps
-        self.refit = refit
+    penalties: Sequence[float] = PENALTIES
+    max_steps: int = 100
+    refit: bool = True
 
     def fit(
         self,

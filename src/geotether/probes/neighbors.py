@@ -1,6 +1,7 @@
 """Nearest-neighbour probe: the labels of the nearest training rows, on the sphere or in the embedding."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64, Integer, Shaped
@@ -12,7 +13,9 @@ from geotether.probes.target import ProbeTarget, as_target
 COUNTS = (1, 2, 3, 5, 8, 12, 20, 32)
 POWERS = (1.0,)
 SPACES = ("sphere", "features")
-CHUNK_ROWS = 1024
+CHUNK_ROWS = 512
+# Up to this number of columns a k-d tree is faster than comparing all pairs.
+TREE_COLUMNS = 8
 # Rows to choose the count by; comparing all rows with all costs more than predicting.
 CHOOSING_ROWS = 1000
 
@@ -67,6 +70,7 @@ class Neighborhood:
         return distance
 
 
+@dataclass(eq=False)
 class NeighborProbe:
     """Mean (numbers) or vote (classes) of the k nearest training rows, weighted by a power of 1 / distance.
 
@@ -93,17 +97,10 @@ class NeighborProbe:
         ['fiji']
     """
 
-    def __init__(
-        self,
-        kind: str = "regression",
-        space: str = "sphere",
-        counts: Sequence[int] = COUNTS,
-        powers: Sequence[float] = POWERS,
-    ) -> None:
-        self.kind = kind
-        self.space = space
-        self.counts = counts
-        self.powers = powers
+    kind: str = "regression"
+    space: str = "sphere"
+    counts: Sequence[int] = COUNTS
+    powers: Sequence[float] = POWERS
 
     def fit(
         self,
@@ -196,11 +193,6 @@ def weights_of(distance: Float64[np.ndarray, "m c"], power: float) -> Float64[np
     # The added 1e-6 radian (about 6 m) keeps the weight of a row at the same place finite.
     weight = np.where(np.isinf(distance), 0.0, 1.0) * (np.where(np.isinf(distance), 1.0, distance) + 1e-6) ** -power
     return np.where(weight.sum(axis=1, keepdims=True) > 0, weight, 1.0)
-
-
-# Up to this number of columns a k-d tree is faster than comparing all pairs.
-TREE_COLUMNS = 8
-CHUNK_ROWS = 512
 
 
 def nearest(
