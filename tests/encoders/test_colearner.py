@@ -156,10 +156,15 @@ def test_is_rebuilt_from_json_with_equal_outputs(values, wiring, layer_norm):
 
 
 def test_both_encoders_are_standardised_by_the_same_rows(values):
-    model = model_of()
-    model.fit("s1", values["s1"].numpy() * 7 + 3)
-    for encoder in (model.unique["s1"], model.common["s1"]):
-        np.testing.assert_allclose(encoder.mean, (values["s1"] * 7 + 3).mean(dim=(0, 1)), rtol=1e-5)
+    sensors = {**SENSORS, "dem": {"config": {"name": "mlp", "components": 2}, "kind": "vector", "shape": [3]}}
+    model = CoLearner(sensors, num_outputs=3, dim=8)
+    for name in ("s1", "dem"):
+        model.fit(name, values[name].numpy() * 7 + 3)
+        want = (values[name] * 7 + 3).flatten(0, -2).mean(dim=0)
+        for encoder in (model.unique[name], model.common[name]):
+            np.testing.assert_allclose(encoder.mean, want, rtol=1e-5)
+    assert model.common["dem"].axes.abs().sum() > 0
+    assert torch.equal(model.unique["dem"].axes, model.common["dem"].axes)
     assert model.unique["s2"].mean.eq(0).all()
 
 
@@ -186,13 +191,3 @@ def test_a_layer_norm_is_at_the_encoders_output(values):
 def test_wrong_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_both_encoders_of_a_sensor_take_its_components():
-    sensors = {name: {"config": {"name": "mlp", "components": 2}, "kind": "vector", "shape": [5]} for name in "ab"}
-    model = CoLearner(sensors, num_outputs=3, dim=8)
-    model.fit("a", np.random.default_rng(0).standard_normal((40, 5)))
-    for statistic in ("mean", "scale", "axes"):
-        fitted = model.common["a"].get_buffer(statistic)
-        assert fitted.abs().sum() > 0
-        assert torch.equal(model.unique["a"].get_buffer(statistic), fitted)

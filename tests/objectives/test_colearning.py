@@ -212,8 +212,6 @@ def test_extreme_values_do_not_overflow():
 
 
 def test_wrong_input_is_named(outputs):
-    with pytest.raises(ValueError, match="needs 2 or more sensors, got 1: s1"):
-        colearning_terms({"s1": outputs["s1"]}, "classes", CLASSES)
     with pytest.raises(ValueError, match="s1: 6, s2: 6, targets: 5"):
         colearning_terms(outputs, "classes", CLASSES[:5])
     with pytest.raises(ValueError, match="one or more of task, auxiliary, contrast, discrimination; got main"):
@@ -223,8 +221,6 @@ def test_wrong_input_is_named(outputs):
     wide = {name: SensorOutputs(sensor_of_specific=own.task) for name, own in outputs.items()}
     with pytest.raises(ValueError, match=r"classifier of s1 gives shape \(6, 3\), but there are 2 sensors"):
         colearning_terms(wide, "classes", CLASSES, terms=["discrimination"])
-    with pytest.raises(ValueError, match="temperature must lie in"):
-        colearning_terms(outputs, "classes", CLASSES, temperature=0.0)
     terms = {"task": torch.tensor(1.0), "contrast": torch.tensor(1.0)}
     with pytest.raises(ValueError, match=r"'contrats'.*Did you mean 'contrast'"):
         weighted_sum(terms, {"contrats": 1.0})
@@ -235,8 +231,6 @@ def test_wrong_input_is_named(outputs):
         weighted_sum(terms, {"task": 0.0, "contrast": 0.0})
     with pytest.raises(ValueError, match=r"student has shape \(2, 3\) and teacher \(2, 2\)"):
         distillation_loss("classes", torch.zeros(2, 3), torch.zeros(2, 2), 1.0)
-    with pytest.raises(ValueError, match="temperature must lie in"):
-        distillation_loss("numbers", torch.zeros(2, 1), torch.zeros(2, 1), 0.0)
 
 
 WEIGHTED = {"task": torch.tensor(0.3, dtype=torch.float64), "contrast": torch.tensor(4.0, dtype=torch.float64)}

@@ -109,13 +109,9 @@ def test_wrong_input_is_named(batch):
         terms(logits)
     with pytest.raises(ValueError, match=r"the modalities \[0, 1, 2\], but modality_of_specific has logits for 2"):
         terms(logits[:, :2], rebuilt, features)
-    with pytest.raises(ValueError, match="cover 9 rows, but the batch has 8"):
-        terms(logits[:8], rebuilt, features)
     with pytest.raises(ValueError, match="rebuilt has 2 entries for 3 groups"):
         terms(logits, rebuilt[:2], features)
     with pytest.raises(ValueError, match=r"group 1 has 3 rows, but rebuilt has shape \(3, 5\) and features \(3, 4\)"):
         terms(logits, rebuilt, [features[0], features[1][:, :4], features[2]])
-    with pytest.raises(ValueError, match="Unknown negatives"):
-        disentangling_terms(location, shared, GROUP, SCALE, "melt", terms=["location"])
     with pytest.raises(ValueError, match="shared part has 9 rows, the specific one 8"):
         join_parts(shared, shared[:8])

@@ -135,16 +135,13 @@ def test_options_that_cannot_be_meant(version_2, options, message):
         read_bigearthnet(version_2, **options)
 
 
-def test_a_label_that_is_none_is_refused(version_2):
+def test_a_table_of_other_labels_or_columns_is_refused(version_2):
     change_table(version_2, labels=[["Arable land"], ["Marine water"], ["Pastures"]])
-    with pytest.raises(ValueError, match=r"26_58.*no class 'Marine water'.*Did you mean 'Marine waters'"):
+    with pytest.raises(ValueError, match=r"26_58.*'Marine water'.*'Marine waters'"):
         read_bigearthnet(version_2)
-
-
-def test_a_table_without_a_column_is_refused(version_2):
     table = pq.read_table(version_2 / "metadata.parquet").drop_columns(["s1_name"])
     pq.write_table(table, version_2 / "metadata.parquet")
-    with pytest.raises(ValueError, match="no column 's1_name'; it has patch_id, labels"):
+    with pytest.raises(ValueError, match=r"'s1_name'.* patch_id, labels"):
         read_bigearthnet(version_2)
 
 
@@ -199,16 +196,13 @@ def test_version_1_takes_the_split_from_lists(version_1):
     assert read_bigearthnet(version_1, modalities=["s1"], split="train").id.tolist() == [RADAR[0]]
 
 
-def test_a_partner_that_is_not_there(version_1):
+def test_a_partner_that_is_not_there(version_1, tmp_path_factory):
     shutil.rmtree(version_1 / "BigEarthNet-S1-v1.0" / RADAR[2])
     with pytest.raises(FileNotFoundError, match=r"s1: 1 of 2 rows"):
         read_bigearthnet(version_1)
     assert read_bigearthnet(version_1, tolerate_missing=True).modality("s1").present.tolist() == [True, False]
-
-
-def test_no_bigearthnet_at_all(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"neither metadata\.parquet .version 2. nor folders"):
-        read_bigearthnet(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"metadata\.parquet"):
+        read_bigearthnet(tmp_path_factory.mktemp("empty"))
 
 
 def test_the_classes_are_43_and_19():
