@@ -9,17 +9,8 @@ from geotether.pairing.open import open_paired
 rasterio = pytest.importorskip("rasterio")
 
 
-def write_tiff(path, values):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    bands, height, width = values.shape
-    shape = {"height": height, "width": width, "count": bands, "dtype": values.dtype}
-    where = {"crs": "EPSG:4326", "transform": rasterio.Affine(0.001, 0.0, 5.0, 0.0, -0.001, 52.0)}
-    with rasterio.open(path, "w", driver="GTiff", **shape, **where) as file:
-        file.write(values)
-
-
 @pytest.fixture
-def folder(tmp_path):
+def folder(write_geotiff, tmp_path):
     """Three fields; the second lacks radar. S1 as one file a band, S2 as one file, weather as CSV, height as npy."""
     rng = np.random.default_rng(0)
     seen = {"VV": {}, "VH": {}, "s2": {}}
@@ -27,9 +18,9 @@ def folder(tmp_path):
         for band in ("VV", "VH"):
             if id != "f9":
                 seen[band][id] = rng.standard_normal((1, 4, 5)).astype(np.float32)
-                write_tiff(tmp_path / "s1" / f"{id}_{band}.tif", seen[band][id])
+                write_geotiff(tmp_path / "s1" / f"{id}_{band}.tif", seen[band][id])
         seen["s2"][id] = rng.integers(0, 9999, (3, 4, 5), dtype=np.uint16)
-        write_tiff(tmp_path / "s2" / id / f"S2_{id}.tif", seen["s2"][id])
+        write_geotiff(tmp_path / "s2" / id / f"S2_{id}.tif", seen["s2"][id])
         (tmp_path / "weather").mkdir(exist_ok=True)
         steps = 2 if id == "f2" else 3
         pd.DataFrame({"t": range(steps), "rain": [0.5] * steps}).to_csv(tmp_path / f"weather/{id}.csv", index=False)
@@ -131,15 +122,15 @@ def test_wrong_specifications(folder, spec, error, message):
         open_paired({"path": str(folder[0]), "modalities": MODALITIES, "index": "index.csv", **spec})
 
 
-def test_chips_that_differ_in_size(folder):
+def test_chips_that_differ_in_size(folder, write_geotiff):
     path, _ = folder
-    write_tiff(path / "s2" / "f2" / "S2_f2.tif", np.zeros((3, 8, 8), np.uint16))
+    write_geotiff(path / "s2" / "f2" / "S2_f2.tif", np.zeros((3, 8, 8), np.uint16))
     spec = {"path": str(path), "modalities": {"s2": MODALITIES["s2"]}, "index": "index.csv"}
     with pytest.raises(ValueError, match=r"S2_f2\.tif has shape \(3, 8, 8\) and .* has \(3, 4, 5\). Give size"):
         open_paired(spec)
     resized = {"s2": {**MODALITIES["s2"], "size": 4}}
     assert open_paired({**spec, "modalities": resized}).modality("s2").shape == (3, 4, 4)
-    write_tiff(path / "s1" / "f2_VH.tif", np.zeros((1, 2, 2), np.float32))
+    write_geotiff(path / "s1" / "f2_VH.tif", np.zeros((1, 2, 2), np.float32))
     with pytest.raises(ValueError, match=r"f2_VH\.tif has size \(2, 2\) and .*f2_VV\.tif has \(4, 5\); give size"):
         open_paired({**spec, "modalities": {"s1": MODALITIES["s1"]}})
 

@@ -22,15 +22,8 @@ def touch(folder, *names):
     return folder
 
 
-def raster(path, cells, nodata=None):
-    height, width = cells.shape
-    transform = rasterio.Affine(360 / width, 0, -180, 0, -180 / height, 90)
-    with rasterio.open(path, "w", "GTiff", width, height, 1, "EPSG:4326", transform, np.float32, nodata) as file:
-        file.write(cells.astype(np.float32), 1)
-
-
 @pytest.fixture
-def planet(tmp_path):
+def planet(tmp_path, write_geotiff):
     """Published files in small: land from -80 to 80 degrees of longitude, each label missing somewhere."""
     boxes = [shapely.box(-80, -60, 0, 60), shapely.box(0, -60, 80, 60)]
     gpd.GeoDataFrame({"GID_0": ["AAA", "BBB"], "COUNTRY": ["A", "B"]}, geometry=boxes, crs=4326).to_file(
@@ -47,8 +40,8 @@ def planet(tmp_path):
     )
     people = np.add.outer(np.arange(18), np.arange(36)).astype(float)
     people[:, :12] = -1e38
-    raster(tmp_path / "gpw_v4_population_density_rev11_2020_30_min.tif", people, nodata=-1e38)
-    raster(tmp_path / "ETOPO_2022.tif", np.arange(648.0).reshape(18, 36))
+    write_geotiff(tmp_path / "gpw_v4_population_density_rev11_2020_30_min.tif", people.astype(np.float32), nodata=-1e38)
+    write_geotiff(tmp_path / "ETOPO_2022.tif", np.arange(648, dtype=np.float32).reshape(18, 36))
     return tmp_path
 
 

@@ -12,14 +12,14 @@ gpd = pytest.importorskip("geopandas")
 shapely = pytest.importorskip("shapely")
 
 
-def dem(path, west=500, east=-4000):
-    """Land in the west, sea floor in the east, one degree a cell; heights grow to the north."""
-    cells = np.where(np.arange(360) < 180, west, east)[None] - np.arange(180)[:, None]
-    with rasterio.open(
-        path, "w", "GTiff", 360, 180, 1, "EPSG:4326", rasterio.Affine(1, 0, -180, 0, -1, 90), np.int16
-    ) as file:
-        file.write(cells.astype(np.int16), 1)
-    return path
+@pytest.fixture
+def dem(write_geotiff):
+    def make(path, west=500, east=-4000):
+        """Land in the west, sea floor in the east, one degree a cell; heights grow to the north."""
+        cells = np.where(np.arange(360) < 180, west, east)[None] - np.arange(180)[:, None]
+        return write_geotiff(path, cells.astype(np.int16))
+
+    return make
 
 
 def polygon(path, box, **columns):
@@ -27,7 +27,7 @@ def polygon(path, box, **columns):
     return path
 
 
-def test_places_lie_on_land_and_carry_the_cell_of_the_file(tmp_path):
+def test_places_lie_on_land_and_carry_the_cell_of_the_file(tmp_path, dem):
     file, land = dem(tmp_path / "etopo.tif"), polygon(tmp_path / "land.shp", (-170, -50, -10, 80))
     task = elevation_task(file, rows=300, land=land)
     assert (task.label, task.kind, task.transform) == ("elevation (m)", "regression", None)
@@ -39,7 +39,7 @@ def test_places_lie_on_land_and_carry_the_cell_of_the_file(tmp_path):
     assert set(same.continent) == {"Africa"}
 
 
-def test_without_land_the_sea_floor_is_warned_of(tmp_path, caplog):
+def test_without_land_the_sea_floor_is_warned_of(tmp_path, caplog, dem):
     task = elevation_task(dem(tmp_path / "etopo.tif"), rows=300)
     assert (task.target < -3000).mean() == pytest.approx(0.5, abs=0.1)
     assert "of the places are sea floor; give land=" in caplog.text
@@ -56,7 +56,7 @@ def test_terrarium_tiles_do_as_well(tmp_path, caplog):
     assert elevation_at(tmp_path, np.array([[0.0, 50.0]]), zoom=1) == 11.5
 
 
-def test_wrong_files_are_named(tmp_path, monkeypatch):
+def test_wrong_files_are_named(tmp_path, monkeypatch, dem):
     monkeypatch.setattr(sampling, "FEWEST_DRAWS", 5000)
     with pytest.raises(FileNotFoundError, match="no raster"):
         elevation_task(tmp_path / "none.tif")
@@ -73,17 +73,18 @@ rasterio = pytest.importorskip("rasterio")
 SEA = -3.4028230607370965e38
 
 
-def gpw(path, cells, nodata=SEA):
-    """As gpw_v4_population_density_rev11_2020_15_min.tif is laid out, with fewer cells."""
-    cells = np.asarray(cells, dtype=np.float32)
-    height, width = cells.shape
-    transform = rasterio.Affine(360 / width, 0, -180, 0, -180 / height, 89.99999999999991)
-    with rasterio.open(path, "w", "GTiff", width, height, 1, "EPSG:4326", transform, np.float32, nodata) as file:
-        file.write(cells, 1)
-    return path
+@pytest.fixture
+def gpw(write_geotiff):
+    def make(path, cells, nodata=SEA):
+        """As gpw_v4_population_density_rev11_2020_15_min.tif is laid out, with fewer cells."""
+        cells = np.asarray(cells, dtype=np.float32)
+        grid = (360 / cells.shape[1], 0, -180, 0, -180 / cells.shape[0], 89.99999999999991)
+        return write_geotiff(path, cells, grid, nodata=nodata)
+
+    return make
 
 
-def test_places_lie_where_the_raster_has_people_or_none(tmp_path):
+def test_places_lie_where_the_raster_has_people_or_none(tmp_path, gpw):
     path = gpw(tmp_path / "gpw.tif", [[0.0, 12.5, SEA, SEA], [SEA, SEA, SEA, 3000.0]])
     task = population_task(path, rows=300)
     assert task.label == "population density (log(1 + people/km²))"
@@ -95,12 +96,12 @@ def test_places_lie_where_the_raster_has_people_or_none(tmp_path):
     np.testing.assert_allclose(task.values, np.log(1 + by_hand))
 
 
-def test_the_sign_for_the_sea_counts_even_when_not_declared(tmp_path):
+def test_the_sign_for_the_sea_counts_even_when_not_declared(tmp_path, gpw):
     path = gpw(tmp_path / "bare.tif", [[1.0, SEA]], nodata=None)
     np.testing.assert_array_equal(population_at(path, np.array([[-90.0, 0.0], [90.0, 0.0]])), [1.0, np.nan])
 
 
-def test_another_kind_of_raster_is_answered_with_the_known_layout(tmp_path):
+def test_another_kind_of_raster_is_answered_with_the_known_layout(tmp_path, gpw):
     with pytest.raises(ValueError, match=r"a density of -9999; known layout: GPWv4 population density"):
         population_task(gpw(tmp_path / "asc.tif", [[1.0, -9999.0]], nodata=None), rows=10)
 
