@@ -110,7 +110,7 @@ def test_a_folder_of_another_kind_is_named(folder, tmp_path):
 
     encoder = build_location_encoder({"positional": {"name": "cartesian"}, "network": {"name": "linear"}}, seed=0)
     save_model(tmp_path / "places", encoder, {}, {}, "")
-    with pytest.raises(ValueError, match="holds a location encoder, not a model of paired sensors"):
+    with pytest.raises(ValueError, match="is a location encoder, not a model of paired sensors"):
         load_paired(tmp_path / "places")
     with pytest.raises(ValueError, match="has no location encoder"):
         load_model(folder)
@@ -150,5 +150,5 @@ def test_fine_tuning_starts_from_the_encoders(make_fields, small_pairing, tmp_pa
         pretrain(table, config=config, out=tmp_path / "tuned", progress="none")
     narrow = "encoders.radar={name: tempcnn, channels: 4, num_layers: 1, kernel: 3}"
     course = SupervisedMethod(load_paired_config(overrides=[*overrides, narrow], recipe="fused"), table)
-    with pytest.raises(ValueError, match=r"was trained as .* and is to be tuned as"):
+    with pytest.raises(ValueError, match=r"was trained as .* but should be tuned as"):
         course.build(torch.device("cpu"))

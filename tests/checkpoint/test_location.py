@@ -99,7 +99,7 @@ def test_saving_again_replaces_the_model_and_keeps_other_files(folder, location)
 
 def test_a_folder_of_something_else_is_left_alone(location, tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(FileExistsError, match="holds other files than a model"):
+    with pytest.raises(FileExistsError, match="contains other files than a model"):
         save_model(tmp_path, location, {}, {}, "")
     assert names(tmp_path) == ["thesis.tex"]
     (tmp_path / "empty").mkdir()
@@ -109,7 +109,7 @@ def test_a_folder_of_something_else_is_left_alone(location, tmp_path):
 @pytest.mark.parametrize(
     "provenance, error, message",
     [
-        ({"tables": {"a": object()}}, TypeError, "provenance.json: tables: a holds object"),
+        ({"tables": {"a": object()}}, TypeError, "provenance.json: tables: a contains a object"),
         (None, ValueError, "not finite"),
     ],
 )
@@ -130,7 +130,7 @@ def test_numbers_of_numpy_are_plain(location, tmp_path):
 @pytest.mark.parametrize("name", FILES[1:])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
-    with pytest.raises(FileNotFoundError, match=f"is no model folder: it has no {name}"):
+    with pytest.raises(FileNotFoundError, match=f"is not a model folder: it has no {name}"):
         load_model(folder)
 
 
@@ -147,14 +147,14 @@ def test_wrong_paths_are_named(folder):
 def test_truncated_weights_are_named(folder, keep):
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(ValueError, match=r"truncated or is no safetensors file.*Copy the model folder again"):
+    with pytest.raises(ValueError, match=r"truncated or not a safetensors file.*Copy the model folder again"):
         load_model(folder)
 
 
 @pytest.mark.parametrize("name", ["config.json", "provenance.json"])
 def test_truncated_json_is_named(folder, name):
     (folder / name).write_text((folder / name).read_text()[:-5])
-    with pytest.raises(ValueError, match=f"{name} is truncated or is no JSON"):
+    with pytest.raises(ValueError, match=f"{name} is truncated or not a JSON"):
         load_model(folder)
 
 
@@ -204,10 +204,10 @@ def test_a_foreign_or_newer_configuration_is_named(folder, changes, message):
 
 def test_configurations_of_others_are_named(folder):
     (folder / "config.json").write_text('{"format": "geotether-model", "format_version": 1}')
-    with pytest.raises(ValueError, match="lacks encoder, heads, weights_sha256, config"):
+    with pytest.raises(ValueError, match="has no encoder, heads, weights_sha256, config"):
         load_model(folder)
     (folder / "config.json").write_text("[1]")
-    with pytest.raises(ValueError, match="holds list where an object was expected"):
+    with pytest.raises(ValueError, match="contains a list, not an object"):
         load_model(folder)
 
 

@@ -111,7 +111,7 @@ def test_gradient_reaches_every_weight_and_the_place(places):
         ({"network": {"name": "sirne"}}, "did you mean 'siren'.*Known: siren, residual_mlp, mlp, linear"),
         ({"network": {"name": "siren", "in_dim": 3}}, "Unknown keyword 'in_dim'"),
         ({"network": {"hidden_dim": 3}}, "must be a mapping with a 'name'"),
-        ({"embed_dim": 0}, "embed_dim must be a whole number of 1 or more, got 0"),
+        ({"embed_dim": 0}, "embed_dim must be an integer of 1 or more, got 0"),
         ({"readout": "both"}, "Unknown readout 'both'.*output, hidden, hidden_and_output"),
         ({"embeddim": 3}, "Unknown key 'embeddim'.*did you mean 'embed_dim'"),
     ],
@@ -136,7 +136,7 @@ def test_a_stranger_has_no_config():
         out_dim = 25
 
     assert LocationEncoder(SphericalHarmonics(4), Siren(25, 8)).config["readout"] == "output"
-    with pytest.raises(TypeError, match="Mine has no name in the registry"):
+    with pytest.raises(TypeError, match="Mine is not registered"):
         _ = LocationEncoder(Mine(), Siren(25, 8)).config
 
 

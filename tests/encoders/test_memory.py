@@ -105,8 +105,8 @@ def test_a_plain_readout_refuses_a_memory(memory):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sizes": {}}, "a place and a component or more"),
-        ({"sizes": {"rain": (0, 3)}}, "a place and a component or more"),
+        ({"sizes": {}}, "at least one place and component"),
+        ({"sizes": {"rain": (0, 3)}}, "at least one place and component"),
         ({"sizes": {"rain": (1, 3)}, "neighbors": 0}, "neighbors must be 1 or more"),
         ({"sizes": {"rain": (1, 3)}, "reach_km": 0}, "reach_km more than 0"),
     ],

@@ -68,12 +68,12 @@ def test_no_rows_give_no_rows():
 
 @pytest.mark.parametrize("dims", [[], [3, 0]])
 def test_blocks_without_columns_are_refused(dims):
-    with pytest.raises(ValueError, match="one column or more"):
+    with pytest.raises(ValueError, match="at least one column"):
         BlockMixing(dims)
 
 
 def test_other_widths_are_refused(blocks):
-    with pytest.raises(ValueError, match=r"Blocks of \[3, 49\] columns are wanted, got \[3, 50\]"):
+    with pytest.raises(ValueError, match=r"Blocks of \[3, 49\] columns are needed, got \[3, 50\]"):
         BlockMixing([3, 49])(blocks)
 
 

@@ -80,7 +80,7 @@ def test_unknown_modalities_are_answered_with_the_known_ones(model):
 
 @pytest.mark.parametrize("name", ["a.b", "", "keys", "forward", "two words"])
 def test_names_that_cannot_be_parameters_are_refused(name):
-    with pytest.raises(ValueError, match="cannot be a name"):
+    with pytest.raises(ValueError, match="is not a valid name"):
         TiedModel(location(), {name: ProjectionHead(5, 8)})
 
 

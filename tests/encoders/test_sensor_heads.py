@@ -58,7 +58,7 @@ def test_fine_tuning_needs_the_same_architecture():
     wider = {"dem": {**SENSORS["dem"], "config": {"name": "mlp", "hidden_dim": 16}}}
     with pytest.raises(ValueError, match="give both the same settings"):
         SensorClassifier(wider, 4, dim=8).start_from(tied.encoders)
-    with pytest.raises(ValueError, match="set dim to 8"):
+    with pytest.raises(ValueError, match="dim=8"):
         SensorClassifier({"dem": SENSORS["dem"]}, 4, dim=16).start_from(tied.encoders)
 
 

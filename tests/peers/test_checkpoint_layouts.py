@@ -13,14 +13,14 @@ def test_an_unknown_layout_is_answered_with_the_known_ones(saved):
     path = saved({"encoder.weight": torch.ones(2, 2), "encoder.bias": torch.ones(2)}, "satclip.ckpt")
     with pytest.raises(
         ValueError,
-        match=r"holds 2 arrays \(encoder\.bias, encoder\.weight, \.\.\.\) in no known layout. Known: "
+        match=r"contains 2 arrays \(encoder\.bias, encoder\.weight, \.\.\.\) in an unknown layout. Known: "
         r"SatCLIP \(nnet\.layers.*\); GeoCLIP \(LocEnc0.*f\(lon, lat\).*\.parquet.*docs/peers\.md",
     ):
         open_checkpoint(path)
 
 
 def test_a_file_without_arrays_is_named(saved):
-    with pytest.raises(ValueError, match="holds no arrays in no known layout"):
+    with pytest.raises(ValueError, match="contains no arrays in an unknown layout"):
         open_checkpoint(saved({"epoch": 3}))
 
 

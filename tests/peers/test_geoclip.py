@@ -85,10 +85,14 @@ def test_it_can_be_kept_as_a_model_folder(tmp_path, saved, geoclip):
         (
             {"LocEnc2.capsule.0.b": torch.ones(9, 2)},
             None,
-            r"'LocEnc2\.capsule\.0\.b' has shape \(9, 2\); wanted \(8, 2\)",
+            r"'LocEnc2\.capsule\.0\.b' has shape \(9, 2\); expected \(8, 2\)",
         ),
-        ({"LocEnc0.head.0.weight": torch.ones(5, 7)}, None, r"\(5, 7\); wanted \(any, 6\)"),
-        ({"LocEnc0.capsule.2.weight": torch.ones(5)}, None, r"LocEnc0\.capsule\.2\.weight has no place in GeoCLIP's"),
+        ({"LocEnc0.head.0.weight": torch.ones(5, 7)}, None, r"\(5, 7\); expected \(any, 6\)"),
+        (
+            {"LocEnc0.capsule.2.weight": torch.ones(5)},
+            None,
+            r"LocEnc0\.capsule\.2\.weight does not belong to GeoCLIP's",
+        ),
         ({"LocEnc4.head.0.bias": torch.ones(5)}, None, r"no array 'LocEnc3\.capsule\.0\.b'"),
     ],
 )

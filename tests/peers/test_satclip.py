@@ -137,11 +137,11 @@ def changed(content, settings=None, arrays=None, without=()):
         ({"settings": {"pe_type": "fcnet"}}, "pe_type='fcnet'; only 'siren'"),
         ({"settings": {"harmonics_calculation": "discretized"}}, "'discretized'; only analytic and closed-form"),
         ({"without": ["model.location.nnet.layers.1.bias"]}, r"no array 'model\.location\.nnet\.layers\.1\.bias'"),
-        ({"arrays": {"model.location.nnet.layers.1.weight": torch.ones(16, 15)}}, r"\(16, 15\); wanted \(16, 16\)"),
-        ({"arrays": {"model.location.nnet.norm.weight": torch.ones(16)}}, r"norm\.weight has no place in SatCLIP's"),
-        ({"arrays": {"model.location.nnet.layers.3.weight": torch.ones(16)}}, r"layers\.3\.weight has no place"),
-        ({"arrays": {"model.location.nnet.layers.0.weight": torch.ones(16, 99)}}, "99 features, which is no square"),
-        ({"arrays": {"model.location.nnet.last_layer.bias": torch.full((8,), torch.nan)}}, "no finite number"),
+        ({"arrays": {"model.location.nnet.layers.1.weight": torch.ones(16, 15)}}, r"\(16, 15\); expected \(16, 16\)"),
+        ({"arrays": {"model.location.nnet.norm.weight": torch.ones(16)}}, r"norm\.weight does not belong to SatCLIP's"),
+        ({"arrays": {"model.location.nnet.layers.3.weight": torch.ones(16)}}, r"layers\.3\.weight does not belong"),
+        ({"arrays": {"model.location.nnet.layers.0.weight": torch.ones(16, 99)}}, "99 features, which is not a square"),
+        ({"arrays": {"model.location.nnet.last_layer.bias": torch.full((8,), torch.nan)}}, "not finite"),
     ],
 )
 def test_what_does_not_fit_is_named(saved, satclip, change, message):
@@ -154,5 +154,5 @@ def test_without_settings_other_encodings_are_not_taken_for_harmonics(saved, sat
     """SatCLIP's `wrap` has four features, as two degrees of harmonics would have."""
     content = satclip(2, capacity=16, embed_dim=8)
     del content["hyper_parameters"]
-    with pytest.raises(ValueError, match=r"takes 4 features and does not say which.*100 or 1600"):
+    with pytest.raises(ValueError, match=r"takes 4 features but does not say which.*100 or 1600"):
         open_checkpoint(saved(content))

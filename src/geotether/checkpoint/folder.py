@@ -1,4 +1,4 @@
-"""The folder of any model: weights, description, provenance and a card; it explains itself and runs nothing."""
+"""The model folder: weights, description, provenance and card; loading one executes no code from it."""
 
 import hashlib
 import json
@@ -31,28 +31,28 @@ def write_folder(
     provenance: Mapping[str, Any],
     card: str,
 ) -> None:
-    """Write a model folder, which takes the place of an older one only when complete.
+    """Write a model folder, which replaces an older one only when complete.
 
     Args:
-        folder: Where; missing parents are created. An existing folder must be empty or a model folder; what else lies
-            in it stays.
-        description: What the model is built from again, plain values.
-        weights: By name.
-        config: Settings to keep beside it, plain values.
+        folder: Folder to write; missing parents are created. An existing one must be empty or a model folder; other
+            files in it stay.
+        description: Plain values from which the model is built again.
+        weights: Tensors by name.
+        config: Settings of the run, plain values.
         provenance: Where the model comes from, plain values.
         card: Text of the model card, Markdown.
 
     Raises:
-        FileExistsError: If `folder` holds something else than a model.
-        TypeError: If there is a value that JSON cannot hold.
+        FileExistsError: If `folder` contains other files than a model.
+        TypeError: If a value cannot be represented in JSON.
         ValueError: If a weight is not finite.
         OSError: If the disk is full or read-only; an older model is unchanged.
     """
     if folder.is_dir() and any(folder.iterdir()) and _format_of(folder) != FORMAT:
-        raise FileExistsError(f"{folder} holds other files than a model; choose a new or empty folder.")
+        raise FileExistsError(f"{folder} contains other files than a model; choose a new or empty folder.")
     broken = [name for name, tensor in weights.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if broken:
-        raise ValueError(f"The weights {broken[0]} are not finite, so the model would be of no use; nothing was saved.")
+        raise ValueError(f"The weights {broken[0]} are not finite; nothing was saved.")
     # Clones, because the format refuses tensors that share memory.
     data = bytes_of_tensors({name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()})
     about = {
@@ -71,11 +71,11 @@ def write_folder(
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read the description and the weights, checked against each other. Only numbers and JSON are read.
+    """Read the description and the weights, and check that they belong together. Only numbers and JSON are read.
 
     Raises:
         FileNotFoundError: If the folder or one of its files is missing.
-        ValueError: If it is no model of geotether, of a newer format, truncated, or its files do not belong together.
+        ValueError: If it is not a model of geotether, of a newer format, truncated, or its files do not match.
     """
     if folder.is_file():
         raise ValueError(f"{folder} is a file; give the model's folder, such as {folder.parent}.")
@@ -84,7 +84,7 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         inner = folder / "model"
         hint = f" Did you mean {inner}?" if (inner / CONFIG).is_file() else ""
         what = f"it has no {missing[0]}" if folder.is_dir() else "there is no such folder"
-        raise FileNotFoundError(f"{folder} is no model folder: {what}.{hint}")
+        raise FileNotFoundError(f"{folder} is not a model folder: {what}.{hint}")
     about = read_json(folder / CONFIG)
     if about.get("format") != FORMAT:
         raise ValueError(
@@ -98,14 +98,14 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         )
     absent = [key for key in ("encoder", "heads", "weights_sha256", "config") if key not in about]
     if absent:
-        raise ValueError(f"{folder / CONFIG} lacks {', '.join(absent)}; copy the model folder again.")
+        raise ValueError(f"{folder / CONFIG} has no {', '.join(absent)}; copy the model folder again.")
     data = (folder / WEIGHTS).read_bytes()
     try:
         weights = tensors_of_bytes(data)
     except SafetensorError as error:
         pickled = " It looks like a pickle, which is never loaded." if data[:2] in (b"PK", b"\x80\x02") else ""
         raise ValueError(
-            f"{folder / WEIGHTS} is truncated or is no safetensors file ({error}).{pickled} "
+            f"{folder / WEIGHTS} is truncated or not a safetensors file ({error}).{pickled} "
             "Copy the model folder again."
         ) from error
     if hashlib.sha256(data).hexdigest() != about["weights_sha256"]:
@@ -143,10 +143,10 @@ def check_plugins(folder: Path, about: Mapping[str, Any]) -> None:
 
 
 def fill_module(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, folder: Path) -> None:
-    """Put the weights whose names begin with `prefix` into a module, in the precision that was saved.
+    """Load the weights whose names begin with `prefix` into a module, in the saved precision.
 
     Raises:
-        ValueError: If names, shapes or kinds of numbers differ.
+        ValueError: If names, shapes or types differ.
     """
     mine = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
     wanted = module.state_dict()
@@ -155,11 +155,11 @@ def fill_module(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, f
     ]
     if wrong:
         raise ValueError(f"{folder / WEIGHTS} does not fit the encoder in {CONFIG}: {prefix}{wrong[0]} differs.")
-    module.load_state_dict(mine, assign=True)  # in the precision that was saved: SatCLIP's weights are float64
+    module.load_state_dict(mine, assign=True)  # in the saved precision: SatCLIP's weights are float64
 
 
 def alike(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors hold the same kind of number, single or double precision."""
+    """Return whether two tensors have the same type, up to single or double precision."""
     return one.dtype == other.dtype or {one.dtype, other.dtype} == {torch.float32, torch.float64}
 
 
@@ -171,17 +171,17 @@ def _format_of(folder: Path) -> Any:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a file that holds a JSON object.
+    """Read a file that contains a JSON object.
 
     Raises:
-        ValueError: If it is truncated or holds something else.
+        ValueError: If it is truncated or contains something else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is truncated or is no JSON file ({error}); copy the model folder again.") from error
+        raise ValueError(f"{path} is truncated or not a JSON file ({error}); copy the model folder again.") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds {type(content).__name__} where an object was expected; is it from geotether?")
+        raise ValueError(f"{path} contains a {type(content).__name__}, not an object; is it from geotether?")
     return content
 
 
@@ -190,7 +190,7 @@ def _json(content: Mapping[str, Any], name: str) -> str:
 
 
 def _plain(value: Any, where: str) -> Any:
-    """JSON's own kinds. A score that is not a number becomes null rather than the end of a long run."""
+    """Convert values to JSON types. NaN becomes null, so that it does not end a long run."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item, f"{where}: {key}") for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -203,4 +203,4 @@ def _plain(value: Any, where: str) -> Any:
         return value
     if isinstance(value, Path):
         return str(value)
-    raise TypeError(f"{where} holds {type(value).__name__}, which JSON cannot; give plain values.")
+    raise TypeError(f"{where} contains a {type(value).__name__}, which JSON cannot represent; use plain values.")

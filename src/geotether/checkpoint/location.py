@@ -41,7 +41,7 @@ def save_model(
         folder: Folder to write; missing parents are created. An existing folder must be empty or a model folder;
             other files in it stay.
         location: The encoder, of registered parts. It is rebuilt from its own `config`.
-        config: Settings to keep beside it, plain values; `load_model` returns them.
+        config: Settings of the run, plain values; `load_model` returns them.
         provenance: Where the model comes from: tables by hash, recipe, seed, versions, steps; plain values.
         card: Text of the model card, Markdown.
         heads: Projection heads by modality, saved in the same file of weights.
@@ -79,7 +79,7 @@ class ModelParts(NamedTuple):
 
     Attributes:
         location: The encoder, on the CPU in evaluation mode.
-        config: Settings kept beside it.
+        config: Settings of the run.
         provenance: Where the model comes from.
         heads: Modality to projection head; empty if none were saved.
         decoders: Modality to decoder, which predicts its features at a place; empty if none were saved.
@@ -112,7 +112,7 @@ def load_model(folder: str | Path) -> ModelParts:
     about, weights = read_folder(folder)
     if about["encoder"] is None:
         raise ValueError(
-            f"{folder} holds a model of paired sensors that was not tied to places; it has no location encoder. "
+            f"{folder} is a model of paired sensors that was not tied to places; it has no location encoder. "
             "`geotether predict` and geotether.load use it."
         )
     check_plugins(folder, about)

@@ -33,15 +33,15 @@ def save_paired(
     provenance: Mapping[str, Any],
     card: str,
 ) -> None:
-    """Save a model of paired sensors as a folder that takes the place of an older one only when complete.
+    """Save a model of paired sensors as a folder, which replaces an older one only when complete.
 
-    A location encoder in it is saved as every location encoder is, so that whoever encodes places can load the folder.
+    A location encoder in it is saved like any other, so that the folder can be loaded to encode places.
 
     Args:
-        folder: Where; see `write_folder`.
-        model: Rebuilt from its own `config`.
-        about: What it answers and from which sensors, plain values; comes back from `load_paired_module`.
-        config: Settings to keep beside it, plain values.
+        folder: Folder to write; see `write_folder`.
+        model: The model, built again from its own `config`.
+        about: Its targets and sensors, plain values; `load_paired_module` returns them.
+        config: Settings of the run, plain values.
         provenance: Where the model comes from, plain values.
         card: Text of the model card, Markdown.
 
@@ -74,21 +74,21 @@ def load_paired_module(
     """Load a model of paired sensors. Only numbers and JSON are read; nothing is executed.
 
     Args:
-        folder: From `save_paired`.
+        folder: Folder written by `save_paired`.
 
     Returns:
-        The model on the CPU in evaluation mode, what it predicts and from which sensors, its provenance, the settings
-        kept beside it, and the text of its card.
+        The model on the CPU in evaluation mode, its targets and sensors, its provenance, the settings of the run, and
+        the text of its card.
 
     Raises:
         FileNotFoundError: If the folder or one of its files is missing.
-        ValueError: If it is no such model, of a newer format, truncated, or its files do not belong together.
+        ValueError: If it is another kind of model, of a newer format, truncated, or its files do not match.
     """
     folder = Path(folder)
     description, weights = read_folder(folder)
     about = description.get("paired")
     if about is None:
-        raise ValueError(f"{folder} holds a location encoder, not a model of paired sensors; encode places with it.")
+        raise ValueError(f"{folder} is a location encoder, not a model of paired sensors; encode places with it.")
     if about.get("module") not in _KINDS:
         raise ValueError(f"{folder / CONFIG} names the module {about.get('module')!r}; known: {', '.join(_KINDS)}.")
     check_plugins(folder, description)

@@ -19,9 +19,9 @@ def build_location_encoder(config: Mapping[str, Any], seed: int) -> LocationEnco
 
     Args:
         config: {"positional": {"name": ..., ...}, "network": {"name": ..., ...},
-            "embed_dim": 256, "readout": "output"}; the last two may be left out. {"memory": ...} gives it an empty
+            "embed_dim": 256, "readout": "output"}; the last two are optional. {"memory": ...} adds an empty
             memory, to be filled from a file.
-        seed: Seed of the network's initial weights. The global generators of torch are left as they were.
+        seed: Seed of the network's initial weights. The global generators of torch are unchanged.
 
     Returns:
         The encoder, on the CPU, in float32.
@@ -47,7 +47,7 @@ def build_location_encoder(config: Mapping[str, Any], seed: int) -> LocationEnco
         network = build_network(config["network"], positional.out_dim, config.get("embed_dim", 256))  # type: ignore[arg-type]
     memory = PlaceMemory(**config["memory"]) if config.get("memory") else None
     encoder = LocationEncoder(positional, network, config.get("readout", "output"), memory)
-    if memory is None:  # an empty one has nothing to settle on
+    if memory is None:  # an empty memory cannot be settled on
         encoder.settle()
     return encoder
 
@@ -72,7 +72,7 @@ def build_positional(config: Any) -> nn.Module:
 
 
 def build_network(config: Any, in_dim: int, out_dim: int) -> nn.Module:
-    """Build a network; its weights are drawn from torch's global generator.
+    """Build a network; its weights come from torch's global generator.
 
     Args:
         config: {"name": one of `NETWORKS`, and its constructor's arguments except the two below}.
@@ -90,7 +90,7 @@ def build_network(config: Any, in_dim: int, out_dim: int) -> nn.Module:
         64
     """
     if not isinstance(out_dim, int) or out_dim < 1:
-        raise ValueError(f"embed_dim must be a whole number of 1 or more, got {out_dim!r}.")
+        raise ValueError(f"embed_dim must be an integer of 1 or more, got {out_dim!r}.")
     return build_named("network", NETWORKS, config, {"in_dim": in_dim, "out_dim": out_dim})
 
 
@@ -98,10 +98,10 @@ def build_named(kind: str, registry: Mapping[str, type[nn.Module]], config: Any,
     """Look up a name in a registry and call its class with the rest of the configuration.
 
     Args:
-        kind: What is built, for the messages: "positional", "network".
+        kind: Kind of part, for messages: "positional", "network".
         registry: Name to class.
         config: {"name": ..., argument: value, ...}.
-        given: Arguments that the configuration does not decide.
+        given: Arguments that are not part of the configuration.
 
     Returns:
         The module.
@@ -136,11 +136,11 @@ def build_named(kind: str, registry: Mapping[str, type[nn.Module]], config: Any,
 
 
 def known_names(name: Any, known: Collection[str]) -> str:
-    """Answer an unknown name with the closest known one and all others.
+    """Return a hint for an unknown name: the closest known one, and all others.
 
     Args:
-        name: What came.
-        known: What was wanted.
+        name: The unknown name.
+        known: The known names.
 
     Returns:
         The second half of a message.

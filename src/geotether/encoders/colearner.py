@@ -1,4 +1,4 @@
-"""MDiCo: learn from all sensors of a sample together, predict from any one of them."""
+"""MDiCo: learn from all sensors of a sample together, predict from any single one."""
 
 import copy
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from geotether.encoders.build import known_names
 from geotether.encoders.layers import BatchNorm
 from geotether.encoders.sensors.build import build_sensor_encoders, check_modality, encode_sensor, sensors_of
 
-# Which halves the unique encoder gives, and which part the second modality classifier judges.
+# Wiring to the halves of the unique encoder's output, and the part that the second modality classifier reads.
 WIRINGS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "figure": (("specific", "unused"), "unused"),
     "code": (("specific", "unused"), "shared"),
@@ -25,12 +25,12 @@ WIRINGS: dict[str, tuple[tuple[str, ...], str | None]] = {
 
 @dataclass(frozen=True)
 class Parts:
-    """What one modality says of a sample, in three parts.
+    """The encoding of one sample by one modality, in three parts.
 
     Attributes:
-        specific: What this modality alone knows and the task needs.
-        unused: What this modality alone knows and the task does not need; of width 0 where the wiring has none.
-        shared: What all modalities know.
+        specific: Information that only this modality has and the task needs.
+        unused: Information that only this modality has and the task does not need; of width 0 if the wiring has none.
+        shared: Information that all modalities have.
     """
 
     specific: Float[Tensor, "n s"]
@@ -39,19 +39,19 @@ class Parts:
 
 
 class CoLearner(nn.Module):
-    """A unique and a common encoder a modality, a main head a modality, an auxiliary head and modality classifiers.
+    """Per modality a unique encoder, a common encoder and a main head; one auxiliary head; modality classifiers.
 
     The unique encoder's output is cut into a specific and an unused half; the common encoder's goes through a layer
-    that halves it, the shared part. A modality's main head reads its specific and shared parts and nothing else, so
-    that one modality is enough to predict. The auxiliary head judges the specific and the shared part alone. Two
-    classifiers tell which modality a part comes from: one reads the specific part, the other the unused (the published
-    figure) or the shared one (the released code, where nothing at all then teaches the unused part).
+    that halves it, the shared part. A modality's main head reads only its specific and shared parts, so that one
+    modality is enough to predict. The auxiliary head predicts from the specific and from the shared part alone. Two
+    classifiers predict which modality a part comes from: one reads the specific part, the other the unused one (the
+    published figure) or the shared one (the released code, where no term then trains the unused part).
 
     Args:
         sensors: Modality to {"config": ..., "kind": ..., "shape": ...}, two or more; see `sensor_of`.
-        num_outputs: Size of what the heads give: classes, labels, or 1 for a number.
+        num_outputs: Size of the heads' output: classes, labels, or 1 for a number.
         dim: Size of the encoders' outputs, even; each part has half of it.
-        wiring: "figure"; "code"; "no_unused": the unique encoder gives the specific part alone and there is no second
+        wiring: "figure"; "code"; "no_unused": the unique encoder returns the specific part alone and there is no second
             classifier; "shared_only": there is no unique encoder either.
         layer_norm: Whether every encoder's output is normalised, as the authors do for moisture of vegetation.
 
@@ -79,8 +79,8 @@ class CoLearner(nn.Module):
         super().__init__()
         if len(sensors) < 2:
             raise ValueError(
-                f"Co-learning needs two modalities or more, got {', '.join(sensors) or 'none'}; for one alone there "
-                "is SensorClassifier."
+                f"Co-learning needs two modalities or more, got {', '.join(sensors) or 'none'}; for one alone "
+                "use SensorClassifier."
             )
         if wiring not in WIRINGS:
             raise ValueError(f"Unknown wiring {wiring!r}; {known_names(wiring, WIRINGS)}")
@@ -113,7 +113,7 @@ class CoLearner(nn.Module):
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities; a modality's place here is its class in the modality classifiers."""
+        """Names of the modalities; the index of a modality is its class in the modality classifiers."""
         return tuple(self.common)
 
     @property
@@ -128,14 +128,14 @@ class CoLearner(nn.Module):
         }
 
     def fit(self, name: str, values: Shaped[np.ndarray, "n *row"]) -> None:
-        """Take the standardisation of a modality from its training rows; see `SensorEncoder.fit`.
+        """Fit the standardisation of a modality to its training rows; see `SensorEncoder.fit`.
 
         Args:
             name: One of `modalities`.
             values: Training rows that have this modality, shape (n, *shape); may be a memory map.
 
         Raises:
-            ValueError: If the modality is unknown, the shape is another one or there is no row.
+            ValueError: If the modality is unknown, the shape differs or there are no rows.
         """
         check_modality(name, self.modalities)
         self.common[name].fit(values)  # type: ignore[operator]
@@ -155,39 +155,39 @@ class CoLearner(nn.Module):
         """
         check_modality(name, self.modalities)
         shared = self.shared[name](self.common_norm[name](encode_sensor(self.common, name, values)))
-        nothing = shared[:, :0]
+        empty = shared[:, :0]
         if name not in self.unique:
-            return Parts(nothing, nothing, shared)
+            return Parts(empty, empty, shared)
         unique = self.unique_norm[name](encode_sensor(self.unique, name, values))
         half = self.dim // 2
         return Parts(unique[:, :half], unique[:, half:], shared)
 
     def logits(self, name: str, parts: Parts) -> Float[Tensor, "n num_outputs"]:
-        """Give a modality's main head its specific and shared parts, joined in that order."""
+        """Apply a modality's main head to its specific and shared parts, joined in that order."""
         check_modality(name, self.modalities)
         return self.main[name](torch.cat([parts.specific, parts.shared], dim=1))
 
     def aux_logits(self, part: Float[Tensor, "n h"]) -> Float[Tensor, "n num_outputs"]:
-        """Give the auxiliary head, common to all modalities, a specific or a shared part."""
+        """Apply the auxiliary head, common to all modalities, to a specific or a shared part."""
         return self.auxiliary(part)
 
     def other(self, parts: Parts) -> Float[Tensor, "n h"] | None:
-        """Pick the part that the wiring gives to the second modality classifier; None: there is no second one."""
+        """Return the part that the second modality classifier reads; None if there is no second one."""
         other = WIRINGS[self.wiring][1]
         return None if other is None else getattr(parts, other)
 
     def discriminate_specific(self, specific: Float[Tensor, "n h"]) -> Float[Tensor, "n m"]:
-        """Tell modalities apart by their specific parts: one logit a modality.
+        """Classify modalities by their specific parts: one logit per modality.
 
         Raises:
             ValueError: If the wiring has no specific part.
         """
         if self.specific_classifier is None:
-            raise ValueError(f"With the wiring {self.wiring!r} there is no specific part to tell modalities by.")
+            raise ValueError(f"With the wiring {self.wiring!r} there is no specific part to classify modalities by.")
         return self.specific_classifier(specific)
 
     def discriminate_other(self, part: Float[Tensor, "n h"]) -> Float[Tensor, "n m"]:
-        """Tell modalities apart by what `other` picks: one logit a modality.
+        """Classify modalities by the part that `other` returns: one logit per modality.
 
         Raises:
             ValueError: If the wiring has no second classifier.
@@ -204,7 +204,7 @@ class CoLearner(nn.Module):
             values: Shape (n, *shape), as in the table, NaN where missing.
 
         Returns:
-            Logits, or standardised numbers, shape (n, num_outputs). For repeatable ones call `eval()` before.
+            Logits, or standardised numbers, shape (n, num_outputs). Call `eval()` first for reproducible results.
 
         Raises:
             ValueError: If the modality is unknown, or its values do not fit.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from geotether.encoders.layers import ByteDropout
 from geotether.moments import mean_and_scale, principal_axes
 
-# Rows that the directions are found on: plenty for a covariance of some hundred features.
+# Rows used to find the directions: enough for a covariance of some hundred features.
 _MOST_ROWS = 20_000
 
 
@@ -62,15 +62,15 @@ class ProjectionHead(nn.Module):
         self.projection = nn.Sequential(*layers)
 
     def fit_standardisation(self, features: Float[np.ndarray, "n in_dim"]) -> None:
-        """Take mean and standard deviation from training features; both are saved with the weights.
+        """Fit mean and standard deviation to training features; both are saved with the weights.
 
-        A column that never varies is centred and otherwise left alone.
+        A constant column is only centred.
 
         Args:
             features: Shape (n, in_dim), at least one row; may be a memory map.
 
         Raises:
-            ValueError: If the width is another one or there is no row.
+            ValueError: If the width differs or there are no rows.
         """
         if features.shape[1] != self.in_dim or len(features) == 0:
             raise ValueError(f"Need rows of {self.in_dim} features, got shape {features.shape}.")
@@ -93,14 +93,14 @@ class ProjectionHead(nn.Module):
 class FeatureDecoder(nn.Module):
     """Predict a modality's features from the embedding of the place, along their principal directions.
 
-    Features are standardised and turned to their principal components, of which the first are predicted by one linear
-    layer. Components keep their size, so that what varies most counts most; together they have a variance of one, so
-    a squared error of 1 is that of knowing nothing.
+    Features are standardised and turned to their principal components, the first of which are predicted by one linear
+    layer. Components keep their relative size, so those that vary most have the most weight; their total variance is
+    one, so a squared error of 1 is that of predicting the mean.
 
     Args:
         embed_dim: Size of the location's embedding.
         in_dim: Size of the modality's features.
-        components: Number of components to predict; at most `in_dim` are.
+        components: Number of components to predict, at most `in_dim`.
 
     Attributes:
         mean, scale: Of the features, shape (in_dim,), until fitted zeros and ones.
@@ -140,11 +140,11 @@ class FeatureDecoder(nn.Module):
         """Find standardisation and principal directions; they are saved with the weights.
 
         Args:
-            features: Training rows, shape (n, in_dim), at least one; may be a memory map. Of more than 20,000, rows
-                at even steps are taken.
+            features: Training rows, shape (n, in_dim), at least one; may be a memory map. Of more than 20,000, evenly
+                spaced rows are used.
 
         Raises:
-            ValueError: If the width is another one or there is no row.
+            ValueError: If the width differs or there are no rows.
         """
         if features.shape[1] != self.in_dim or len(features) == 0:
             raise ValueError(f"Need rows of {self.in_dim} features, got shape {features.shape}.")
@@ -158,7 +158,7 @@ class FeatureDecoder(nn.Module):
         self.size.fill_(max(float(variances.sum()), 1e-12) ** 0.5)
 
     def targets(self, features: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n k"]:
-        """Turn features, as they are in the table, into the components to be predicted, shape (n, k)."""
+        """Return the components to be predicted of features as they are in the table, shape (n, k)."""
         return ((features - self.mean) / self.scale) @ self.directions / self.size
 
     def forward(self, embedding: Float[Tensor, "n embed_dim"]) -> Float[Tensor, "n k"]:
@@ -166,22 +166,22 @@ class FeatureDecoder(nn.Module):
         return self.prediction(embedding)
 
     def decode(self, embedding: Float[Tensor, "n embed_dim"]) -> Float[Tensor, "n in_dim"]:
-        """Predict features in the table's own units, shape (n, in_dim): those of the components, back in place."""
+        """Predict features in the table's units, shape (n, in_dim), from the predicted components."""
         return self(embedding) * self.size @ self.directions.T * self.scale + self.mean
 
 
 class SpecificParts(nn.Module):
-    """A specific part a modality, a classifier that tells modalities by it, and decoders from both parts.
+    """Per modality a specific part and a decoder from both parts, and one classifier of modalities.
 
-    The heads of a tied model give what modality and place share. The specific part is projected from the same features;
-    it learns to tell its modality and, joined with the shared part, to give the features back. If contrast with the
-    place throws content away, this is where it goes.
+    The heads of a tied model return what modality and place share. The specific part is projected from the same
+    features; it learns to identify its modality and, joined with the shared part, to reconstruct the features. It can
+    keep content that the contrast with the place discards.
 
     Args:
         in_dims: Modality to the size of its features.
         shared_dim: Size of the shared part, the heads' output.
         specific_dim: Size of the specific part.
-        components: Principal components of the features that are given back.
+        components: Number of principal components of the features that are reconstructed.
 
     Raises:
         ValueError: If there is no modality or a size is out of range.
@@ -211,7 +211,7 @@ class SpecificParts(nn.Module):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Plain values from which `SpecificParts(**config)` makes the same architecture."""
+        """Plain values from which `SpecificParts(**config)` builds the same architecture."""
         return {
             "in_dims": self.in_dims,
             "shared_dim": self.shared_dim,
@@ -220,12 +220,12 @@ class SpecificParts(nn.Module):
         }
 
     def fit(self, modality: str, features: Float[np.ndarray, "n in_dim"]) -> None:
-        """Take standardisation and principal directions from a modality's training rows."""
+        """Fit standardisation and principal directions to a modality's training rows."""
         self.projections[modality].fit_standardisation(features)  # type: ignore[operator]
         self.decoders[modality].fit(features)  # type: ignore[operator]
 
     def number(self, modality: str) -> int:
-        """A modality's place among the classifier's logits."""
+        """Return the index of a modality's logit."""
         return list(self.in_dims).index(modality)
 
     def specific(self, modality: str, features: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n specific_dim"]:
@@ -237,5 +237,5 @@ class SpecificParts(nn.Module):
         return self.decoders[modality](both)
 
     def targets(self, modality: str, features: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n k"]:
-        """The components that `rebuilt` is to give."""
+        """Return the components that `rebuilt` should predict."""
         return self.decoders[modality].targets(features)  # type: ignore[operator]

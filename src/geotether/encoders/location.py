@@ -1,4 +1,4 @@
-"""The location encoder: positional encoding, network, and what of it is handed out."""
+"""The location encoder: positional encoding, network and readout."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from geotether.encoders.positional import POSITIONAL
 from geotether.geodesy.blocks import block_center, block_count
 from geotether.plugins import constructor_arguments
 
-# What is handed out, as the parts that are joined, in order.
+# The parts of each readout, in the order in which they are joined.
 READOUTS: dict[str, tuple[str, ...]] = {
     "output": ("output",),
     "hidden": ("hidden",),
@@ -23,27 +23,27 @@ READOUTS: dict[str, tuple[str, ...]] = {
     "mixed_positional_and_output": ("positional", "output"),
     "mixed_positional_hidden_and_output": ("positional", "hidden", "output"),
 }
-# Total standard deviation of each part of a mixed readout; a memory shares one unit among its modalities.
+# Total standard deviation of each part of a mixed readout; the modalities of a memory share one unit.
 _SIZES = {"positional": 2.0, "hidden": 1.0, "output": 1.0}
-# Sides of the equal-area blocks whose centres stand for the Earth when a mixed readout is fitted: about 4,000 places.
+# Side of the equal-area blocks at whose centres a mixed readout is fitted: about 4,000 places.
 _SETTLING_BLOCK_KM = 350.0
 
 
 class LocationEncoder(nn.Module):
-    """Map from a place to an embedding.
+    """A map from places to embeddings.
 
     Objectives see the network's output (`forward`). Users get what `handout` returns,
-    because the layer before the output often holds more than the output itself.
+    because the layer before the output often contains more information than the output.
 
     Args:
         positional: Positional encoding, one of `POSITIONAL` or a module like them.
         network: Network, one of `NETWORKS` or a module like them; its `in_dim` must be the
             encoding's `out_dim`.
-        readout: What is handed out: "output", "hidden" (the last hidden layer), "hidden_and_output" (the
+        readout: What users get: "output", "hidden" (the last hidden layer), "hidden_and_output" (the
             two joined in that order), "positional_hidden_and_output" (the positional encoding before them), or one
             of these after "mixed_": the parts are brought to given sizes and rotated together, so that a probe that
             standardises columns keeps their proportions; see `BlockMixing`.
-        memory: What was observed where, as further parts of a mixed readout; None: nothing.
+        memory: Observations by place, as further parts of a mixed readout, or None.
 
     Attributes:
         embed_dim: Size of the output.
@@ -79,13 +79,13 @@ class LocationEncoder(nn.Module):
         self.remember(memory)
 
     def remember(self, memory: PlaceMemory | None) -> None:
-        """Add a memory to what is handed out, or take it away; `settle` has to follow.
+        """Add or remove the memory of the readout; call `settle` afterwards.
 
         Args:
             memory: Filled, or None.
 
         Raises:
-            ValueError: If the readout is not a mixed one: a memory cannot be joined without being brought to size.
+            ValueError: If the readout is not a mixed one: a memory cannot be joined without scaling.
         """
         dims = {"positional": self.positional.out_dim, "hidden": self.network.hidden_dim, "output": self.embed_dim}
         widths: list[int] = [dims[part] for part in READOUTS[self.readout]]  # type: ignore[misc]
@@ -104,10 +104,10 @@ class LocationEncoder(nn.Module):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Plain values from which `build_location_encoder` makes the same architecture.
+        """Plain values from which `build_location_encoder` builds the same architecture.
 
         Raises:
-            TypeError: If a part is not in the registries and so cannot be named.
+            TypeError: If a part is not registered.
         """
         network = named_arguments(self.network, NETWORKS)
         del network["in_dim"], network["out_dim"]
@@ -122,8 +122,7 @@ class LocationEncoder(nn.Module):
     def features(self, lonlat: Float[Tensor, "n 2"]) -> Float[Tensor, "n k"]:
         """Return the positional features in the network's dtype.
 
-        Angles are worked out in float64 whatever autocast says, and only the features
-        are rounded.
+        Angles are computed in float64 regardless of autocast; only the features are rounded.
 
         Args:
             lonlat: Longitude and latitude in degrees, shape (n, 2), float64.
@@ -162,9 +161,9 @@ class LocationEncoder(nn.Module):
         return (torch.cat(parts, dim=-1) if self.mixing is None else self.mixing(parts)).float()
 
     def settle(self) -> None:
-        """Fit a mixed readout to the weights as they are, on places spread evenly over the Earth.
+        """Fit a mixed readout to the current weights, on places spread evenly over the Earth.
 
-        To be called once the weights have their final values; the other readouts have nothing to fit.
+        Call it when the weights have their final values. Other readouts are not fitted.
         """
         if self.mixing is None:
             return
@@ -185,21 +184,21 @@ class LocationEncoder(nn.Module):
 
 
 def named_arguments(module: nn.Module, registry: dict[str, type[nn.Module]]) -> dict[str, Any]:
-    """Read back the name and the constructor arguments of a registered module.
+    """Return the name and the constructor arguments of a registered module.
 
     Args:
         module: Instance of one of the registry's classes.
         registry: `POSITIONAL` or `NETWORKS`.
 
     Returns:
-        {"name": ..., argument: value, ...}; tuples come back as lists, as in JSON.
+        {"name": ..., argument: value, ...}; tuples become lists, as in JSON.
 
     Raises:
         TypeError: If the module's class is not in the registry.
     """
     names = [name for name, kind in registry.items() if type(module) is kind]
     if not names:
-        raise TypeError(f"{type(module).__name__} has no name in the registry; known: {', '.join(registry)}.")
+        raise TypeError(f"{type(module).__name__} is not registered; known: {', '.join(registry)}.")
     arguments = {key: getattr(module, key) for key in constructor_arguments(type(module))}
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in arguments.items()}
     return {"name": names[0], **plain}

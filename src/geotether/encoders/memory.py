@@ -1,4 +1,4 @@
-"""What was observed near a place, looked up: detail that no network of this size can hold."""
+"""A memory of observations near a place, for detail that a network of this size cannot represent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,13 +15,13 @@ from geotether.geodesy.distance import EARTH_RADIUS_KM, sphere_tree
 class PlaceMemory(nn.Module):
     """Components of the observations of each modality, averaged over those nearest to a place.
 
-    Each of the nearest places weighs 1 / (d + reach)**2, d its distance in kilometres: near an observation its own
-    components come back, far from all of them the average of the nearest.
+    Each of the nearest places weighs 1 / (d + reach)**2, d its distance in kilometres: near an observation the
+    result is its components, far from all of them the average of the nearest.
 
     Args:
         sizes: Modality to (number of places, number of components).
-        neighbors: So many of the nearest places are averaged, 1 or more.
-        reach_km: Distance within which neighbours weigh about alike, more than 0.
+        neighbors: Number of nearest places to average, 1 or more.
+        reach_km: Distance within which neighbours have about the same weight, more than 0.
 
     Attributes:
         dims: Number of components of each modality, in order.
@@ -31,7 +31,7 @@ class PlaceMemory(nn.Module):
 
     Source:
         Shepard (1968), A two-dimensional interpolation function for irregularly-spaced data (the weights);
-        Dhakal et al. (2025), RANGE, arXiv:2502.19781 (location embeddings that look up what was seen).
+        Dhakal et al. (2025), RANGE, arXiv:2502.19781 (location embeddings that retrieve observations).
 
     Example:
         >>> memory = PlaceMemory({"rain": (2, 1)}, neighbors=1)
@@ -45,14 +45,14 @@ class PlaceMemory(nn.Module):
         if neighbors < 1 or not reach_km > 0:
             raise ValueError(f"neighbors must be 1 or more and reach_km more than 0, got {neighbors} and {reach_km}.")
         if not sizes or min(min(size) for size in sizes.values()) < 1:
-            raise ValueError(f"A memory needs modalities with a place and a component or more, got {dict(sizes)}.")
+            raise ValueError(f"A memory needs modalities with at least one place and component, got {dict(sizes)}.")
         self.sizes = {name: (int(size[0]), int(size[1])) for name, size in sizes.items()}
         self.neighbors = neighbors
         self.reach_km = float(reach_km)
         self.dims = [components for _, components in self.sizes.values()]
         for name, (rows, components) in self.sizes.items():
             self.register_buffer(f"lonlat/{name}", torch.zeros(rows, 2, dtype=torch.float64))
-            # Half precision: rounding is far below what two observations of one place differ by.
+            # Half precision: rounding is far below the difference between two observations of one place.
             self.register_buffer(f"values/{name}", torch.zeros(rows, components, dtype=torch.float16))
         self._trees: dict[str, Any] = {}
         self.register_load_state_dict_post_hook(_forget_trees)
@@ -68,15 +68,15 @@ class PlaceMemory(nn.Module):
         return {"sizes": sizes, "neighbors": self.neighbors, "reach_km": self.reach_km}
 
     def fill(self, name: str, lonlat: Float[np.ndarray, "n 2"], values: Float[np.ndarray, "n k"]) -> None:
-        """Remember a modality's observations, at places that all differ (see `merged_places`).
+        """Store a modality's observations at distinct places (see `merged_places`).
 
         Args:
             name: One of `sizes`.
             lonlat: Longitude and latitude in degrees, shape (n, 2), as many as `sizes` says.
-            values: Components, shape (n, k); about 1 in size, at most 65,504.
+            values: Components, shape (n, k); of magnitude about 1, at most 65,504.
 
         Raises:
-            ValueError: If the modality is unknown or the shape is another one.
+            ValueError: If the modality is unknown or the shape differs.
         """
         if name not in self.sizes or values.shape != self.sizes[name] or len(lonlat) != len(values):
             raise ValueError(
@@ -88,13 +88,13 @@ class PlaceMemory(nn.Module):
         self._trees.pop(name, None)
 
     def forward(self, lonlat: Float[Tensor, "n 2"]) -> list[Float[Tensor, "n _"]]:
-        """Look up what was observed near places.
+        """Average the observations near places.
 
         Args:
             lonlat: Longitude and latitude in degrees, shape (n, 2), float64.
 
         Returns:
-            One tensor a modality, shape (n, k), float32. No gradient goes through it.
+            One tensor per modality, shape (n, k), float32, without gradient.
         """
         places = unit_vectors(lonlat.detach().cpu().numpy().astype(np.float64))
         return [self._nearest(name, places, lonlat.device) for name in self.sizes]
@@ -120,14 +120,14 @@ def _forget_trees(module: Any, keys: Any) -> None:
 def merged_places(
     lonlat: Float[np.ndarray, "n 2"], values: Float[np.ndarray, "n k"]
 ) -> tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, "m k"]]:
-    """Average the observations of one place (to a millionth of a degree), so that no place fills all neighbours.
+    """Average the observations of each place (to 1e-6 degrees), so that one place cannot fill all neighbours.
 
     Args:
         lonlat: Shape (n, 2).
         values: Shape (n, k).
 
     Returns:
-        The m different places and their mean values.
+        The m distinct places and their mean values.
     """
     places, where, counts = np.unique(lonlat.round(6), axis=0, return_inverse=True, return_counts=True)
     rows = np.argsort(where.reshape(-1), kind="stable")

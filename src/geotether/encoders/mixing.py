@@ -1,4 +1,4 @@
-"""Blocks of features joined so that their proportions survive a probe that standardises every column."""
+"""Blocks of features joined so that standardising every column keeps their proportions."""
 
 from collections.abc import Sequence
 
@@ -7,41 +7,41 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-# Rows of the left factor of the rotation: small enough that both factors are cheap matrix products, and that rounding
-# the width up to a multiple of it adds next to nothing.
+# Rows of the left factor of the rotation: small, so that both factors are cheap matrix products and rounding the
+# width up to a multiple adds little.
 _LEFT = 32
 
 
 class BlockMixing(nn.Module):
-    """Centre blocks of columns, bring each to its size, and rotate them together.
+    """A layer that centres blocks of columns, scales each block and rotates them together.
 
-    Probes standardise every column, so a column that was made quiet on purpose, such as a harmonic of high degree, is
-    made as loud as any other, and the smoothness that the taper asks for is lost. A rotation by random signs, a
-    Hadamard matrix and a cosine transform spreads every direction over all columns: distances and inner products stay
-    what they were, all columns vary about equally, and standardising them changes next to nothing.
+    Probes standardise every column, so a column that was scaled down on purpose, such as a harmonic of high degree,
+    gets the weight of any other, and the smoothness that the taper asks for is lost. A rotation by random signs, a
+    Hadamard matrix and a cosine transform spreads every direction over all columns: distances and inner products are
+    unchanged, all columns have about the same variance, and standardising them has little effect.
 
     Args:
         dims: Width of each block, in order.
-        sizes: What each block's total standard deviation becomes; by default 1 for all.
-        seed: Decides the signs.
+        sizes: Total standard deviation of each block after scaling; by default 1.
+        seed: Seed of the signs.
 
     Attributes:
         out_dim: The total width, rounded up to a multiple of 32.
         centre: Subtracted from the joined blocks, shape (total,); zeros until fitted.
-        scale: Multiplies them afterwards, shape (total,), one value a block; ones until fitted.
+        scale: Multiplies them afterwards, shape (total,), one value per block; ones until fitted.
 
     Raises:
-        ValueError: If there is no block or one has no columns.
+        ValueError: If there are no blocks or one has no columns.
 
     Source:
         Ailon & Chazelle (2009), The fast Johnson-Lindenstrauss transform, SIAM J. Comput. 39:302, section 3
         (random signs, then a Fourier transform; ours is the Hadamard matrix of 32 times a cosine transform, which
-        exists for every width, and no column is left out).
+        exists for every width, and all columns are kept).
 
     Example:
         >>> mixing = BlockMixing([3, 40])
         >>> mixed = mixing([torch.ones(2, 3), torch.zeros(2, 40)])
-        >>> mixed.shape, round(mixed[0].square().sum().item(), 4)  # lengths stay
+        >>> mixed.shape, round(mixed[0].square().sum().item(), 4)  # lengths are kept
         (torch.Size([2, 64]), 3.0)
     """
 
@@ -54,7 +54,7 @@ class BlockMixing(nn.Module):
     def __init__(self, dims: Sequence[int], sizes: Sequence[float | int] | None = None, seed: int = 0) -> None:
         super().__init__()
         if not dims or min(dims) < 1:
-            raise ValueError(f"Every block needs one column or more, got widths {list(dims)}.")
+            raise ValueError(f"Every block needs at least one column, got widths {list(dims)}.")
         self.dims = tuple(dims)
         self.sizes = tuple(map(float, sizes or [1.0] * len(dims)))
         if len(self.sizes) != len(self.dims) or min(self.sizes) <= 0:
@@ -65,19 +65,19 @@ class BlockMixing(nn.Module):
         self.register_buffer("centre", torch.zeros(total))
         self.register_buffer("scale", torch.ones(total))
         self.register_buffer("signs", torch.from_numpy(signs))
-        # The rotation is the Kronecker product of the two, applied without ever being written out.
+        # The rotation is the Kronecker product of the two, applied without building the full matrix.
         self.register_buffer("left", _hadamard(_LEFT), persistent=False)
         self.register_buffer("right", _cosines(self.out_dim // _LEFT), persistent=False)
 
     def fit(self, blocks: Sequence[Float[Tensor, "n _"]]) -> None:
-        """Take the centre of every column and the total variance of every block; both are saved with the weights.
+        """Fit the centre of every column and the total variance of every block; both are saved with the weights.
 
         Args:
-            blocks: Of places that stand for all others, widths as in `dims`, at least two rows. A block that does not
-                vary is centred and otherwise left alone.
+            blocks: Blocks of representative places, widths as in `dims`, at least two rows. A constant block is only
+                centred.
 
         Raises:
-            ValueError: If the widths are others or there are fewer than two rows.
+            ValueError: If the widths differ or there are fewer than two rows.
         """
         self._check(blocks)
         if len(blocks[0]) < 2:
@@ -104,7 +104,7 @@ class BlockMixing(nn.Module):
             Shape (n, out_dim).
 
         Raises:
-            ValueError: If the widths are others.
+            ValueError: If the widths differ.
         """
         self._check(blocks)
         joined = (torch.cat(list(blocks), dim=-1) - self.centre) * self.scale
@@ -115,7 +115,7 @@ class BlockMixing(nn.Module):
     def _check(self, blocks: Sequence[Tensor]) -> None:
         widths = tuple(block.shape[-1] for block in blocks)
         if widths != self.dims:
-            raise ValueError(f"Blocks of {list(self.dims)} columns are wanted, got {list(widths)}.")
+            raise ValueError(f"Blocks of {list(self.dims)} columns are needed, got {list(widths)}.")
 
 
 def _hadamard(size: int) -> Float[Tensor, "k k"]:
@@ -127,7 +127,7 @@ def _hadamard(size: int) -> Float[Tensor, "k k"]:
 
 
 def _cosines(size: int) -> Float[Tensor, "k k"]:
-    """The orthonormal cosine transform (DCT-II), one frequency a column."""
+    """The orthonormal cosine transform (DCT-II), one frequency per column."""
     position, frequency = torch.arange(size).double() + 0.5, torch.arange(size).double()
     matrix = torch.cos(torch.outer(position, frequency) * torch.pi / size) * (2 / size) ** 0.5
     matrix[:, 0] = size**-0.5

@@ -1,4 +1,4 @@
-"""The model that is trained: one location encoder tied to a head for every modality."""
+"""The trained model: one location encoder tied to a projection head per modality."""
 
 import math
 import re
@@ -23,15 +23,15 @@ class TiedModel(nn.Module):
         heads: Modality to head; all project to the location encoder's `embed_dim`.
         init_temperature: Initial temperature tau of every modality, more than 0.
         init_bias: Initial bias of the sigmoid loss.
-        decoders: Modality to decoder, for the same modalities as `heads`, or empty where none is trained.
-        specific: What each modality keeps for itself, for the same modalities, or None.
+        decoders: Modality to decoder, for the same modalities as `heads`, or empty.
+        specific: Modality-specific parts, for the same modalities, or None.
 
     Attributes:
         log_logit_scale: Modality to learned log(1 / tau).
         sigmoid_bias: Modality to learned bias of the sigmoid loss.
 
     Raises:
-        ValueError: If there is no head, a name cannot be a parameter's, or a size does not fit.
+        ValueError: If there is no head, a name is not a valid parameter name, or sizes do not match.
 
     Source:
         Radford et al. (2021), ICML, arXiv:2103.00020, section 2.5 (temperature 0.07, scale capped at 100);
@@ -61,7 +61,7 @@ class TiedModel(nn.Module):
         for modality, head in heads.items():
             # The name becomes part of the parameters' names, where a dot separates levels.
             if not re.fullmatch(r"[A-Za-z0-9_-]+", modality) or hasattr(nn.ModuleDict(), modality):
-                raise ValueError(f"Modality {modality!r} cannot be a name; use letters, digits, '_' and '-'.")
+                raise ValueError(f"Modality {modality!r} is not a valid name; use letters, digits, '_' and '-'.")
             if head.embed_dim != location.embed_dim:
                 raise ValueError(
                     f"The head of {modality!r} projects to {head.embed_dim} and the location encoder to "

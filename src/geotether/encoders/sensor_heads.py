@@ -1,4 +1,4 @@
-"""One or several sensors' encoders, joined, and a linear head: what is learned without co-learning."""
+"""A supervised classifier of one or several sensors, without co-learning."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +12,14 @@ from geotether.encoders.sensors.build import build_sensor_encoders, check_modali
 
 
 class SensorClassifier(nn.Module):
-    """Encode every modality, join what comes out, and map it linearly to the outputs.
+    """Encoders of all modalities, joined, and a linear head.
 
-    With one modality it is that sensor alone; with several it is the fusion that needs all of them, a teacher or an
-    upper bound.
+    With one modality it is the single-sensor baseline; with several, the fusion that needs all of them, a teacher or
+    an upper bound.
 
     Args:
         sensors: Modality to {"config": ..., "kind": ..., "shape": ...}, one or more; see `sensor_of`.
-        num_outputs: Size of what the head gives: classes, labels, or 1 for a number.
+        num_outputs: Size of the head's output: classes, labels, or 1 for a number.
         dim: Size of every encoder's output.
 
     Raises:
@@ -47,19 +47,19 @@ class SensorClassifier(nn.Module):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Plain values from which `SensorClassifier(**config)` makes the same architecture."""
+        """Plain values from which `SensorClassifier(**config)` builds the same architecture."""
         return {"sensors": sensors_of(self.encoders), "num_outputs": self.num_outputs, "dim": self.dim}
 
     def fit(self, name: str, values: Shaped[np.ndarray, "n *row"]) -> None:
-        """Take the standardisation of a modality from its training rows; see `SensorEncoder.fit`."""
+        """Fit the standardisation of a modality to its training rows; see `SensorEncoder.fit`."""
         check_modality(name, self.modalities)
         self.encoders[name].fit(values)  # type: ignore[operator]
 
     def start_from(self, encoders: Mapping[str, nn.Module] | nn.ModuleDict) -> None:
-        """Take over trained encoders' weights and standardisation, to fine-tune them.
+        """Copy the weights and standardisation of trained encoders, to fine-tune them.
 
         Args:
-            encoders: Modality to encoder, for all of `modalities`; others are not looked at.
+            encoders: Modality to encoder, for all of `modalities`; others are ignored.
 
         Raises:
             ValueError: If one is missing or of another architecture.
@@ -69,11 +69,11 @@ class SensorClassifier(nn.Module):
             other = encoders[name]
             if other.config != self.encoders[name].config or other.shape != self.encoders[name].shape:
                 raise ValueError(
-                    f"The encoder of {name!r} was trained as {other.config} on {other.shape} and is to be tuned as "
+                    f"The encoder of {name!r} was trained as {other.config} on {other.shape} but should be tuned as "
                     f"{self.encoders[name].config} on {self.encoders[name].shape}; give both the same settings."
                 )
             if other.out_dim != self.dim:
-                raise ValueError(f"The encoder of {name!r} gives {other.out_dim} numbers; set dim to {other.out_dim}.")
+                raise ValueError(f"The encoder of {name!r} returns {other.out_dim} numbers; set dim={other.out_dim}.")
             self.encoders[name].load_state_dict(other.state_dict())
 
     def encode(self, values: Mapping[str, Num[Tensor, "n ..."]]) -> Float[Tensor, "n d"]:
@@ -83,14 +83,14 @@ class SensorClassifier(nn.Module):
             values: Modality to observations of the same n rows, NaN where missing.
 
         Raises:
-            ValueError: If a modality is missing or was never seen, rows are unequal, or values do not fit.
+            ValueError: If a modality is missing or is unknown, row counts differ, or values do not fit.
         """
         for name in values:
             check_modality(name, self.modalities)
-        lacking = [name for name in self.modalities if name not in values]
-        if lacking:
+        missing = [name for name in self.modalities if name not in values]
+        if missing:
             raise ValueError(
-                f"This model needs {', '.join(self.modalities)} together; {', '.join(lacking)} is missing."
+                f"This model needs {', '.join(self.modalities)} together; {', '.join(missing)} is missing."
             )
         rows = {name: len(observed) for name, observed in values.items()}
         if len(set(rows.values())) > 1:
@@ -98,7 +98,7 @@ class SensorClassifier(nn.Module):
         return torch.cat([encode_sensor(self.encoders, name, values[name]) for name in self.modalities], dim=1)
 
     def forward(self, values: Mapping[str, Num[Tensor, "n ..."]]) -> Float[Tensor, "n num_outputs"]:
-        """Give logits, or standardised numbers.
+        """Return logits, or standardised numbers.
 
         Args:
             values: See `encode`.

@@ -17,30 +17,30 @@ from geotether.encoders.sensors.build import build_sensor_encoders, check_modali
 
 
 class TiedSensors(nn.Module):
-    """An encoder and a projection a modality, and a location encoder if places take part.
+    """One encoder and one projection per modality, and optionally a location encoder.
 
-    Users and probes get what `encode` returns; contrasts see `project`, whose space all modalities and the location
-    encoder share. With a specific part, the last `specific_dim` numbers of an encoding are left out of the projection:
-    no other modality and no place is pulled towards them, and a modality classifier can hold them apart.
+    Users and probes get the result of `encode`; contrasts use `project`, whose space all modalities and the location
+    encoder share. With a specific part, the last `specific_dim` numbers of an encoding are not projected, so contrasts
+    do not change them, and a modality classifier can separate them.
 
     Args:
         sensors: Modality to {"config": ..., "kind": ..., "shape": ...}, one or more; see `sensor_of`.
         dim: Size of what `encode` returns.
         proj_dim: Size of what `project` returns.
         hidden_dim: Width of the projections' hidden layer; 0 makes them linear.
-        location: A location encoder whose `embed_dim` is `proj_dim`, or its configuration, or None: no places.
+        location: A location encoder whose `embed_dim` is `proj_dim`, or its configuration, or None.
         init_temperature: Initial temperature tau of every modality's tie to the location, more than 0.
-        specific_dim: So many of the `dim` numbers are the modality's own, 0 to dim - 1.
+        specific_dim: Number of modality-specific numbers among the `dim`, 0 to dim - 1.
 
     Attributes:
         encoders: Modality to `SensorEncoder`.
-        log_logit_scale: Modality to learned log(1 / tau) of its tie to the location; empty without places.
+        log_logit_scale: Modality to learned log(1 / tau) of its tie to the location; empty without a location encoder.
 
     Raises:
         ValueError: If a size is out of range or does not fit.
 
     Source:
-        Chen et al. (2020), ICML, arXiv:2002.05709, section 4.2 (what comes before the projection is kept);
+        Chen et al. (2020), ICML, arXiv:2002.05709, section 4.2 (users get the layer before the projection);
         Gupta et al. (2025), arXiv:2507.08683 (the ties); Radford et al. (2021), arXiv:2103.00020, section 2.5.
 
     Example:
@@ -72,8 +72,8 @@ class TiedSensors(nn.Module):
             location = build_location_encoder(location, seed=0)
         if location is not None and location.embed_dim != proj_dim:
             raise ValueError(
-                f"The projections give {proj_dim} numbers and the location encoder {location.embed_dim}; set proj_dim "
-                f"to {location.embed_dim}."
+                f"The projections return {proj_dim} numbers, the location encoder {location.embed_dim}; "
+                f"set proj_dim to {location.embed_dim}."
             )
         self.dim = dim
         self.proj_dim = proj_dim
@@ -90,12 +90,12 @@ class TiedSensors(nn.Module):
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities; a modality's place here is its class in the modality classifier."""
+        """Names of the modalities; the index of a modality is its class in the modality classifier."""
         return tuple(self.encoders)
 
     @property
     def config(self) -> dict[str, Any]:
-        """Plain values from which `TiedSensors(**config)` makes the same architecture."""
+        """Plain values from which `TiedSensors(**config)` builds the same architecture."""
         return {
             "sensors": sensors_of(self.encoders),
             "dim": self.dim,
@@ -107,7 +107,7 @@ class TiedSensors(nn.Module):
         }
 
     def fit(self, name: str, values: Shaped[np.ndarray, "n *row"]) -> None:
-        """Take the standardisation of a modality from its training rows; see `SensorEncoder.fit`."""
+        """Fit the standardisation of a modality to its training rows; see `SensorEncoder.fit`."""
         check_modality(name, self.modalities)
         self.encoders[name].fit(values)  # type: ignore[operator]
 
@@ -127,7 +127,7 @@ class TiedSensors(nn.Module):
         return encode_sensor(self.encoders, name, values)
 
     def project(self, name: str, encoded: Float[Tensor, "n dim"]) -> Float[Tensor, "n proj_dim"]:
-        """Project the shared part of what `encode` gave into the space of the contrasts.
+        """Project the shared part of an encoding into the space of the contrasts.
 
         Args:
             name: One of `modalities`.
@@ -143,11 +143,11 @@ class TiedSensors(nn.Module):
         return self.projections[name](encoded[:, : self.dim - self.specific_dim])
 
     def specific(self, encoded: Float[Tensor, "n dim"]) -> Float[Tensor, "n s"]:
-        """Cut the modality's own part from what `encode` gave; of width 0 where the model has none."""
+        """Return the modality-specific part of an encoding; of width 0 if the model has none."""
         return encoded[:, self.dim - self.specific_dim :]
 
     def discriminate(self, specific: Float[Tensor, "n s"]) -> Float[Tensor, "n m"]:
-        """Tell modalities apart by their specific parts: one logit a modality.
+        """Classify modalities by their specific parts: one logit per modality.
 
         Raises:
             ValueError: If the model has no specific part.
@@ -160,11 +160,11 @@ class TiedSensors(nn.Module):
         """Return the inverse temperature of a modality's tie to the location, at most 100.
 
         Raises:
-            ValueError: If the modality is unknown, or places take no part in the model.
+            ValueError: If the modality is unknown, or the model has no location encoder.
         """
         check_modality(name, self.modalities)
         if self.location is None:
-            raise ValueError("Places take no part in this model; build it with a location encoder.")
+            raise ValueError("This model has no location encoder; build it with one.")
         return self.log_logit_scale[name].exp().clamp(max=MAX_LOGIT_SCALE)
 
     def _projection(self) -> nn.Module:

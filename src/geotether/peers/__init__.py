@@ -1,1 +1,1 @@
-"""Encoders that others published: their checkpoints, and files of their embeddings."""
+"""Published encoders of other projects: checkpoints and files of embeddings."""

@@ -1,4 +1,4 @@
-"""The layouts of published checkpoints that are known, told apart by the names of their arrays."""
+"""Known layouts of published checkpoints, recognised by the names of their arrays."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class Layout:
     """A published layout.
 
     Attributes:
-        keys: Its arrays by name, in words.
-        matches: Whether a file has it.
-        read: Builds the encoder of such a file and says what is known of it.
+        keys: Description of the names of its arrays.
+        matches: Function that returns whether a file has it.
+        read: Function that builds the encoder of such a file and returns its known facts.
     """
 
     keys: str
@@ -42,7 +42,7 @@ def open_checkpoint(path: str | Path) -> tuple[LocationEncoder, dict[str, Any], 
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, would need foreign code to be read, or has none of the known layouts.
+        ValueError: If it is corrupt, could only be read by running foreign code, or has an unknown layout.
         ImportError: If it is a pickle and torch is older than 2.6.
     """
     weights = read_weights(path)
@@ -57,10 +57,10 @@ def open_checkpoint(path: str | Path) -> tuple[LocationEncoder, dict[str, Any], 
 def _unknown(weights: WeightsFile) -> str:
     names = sorted(weights.tensors)
     if "location.network.output.weight" in names:
-        return f"{weights.path} holds the weights of a geotether model; give its folder, {weights.path.parent}."
+        return f"{weights.path} contains the weights of a geotether model; give its folder, {weights.path.parent}."
     found = f"{len(names)} arrays ({', '.join(names[:3])}, ...)" if names else "no arrays"
     known = "; ".join(f"{name} ({layout.keys})" for name, layout in LAYOUTS.items())
     return (
-        f"{weights.path} holds {found} in no known layout. Known: {known}. Any other encoder joins as a Python "
+        f"{weights.path} contains {found} in an unknown layout. Known: {known}. Use any other encoder as a Python "
         "function f(lon, lat) -> (n, d) or as a .parquet file of its embeddings; see docs/peers.md."
     )

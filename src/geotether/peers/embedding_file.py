@@ -1,4 +1,4 @@
-"""A Parquet file of embeddings at known places, used as an encoder that can only look places up."""
+"""A Parquet file of embeddings at known places, used as an encoder by lookup."""
 
 import hashlib
 import re
@@ -16,17 +16,17 @@ from geotether.files.values import is_list
 from geotether.geodesy.coordinates import as_lonlat, check_lonlat, unit_vectors
 from geotether.geodesy.distance import EARTH_RADIUS_KM, sphere_tree
 
-# Places this close are one place: 11 cm on the ground, whatever the longitude.
+# Places this close are the same place: 11 cm on the ground at any longitude.
 TOLERANCE_DEGREES = 1e-6
 EMBEDDING = "embedding"
 
 
 class EmbeddingFile:
-    """Embeddings that another encoder computed, found again by their places.
+    """Embeddings that another encoder computed, looked up by place.
 
     Args:
         path: Parquet with coordinates (as for `read_points`) and either a column `embedding` of lists of numbers, as
-            `geotether encode` writes it, or columns of numbers e0, e1, ...
+            `geotether encode` writes it, or numeric columns e0, e1, ...
 
     Attributes:
         dim: Length of an embedding.
@@ -35,8 +35,8 @@ class EmbeddingFile:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no Parquet file, has no coordinates or embeddings, a row lacks one, has another width or
-            is not finite, or one place has two different embeddings.
+        ValueError: If it is not a Parquet file, has no coordinates or embeddings, an embedding is missing, not
+            finite or of another width, or one place has two different embeddings.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -62,15 +62,13 @@ class EmbeddingFile:
         self._refuse_contradictions(lonlat)
 
     def __repr__(self) -> str:
-        """Say what this is in one line."""
+        """Describe the file in one line."""
         return f"EmbeddingFile({self.dim} numbers at {len(self._embeddings):,} places, {self.path.name})"
 
     @property
     def module(self) -> Never:
-        """There is none; asking for it says so."""
-        raise AttributeError(
-            f"{self.path} is a file of embeddings: it has no network, only the places in it. Use encode(lon=, lat=)."
-        )
+        """Raise, because a file of embeddings has no network."""
+        raise AttributeError(f"{self.path} is a file of embeddings: it has no network. Use encode(lon=, lat=).")
 
     def encode(self, places: Any = None, *, lon: Any = None, lat: Any = None) -> Float32[np.ndarray, "n d"]:
         """Look places up.
@@ -81,11 +79,11 @@ class EmbeddingFile:
             lat: As many latitudes, [-90, 90].
 
         Returns:
-            One row a place in the same order, shape (n, dim).
+            One row per place in the same order, shape (n, dim).
 
         Raises:
             TypeError: If neither `places` nor both `lon` and `lat` are given, or `places` has no `lonlat`.
-            ValueError: If a row is not a coordinate, or a place is not in the file; the first is named.
+            ValueError: If a row is not a coordinate, or a place is not in the file; the message names the first.
         """
         if places is None and lon is not None and lat is not None:
             lonlat = as_lonlat(lon, lat)
@@ -134,7 +132,7 @@ def embeddings_of_columns(columns: pa.Table) -> Float32[np.ndarray, "n d"]:
         Shape (n, d), float32.
 
     Raises:
-        ValueError: If there are none, or a row lacks one, has another width or is not finite; the row is named.
+        ValueError: If there are none, or one is missing, of another width or not finite; the message names the row.
 
     Example:
         >>> embeddings_of_columns(pa.table({"e0": [1.0, 2.0], "e1": [3.0, 4.0]}))
@@ -163,7 +161,7 @@ def embeddings_of_columns(columns: pa.Table) -> Float32[np.ndarray, "n d"]:
 def _of_lists(column: Any) -> np.ndarray:
     kind = column.type
     if not is_list(kind):
-        raise ValueError(f"column {EMBEDDING!r} holds {kind}; wanted lists of numbers.")
+        raise ValueError(f"column {EMBEDDING!r} contains {kind}; expected lists of numbers.")
     if column.null_count:
         row = int(pc.is_null(column).to_numpy(zero_copy_only=False).argmax())
         raise ValueError(f"row {row} has no embedding; leave such rows out.")
@@ -180,8 +178,8 @@ def _of_lists(column: Any) -> np.ndarray:
 
 def _numbers(column: Any, name: str) -> np.ndarray:
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        raise ValueError(f"column {name!r} holds {column.type}, not numbers.")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is reported
+        raise ValueError(f"column {name!r} contains {column.type}, not numbers.")
+    with np.errstate(over="ignore"):  # numbers beyond float32 become infinite and are reported
         return np.asarray(column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column).astype(
             np.float32
         )

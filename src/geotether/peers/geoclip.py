@@ -14,7 +14,7 @@ KEYS = "LocEnc0.capsule.0.b, LocEnc0.capsule.1.weight ... LocEnc2.head.0.bias, a
 
 
 def has_layout(weights: WeightsFile) -> bool:
-    """Say whether the names of the arrays are GeoCLIP's."""
+    """Return whether the names of the arrays are GeoCLIP's."""
     return _prefix(weights) is not None
 
 
@@ -84,7 +84,7 @@ def read_geoclip(weights: WeightsFile) -> tuple[LocationEncoder, dict[str, Any]]
 
 
 def _prefix(weights: WeightsFile) -> str | None:
-    """What stands before `LocEnc0`, such as nothing or `location_encoder.`."""
+    """Return the prefix of `LocEnc0`, such as an empty string or `location_encoder.`."""
     found = [
         match[1] for name in weights.tensors if (match := re.fullmatch(r"((?:.*\.)?)LocEnc0\.capsule\.0\.b", name))
     ]
@@ -102,7 +102,7 @@ def _sizes(weights: WeightsFile, prefix: str) -> tuple[int, int]:
             name.removeprefix(prefix),
         )
         if inside is None:
-            raise ValueError(f"{weights.path}: {name} has no place in GeoCLIP's location encoder; known: {KEYS}.")
+            raise ValueError(f"{weights.path}: {name} does not belong to GeoCLIP's location encoder; known: {KEYS}.")
         capsules.add(int(inside[1]))
         layers.add(int(inside[2] or 1))
     return max(capsules) + 1, (max(layers) + 1) // 2

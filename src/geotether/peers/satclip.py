@@ -20,7 +20,7 @@ OMEGA_FIRST, OMEGA_HIDDEN = 30.0, 1.0
 
 
 def has_layout(weights: WeightsFile) -> bool:
-    """Say whether the names of the arrays are SatCLIP's."""
+    """Return whether the names of the arrays are SatCLIP's."""
     return _prefix(weights) is not None
 
 
@@ -46,7 +46,7 @@ def read_satclip(weights: WeightsFile) -> tuple[LocationEncoder, dict[str, Any]]
     """
     prefix = _prefix(weights)
     if prefix is None:
-        raise ValueError(f"{weights.path} has not SatCLIP's layout: {KEYS}.")
+        raise ValueError(f"{weights.path} does not have SatCLIP's layout: {KEYS}.")
     calculation = _calculation(weights)
     layers = [f"{prefix}layers.{number}." for number in range(_depth(weights, prefix))]
     first = weights.array(f"{layers[0]}weight", None, None)
@@ -54,11 +54,11 @@ def read_satclip(weights: WeightsFile) -> tuple[LocationEncoder, dict[str, Any]]
     legendre_polys = math.isqrt(in_dim)
     if legendre_polys**2 != in_dim:
         raise ValueError(
-            f"{weights.path} takes {in_dim} features, which is no square, so they are no spherical harmonics."
+            f"{weights.path} takes {in_dim} features, which is not a square, so they are not spherical harmonics."
         )
     if "le_type" not in weights.settings and legendre_polys not in RELEASED:
         raise ValueError(
-            f"{weights.path} takes {in_dim} features and does not say which: the released encoders take 100 or 1600. "
+            f"{weights.path} takes {in_dim} features but does not say which: the released encoders take 100 or 1600. "
             "Keep hyper_parameters beside the arrays, as in docs/peers.md."
         )
     state = {}
@@ -105,25 +105,25 @@ def read_satclip(weights: WeightsFile) -> tuple[LocationEncoder, dict[str, Any]]
 
 
 def _prefix(weights: WeightsFile) -> str | None:
-    """What stands before `layers.0.weight`. A checkpoint names one network twice; the location encoder's is taken."""
+    """Return the prefix of `layers.0.weight`; if a checkpoint contains the network twice, the location encoder's."""
     matches = (re.fullmatch(r"((?:.*\.)?nnet\.)last_layer\.weight", name) for name in weights.tensors)
     found = [match[1] for match in matches if match and f"{match[1]}layers.0.weight" in weights.tensors]
     return max(found, key=lambda prefix: ("location." in prefix, len(prefix)), default=None)
 
 
 def _depth(weights: WeightsFile, prefix: str) -> int:
-    """The number of hidden layers; any array besides theirs means a network that is not SatCLIP's."""
+    """Return the number of hidden layers; raise if an array does not belong to SatCLIP's network."""
     inside = [name.removeprefix(prefix) for name in weights.tensors if name.startswith(prefix)]
     numbers = {int(match[1]) for name in inside if (match := re.fullmatch(r"layers\.(\d+)\.(?:weight|bias)", name))}
     further = [name for name in inside if not re.fullmatch(r"(layers\.\d+|last_layer)\.(weight|bias)", name)]
     if further or numbers != set(range(len(numbers))):
         odd = further[0] if further else f"layers.{max(numbers)}.weight"
-        raise ValueError(f"{weights.path}: {prefix}{odd} has no place in SatCLIP's sine network; known: {KEYS}.")
+        raise ValueError(f"{weights.path}: {prefix}{odd} does not belong to SatCLIP's sine network; known: {KEYS}.")
     return len(numbers)
 
 
 def _calculation(weights: WeightsFile) -> str:
-    """Which formulas the harmonics follow, if the settings are those of harmonics and sines at all."""
+    """Return the formulas of the harmonics; raise if the settings are not those of harmonics and sines."""
     settings = weights.settings
     # SatCLIP calls the positional encoding le_type and the network pe_type.
     for key, wanted in (("le_type", "sphericalharmonics"), ("pe_type", "siren")):

@@ -1,4 +1,4 @@
-"""A file of weights by others, a PyTorch pickle or safetensors, read without running what it carries."""
+"""A file of weights, a PyTorch pickle or safetensors, read without running code in it."""
 
 import hashlib
 import json
@@ -13,12 +13,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-# Where training frameworks keep the weights inside a checkpoint, in the order in which they are looked for.
+# Keys under which training frameworks store weights in a checkpoint, in order of preference.
 NESTS = ("state_dict", "model_state_dict", "model")
 SETTINGS = "hyper_parameters"
 
-# Containers of settings that a Lightning checkpoint may hold besides plain values. None of these classes is
-# imported or built: dictionaries are read as dictionaries, the others by a stand-in that only keeps what it is given.
+# Containers of settings that a Lightning checkpoint may contain besides plain values. None of these classes is
+# imported or built: dictionaries are read as dictionaries, the others as a stand-in that only stores its state.
 _DICTIONARIES = tuple(
     f"{package}.AttributeDict"
     for package in (
@@ -45,10 +45,10 @@ _KEPT_ASIDE = (
 
 
 class StandIn:
-    """Takes the place of a class of another package: keeps the state that it is given and does nothing.
+    """Replacement of a class of another package, which stores its state and does nothing.
 
     Args:
-        arguments: Whatever the class would have been built from; forgotten.
+        arguments: Constructor arguments of the class, ignored.
     """
 
     def __init__(self, *arguments: Any) -> None:
@@ -60,12 +60,12 @@ class StandIn:
 
 @dataclass(frozen=True, eq=False)
 class WeightsFile:
-    """What a file of weights holds.
+    """The content of a file of weights.
 
     Attributes:
-        path: Where it is.
+        path: Path of the file.
         tensors: The arrays by name, on the CPU.
-        settings: Hyper-parameters that were saved beside them: plain values by name; empty where there are none.
+        settings: Saved hyper-parameters, plain values by name; may be empty.
         sha256: Hash of the file.
     """
 
@@ -75,38 +75,38 @@ class WeightsFile:
     sha256: str
 
     def array(self, name: str, *shape: int | None) -> Tensor:
-        """Take one array and check it.
+        """Return one array after checking it.
 
         Args:
-            name: Of the array.
+            name: Name of the array.
             shape: The length of every axis; None allows any.
 
         Raises:
-            ValueError: If it is missing, has another shape, or holds what is no finite number.
+            ValueError: If it is missing, has another shape, or contains a number that is not finite.
         """
         if name not in self.tensors:
-            raise ValueError(f"{self.path} has no array {name!r}, so its layout is not complete; download it again.")
+            raise ValueError(f"{self.path} has no array {name!r}, so it is incomplete; download it again.")
         tensor = self.tensors[name]
         if tensor.ndim != len(shape) or any(w not in (None, g) for w, g in zip(shape, tensor.shape, strict=True)):
             wanted = ", ".join("any" if length is None else str(length) for length in shape)
-            raise ValueError(f"{self.path}: {name!r} has shape {tuple(tensor.shape)}; wanted ({wanted}).")
+            raise ValueError(f"{self.path}: {name!r} has shape {tuple(tensor.shape)}; expected ({wanted}).")
         if not tensor.is_floating_point() or not tensor.isfinite().all():
-            raise ValueError(f"{self.path}: {name!r} holds what is no finite number; download the file again.")
+            raise ValueError(f"{self.path}: {name!r} contains a number that is not finite; download the file again.")
         return tensor
 
 
 def read_weights(path: str | Path) -> WeightsFile:
-    """Read a file of weights. Its kind is told by its first bytes, never by its name, and nothing in it is executed.
+    """Read a file of weights. Its kind is recognised by its first bytes, not its name, and nothing in it is executed.
 
     Args:
-        path: PyTorch (`torch.save`: a state dict, or a checkpoint that holds one) or safetensors.
+        path: PyTorch (`torch.save`: a state dict, or a checkpoint that contains one) or safetensors.
 
     Returns:
         Arrays and settings.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is neither, is damaged, holds no arrays, or would need foreign code to be read.
+        ValueError: If it is neither, is corrupt, contains no arrays, or could only be read by running foreign code.
         ImportError: If it is a pickle and torch is older than 2.6.
     """
     path = Path(path)
@@ -136,7 +136,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             noted = json.loads((file.metadata() or {}).get(SETTINGS, "{}"))
     except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{path} is damaged or is no safetensors file ({error}); download it again.") from error
+        raise ValueError(f"{path} is damaged or not a safetensors file ({error}); download it again.") from error
     return tensors, _plain_settings(noted)
 
 
@@ -161,7 +161,7 @@ def _read_torch(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             else f"{path} is truncated or damaged; download it again."
         ) from error
     if not isinstance(content, Mapping):
-        raise ValueError(f"{path} holds a {type(content).__name__}, not arrays by name; save a state dict.")
+        raise ValueError(f"{path} contains a {type(content).__name__}, not arrays by name; save a state dict.")
     nest = next((name for name in NESTS if isinstance(content.get(name), Mapping)), None)
     arrays = content if nest is None else content[nest]
     tensors = {str(name): value.detach() for name, value in arrays.items() if isinstance(value, Tensor)}
@@ -169,7 +169,7 @@ def _read_torch(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _plain_settings(noted: Any) -> dict[str, Any]:
-    """Those hyper-parameters that are plain values; what else a training run kept beside them is of no use here."""
+    """Return the hyper-parameters that are plain values."""
     if isinstance(noted, StandIn):
         noted = noted.state
     if not isinstance(noted, Mapping):
@@ -180,8 +180,8 @@ def _plain_settings(noted: Any) -> dict[str, Any]:
 def _refusal(path: Path, name: str | None, said: str) -> str:
     what = f"the object {name}" if name else f"what only foreign code can read ({said.splitlines()[0]:.120})"
     return (
-        f"{path} carries {what}, which would have to be run to be read, so it was refused. If you trust the file, "
-        "convert it once, in an environment that holds nothing of value:\n"
+        f"{path} carries {what}, which would run code to be read, so it was refused. If you trust the file, "
+        "convert it once, in an isolated environment:\n"
         "    import torch\n"
         "    from safetensors.torch import save_file\n"
         f"    content = torch.load({path.name!r}, map_location='cpu', weights_only=False)\n"

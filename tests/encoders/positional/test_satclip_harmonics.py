@@ -56,7 +56,7 @@ def test_the_factors_are_no_weights():
 
 @pytest.mark.parametrize("legendre_polys", [0, 201, True])
 def test_an_impossible_number_of_degrees_is_refused(legendre_polys):
-    with pytest.raises(ValueError, match="legendre_polys must be a whole number from 1 to 200"):
+    with pytest.raises(ValueError, match="legendre_polys must be an integer from 1 to 200"):
         SatCLIPHarmonics(legendre_polys)
 
 

@@ -32,7 +32,7 @@ def test_any_bands_and_sizes(torchvision_imports):
 def test_a_transformer_is_made_for_the_size_of_the_chips(torchvision_imports):
     encoder = build_sensor_encoder({"name": "timm", "model": "test_vit"}, "chip", (2, 32, 32), 8).eval()
     assert encoder(torch.zeros(3, 2, 32, 32)).shape == (3, 8)
-    with pytest.raises(ValueError, match="Chips of 64 x 64 pixels came and this network takes 32 x 32 only"):
+    with pytest.raises(ValueError, match=r"64 x 64 pixels, .* takes only 32 x 32"):
         encoder(torch.zeros(3, 2, 64, 64))
 
 
@@ -65,7 +65,7 @@ def test_a_saved_encoder_is_built_again_without_the_file(weights):
 
 def test_weights_that_do_not_fit_are_refused(weights, tmp_path):
     folder, model = weights
-    with pytest.raises(ValueError, match=r"lacks \d+ weights .* Is it another model's"):
+    with pytest.raises(ValueError, match=r"\d+ weights are missing.* Is it another model's"):
         TimmBackbone((3, 32, 32), 8, model="test_vit", weights=str(folder / "w.safetensors"))
     with pytest.raises(FileNotFoundError, match="no file of weights"):
         TimmBackbone((3, 32, 32), 8, model="test_resnet", weights=str(tmp_path / "none.pth"))

@@ -48,9 +48,9 @@ def test_every_kind_has_a_usual_encoder(kind, name):
         ({"name": "resnet", "width": 12}, "chip", (2, 16, 16), "width must be a multiple of 8"),
         ({"name": "resnet", "dropout": 1.0}, "chip", (2, 16, 16), "dropout must be 0 or more and less than 1"),
         ({"name": "mlp", "num_layers": -1}, "vector", (3,), "num_layers must be 0 or more and hidden_dim 1 or more"),
-        ({"name": "mlp", "components": 4}, "vector", (3,), "components must be a whole number from 1 to 3, got 4"),
-        ({"name": "mlp", "components": 2}, "series", (3, 4), "components are for vectors; a series has an order"),
-        ({"name": "tempcnn"}, "chip", (2, 16, 16), "'tempcnn' takes no chip; for that there are mlp, resnet, timm"),
+        ({"name": "mlp", "components": 4}, "vector", (3,), "components must be an integer from 1 to 3, got 4"),
+        ({"name": "mlp", "components": 2}, "series", (3, 4), "components are for vectors; a series"),
+        ({"name": "tempcnn"}, "chip", (2, 16, 16), "'tempcnn' does not take a chip; choose mlp, resnet, timm"),
         ({"name": "mlp", "missing_channel": 1}, "vector", (3,), "missing_channel must be true or false"),
         ({"hidden_dim": 3}, "vector", (3,), "must be a mapping with a 'name'"),
         (None, "picture", (3,), "Unknown kind 'picture'"),
@@ -64,7 +64,7 @@ def test_what_cannot_be_built_is_named(config, kind, shape, message):
 
 
 def test_the_size_of_the_output_is_checked():
-    with pytest.raises(ValueError, match="out_dim must be a whole number of 1 or more, got 0"):
+    with pytest.raises(ValueError, match="out_dim must be an integer of 1 or more, got 0"):
         build_sensor_encoder(None, "vector", (3,), 0)
     with pytest.raises(ValueError, match="Unknown kind of observation 'picture'"):
         default_sensor_encoder("picture")
@@ -97,8 +97,8 @@ def test_several_encoders_are_read_back_and_rebuilt():
     ("sensors", "message"),
     [
         ({}, "At least one modality is needed"),
-        ({"a.b": SENSORS["dem"]}, "'a.b' cannot be a name"),
-        ({"keys": SENSORS["dem"]}, "'keys' cannot be a name"),
+        ({"a.b": SENSORS["dem"]}, "'a.b' is not a valid name"),
+        ({"keys": SENSORS["dem"]}, "'keys' is not a valid name"),
         ({"s1": {"kind": "series"}}, "'s1' needs kind and shape"),
         ({"s1": {"kind": "series", "shape": [12, 2], "bands": 3}}, "got kind, shape, bands"),
         ({"s1": {"kind": "series", "shape": [12]}}, "Modality 's1': A row of kind 'series'"),
@@ -111,7 +111,7 @@ def test_sensors_that_cannot_be_built_are_named(sensors, message):
 
 def test_errors_name_the_modality():
     encoders = build_sensor_encoders(SENSORS, 8)
-    with pytest.raises(ValueError, match="Modality 's1': 3 bands came and the encoder was built for 2"):
+    with pytest.raises(ValueError, match="Modality 's1': got 3 bands, but the encoder was built for 2"):
         encode_sensor(encoders, "s1", torch.zeros(2, 12, 3))
-    with pytest.raises(ValueError, match=r"never saw the modality 's2'.*s1, dem"):
+    with pytest.raises(ValueError, match=r"was not trained with the modality 's2'.*s1, dem"):
         encode_sensor(encoders, "s2", torch.zeros(2, 12, 3))

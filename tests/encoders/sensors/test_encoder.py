@@ -141,15 +141,15 @@ def test_a_short_series_is_completed_with_missing_steps():
 @pytest.mark.parametrize(
     ("kind", "shape", "came", "message"),
     [
-        ("vector", (6,), (3, 5), "5 numbers came and the encoder was built for 6"),
-        ("series", (12, 9), (3, 12, 10), "10 bands came and the encoder was built for 9: give the bands"),
+        ("vector", (6,), (3, 5), "5 numbers, but the encoder was built for 6"),
+        ("series", (12, 9), (3, 12, 10), "10 bands, but the encoder was built for 9"),
         (
             "series",
             (12, 9),
             (3, 24, 9),
-            "24 steps came and the encoder was trained for up to 12: cut it to 12 steps, or",
+            "24 steps, but the encoder was trained for up to 12: cut it to 12 steps, or",
         ),
-        ("chip", (12, 16, 16), (3, 2, 16, 16), "2 bands came and the encoder was built for 12"),
+        ("chip", (12, 16, 16), (3, 2, 16, 16), "2 bands, but the encoder was built for 12"),
         ("chip", (12, 16, 16), (12, 16, 16), r"Need rows of shape \(12, 16, 16\) \(chip\), got values of shape"),
     ],
 )
@@ -160,7 +160,7 @@ def test_values_that_do_not_fit_are_refused(kind, shape, came, message):
 
 def test_chips_of_another_size_are_taken_by_a_network_without_places():
     assert build_sensor_encoder({"name": "resnet"}, "chip", (2, 16, 16), 4)(torch.zeros(3, 2, 37, 20)).shape == (3, 4)
-    with pytest.raises(ValueError, match=r"Chips of 37 x 20 pixels came and this network takes 16 x 16 only.*'resnet'"):
+    with pytest.raises(ValueError, match=r"37 x 20 pixels, .* takes only 16 x 16.*'resnet'"):
         build_sensor_encoder({"name": "mlp"}, "chip", (2, 16, 16), 4)(torch.zeros(3, 2, 37, 20))
 
 

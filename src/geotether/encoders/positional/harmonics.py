@@ -1,4 +1,4 @@
-"""Real spherical harmonics: the Fourier series of the sphere."""
+"""Real spherical harmonics, the Fourier basis of the sphere."""
 
 import math
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from geotether.geodesy.coordinates import check_lonlat
 
 MAX_DEGREE = 199
 
-# Rows worked on at a time: intermediate results then stay in the processor's cache.
+# Rows processed at a time, so that intermediate results stay in the processor's cache.
 ROWS = 2048
 
 
@@ -24,20 +24,19 @@ class SphericalHarmonics(nn.Module):
     The functions are orthonormal on the unit sphere, carry no Condon-Shortley phase and are
     ordered (l, m) = (0, 0), (1, -1), (1, 0), (1, 1), (2, -2), ...; negative orders are the
     sines of longitude. A taper weighs degree l by 1 / (1 + (l / taper_degree)**taper_power):
-    a smooth prior that lets fine detail in without letting it dominate.
+    a smooth prior that keeps fine detail without letting it dominate.
 
-    How it is fast: a harmonic's latitude part is a trigonometric polynomial in colatitude,
-    so one small matrix product a degree turns cosines and sines of multiples of the
+    Speed: a harmonic's latitude part is a trigonometric polynomial in colatitude,
+    so one small matrix product per degree turns cosines and sines of multiples of the
     colatitude into all orders. The coefficients come from the Legendre recurrence, once.
     Nothing is divided by the cosine of latitude, so nothing overflows at the poles.
 
     Args:
         l_max: Highest degree, inclusive, 0 to 199. The finest wavelength is about
             40 030 km / `l_max`: 40 resolves 1000 km.
-        taper_degree: Degree at which the weight has fallen to one half, more than 0; None
-            leaves all degrees alone.
+        taper_degree: Degree at which the weight is one half, more than 0; None for no taper.
         taper_power: Steepness of the taper, more than 0.
-        scale: Factor on everything, such as sqrt(4 pi) = 3.545 for functions whose mean
+        scale: Factor on all functions, such as sqrt(4 pi) = 3.545 for functions whose mean
             square over the sphere is one, which suits networks that expect unit variance.
 
     Attributes:
@@ -64,7 +63,7 @@ class SphericalHarmonics(nn.Module):
     ) -> None:
         super().__init__()
         if isinstance(l_max, bool) or not isinstance(l_max, int) or not 0 <= l_max <= MAX_DEGREE:
-            raise ValueError(f"l_max must be a whole number from 0 to {MAX_DEGREE}, got {l_max!r}.")
+            raise ValueError(f"l_max must be an integer from 0 to {MAX_DEGREE}, got {l_max!r}.")
         if taper_degree is not None and not taper_degree > 0:
             raise ValueError(f"taper_degree must be more than 0, or None for no taper, got {taper_degree}.")
         if not taper_power > 0 or not math.isfinite(scale):
@@ -85,21 +84,20 @@ class SphericalHarmonics(nn.Module):
     def forward(self, lonlat: Float[Tensor, "n 2"], dtype: torch.dtype = torch.float64) -> Float[Tensor, "n k"]:
         """Encode places.
 
-        Rows are worked on 2048 at a time, so memory beyond the result stays below 50 MB;
-        the result itself is for the caller to keep small (1 000 000 rows of 900 float32
-        numbers are 3.6 GB). With a gradient, all rows are worked on at once.
+        Rows are processed 2048 at a time, so memory beyond the result stays below 50 MB; the result itself can be
+        large (1,000,000 rows of 900 float32 numbers are 3.6 GB). With a gradient, all rows are processed at once.
 
         Args:
             lonlat: Longitude and latitude in degrees, shape (n, 2).
-            dtype: What to return; angles are always worked out in float64.
+            dtype: Type of the result; angles are always computed in float64.
 
         Returns:
             Shape (n, out_dim).
         """
         check_lonlat(lonlat)
         places = lonlat.double()
-        # In float32 the products below cost half as much and err by less than 2e-6. Only a
-        # processor is asked: accelerators may round their float32 products to 10 bits.
+        # In float32 the products below cost half as much with errors below 2e-6. Only on a CPU: accelerators may round
+        # their float32 products to 10 bits.
         needs_grad = places.requires_grad and torch.is_grad_enabled()
         single = dtype == torch.float32 and places.device.type == "cpu" and not needs_grad
         work = torch.float32 if single else torch.float64
@@ -125,7 +123,7 @@ def real_spherical_harmonics(
     Args:
         lonlat: Longitude and latitude in degrees, shape (n, 2).
         l_max: Highest degree, inclusive, 0 to 199.
-        dtype: What to return; the work is done in float64.
+        dtype: Type of the result; computed in float64.
 
     Returns:
         Shape (n, (l_max + 1)**2).
@@ -170,13 +168,13 @@ def coefficient_tables(
 ) -> list[Tensor]:
     """Compute the Fourier coefficients in colatitude of every Legendre function, once.
 
-    They are no buffers of the module: casting a model to another dtype must not round them.
+    They are not buffers of the module, because casting a model to another dtype must not round them.
 
     Args:
         l_max: Highest degree, inclusive.
         weights: Factor on each degree.
-        dtype: Of the tables; they are computed in float64.
-        device: Where to put them.
+        dtype: Type of the tables; they are computed in float64.
+        device: Device of the tables.
 
     Returns:
         For degree l a table of shape (2 * (l // 2 + 1), 2l + 1): cosine and sine of every
@@ -186,7 +184,7 @@ def coefficient_tables(
     if dtype != torch.float64:
         with torch.inference_mode(False):
             return [table.to(dtype) for table in coefficient_tables(l_max, weights, torch.float64, device)]
-    # On these midpoints the transforms below are exact for waves of up to l_max turns.
+    # On these midpoints the transforms below are exact for up to l_max turns.
     count = l_max + 2
     theta = (np.arange(count) + 0.5) * np.pi / count
     before, legendre = np.empty((0, count)), np.full((1, count), 1 / math.sqrt(4 * math.pi))
@@ -198,13 +196,13 @@ def coefficient_tables(
         values = weight * np.where(np.arange(degree + 1) > 0, math.sqrt(2), 1.0)[:, None] * legendre
         cosines, sines = dct(values[0::2]) / count, dst(values[1::2]) / count
         cosines[:, 0] /= 2
-        sines = np.pad(sines, ((0, 0), (1, 0)))  # the transform leaves out the sine of 0
+        sines = np.pad(sines, ((0, 0), (1, 0)))  # the transform omits the sine of 0
         table = np.zeros((degree // 2 + 1, 2, 2 * degree + 1))
         for odd, waves in ((0, cosines), (1, sines)):
             table[:, odd, degree + odd :: 2] = waves[:, degree % 2 : degree + 1 : 2].T
         table[:, :, :degree] = table[:, :, :degree:-1]
         tables.append(table.reshape(-1, 2 * degree + 1))
-    # Tensors made in inference mode could never serve a gradient later.
+    # Tensors made in inference mode cannot be used for gradients later.
     with torch.inference_mode(False):
         return [torch.from_numpy(table).to(device) for table in tables]
 

@@ -1,4 +1,4 @@
-"""Spherical harmonics as SatCLIP's published weights expect them: the same functions, other signs and scales."""
+"""Spherical harmonics with the signs and scales that SatCLIP's published weights expect."""
 
 import math
 
@@ -16,7 +16,7 @@ class SatCLIPHarmonics(nn.Module):
     """The spherical harmonics of SatCLIP, exact at every latitude.
 
     SatCLIP turns longitudes by 180 degrees and measures the colatitude from the south pole, so every function
-    of odd degree l changes its sign. Its "analytic" functions have no Condon-Shortley phase, and those of order
+    of odd degree l has the opposite sign. Its "analytic" functions have no Condon-Shortley phase, and those of order
     0 are pi times the orthonormal ones, because their factor is written sqrt((2l + 1) / 4 * pi). Its
     "closed-form" functions are orthonormal and carry the phase (-1)**m.
 
@@ -28,8 +28,8 @@ class SatCLIPHarmonics(nn.Module):
         out_dim: legendre_polys**2, ordered (l, m) = (0, 0), (1, -1), (1, 0), (1, 1), (2, -2), ...
 
     Note:
-        The published code adds up powers of the cosine, which cancel: in float64 at L=40 its functions are off
-        by 4e-4 at 60 degrees of latitude and by 2e-2 near the poles. These are right to 1e-11 everywhere.
+        The published code adds powers of the cosine, which cancel: in float64 at L=40 its functions are off
+        by 4e-4 at 60 degrees of latitude and by 2e-2 near the poles. These are accurate to 1e-11 everywhere.
 
     Source:
         Klemmer et al. (2025), AAAI, arXiv:2311.17179; the scales and signs are those of its published code.
@@ -45,9 +45,7 @@ class SatCLIPHarmonics(nn.Module):
         super().__init__()
         whole = isinstance(legendre_polys, int) and not isinstance(legendre_polys, bool)
         if not whole or not 1 <= legendre_polys <= MAX_DEGREE + 1:
-            raise ValueError(
-                f"legendre_polys must be a whole number from 1 to {MAX_DEGREE + 1}, got {legendre_polys!r}."
-            )
+            raise ValueError(f"legendre_polys must be an integer from 1 to {MAX_DEGREE + 1}, got {legendre_polys!r}.")
         if harmonics_calculation not in CALCULATIONS:
             raise ValueError(
                 f"Unknown harmonics_calculation {harmonics_calculation!r}; choose {' or '.join(CALCULATIONS)}."
@@ -62,7 +60,7 @@ class SatCLIPHarmonics(nn.Module):
             factors = (-1.0) ** degree * np.where(order == 0, math.pi, 1.0)
         else:
             factors = (-1.0) ** (degree + order)
-        # Follows from the arguments, so it is not saved.
+        # Derived from the arguments, so it is not saved.
         self.register_buffer("factors", torch.from_numpy(factors), persistent=False)
 
     def forward(self, lonlat: Float[Tensor, "n 2"], dtype: torch.dtype = torch.float64) -> Float[Tensor, "n k"]:
@@ -70,7 +68,7 @@ class SatCLIPHarmonics(nn.Module):
 
         Args:
             lonlat: Longitude and latitude in degrees, shape (n, 2).
-            dtype: What to return; the work is done in float64.
+            dtype: Type of the result; computed in float64.
 
         Returns:
             Shape (n, out_dim).

@@ -1,8 +1,8 @@
-"""Encoders of what sensors observe: vectors, time series and image chips, any bands.
+"""Encoders of sensor observations: vectors, time series and image chips with any bands.
 
-A `SensorEncoder` standardises by band, marks what is missing and runs one of `SENSOR_ENCODERS`. Those have `shape` (of
-a row, with the missing channel if there is one), `out_dim`, `kinds` (what they take) and `any_size` (whether chips may
-be of another size than `shape` says).
+A `SensorEncoder` standardises by band, marks missing values and runs one of `SENSOR_ENCODERS`. Those have `shape` (of
+a row, with the missing channel if there is one), `out_dim`, `kinds` (of observation) and `any_size` (whether chips may
+differ in size from `shape`).
 """
 
 from geotether.encoders.sensors.backbone import TimmBackbone

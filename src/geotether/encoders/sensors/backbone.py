@@ -1,4 +1,4 @@
-"""Any network of timm as the encoder of chips, trained along."""
+"""A network of timm as a trainable encoder of chips."""
 
 from pathlib import Path
 from typing import Any, ClassVar
@@ -8,22 +8,22 @@ from torch import Tensor, nn
 
 
 class TimmBackbone(nn.Module):
-    """A network of timm for any number of bands, and a linear map.
+    """A network of timm for any number of bands, followed by a linear map.
 
     Args:
         shape: Bands, height and width of a chip.
         out_dim: Size of the output.
         model: Name of a timm model, such as "resnet18".
         weights: File of weights to start from (.safetensors, or .pth of tensors only), of that timm model with its
-            own bands; timm adapts its first layer. None: random ones. Read once, when the network is made, and then
-            None, so that a saved network is built again without the file.
+            own bands; timm adapts its first layer. None: random weights. Read once, when the network is built, and then
+            None, so that a saved network can be built again without the file.
 
     Attributes:
-        any_size: Whether chips of other sizes are taken: not by transformers, whose tokens have places.
+        any_size: Whether chips of other sizes are accepted; transformers have a fixed size.
 
     Raises:
         ImportError: If timm is missing; the install command is in the message.
-        ValueError: If there is no such model, or it cannot be made for such chips.
+        ValueError: If the model is unknown, or cannot be built for such chips.
         FileNotFoundError: If there is no such file.
     """
 
@@ -63,7 +63,7 @@ class TimmBackbone(nn.Module):
 
 
 def _read(timm: Any, path: Path, model: nn.Module) -> dict[str, Tensor]:
-    """The weights of a file, all that the model needs: timm itself would leave out in silence what does not fit."""
+    """Read the weights of a file and check that none is missing, because timm ignores missing ones silently."""
     if not path.is_file():
         raise FileNotFoundError(f"There is no file of weights {path}.")
     from safetensors import SafetensorError
@@ -71,10 +71,12 @@ def _read(timm: Any, path: Path, model: nn.Module) -> dict[str, Tensor]:
     try:
         found: dict[str, Tensor] = timm.models.load_state_dict(str(path))
     except (SafetensorError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is damaged or holds more than tensors: {error}") from error
+        raise ValueError(f"{path} is damaged or contains more than tensors: {error}") from error
     missing = sorted(set(model.state_dict()) - set(found))
     if missing:
-        raise ValueError(f"{path} lacks {len(missing)} weights ({', '.join(missing[:3])}). Is it another model's?")
+        raise ValueError(
+            f"{path} has no {', '.join(missing[:3])} ({len(missing)} weights are missing). Is it another model's?"
+        )
     return found
 
 
@@ -87,7 +89,7 @@ def _import_timm() -> Any:
         if "torchvision::" not in str(error):
             raise
         raise ImportError(
-            f"torchvision does not fit this torch ({error}). Where torch is built for CPUs, torchvision must be as "
+            f"torchvision does not match this torch ({error}). Where torch is built for CPUs, torchvision must be as "
             "well: pip install torchvision --index-url https://download.pytorch.org/whl/cpu"
         ) from error
     return timm

@@ -1,4 +1,4 @@
-"""Encoders of sensors from plain configurations, one or one a modality."""
+"""Sensor encoders from plain configurations, one or one per modality."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -28,12 +28,12 @@ SENSOR_ENCODERS = Registry(
 register_sensor_encoder = SENSOR_ENCODERS.register
 """Class decorator `@register_sensor_encoder("name")`."""
 _DEFAULTS = {"vector": "mlp", "series": "tempcnn", "chip": "resnet"}
-# Numbers looked at once for missing ones.
+# Numbers checked at once for missing values.
 _NUMBERS = 8_000_000
 
 
 def default_sensor_encoder(kind: str) -> dict[str, Any]:
-    """Give the configuration of the usual encoder of a kind of observation.
+    """Return the configuration of the default encoder of a kind of observation.
 
     Args:
         kind: "vector", "series" or "chip".
@@ -53,19 +53,19 @@ def default_sensor_encoder(kind: str) -> dict[str, Any]:
 def sensor_of(
     values: Shaped[np.ndarray, "n *row"], kind: str, config: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Describe a modality by its training rows, as the models of several sensors take it.
+    """Describe a modality by its training rows, for models of several sensors.
 
     Args:
         values: Training rows, shape (n, *shape); may be a memory map.
         kind: "vector", "series" or "chip".
-        config: As for `build_sensor_encoder`; None: the usual one of that kind. Unless it says otherwise, there is a
-            missing channel where a value of the training rows is missing.
+        config: As for `build_sensor_encoder`; None: the default of that kind. Unless it says otherwise, a
+            missing channel is added if a training row has a missing value.
 
     Returns:
         {"config": ..., "kind": ..., "shape": [...]}, plain values.
 
     Raises:
-        ValueError: If the kind is unknown, or the shape is not one of that kind.
+        ValueError: If the kind is unknown, or the shape does not suit it.
 
     Example:
         >>> sensor_of(np.array([[1.0, np.nan]]), "vector")
@@ -84,11 +84,11 @@ def sensor_of(
 def build_sensor_encoder(
     config: Mapping[str, Any] | None, kind: str, shape: tuple[int, ...] | list[int], out_dim: int
 ) -> SensorEncoder:
-    """Build the encoder of a sensor; its weights are drawn from torch's global generator.
+    """Build the encoder of a sensor; its weights come from torch's global generator.
 
     Args:
         config: {"name": one of `SENSOR_ENCODERS`, "missing_channel": False, "components": None (of vectors), and its
-            constructor's arguments except `shape` and `out_dim`}. None: the usual one of that kind.
+            constructor's arguments except `shape` and `out_dim`}. None: the default of that kind.
         kind: "vector", rows (d,); "series", rows (steps, bands); "chip", rows (bands, height, width).
         shape: Of one row; of a series, the longest.
         out_dim: Size of the output.
@@ -108,7 +108,7 @@ def build_sensor_encoder(
     row = tuple(int(size) for size in shape)
     check_shape(kind, row)
     if not isinstance(out_dim, int) or out_dim < 1:
-        raise ValueError(f"out_dim must be a whole number of 1 or more, got {out_dim!r}.")
+        raise ValueError(f"out_dim must be an integer of 1 or more, got {out_dim!r}.")
     chosen = dict(default_sensor_encoder(kind) if config is None else config)
     missing_channel = chosen.pop("missing_channel", False)
     if not isinstance(missing_channel, bool):
@@ -117,13 +117,13 @@ def build_sensor_encoder(
     name = chosen.get("name")
     takers = [known for known, network in SENSOR_ENCODERS.items() if kind in network.kinds]
     if name in SENSOR_ENCODERS and name not in takers:
-        raise ValueError(f"The sensor encoder {name!r} takes no {kind}; for that there are {', '.join(takers)}.")
+        raise ValueError(f"The sensor encoder {name!r} does not take a {kind}; choose {', '.join(takers)}.")
     given = {"shape": network_shape(kind, row, missing_channel, components), "out_dim": out_dim}
     network = build_named("sensor encoder", SENSOR_ENCODERS, chosen, given)
     arguments = named_arguments(network, SENSOR_ENCODERS)
     del arguments["shape"], arguments["out_dim"]
     saved = {**arguments, "missing_channel": missing_channel}
-    # Left out where there are none, so that folders of before and of now say the same.
+    # Omitted if None, so that old and new model folders have the same entries.
     saved |= {} if components is None else {"components": components}
     return SensorEncoder(network, saved, kind, row, missing_channel, components)
 
@@ -136,7 +136,7 @@ def build_sensor_encoders(sensors: Mapping[str, Mapping[str, Any]], out_dim: int
         out_dim: Size of every output.
 
     Raises:
-        ValueError: If there is none, a name cannot be a parameter's, or an encoder cannot be built.
+        ValueError: If there are none, a name is not a valid parameter name, or an encoder cannot be built.
     """
     if not sensors:
         raise ValueError("At least one modality is needed; pass sensors={name: sensor_of(values, kind)}.")
@@ -144,7 +144,7 @@ def build_sensor_encoders(sensors: Mapping[str, Mapping[str, Any]], out_dim: int
     for name, sensor in sensors.items():
         # The name becomes part of the parameters' names, where a dot separates levels.
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or hasattr(nn.ModuleDict(), name):
-            raise ValueError(f"Modality {name!r} cannot be a name; use letters, digits, '_' and '-'.")
+            raise ValueError(f"Modality {name!r} is not a valid name; use letters, digits, '_' and '-'.")
         known = ("config", "kind", "shape")
         if not {"kind", "shape"} <= set(sensor) <= set(known):
             raise ValueError(f"Modality {name!r} needs kind and shape, and may have config; got {', '.join(sensor)}.")
@@ -156,7 +156,7 @@ def build_sensor_encoders(sensors: Mapping[str, Mapping[str, Any]], out_dim: int
 
 
 def sensors_of(encoders: nn.ModuleDict) -> dict[str, dict[str, Any]]:
-    """Read back the plain values from which `build_sensor_encoders` makes the same."""
+    """Return the plain values from which `build_sensor_encoders` builds the same encoders."""
     return {
         name: {"config": dict(encoder.config), "kind": encoder.kind, "shape": list(encoder.shape)}  # type: ignore[arg-type, call-overload]
         for name, encoder in encoders.items()
@@ -183,15 +183,15 @@ def encode_sensor(encoders: nn.ModuleDict, name: str, values: Num[Tensor, "n *ro
 
 
 def check_modality(name: str, known: Iterable[str]) -> None:
-    """Raise if a model never saw a modality.
+    """Raise if a model was not trained with a modality.
 
     Args:
-        name: What came.
-        known: What it was trained with.
+        name: The modality.
+        known: The modalities that it was trained with.
 
     Raises:
         ValueError: With the known names.
     """
     names = list(known)
     if name not in names:
-        raise ValueError(f"This model never saw the modality {name!r}; {known_names(name, names)}")
+        raise ValueError(f"This model was not trained with the modality {name!r}; {known_names(name, names)}")

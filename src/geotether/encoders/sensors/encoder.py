@@ -1,4 +1,4 @@
-"""The encoder of one sensor: what it observed, standardised by band, then a network."""
+"""The encoder of one sensor: standardisation by band, then a network."""
 
 import math
 from typing import Any
@@ -10,33 +10,31 @@ from torch import Tensor, nn
 
 from geotether.moments import mean_and_scale, principal_axes
 
-# How many axes a row has, and which of them, counted in a batch, holds the bands.
+# Number of axes of a row, and the axis of a batch that contains the bands.
 KINDS = {"vector": (1, 1), "series": (2, 2), "chip": (3, 1)}
-# Numbers read at once while fitting: keeps a memory map from being drawn into memory.
+# Numbers read at once while fitting, so that a memory map is not loaded whole.
 _NUMBERS = 8_000_000
-# Standard deviations from the mean beyond which a number of a vector is cut off. A number that hardly varies in
-# training (the share of lidar returns at 38 m) can lie thousands of them away in another row, and would decide all
-# there. Bands of series and chips are standardised over all steps and pixels, so that this does not happen.
+# Standard deviations from the mean at which numbers of a vector are clipped. A number that hardly varies in training
+# (the share of lidar returns at 38 m) can be thousands of them away in another row and would dominate it. Bands of
+# series and chips are standardised over all steps and pixels, where this does not happen.
 LIMIT = 10.0
 
 
 class SensorEncoder(nn.Module):
-    """Standardise observations by band, mark what is missing, and run a network.
+    """An encoder that standardises observations by band, marks missing values and runs a network.
 
-    What is missing (NaN or infinite, such as the decibels of no echo) becomes 0 after standardisation, the mean of the
-    training rows. With a missing channel, one more band says which share of a row's (a step's, a pixel's) bands was
-    missing.
+    Missing values (NaN or infinite, such as the decibels of no echo) become 0 after standardisation, the mean of the
+    training rows. With a missing channel, one more band is the share of missing bands per row, step or pixel.
 
-    Numbers of a vector are cut off at 10 standard deviations. With `components`, the network gets that many principal
-    components of a vector's training rows, each of spread 1, and not its numbers: a spectrum of hundreds of bands that
-    nearly repeat each other is learned from more easily.
+    Numbers of a vector are clipped at 10 standard deviations. With `components`, the network gets that many principal
+    components of a vector, each of variance 1, which suit spectra of hundreds of correlated bands.
 
     Args:
-        network: One of `SENSOR_ENCODERS`, built for what `network_shape` says.
-        config: Plain values from which `build_sensor_encoder` makes the same.
+        network: One of `SENSOR_ENCODERS`, built for the shape of `network_shape`.
+        config: Plain values from which `build_sensor_encoder` builds the same encoder.
         kind: "vector", rows (d,); "series", rows (steps, bands); "chip", rows (bands, height, width).
         shape: Of one row.
-        missing_channel: Whether one more band says what was missing.
+        missing_channel: Whether to add a band with the share of missing values.
         components: Number of principal components, up to the size of the vector; None: the numbers themselves.
 
     Attributes:
@@ -47,7 +45,7 @@ class SensorEncoder(nn.Module):
 
     Raises:
         ValueError: If the kind is unknown, the shape is not one of that kind, the network does not take it, or
-            components are asked of what is no vector or are too many.
+            components are requested of a series or chip, or are too many.
 
     Example:
         >>> from geotether.encoders.sensors import build_sensor_encoder
@@ -95,16 +93,15 @@ class SensorEncoder(nn.Module):
         return self.shape[KINDS[self.kind][1] - 1]
 
     def fit(self, values: Shaped[np.ndarray, "n *row"]) -> None:
-        """Take mean and standard deviation of each band, and components, from training rows; saved with the weights.
+        """Fit mean and standard deviation of each band, and components, to training rows; saved with the weights.
 
-        What is missing is left out. A band that never varies is centred and otherwise left alone; one that is always
-        missing stays as it is.
+        Missing values are ignored. A constant band is only centred; one that is always missing is unchanged.
 
         Args:
             values: Numbers of any kind, shape (n, *shape), at least one row; may be a memory map.
 
         Raises:
-            ValueError: If the shape is another one or there is no row.
+            ValueError: If the shape differs or there are no rows.
         """
         if values.shape[1:] != self.shape or len(values) == 0:
             raise ValueError(f"Need rows of shape {self.shape}, got shape {values.shape}.")
@@ -123,14 +120,14 @@ class SensorEncoder(nn.Module):
         self.axes.copy_(torch.from_numpy(whitening_axes(products / len(values), self.components)))
 
     def standardise(self, values: Num[Tensor, "n *row"]) -> Float[Tensor, "n *input"]:
-        """Turn observations, as they are in the table, into what the network takes: standardised, or components.
+        """Return observations as the network takes them: standardised, or as components.
 
         Args:
-            values: Shape (n, *shape), NaN where missing. A series may have fewer steps; those that lack at its end are
-                missing. A chip may have another size if the network takes any.
+            values: Shape (n, *shape), NaN where missing. A series may have fewer steps; the others
+                count as missing. A chip may have another size if the network accepts any.
 
         Returns:
-            As `values`, with one band more if there is a missing channel.
+            As `values`, with one more band if there is a missing channel.
 
         Raises:
             ValueError: If the number of bands, of steps or of pixels does not fit.
@@ -140,10 +137,10 @@ class SensorEncoder(nn.Module):
         along = [-1 if i == axis else 1 for i in range(values.ndim)]
         values = values.to(self.mean.dtype)
         if self.kind == "series" and values.shape[1] < self.shape[0]:
-            lacking = self.shape[0] - values.shape[1]
-            values = nn.functional.pad(values, (0, 0, 0, lacking), value=float("nan"))
+            absent = self.shape[0] - values.shape[1]
+            values = nn.functional.pad(values, (0, 0, 0, absent), value=float("nan"))
         standard = (values - self.mean.view(along)) / self.scale.view(along)
-        # One pass where nothing is missing, in place of three.
+        # One pass instead of three if no value is missing.
         if self.missing_channel or not standard.sum().isfinite():
             standard = torch.where(values.isfinite(), standard, 0.0)
         if self.kind == "vector":
@@ -176,44 +173,44 @@ class SensorEncoder(nn.Module):
         if shape[axis] != self.num_bands:
             what = "numbers" if self.kind == "vector" else "bands"
             raise ValueError(
-                f"{shape[axis]} {what} came and the encoder was built for {self.num_bands}: give the {what} that it "
-                "was trained with, in their order, NaN for one that is not there."
+                f"got {shape[axis]} {what}, but the encoder was built for {self.num_bands}: pass the {what} that it "
+                "was trained with, in the same order, with NaN for a missing one."
             )
         if self.kind == "series" and shape[1] > self.shape[0]:
             raise ValueError(
-                f"A series of {shape[1]} steps came and the encoder was trained for up to {self.shape[0]}: cut it to "
-                f"{self.shape[0]} steps, or train anew with series of {shape[1]}."
+                f"Got a series of {shape[1]} steps, but the encoder was trained for up to {self.shape[0]}: cut it to "
+                f"{self.shape[0]} steps, or train again with series of {shape[1]}."
             )
         if self.kind == "chip" and shape[2:] != self.shape[1:] and not self.network.any_size:
             raise ValueError(
-                f"Chips of {shape[2]} x {shape[3]} pixels came and this network takes {self.shape[1]} x "
-                f"{self.shape[2]} only: resample or cut them, or train a network of any size, such as 'resnet'."
+                f"Got chips of {shape[2]} x {shape[3]} pixels, but this network takes only {self.shape[1]} x "
+                f"{self.shape[2]}: resample or cut them, or train a network of any size, such as 'resnet'."
             )
 
 
 def network_shape(
     kind: str, shape: tuple[int, ...], missing_channel: bool, components: int | None = None
 ) -> tuple[int, ...]:
-    """Give the shape of what a network gets: any components, and one band more with a missing channel.
+    """Return the shape of a network's input: components if any, and one more band with a missing channel.
 
     Raises:
-        ValueError: If there cannot be so many components.
+        ValueError: If the number of components is invalid.
     """
     if components is not None:
         if kind != "vector":
-            raise ValueError(f"components are for vectors; a {kind} has an order that they would lose.")
+            raise ValueError(f"components are for vectors; a {kind} would lose its order.")
         if not isinstance(components, int) or not 1 <= components <= shape[0]:
-            raise ValueError(f"components must be a whole number from 1 to {shape[0]}, got {components!r}.")
+            raise ValueError(f"components must be an integer from 1 to {shape[0]}, got {components!r}.")
         shape = (components,)
     at = KINDS[kind][1] - 1
     return tuple(size + (missing_channel and i == at) for i, size in enumerate(shape))
 
 
 def check_shape(kind: str, shape: tuple[int, ...]) -> None:
-    """Raise if there is no such kind of observation or a row of it cannot have that shape.
+    """Raise if the kind of observation is unknown or a row of it cannot have that shape.
 
     Raises:
-        ValueError: With the known kinds or the wanted axes.
+        ValueError: With the known kinds or the expected axes.
     """
     if kind not in KINDS:
         raise ValueError(f"Unknown kind {kind!r} of observation; known: {', '.join(KINDS)}.")
@@ -223,14 +220,14 @@ def check_shape(kind: str, shape: tuple[int, ...]) -> None:
 
 
 def whitening_axes(covariance: Float64[np.ndarray, "d d"], components: int) -> Float64[np.ndarray, "d k"]:
-    """Give the axes on which centred rows become their principal components, uncorrelated and of variance 1.
+    """Return axes on which centred rows have uncorrelated components of variance 1.
 
     Args:
         covariance: Of the rows.
-        components: How many, the most varying first. Those that do not vary become 0.
+        components: Number of components, in decreasing order of variance. Those without variance become 0.
 
     Returns:
-        One column a component. Of both directions of an axis the one whose largest number is positive.
+        One column per component, signed so that its largest number is positive.
 
     Source:
         Jolliffe (2002), Principal Component Analysis, 2nd ed., section 2.1.

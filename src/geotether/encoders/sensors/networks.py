@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from geotether.encoders.layers import BatchNorm, ByteDropout
 
-# Sides of the first map, in its own pixels, that the default patch aims at; larger patches lose too much.
+# Side of the first map that the default patch aims at, and the largest default patch.
 _FIRST_MAP, _LARGEST_PATCH = 8, 8
 _GROUPS = 8
 NORMS = ("group", "batch")
@@ -20,13 +20,13 @@ NORMS = ("group", "batch")
 class Perceptron(nn.Module):
     """Hidden layers dropout(ReLU(norm(W x + b))), then a linear map.
 
-    A series or a chip is laid out as one long vector: what a network without any notion of time or place makes of it.
+    A series or a chip is flattened: the baseline without time or space.
 
     Args:
-        shape: Of one row.
+        shape: Shape of one row.
         out_dim: Size of the output.
         hidden_dim: Width of every hidden layer.
-        num_layers: Number of hidden layers; 0: the linear map alone, for little data.
+        num_layers: Number of hidden layers; 0 leaves the linear map, for small data.
         dropout: Share of hidden activations dropped in training, [0, 1).
 
     Raises:
@@ -76,7 +76,7 @@ class TempCNN(nn.Module):
         out_dim: Size of the output.
         channels: Width of every convolution; the dense layer has four times as many units.
         num_layers: Number of convolutions, 1 or more.
-        kernel: Steps that a convolution spans, odd.
+        kernel: Number of steps of a convolution, odd.
         dropout: Share of activations dropped in training, [0, 1).
 
     Raises:
@@ -132,13 +132,13 @@ class TempCNN(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two normalised convolutions 3 x 3 beside a path that skips them.
+    """Two normalised 3 x 3 convolutions and a skip connection.
 
     Args:
-        in_channels: Channels that come.
-        out_channels: Channels that leave, a multiple of 8.
+        in_channels: Number of input channels.
+        out_channels: Number of output channels, a multiple of 8.
         stride: 2 halves the map.
-        norm: What is normalised, see `ResNet`.
+        norm: Kind of normalisation, see `ResNet`.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, norm: str = "group") -> None:
@@ -158,23 +158,23 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Patches, stages of residual blocks that each halve the map and double its channels, and a mean over places.
+    """A small residual network: patches, stages that each halve the map and double its channels, and mean pooling.
 
-    Patches of 2 x 2 pixels for chips of 16, 4 x 4 for 32, 8 x 8 for 64 keep a training step cheap; patches of 1 see
-    more and cost up to 16 times as much. Fully convolutional, so chips of other sizes are taken too, though what a
-    pixel means on the ground should stay the same.
+    Patches of 2 x 2 pixels for chips of 16, 4 x 4 for 32, 8 x 8 for 64 keep a training step cheap; patches of 1 keep
+    more detail and cost up to 16 times as much. It is fully convolutional and accepts chips of other sizes; their
+    ground resolution should be the same.
 
-    Groups of channels, normalised row by row, forget how bright a chip is as a whole; batches keep it, and the output
-    of a row then depends on the rows beside it while training. Where brightness means something, as with decibels or
-    reflectance, either normalise batches or let `statistics` past the network.
+    Group normalisation removes the overall brightness of a chip; batch normalisation keeps it, but makes the output of
+    a row depend on its batch in training. Where brightness matters, as with decibels or reflectance, use `norm: batch`
+    or `statistics`.
 
     Args:
         shape: Bands, height and width of a chip.
         out_dim: Size of the output.
         width: Channels of the first stage, a multiple of 8.
         num_stages: Number of stages, 1 or more.
-        num_blocks: Residual blocks a stage, 1 or more.
-        patch: Pixels, along a side, that one place of the first map covers. None: an eighth of the chip's side, 1 to 8.
+        num_blocks: Residual blocks per stage, 1 or more.
+        patch: Side in pixels of one cell of the first map. None: an eighth of the chip's side, 1 to 8.
         dropout: Share of the pooled features dropped in training, [0, 1).
         norm: "group": channels of a row by groups; "batch": each channel over the batch.
         statistics: Whether mean and standard deviation of every band over the chip join the pooled features.
@@ -228,7 +228,7 @@ class ResNet(nn.Module):
         self.dropout = dropout
         self.norm = norm
         self.statistics = statistics
-        # Without patches one look at the neighbours, as stems have.
+        # Without patches a 3 x 3 convolution, as stems have.
         kernel = self.patch if self.patch > 1 else 3
         self.stem = nn.Conv2d(bands, width, kernel, self.patch, padding=0 if self.patch > 1 else 1, bias=False)
         self.stem_norm = normalisation(norm, width)
@@ -243,19 +243,19 @@ class ResNet(nn.Module):
 
     def forward(self, x: Float[Tensor, "n bands height width"]) -> Float[Tensor, "n out_dim"]:
         """Return the output."""
-        # Zeros (the mean) complete the last patches, so that no pixel is left out.
+        # Padded with zeros (the mean), so that the last patches are complete.
         padded = F.pad(x, (0, -x.shape[3] % self.patch, 0, -x.shape[2] % self.patch))
         places = self.blocks(F.relu(self.stem_norm(self.stem(padded))))
         pooled = places.mean(dim=(2, 3))
         if self.statistics:
             mean = x.mean(dim=(2, 3))
-            # A little more than the variance: the root of 0, a chip of one value, has no gradient. Three times as fast
-            # as `var`; values are standardised, so no digits are lost.
+            # 1e-6 is added because the root has no gradient at 0, a constant chip. This is three times as fast as
+            # `var`, and accurate because values are standardised.
             variance = (x.square().mean(dim=(2, 3)) - mean.square()).clamp(min=0)
             pooled = torch.cat([pooled, mean, (variance + 1e-6).sqrt()], dim=1)
         return self.output(self.drop(pooled))
 
 
 def normalisation(norm: str, channels: int) -> nn.Module:
-    """Make the layer that normalises maps of so many channels."""
+    """Return the normalisation layer of maps with this number of channels."""
     return nn.GroupNorm(_GROUPS, channels) if norm == "group" else BatchNorm(channels)
