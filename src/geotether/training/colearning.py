@@ -255,6 +255,6 @@ def start_from(model: nn.Module, folder: Path) -> None:
     if not isinstance(trained, TiedSensors) or not isinstance(model, SensorClassifier):
         raise ValueError(
             f"start_from takes the encoders of a model of the method 'ties' into 'single', 'fused' or 'distilled'; "
-            f"{folder} holds {type(trained).__name__}."
+            f"{folder} contains {type(trained).__name__}."
         )
     model.start_from(trained.encoders)

@@ -94,7 +94,7 @@ class PairedConfig(LoopConfig):
         modalities: Sensors that take part, in order; null takes all.
         modality: The one sensor of the methods `single` and `distilled`.
         target: The label to learn; the methods other than `ties` need one, ties by labels too.
-        labels: Share of the training rows whose labels may be looked at, more than 0; which ones, the seed decides.
+        labels: Share of the training rows whose labels are used, more than 0; drawn by the seed.
         dim: Width of each encoder's output.
         encoders: Modality to its encoder, such as `{name: tempcnn}`; others get the usual one of their kind.
         views: Modality to its augmentations; others get the usual ones of their kind where the method needs views.

@@ -76,9 +76,8 @@ def pretrain(
         TypeError: If `tables` is of another kind, or `settings` are given beside a finished configuration.
         ValueError: If a setting is unknown or out of range, tables and configuration do not fit, or the state belongs
             to another run.
-        FinishedRunError: If `out` holds this very run, finished, and `fresh` is not set; a FileExistsError.
-        FileExistsError: If `out` holds an unfinished run or another finished one, and neither `resume` nor `fresh` is
-            set.
+        FinishedRunError: If `out` contains this run, finished, and `fresh` is not set; a FileExistsError.
+        FileExistsError: If `out` contains an unfinished or another finished run, without `resume` or `fresh`.
         RunInterrupted: After Ctrl-C, once the state is saved.
         FloatingPointError: If the loss is not finite.
 
@@ -168,8 +167,8 @@ logger = logging.getLogger(__name__)
 def open_tables(config: RunConfig, workers: int | None = None, progress: str = "auto") -> dict[str, Table]:
     """Open the table of every modality.
 
-    Tables that were built before are used again if neither specification nor data nor code changed; that is told
-    without reading them.
+    Tables that were built before are used again if neither specification nor data nor code changed; this is
+    checked without reading them.
 
     Args:
         config: Its `tables` name ready tables or say what to build them from.

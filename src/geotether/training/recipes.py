@@ -13,7 +13,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     # spherical harmonics and a sine network. SatCLIP's: L = 40 (l_max counts from 0, so 39; its other
     # release, L = 10, is `encoder.positional.l_max=9`), two hidden sine layers of width 512, dropout 0.5
     # in them, 256 outputs, AdamW with decay 0.01 and a constant rate, no clipping, temperature from 0.07.
-    # Our assumptions: the reading of the asymmetric loss, logit scales capped at 100 and one a modality
+    # Our assumptions: the negatives of the asymmetric loss, logit scales capped at 100 and one per modality
     # (SatCLIP's single one is not capped), float32 networks (SatCLIP's run in float64), and the jitter:
     # SatCLIP moves each coordinate one-sidedly by up to 0.01 degrees; 320 m has the same spread without
     # the bias to the north-east.
