@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from geotether.user_cache import user_cache
+from geotether.user_folders import user_cache
 
 PACKAGE = Path(__file__).parent
 TRAINING = "training.location"

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "geotether"
 
 # From the bottom. Rooms on the same step do not import each other.
 STAIRS = [
-    {"version", "user_cache"},
+    {"version", "user_folders"},
     {"code", "geodesy", "moments", "plugins", "suggestions"},
     {"files", "settings"},
     {"sources", "features", "encoders", "objectives", "probes"},

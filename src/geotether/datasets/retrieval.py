@@ -13,6 +13,7 @@ from geotether.datasets.archive import unpack, with_header
 from geotether.datasets.download import TIMEOUT, Downloader, UnexpectedSizeError, asked_size, failure
 from geotether.datasets.registry import Dataset, RemoteFile, find_dataset, read_registry
 from geotether.files.disk import locked, replacing_file
+from geotether.user_folders import user_data
 
 FOLDER_VARIABLE = "GEOTETHER_DATA"
 UNASKED_BYTES = 10**9
@@ -54,10 +55,7 @@ def data_folder(folder: str | Path | None = None) -> Path:
     """
     if folder or os.environ.get(FOLDER_VARIABLE):
         return Path(folder or os.environ[FOLDER_VARIABLE]).expanduser()
-    _pooch()
-    import platformdirs  # comes with pooch
-
-    return Path(platformdirs.user_data_dir("geotether", appauthor=False))
+    return user_data()
 
 
 def get_dataset(

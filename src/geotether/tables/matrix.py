@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from geotether.files.disk import replacing_file
 from geotether.files.values import is_list, is_number
 from geotether.suggestions import closest
-from geotether.user_cache import user_cache
+from geotether.user_folders import user_cache
 
 _ROWS_AT_ONCE = 16_384
 

@@ -20,7 +20,7 @@ from geotether.training.paired_config import PairedConfig, load_paired_config
 from geotether.training.paired_method import PairedMethod
 from geotether.training.recipes import PAIRED_RECIPES
 from geotether.training.sample_ties import TiesMethod
-from geotether.user_cache import user_cache
+from geotether.user_folders import user_cache
 
 PAIRED_METHODS: dict[str, type[PairedMethod]] = {
     "mdico": ColearningMethod,
