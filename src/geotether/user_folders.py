@@ -14,5 +14,5 @@ def user_cache() -> Path:
 
 
 def user_data() -> Path:
-    """Return the user's data folder for geotether, such as `~/.local/share/geotether` on Linux; it may not exist yet."""
+    """Return the user's data folder for geotether, such as `~/.local/share/geotether` on Linux."""
     return Path(platformdirs.user_data_dir("geotether", appauthor=False))
