@@ -1,11 +1,7 @@
 """Mirrors src/geotether/benchmark/store.py."""
 
 import math
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -64,35 +60,6 @@ def test_a_foreign_file_is_named_and_left_alone(tmp_path):
     with pytest.raises(ValueError, match=r"is not a store of outcomes: .*; move it away"):
         ResultStore(path)
     assert path.read_text().startswith("these are")
-
-
-WRITER = """
-import sys, numpy as np
-from geotether.benchmark.outcome import Outcome
-from geotether.benchmark.store import Origin, ResultStore, array_hash, task_hash
-from geotether.tasks.task import Task
-blocks, sums = np.arange(5000, dtype=np.int64), np.ones((5000, 4))
-with ResultStore(sys.argv[1]) as store:
-    for i in range(10**6):
-        one = Outcome("t", "e", "ridge", "own", 10, i, "", "R2", 0.5, "", blocks, sums)
-        store.put([(f"{i} a", Origin("e", "t", "c", "s"), one), (f"{i} b", Origin("e", "t", "c", "s"), one)])
-"""
-
-
-def test_a_killed_writer_leaves_whole_outcomes(tmp_path):
-    path = tmp_path / "outcomes.sqlite"
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)])
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (path.exists() and path.stat().st_size > 2_000_000):
-        time.sleep(0.02)
-    writer.send_signal(signal.SIGKILL)
-    writer.wait()
-    with ResultStore(path) as store:
-        count = len(store)
-        assert count >= 2
-        assert count % 2 == 0
-        for i in range(count // 2):
-            assert store.get(f"{i} a").sums.shape == store.get(f"{i} b").sums.shape == (5000, 4)
 
 
 def test_a_store_of_the_first_version_is_read_and_continued(tmp_path):

@@ -118,17 +118,10 @@ def score_grid(
 ) -> tuple[list[str], list[str], dict[tuple[str, str], Score]]:
     """Return scores of encoders by tasks at one probe, split and label count; baselines with an own probe included.
 
-    Args:
-        outcomes: From `evaluate`.
-        probe: The probe.
-        split: Name of the split.
-        labels: Number of labelled rows.
+    Arguments and errors are those of `outcome_grid`.
 
     Returns:
         Encoders, tasks ("name, metric"), and the scores by (encoder, task).
-
-    Raises:
-        ValueError: If there is none; the message lists those that exist.
     """
     grid = {key: score(found) for key, found in outcome_grid(outcomes, probe, split, labels).items()}
     return list(dict.fromkeys(e for e, _ in grid)), list(dict.fromkeys(t for _, t in grid)), grid
@@ -142,14 +135,7 @@ def best_of(grid: dict[tuple[str, str], Score], encoders: Sequence[str], task: s
 def markdown_table(outcomes: Sequence[Outcome], probe: str = "ridge", split: str = "own", labels: int = 2700) -> str:
     """Return a Markdown table of encoders by tasks, mean and 95 % interval, the best in bold.
 
-    Args:
-        outcomes: From `evaluate`.
-        probe: The probe.
-        split: Name of the split.
-        labels: Number of labelled rows.
-
-    Raises:
-        ValueError: If there is no score of this kind.
+    Arguments and errors are those of `outcome_grid`.
     """
     encoders, tasks, grid = score_grid(outcomes, probe, split, labels)
     best = {task: best_of(grid, encoders, task) for task in tasks}

@@ -180,12 +180,6 @@ def mean_ranks(
 ) -> dict[str, tuple[float, float, float]]:
     """Return the mean rank of the encoders that have all tasks, with its interval, best first.
 
-    Args:
-        outcomes: From `evaluate`.
-        probe: The probe.
-        split: Name of the split.
-        labels: Number of labelled rows.
-
     Returns:
         Encoder to (mean rank, low, high).
     """
