@@ -20,7 +20,7 @@ def planet_tasks() -> list[Task]:
     of 1000 km that is part of the data; see docs/demo-planet.md.
 
     Returns:
-        One task a label, in the order of `PLANET_TASKS`.
+        One task per label, in the order of `PLANET_TASKS`.
     """
     places = read_probe_places()
     return [

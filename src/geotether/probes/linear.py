@@ -1,7 +1,7 @@
 """Ridge probe: linear regression on frozen features, with a penalty chosen on held-out spatial blocks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Float64, Integer, Shaped
@@ -38,6 +38,12 @@ class RidgeProbe:
 
     kind: str = "regression"
     alphas: Sequence[float] = ALPHAS
+    basis_: RidgeDecomposition = field(init=False, repr=False)
+    target_: ProbeTarget = field(init=False, repr=False)
+    alpha_: float = field(init=False, repr=False)
+    weights_: np.ndarray = field(init=False, repr=False)
+    intercept_: np.ndarray = field(init=False, repr=False)
+    held_out_errors_: np.ndarray = field(init=False, repr=False)
 
     def fit(
         self,

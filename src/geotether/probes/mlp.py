@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -222,7 +223,7 @@ class TunedMlpProbe:
 
     def candidates(self) -> Iterator[MlpProbe]:
         """Yield the default probe and others drawn at random, rates and decays log-uniformly."""
-        fixed = {"kind": self.kind, "max_epochs": self.max_epochs, "seed": self.seed}
+        fixed: dict[str, Any] = {"kind": self.kind, "max_epochs": self.max_epochs, "seed": self.seed}
         yield MlpProbe(**fixed)
         rng = np.random.default_rng([self.seed, 3])
         for _ in range(self.num_trials - 1):
