@@ -133,3 +133,18 @@ def test_unit_vectors_and_back():
     # Ten centimetres from the pole, where an arcsine would return the pole itself.
     close = np.array([[77.0, 90 - 1e-6]])
     np.testing.assert_allclose(lonlat_of_unit_vectors(unit_vectors(close)), close, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "lon", [np.array(["2020-01-01"], "datetime64[D]"), np.array([True]), np.array([5], "timedelta64[h]")]
+)
+def test_dates_and_booleans_are_not_degrees(lon):
+    with pytest.raises(TypeError, match=str(lon.dtype).split("[")[0]):
+        as_lonlat(lon, [1.0])
+
+
+def test_a_masked_value_is_refused_with_its_row():
+    lon = np.ma.array([1.0, 2.0, 3.0], mask=[False, True, False])
+    with pytest.raises(ValueError, match="row 1"):
+        as_lonlat(lon, [1.0, 2.0, 3.0])
+    assert as_lonlat(lon[[0, 2]], [1.0, 3.0]).tolist() == [[1.0, 1.0], [3.0, 3.0]]

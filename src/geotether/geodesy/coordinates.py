@@ -104,6 +104,11 @@ def as_lonlat(lon: Any, lat: Any) -> Float64[np.ndarray, "n 2"]:
     """
     columns = []
     for name, values in (("lon", lon), ("lat", lat)):
+        masked = np.flatnonzero(np.ma.getmaskarray(values)) if isinstance(values, np.ma.MaskedArray) else ()
+        if len(masked):
+            raise ValueError(f"{name} is masked in {len(masked)} rows, first in row {masked[0]}; drop such rows.")
+        if np.asarray(values).dtype.kind in "Mmb":
+            raise TypeError(f"{name} must be numbers in degrees, got {np.asarray(values).dtype}.")
         try:
             column = np.atleast_1d(np.asarray(values, dtype=np.float64))
         except (TypeError, ValueError):
