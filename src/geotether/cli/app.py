@@ -57,7 +57,9 @@ def plugins_first(arguments: list[str]) -> list[str]:
         >>> plugins_first(["pretrain", "run.yaml", "--plugin", "mine.py", "--plugin=yours.py"])
         ['--plugin', 'mine.py', '--plugin=yours.py', 'pretrain', 'run.yaml']
     """
-    first, rest, waiting = [], [], iter(arguments)
+    first: list[str] = []
+    rest: list[str] = []
+    waiting = iter(arguments)
     for argument in waiting:
         if argument == "--plugin":
             first += [argument, *[value for value in [next(waiting, None)] if value is not None]]

@@ -104,7 +104,7 @@ def as_lonlat(lon: Any, lat: Any) -> Float64[np.ndarray, "n 2"]:
     """
     columns = []
     for name, values in (("lon", lon), ("lat", lat)):
-        masked = np.flatnonzero(np.ma.getmaskarray(values)) if isinstance(values, np.ma.MaskedArray) else ()
+        masked = np.flatnonzero(np.ma.getmaskarray(values)) if isinstance(values, np.ma.MaskedArray) else np.arange(0)
         if len(masked):
             raise ValueError(f"{name} is masked in {len(masked)} rows, first in row {masked[0]}; drop such rows.")
         if np.asarray(values).dtype.kind in "Mmb":
