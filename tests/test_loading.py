@@ -8,12 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+import geotether
 from geotether.benchmark.baselines import NoFeatures
 from geotether.checkpoint.location import save_model
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.geodesy.coordinates import unit_vectors
 from geotether.loading import encode_places, load_encoder, named_encoder
+from geotether.tasks.task import Task
 
 CORNERS = np.array(
     [[0.0, 0.0], [179.9, 10.0], [-180.0, -45.0], [30.0, 89.9], [0.0, 90.0], [120.0, -90.0], [359.0, 60.0]]
@@ -242,3 +244,43 @@ def test_wrong_places_and_encoders_are_named():
         encode_places(unit_vectors, np.empty((0, 2)))
     with pytest.raises(ValueError, match="the other way round"):
         encode_places(unit_vectors, np.array([[-33.87, 151.21]]))
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory):
+    """One encoder in every form in which it can be given, and a task at places that all of them know."""
+    folder = tmp_path_factory.mktemp("kinds")
+    encoder = Encoder(build_location_encoder(MODEL, seed=0))
+    encoder.save(folder / "model")
+    rng = np.random.default_rng(0)
+    lonlat = np.stack([rng.uniform(-180, 180, 300), rng.uniform(-60, 60, 300)], axis=1)
+    embedding = list(encoder.encode(lonlat))
+    pq.write_table(pa.table({"lon": lonlat[:, 0], "lat": lonlat[:, 1], "embedding": embedding}), folder / "e.parquet")
+    forms = {
+        "object": encoder,
+        "module": encoder.module,
+        "folder": folder / "model",
+        "specification": f"its name={folder / 'model'}",
+        "f(lon, lat)": lambda lon, lat: encoder.encode(lon=lon, lat=lat),
+        "f(lonlat)": lambda lonlat: encoder.encode(lonlat),
+        "file": folder / "e.parquet",
+    }
+    split = np.where(np.arange(300) % 3 == 0, "test", "train")
+    task = Task.from_labels({"warmth": np.cos(np.radians(lonlat[:, 1]))}, "warmth", lonlat, split)
+    return forms, task
+
+
+def test_every_kind_of_encoder_is_evaluated_and_compared_alike(kinds, tmp_path):
+    forms, task = kinds
+    found = geotether.evaluate(forms, [task], probes=("ridge",), splits=("own",), labels=(100,), seeds=(0,))
+    assert {one.encoder for one in found} == set(forms)
+    assert len({one.value for one in found}) == 1
+    study = geotether.compare(forms, [task], tmp_path, ("ridge",), ("own",), (100,), (0,))
+    assert {one.value for one in study.outcomes if one.encoder in forms} == {found[0].value}
+
+
+@pytest.mark.parametrize("form", ["object", "module", "folder", "specification", "f(lon, lat)", "f(lonlat)"])
+def test_every_kind_of_encoder_is_diagnosed(kinds, form):
+    forms, _ = kinds
+    found = geotether.diagnose(forms[form], num_places=40, resolution_places=5)
+    assert found.dimensionality.dim == 4
