@@ -46,7 +46,7 @@ def test_it_is_described(folder):
     [
         (["target=flags", "method=fused"], "flags: 4 labels (low, high, odd, late)", "all of its sensors at once"),
         (["target=yield", "method=single", "modality=radar"], "yield: a number (yield (t/ha))", "radar"),
-        (["method=ties", "ties.label=0", "target=null"], "none: it embeds", None),
+        (["method=ties", "ties.label=0", "target=null"], "target               none", None),
     ],
 )
 def test_what_it_needs_is_described(make_fields, small_pairing, tmp_path, overrides, target, needs):

@@ -188,7 +188,7 @@ def test_the_card_says_what_the_model_does(make_fields, configure, tmp_path):
     [
         (["modalities=[radar, sonar]"], "has no modality 'sonar'"),
         (["target=crops"], "has no target 'crops'.*Did you mean 'crop'"),
-        (["encoders={optical: {name: resnet}}"], "'resnet' takes no series"),
+        (["encoders={optical: {name: resnet}}"], "'resnet' does not take a series"),
         (["encoders={sonar: {name: tempcnn}}"], "has no modality 'sonar'"),
         (["modalities=[radar]", "encoders={optical: {name: tempcnn}}"], "Co-learning needs two modalities"),
         (["modalities=[radar]", "encoders={}"], "Co-learning needs two modalities or more, got radar"),
