@@ -1,4 +1,4 @@
-"""What OMP_WAIT_POLICY=PASSIVE, which the command line sets, changes about a training step of two threads.
+"""What OMP_WAIT_POLICY=PASSIVE and GOMP_SPINCOUNT=3000, which the command line sets, change about a training step.
 
     python benchmarks/wait_policy.py [--steps 20] [--turns 3]
 
@@ -36,10 +36,17 @@ print(statistics.median(b - a for a, b in pairwise(seconds)) * 1000)
 BUSY = "while True: sum(range(1000))"
 
 
-def step_ms(policy: str | None, steps: int) -> float:
+SETTINGS = {
+    "default": {},
+    "PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "command line": {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "3000"},
+}
+
+
+def step_ms(settings: dict[str, str], steps: int) -> float:
     """Train in a process of its own and return the median milliseconds of a step."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
-    environment |= {"OMP_WAIT_POLICY": policy} if policy else {}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    environment |= settings
     done = subprocess.run(
         [sys.executable, "-c", TRAIN, str(steps)], env=environment, capture_output=True, text=True, check=True
     )
@@ -56,17 +63,15 @@ def main() -> None:
     for busy in (0, 2):
         others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(busy)]
         try:
-            found: dict[str, list[float]] = {"default": [], "PASSIVE": []}
-            for _ in range(options.turns):
-                found["default"].append(step_ms(None, options.steps))
-                found["PASSIVE"].append(step_ms("PASSIVE", options.steps))
+            turns = [
+                {name: step_ms(settings, options.steps) for name, settings in SETTINGS.items()}
+                for _ in range(options.turns)
+            ]
         finally:
             for other in others:
                 other.kill()
-        default, passive = (statistics.median(times) for times in found.values())
-        print(
-            f"{busy} busy processes: default {default:.1f} ms, PASSIVE {passive:.1f} ms, ratio {passive / default:.2f}"
-        )
+        medians = {name: statistics.median(turn[name] for turn in turns) for name in SETTINGS}
+        print(f"{busy} busy processes: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in medians.items()))
 
 
 if __name__ == "__main__":

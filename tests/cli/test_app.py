@@ -192,10 +192,12 @@ def test_an_unfinished_run_is_not_overwritten(geotether, tmp_path):
     assert (status, "resume" in errors) == (1, True)
 
 
-@pytest.mark.parametrize(("given", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_waiting_threads_do_not_spin_unless_asked_to(geotether, monkeypatch, given, found):
-    monkeypatch.setenv("OMP_WAIT_POLICY", given or "")
-    if given is None:
-        monkeypatch.delenv("OMP_WAIT_POLICY")
+@pytest.mark.parametrize(("given", "found"), [(None, ("PASSIVE", "3000")), ("ACTIVE", ("ACTIVE", None))])
+def test_waiting_threads_spin_briefly_unless_asked_to(geotether, monkeypatch, given, found):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, given or "")  # so that what the command sets is undone
+        monkeypatch.delenv(name)
+    if given is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
     geotether("--version")
-    assert os.environ["OMP_WAIT_POLICY"] == found
+    assert (os.environ["OMP_WAIT_POLICY"], os.environ.get("GOMP_SPINCOUNT")) == found

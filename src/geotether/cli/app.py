@@ -30,7 +30,9 @@ def main() -> None:
     """Run the command line and exit: 0 on success, 1 for a fault, 2 for a misspelt command, 130 for Ctrl-C."""
     # Threads of OpenMP wait for one another by spinning, which on a busy machine takes the core from the thread waited
     # for; benchmarks/wait_policy.py measures it. It is read when torch is loaded, which commands do after this.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # GNU's OpenMP: spin briefly before sleeping
     log_to_stderr()
     try:
         app(plugins_first(sys.argv[1:]))
