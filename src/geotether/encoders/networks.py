@@ -5,6 +5,7 @@ Every class takes `in_dim`, `out_dim` and plain arguments, keeps them as attribu
 """
 
 import math
+from abc import ABC, abstractmethod
 from itertools import pairwise
 
 import torch
@@ -16,16 +17,25 @@ from geotether.encoders.layers import ByteDropout
 from geotether.plugins import Registry
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """Base of the networks: `forward` returns the output of `forward_with_hidden`."""
 
+    @abstractmethod
     def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
         """Return the last hidden activations, shape (n, hidden_dim), and the output, shape (n, out_dim)."""
-        raise NotImplementedError
 
     def forward(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n out_dim"]:
         """Return the output."""
         return self.forward_with_hidden(x)[1]
+
+    def _keep(self, in_dim: int, out_dim: int, hidden_dim: int, num_layers: int, dropout: float | int) -> None:
+        """Check and keep the arguments of a network of equal hidden layers with dropout."""
+        if num_layers < 1 or hidden_dim < 1:
+            raise ValueError(f"num_layers and hidden_dim must be 1 or more, got {num_layers} and {hidden_dim}.")
+        self.in_dim, self.out_dim = in_dim, out_dim
+        self.hidden_dim, self.num_layers = hidden_dim, num_layers
+        self.dropout = dropout
+        self.drop = ByteDropout(dropout)
 
 
 class Linear(Network):
@@ -82,16 +92,9 @@ class MLP(Network):
         self, in_dim: int, out_dim: int, hidden_dim: int = 512, num_layers: int = 2, dropout: float | int = 0.0
     ) -> None:
         super().__init__()
-        if num_layers < 1 or hidden_dim < 1:
-            raise ValueError(f"num_layers and hidden_dim must be 1 or more, got {num_layers} and {hidden_dim}.")
-        self.in_dim = in_dim
-        self.out_dim = out_dim
-        self.hidden_dim = hidden_dim
-        self.num_layers = num_layers
-        self.dropout = dropout
+        self._keep(in_dim, out_dim, hidden_dim, num_layers, dropout)
         widths = [in_dim] + [hidden_dim] * num_layers
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        self.drop = ByteDropout(dropout)
         self.output = nn.Linear(hidden_dim, out_dim)
 
     def forward_with_hidden(
@@ -126,18 +129,11 @@ class ResidualMLP(Network):
         self, in_dim: int, out_dim: int, hidden_dim: int = 512, num_layers: int = 2, dropout: float | int = 0.0
     ) -> None:
         super().__init__()
-        if num_layers < 1 or hidden_dim < 1:
-            raise ValueError(f"num_layers and hidden_dim must be 1 or more, got {num_layers} and {hidden_dim}.")
-        self.in_dim = in_dim
-        self.out_dim = out_dim
-        self.hidden_dim = hidden_dim
-        self.num_layers = num_layers
-        self.dropout = dropout
+        self._keep(in_dim, out_dim, hidden_dim, num_layers, dropout)
         self.input = nn.Linear(in_dim, hidden_dim)
         self.norms = nn.ModuleList(nn.LayerNorm(hidden_dim) for _ in range(num_layers))
         self.inner = nn.ModuleList(nn.Linear(hidden_dim, hidden_dim) for _ in range(num_layers))
         self.outer = nn.ModuleList(nn.Linear(hidden_dim, hidden_dim) for _ in range(num_layers))
-        self.drop = ByteDropout(dropout)
         self.norm = nn.LayerNorm(hidden_dim)
         self.output = nn.Linear(hidden_dim, out_dim)
 
@@ -184,18 +180,11 @@ class Siren(Network):
         dropout: float | int = 0.0,
     ) -> None:
         super().__init__()
-        if num_layers < 1 or hidden_dim < 1:
-            raise ValueError(f"num_layers and hidden_dim must be 1 or more, got {num_layers} and {hidden_dim}.")
-        self.in_dim = in_dim
-        self.out_dim = out_dim
-        self.hidden_dim = hidden_dim
-        self.num_layers = num_layers
+        self._keep(in_dim, out_dim, hidden_dim, num_layers, dropout)
         self.omega_0 = omega_0
         self.omega_0_hidden = omega_0_hidden
-        self.dropout = dropout
         widths = [in_dim] + [hidden_dim] * num_layers
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        self.drop = ByteDropout(dropout)
         self.output = nn.Linear(hidden_dim, out_dim)
         self.reset_parameters()
 

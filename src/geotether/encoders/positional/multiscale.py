@@ -1,6 +1,7 @@
 """Sines and cosines of both angles at many wavelengths: Space2Vec and Sphere2Vec."""
 
 import math
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
@@ -11,7 +12,7 @@ from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
 from geotether.geodesy.distance import EARTH_CIRCUMFERENCE_KM
 
 
-class MultiScale(nn.Module):
+class MultiScale(nn.Module, ABC):
     """Base of the multi-scale encodings; a subclass defines the terms of one wavelength.
 
     A longitude divided by a factor other than 1 does not close at the antimeridian, so these encodings have a seam
@@ -60,6 +61,7 @@ class MultiScale(nn.Module):
         factors = self.factors.double()
         return torch.stack(self.terms(lon, lat, lon / factors, lat / factors), dim=-1).flatten(1).to(dtype)
 
+    @abstractmethod
     def terms(self, lon: Tensor, lat: Tensor, x: Tensor, y: Tensor) -> list[Tensor]:
         """Return the terms of every wavelength.
 
@@ -72,7 +74,6 @@ class MultiScale(nn.Module):
         Returns:
             `terms_per_scale` tensors of shape (n, num_scales).
         """
-        raise NotImplementedError
 
 
 class Grid(MultiScale):
