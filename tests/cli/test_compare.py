@@ -75,7 +75,7 @@ def test_tasks_are_built_once_and_read_again(folder):
         (("code.py:good", "code.py:good"), "two encoders are called 'good'; name them: NAME="),
         (("code.py:fine",), "fine"),
         (("nowhere",), "There is no file or folder"),
-        (("code.py:good", "--tasks", "none.yaml"), "--tasks is a YAML file of tasks, a folder of published files"),
+        (("code.py:good", "--tasks", "none.yaml"), "none.yaml"),
         (("code.py:good", "--split", "block"), "splits are own, random, continents"),
         (("code.py:good", "--probe", "rigde"), "Did you mean 'ridge'"),
         (("xyz=code.py:good",), "'xyz' is the name of a baseline"),

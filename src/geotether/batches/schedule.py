@@ -59,7 +59,7 @@ class MeltSchedule:
             remainder), "proportional" gives at least 2 rows, in proportion to the size of its table.
 
     Raises:
-        ValueError: If there is no table, one is empty, the batch is too small, or `shares` is unknown.
+        ValueError: If no table is given, one is empty, the batch is too small, or `shares` is unknown.
 
     Source:
         Hecht et al. (2026), "Multi-Modal Contrastive Learning for Implicit Earth Embeddings via Location
@@ -124,7 +124,7 @@ class SaltSchedule:
             number is that many steps. Rows not reached in one turn are the first of the next.
 
     Raises:
-        ValueError: If there is no table, one is empty, the batch is too small, or an option is unknown.
+        ValueError: If no table is given, one is empty, the batch is too small, or an option is unknown.
 
     Source:
         Hecht et al. (2026), "Multi-Modal Contrastive Learning for Implicit Earth Embeddings via Location
@@ -285,7 +285,7 @@ def check_sizes(table_sizes: Mapping[str, int], batch_size: int, tables_in_a_bat
     """Raise if these tables cannot fill a batch.
 
     Raises:
-        ValueError: If there is no table, a table is empty or the batch is too small.
+        ValueError: If no table is given, one is empty, or the batch is too small.
     """
     if not table_sizes:
         raise ValueError("A schedule needs at least one table, got none.")

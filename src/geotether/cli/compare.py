@@ -84,6 +84,6 @@ def named_tasks(where: str) -> "list[Task]":
         return paper_tasks(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"There is no file {where}; --tasks is a YAML file of tasks, a folder of published files, or 'planet'."
+            f"The file {where} does not exist; --tasks takes a YAML file, a folder of published files, or 'planet'."
         )
     return read_tasks(path)

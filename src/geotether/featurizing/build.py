@@ -87,7 +87,7 @@ def apply_transform(
     Args:
         transform: The earlier table, or its transform.
         spec: What to read. By default the source, its options and the encoding of time are those of the earlier
-            table, and there is no split.
+            table, and the new table has no split.
         out: The new table's file.
         name: As for `build_table`, as are the following.
         workers: Number of processes.

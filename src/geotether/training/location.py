@@ -133,7 +133,7 @@ def check_tables(config: RunConfig, tables: Mapping[str, Table]) -> None:
     """Raise if a run cannot be made from these tables.
 
     Raises:
-        ValueError: If there is no table, one has fewer than two training rows, or validation is needed and
+        ValueError: If no table is given, one has fewer than two training rows, or validation is needed and
             no table has validation rows.
     """
     if not tables:
