@@ -68,7 +68,7 @@ def _swap_would_mend(lonlat: np.ndarray) -> bool:
 
 
 def too_many_for_slips(swapped: int, rows: int) -> bool:
-    """Whether so many rows are valid only when swapped that the columns look swapped, rather than some values wrong.
+    """Decide whether the columns look swapped, or whether only some values are wrong.
 
     Within 90 degrees of longitude any pair can be swapped, so a few such rows prove nothing.
 
