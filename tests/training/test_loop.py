@@ -168,7 +168,7 @@ def test_a_finished_run_is_replaced_only_if_asked_for(planet, small, tmp_path):
     with pytest.raises(FinishedRunError, match="--fresh"):
         pretrain(planet, config=same, out=tmp_path, progress="none")
     longer = config.model_copy(update={"steps": 3})
-    with pytest.raises(FileExistsError, match=r"(?s)--fresh.*\n  steps: the run had 2, now 3$") as refused:
+    with pytest.raises(FileExistsError, match=r"(?s)--resume.*--fresh.*\n  steps: the run had 2, now 3$") as refused:
         pretrain(planet, config=longer, out=tmp_path, progress="none")
     assert not isinstance(refused.value, FinishedRunError)
     shorter = {**planet, "text": planet["text"].rows(np.arange(1, 250))}

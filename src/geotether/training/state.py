@@ -258,7 +258,7 @@ def check_finished(folder: Path, identity: Mapping[str, Any]) -> None:
         FinishedRunError: If the folder's model comes from the same configuration and data.
         FileExistsError: If it comes from others; the differences are named.
     """
-    model = folder / MODEL_FOLDER
+    model, longer = folder / MODEL_FOLDER, False
     if not (model / CONFIG).is_file():
         return
     try:
@@ -268,6 +268,7 @@ def check_finished(folder: Path, identity: Mapping[str, Any]) -> None:
             "tables": {name: facts["sha256"] for name, facts in tables.items()},
         }
         differing = differences(saved, identity)
+        longer = _is_longer(saved["config"], identity["config"]) and not differences(saved, identity, lengths=False)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         differing = [f"  its configuration and tables cannot be read from {model}"]
     if not differing:
@@ -277,8 +278,8 @@ def check_finished(folder: Path, identity: Mapping[str, Any]) -> None:
         )
     raise FileExistsError(
         f"{folder} contains a finished run of another configuration or of other data, which is not overwritten. "
-        "Choose another folder, or overwrite it with --fresh (in Python fresh=True). Differences:\n"
-        + "\n".join(differing)
+        f"{'Extend it with --resume (resume=True), choose' if longer else 'Choose'} another folder, or overwrite with "
+        "--fresh (in Python fresh=True). Differences:\n" + "\n".join(differing)
     )
 
 
