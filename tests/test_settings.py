@@ -2,7 +2,7 @@
 
 import pytest
 
-from geotether.settings import parse_override, parse_yaml, read_layer
+from geotether.settings import parse_override, parse_yaml, read_layer, read_yaml
 
 
 @pytest.mark.parametrize(
@@ -26,9 +26,48 @@ def test_values_are_yaml_and_exponents_are_numbers(text, value):
     assert type(parsed) is type(value)
 
 
-def test_unsafe_tags_are_refused():
-    with pytest.raises(ValueError, match="a test is not valid YAML"):
-        parse_yaml("!!python/object/apply:os.getcwd []", "a test")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!python/object/apply:os.getcwd []",
+        "steps: !!int ''",
+        "steps: !!bool x",
+        "steps: !!timestamp x",
+        "steps: !!float x",
+        "steps: !!binary é",
+        "when: 2024-13-45",
+        "steps: 1\nseed: 2\nsteps: 3",
+        "name: {a: {b: 1, b: 2}}",
+        "{[1]: 2}",
+        "{{a: b}: c}",
+        "a: *gone",
+        "steps: [1, 2",
+        "a: \x07",
+        "&a [*a]",
+        "".join(
+            f"- &{name} [{', '.join([item] * 99)}]\n" for item, name in ("xa", ("*a", "b"), ("*b", "c"), ("*c", "d"))
+        ),
+        "[" * 5000,
+        "- " * 5000 + "a",
+    ],
+)
+def test_what_yaml_cannot_hold_is_refused_with_the_name_of_the_file(tmp_path, text):
+    (tmp_path / "odd.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"odd\.yaml"):
+        read_yaml(tmp_path / "odd.yaml")
+
+
+@pytest.mark.parametrize("content", ["steps: 3 # é".encode("latin-1"), "steps: 3".encode("utf-16")])
+def test_a_file_in_another_encoding_is_named(tmp_path, content):
+    (tmp_path / "odd.yaml").write_bytes(content)
+    with pytest.raises(ValueError, match=r"odd\.yaml is not UTF-8"):
+        read_layer(tmp_path / "odd.yaml")
+
+
+def test_a_byte_order_mark_and_merged_keys_are_read(tmp_path):
+    text = "base: &base {steps: 1, seed: 2}\nrun: {<<: *base, steps: 3}\n"
+    (tmp_path / "bom.yaml").write_text(text, encoding="utf-8-sig")
+    assert read_layer(tmp_path / "bom.yaml")["run"] == {"steps": 3, "seed": 2}
 
 
 def test_an_override_may_hold_an_equals_sign():

@@ -11,9 +11,21 @@ from pydantic_core import PydanticCustomError
 
 from geotether.suggestions import closest
 
+_MOST_VALUES = 1_000_000  # more come from aliases that multiply or contain themselves
+
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1, except that `1e-4` is a number, not a string."""
+    """YAML 1.1, except that `1e-4` is a number, not a string, and that a key must not be repeated."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else key
+            if name in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is repeated", problem_mark=key.start_mark)
+            seen.add(name)
+        return node
 
 
 _Loader.add_implicit_resolver(
@@ -22,35 +34,71 @@ _Loader.add_implicit_resolver(
 
 
 def parse_yaml(text: str, source: str) -> Any:
-    """Parse YAML (safe subset; `1e-4` is a number).
+    """Parse YAML (safe subset; `1e-4` is a number; a repeated key is an error).
 
     Args:
         text: The YAML text.
         source: Name for error messages, such as the file's name.
 
     Raises:
-        ValueError: If the text is not YAML.
+        ValueError: If the text is not YAML, or is nested too deeply.
 
     Example:
         >>> parse_yaml("{steps: 500, learning_rate: 1e-3}", "example")
         {'steps': 500, 'learning_rate': 0.001}
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # a safe loader with one more pattern
+        value = yaml.load(text, Loader=_Loader)  # a safe loader with one more pattern
     except yaml.YAMLError as error:
         raise ValueError(f"{source} is not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise ValueError(f"{source} is nested too deeply.") from error
+    except (ValueError, LookupError, AttributeError, TypeError, OverflowError) as error:  # such as `!!int ''`
+        raise ValueError(
+            f"{source} has a value that is not of the type it is marked with, or not real: {error}."
+        ) from error
+    left, count = [value], 0
+    while left:
+        one = left.pop()
+        count += 1
+        if isinstance(one, dict | list):
+            left.extend(one.values() if isinstance(one, dict) else one)
+        if count + len(left) > _MOST_VALUES:
+            raise ValueError(f"{source} has more than {_MOST_VALUES:,} values, perhaps by aliases that multiply.")
+    return value
 
 
-def read_layer(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping.
+def read_yaml(path: str | Path, what: str = "file") -> Any:
+    """Read a YAML file, as `parse_yaml`.
+
+    Args:
+        path: The file.
+        what: What it is, for the message that it is missing.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not UTF-8 or not YAML.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no {what} {path}." if not path.exists() else f"{path} is not a file.")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8."
+        ) from error
+    return parse_yaml(text, str(path))
+
+
+def read_layer(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping; an empty one holds none.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not YAML, or holds something other than a mapping.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no configuration file {path}.")
-    layer = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    layer = read_yaml(path, "configuration file")
     if layer is None:
         return {}
     if not isinstance(layer, dict):

@@ -104,7 +104,7 @@ def test_wrong_files(tmp_path, monkeypatch):
         read_registry()
     monkeypatch.delenv("GEOTETHER_REGISTRY")
     (tmp_path / "a.yaml").write_text("towns: {")
-    with pytest.raises(ValueError, match="is not YAML"):
+    with pytest.raises(ValueError, match="is not valid YAML"):
         read_registry(tmp_path / "a.yaml")
     (tmp_path / "a.yaml").write_text("towns: {}")
     with pytest.raises(ValueError, match="must be a list of data sets"):

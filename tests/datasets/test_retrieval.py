@@ -11,7 +11,7 @@ import pytest
 
 from geotether.datasets import data_folder, get_dataset
 from geotether.datasets.retrieval import Checksums
-from geotether.files.disk import locked
+from geotether.files.disk import writing
 
 TOWNS = b"name,lon,lat\nWageningen,5.66,51.97\nSydney,151.21,-33.87\n"
 SHA256 = hashlib.sha256(TOWNS).hexdigest()
@@ -274,7 +274,7 @@ def test_a_recorded_hash_is_replaced(tmp_path):
 
 def test_two_processes_never_fetch_the_same(site, registry, tmp_path):
     (tmp_path / "data" / "towns").mkdir(parents=True)
-    with locked(tmp_path / "data" / "towns"), pytest.raises(OSError, match="Another process"):
+    with writing(tmp_path / "data" / "towns", folder=True), pytest.raises(OSError, match="Another process"):
         get(registry({"name": "towns.csv", "address": site.put("t", TOWNS)}))
 
 

@@ -1,11 +1,13 @@
 """Mirrors src/geotether/files/disk.py."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from geotether.files.disk import replacing_file, replacing_folder
+from geotether.files.disk import check_output, replacing_file, replacing_folder, writing
 
 SRC = Path(__file__).parents[2] / "src"
 
@@ -146,3 +148,104 @@ def test_a_failed_exchange_puts_the_old_folder_back(tmp_path, monkeypatch):
         (part / "a").write_text("new")
     assert (target / "a").read_text() == "old"
     assert names(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("link", [None, os.symlink, os.link])
+def test_an_output_that_is_an_input_is_refused(tmp_path, link):
+    given, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    given.write_text("lon,lat")
+    if link:
+        link(given, out)
+    with pytest.raises(FileExistsError, match=r"in\.csv"), writing(out if link else given, inputs=["no.csv", given]):
+        pass
+    assert given.read_text() == "lon,lat"
+
+
+def test_a_folder_reached_through_a_link_is_the_same_input(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "link").symlink_to("model")
+    with pytest.raises(FileExistsError, match="link"):
+        check_output(tmp_path / "link", folder=True, inputs=[tmp_path / "model"])
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "error"),
+    [
+        ("file", True, NotADirectoryError),
+        ("folder", False, IsADirectoryError),
+        ("file/new", True, NotADirectoryError),
+        ("file/deep/new.csv", False, NotADirectoryError),
+    ],
+)
+def test_an_output_of_the_wrong_kind_is_refused(tmp_path, name, folder, error):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(error, match="file"), writing(tmp_path / name, folder=folder):
+        pass
+    assert names(tmp_path) == ["file", "folder"]
+
+
+HOLD = """
+import sys
+from geotether.files.disk import writing
+with writing(sys.argv[1], folder=True):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_another_process_is_named_and_its_death_frees_the_output(tmp_path):
+    out = tmp_path / "new" / "run"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        with pytest.raises(BlockingIOError, match=f"process {other.pid} on"), writing(out, folder=True):
+            pass
+        with writing(out.parent / "another", folder=True):
+            pass
+        # What belongs to a locked output within an owned folder is not debris.
+        part = out.parent / ".run.1-00000000.part"
+        part.touch()
+        with writing(tmp_path / "new", folder=True):
+            assert part.exists()
+        other.kill()
+    assert names(out.parent) == [part.name, ".run.lock"]
+    with writing(out, folder=True):
+        pass
+    assert names(out.parent) == []
+
+
+def test_debris_of_killed_processes_is_swept(tmp_path):
+    out = tmp_path / "run"
+    for name in (
+        "run/.model.7-0a1b2c3d.part/weights",
+        "run/state/.x.part",
+        "run/state/.step-9.1-00000000.part",
+        "mine",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("half")
+    for name in (".run.7-0a1b2c3d.old", ".run.x.7-0a1b2c3d.part", "run/.state.lock"):
+        (tmp_path / name).touch()
+    with writing(out, folder=True):
+        pass
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        ".run.x.7-0a1b2c3d.part",
+        "mine",
+        "run",
+        "run/state",
+        "run/state/.x.part",
+    ]
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_an_interrupted_exchange_of_folders_is_completed(tmp_path, new):
+    for kind in ("old", "part")[: 1 + new]:
+        (tmp_path / f".model.7-0a1b2c3d.{kind}").mkdir()
+        (tmp_path / f".model.7-0a1b2c3d.{kind}" / kind).touch()
+    with writing(tmp_path / "model", folder=True):
+        pass
+    assert names(tmp_path) == ["model"]
+    assert names(tmp_path / "model") == ["part" if new else "old"]

@@ -63,7 +63,7 @@ def test_one_task_alone_and_a_key_tasks_are_understood(tmp_path, text):
         ("- {builder: elevation, file: a, rows: 0}", "rows: Input should be greater than or equal to 2"),
         ("- {builder: elevation}", "file: Field required"),
         ("- {table: sites.csv, label: y}\n- {table: sites.csv, label: y}", "two tasks are called 'y'"),
-        ("a: [", "is not YAML"),
+        ("a: [", "is not valid YAML"),
     ],
 )
 def test_wrong_specifications_are_answered(tmp_path, text, message):

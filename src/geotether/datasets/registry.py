@@ -8,9 +8,9 @@ from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from geotether.settings import parse_yaml
 from geotether.sources.catalogue import source_names
 from geotether.suggestions import closest
 
@@ -206,10 +206,7 @@ def _built_in() -> dict[str, Dataset]:
 
 
 def _parsed(text: str, where: str) -> dict[str, Dataset]:
-    try:
-        rows: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{where} is not YAML: {error}") from error
+    rows: Any = parse_yaml(text, where)
     if not isinstance(rows, Sequence) or isinstance(rows, str):
         raise ValueError(f"{where} must be a list of data sets, each with name, title, files and so on.")
     found: dict[str, Dataset] = {}

@@ -12,7 +12,7 @@ from typing import Any
 from geotether.datasets.archive import unpack, with_header
 from geotether.datasets.download import TIMEOUT, Downloader, UnexpectedSizeError, asked_size, failure
 from geotether.datasets.registry import Dataset, RemoteFile, find_dataset, read_registry
-from geotether.files.disk import locked, replacing_file
+from geotether.files.disk import replacing_file, writing
 from geotether.user_folders import user_data
 
 FOLDER_VARIABLE = "GEOTETHER_DATA"
@@ -160,8 +160,8 @@ def _fetch_all(
             f"{home} needs {total:,} more bytes, but only {free:,} are free there. Free some space or give "
             "another folder (--to)."
         )
-    home.mkdir(parents=True, exist_ok=True)
-    with locked(home):
+    with writing(home, folder=True):
+        home.mkdir(exist_ok=True)
         _fetch_each(missing, home, sums, renew, None if agreed else unasked_bytes, timeout, report)
 
 

@@ -1,12 +1,16 @@
-"""Writing to disk so that a file is either complete or unchanged, and fingerprints of files."""
+"""Writing to disk: checks and locks of outputs, files that are either complete or unchanged, fingerprints."""
 
 import errno
 import hashlib
+import logging
 import os
+import re
 import secrets
 import shutil
+import socket
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -14,6 +18,9 @@ _LOCKED = {errno.EROFS, errno.EACCES, errno.EPERM}
 # Files up to this size are hashed whole (about a quarter of a second).
 WHOLE_BYTES = 2**28
 _END_BYTES = 2**20
+_UNFINISHED = re.compile(r"\.(?P<name>.+)\.\d+-[0-9a-f]{8}\.(part|old)", re.DOTALL)
+_OWNER = b"process "
+_log = logging.getLogger(__name__)
 
 
 def _explained(error: OSError, path: Path) -> OSError:
@@ -39,8 +46,8 @@ def _make_parents(path: Path) -> list[Path]:
     return missing
 
 
-def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.{suffix}")
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
 
 
 def _sync(path: Path) -> None:
@@ -61,6 +68,12 @@ def _remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # another process may have written to it
+            folder.rmdir()
+
+
 @contextmanager
 def _into(target: Path, working: Path, made: list[Path]) -> Iterator[None]:
     """Undo everything if the body fails, and explain errors of the operating system."""
@@ -68,9 +81,7 @@ def _into(target: Path, working: Path, made: list[Path]) -> Iterator[None]:
         yield
     except BaseException as error:  # an interrupt must not leave half a file either
         _remove(working)
-        for folder in made:
-            with suppress(OSError):  # another process may have written to it
-                folder.rmdir()
+        _remove_empty(made)
         if isinstance(error, OSError):
             raise _explained(error, target) from error
         raise
@@ -115,7 +126,7 @@ def replacing_file(path: str | Path) -> Iterator[Path]:
         made = _make_parents(target)
     except OSError as error:
         raise _explained(error, target) from error
-    part = _beside(target, "part")
+    part = _beside(target)
     with _into(target, part, made):
         yield part
         _sync(part)
@@ -127,7 +138,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     """Yield a new empty folder to fill; when the block succeeds, it replaces `path`.
 
     Files that are only in the existing folder are kept, so nothing of the user's is lost. The exchange itself is two
-    renames: only a crash exactly between them leaves the old folder under a hidden name beside.
+    renames; after a crash exactly between them, the next `writing` completes it.
 
     Args:
         path: The folder to write. Missing parents are created.
@@ -141,7 +152,8 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_dir():
         raise _explained(NotADirectoryError(errno.ENOTDIR, "is a file"), target)
-    part, old = _beside(target, "part"), _beside(target, "old")
+    part = _beside(target)
+    old = part.with_suffix(".old")
     try:
         made = _make_parents(target)
     except OSError as error:
@@ -168,26 +180,183 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         _remove(old)
 
 
+def check_output(out: str | Path, *, folder: bool = False, inputs: Iterable[str | Path] = ()) -> None:
+    """Check that a command can write to `out` without destroying what it reads, before any work is done.
+
+    Args:
+        out: The file or folder to be written.
+        folder: Whether it is to be a folder.
+        inputs: Files and folders that the command reads; what does not exist is ignored.
+
+    Raises:
+        FileExistsError: If `out` is an input: the same file by device and inode, so also through links.
+        NotADirectoryError: If `out` is a file where a folder is needed, or leads through a file.
+        IsADirectoryError: If it is a folder where a file is needed.
+    """
+    target = Path(os.path.realpath(out))
+    if folder and target.exists() and not target.is_dir():
+        raise NotADirectoryError(f"{out} is a file, but a folder is needed. Choose another name.")
+    if not folder and target.is_dir():
+        raise IsADirectoryError(f"{out} is a folder, but a file is needed. Give the name of a file in it.")
+    above = next((parent for parent in target.parents if parent.exists()), target.parent)
+    if above.exists() and not above.is_dir():
+        raise NotADirectoryError(f"{out} leads through {above}, which is a file. Choose another folder.")
+    for given in inputs:
+        if _is_same(target, given):
+            same = "" if os.path.abspath(out) == os.path.abspath(given) else f" (the same as {given})"
+            raise FileExistsError(f"{out}{same} is an input of this command. Choose another name for the output.")
+
+
+def _is_same(path: Path, other: str | Path) -> bool:
+    try:
+        return (path.is_file() or path.is_dir()) and os.path.samefile(path, other)
+    except (OSError, ValueError):  # such as the address of a server
+        return False
+
+
+@contextmanager
+def writing(out: str | Path, *, folder: bool = False, inputs: Iterable[str | Path] = ()) -> Iterator[None]:
+    """Own an output while a command writes it: checked, locked, and swept of what killed commands left.
+
+    The lock is the file `.NAME.lock` beside the output. The system releases it when this process ends, however it
+    ends, so a file left by a killed process does not block; it is removed by the next owner.
+
+    Args:
+        out: The file or folder to be written; missing parents are created.
+        folder: As for `check_output`.
+        inputs: As for `check_output`, whose errors are raised too.
+
+    Raises:
+        BlockingIOError: If another process writes it; the message names that process.
+        OSError: If nothing can be written there.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, writing(f"{folder}/birds.csv"):
+        ...     sorted(path.name for path in Path(folder).iterdir())
+        ['.birds.csv.lock']
+    """
+    check_output(out, folder=folder, inputs=inputs)
+    target = Path(os.path.realpath(out))
+    if target.exists() and not target.is_file() and not target.is_dir():  # such as a pipe
+        yield
+        return
+    made: list[Path] = []
+    with ExitStack() as stack:
+        try:
+            made = _make_parents(target)
+            stack.enter_context(_locked(target))
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise _explained(error, target) from error
+        sweep(target)
+        try:
+            yield
+        except BaseException:
+            stack.close()
+            _remove_empty(made)
+            raise
+
+
+@contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    path = target.with_name(f".{target.name}.lock")
+    descriptor = _open_lock(path, target)
+    try:
+        os.truncate(descriptor, 0)
+        os.write(descriptor, _OWNER + f"{os.getpid()} on {socket.gethostname()} ({' '.join(sys.argv)[:500]})".encode())
+        yield
+    finally:
+        _remove(path)
+        os.close(descriptor)
+
+
+def _open_lock(path: Path, target: Path) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if not _lock(descriptor):
+            with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
+                owner = file.read(2000).strip() or "unknown"
+            raise BlockingIOError(
+                f"Another process writes {target}: {owner}. Wait for it, end it, or choose another output."
+            )
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        os.close(descriptor)  # its owner removed the file after it was opened here
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock an open file; return False if another process has locked it. Without such locks, all are free."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError) as error:  # Windows, or a file system that cannot lock
+        _log.warning("Files cannot be locked here (%s): do not write to the same output twice at a time.", error)
+    return True
+
+
+def sweep(target: Path) -> None:
+    """Remove what killed processes left of an output that this process has locked; `writing` calls it.
+
+    These are unfinished files and folders beside the output, and in a folder at any depth. An exchange of folders that
+    was interrupted is completed. What another process has locked within a folder is unchanged.
+    """
+    if target.parent.is_dir():
+        _sweep_names(target.parent, [name for name in os.listdir(target.parent) if _target_of(name) == target.name])
+    for place, folders, files in os.walk(target):
+        locks = {match[1]: match[0] for name in files if (match := re.fullmatch(r"\.(.+)\.lock", name, re.DOTALL))}
+        busy = {name for name, lock in locks.items() if not _remove_lock(Path(place, lock))}
+        _sweep_names(Path(place), [name for name in folders + files if _target_of(name) not in busy])
+        folders[:] = [name for name in folders if name not in busy]
+
+
+def _target_of(name: str) -> str | None:
+    found = _UNFINISHED.fullmatch(name)
+    return found["name"] if found else None
+
+
+def _sweep_names(place: Path, names: list[str]) -> None:
+    for name in sorted(names):  # .old before .part of the same exchange
+        path, target = place / name, place / (_target_of(name) or name)
+        if target == path:
+            continue
+        if path.suffix == ".old" and not target.exists():
+            part = path.with_suffix(".part")
+            (part if part.exists() else path).rename(target)
+        _remove(path)
+
+
+def _remove_lock(path: Path) -> bool:
+    """Remove the lock file of a process that has ended; return False if it has not."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            if not _lock(descriptor):
+                return False
+            if os.read(descriptor, len(_OWNER)) in (b"", _OWNER):
+                path.unlink()
+        finally:
+            os.close(descriptor)
+    return True
+
+
 @contextmanager
 def locked(path: str | Path) -> Iterator[None]:
-    """Hold an existing file or folder against other processes (not on Windows).
-
-    The system releases the lock when this process ends, however it ends.
+    """Hold an existing file or folder against other processes.
 
     Raises:
         FileExistsError: If another process holds it.
     """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _lock(descriptor):
+            raise FileExistsError(f"Another process is working on {path}; wait for it, or end it.")
         yield
-    except BlockingIOError as error:
-        raise FileExistsError(f"Another process is working on {path}; wait for it, or end it.") from error
     finally:
         os.close(descriptor)
 

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from geotether.files.disk import replacing_file
 from geotether.files.geometry import with_geometry
 from geotether.files.writers import write_parquet
-from geotether.settings import Section, unknown_name
+from geotether.settings import Section, read_yaml, unknown_name
 from geotether.tasks.label_tables import coordbench_task, housing_task, mosaiks_task, temperature_task
 from geotether.tasks.polygons import biome_task, country_task, ecoregion_task
 from geotether.tasks.rasters import elevation_task, population_task
@@ -140,12 +140,7 @@ def read_specification(path: str | Path) -> list[TableEntry | BuiltInEntry]:
             entry.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no specification {path}.")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML in UTF-8: {error}") from error
+    content = read_yaml(path, "specification")
     if isinstance(content, Mapping) and set(content) == {"tasks"}:
         content = content["tasks"]
     rows = content if isinstance(content, list) else [content]

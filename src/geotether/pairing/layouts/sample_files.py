@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from geotether.settings import read_yaml
+
 _NAMED = 3
 
 
@@ -112,6 +114,4 @@ def dataset_in(opened: Any, name: str) -> Any:
 
 def read_classes(name: str) -> Any:
     """Return an entry of `classes.yaml`, the class lists of published data sets."""
-    import yaml
-
-    return yaml.safe_load((Path(__file__).parent / "classes.yaml").read_text(encoding="utf-8"))[name]
+    return read_yaml(Path(__file__).parent / "classes.yaml")[name]
