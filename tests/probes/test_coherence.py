@@ -43,20 +43,13 @@ def test_silhouette_equals_its_definition(clusters):
     assert (found.sets, found.rows, found.left_out) == (3, 22, 2)
 
 
-def test_nmi_equals_its_definition_and_scikit_learn(clusters):
+def test_nmi_equals_scikit_learn(clusters):
     embeddings, labels = clusters
     rows = embeddings[:22] / np.linalg.norm(embeddings[:22], axis=1, keepdims=True)
     own = KMeans(3, n_init=10, random_state=0).fit_predict(rows)
     sets = label_sets(labels)[:22]
     found = coherence(embeddings, labels)
     assert found.nmi == pytest.approx(normalized_mutual_info_score(sets, own))
-    joint, a, b = (
-        {k: np.mean([v == k for v in values]) for k in set(values)}
-        for values in (list(zip(sets.tolist(), own.tolist(), strict=True)), sets.tolist(), own.tolist())
-    )
-    mutual = sum(p * math.log(p / a[i] / b[j]) for (i, j), p in joint.items())
-    entropy = [-sum(p * math.log(p) for p in part.values()) for part in (a, b)]
-    assert found.nmi == pytest.approx(mutual / (sum(entropy) / 2))
 
 
 def test_perfect_clusters_and_no_clusters():
@@ -74,8 +67,7 @@ def test_perfect_clusters_and_no_clusters():
 def test_the_length_of_embeddings_does_not_matter(clusters):
     embeddings, labels = clusters
     stretched = embeddings * np.random.default_rng(1).uniform(0.1, 10, (24, 1))
-    got, want = coherence(stretched, labels), coherence(embeddings, labels)
-    assert (got.silhouette, got.nmi) == pytest.approx((want.silhouette, want.nmi))
+    assert coherence(stretched, labels).silhouette == pytest.approx(coherence(embeddings, labels).silhouette)
 
 
 def test_the_same_seed_gives_the_same_numbers(clusters):
@@ -134,22 +126,19 @@ def test_the_training_rows_decide_about_test_rows():
     assert overlapping_rows(np.concatenate([test, test]), training).tolist() == 2 * [True, False, False, False]
 
 
-def test_wrong_input_is_named(clusters):
-    embeddings, labels = clusters
-    with pytest.raises(ValueError, match="24 embeddings, but 23 rows of labels"):
-        coherence(embeddings, labels[:23])
-    with pytest.raises(ValueError, match="only 1 label sets have 5 or more rows"):
-        coherence(embeddings[:8], labels[:8])
-    with pytest.raises(ValueError, match="only 0 label sets"):
-        coherence(embeddings[:1], labels[:1])
-    with pytest.raises(ValueError, match="min_rows must be 2 or more"):
-        coherence(embeddings, labels, min_rows=1)
-    with pytest.raises(ValueError, match="row 0 of the features is all zeros"):
-        coherence(0 * embeddings, labels)
-    with pytest.raises(ValueError, match="none of the 8 training rows has two labels"):
-        overlapping_rows(labels, labels[:8])
-    with pytest.raises(ValueError, match="rows have 3 labels, but the overlap is of 2 classes"):
-        overlapping_rows(labels, labels[:, :2])
-    labels[2, 1] = np.nan
-    with pytest.raises(ValueError, match="row 2 has NaN for some labels only"):
-        class_overlap(labels)
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda x, y: coherence(x, y[:23]), "24 embeddings, but 23"),
+        (lambda x, y: coherence(x[:8], y[:8]), "only 1 label sets"),
+        (lambda x, y: coherence(x[:1], y[:1]), "only 0 label sets"),
+        (lambda x, y: coherence(x, y, min_rows=1), "min_rows 1"),
+        (lambda x, y: coherence(0 * x, y), "row 0"),
+        (lambda x, y: overlapping_rows(y, y[:8]), "none of the 8 training rows"),
+        (lambda x, y: overlapping_rows(y, y[:, :2]), "3 labels, .* 2 classes"),
+        (lambda x, y: class_overlap(np.where(np.eye(24, 3, -2), np.nan, y)), "row 2"),
+    ],
+)
+def test_wrong_input_is_named(clusters, call, said):
+    with pytest.raises(ValueError, match=said):
+        call(*clusters)

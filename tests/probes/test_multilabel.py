@@ -104,38 +104,20 @@ def test_labels_that_all_or_no_rows_have_are_predicted_at_their_frequency():
     assert (nothing.predict(features) == 0).all()
 
 
-def test_order_of_rows_does_not_matter():
-    features, labels = problem(120, 5)
-    order = np.random.default_rng(0).permutation(120)
-    validation = np.arange(120) % 3 == 0
-    one = MultiLabelProbe().fit(features, labels, validation)
-    other = MultiLabelProbe().fit(features[order], labels[order], validation[order])
-    np.testing.assert_allclose(one.columns(features), other.columns(features), atol=1e-2)
-
-
-def test_few_rows_of_many_features_are_fitted():
-    """One per cent of the labels: fewer rows than features."""
-    features, labels = problem(20, 64)
-    found = MultiLabelProbe().fit(features, labels).columns(features)
-    assert ((found > 0) & (found < 1)).all()
-
-
-def test_wrong_input_is_named():
-    features, labels = problem(20, 3)
-    with pytest.raises(ValueError, match="20 rows of features, but 19 of labels"):
-        MultiLabelProbe().fit(features, labels[:19])
-    with pytest.raises(ValueError, match="`validation` has 19 entries for 20 rows"):
-        MultiLabelProbe().fit(features, labels, np.ones(19, dtype=bool))
-    for validation, count in ((np.ones(20, bool), 20), (np.zeros(20, bool), 0)):
-        with pytest.raises(ValueError, match=f"of 20 rows with labels {count} are for validation"):
-            MultiLabelProbe().fit(features, labels, validation)
-    with pytest.raises(ValueError, match="of 0 rows with labels 0 are"):
-        MultiLabelProbe().fit(features, np.full((20, 4), np.nan))
-    with pytest.raises(ValueError, match="of 1 rows with labels 0 are"):
-        MultiLabelProbe().fit(features[:1], labels[:1])
-    for penalties in ((), (0.0,)):
-        with pytest.raises(ValueError, match="above 0"):
-            MultiLabelProbe(penalties).fit(features, labels)
-    labels[4] = 0.5
-    with pytest.raises(ValueError, match="labels are 0 and 1; row 4 has other values"):
-        MultiLabelProbe().fit(features, labels)
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda fit, x, y: fit(x, y[:19]), "20 rows of features, but 19"),
+        (lambda fit, x, y: fit(x, y, np.ones(19, bool)), "19 entries for 20"),
+        (lambda fit, x, y: fit(x, y, np.ones(20, bool)), "of 20 rows with labels 20"),
+        (lambda fit, x, y: fit(x, y, np.zeros(20, bool)), "of 20 rows with labels 0"),
+        (lambda fit, x, y: fit(x, np.full((20, 4), np.nan)), "of 0 rows with labels 0"),
+        (lambda fit, x, y: fit(x[:1], y[:1]), "of 1 rows with labels 0"),
+        (lambda fit, x, y: MultiLabelProbe(()).fit(x, y), "above 0"),
+        (lambda fit, x, y: MultiLabelProbe((0.0,)).fit(x, y), "above 0"),
+        (lambda fit, x, y: fit(x, np.where(np.arange(20)[:, None] == 4, 0.5, y)), "row 4"),
+    ],
+)
+def test_wrong_input_is_named(call, said):
+    with pytest.raises(ValueError, match=said):
+        call(MultiLabelProbe().fit, *problem(20, 3))

@@ -14,7 +14,6 @@ from geotether.encoder import Encoder
 from geotether.files.disk import replacing_file
 from geotether.loading import EncoderFunction
 from geotether.maps import accuracy_against_labels, coverage_map, loss_curves, predicted_and_true, save_figure
-from geotether.probes.scores import accuracy, r2
 from geotether.report import write_report
 from geotether.tables.table import Table
 from geotether.tasks.task import Task
@@ -51,6 +50,8 @@ def draw_figures(
     Returns:
         Caption to file, in reading order.
     """
+    from sklearn.metrics import accuracy_score, r2_score
+
     figures: dict[str, Path] = {}
 
     def keep(file: str, caption: str, figure: Figure) -> None:
@@ -59,7 +60,7 @@ def draw_figures(
     rows, predictions = predict_out_of_block(encoder, tasks)
     for task, predicted in zip(tasks, predictions, strict=True):
         true = task.values[rows]
-        score = accuracy(true, predicted) if task.kind == "classification" else r2(true, predicted)
+        score = float((accuracy_score if task.kind == "classification" else r2_score)(true, predicted))
         caption = (
             f"{task.name}: predicted (left) and true (right). Every place is predicted by a ridge probe without "
             f"labels from its block of 1000 km; over all places {task.metric} = {score:.2f}."

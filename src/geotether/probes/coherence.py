@@ -138,22 +138,7 @@ def class_overlap(labels: Shaped[np.ndarray, "n c"]) -> Float64[np.ndarray, "c c
 
 
 def overlap_of_rows(labels: Shaped[np.ndarray, "n c"], overlap: Float[np.ndarray, "k k"]) -> Float64[np.ndarray, " n"]:
-    """Average the overlap of classes over the pairs of labels of each row.
-
-    Args:
-        labels: 0 and 1, shape (n, c); whole rows of NaN where unknown.
-        overlap: Overlap of the classes, shape (c, c), such as `class_overlap` of the training rows.
-
-    Returns:
-        Shape (n,), 0 to 1; NaN for rows with fewer than two labels and for unknown rows.
-
-    Raises:
-        ValueError: If the number of labels differs, a row is NaN in part, or known entries are not 0 and 1.
-
-    Example:
-        >>> overlap_of_rows(np.array([[1, 1], [1, 0]]), np.array([[1.0, 0.25], [0.25, 1.0]])).tolist()
-        [0.25, nan]
-    """
+    """Average the overlap of classes over the pairs of labels of each row; NaN for rows with fewer than two labels."""
     if labels.shape[1] != len(overlap):
         raise ValueError(f"rows have {labels.shape[1]} labels, but the overlap is of {len(overlap)} classes.")
     known = known_label_rows(labels)

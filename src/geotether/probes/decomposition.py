@@ -58,6 +58,9 @@ class RidgeDecomposition:
         self.eigenvalues = np.maximum(eigenvalues, 0.0)
         self.work_dtype = np.dtype(np.float32 if features.dtype == np.float32 else np.float64)
 
+    def __len__(self) -> int:
+        return self.num_rows
+
     @cached_property
     def rotated(self) -> Float[np.ndarray, "n k"]:
         """The rows in the rotated basis: X V for n > d, else the eigenvectors of X X^T; in the working precision."""

@@ -7,8 +7,6 @@ from jaxtyping import Float, Float64
 
 from geotether.probes.neighbors import nearest
 
-METHODS = ("linear", "mle")
-AVERAGES = ("inverse", "mean")
 CHUNK_NUMBERS = 2**22
 
 
@@ -26,7 +24,7 @@ class Dimension(NamedTuple):
     duplicates: int
 
 
-def two_nn(features: Float[np.ndarray, "n d"], discard_share: float = 0.1, method: str = "linear") -> Dimension:
+def two_nn(features: Float[np.ndarray, "n d"], discard_share: float = 0.1) -> Dimension:
     """Estimate the intrinsic dimension from the two nearest neighbours of every row.
 
     Where the density is constant around a row and its nearest neighbours, the ratio of the second to the first distance
@@ -36,17 +34,12 @@ def two_nn(features: Float[np.ndarray, "n d"], discard_share: float = 0.1, metho
         features: Rows, shape (n, d), n at least 3.
         discard_share: Share of the rows with the largest ratios to leave out, above 0 and below 1; they deviate most
             from that distribution.
-        method: "linear" fits a line through the origin, as in the paper; "mle" is the maximum-likelihood estimate
-            under the same censoring.
-
-    Returns:
-        The estimate.
 
     Raises:
-        ValueError: If there are fewer than three rows, or an option is out of range.
+        ValueError: If there are fewer than three rows, or the share is out of range.
 
     Source:
-        Facco, d'Errico, Rodriguez & Laio (2017), Scientific Reports 7:12140.
+        Facco, d'Errico, Rodriguez & Laio (2017), Scientific Reports 7:12140 (a line through the origin).
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -56,49 +49,37 @@ def two_nn(features: Float[np.ndarray, "n d"], discard_share: float = 0.1, metho
     """
     if not 0 < discard_share < 1:
         raise ValueError(f"discard_share must lie between 0 and 1, got {discard_share}.")
-    if method not in METHODS:
-        raise ValueError(f"method is one of {', '.join(METHODS)}; got {method!r}.")
     rows, duplicates = different_rows(features)
     kept = int(len(rows) * (1 - discard_share))
     if len(rows) < 3 or kept < 2:
         return Dimension(float("nan"), len(rows), duplicates)
     distance = neighbor_distances(rows, 2)
     log_ratio = np.sort(np.log(distance[:, 1] / distance[:, 0]))[:kept]
-    if method == "mle":
-        total = log_ratio.sum() + (len(rows) - kept) * log_ratio[-1]
-        value = (kept - 1) / total if total > 0 else np.nan
-    else:
-        survival = -np.log1p(-np.arange(1, kept + 1) / len(rows))
-        square = log_ratio @ log_ratio
-        value = log_ratio @ survival / square if square > 0 else np.nan
+    survival = -np.log1p(-np.arange(1, kept + 1) / len(rows))
+    square = log_ratio @ log_ratio
+    value = log_ratio @ survival / square if square > 0 else np.nan
     return Dimension(float(value), len(rows), duplicates)
 
 
-def mle_dimension(features: Float[np.ndarray, "n d"], k: int = 20, average: str = "inverse") -> Dimension:
+def mle_dimension(features: Float[np.ndarray, "n d"], k: int = 20) -> Dimension:
     """Estimate the intrinsic dimension from the growth of distances over the k nearest neighbours.
 
     Args:
         features: Rows, shape (n, d), n at least 3.
         k: Number of neighbours, 2 or more; fewer with fewer different rows.
-        average: Over the rows: "inverse", the inverse of the mean of inverses (MacKay & Ghahramani), which has the
-            maximum likelihood; "mean", the plain mean (Levina & Bickel), which is biased upwards for small k.
-
-    Returns:
-        The estimate.
 
     Raises:
-        ValueError: If there are fewer than three rows, or an option is out of range.
+        ValueError: If there are fewer than three rows, or `k` is below 2.
 
     Source:
-        Levina & Bickel (2004), NIPS 17, eqs. 8-9; MacKay & Ghahramani (2005), comments on it, for the average.
+        Levina & Bickel (2004), NIPS 17, eq. 8; MacKay & Ghahramani (2005), comments on it: the inverse of the mean of
+        inverses over the rows has the maximum likelihood.
 
     Example:
         >>> line = np.linspace(0, 1, 500)[:, None] ** 2 * np.ones((1, 9))
         >>> round(mle_dimension(line).value, 1)
         1.1
     """
-    if average not in AVERAGES:
-        raise ValueError(f"average is one of {', '.join(AVERAGES)}; got {average!r}.")
     check_k(k)
     rows, duplicates = different_rows(features)
     if len(rows) < 3:
@@ -107,8 +88,7 @@ def mle_dimension(features: Float[np.ndarray, "n d"], k: int = 20, average: str 
     known = local[np.isfinite(local)]
     if not len(known):
         return Dimension(float("nan"), len(rows), duplicates)
-    value = known.mean() if average == "mean" else 1.0 / (1.0 / known).mean()
-    return Dimension(float(value), len(rows), duplicates)
+    return Dimension(float(1.0 / (1.0 / known).mean()), len(rows), duplicates)
 
 
 def local_dimension(features: Float[np.ndarray, "n d"], k: int = 100) -> Float64[np.ndarray, " n"]:

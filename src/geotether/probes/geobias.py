@@ -8,10 +8,9 @@ from jaxtyping import Bool, Float, Float64, Integer, Shaped
 
 from geotether.geodesy.coordinates import check_lonlat, unit_vectors
 from geotether.geodesy.distance import EARTH_RADIUS_KM, chord_of_km, sphere_tree
-from geotether.probes.moran import MOMENTS, moran_moments, moran_sum, surprisal
+from geotether.probes.moran import moran_moments, moran_sum, surprisal
 from geotether.probes.target import KINDS
 
-CENTERS = ("wrong", "all")
 BACKGROUND_PER_POINT = 5.0
 # Additional neighbours searched, to include all ties with the last: the innermost ring has seven places.
 TIES = 8
@@ -46,27 +45,22 @@ def geo_bias(
     correct: Bool[np.ndarray, " _"],
     radius_km: float | int = 100.0,
     neighbors: int = 4,
-    centers: str = "wrong",
     max_centers: int | None = 2000,
-    moments: str = "permutation",
     seed: int = 0,
 ) -> GeoBias:
     """Score the geographic bias of predictions: unmarked and marked spatial self-information (SSI).
 
-    Around each centre, background places of value 0 are added to the test places within the radius, about five for
-    each on a grid. Unmarked, test places have the value 1; marked, 1 where the prediction is right and -1 where it is
-    wrong. Each place is linked to its nearest others, and the score is minus the logarithm of the two-sided tail
-    probability of Moran's I under its normal approximation.
+    Around each wrong prediction, about five background places of value 0 per test place within the radius are added.
+    Unmarked, test places have the value 1; marked, 1 where the prediction is right and -1 where it is wrong. Each place
+    is linked to its nearest others, and the score is minus the logarithm of the two-sided tail probability of Moran's I
+    under its normal approximation.
 
     Args:
         lonlat: Test places, degrees, shape (n, 2).
         correct: True where the prediction is right, shape (n,); see `is_correct`.
         radius_km: Radius of a neighbourhood.
         neighbors: Number of nearest places that each place is linked to.
-        centers: "wrong": around every wrong prediction, as published; "all": around every place.
-        max_centers: Number of centres drawn if there are more. None: all.
-        moments: "permutation": exact mean and variance of Moran's I over all permutations of the values;
-            "lattice": the approximation in PyGBS, for comparison with its numbers. See `moran_moments`.
+        max_centers: Number of centres (wrong predictions) drawn if there are more. None: all.
         seed: Seed of the draw of centres.
 
     Returns:
@@ -91,14 +85,11 @@ def geo_bias(
         raise ValueError(f"{len(lonlat)} places, but {len(correct)} predictions.")
     if not len(lonlat):
         raise ValueError("geo_bias needs at least one test place, got none.")
-    if centers not in CENTERS or moments not in MOMENTS:
-        known = f"centers is one of {', '.join(CENTERS)}, moments one of {', '.join(MOMENTS)}"
-        raise ValueError(f"{known}; got {centers!r} and {moments!r}.")
     if not 0 < radius_km < 10_000:
         raise ValueError(f"radius_km must be between 0 and 10000, got {radius_km}.")
     if not 1 <= neighbors <= 19:
         raise ValueError(f"neighbors must be 1 to 19, got {neighbors}: the smallest neighbourhood has 21 places.")
-    chosen = np.flatnonzero(~correct) if centers == "wrong" else np.arange(len(lonlat))
+    chosen = np.flatnonzero(~correct)
     if max_centers is not None and len(chosen) > max_centers:
         chosen = np.sort(np.random.default_rng(seed).choice(chosen, max_centers, replace=False))
     xyz, tree = unit_vectors(lonlat.astype(np.float64)), sphere_tree(lonlat)
@@ -111,21 +102,19 @@ def geo_bias(
         if len(near) not in grids:
             grids[len(near)] = background_grid(radius_km, len(near))
         around = grids[len(near)] @ frame_at(xyz[center])
-        scores[i] = self_information(np.concatenate([xyz[near], around]), marks[near], neighbors, moments)
+        scores[i] = self_information(np.concatenate([xyz[near], around]), marks[near], neighbors)
     mean = np.average(scores, axis=0, weights=counts) if len(chosen) else np.full(2, np.nan)
     return GeoBias(float(mean[0]), float(mean[1]), chosen, counts, scores[:, 0], scores[:, 1], float(np.mean(correct)))
 
 
 def self_information(
-    points: Float64[np.ndarray, "p 3"], marks: Float64[np.ndarray, " m"], neighbors: int, moments: str
+    points: Float64[np.ndarray, "p 3"], marks: Float64[np.ndarray, " m"], neighbors: int
 ) -> tuple[float, float]:
     """Return the unmarked and marked score of a neighbourhood: first m test places, then background places."""
     links = nearest_others(points, neighbors)
     values = np.zeros((2, len(points)))
     values[0, : len(marks)], values[1, : len(marks)] = 1.0, marks
-    unmarked, marked = (
-        surprisal(moran_sum(one, links), *moran_moments(one, links, moments)) for one in (values[0], values[1])
-    )
+    unmarked, marked = (surprisal(moran_sum(one, links), *moran_moments(one, links)) for one in values)
     return unmarked, marked
 
 
@@ -145,17 +134,10 @@ def nearest_others(points: Float64[np.ndarray, "p 3"], count: int) -> Integer[np
 
 
 def background_grid(radius_km: float | int, count: int) -> Float64[np.ndarray, "b 3"]:
-    """Return rings of places around the north pole, `BACKGROUND_PER_POINT` per test place plus a margin.
+    """Return unit vectors of rings around the north pole, `BACKGROUND_PER_POINT` per test place plus a margin.
 
     The spacing of rings, and of places on them, is the square root of the area per place. The centre is left free for a
     test place; the last ring is on the radius or up to one spacing beyond.
-
-    Args:
-        radius_km: Radius of the neighbourhood.
-        count: Number of test places in it.
-
-    Returns:
-        Unit vectors, shape (b, 3); the third axis is the pole.
     """
     radius = radius_km / EARTH_RADIUS_KM
     density = math.ceil(BACKGROUND_PER_POINT * count / (math.pi * radius**2))

@@ -1,20 +1,20 @@
 """Ridge probe: linear regression on frozen features, with a penalty chosen on held-out spatial blocks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64, Integer, Shaped
 
 from geotether.probes.decomposition import RidgeDecomposition
-from geotether.probes.target import ProbeTarget, as_target
+from geotether.probes.target import ProbeTarget, TargetProbe
 
 # Features have unit variance, so X^T X has eigenvalues from far below 1 up to n times d.
 ALPHAS = tuple(float(alpha) for alpha in 10.0 ** np.linspace(-1.0, 5.0, 9))
 
 
 @dataclass(eq=False)
-class RidgeProbe:
+class RidgeProbe(TargetProbe):
     """Linear least squares with an L2 penalty on standardised features; classes and labels by columns of 0 and 1.
 
     The penalty with the best predictions for held-out folds of the training rows is chosen: smallest squared error for
@@ -38,46 +38,20 @@ class RidgeProbe:
 
     kind: str = "regression"
     alphas: Sequence[float] = ALPHAS
-    basis_: RidgeDecomposition = field(init=False, repr=False)
-    target_: ProbeTarget = field(init=False, repr=False)
-    alpha_: float = field(init=False, repr=False)
-    weights_: np.ndarray = field(init=False, repr=False)
-    intercept_: np.ndarray = field(init=False, repr=False)
-    held_out_errors_: np.ndarray = field(init=False, repr=False)
 
-    def fit(
-        self,
-        features: Float[np.ndarray, "n d"],
-        target: ProbeTarget | Shaped[np.ndarray, "_ *c"],
-        folds: Integer[np.ndarray, " _"] | None = None,
+    def _fit(self, features: Float[np.ndarray, "n d"], folds: Integer[np.ndarray, " n"] | None) -> None:
+        self.__dict__ |= fit_ridges(RidgeDecomposition(features), [self.target_], folds, self.alphas)[0].__dict__
+
+    def _solve(
+        self, basis: RidgeDecomposition, target: ProbeTarget, alpha: float, errors: Float64[np.ndarray, " a"]
     ) -> "RidgeProbe":
-        """Fit on training rows.
-
-        Args:
-            features: Frozen features of the training rows, shape (n, d).
-            target: Their labels, shape (n,).
-            folds: The inner fold of each row; rows of a fold are held out together. None: every row is its own fold.
-
-        Returns:
-            The fitted probe.
-
-        Raises:
-            ValueError: If lengths differ, an alpha is not above 0, or all rows are in one fold.
-        """
-        target = as_target(target, self.kind)
-        if len(target) != len(features):
-            raise ValueError(f"{len(features)} rows of features, but {len(target)} labels.")
-        fitted = fit_ridges(RidgeDecomposition(features), [target], folds, self.alphas)[0]
-        self.__dict__.update(fitted.__dict__)
+        self.basis_, self.target_, self.alpha_, self.held_out_errors_ = basis, target, alpha, errors
+        self.weights_, self.intercept_ = basis.solve(target.columns, alpha)
         return self
 
     def columns(self, features: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "m t"]:
-        """Return the fitted columns: the number, or one score per class."""
+        """Return the number, or one score per class or label."""
         return self.basis_.predict(features, self.weights_, self.intercept_)
-
-    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, "m *c"]:
-        """Predict a number, a class or labels for each row."""
-        return self.target_.from_columns(self.columns(features))
 
 
 def fit_ridges(
@@ -117,11 +91,7 @@ def fit_ridges(
     for i, target in enumerate(targets):
         # Highest accuracy first (always equal for numbers), then the smallest squared error.
         best = int(np.where(right[i] == right[i].max(), errors[i], np.inf).argmin())
-        probe = RidgeProbe(target.kind, alphas)
-        probe.basis_, probe.target_, probe.held_out_errors_ = basis, target, errors[i]
-        probe.alpha_ = float(strengths[best])
-        probe.weights_, probe.intercept_ = basis.solve(target.columns, probe.alpha_)
-        probes.append(probe)
+        probes.append(RidgeProbe(target.kind, alphas)._solve(basis, target, float(strengths[best]), errors[i]))
     return probes
 
 
@@ -131,17 +101,7 @@ def held_out_scores(
     folds: Integer[np.ndarray, " n"],
     alphas: Float64[np.ndarray, " a"],
 ) -> tuple[Float64[np.ndarray, "t a"], Float64[np.ndarray, "t a"]]:
-    """Score every alpha on the held-out folds of every target.
-
-    Args:
-        basis: Decomposition of the training features.
-        targets: Labels of the same rows.
-        folds: The inner fold of each row, shape (n,).
-        alphas: Penalties, shape (a,). With a single one nothing is held out.
-
-    Returns:
-        Mean squared held-out error and share of right classes (0 for other kinds), each (targets, alphas).
-    """
+    """Return mean squared held-out error and share of right classes (0 for other kinds), each (targets, alphas)."""
     errors, right = np.zeros((len(targets), len(alphas))), np.zeros((len(targets), len(alphas)))
     if len(alphas) == 1:
         return errors, right
@@ -159,15 +119,7 @@ def held_out_scores(
 def predict_ridges(
     probes: Sequence[RidgeProbe], features: Float[np.ndarray, "m d"]
 ) -> list[Shaped[np.ndarray, "m *_"]]:
-    """Predict with several probes of one decomposition, in one pass over the features.
-
-    Args:
-        probes: From one call of `fit_ridges`.
-        features: Rows to predict, shape (m, d).
-
-    Returns:
-        Predictions of each probe, shape (m,).
-    """
+    """Predict rows (m, d) with the probes of one call of `fit_ridges`, in one pass over the features."""
     weights = np.concatenate([probe.weights_ for probe in probes], axis=1)
     intercept = np.concatenate([probe.intercept_ for probe in probes])
     columns = probes[0].basis_.predict(features, weights, intercept)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from geotether.probes.decomposition import RidgeDecomposition
-from geotether.probes.target import ProbeTarget, as_target
+from geotether.probes.target import ProbeTarget, TargetProbe
 
 # 1 / C of scikit-learn. Standardised features of about 1,000 columns and 1,000 rows want 10 to 250.
 PENALTIES = (10.0, 50.0, 250.0)
@@ -21,7 +21,7 @@ Solution = tuple[Float[Tensor, "k c"], Float[Tensor, " c"]]
 
 
 @dataclass(eq=False)
-class LogisticProbe:
+class LogisticProbe(TargetProbe):
     """Softmax regression on standardised features, in float32 by L-BFGS.
 
     Fitting in the eigenbasis of the features, with each direction scaled by its curvature, takes tens of steps instead
@@ -46,31 +46,13 @@ class LogisticProbe:
 
     penalties: Sequence[float] = PENALTIES
     max_steps: int = 50
+    kind = "classification"
 
-    def fit(
-        self,
-        features: Float[np.ndarray, "n d"] | RidgeDecomposition,
-        target: ProbeTarget | Shaped[np.ndarray, " _"],
-        folds: Integer[np.ndarray, " _"] | None = None,
-    ) -> "LogisticProbe":
-        """Fit on training rows.
-
-        Args:
-            features: Features of the training rows, shape (n, d), or their decomposition.
-            target: Classes, shape (n,). A single class is always predicted.
-            folds: The inner fold of each row; about a fifth of the rows, in whole folds, is held out to choose the
-                penalty. None: every fifth row.
-
-        Returns:
-            The fitted probe.
-
-        Raises:
-            ValueError: If lengths differ or a penalty is not above 0.
-        """
-        target = as_target(target, "classification")
+    def _fit(
+        self, features: Float[np.ndarray, "n d"] | RidgeDecomposition, folds: Integer[np.ndarray, " n"] | None
+    ) -> None:
+        target = self.target_
         basis = features if isinstance(features, RidgeDecomposition) else RidgeDecomposition(features)
-        if len(target) != basis.num_rows:
-            raise ValueError(f"{basis.num_rows} rows of features, but {len(target)} labels.")
         if not len(self.penalties) or not min(self.penalties) > 0:
             raise ValueError(f"penalties must be numbers above 0, got {tuple(self.penalties)}.")
         rows = torch.from_numpy(np.ascontiguousarray(principal_rows(basis), dtype=np.float32))
@@ -93,10 +75,9 @@ class LogisticProbe:
         else:
             self.penalty_, start = float(penalties[0]), None
         weights, intercept = self._minimise(rows, codes, target, basis, self.penalty_, start, self.max_steps)
-        self.basis_, self.target_ = basis, target
+        self.basis_ = basis
         self.weights_ = to_feature_weights(basis, weights.numpy().astype(np.float64))
         self.intercept_ = intercept.numpy().astype(np.float64)
-        return self
 
     def _minimise(
         self,
@@ -125,10 +106,6 @@ class LogisticProbe:
         """Return one logit per class."""
         return self.basis_.predict(features, self.weights_, self.intercept_)
 
-    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, " m"]:
-        """Predict a class for each row."""
-        return self.target_.from_columns(self.columns(features))
-
 
 def minimise(
     loss_of: Callable[[Float[Tensor, "n c"]], Float[Tensor, ""]],
@@ -142,18 +119,9 @@ def minimise(
 ) -> Solution:
     """Minimise a mean loss of logits plus an L2 penalty on the weights by L-BFGS with a diagonal preconditioner.
 
-    Args:
-        loss_of: Mean loss over the rows, from logits (n, c).
-        rows: Along the eigenvectors of their covariance, so that the curvature is nearly diagonal.
-        squares: Sum of squares of each column of the rows.
-        confidence: Curvature of the loss by each logit, shape (c,).
-        penalty: 1 / C of scikit-learn; the intercept is not penalised.
-        start: Weights (k, c) and intercept (c,) to start from.
-        steps: Steps at most.
-        tolerance: Change of the loss below which it stops.
-
-    Returns:
-        Weights (k, c) and intercept (c,).
+    The rows (n, k) lie along the eigenvectors of their covariance, so that the curvature, about the sums of `squares`
+    of each column times the `confidence` of each logit, is nearly diagonal. Stops when the loss changes less than
+    `tolerance`. `penalty` is 1 / C of scikit-learn; the intercept is not penalised.
 
     Source:
         Boehning (1992), Ann. Inst. Statist. Math. 44:197 (the curvature bound behind the scaling).

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer, Shaped
+from jaxtyping import Float, Integer
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
 from geotether.moments import mean_and_scale
 from geotether.probes.logistic import held_out_fifth
-from geotether.probes.target import ProbeTarget, as_target
+from geotether.probes.target import ProbeTarget, TargetProbe
 
 
 @dataclass(eq=False)
-class MlpProbe:
+class MlpProbe(TargetProbe):
     """A multilayer perceptron on standardised features, stopped early on about a fifth of the inner folds.
 
     The weights are those of the epoch with the smallest loss on the held-out fifth, which is not trained on. Everything
@@ -62,39 +62,17 @@ class MlpProbe:
         size, rate = f"{self.num_layers} x {self.hidden_dim}", f"rate {self.learning_rate:.0e}"
         return f"{size}, {rate}, decay {self.weight_decay:.0e}, dropout {self.dropout:g}"
 
-    def fit(
-        self,
-        features: Float[np.ndarray, "n d"],
-        target: ProbeTarget | Shaped[np.ndarray, "_ *c"],
-        folds: Integer[np.ndarray, " _"] | None = None,
-    ) -> "MlpProbe":
-        """Fit on training rows.
-
-        Args:
-            features: Features of the training rows, shape (n, d).
-            target: Their labels, shape (n,).
-            folds: The inner fold of each row, for early stopping. None: every fifth row is held out.
-
-        Returns:
-            The fitted probe.
-
-        Raises:
-            ValueError: If lengths differ or `num_layers` is not 1, 2 or 3.
-        """
-        self.target_ = target = as_target(target, self.kind)
-        if len(target) != len(features):
-            raise ValueError(f"{len(features)} rows of features, but {len(target)} labels.")
+    def _fit(self, features: Float[np.ndarray, "n d"], folds: Integer[np.ndarray, " n"] | None) -> None:
         if self.num_layers not in (1, 2, 3):
             raise ValueError(f"num_layers must be 1, 2 or 3, got {self.num_layers}.")
         held = held_out_fifth(folds, len(features))
         # Of all training rows, since labels are not used.
         self.mean_, self.scale_ = mean_and_scale(features)
         x = torch.from_numpy(self._standardise(features))
-        y, loss_of = self._target_tensor(target)
+        y, loss_of = self._target_tensor(self.target_)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self._train(x, y, torch.from_numpy(held), loss_of)
-        return self
 
     def _target_tensor(self, target: ProbeTarget) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
         """Return the labels as a tensor, numbers standardised, and their loss."""
@@ -158,10 +136,6 @@ class MlpProbe:
     def _num_columns(self) -> int:
         return len(self.target_.classes) if self.kind == "classification" else self.target_.columns.shape[1]
 
-    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, "m *c"]:
-        """Predict a number, a class or labels for each row."""
-        return self.target_.from_columns(self.columns(features))
-
 
 WIDTHS = (64, 128, 256)
 LAYERS = (1, 2, 3)
@@ -171,7 +145,7 @@ DROPOUTS = (0.0, 0.2, 0.4)
 
 
 @dataclass(eq=False)
-class TunedMlpProbe:
+class TunedMlpProbe(TargetProbe):
     """A multilayer perceptron whose hyper-parameters are tuned for every encoder and task, as in SatCLIP.
 
     The first trial has the defaults of `MlpProbe`, the others are drawn at random; the trial with the smallest loss on
@@ -203,23 +177,11 @@ class TunedMlpProbe:
     max_epochs: int = 60
     seed: int = 0
 
-    def fit(
-        self,
-        features: Float[np.ndarray, "n d"],
-        target: ProbeTarget | Shaped[np.ndarray, "_ *c"],
-        folds: Integer[np.ndarray, " _"] | None = None,
-    ) -> "TunedMlpProbe":
-        """Fit every candidate on the training rows and keep the best; arguments as for `MlpProbe.fit`.
-
-        Raises:
-            ValueError: If lengths differ or `num_trials` is below 1.
-        """
+    def _fit(self, features: Float[np.ndarray, "n d"], folds: Integer[np.ndarray, " n"] | None) -> None:
         if self.num_trials < 1:
             raise ValueError(f"num_trials must be 1 or more, got {self.num_trials}.")
-        target = as_target(target, self.kind)
-        fitted = (probe.fit(features, target, folds) for probe in self.candidates())
+        fitted = (probe.fit(features, self.target_, folds) for probe in self.candidates())
         self.probe_ = min(fitted, key=lambda probe: probe.held_out_loss_)
-        return self
 
     def candidates(self) -> Iterator[MlpProbe]:
         """Yield the default probe and others drawn at random, rates and decays log-uniformly."""
@@ -236,6 +198,6 @@ class TunedMlpProbe:
                 **fixed,
             )
 
-    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, "m *c"]:
-        """Predict a number, a class or labels for each row."""
-        return self.probe_.predict(features)
+    def columns(self, features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m t"]:
+        """Return the columns of the chosen candidate."""
+        return self.probe_.columns(features)

@@ -166,17 +166,6 @@ class MultiLabelProbe:
         return (self.columns(features) >= self.thresholds_).astype(np.int64)
 
     def judge(self, features: Float[np.ndarray, "m d"], labels: Shaped[np.ndarray, "_ c"]) -> MultiLabelScores:
-        """Score test rows with the thresholds of the validation rows of `fit`.
-
-        Args:
-            features: Features of the test rows, shape (m, d).
-            labels: Their labels, 0 and 1, shape (m, c); whole rows of NaN are left out.
-
-        Returns:
-            Macro and micro average precision and F1.
-
-        Raises:
-            ValueError: If shapes differ or no test row, or no validation row, has a label.
-        """
+        """Score test rows (m, d) and labels (m, c) with the thresholds of the validation rows; see `judge_labels`."""
         validation = self.validation_labels_, self.validation_probabilities_
         return judge_labels(labels, self.columns(features), validation)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64, Integer, Shaped
+from jaxtyping import Float, Float64, Integer
 
 from geotether.geodesy.coordinates import unit_vectors
 from geotether.moments import mean_and_scale
-from geotether.probes.target import ProbeTarget, as_target
+from geotether.probes.target import TargetProbe
 
 COUNTS = (1, 2, 3, 5, 8, 12, 20, 32)
 POWERS = (1.0,)
@@ -39,6 +39,9 @@ class Neighborhood:
         self.vectors = self._vectors(features)
         self.folds = np.arange(len(features)) if folds is None else folds
         self._inner: tuple[Integer[np.ndarray, " h"], np.ndarray, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return len(self.vectors)
 
     def _vectors(self, features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m k"]:
         if self.space == "sphere":
@@ -71,7 +74,7 @@ class Neighborhood:
 
 
 @dataclass(eq=False)
-class NeighborProbe:
+class NeighborProbe(TargetProbe):
     """Mean (numbers) or vote (classes) of the k nearest training rows, weighted by a power of 1 / distance.
 
     k and the power are chosen on held-out folds of the training rows (1,000 of them if there are more): a row is
@@ -102,27 +105,9 @@ class NeighborProbe:
     counts: Sequence[int] = COUNTS
     powers: Sequence[float] = POWERS
 
-    def fit(
-        self,
-        features: "Float[np.ndarray, 'n d'] | Neighborhood",
-        target: ProbeTarget | Shaped[np.ndarray, "_ *c"],
-        folds: Integer[np.ndarray, " _"] | None = None,
-    ) -> "NeighborProbe":
-        """Keep the training rows and choose k and the power.
-
-        Args:
-            features: Training rows, shape (n, 2) of lonlat or (n, d), by `space`; or a `Neighborhood` of them, which
-                several probes can share.
-            target: Their labels, shape (n,).
-            folds: The inner fold of each row. None: every row is its own fold.
-
-        Returns:
-            The fitted probe.
-
-        Raises:
-            ValueError: If lengths differ, `space` is unknown, a count is below 1 or a power below 0.
-        """
-        self.target_ = target = as_target(target, self.kind)
+    def _fit(
+        self, features: "Float[np.ndarray, 'n d'] | Neighborhood", folds: Integer[np.ndarray, " n"] | None
+    ) -> None:
         if self.space not in SPACES:
             raise ValueError(f"space is one of {', '.join(SPACES)}; got {self.space!r}.")
         if not len(self.counts) or min(self.counts) < 1:
@@ -131,13 +116,10 @@ class NeighborProbe:
             raise ValueError(f"powers must be 0 or more, got {tuple(self.powers)}.")
         if not isinstance(features, Neighborhood):
             features = Neighborhood(features, self.space, folds, max(self.counts))
-        if len(target) != len(features.vectors):
-            raise ValueError(f"{len(features.vectors)} rows of features, but {len(target)} labels.")
         self.around_ = features
         self.count_, self.power_ = int(self.counts[0]), float(self.powers[0])
         if len(self.counts) * len(self.powers) > 1 and len(np.unique(self.around_.folds)) > 1:
             self._choose()
-        return self
 
     def _choose(self) -> None:
         """Choose the count and power with the best held-out predictions, the first of equals."""
@@ -182,10 +164,6 @@ class NeighborProbe:
             said = np.einsum("mc,mct->mt", weight[part], self.target_.columns[index[part, :count]])
             out[part] = said / weight[part].sum(axis=1, keepdims=True)
         return out
-
-    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, "m *c"]:
-        """Predict a number, a class or labels for each row."""
-        return self.target_.from_columns(self.columns(features))
 
 
 def weights_of(distance: Float64[np.ndarray, "m c"], power: float) -> Float64[np.ndarray, "m c"]:

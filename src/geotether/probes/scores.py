@@ -45,39 +45,6 @@ class Score:
         return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def r2(true: Float[np.ndarray, " n"], predicted: Float[np.ndarray, " n"]) -> float:
-    """Return the share of the variance explained: 1 is perfect, 0 is as good as the mean of these rows.
-
-    Args:
-        true: True values, shape (n,), not all equal.
-        predicted: Predicted values, shape (n,).
-
-    Returns:
-        1 - sum of squared errors / sum of squares about the mean of `true`; negative if worse than the mean.
-
-    Raises:
-        ValueError: If all true values are equal, so that the score is not defined.
-
-    Example:
-        >>> r2(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 4.0]))
-        0.5
-    """
-    spread = float(((true - true.mean()) ** 2).sum())
-    if spread == 0.0:
-        raise ValueError(f"R2 is not defined: all {len(true)} true values are {true[0]:g}.")
-    return 1.0 - float(((true - predicted) ** 2).sum()) / spread
-
-
-def accuracy(true: Shaped[np.ndarray, " n"], predicted: Shaped[np.ndarray, " n"]) -> float:
-    """Return the share of rows whose class is right. A class that training lacks counts as wrong.
-
-    Example:
-        >>> accuracy(np.array(["a", "b"]), np.array(["a", "a"]))
-        0.5
-    """
-    return float(np.mean(true == predicted))
-
-
 @dataclass(frozen=True, eq=False)
 class LabelScores:
     """A score of each label and both averages.
@@ -115,14 +82,11 @@ class MultiLabelScores:
 
 
 def average_precisions(true: Shaped[np.ndarray, "n c"], scores: Float[np.ndarray, "m k"]) -> LabelScores:
-    """Return average precision: the mean precision over the ranks at which rows with the label are found.
+    """Return average precision of the labels that some row has; by chance a label scores its frequency.
 
     Args:
         true: 0 and 1, shape (n, c); whole rows of NaN are left out.
         scores: Numbers that increase with the certainty of a label, shape (n, c).
-
-    Returns:
-        Macro and micro average precision of the labels that some row has. By chance a label scores its frequency.
 
     Raises:
         ValueError: If shapes differ, a score is not finite, entries are not 0 and 1, or no row has a label.
@@ -146,20 +110,14 @@ def average_precisions(true: Shaped[np.ndarray, "n c"], scores: Float[np.ndarray
 
 
 def f1_scores(true: Shaped[np.ndarray, "n c"], predicted: Shaped[np.ndarray, "m k"]) -> LabelScores:
-    """Return F1, the harmonic mean of precision and recall, of binary predictions.
+    """Return F1 of the labels that some row has; scikit-learn's `f1_score`.
 
     Args:
         true: 0 and 1, shape (n, c); whole rows of NaN are left out.
         predicted: 0 and 1, shape (n, c).
 
-    Returns:
-        Macro and micro F1 of the labels that some row has.
-
     Raises:
         ValueError: If shapes differ, entries are not 0 and 1, or no row has a label.
-
-    Source:
-        van Rijsbergen (1979), Information Retrieval, chapter 7, as scikit-learn's `f1_score`.
 
     Example:
         >>> f1_scores(np.array([[1, 0], [1, 1]]), np.array([[1, 0], [0, 1]])).each.round(3).tolist()
@@ -248,17 +206,7 @@ def judge_labels(
 
 
 def known_label_rows(labels: Shaped[np.ndarray, "n c"]) -> Shaped[np.ndarray, " n"]:
-    """Return which rows have labels: those that are not NaN.
-
-    Args:
-        labels: 0 and 1, shape (n, c); whole rows of NaN where unknown.
-
-    Returns:
-        Booleans, shape (n,).
-
-    Raises:
-        ValueError: If a row is NaN in part, or known entries are not 0 and 1.
-    """
+    """Return which rows of (n, c) are 0 and 1, not NaN; a row that is NaN in part or has other values is refused."""
     missing = np.isnan(labels.astype(np.float64))
     known = np.asarray(~missing.all(axis=1))
     if missing[known].any():
@@ -347,9 +295,8 @@ def paired_scores(
             "kappa": float(metrics.cohen_kappa_score(truth, chosen)) if len(np.unique(truth)) > 1 else float("nan"),
         }
     if kind == "labels":
-        found = judge_labels(
-            truth, scores, validation if validation is not None and (validation[0] == 1).any() else None
-        )
+        known = validation is not None and (validation[0] == 1).any()
+        found = judge_labels(truth, scores, validation if known else None)
         return {
             "macro mAP": found.macro_map,
             "micro mAP": found.micro_map,

@@ -1,12 +1,14 @@
-"""The labels that a probe is fitted on, prepared for least squares or softmax."""
+"""The labels that a probe is fitted on, and what all probes share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Float64, Integer, Shaped
 
+P = TypeVar("P", bound="TargetProbe")
 KINDS = ("regression", "classification", "multilabel")
 
 
@@ -96,3 +98,57 @@ def as_target(target: ProbeTarget | Sequence | np.ndarray, kind: str) -> ProbeTa
             raise ValueError(f"this probe is set to {kind!r}, but the target is of kind {target.kind!r}.")
         return target
     return ProbeTarget(kind, np.asarray(target))
+
+
+class TargetProbe:
+    """Base of the probes of frozen features: one way to fit and to predict, whatever the kind of target.
+
+    A probe implements `_fit`, which gets a checked target, and `columns`.
+
+    Attributes:
+        kind: "regression", "classification" or "multilabel".
+        target_: The labels it was fitted on.
+    """
+
+    kind: str
+    target_: ProbeTarget
+
+    def fit(
+        self: P,
+        features: Any,
+        target: ProbeTarget | Shaped[np.ndarray, "_ *c"],
+        folds: Integer[np.ndarray, " _"] | None = None,
+    ) -> P:
+        """Fit on training rows.
+
+        Args:
+            features: Features of the training rows, shape (n, d). Some probes also take what several fits share: a
+                `RidgeDecomposition` (`LogisticProbe`) or a `Neighborhood` (`NeighborProbe`).
+            target: Their labels, shape (n,), or (n, c) for several labels at once.
+            folds: The inner fold of each row, by which hyper-parameters are chosen or training is stopped; rows of one
+                fold are held out together. None: rows on their own.
+
+        Returns:
+            The fitted probe.
+
+        Raises:
+            ValueError: If lengths differ, labels do not fit the kind, or an option is out of range.
+        """
+        self.target_ = as_target(target, self.kind)
+        if len(self.target_) != len(features):
+            raise ValueError(f"{len(features)} rows of features, but {len(self.target_)} labels.")
+        if folds is not None and len(folds) != len(features):
+            raise ValueError(f"{len(features)} rows of features, but folds has {len(folds)}.")
+        self._fit(features, folds)
+        return self
+
+    def _fit(self, features: Any, folds: Integer[np.ndarray, " n"] | None) -> None:
+        raise NotImplementedError
+
+    def columns(self, features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m t"]:
+        """Return the fitted columns of `ProbeTarget.columns`: the number, or one score per class or label."""
+        raise NotImplementedError
+
+    def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, "m *c"]:
+        """Predict a number, a class or labels for each row."""
+        return self.target_.from_columns(self.columns(features))
