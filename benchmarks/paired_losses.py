@@ -20,9 +20,9 @@ from torch import Tensor
 from geotether.objectives.colearning import SensorOutputs, colearning_terms, distillation_loss, weighted_sum
 from geotether.objectives.disentangling import disentangling_terms
 from geotether.objectives.info_nce import info_nce
-from geotether.objectives.multilabel import mosaic_terms, multilabel_contrast
+from geotether.objectives.multilabel import merge, multilabel_contrast
 from geotether.objectives.supervised import task_loss
-from geotether.objectives.views import nt_xent, pairwise_nt_xent
+from geotether.objectives.views import across_sensors, nt_xent, pairwise_nt_xent, within_sensors
 
 TAU = 0.1
 FEATURES = 256
@@ -75,6 +75,11 @@ def build(n: int, width: int, k: int, device: str) -> dict[str, tuple[Callable[[
     pair, everything = products(n, n, width, device), products(4 * n, 4 * n, width, device)
     shared = products(2 * n, 2 * n, half, device)
 
+    def contrast(labels: Tensor) -> Tensor:
+        """All terms of MoSAiC."""
+        across = (across_sensors({"s1": a, "s2": c}, TAU) + across_sensors({"s1": b, "s2": d}, TAU)) / 2
+        return within_sensors(views, TAU) + across + multilabel_contrast(*merge(views, labels), TAU)
+
     def mosaic() -> None:
         all_views(), all_views(), pair(), pair(), everything()
 
@@ -92,8 +97,8 @@ def build(n: int, width: int, k: int, device: str) -> dict[str, tuple[Callable[[
         "nt_xent": (lambda: nt_xent(a, b, TAU), [a, b], all_views),
         "pairwise_nt_xent": (lambda: pairwise_nt_xent({"s1": a, "s2": b}, TAU), [a, b], all_views),
         "multilabel_contrast": (lambda: multilabel_contrast(merged, merged_labels, TAU), [merged], everything),
-        "MoSAiC": (lambda: weighted_sum(mosaic_terms(views, labels, TAU)), [a, b, c, d], mosaic),
-        "MoSAiC, half labelled": (lambda: weighted_sum(mosaic_terms(views, partly, TAU)), [a, b, c, d], mosaic),
+        "MoSAiC": (lambda: contrast(labels), [a, b, c, d], mosaic),
+        "MoSAiC, half labelled": (lambda: contrast(partly), [a, b, c, d], mosaic),
         "MDiCo": (colearn, outs, shared),
         "shared / specific": (split, [a, b, logits, rebuilt], pair),
         "task_loss (no product)": (lambda: task_loss("labels", parts[0].task, partly), [parts[0].task], pair),

@@ -14,7 +14,6 @@ from geotether.encoder import Encoder
 from geotether.encoders.build import known_names
 from geotether.encoders.colearner import CoLearner
 from geotether.encoders.sensor_heads import SensorClassifier
-from geotether.encoders.sensors.build import encode_sensor
 from geotether.tables.target import TargetEncoding
 
 ROWS = 512
@@ -168,7 +167,7 @@ class PairedModel:
             if isinstance(module, CoLearner):
                 parts = module.parts(modality, part[modality])
                 return torch.cat([parts.specific, parts.shared], dim=1)
-            return encode_sensor(module.encoders, modality, part[modality])
+            return module.encode(modality, part[modality])
 
         parts = self._run({modality: values}, encoded)
         return np.concatenate(parts) if parts else np.empty((0, module.dim), dtype=np.float32)

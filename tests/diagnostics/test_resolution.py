@@ -6,7 +6,7 @@ import torch
 
 from geotether.diagnostics.places import even_places
 from geotether.diagnostics.resolution import RINGS_KM, cosines, crossing_km, effective_resolution, resolutions
-from geotether.encoders.positional.harmonics import real_spherical_harmonics
+from geotether.encoders.positional.harmonics import SphericalHarmonics
 from geotether.geodesy.coordinates import unit_vectors
 from geotether.geodesy.distance import EARTH_RADIUS_KM, great_circle_km
 
@@ -126,7 +126,7 @@ def test_harmonics_have_the_resolution_of_the_addition_theorem(l_max):
     want = brentq(lambda angle: cosine(angle) - 0.5, 1e-6, 2.4 / l_max) * EARTH_RADIUS_KM
 
     def encoder(lonlat):
-        return real_spherical_harmonics(torch.tensor(lonlat), l_max).numpy()
+        return SphericalHarmonics(l_max)(torch.tensor(lonlat)).numpy()
 
     got = effective_resolution(encoder, CORNERS, np.arange(50.0, 2000.0, 50.0).tolist())
     np.testing.assert_allclose(got.km, want, rtol=0.005)

@@ -1,7 +1,5 @@
 """Mirrors src/geotether/encoders/colearner.py."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -138,21 +136,6 @@ def test_predicting_touches_no_other_modality(values, wiring):
             if "s1" not in name.split(".") and buffer.is_floating_point():
                 buffer.fill_(float("nan"))
     torch.testing.assert_close(model.predict("s1", values["s1"]), want, rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("wiring", WIRINGS)
-@pytest.mark.parametrize("layer_norm", [False, True])
-def test_is_rebuilt_from_json_with_equal_outputs(values, wiring, layer_norm):
-    model = model_of(wiring, layer_norm=layer_norm)
-    for name, rows in values.items():
-        model.fit(name, 50 + 9 * rows.numpy())
-        model.parts(name, 50 + 9 * rows)  # moves the running statistics
-    rebuilt = CoLearner(**json.loads(json.dumps(model.config)))
-    rebuilt.load_state_dict(model.state_dict())
-    assert rebuilt.config == model.config
-    for name, rows in values.items():
-        got, want = (m.eval().predict(name, 50 + 9 * rows) for m in (rebuilt, model))
-        torch.testing.assert_close(got, want, rtol=0, atol=0)
 
 
 def test_both_encoders_are_standardised_by_the_same_rows(values):

@@ -57,10 +57,6 @@ def test_fewer_places_than_neighbours_are_all_averaged():
     assert memory(torch.zeros(2, 2, dtype=torch.float64))[0].tolist() == [[3.0], [3.0]]
 
 
-def test_no_places_give_no_rows(memory):
-    assert [part.shape for part in memory(torch.zeros(0, 2, dtype=torch.float64))] == [(0, 3), (0, 3)]
-
-
 def test_a_loaded_memory_forgets_what_it_held_before(memory, observed):
     place = torch.tensor([[10.0, 10.0]], dtype=torch.float64)
     other = PlaceMemory(**memory.config)
@@ -100,20 +96,6 @@ def test_a_plain_readout_refuses_a_memory(memory):
     encoder = build_location_encoder({**CONFIG, "readout": "output"}, seed=0)
     with pytest.raises(ValueError, match="starts with mixed_, got 'output'"):
         encoder.remember(memory)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"sizes": {}}, "at least one place and component"),
-        ({"sizes": {"rain": (0, 3)}}, "at least one place and component"),
-        ({"sizes": {"rain": (1, 3)}, "neighbors": 0}, "neighbors must be 1 or more"),
-        ({"sizes": {"rain": (1, 3)}, "reach_km": 0}, "reach_km more than 0"),
-    ],
-)
-def test_sizes_out_of_range_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        PlaceMemory(**arguments)
 
 
 def test_other_shapes_and_names_are_refused(memory, observed):

@@ -62,21 +62,6 @@ def test_blocks_take_the_sizes_asked_for(blocks):
         BlockMixing([3, 50], sizes=[1, 0])
 
 
-def test_no_rows_give_no_rows():
-    assert BlockMixing([3]).forward([torch.zeros(0, 3)]).shape == (0, 32)
-
-
-@pytest.mark.parametrize("dims", [[], [3, 0]])
-def test_blocks_without_columns_are_refused(dims):
-    with pytest.raises(ValueError, match="at least one column"):
-        BlockMixing(dims)
-
-
 def test_other_widths_are_refused(blocks):
     with pytest.raises(ValueError, match=r"Blocks of \[3, 49\] columns are needed, got \[3, 50\]"):
         BlockMixing([3, 49])(blocks)
-
-
-def test_one_row_has_no_variance():
-    with pytest.raises(ValueError, match="two rows or more, got 1"):
-        BlockMixing([3]).fit([torch.zeros(1, 3)])

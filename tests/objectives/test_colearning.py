@@ -211,28 +211,6 @@ def test_extreme_values_do_not_overflow():
         assert weights({"a": torch.tensor(loss)}).item() == pytest.approx(want, abs=0.1)
 
 
-def test_wrong_input_is_named(outputs):
-    with pytest.raises(ValueError, match="s1: 6, s2: 6, targets: 5"):
-        colearning_terms(outputs, "classes", CLASSES[:5])
-    with pytest.raises(ValueError, match="one or more of task, auxiliary, contrast, discrimination; got main"):
-        colearning_terms(outputs, "classes", CLASSES, terms=["main"])
-    with pytest.raises(ValueError, match="'auxiliary' needs 'auxiliary_specific' of s1"):
-        colearning_terms({name: SensorOutputs(own.task) for name, own in outputs.items()}, "classes", CLASSES)
-    wide = {name: SensorOutputs(sensor_of_specific=own.task) for name, own in outputs.items()}
-    with pytest.raises(ValueError, match=r"classifier of s1 gives shape \(6, 3\), but there are 2 sensors"):
-        colearning_terms(wide, "classes", CLASSES, terms=["discrimination"])
-    terms = {"task": torch.tensor(1.0), "contrast": torch.tensor(1.0)}
-    with pytest.raises(ValueError, match=r"'contrats'.*Did you mean 'contrast'"):
-        weighted_sum(terms, {"contrats": 1.0})
-    for weight in (-1.0, math.nan, math.inf):
-        with pytest.raises(ValueError, match="weight of 'task' must be 0 or more"):
-            weighted_sum(terms, {"task": weight})
-    with pytest.raises(ValueError, match="no term has a weight above 0"):
-        weighted_sum(terms, {"task": 0.0, "contrast": 0.0})
-    with pytest.raises(ValueError, match=r"student has shape \(2, 3\) and teacher \(2, 2\)"):
-        distillation_loss("classes", torch.zeros(2, 3), torch.zeros(2, 2), 1.0)
-
-
 WEIGHTED = {"task": torch.tensor(0.3, dtype=torch.float64), "contrast": torch.tensor(4.0, dtype=torch.float64)}
 
 
@@ -268,12 +246,43 @@ def test_learns_the_best_variance(form):
     assert weights.log_variance.exp().tolist() == pytest.approx(best, rel=1e-3)
 
 
-def test_wrong_weights_are_named():
-    with pytest.raises(ValueError, match="one or more"):
-        UncertaintyWeights([])
-    with pytest.raises(ValueError, match="distinct"):
-        UncertaintyWeights(["a", "a"])
-    with pytest.raises(ValueError, match="one of kendall, corrected; got 'sum'"):
-        UncertaintyWeights(["a"], "sum")
-    with pytest.raises(ValueError, match=r"terms are a, .* a, b"):
-        UncertaintyWeights(["a", "b"])({"a": torch.tensor(1.0)})
+TWO = {"task": torch.tensor(1.0), "contrast": torch.tensor(1.0)}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda given: colearning_terms(given, "classes", CLASSES[:5]), "s1: 6, s2: 6, targets: 5"),
+        (lambda given: colearning_terms(given, "classes", CLASSES, terms=["main"]), "discrimination; got main"),
+        (
+            lambda given: colearning_terms(
+                {n: SensorOutputs(own.task) for n, own in given.items()}, "classes", CLASSES
+            ),
+            "'auxiliary' needs 'auxiliary_specific' of s1",
+        ),
+        (
+            lambda given: colearning_terms(
+                {n: SensorOutputs(sensor_of_specific=own.task) for n, own in given.items()},
+                "classes",
+                CLASSES,
+                terms=["discrimination"],
+            ),
+            r"classifier of s1 gives shape \(6, 3\), but there are 2 sensors",
+        ),
+        (lambda _: weighted_sum(TWO, {"contrats": 1.0}), r"'contrats'.*Did you mean 'contrast'"),
+        (lambda _: weighted_sum(TWO, {"task": math.nan}), "weight of 'task' must be 0 or more"),
+        (lambda _: weighted_sum(TWO, {"task": -1.0}), "weight of 'task' must be 0 or more"),
+        (lambda _: weighted_sum(TWO, {"task": 0.0, "contrast": 0.0}), "no term has a weight above 0"),
+        (
+            lambda _: distillation_loss("classes", torch.zeros(2, 3), torch.zeros(2, 2), 1.0),
+            r"student has shape \(2, 3\) and teacher \(2, 2\)",
+        ),
+        (lambda _: UncertaintyWeights([]), "one or more"),
+        (lambda _: UncertaintyWeights(["a", "a"]), "distinct"),
+        (lambda _: UncertaintyWeights(["a"], "sum"), "one of kendall, corrected; got 'sum'"),
+        (lambda _: UncertaintyWeights(["a", "b"])({"a": torch.tensor(1.0)}), r"terms are a, .* a, b"),
+    ],
+)
+def test_wrong_input_is_named(outputs, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(outputs)

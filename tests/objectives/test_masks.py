@@ -5,7 +5,11 @@ import math
 import pytest
 import torch
 
-from geotether.objectives.masks import NearbyPairs, as_pair_mask, closer_than_km, shifted
+from geotether.objectives.masks import NearbyPairs, as_pair_mask, shifted
+
+
+def closer_than_km(a: torch.Tensor, b: torch.Tensor, km: float) -> torch.Tensor:
+    return NearbyPairs(torch.cat([a, b]), km)(slice(0, len(a)), slice(len(a), len(a) + len(b)))
 
 
 @pytest.mark.parametrize("km", [5.0, 50.0, 1000.0, 15_000.0])

@@ -6,8 +6,7 @@ import pytest
 import torch
 from sklearn.metrics import jaccard_score
 
-from geotether.objectives.multilabel import jaccard, known_labels, merge, mosaic_terms, multilabel_contrast
-from geotether.objectives.views import across_sensors, within_sensors
+from geotether.objectives.multilabel import jaccard, known_labels, merge, multilabel_contrast
 
 
 def by_hand(z, labels, temperature, exclude=None):
@@ -123,14 +122,6 @@ def test_a_batch_without_partners_is_zero_with_a_zero_gradient(random_pair, labe
     assert torch.equal(gradient, torch.zeros_like(z))
 
 
-def test_excluding_everything_is_zero(batch):
-    z, _ = batch
-    same = torch.ones(12, 4)
-    loss = multilabel_contrast(z, same, 0.1, torch.zeros(12, dtype=torch.int64))
-    assert loss.item() == 0.0
-    assert (torch.autograd.grad(loss, z)[0] == 0).all()
-
-
 @pytest.mark.parametrize("temperature", [0.01, 0.1])
 def test_float32_is_as_good_as_its_digits(temperature):
     """Large label sets in common: the sums that stand in for the pairs must not lose what single pairs keep."""
@@ -182,25 +173,7 @@ def test_merging_repeats_labels_for_sensors_and_views(views):
     torch.testing.assert_close(labels, torch.cat([there, there, LABELS, LABELS]), equal_nan=True)
 
 
-def test_terms_of_mosaic_are_those_of_their_functions(views):
-    found = mosaic_terms(views, LABELS, 0.2, PRESENT)
-    torch.testing.assert_close(found["within"], within_sensors(views, 0.2, PRESENT))
-    first, second = ({name: pair[k] for name, pair in views.items()} for k in (0, 1))
-    across = (across_sensors(first, 0.2, PRESENT) + across_sensors(second, 0.2, PRESENT)) / 2
-    torch.testing.assert_close(found["across"], across)
-    z, labels = merge(views, LABELS, PRESENT)
-    assert found["labels"].item() == pytest.approx(by_hand(z, labels.tolist(), 0.2), abs=1e-6)
-    assert list(mosaic_terms(views, None, 0.2, terms=["across"])) == ["across"]
-    assert list(mosaic_terms({"s1": views["s1"]}, None, 0.2, terms=["within"])) == ["within"]
-
-
-def test_wrong_terms_and_rows_are_named(views):
-    with pytest.raises(ValueError, match=r"one or more of within, across, labels; got label"):
-        mosaic_terms(views, LABELS, 0.2, terms=["label"])
-    with pytest.raises(ValueError, match="got none"):
-        mosaic_terms(views, LABELS, 0.2, terms=[])
-    with pytest.raises(ValueError, match="'labels' needs labels"):
-        mosaic_terms(views, None, 0.2)
+def test_views_that_cannot_be_merged_are_named(views):
     with pytest.raises(ValueError, match=r"s2 \(view 2\): 6, labels: 5"):
         merge(views, LABELS[:5])
     with pytest.raises(ValueError, match=r"differ in width \(s1 \(view 1\): 4, s2 \(view 1\): 3\)"):

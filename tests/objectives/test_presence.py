@@ -24,17 +24,17 @@ def test_zero_loss_is_zero_with_a_zero_gradient_whatever_the_values():
     assert torch.equal(b.grad, torch.zeros(4, dtype=torch.float64))
 
 
-def test_wrong_batches_are_named():
-    one, other = torch.zeros(3, 2), torch.zeros(4, 2)
-    with pytest.raises(ValueError, match="needs 2 or more sensors, got 1: s1"):
-        check_sensors({"s1": one}, None, at_least=2)
-    with pytest.raises(ValueError, match="needs 1 or more sensors, got 0: none"):
-        check_sensors({}, None)
-    with pytest.raises(ValueError, match=r"differ in their rows \(s1: 3, s2: 4\)"):
-        check_sensors({"s1": one, "s2": other}, None)
-    with pytest.raises(ValueError, match="s1 have no rows"):
-        check_sensors({"s1": one[:0]}, None)
-    with pytest.raises(ValueError, match="names 's3', but the sensors are s1"):
-        check_sensors({"s1": one}, {"s3": torch.ones(3).bool()})
-    with pytest.raises(ValueError, match="has 4 entries for 's1', but the batch has 3 rows"):
-        check_sensors({"s1": one}, {"s1": torch.ones(4).bool()})
+@pytest.mark.parametrize(
+    ("sensors", "present", "message"),
+    [
+        ({}, None, "needs 1 or more sensors, got 0: none"),
+        ({"s1": 3, "s2": 4}, None, r"differ in their rows \(s1: 3, s2: 4\)"),
+        ({"s1": 0}, None, "s1 have no rows"),
+        ({"s1": 3}, {"s3": 3}, "names 's3', but the sensors are s1"),
+        ({"s1": 3}, {"s1": 4}, "has 4 entries for 's1', but the batch has 3 rows"),
+    ],
+)
+def test_wrong_batches_are_named(sensors, present, message):
+    masks = present and {name: torch.ones(rows).bool() for name, rows in present.items()}
+    with pytest.raises(ValueError, match=message):
+        check_sensors({name: torch.zeros(rows, 2) for name, rows in sensors.items()}, masks)

@@ -41,10 +41,14 @@ def build_location_encoder(config: Mapping[str, Any], seed: int) -> LocationEnco
     for key, registry in (("positional", POSITIONAL), ("network", NETWORKS)):
         if key not in config:
             raise ValueError(f"The encoder needs a {key!r}, such as {{'name': {next(iter(registry))!r}}}.")
+    embed_dim = config.get("embed_dim", 256)
+    if not isinstance(embed_dim, int) or embed_dim < 1:
+        raise ValueError(f"embed_dim must be an integer of 1 or more, got {embed_dim!r}.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        positional = build_positional(config["positional"])
-        network = build_network(config["network"], positional.out_dim, config.get("embed_dim", 256))  # type: ignore[arg-type]
+        positional = build_named("positional", POSITIONAL, config["positional"], {})
+        sizes = {"in_dim": positional.out_dim, "out_dim": embed_dim}
+        network = build_named("network", NETWORKS, config["network"], sizes)
     memory = PlaceMemory(**config["memory"]) if config.get("memory") else None
     encoder = LocationEncoder(positional, network, config.get("readout", "output"), memory)
     if memory is None:  # an empty memory cannot be settled on
@@ -52,59 +56,14 @@ def build_location_encoder(config: Mapping[str, Any], seed: int) -> LocationEnco
     return encoder
 
 
-def build_positional(config: Any) -> nn.Module:
-    """Build a positional encoding.
-
-    Args:
-        config: {"name": one of `POSITIONAL`, and its constructor's arguments}.
-
-    Returns:
-        The encoding.
-
-    Raises:
-        ValueError: If a name or keyword is unknown (with the known ones), missing, or out of range.
-
-    Example:
-        >>> build_positional({"name": "spherical_harmonics", "l_max": 9}).out_dim
-        100
-    """
-    return build_named("positional", POSITIONAL, config, {})
-
-
-def build_network(config: Any, in_dim: int, out_dim: int) -> nn.Module:
-    """Build a network; its weights come from torch's global generator.
-
-    Args:
-        config: {"name": one of `NETWORKS`, and its constructor's arguments except the two below}.
-        in_dim: Size of the positional encoding.
-        out_dim: Size of the output.
-
-    Returns:
-        The network.
-
-    Raises:
-        ValueError: If a name or keyword is unknown (with the known ones), missing, or out of range.
-
-    Example:
-        >>> build_network({"name": "siren", "hidden_dim": 64}, in_dim=100, out_dim=32).hidden_dim
-        64
-    """
-    if not isinstance(out_dim, int) or out_dim < 1:
-        raise ValueError(f"embed_dim must be an integer of 1 or more, got {out_dim!r}.")
-    return build_named("network", NETWORKS, config, {"in_dim": in_dim, "out_dim": out_dim})
-
-
 def build_named(kind: str, registry: Mapping[str, type[nn.Module]], config: Any, given: dict[str, Any]) -> nn.Module:
-    """Look up a name in a registry and call its class with the rest of the configuration.
+    """Build a module from {"name": ..., argument: value, ...}.
 
     Args:
         kind: Kind of part, for messages: "positional", "network".
         registry: Name to class.
-        config: {"name": ..., argument: value, ...}.
+        config: The name, and the constructor's arguments other than `given`.
         given: Arguments that are not part of the configuration.
-
-    Returns:
-        The module.
 
     Raises:
         ValueError: If a name or keyword is unknown (with the known ones), missing, or out of range.
@@ -136,14 +95,7 @@ def build_named(kind: str, registry: Mapping[str, type[nn.Module]], config: Any,
 
 
 def known_names(name: Any, known: Collection[str]) -> str:
-    """Return a hint for an unknown name: the closest known one, and all others.
-
-    Args:
-        name: The unknown name.
-        known: The known names.
-
-    Returns:
-        The second half of a message.
+    """Return a hint for an unknown name, the second half of a message: the closest known one, and all others.
 
     Example:
         >>> known_names("siern", ["siren", "mlp"])

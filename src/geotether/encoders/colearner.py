@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from geotether.encoders.build import known_names
 from geotether.encoders.layers import BatchNorm
-from geotether.encoders.sensors.build import build_sensor_encoders, check_modality, encode_sensor, sensors_of
+from geotether.encoders.sensors.build import SensorModel, build_sensor_encoders
 
 # Wiring to the halves of the unique encoder's output, and the part that the second modality classifier reads.
 WIRINGS: dict[str, tuple[tuple[str, ...], str | None]] = {
@@ -38,7 +38,7 @@ class Parts:
     shared: Float[Tensor, "n h"]
 
 
-class CoLearner(nn.Module):
+class CoLearner(SensorModel):
     """Per modality a unique encoder, a common encoder and a main head; one auxiliary head; modality classifiers.
 
     The unique encoder's output is cut into a specific and an unused half; the common encoder's goes through a layer
@@ -48,7 +48,7 @@ class CoLearner(nn.Module):
     published figure) or the shared one (the released code, where no term then trains the unused part).
 
     Args:
-        sensors: Modality to {"config": ..., "kind": ..., "shape": ...}, two or more; see `sensor_of`.
+        sensors: Modality to {"config": ..., "kind": ..., "shape": ...}, two or more; see `build_sensor_encoders`.
         num_outputs: Size of the heads' output: classes, labels, or 1 for a number.
         dim: Size of the encoders' outputs, even; each part has half of it.
         wiring: "figure"; "code"; "no_unused": the unique encoder returns the specific part alone and there is no second
@@ -112,59 +112,31 @@ class CoLearner(nn.Module):
         self.other_classifier = nn.Linear(half, len(sensors)) if other else None
 
     @property
-    def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities; the index of a modality is its class in the modality classifiers."""
-        return tuple(self.common)
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Plain values from which `CoLearner(**config)` makes the same architecture."""
-        return {
-            "sensors": sensors_of(self.common),
-            "num_outputs": self.num_outputs,
-            "dim": self.dim,
-            "wiring": self.wiring,
-            "layer_norm": self.layer_norm,
-        }
+    def encoders(self) -> nn.ModuleDict:  # type: ignore[override]
+        """The common encoders."""
+        return self.common
 
     def fit(self, name: str, values: Shaped[np.ndarray, "n *row"]) -> None:
-        """Fit the standardisation of a modality to its training rows; see `SensorEncoder.fit`.
-
-        Args:
-            name: One of `modalities`.
-            values: Training rows that have this modality, shape (n, *shape); may be a memory map.
-
-        Raises:
-            ValueError: If the modality is unknown, the shape differs or there are no rows.
-        """
-        check_modality(name, self.modalities)
-        self.common[name].fit(values)  # type: ignore[operator]
+        """Fit the standardisation of both encoders of a modality; see `SensorEncoder.fit`."""
+        super().fit(name, values)
         if name in self.unique:
             for statistic, fitted in self.common[name].named_buffers(recurse=False):
                 self.unique[name].get_buffer(statistic).copy_(fitted)
 
     def parts(self, name: str, values: Num[Tensor, "n *row"]) -> Parts:
-        """Encode one modality's observations.
-
-        Args:
-            name: One of `modalities`.
-            values: Shape (n, *shape), as in the table, NaN where missing.
-
-        Raises:
-            ValueError: If the modality is unknown, or its values do not fit.
-        """
-        check_modality(name, self.modalities)
-        shared = self.shared[name](self.common_norm[name](encode_sensor(self.common, name, values)))
+        """Encode one modality's observations in three parts; arguments and errors as in `encode`."""
+        common = self.encode(name, values)
+        shared = self.shared[name](self.common_norm[name](common))
         empty = shared[:, :0]
         if name not in self.unique:
             return Parts(empty, empty, shared)
-        unique = self.unique_norm[name](encode_sensor(self.unique, name, values))
+        unique = self.unique_norm[name](self.encode_by(self.unique, name, values))
         half = self.dim // 2
         return Parts(unique[:, :half], unique[:, half:], shared)
 
     def logits(self, name: str, parts: Parts) -> Float[Tensor, "n num_outputs"]:
         """Apply a modality's main head to its specific and shared parts, joined in that order."""
-        check_modality(name, self.modalities)
+        self.check_modality(name)
         return self.main[name](torch.cat([parts.specific, parts.shared], dim=1))
 
     def aux_logits(self, part: Float[Tensor, "n h"]) -> Float[Tensor, "n num_outputs"]:
@@ -177,39 +149,22 @@ class CoLearner(nn.Module):
         return None if other is None else getattr(parts, other)
 
     def discriminate_specific(self, specific: Float[Tensor, "n h"]) -> Float[Tensor, "n m"]:
-        """Classify modalities by their specific parts: one logit per modality.
-
-        Raises:
-            ValueError: If the wiring has no specific part.
-        """
+        """Classify modalities by their specific parts, one logit per modality; ValueError without such parts."""
         if self.specific_classifier is None:
             raise ValueError(f"With the wiring {self.wiring!r} there is no specific part to classify modalities by.")
         return self.specific_classifier(specific)
 
     def discriminate_other(self, part: Float[Tensor, "n h"]) -> Float[Tensor, "n m"]:
-        """Classify modalities by the part that `other` returns: one logit per modality.
-
-        Raises:
-            ValueError: If the wiring has no second classifier.
-        """
+        """Classify modalities by the part that `other` returns; ValueError if the wiring has no second classifier."""
         if self.other_classifier is None:
             raise ValueError(f"With the wiring {self.wiring!r} there is no second modality classifier.")
         return self.other_classifier(part)
 
     def predict(self, name: str, values: Num[Tensor, "n *row"]) -> Float[Tensor, "n num_outputs"]:
-        """Predict from one modality, with its own encoders and main head alone.
+        """Predict from one modality, with its own encoders and main head alone; call `eval()` first.
 
-        Args:
-            name: One of `modalities`.
-            values: Shape (n, *shape), as in the table, NaN where missing.
-
-        Returns:
-            Logits, or standardised numbers, shape (n, num_outputs). Call `eval()` first for reproducible results.
-
-        Raises:
-            ValueError: If the modality is unknown, or its values do not fit.
+        Arguments and errors are those of `encode`; returns logits, or standardised numbers, shape (n, num_outputs).
         """
-        check_modality(name, self.modalities)
         return self.logits(name, self.parts(name, values))
 
     def _norm(self, width: int) -> nn.Module:

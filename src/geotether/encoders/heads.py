@@ -62,12 +62,9 @@ class ProjectionHead(nn.Module):
         self.projection = nn.Sequential(*layers)
 
     def fit_standardisation(self, features: Float[np.ndarray, "n in_dim"]) -> None:
-        """Fit mean and standard deviation to training features; both are saved with the weights.
+        """Fit mean and standard deviation to training features (n, in_dim); both are saved with the weights.
 
-        A constant column is only centred.
-
-        Args:
-            features: Shape (n, in_dim), at least one row; may be a memory map.
+        A constant column is only centred. The features may be a memory map.
 
         Raises:
             ValueError: If the width differs or there are no rows.
@@ -79,14 +76,7 @@ class ProjectionHead(nn.Module):
         self.scale.copy_(torch.from_numpy(scale))
 
     def forward(self, features: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n embed_dim"]:
-        """Project features.
-
-        Args:
-            features: Shape (n, in_dim), as they are in the table.
-
-        Returns:
-            Shape (n, embed_dim), not normalised.
-        """
+        """Project features (n, in_dim), as they are in the table, to shape (n, embed_dim), not normalised."""
         return self.projection((features - self.mean) / self.scale)
 
 
@@ -137,11 +127,9 @@ class FeatureDecoder(nn.Module):
         self.prediction = nn.Linear(embed_dim, self.components)
 
     def fit(self, features: Float[np.ndarray, "n in_dim"]) -> None:
-        """Find standardisation and principal directions; they are saved with the weights.
+        """Find standardisation and principal directions of training features; they are saved with the weights.
 
-        Args:
-            features: Training rows, shape (n, in_dim), at least one; may be a memory map. Of more than 20,000, evenly
-                spaced rows are used.
+        Of more than 20,000 rows, evenly spaced ones are used. The features may be a memory map.
 
         Raises:
             ValueError: If the width differs or there are no rows.

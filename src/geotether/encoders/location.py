@@ -53,7 +53,8 @@ class LocationEncoder(nn.Module):
         ValueError: If the sizes do not fit or the readout is unknown.
 
     Example:
-        >>> from geotether.encoders import SphericalHarmonics, Siren
+        >>> from geotether.encoders.networks import Siren
+        >>> from geotether.encoders.positional import SphericalHarmonics
         >>> encoder = LocationEncoder(SphericalHarmonics(l_max=9), Siren(100, 256), "hidden_and_output")
         >>> wageningen = torch.tensor([[5.66, 51.97]], dtype=torch.float64)
         >>> encoder(wageningen).shape, encoder.handout(wageningen).shape
@@ -79,10 +80,7 @@ class LocationEncoder(nn.Module):
         self.remember(memory)
 
     def remember(self, memory: PlaceMemory | None) -> None:
-        """Add or remove the memory of the readout; call `settle` afterwards.
-
-        Args:
-            memory: Filled, or None.
+        """Add a filled memory to the readout, or remove it (None); call `settle` afterwards.
 
         Raises:
             ValueError: If the readout is not a mixed one: a memory cannot be joined without scaling.
@@ -104,11 +102,7 @@ class LocationEncoder(nn.Module):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Plain values from which `build_location_encoder` builds the same architecture.
-
-        Raises:
-            TypeError: If a part is not registered.
-        """
+        """Plain values from which `build_location_encoder` builds the same; TypeError if a part is not registered."""
         network = named_arguments(self.network, NETWORKS)
         del network["in_dim"], network["out_dim"]
         return {
@@ -120,12 +114,9 @@ class LocationEncoder(nn.Module):
         }
 
     def features(self, lonlat: Float[Tensor, "n 2"]) -> Float[Tensor, "n k"]:
-        """Return the positional features in the network's dtype.
+        """Return the positional features of places (n, 2) in degrees, in the network's dtype.
 
         Angles are computed in float64 regardless of autocast; only the features are rounded.
-
-        Args:
-            lonlat: Longitude and latitude in degrees, shape (n, 2), float64.
         """
         weight = next(self.network.parameters())
         with torch.autocast(lonlat.device.type, enabled=False):
@@ -146,17 +137,7 @@ class LocationEncoder(nn.Module):
         return self.network(self.features(lonlat)).float()
 
     def handout(self, lonlat: Float[Tensor, "n 2"]) -> Float32[Tensor, "n d"]:
-        """Embed places as users get them; see `readout`.
-
-        Args:
-            lonlat: Longitude and latitude in degrees, shape (n, 2), float64.
-
-        Returns:
-            Shape (n, handout_dim), float32, not normalised.
-
-        Raises:
-            ValueError: If a row is not a coordinate.
-        """
+        """Embed places as users get them; see `readout`. As `forward`, but of shape (n, handout_dim)."""
         parts = self._parts(lonlat)
         return (torch.cat(parts, dim=-1) if self.mixing is None else self.mixing(parts)).float()
 
@@ -184,14 +165,7 @@ class LocationEncoder(nn.Module):
 
 
 def named_arguments(module: nn.Module, registry: dict[str, type[nn.Module]]) -> dict[str, Any]:
-    """Return the name and the constructor arguments of a registered module.
-
-    Args:
-        module: Instance of one of the registry's classes.
-        registry: `POSITIONAL` or `NETWORKS`.
-
-    Returns:
-        {"name": ..., argument: value, ...}; tuples become lists, as in JSON.
+    """Return {"name": ..., argument: value, ...} of a registered module; tuples become lists, as in JSON.
 
     Raises:
         TypeError: If the module's class is not in the registry.

@@ -88,14 +88,7 @@ class PlaceMemory(nn.Module):
         self._trees.pop(name, None)
 
     def forward(self, lonlat: Float[Tensor, "n 2"]) -> list[Float[Tensor, "n _"]]:
-        """Average the observations near places.
-
-        Args:
-            lonlat: Longitude and latitude in degrees, shape (n, 2), float64.
-
-        Returns:
-            One tensor per modality, shape (n, k), float32, without gradient.
-        """
+        """Average the observations near places (n, 2) in degrees: per modality (n, k), float32, without gradient."""
         places = unit_vectors(lonlat.detach().cpu().numpy().astype(np.float64))
         return [self._nearest(name, places, lonlat.device) for name in self.sizes]
 
@@ -120,15 +113,7 @@ def _forget_trees(module: Any, keys: Any) -> None:
 def merged_places(
     lonlat: Float[np.ndarray, "n 2"], values: Float[np.ndarray, "n k"]
 ) -> tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, "m k"]]:
-    """Average the observations of each place (to 1e-6 degrees), so that one place cannot fill all neighbours.
-
-    Args:
-        lonlat: Shape (n, 2).
-        values: Shape (n, k).
-
-    Returns:
-        The m distinct places and their mean values.
-    """
+    """Average the observations of each place (to 1e-6 degrees), so that one place cannot fill all neighbours."""
     places, where, counts = np.unique(lonlat.round(6), axis=0, return_inverse=True, return_counts=True)
     rows = np.argsort(where.reshape(-1), kind="stable")
     sums = np.add.reduceat(values[rows].astype(np.float64), np.cumsum(counts) - counts, axis=0)

@@ -73,11 +73,10 @@ class BlockMixing(nn.Module):
         """Fit the centre of every column and the total variance of every block; both are saved with the weights.
 
         Args:
-            blocks: Blocks of representative places, widths as in `dims`, at least two rows. A constant block is only
-                centred.
+            blocks: Of representative places, at least two rows. A constant block is only centred.
 
         Raises:
-            ValueError: If the widths differ or there are fewer than two rows.
+            ValueError: If the widths differ from `dims` or there are fewer than two rows.
         """
         self._check(blocks)
         if len(blocks[0]) < 2:
@@ -95,17 +94,7 @@ class BlockMixing(nn.Module):
         self.scale.copy_(torch.cat(scales))
 
     def forward(self, blocks: Sequence[Float[Tensor, "n _"]]) -> Float[Tensor, "n out_dim"]:
-        """Join, scale and rotate.
-
-        Args:
-            blocks: Widths as in `dims`.
-
-        Returns:
-            Shape (n, out_dim).
-
-        Raises:
-            ValueError: If the widths differ.
-        """
+        """Join, scale and rotate blocks of the widths `dims` to shape (n, out_dim)."""
         self._check(blocks)
         joined = (torch.cat(list(blocks), dim=-1) - self.centre) * self.scale
         padded = nn.functional.pad(joined, (0, self.out_dim - joined.shape[-1])) * self.signs

@@ -38,7 +38,8 @@ class TiedModel(nn.Module):
         Zhai et al. (2023), ICCV, arXiv:2303.15343, section 3.2 (bias -10).
 
     Example:
-        >>> from geotether.encoders import Cartesian, Linear
+        >>> from geotether.encoders.networks import Linear
+        >>> from geotether.encoders.positional import Cartesian
         >>> model = TiedModel(LocationEncoder(Cartesian(), Linear(3, 8)), {"text": ProjectionHead(64, 8)})
         >>> round(model.logit_scale("text").item(), 1)
         14.3
@@ -83,41 +84,19 @@ class TiedModel(nn.Module):
         return tuple(self.heads)
 
     def logit_scale(self, modality: str) -> Float[Tensor, ""]:
-        """Return a modality's inverse temperature, at most 100.
-
-        Args:
-            modality: One of `modalities`.
-
-        Raises:
-            ValueError: If the modality is unknown.
-        """
+        """Return a modality's inverse temperature, at most 100; ValueError if it is unknown."""
         self.check_modality(modality)
         return self.log_logit_scale[modality].exp().clamp(max=MAX_LOGIT_SCALE)
 
     def encode_modality(self, name: str, features: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
-        """Project a modality's features into the shared space.
+        """Project a modality's features (n, k), as they are in the table, into the shared space (n, embed_dim).
 
-        Args:
-            name: One of `modalities`.
-            features: Shape (n, k), as they are in the table.
-
-        Returns:
-            Shape (n, embed_dim), not normalised.
-
-        Raises:
-            ValueError: If the modality is unknown.
+        The result is not normalised. ValueError if the modality is unknown.
         """
         self.check_modality(name)
         return self.heads[name](features)
 
     def check_modality(self, modality: str) -> None:
-        """Raise if the model has no such modality.
-
-        Args:
-            modality: A name.
-
-        Raises:
-            ValueError: With the known names.
-        """
+        """Raise ValueError, with the known names, if the model has no such modality."""
         if modality not in self.heads:
             raise ValueError(f"Unknown modality {modality!r}; {known_names(modality, self.modalities)}")

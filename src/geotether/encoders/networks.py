@@ -1,7 +1,8 @@
 """Networks from positional features to embeddings.
 
-Every class takes `in_dim`, `out_dim` and plain arguments, keeps them as attributes of the same name, and has
-`hidden_dim` (width of the last hidden layer) and `forward_with_hidden(x) -> (hidden, output)`.
+Every class takes `in_dim` (size of the positional encoding), `out_dim` (size of the output) and plain arguments, keeps
+them as attributes of the same name, and has `hidden_dim` (width of the last hidden layer) and
+`forward_with_hidden(x) -> (hidden, output)`.
 """
 
 import math
@@ -41,13 +42,6 @@ class Network(nn.Module, ABC):
 class Linear(Network):
     """A linear map, the baseline of what a positional encoding does without a network; the hidden layer is the input.
 
-    Args:
-        in_dim: Size of the positional encoding.
-        out_dim: Size of the output.
-
-    Attributes:
-        hidden_dim: The same as `in_dim`.
-
     Source:
         "Linear" in Russwurm et al. (2024), ICLR, arXiv:2310.06743, section 3.2.
 
@@ -63,9 +57,7 @@ class Linear(Network):
         self.hidden_dim = in_dim
         self.output = nn.Linear(in_dim, out_dim)
 
-    def forward_with_hidden(
-        self, x: Float[Tensor, "n in_dim"]
-    ) -> tuple[Float[Tensor, "n in_dim"], Float[Tensor, "n out_dim"]]:
+    def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
         """Return the input and the output."""
         return x, self.output(x)
 
@@ -74,8 +66,6 @@ class MLP(Network):
     """Hidden layers GELU(W x + b), then a linear map.
 
     Args:
-        in_dim: Size of the positional encoding.
-        out_dim: Size of the output.
         hidden_dim: Width of every hidden layer.
         num_layers: Number of hidden layers, 1 or more.
         dropout: Share of hidden activations dropped in training, [0, 1).
@@ -97,9 +87,7 @@ class MLP(Network):
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.output = nn.Linear(hidden_dim, out_dim)
 
-    def forward_with_hidden(
-        self, x: Float[Tensor, "n in_dim"]
-    ) -> tuple[Float[Tensor, "n hidden_dim"], Float[Tensor, "n out_dim"]]:
+    def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
         """Return the last hidden activations and the output."""
         for layer in self.layers:
             x = self.drop(F.gelu(layer(x)))
@@ -110,8 +98,6 @@ class ResidualMLP(Network):
     """A linear map in, residual blocks x + W2 GELU(W1 norm(x)), and a linear map out.
 
     Args:
-        in_dim: Size of the positional encoding.
-        out_dim: Size of the output.
         hidden_dim: Width of the blocks, inside and out.
         num_layers: Number of residual blocks, 1 or more.
         dropout: Share of each block's inner activations dropped in training, [0, 1).
@@ -137,9 +123,7 @@ class ResidualMLP(Network):
         self.norm = nn.LayerNorm(hidden_dim)
         self.output = nn.Linear(hidden_dim, out_dim)
 
-    def forward_with_hidden(
-        self, x: Float[Tensor, "n in_dim"]
-    ) -> tuple[Float[Tensor, "n hidden_dim"], Float[Tensor, "n out_dim"]]:
+    def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
         """Return the last hidden activations (after their normalisation) and the output."""
         x = self.input(x)
         for norm, inner, outer in zip(self.norms, self.inner, self.outer, strict=True):
@@ -152,8 +136,6 @@ class Siren(Network):
     """Hidden layers sin(omega (W x + b)), then a linear map.
 
     Args:
-        in_dim: Size of the positional encoding.
-        out_dim: Size of the output.
         hidden_dim: Width of every hidden layer.
         num_layers: Number of hidden sine layers, 1 or more; SatCLIP's released encoders have two.
         omega_0: Frequency of the first layer.
@@ -195,9 +177,7 @@ class Siren(Network):
             nn.init.uniform_(layer.weight, -bound, bound)
             nn.init.uniform_(layer.bias, -bound, bound)
 
-    def forward_with_hidden(
-        self, x: Float[Tensor, "n in_dim"]
-    ) -> tuple[Float[Tensor, "n hidden_dim"], Float[Tensor, "n out_dim"]]:
+    def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
         """Return the last hidden activations and the output."""
         for number, layer in enumerate(self.layers):
             omega = self.omega_0 if number == 0 else self.omega_0_hidden
@@ -212,9 +192,7 @@ class Capsules(Network):
     are adjacent columns, every bandwidth has its own capsule, as in GeoCLIP.
 
     Args:
-        in_dim: Size of the positional encoding, a multiple of `num_capsules`.
-        out_dim: Size of the output.
-        num_capsules: Number of parts, 1 or more; GeoCLIP has three, one per bandwidth.
+        num_capsules: Number of parts, 1 or more, by which `in_dim` is divisible; GeoCLIP has three, one per bandwidth.
         capsule_dim: Width of every hidden layer of a capsule.
         num_layers: Number of hidden layers of a capsule, 1 or more.
 
@@ -252,9 +230,7 @@ class Capsules(Network):
         )
         self.outputs = nn.ModuleList(nn.Linear(capsule_dim, out_dim) for _ in range(num_capsules))
 
-    def forward_with_hidden(
-        self, x: Float[Tensor, "n in_dim"]
-    ) -> tuple[Float[Tensor, "n hidden_dim"], Float[Tensor, "n out_dim"]]:
+    def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
         """Return the last hidden activations of all capsules, joined, and the sum of their outputs."""
         hidden, output = [], x.new_zeros(len(x), self.out_dim)
         for part, layers, last in zip(x.chunk(self.num_capsules, dim=1), self.layers, self.outputs, strict=True):

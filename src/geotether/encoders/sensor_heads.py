@@ -3,22 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float, Num, Shaped
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 
-from geotether.encoders.sensors.build import build_sensor_encoders, check_modality, encode_sensor, sensors_of
+from geotether.encoders.sensors.build import SensorModel, build_sensor_encoders
 
 
-class SensorClassifier(nn.Module):
+class SensorClassifier(SensorModel):
     """Encoders of all modalities, joined, and a linear head.
 
     With one modality it is the single-sensor baseline; with several, the fusion that needs all of them, a teacher or
     an upper bound.
 
     Args:
-        sensors: Modality to {"config": ..., "kind": ..., "shape": ...}, one or more; see `sensor_of`.
+        sensors: Modality to {"config": ..., "kind": ..., "shape": ...}, one or more; see `build_sensor_encoders`.
         num_outputs: Size of the head's output: classes, labels, or 1 for a number.
         dim: Size of every encoder's output.
 
@@ -40,43 +39,27 @@ class SensorClassifier(nn.Module):
         self.encoders = build_sensor_encoders(sensors, dim)
         self.head = nn.Linear(dim * len(self.encoders), num_outputs)
 
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities, in the order in which they are joined."""
-        return tuple(self.encoders)
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Plain values from which `SensorClassifier(**config)` builds the same architecture."""
-        return {"sensors": sensors_of(self.encoders), "num_outputs": self.num_outputs, "dim": self.dim}
-
-    def fit(self, name: str, values: Shaped[np.ndarray, "n *row"]) -> None:
-        """Fit the standardisation of a modality to its training rows; see `SensorEncoder.fit`."""
-        check_modality(name, self.modalities)
-        self.encoders[name].fit(values)  # type: ignore[operator]
-
-    def start_from(self, encoders: Mapping[str, nn.Module] | nn.ModuleDict) -> None:
-        """Copy the weights and standardisation of trained encoders, to fine-tune them.
-
-        Args:
-            encoders: Modality to encoder, for all of `modalities`; others are ignored.
+    def start_from(self, other: SensorModel) -> None:
+        """Copy the weights and standardisation of the trained encoders of all `modalities`, to fine-tune them.
 
         Raises:
             ValueError: If one is missing or of another architecture.
         """
         for name in self.modalities:
-            check_modality(name, encoders)
-            other = encoders[name]
-            if other.config != self.encoders[name].config or other.shape != self.encoders[name].shape:
+            other.check_modality(name)
+            own, trained = self.encoders[name], other.encoders[name]
+            if trained.config != own.config or trained.shape != own.shape:
                 raise ValueError(
-                    f"The encoder of {name!r} was trained as {other.config} on {other.shape} but should be tuned as "
-                    f"{self.encoders[name].config} on {self.encoders[name].shape}; give both the same settings."
+                    f"The encoder of {name!r} was trained as {trained.config} on {trained.shape} but should be tuned "
+                    f"as {own.config} on {own.shape}; give both the same settings."
                 )
-            if other.out_dim != self.dim:
-                raise ValueError(f"The encoder of {name!r} returns {other.out_dim} numbers; set dim={other.out_dim}.")
-            self.encoders[name].load_state_dict(other.state_dict())
+            if trained.out_dim != self.dim:
+                raise ValueError(
+                    f"The encoder of {name!r} returns {trained.out_dim} numbers; set dim={trained.out_dim}."
+                )
+            own.load_state_dict(trained.state_dict())
 
-    def encode(self, values: Mapping[str, Num[Tensor, "n ..."]]) -> Float[Tensor, "n d"]:
+    def encode_all(self, values: Mapping[str, Num[Tensor, "n ..."]]) -> Float[Tensor, "n d"]:
         """Encode all modalities and join them in the order of `modalities`.
 
         Args:
@@ -86,7 +69,7 @@ class SensorClassifier(nn.Module):
             ValueError: If a modality is missing or is unknown, row counts differ, or values do not fit.
         """
         for name in values:
-            check_modality(name, self.modalities)
+            self.check_modality(name)
         missing = [name for name in self.modalities if name not in values]
         if missing:
             raise ValueError(
@@ -95,15 +78,8 @@ class SensorClassifier(nn.Module):
         rows = {name: len(observed) for name, observed in values.items()}
         if len(set(rows.values())) > 1:
             raise ValueError(f"The modalities have unequal rows: {', '.join(f'{k} {n}' for k, n in rows.items())}.")
-        return torch.cat([encode_sensor(self.encoders, name, values[name]) for name in self.modalities], dim=1)
+        return torch.cat([self.encode(name, values[name]) for name in self.modalities], dim=1)
 
     def forward(self, values: Mapping[str, Num[Tensor, "n ..."]]) -> Float[Tensor, "n num_outputs"]:
-        """Return logits, or standardised numbers.
-
-        Args:
-            values: See `encode`.
-
-        Raises:
-            ValueError: See `encode`.
-        """
-        return self.head(self.encode(values))
+        """Return logits, or standardised numbers; see `encode_all`."""
+        return self.head(self.encode_all(values))

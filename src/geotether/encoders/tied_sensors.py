@@ -4,27 +4,26 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float, Num, Shaped
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.layers import BatchNorm
 from geotether.encoders.location import LocationEncoder
 from geotether.encoders.model import MAX_LOGIT_SCALE
-from geotether.encoders.sensors.build import build_sensor_encoders, check_modality, encode_sensor, sensors_of
+from geotether.encoders.sensors.build import SensorModel, build_sensor_encoders
 
 
-class TiedSensors(nn.Module):
+class TiedSensors(SensorModel):
     """One encoder and one projection per modality, and optionally a location encoder.
 
-    Users and probes get the result of `encode`; contrasts use `project`, whose space all modalities and the location
-    encoder share. With a specific part, the last `specific_dim` numbers of an encoding are not projected, so contrasts
-    do not change them, and a modality classifier can separate them.
+    Users and probes get the result of `encode`: the shared part, then the specific one of `specific_dim` numbers.
+    Contrasts use `project`, whose space all modalities and the location encoder share. It takes the shared part alone,
+    so contrasts do not change the specific part, by which a modality classifier can separate the modalities.
 
     Args:
-        sensors: Modality to {"config": ..., "kind": ..., "shape": ...}, one or more; see `sensor_of`.
+        sensors: Modality to {"config": ..., "kind": ..., "shape": ...}, one or more; see `build_sensor_encoders`.
         dim: Size of what `encode` returns.
         proj_dim: Size of what `project` returns.
         hidden_dim: Width of the projections' hidden layer; 0 makes them linear.
@@ -88,58 +87,9 @@ class TiedSensors(nn.Module):
         tied = sensors if location is not None else ()
         self.log_logit_scale = nn.ParameterDict({name: nn.Parameter(torch.tensor(start)) for name in tied})
 
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities; the index of a modality is its class in the modality classifier."""
-        return tuple(self.encoders)
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Plain values from which `TiedSensors(**config)` builds the same architecture."""
-        return {
-            "sensors": sensors_of(self.encoders),
-            "dim": self.dim,
-            "proj_dim": self.proj_dim,
-            "hidden_dim": self.hidden_dim,
-            "location": None if self.location is None else self.location.config,
-            "init_temperature": self.init_temperature,
-            "specific_dim": self.specific_dim,
-        }
-
-    def fit(self, name: str, values: Shaped[np.ndarray, "n *row"]) -> None:
-        """Fit the standardisation of a modality to its training rows; see `SensorEncoder.fit`."""
-        check_modality(name, self.modalities)
-        self.encoders[name].fit(values)  # type: ignore[operator]
-
-    def encode(self, name: str, values: Num[Tensor, "n *row"]) -> Float[Tensor, "n dim"]:
-        """Encode one modality's observations as users and probes get them.
-
-        Args:
-            name: One of `modalities`.
-            values: Shape (n, *shape), as in the table, NaN where missing.
-
-        Returns:
-            Shape (n, dim), not normalised: the shared part, then the specific one.
-
-        Raises:
-            ValueError: If the modality is unknown, or its values do not fit.
-        """
-        return encode_sensor(self.encoders, name, values)
-
     def project(self, name: str, encoded: Float[Tensor, "n dim"]) -> Float[Tensor, "n proj_dim"]:
-        """Project the shared part of an encoding into the space of the contrasts.
-
-        Args:
-            name: One of `modalities`.
-            encoded: Shape (n, dim).
-
-        Returns:
-            Shape (n, proj_dim), not normalised.
-
-        Raises:
-            ValueError: If the modality is unknown.
-        """
-        check_modality(name, self.modalities)
+        """Project the shared part of encodings (n, dim) of a modality into the space of the contrasts (n, proj_dim)."""
+        self.check_modality(name)
         return self.projections[name](encoded[:, : self.dim - self.specific_dim])
 
     def specific(self, encoded: Float[Tensor, "n dim"]) -> Float[Tensor, "n s"]:
@@ -147,22 +97,14 @@ class TiedSensors(nn.Module):
         return encoded[:, self.dim - self.specific_dim :]
 
     def discriminate(self, specific: Float[Tensor, "n s"]) -> Float[Tensor, "n m"]:
-        """Classify modalities by their specific parts: one logit per modality.
-
-        Raises:
-            ValueError: If the model has no specific part.
-        """
+        """Classify modalities by their specific parts, one logit per modality; ValueError without such parts."""
         if self.classifier is None:
             raise ValueError("This model has no specific part; build it with specific_dim.")
         return self.classifier(specific)
 
     def logit_scale(self, name: str) -> Float[Tensor, ""]:
-        """Return the inverse temperature of a modality's tie to the location, at most 100.
-
-        Raises:
-            ValueError: If the modality is unknown, or the model has no location encoder.
-        """
-        check_modality(name, self.modalities)
+        """Return the inverse temperature of a modality's tie to the location, at most 100; ValueError without it."""
+        self.check_modality(name)
         if self.location is None:
             raise ValueError("This model has no location encoder; build it with one.")
         return self.log_logit_scale[name].exp().clamp(max=MAX_LOGIT_SCALE)

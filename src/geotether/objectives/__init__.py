@@ -5,7 +5,7 @@
 * `info_nce.info_nce`: symmetric softmax between two modalities (the CLIP loss).
 * `sigmoid.sigmoid_loss`: every pair classified by itself (the SigLIP loss).
 * `pairs.pair_logsumexp`: the softmax denominators of all of them, in blocks of rows for large batches.
-* `masks.NearbyPairs`, `masks.closer_than_km`: masks of false negatives.
+* `masks.NearbyPairs`: the mask of false negatives.
 * `views.nt_xent`: two views of one row; within and across sensors of one sample.
 * `multilabel.multilabel_contrast`: positives weighted by the overlap of their labels (MoSAiC).
 * `supervised.task_loss`: losses of classes, labels and numbers; `supervised.regression_loss`: of features.

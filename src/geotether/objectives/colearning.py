@@ -162,9 +162,6 @@ def weighted_sum(
         weights: Weights by name, 0 or more; 1 for a term that is not named. A term of weight 0 is left out, even if
             it is NaN.
 
-    Returns:
-        The sum.
-
     Raises:
         ValueError: If a weight names an unknown term or is negative or not finite, or none is above 0.
 
@@ -227,17 +224,7 @@ class UncertaintyWeights(nn.Module):
         self.log_variance = nn.Parameter(torch.zeros(len(names)))
 
     def forward(self, terms: Mapping[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
-        """Compute the sum of weighted terms and their penalties.
-
-        Args:
-            terms: Name to term, each 0 or more.
-
-        Returns:
-            The sum.
-
-        Raises:
-            ValueError: If the terms differ from `names`.
-        """
+        """Return the sum of weighted terms (each 0 or more) and penalties; ValueError if terms differ from `names`."""
         if set(terms) != set(self.names):
             raise ValueError(
                 f"the terms are {', '.join(terms) or 'none'}, but the weights are for {', '.join(self.names)}."

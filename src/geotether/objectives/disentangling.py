@@ -1,8 +1,4 @@
-"""Disentangling: a shared part of a modality's embedding, contrasted with the place, and a specific part.
-
-Contrast with the place keeps what observation and place have in common. A second part, for what is specific to the
-modality, shows whether contrast discards the rest.
-"""
+"""Disentangling: a shared part of a modality's embedding, contrasted with the place, and a specific part."""
 
 from collections.abc import Collection, Sequence
 
@@ -22,16 +18,10 @@ TERMS = ("location", "discrimination", "reconstruction")
 def join_parts(
     shared: Float[Tensor, "n s"], specific: Float[Tensor, "m r"], teach_shared: bool = True
 ) -> Float[Tensor, "n d"]:
-    """Concatenate both parts for the decoder that predicts the modality's features.
+    """Concatenate both parts, (n, s) and (n, r), for the decoder that predicts the modality's features.
 
-    Args:
-        shared: Shape (n, s).
-        specific: Shape (n, r), the same rows.
-        teach_shared: Whether the gradient of reconstruction reaches the shared part. False: the shared part learns
-            from the place alone, and the specific part has to contain everything else.
-
-    Returns:
-        Shape (n, s + r).
+    With `teach_shared` the gradient of reconstruction reaches the shared part. Without, the shared part learns from the
+    place alone, and the specific part has to contain everything else.
 
     Raises:
         ValueError: If the rows differ.

@@ -9,20 +9,14 @@ from torch import Tensor
 from geotether.objectives.masks import PairMask
 from geotether.objectives.pairs import own_logits, pair_logsumexp, unit_rows
 from geotether.objectives.presence import Present, check_sensors, common_rows, take, zero_loss
-from geotether.objectives.views import across_sensors, check_temperature, within_sensors
-
-TERMS = ("within", "across", "labels")
-"""The terms of `mosaic_terms`: views of one sensor, two sensors of one sample, samples that share labels."""
+from geotether.objectives.views import check_temperature
 
 
 def jaccard(labels: Shaped[Tensor, "n k"]) -> Float[Tensor, "n n"]:
-    """Compute the overlap of the label sets of all pairs of rows: the number of labels of both over that of either.
+    """Compute, for all pairs of rows, the number of labels of both over that of either; 0 if neither has a label.
 
     Args:
         labels: 0 and 1 (or booleans), shape (n, k).
-
-    Returns:
-        Shape (n, n), 0 to 1; 0 if neither row has a label. float64 for float64 labels, else float32.
 
     Raises:
         ValueError: If values other than 0 and 1 occur.
@@ -130,15 +124,7 @@ def _samples(
 
 
 def known_labels(labels: Shaped[Tensor, "n k"]) -> Bool[Tensor, "n"]:
-    """Return which rows have labels: those that are not NaN.
-
-    Raises:
-        ValueError: If a row is NaN in part.
-
-    Example:
-        >>> known_labels(torch.tensor([[0.0, 1.0], [torch.nan, torch.nan]]))
-        tensor([ True, False])
-    """
+    """Return which rows have labels, those that are not NaN; ValueError if a row is NaN in part."""
     missing = labels.isnan() if labels.is_floating_point() else torch.zeros_like(labels, dtype=torch.bool)
     unknown = missing.all(dim=1)
     if (missing.any(dim=1) != unknown).any():
@@ -179,46 +165,3 @@ def merge(
         parts += [take(view, rows) for view in own]
         sets += [take(labels, rows)] * len(own)
     return torch.cat(parts), torch.cat(sets)
-
-
-def mosaic_terms(
-    views: Mapping[str, tuple[Float[Tensor, "_ _"], Float[Tensor, "_ _"]]],
-    labels: Shaped[Tensor, "n k"] | None,
-    temperature: Float[Tensor, ""] | float,
-    present: Present | None = None,
-    terms: Sequence[str] = TERMS,
-) -> dict[str, Float[Tensor, ""]]:
-    """Compute the terms of MoSAiC for one batch.
-
-    Args:
-        views: Two augmented views of the n rows by each sensor, after the projection head, each of shape (n, d).
-        labels: Labels of the rows, 0 and 1, shape (n, k), whole rows of NaN where unknown; None if the term is off.
-        temperature: Divisor of the cosines, 0.001 to 1000.
-        present: True where a row has the sensor.
-        terms: Which of `TERMS` to compute.
-
-    Returns:
-        * "within": `within_sensors`, the two views of each sensor.
-        * "across": `across_sensors`, first views with first views and second with second, averaged.
-        * "labels": `multilabel_contrast` over all views of all sensors.
-
-    Raises:
-        ValueError: If a term is unknown, the labels it needs are missing, or the arguments of the terms do not fit.
-
-    Source:
-        Gupta et al. (2025), arXiv:2507.08683, names the three terms; the formulas are our interpretation.
-    """
-    if not terms or set(terms) - set(TERMS):
-        raise ValueError(f"terms must be one or more of {', '.join(TERMS)}; got {', '.join(terms) or 'none'}.")
-    found = {}
-    if "within" in terms:
-        found["within"] = within_sensors(views, temperature, present)
-    if "across" in terms:
-        first, second = ({name: pair[side] for name, pair in views.items()} for side in (0, 1))
-        both = across_sensors(first, temperature, present) + across_sensors(second, temperature, present)
-        found["across"] = both / 2
-    if "labels" in terms:
-        if labels is None:
-            raise ValueError("the term 'labels' needs labels; pass them (NaN where unknown) or leave the term out.")
-        found["labels"] = multilabel_contrast(*merge(views, labels, present), temperature)
-    return found

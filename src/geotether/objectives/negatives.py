@@ -31,13 +31,6 @@ register_objective = OBJECTIVES.register
 
 
 def check_negatives(name: str) -> None:
-    """Raise unless `name` is one of `NEGATIVES`.
-
-    Raises:
-        ValueError: If the name is unknown; the message lists the known ones.
-
-    Example:
-        >>> check_negatives("within_modality")
-    """
+    """Raise ValueError unless `name` is one of `NEGATIVES`."""
     if name not in NEGATIVES:
         raise ValueError(f"Unknown negatives {name!r}; known: {', '.join(NEGATIVES)}.{closest(name, NEGATIVES)}")

@@ -29,14 +29,9 @@ BLOCK_ENTRIES = 2**24  # Larger matrices are computed in blocks of this size, 64
 
 
 def unit_rows(embedding: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Scale every row to length one, in float32 or better.
+    """Scale every row to length one, in float32 or better; a row of zeros stays zero.
 
-    Args:
-        embedding: Any finite rows; half precision is widened, because a softmax over thousands of candidates needs
-            more digits than bfloat16 has.
-
-    Returns:
-        The same shape; a row of zeros stays zero.
+    Half precision is widened, because a softmax over thousands of candidates needs more digits than bfloat16 has.
     """
     wide = embedding if embedding.dtype in (torch.float32, torch.float64) else embedding.float()
     return F.normalize(wide, dim=-1)
@@ -49,11 +44,7 @@ def own_logits(anchors: Float[Tensor, "n d"], candidates: Float[Tensor, "n d"]) 
 
 
 def check_partners(left: Tensor, right: Tensor, left_name: str, right_name: str) -> None:
-    """Raise if two embeddings cannot be row-by-row partners.
-
-    Raises:
-        ValueError: If the shapes differ or there are no rows.
-    """
+    """Raise ValueError if two embeddings differ in shape or have no rows."""
     if left.shape != right.shape:
         raise ValueError(
             f"{left_name} has shape {tuple(left.shape)} and {right_name} {tuple(right.shape)}; row i of one is the "
@@ -66,18 +57,8 @@ def check_partners(left: Tensor, right: Tensor, left_name: str, right_name: str)
 def rows_per_block(rows: int, columns: int, chunk_rows: int | None) -> int:
     """Return how many rows of a (rows, columns) matrix are computed at once.
 
-    Args:
-        rows: Number of anchors.
-        columns: Number of candidates.
-        chunk_rows: The caller's choice. None keeps the whole matrix up to `WHOLE_ENTRIES` and takes blocks of
-            `BLOCK_ENTRIES` beyond.
-
-    Raises:
-        ValueError: If `chunk_rows` is less than 1.
-
-    Example:
-        >>> rows_per_block(2048, 2048, None), rows_per_block(32768, 32768, None), rows_per_block(2048, 2048, 100)
-        (2048, 512, 100)
+    `chunk_rows` is the caller's choice, 1 or more; None keeps the whole matrix up to `WHOLE_ENTRIES` and takes blocks
+    of `BLOCK_ENTRIES` beyond.
     """
     if chunk_rows is not None:
         if chunk_rows < 1:
@@ -131,17 +112,10 @@ def pair_logsumexp_both(
 ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
     """Compute the log-sum-exp over the rows and over the columns of one matrix of logits.
 
-    Args:
-        anchors: Unit embeddings times one common logit scale, shape (n, d).
-        candidates: Unit embeddings of their partners, shape (n, d).
-        ignore: As in `pair_logsumexp`.
-        chunk_rows: As in `pair_logsumexp`.
+    The arguments are those of `pair_logsumexp`; all anchors have one common logit scale.
 
     Returns:
         Over the candidates of each anchor, and over the anchors of each candidate, both of shape (n,).
-
-    Raises:
-        ValueError: As `pair_logsumexp`.
     """
     mask = as_pair_mask(ignore, len(anchors))
     height = rows_per_block(len(anchors), len(candidates), chunk_rows)
@@ -181,11 +155,7 @@ class PairLogits:
         return (slice(first, min(first + self.height, n)) for first in range(0, n, self.height))
 
     def logits(self, rows: slice, out: Tensor | None = None) -> Tensor:
-        """Compute one block, minus infinity where a pair is left out.
-
-        Returns:
-            Shape (rows, m).
-        """
+        """Compute one block, shape (rows, m), minus infinity where a pair is left out."""
         n = len(self.anchors)
         into = None if out is None else out[: rows.stop - rows.start]
         with torch.autocast(self.anchors.device.type, enabled=False):

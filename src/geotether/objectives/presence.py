@@ -11,19 +11,11 @@ Present = Mapping[str, Bool[Tensor, "_"]]
 
 
 def check_sensors(parts: Mapping[str, Tensor], present: Present | None, at_least: int = 1) -> int:
-    """Raise unless all sensors have the same number of rows and the masks fit them.
-
-    Args:
-        parts: One tensor per sensor, rows first.
-        present: Masks of the rows that have each sensor; None if every row has all.
-        at_least: Number of sensors needed.
-
-    Returns:
-        The number of rows.
+    """Return the number of rows of all sensors.
 
     Raises:
-        ValueError: If there are too few sensors, no or unequal rows, or a mask is for an unknown sensor or has another
-            length.
+        ValueError: If there are fewer than `at_least` sensors, no or unequal rows, or a mask is for an unknown sensor
+            or has another length.
     """
     if len(parts) < at_least:
         raise ValueError(f"this needs {at_least} or more sensors, got {len(parts)}: {', '.join(parts) or 'none'}.")
@@ -45,13 +37,7 @@ def check_sensors(parts: Mapping[str, Tensor], present: Present | None, at_least
 
 
 def common_rows(names: Iterable[str], present: Present | None) -> Bool[Tensor, "_"] | None:
-    """Return the mask of rows that have all of the named sensors; None means all rows.
-
-    Example:
-        >>> import torch
-        >>> common_rows(["s1", "s2"], {"s1": torch.tensor([True, True]), "s2": torch.tensor([False, True])})
-        tensor([False,  True])
-    """
+    """Return the mask of rows that have all of the named sensors; None means all rows."""
     rows = None
     for name in names:
         mask = None if present is None else present.get(name)

@@ -66,15 +66,7 @@ def task_loss(
 
 
 def known_rows(kind: str, outputs: Float[Tensor, "n ..."], targets: Shaped[Tensor, "m ..."]) -> Bool[Tensor, "n"]:
-    """Return which rows have a target, and check that targets fit the outputs.
-
-    Raises:
-        ValueError: As in `task_loss`.
-
-    Example:
-        >>> known_rows("classes", torch.zeros(2, 3), torch.tensor([2, -1]))
-        tensor([ True, False])
-    """
+    """Return which rows have a target; ValueError, as in `task_loss`, if targets do not fit the outputs."""
     check_kind(kind)
     shape = tuple(outputs.shape)
     wide = len(shape) == 2 and shape[1] >= 1
@@ -135,17 +127,9 @@ def balanced_weights(classes: Int64[Tensor, "n"], k: int) -> Float32[Tensor, "k"
 
 
 def regression_loss(predicted: Float[Tensor, "n k"], target: Float[Tensor, "n k"]) -> Float[Tensor, ""]:
-    """Compute the squared error, summed over columns and averaged over rows.
+    """Compute the squared error of rows (n, k), summed over columns and averaged over rows.
 
-    Contrast needs only what distinguishes the observations of a batch; regression asks for the conditional mean of
-    every component.
-
-    Args:
-        predicted: Shape (n, k), n at least 1.
-        target: Shape (n, k). With a total variance of one, predicting the mean scores 1.
-
-    Returns:
-        A scalar, 0 or more.
+    If the columns of the target have a total variance of one, predicting the mean scores 1.
 
     Source:
         Bishop (1994), Mixture density networks, section 2 (squared error estimates the conditional mean).

@@ -118,20 +118,10 @@ def sigmoid_tying_loss(
 ) -> list[Float[Tensor, ""]]:
     """Tie every observation to its place by the sigmoid loss, each modality by itself.
 
-    Args:
-        location: As in `tying_loss`.
-        modality: As in `tying_loss`.
-        group: As in `tying_loss`.
-        logit_scale: As in `tying_loss`.
-        bias: Bias of each group.
-        ignore: As in `tying_loss`.
-        chunk_rows: As in `tying_loss`.
+    Args and errors are those of `tying_loss`; `bias` is the bias of each group.
 
     Returns:
         Loss per row of each group, in the order of `group`.
-
-    Raises:
-        ValueError: If shapes differ, or groups, scales, biases or mask do not fit the rows.
 
     Source:
         Zhai et al. (2023), arXiv:2303.15343; see `sigmoid_loss`.
@@ -148,10 +138,6 @@ def sigmoid_tying_loss(
 def mean_over_rows(losses: Sequence[Float[Tensor, ""]], group: Sequence[slice]) -> Float[Tensor, ""]:
     """Average the means of groups so that every row of the batch has the same weight.
 
-    Args:
-        losses: Mean loss of each group, in the order of `group`.
-        group: Rows of each group.
-
     Example:
         >>> mean_over_rows([torch.tensor(1.0), torch.tensor(4.0)], [slice(0, 1), slice(1, 3)])
         tensor(3.)
@@ -161,11 +147,7 @@ def mean_over_rows(losses: Sequence[Float[Tensor, ""]], group: Sequence[slice]) 
 
 
 def check_groups(group: Sequence[slice], rows: int, **per_group: Sequence[Tensor | float]) -> None:
-    """Raise if groups do not cover all rows in sequence, or values per group differ from them in number.
-
-    Raises:
-        ValueError: If a group is empty, out of order or leaves out rows, or a sequence has another length.
-    """
+    """Raise ValueError if groups do not cover all rows in sequence, or a sequence has not one value per group."""
     end = 0
     for part in group:
         if part.start != end or part.stop is None or part.stop <= end or part.step not in (None, 1):

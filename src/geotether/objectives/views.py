@@ -1,7 +1,7 @@
 """Contrasts between views of one sample: two augmentations of one sensor, or two sensors of one place."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float
@@ -82,6 +82,28 @@ def pairwise_nt_xent(
         >>> round(pairwise_nt_xent({"s1": apart, "s2": apart}, temperature=1.0).item(), 4)
         2.3308
     """
+    return _sum_over_pairs(parts, temperature, present, lambda a, b: 2 * nt_xent(a, b, temperature))
+
+
+def across_sensors(
+    parts: Mapping[str, Float[Tensor, "_ _"]],
+    temperature: Float[Tensor, ""] | float,
+    present: Present | None = None,
+) -> Float[Tensor, ""]:
+    """Sum the symmetric InfoNCE over all pairs of sensors, each counted once; arguments as in `pairwise_nt_xent`.
+
+    Source:
+        `info_nce`; MoSAiC (Gupta et al. 2025, arXiv:2507.08683) names the term, its formula is our interpretation.
+    """
+    return _sum_over_pairs(parts, temperature, present, lambda a, b: info_nce(a, b, 1 / temperature))
+
+
+def _sum_over_pairs(
+    parts: Mapping[str, Tensor],
+    temperature: Tensor | float,
+    present: Present | None,
+    contrast: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
     check_temperature(temperature)
     check_sensors(parts, present, at_least=2)
     total = zero_loss(*parts.values())
@@ -89,7 +111,7 @@ def pairwise_nt_xent(
         rows = common_rows((one, other), present)
         a, b = take(parts[one], rows), take(parts[other], rows)
         if len(a):
-            total = total + 2 * nt_xent(a, b, temperature)
+            total = total + contrast(a, b)
     return total
 
 
@@ -104,9 +126,6 @@ def within_sensors(
         views: Two views of the n rows by each sensor, each of shape (n, d).
         temperature: Divisor of the cosines, 0.001 to 1000.
         present: True where a row has the sensor; a sensor without rows adds 0.
-
-    Returns:
-        A sum of one term per sensor.
 
     Raises:
         ValueError: If rows differ, a mask does not fit, or the temperature is out of range.
@@ -127,45 +146,8 @@ def within_sensors(
     return total
 
 
-def across_sensors(
-    parts: Mapping[str, Float[Tensor, "_ _"]],
-    temperature: Float[Tensor, ""] | float,
-    present: Present | None = None,
-) -> Float[Tensor, ""]:
-    """Sum the symmetric InfoNCE over all pairs of sensors, each counted once.
-
-    Args:
-        parts: Embeddings of the same n rows by each sensor, shape (n, d), two sensors or more.
-        temperature: Divisor of the cosines, 0.001 to 1000.
-        present: True where a row has the sensor; a pair of sensors without common rows adds 0.
-
-    Returns:
-        A sum of one term per pair of sensors.
-
-    Raises:
-        ValueError: If there are fewer than two sensors, rows or widths differ, a mask does not fit, or the
-            temperature is out of range.
-
-    Source:
-        `info_nce`; MoSAiC (Gupta et al. 2025, arXiv:2507.08683) names the term, its formula is our interpretation.
-    """
-    check_temperature(temperature)
-    check_sensors(parts, present, at_least=2)
-    total = zero_loss(*parts.values())
-    for one, other in itertools.combinations(parts, 2):
-        rows = common_rows((one, other), present)
-        a, b = take(parts[one], rows), take(parts[other], rows)
-        if len(a):
-            total = total + info_nce(a, b, 1 / temperature)
-    return total
-
-
 def check_temperature(temperature: Float[Tensor, ""] | float) -> None:
-    """Raise unless cosines can be divided by it.
-
-    Raises:
-        ValueError: If it is outside `TEMPERATURES`.
-    """
+    """Raise ValueError unless the temperature, a divisor of cosines, lies in `TEMPERATURES`."""
     value = float(temperature.detach()) if isinstance(temperature, Tensor) else float(temperature)
     low, high = TEMPERATURES
     if not low <= value <= high:

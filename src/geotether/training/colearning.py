@@ -257,4 +257,4 @@ def start_from(model: nn.Module, folder: Path) -> None:
             f"start_from takes the encoders of a model of the method 'ties' into 'single', 'fused' or 'distilled'; "
             f"{folder} contains {type(trained).__name__}."
         )
-    model.start_from(trained.encoders)
+    model.start_from(trained)

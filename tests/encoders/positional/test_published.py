@@ -192,11 +192,3 @@ def test_at_factor_one_alone_the_planar_terms_of_longitude_close(name):
     seam = (west - east).abs().max().item()
     # Theory's slanted waves see longitude at half its rate, so they stay open.
     assert seam > 1 if name == "theory" else seam < 1e-9
-
-
-@pytest.mark.parametrize("name", [f.__name__ for f in SCALED])
-def test_impossible_scales_are_refused(name):
-    with pytest.raises(ValueError, match="num_scales must be 1 or more"):
-        POSITIONAL[name](num_scales=0)
-    with pytest.raises(ValueError, match="min_wavelength_km <= max_wavelength_km"):
-        POSITIONAL[name](min_wavelength_km=500, max_wavelength_km=400)

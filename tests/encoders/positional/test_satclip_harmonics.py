@@ -52,14 +52,3 @@ def test_the_first_functions_are_those_printed_in_the_published_code():
 
 def test_the_factors_are_no_weights():
     assert SatCLIPHarmonics(10).state_dict() == {}
-
-
-@pytest.mark.parametrize("legendre_polys", [0, 201, True])
-def test_an_impossible_number_of_degrees_is_refused(legendre_polys):
-    with pytest.raises(ValueError, match="legendre_polys must be an integer from 1 to 200"):
-        SatCLIPHarmonics(legendre_polys)
-
-
-def test_an_unknown_calculation_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match="'discretized'; choose analytic or closed-form"):
-        SatCLIPHarmonics(10, "discretized")

@@ -5,8 +5,8 @@ import sys
 import pytest
 import torch
 
-from geotether.encoders.sensors import build_sensor_encoder
 from geotether.encoders.sensors.backbone import TimmBackbone
+from geotether.encoders.sensors.build import build_sensor_encoder
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.encoders.sensors import build_sensor_encoder, build_sensor_encoders, default_sensor_encoder, sensor_of
-from geotether.encoders.sensors.build import encode_sensor, sensors_of
+from geotether.encoders.colearner import WIRINGS, CoLearner
+from geotether.encoders.sensor_heads import SensorClassifier
+from geotether.encoders.sensors.build import build_sensor_encoder, build_sensor_encoders
+from geotether.encoders.tied_sensors import TiedSensors
 
 CASES = [
     ({"name": "tempcnn", "channels": 16, "missing_channel": True}, "series", (12, 2)),
@@ -34,11 +36,6 @@ def test_an_encoder_is_rebuilt_from_json_with_equal_outputs(config, kind, shape)
     )
 
 
-@pytest.mark.parametrize(("kind", "name"), [("vector", "mlp"), ("series", "tempcnn"), ("chip", "resnet")])
-def test_every_kind_has_a_usual_encoder(kind, name):
-    assert default_sensor_encoder(kind) == {"name": name}
-
-
 @pytest.mark.parametrize(
     ("config", "kind", "shape", "message"),
     [
@@ -63,34 +60,7 @@ def test_what_cannot_be_built_is_named(config, kind, shape, message):
         build_sensor_encoder(config, kind, shape, 6)
 
 
-def test_the_size_of_the_output_is_checked():
-    with pytest.raises(ValueError, match="out_dim must be an integer of 1 or more, got 0"):
-        build_sensor_encoder(None, "vector", (3,), 0)
-    with pytest.raises(ValueError, match="Unknown kind of observation 'picture'"):
-        default_sensor_encoder("picture")
-
-
-def test_training_rows_say_whether_a_missing_channel_is_needed():
-    whole = np.zeros((4, 12, 2), np.float32)
-    gaps = whole.copy()
-    gaps[3, 4] = np.nan
-    assert sensor_of(whole, "series")["config"] == {"name": "tempcnn", "missing_channel": False}
-    assert sensor_of(gaps, "series")["config"] == {"name": "tempcnn", "missing_channel": True}
-    assert not sensor_of(gaps, "series", {"name": "mlp", "missing_channel": False})["config"]["missing_channel"]
-    assert sensor_of(np.zeros((4, 3, 8, 8), np.uint8), "chip")["shape"] == [3, 8, 8]
-
-
 SENSORS = {"s1": {"kind": "series", "shape": [12, 2]}, "dem": {"kind": "vector", "shape": [3]}}
-
-
-def test_several_encoders_are_read_back_and_rebuilt():
-    encoders = build_sensor_encoders(SENSORS, 8)
-    settings = json.loads(json.dumps(sensors_of(encoders)))
-    rebuilt = build_sensor_encoders(settings, 8)
-    rebuilt.load_state_dict(encoders.state_dict())
-    assert sensors_of(rebuilt) == settings
-    values = torch.ones(2, 3)
-    torch.testing.assert_close(encode_sensor(rebuilt.eval(), "dem", values), encoders.eval()["dem"](values))
 
 
 @pytest.mark.parametrize(
@@ -109,9 +79,38 @@ def test_sensors_that_cannot_be_built_are_named(sensors, message):
         build_sensor_encoders(sensors, 8)
 
 
-def test_errors_name_the_modality():
-    encoders = build_sensor_encoders(SENSORS, 8)
+LOCATION = {"positional": {"name": "cartesian"}, "network": {"name": "mlp", "hidden_dim": 8}, "embed_dim": 6}
+MODELS = [
+    (SensorClassifier, {"num_outputs": 4}),
+    *((CoLearner, {"num_outputs": 4, "wiring": wiring, "layer_norm": wiring == "code"}) for wiring in WIRINGS),
+    (TiedSensors, {"proj_dim": 6, "location": LOCATION}),
+    (TiedSensors, {"proj_dim": 6, "specific_dim": 4}),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), MODELS)
+def test_models_of_several_sensors_are_rebuilt_from_json_with_equal_outputs(kind, options):
+    rows = {name: 50 + 9 * torch.randn(9, *sensor["shape"]) for name, sensor in SENSORS.items()}
+    model = kind(SENSORS, dim=8, **options)
+
+    def outputs(model, name):
+        if isinstance(model, SensorClassifier):
+            return model(rows)
+        if isinstance(model, TiedSensors):
+            return model.project(name, model.encode(name, rows[name]))
+        return model.predict(name, rows[name])
+
+    for name, values in rows.items():
+        model.fit(name, values.numpy())
+        outputs(model, name)  # moves the running statistics
+    rebuilt = kind(**json.loads(json.dumps(model.config)))
+    rebuilt.load_state_dict(model.state_dict())
+    assert rebuilt.config == model.config
+    assert model.config["sensors"]["dem"]["shape"] == [3]
+    for name in rows:
+        torch.testing.assert_close(outputs(rebuilt.eval(), name), outputs(model.eval(), name), rtol=0, atol=0)
+    for call in (lambda: model.encode("s2", rows["s1"]), lambda: model.fit("s2", rows["s1"].numpy())):
+        with pytest.raises(ValueError, match=r"not trained with the modality 's2'.*s1, dem"):
+            call()
     with pytest.raises(ValueError, match="Modality 's1': got 3 bands, but the encoder was built for 2"):
-        encode_sensor(encoders, "s1", torch.zeros(2, 12, 3))
-    with pytest.raises(ValueError, match=r"was not trained with the modality 's2'.*s1, dem"):
-        encode_sensor(encoders, "s2", torch.zeros(2, 12, 3))
+        model.encode("s1", torch.zeros(2, 12, 3))

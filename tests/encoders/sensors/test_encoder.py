@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.encoders.sensors import ResNet, build_sensor_encoder
+from geotether.encoders.sensors.build import build_sensor_encoder
 from geotether.encoders.sensors.encoder import SensorEncoder, whitening_axes
+from geotether.encoders.sensors.networks import ResNet
 
 ROWS = {"vector": (50, 6), "series": (50, 4, 3), "chip": (50, 3, 8, 8)}
 BAND_AXIS = {"vector": 1, "series": 2, "chip": 1}

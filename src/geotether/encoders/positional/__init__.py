@@ -32,21 +32,3 @@ POSITIONAL = Registry(
 )
 register_positional = POSITIONAL.register
 """Class decorator `@register_positional("name")`; see docs/extend.md."""
-
-__all__ = [
-    "POSITIONAL",
-    "Cartesian",
-    "Direct",
-    "EqualEarthFourierFeatures",
-    "Grid",
-    "SatCLIPHarmonics",
-    "SphereC",
-    "SphereCPlus",
-    "SphereFourierFeatures",
-    "SphereM",
-    "SphereMPlus",
-    "SphericalHarmonics",
-    "Theory",
-    "Wrap",
-    "register_positional",
-]

@@ -53,15 +53,7 @@ class SphereFourierFeatures(nn.Module):
         self.register_buffer("frequencies", frequencies)
 
     def forward(self, lonlat: Float[Tensor, "n 2"], dtype: torch.dtype = torch.float64) -> Float[Tensor, "n k"]:
-        """Encode places.
-
-        Args:
-            lonlat: Longitude and latitude in degrees, shape (n, 2).
-            dtype: Type of the result; angles are computed in float64.
-
-        Returns:
-            Shape (n, out_dim): all cosines, then all sines.
-        """
+        """Encode places (n, 2) in degrees to (n, out_dim): all cosines, then all sines, in float64."""
         check_lonlat(lonlat)
         turns = unit_vectors(lonlat.double()) @ self.frequencies.double().T
         angles = 2 * math.pi * turns
@@ -118,15 +110,7 @@ class EqualEarthFourierFeatures(nn.Module):
         self.register_buffer("frequencies", torch.stack(bands))
 
     def forward(self, lonlat: Float[Tensor, "n 2"], dtype: torch.dtype = torch.float64) -> Float[Tensor, "n k"]:
-        """Encode places.
-
-        Args:
-            lonlat: Longitude and latitude in degrees, shape (n, 2).
-            dtype: Type of the result; angles are computed in float64.
-
-        Returns:
-            Shape (n, out_dim): for each sigma all cosines, then all sines.
-        """
+        """Encode places (n, 2) in degrees to (n, out_dim): per sigma all cosines, then all sines, in float64."""
         check_lonlat(lonlat)
         lon, lat = lonlat.double().unbind(-1)
         lon = lon if self.keep_edge else wrap_longitude(lon)

@@ -82,17 +82,10 @@ class SphericalHarmonics(nn.Module):
         return self.scale / (1 + (degree / self.taper_degree) ** self.taper_power)
 
     def forward(self, lonlat: Float[Tensor, "n 2"], dtype: torch.dtype = torch.float64) -> Float[Tensor, "n k"]:
-        """Encode places.
+        """Encode places (n, 2) in degrees to (n, out_dim); angles are always computed in float64.
 
         Rows are processed 2048 at a time, so memory beyond the result stays below 50 MB; the result itself can be
         large (1,000,000 rows of 900 float32 numbers are 3.6 GB). With a gradient, all rows are processed at once.
-
-        Args:
-            lonlat: Longitude and latitude in degrees, shape (n, 2).
-            dtype: Type of the result; angles are always computed in float64.
-
-        Returns:
-            Shape (n, out_dim).
         """
         check_lonlat(lonlat)
         places = lonlat.double()
@@ -115,38 +108,13 @@ class SphericalHarmonics(nn.Module):
         return out
 
 
-def real_spherical_harmonics(
-    lonlat: Float[Tensor, "n 2"], l_max: int, dtype: torch.dtype = torch.float64
-) -> Float[Tensor, "n k"]:
-    """Evaluate every real spherical harmonic up to degree `l_max`; see `SphericalHarmonics`.
-
-    Args:
-        lonlat: Longitude and latitude in degrees, shape (n, 2).
-        l_max: Highest degree, inclusive, 0 to 199.
-        dtype: Type of the result; computed in float64.
-
-    Returns:
-        Shape (n, (l_max + 1)**2).
-
-    Example:
-        >>> real_spherical_harmonics(torch.zeros(5, 2), l_max=3).shape
-        torch.Size([5, 16])
-    """
-    return SphericalHarmonics(l_max)(lonlat, dtype)
-
-
 def degree_factors(
     places: Float64[Tensor, "n 2"], tables: list[Tensor]
 ) -> Iterator[tuple[Float[Tensor, "n w"], Float[Tensor, "n w"]]]:
-    """Yield, degree by degree, the latitude and longitude parts of the harmonics.
+    """Yield, degree by degree, the latitude and longitude parts of the harmonics, both of shape (n, 2l + 1).
 
-    Args:
-        places: Longitude and latitude in degrees, shape (n, 2).
-        tables: From `coefficient_tables`.
-
-    Yields:
-        Two tensors of shape (n, 2l + 1), orders -l to l, in the dtype of the tables; their
-        product is the degree's harmonics.
+    Orders run from -l to l; the product of both parts is the degree's harmonics. `tables` are `coefficient_tables`,
+    whose dtype the parts have.
     """
     l_max, work = len(tables) - 1, tables[0].dtype
     multiples = torch.arange(l_max + 1, dtype=places.dtype, device=places.device)
@@ -166,15 +134,9 @@ def degree_factors(
 def coefficient_tables(
     l_max: int, weights: tuple[float, ...], dtype: torch.dtype, device: torch.device
 ) -> list[Tensor]:
-    """Compute the Fourier coefficients in colatitude of every Legendre function, once.
+    """Compute the Fourier coefficients in colatitude of every Legendre function, once, in float64.
 
     They are not buffers of the module, because casting a model to another dtype must not round them.
-
-    Args:
-        l_max: Highest degree, inclusive.
-        weights: Factor on each degree.
-        dtype: Type of the tables; they are computed in float64.
-        device: Device of the tables.
 
     Returns:
         For degree l a table of shape (2 * (l // 2 + 1), 2l + 1): cosine and sine of every
@@ -210,16 +172,9 @@ def coefficient_tables(
 def next_degree(
     degree: int, before: np.ndarray, legendre: np.ndarray, theta: Float64[np.ndarray, " t"]
 ) -> Float64[np.ndarray, "l t"]:
-    """Step the fully normalised associated Legendre functions from degree - 1 to degree.
+    """Step the fully normalised associated Legendre functions, rows by order, from degree - 1 (`legendre`) to degree.
 
-    Args:
-        degree: The degree to reach, 1 or more.
-        before: Functions of degree - 2, shape (degree - 1, t); shape (0, t) for degree 1.
-        legendre: Functions of degree - 1 by order, shape (degree, t).
-        theta: Colatitudes in radians, shape (t,).
-
-    Returns:
-        Functions of this degree by order, shape (degree + 1, t).
+    `before` are the functions of degree - 2, of shape (0, t) for degree 1; `theta` are colatitudes in radians (t,).
     """
     m = np.arange(degree)[:, None]
     a = np.sqrt((4 * degree**2 - 1) / (degree**2 - m**2))

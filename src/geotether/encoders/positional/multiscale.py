@@ -29,6 +29,10 @@ class MultiScale(nn.Module, ABC):
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Example:
+        >>> Theory(num_scales=8)(torch.zeros(1, 2).double()).shape
+        torch.Size([1, 48])
     """
 
     terms_per_scale: ClassVar[int]
@@ -46,14 +50,9 @@ class MultiScale(nn.Module, ABC):
         self.register_buffer("factors", factors, persistent=False)
 
     def forward(self, lonlat: Float[Tensor, "n 2"], dtype: torch.dtype = torch.float64) -> Float[Tensor, "n k"]:
-        """Encode places.
+        """Encode places (n, 2) in degrees: the terms of the shortest wavelength first, in the order of `terms`.
 
-        Args:
-            lonlat: Longitude and latitude in degrees, shape (n, 2).
-            dtype: Type of the result; angles are computed in float64.
-
-        Returns:
-            Shape (n, out_dim): the terms of the shortest wavelength first, in the order of `terms`.
+        Angles are computed in float64; `dtype` is the type of the result.
         """
         check_lonlat(lonlat)
         lon, lat = lonlat.double().unbind(-1)
@@ -63,16 +62,9 @@ class MultiScale(nn.Module, ABC):
 
     @abstractmethod
     def terms(self, lon: Tensor, lat: Tensor, x: Tensor, y: Tensor) -> list[Tensor]:
-        """Return the terms of every wavelength.
+        """Return `terms_per_scale` tensors of shape (n, num_scales).
 
-        Args:
-            lon: Longitude in radians, shape (n, 1).
-            lat: Latitude in radians, shape (n, 1).
-            x: Longitude divided by the factor of each wavelength, shape (n, num_scales).
-            y: Latitude, likewise.
-
-        Returns:
-            `terms_per_scale` tensors of shape (n, num_scales).
+        `lon` and `lat` are in radians, shape (n, 1); `x` and `y` are the same divided by the factor of each wavelength.
         """
 
 
@@ -81,10 +73,6 @@ class Grid(MultiScale):
 
     Source:
         Mai et al. (2020), ICLR, arXiv:2003.00824, section 4.2 (grid).
-
-    Example:
-        >>> Grid(num_scales=8)(torch.zeros(1, 2).double()).shape
-        torch.Size([1, 32])
     """
 
     terms_per_scale = 4
@@ -101,10 +89,6 @@ class Theory(MultiScale):
 
     Source:
         Mai et al. (2020), ICLR, arXiv:2003.00824, section 4.2, eq. 4 (theory).
-
-    Example:
-        >>> Theory(num_scales=8)(torch.zeros(1, 2).double()).shape
-        torch.Size([1, 48])
     """
 
     terms_per_scale = 6
@@ -125,10 +109,6 @@ class SphereC(MultiScale):
 
     Source:
         Mai et al. (2023), ISPRS J. 202:439, arXiv:2306.17624, section 5.2 (sphereC).
-
-    Example:
-        >>> SphereC(num_scales=8)(torch.zeros(1, 2).double()).shape
-        torch.Size([1, 24])
     """
 
     terms_per_scale = 3
@@ -143,10 +123,6 @@ class SphereCPlus(MultiScale):
 
     Source:
         Mai et al. (2023), ISPRS J. 202:439, arXiv:2306.17624, section 5.2 (sphereC+).
-
-    Example:
-        >>> SphereCPlus(num_scales=8)(torch.zeros(1, 2).double()).shape
-        torch.Size([1, 48])
     """
 
     terms_per_scale = 6
@@ -161,10 +137,6 @@ class SphereM(MultiScale):
 
     Source:
         Mai et al. (2023), ISPRS J. 202:439, arXiv:2306.17624, section 5.2 (sphereM).
-
-    Example:
-        >>> SphereM(num_scales=8)(torch.zeros(1, 2).double()).shape
-        torch.Size([1, 40])
     """
 
     terms_per_scale = 5
@@ -179,10 +151,6 @@ class SphereMPlus(MultiScale):
 
     Source:
         Mai et al. (2023), ISPRS J. 202:439, arXiv:2306.17624, section 5.2 (sphereM+).
-
-    Example:
-        >>> SphereMPlus(num_scales=8)(torch.zeros(1, 2).double()).shape
-        torch.Size([1, 64])
     """
 
     terms_per_scale = 8
@@ -195,21 +163,10 @@ class SphereMPlus(MultiScale):
 def scale_factors(
     num_scales: int, min_wavelength_km: float | int, max_wavelength_km: float | int | None
 ) -> Float64[Tensor, " s"]:
-    """Space wavelengths geometrically and express each as the divisor of an angle.
+    """Space wavelengths geometrically and express each as the divisor of an angle, from the shortest to the longest.
 
     An angle in radians divided by the factor r has a period of r times the Earth's circumference, which is the
-    wavelength along a meridian.
-
-    Args:
-        num_scales: Number of wavelengths s, 1 or more; a single one is the longest.
-        min_wavelength_km: Shortest wavelength, more than 0.
-        max_wavelength_km: Longest wavelength, at least the shortest; None is the Earth's circumference (factor 1).
-
-    Returns:
-        Factors, shape (s,), from the shortest wavelength to the longest.
-
-    Raises:
-        ValueError: If an argument is out of range.
+    wavelength along a meridian. The arguments are those of `MultiScale`; a single wavelength is the longest.
 
     Source:
         Mai et al. (2020), ICLR, arXiv:2003.00824, eq. 4: lambda_min * g ** (s / (S - 1)).

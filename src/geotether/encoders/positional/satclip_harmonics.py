@@ -64,13 +64,5 @@ class SatCLIPHarmonics(nn.Module):
         self.register_buffer("factors", torch.from_numpy(factors), persistent=False)
 
     def forward(self, lonlat: Float[Tensor, "n 2"], dtype: torch.dtype = torch.float64) -> Float[Tensor, "n k"]:
-        """Encode places.
-
-        Args:
-            lonlat: Longitude and latitude in degrees, shape (n, 2).
-            dtype: Type of the result; computed in float64.
-
-        Returns:
-            Shape (n, out_dim).
-        """
+        """Encode places (n, 2) in degrees to (n, out_dim), computed in float64."""
         return (self.harmonics(lonlat) * self.factors).to(dtype)

@@ -1,7 +1,7 @@
 """Sensor encoders from plain configurations, one or one per modality."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from geotether.encoders.location import named_arguments
 from geotether.encoders.sensors.backbone import TimmBackbone
 from geotether.encoders.sensors.encoder import SensorEncoder, check_shape, network_shape
 from geotether.encoders.sensors.networks import Perceptron, ResNet, TempCNN
-from geotether.plugins import Registry
+from geotether.plugins import Registry, constructor_arguments
 
 SENSOR_ENCODERS = Registry(
     "sensor_encoder",
@@ -28,57 +28,13 @@ SENSOR_ENCODERS = Registry(
 register_sensor_encoder = SENSOR_ENCODERS.register
 """Class decorator `@register_sensor_encoder("name")`."""
 _DEFAULTS = {"vector": "mlp", "series": "tempcnn", "chip": "resnet"}
-# Numbers checked at once for missing values.
-_NUMBERS = 8_000_000
 
 
 def default_sensor_encoder(kind: str) -> dict[str, Any]:
-    """Return the configuration of the default encoder of a kind of observation.
-
-    Args:
-        kind: "vector", "series" or "chip".
-
-    Raises:
-        ValueError: If the kind is unknown.
-
-    Example:
-        >>> default_sensor_encoder("series")
-        {'name': 'tempcnn'}
-    """
+    """Return the configuration of the default encoder of a kind of observation; ValueError if it is unknown."""
     if kind not in _DEFAULTS:
         raise ValueError(f"Unknown kind of observation {kind!r}; {known_names(kind, _DEFAULTS)}")
     return {"name": _DEFAULTS[kind]}
-
-
-def sensor_of(
-    values: Shaped[np.ndarray, "n *row"], kind: str, config: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Describe a modality by its training rows, for models of several sensors.
-
-    Args:
-        values: Training rows, shape (n, *shape); may be a memory map.
-        kind: "vector", "series" or "chip".
-        config: As for `build_sensor_encoder`; None: the default of that kind. Unless it says otherwise, a
-            missing channel is added if a training row has a missing value.
-
-    Returns:
-        {"config": ..., "kind": ..., "shape": [...]}, plain values.
-
-    Raises:
-        ValueError: If the kind is unknown, or the shape does not suit it.
-
-    Example:
-        >>> sensor_of(np.array([[1.0, np.nan]]), "vector")
-        {'config': {'missing_channel': True, 'name': 'mlp'}, 'kind': 'vector', 'shape': [2]}
-    """
-    check_shape(kind, values.shape[1:])
-    chosen = dict(config or default_sensor_encoder(kind))
-    if "missing_channel" not in chosen:
-        rows = max(1, _NUMBERS // max(1, int(np.prod(values.shape[1:]))))
-        starts = range(0, len(values) if values.dtype.kind == "f" else 0, rows)
-        missing = any(not np.isfinite(values[start : start + rows]).all() for start in starts)
-        chosen = {"missing_channel": missing, **chosen}
-    return {"config": chosen, "kind": kind, "shape": list(values.shape[1:])}
 
 
 def build_sensor_encoder(
@@ -139,7 +95,7 @@ def build_sensor_encoders(sensors: Mapping[str, Mapping[str, Any]], out_dim: int
         ValueError: If there are none, a name is not a valid parameter name, or an encoder cannot be built.
     """
     if not sensors:
-        raise ValueError("At least one modality is needed; pass sensors={name: sensor_of(values, kind)}.")
+        raise ValueError("At least one modality is needed; pass sensors={name: {'kind': ..., 'shape': ...}}.")
     encoders = nn.ModuleDict()
     for name, sensor in sensors.items():
         # The name becomes part of the parameters' names, where a dot separates levels.
@@ -155,43 +111,60 @@ def build_sensor_encoders(sensors: Mapping[str, Mapping[str, Any]], out_dim: int
     return encoders
 
 
-def sensors_of(encoders: nn.ModuleDict) -> dict[str, dict[str, Any]]:
-    """Return the plain values from which `build_sensor_encoders` builds the same encoders."""
-    return {
-        name: {"config": dict(encoder.config), "kind": encoder.kind, "shape": list(encoder.shape)}  # type: ignore[arg-type, call-overload]
-        for name, encoder in encoders.items()
-    }
+class SensorModel(nn.Module):
+    """Base of models of several sensors, with one encoder per modality in `encoders`.
 
-
-def encode_sensor(encoders: nn.ModuleDict, name: str, values: Num[Tensor, "n *row"]) -> Float[Tensor, "n out_dim"]:
-    """Encode one modality's observations.
-
-    Args:
-        encoders: Modality to encoder.
-        name: One of them.
-        values: Shape (n, *shape), NaN where missing.
-
-    Raises:
-        ValueError: If the modality is unknown, or its values do not fit; both name it.
+    A subclass keeps its constructor's arguments, except `sensors`, as attributes of the same name.
     """
-    check_modality(name, encoders)
-    try:
-        standard = encoders[name].standardise(values)  # type: ignore[operator]
-    except ValueError as error:
-        raise ValueError(f"Modality {name!r}: {error}") from error
-    return encoders[name].network(standard)  # type: ignore[operator]
 
+    encoders: nn.ModuleDict
 
-def check_modality(name: str, known: Iterable[str]) -> None:
-    """Raise if a model was not trained with a modality.
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities, in order; in a classifier of modalities, the index of each is its class."""
+        return tuple(self.encoders)
 
-    Args:
-        name: The modality.
-        known: The modalities that it was trained with.
+    @property
+    def config(self) -> dict[str, Any]:
+        """Plain values from which the class builds the same architecture: its constructor's arguments."""
+        kept = {name: getattr(self, name) for name in constructor_arguments(type(self)) if name != "sensors"}
+        sensors = {
+            name: {"config": dict(encoder.config), "kind": encoder.kind, "shape": list(encoder.shape)}  # type: ignore[arg-type, call-overload]
+            for name, encoder in self.encoders.items()
+        }
+        return {"sensors": sensors, **{name: getattr(value, "config", value) for name, value in kept.items()}}
 
-    Raises:
-        ValueError: With the known names.
-    """
-    names = list(known)
-    if name not in names:
-        raise ValueError(f"This model was not trained with the modality {name!r}; {known_names(name, names)}")
+    def fit(self, name: str, values: Shaped[np.ndarray, "n *row"]) -> None:
+        """Fit the standardisation of a modality to its training rows (n, *shape); see `SensorEncoder.fit`."""
+        self.check_modality(name)
+        self.encoders[name].fit(values)  # type: ignore[operator]
+
+    def check_modality(self, name: str) -> None:
+        """Raise ValueError, with the known names, if the model was not trained with a modality."""
+        if name not in self.modalities:
+            known = known_names(name, self.modalities)
+            raise ValueError(f"This model was not trained with the modality {name!r}; {known}")
+
+    def encode(self, name: str, values: Num[Tensor, "n *row"]) -> Float[Tensor, "n dim"]:
+        """Encode one modality's observations.
+
+        Args:
+            name: One of `modalities`.
+            values: Shape (n, *shape), as in the table, NaN where missing.
+
+        Returns:
+            Shape (n, dim), not normalised.
+
+        Raises:
+            ValueError: If the modality is unknown, or its values do not fit; both name it.
+        """
+        return self.encode_by(self.encoders, name, values)
+
+    def encode_by(self, encoders: nn.ModuleDict, name: str, values: Num[Tensor, "n *row"]) -> Float[Tensor, "n dim"]:
+        """Encode as `encode` does, with other encoders of the same modalities."""
+        self.check_modality(name)
+        try:
+            standard = encoders[name].standardise(values)  # type: ignore[operator]
+        except ValueError as error:
+            raise ValueError(f"Modality {name!r}: {error}") from error
+        return encoders[name].network(standard)  # type: ignore[operator]

@@ -48,7 +48,7 @@ class SensorEncoder(nn.Module):
             components are requested of a series or chip, or are too many.
 
     Example:
-        >>> from geotether.encoders.sensors import build_sensor_encoder
+        >>> from geotether.encoders.sensors.build import build_sensor_encoder
         >>> radar = build_sensor_encoder({"name": "tempcnn"}, "series", (12, 2), out_dim=128)
         >>> radar.eval()(torch.zeros(3, 12, 2)).shape
         torch.Size([3, 128])
@@ -153,17 +153,7 @@ class SensorEncoder(nn.Module):
         return torch.cat([standard, missing], dim=axis)
 
     def forward(self, values: Num[Tensor, "n *row"]) -> Float[Tensor, "n out_dim"]:
-        """Encode observations.
-
-        Args:
-            values: See `standardise`.
-
-        Returns:
-            Shape (n, out_dim), not normalised.
-
-        Raises:
-            ValueError: If the number of bands, of steps or of pixels does not fit.
-        """
+        """Encode observations as `standardise` takes them; shape (n, out_dim), not normalised."""
         return self.network(self.standardise(values))
 
     def _check(self, shape: tuple[int, ...]) -> None:
@@ -191,11 +181,7 @@ class SensorEncoder(nn.Module):
 def network_shape(
     kind: str, shape: tuple[int, ...], missing_channel: bool, components: int | None = None
 ) -> tuple[int, ...]:
-    """Return the shape of a network's input: components if any, and one more band with a missing channel.
-
-    Raises:
-        ValueError: If the number of components is invalid.
-    """
+    """Return the shape of a network's input: `components` if any, and one more band with a missing channel."""
     if components is not None:
         if kind != "vector":
             raise ValueError(f"components are for vectors; a {kind} would lose its order.")
@@ -207,11 +193,7 @@ def network_shape(
 
 
 def check_shape(kind: str, shape: tuple[int, ...]) -> None:
-    """Raise if the kind of observation is unknown or a row of it cannot have that shape.
-
-    Raises:
-        ValueError: With the known kinds or the expected axes.
-    """
+    """Raise ValueError if the kind of observation is unknown or a row of it cannot have that shape."""
     if kind not in KINDS:
         raise ValueError(f"Unknown kind {kind!r} of observation; known: {', '.join(KINDS)}.")
     axes = {"vector": "(numbers,)", "series": "(steps, bands)", "chip": "(bands, height, width)"}[kind]
@@ -220,14 +202,9 @@ def check_shape(kind: str, shape: tuple[int, ...]) -> None:
 
 
 def whitening_axes(covariance: Float64[np.ndarray, "d d"], components: int) -> Float64[np.ndarray, "d k"]:
-    """Return axes on which centred rows have uncorrelated components of variance 1.
+    """Return axes on which centred rows have uncorrelated components of variance 1, in decreasing order of variance.
 
-    Args:
-        covariance: Of the rows.
-        components: Number of components, in decreasing order of variance. Those without variance become 0.
-
-    Returns:
-        One column per component, signed so that its largest number is positive.
+    Components without variance become 0. Every axis is signed so that its largest number is positive.
 
     Source:
         Jolliffe (2002), Principal Component Analysis, 2nd ed., section 2.1.

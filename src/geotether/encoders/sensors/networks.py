@@ -132,14 +132,7 @@ class TempCNN(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two normalised 3 x 3 convolutions and a skip connection.
-
-    Args:
-        in_channels: Number of input channels.
-        out_channels: Number of output channels, a multiple of 8.
-        stride: 2 halves the map.
-        norm: Kind of normalisation, see `ResNet`.
-    """
+    """Two normalised 3 x 3 convolutions and a skip; channels are a multiple of 8, stride 2 halves the map."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, norm: str = "group") -> None:
         super().__init__()
