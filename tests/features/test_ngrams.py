@@ -40,7 +40,7 @@ def test_full_rank_keeps_all_inner_products():
     """With as many directions as texts, the SVD is a rotation of the weighted counts."""
     texts = DUTCH[:5]
     fitted = NgramFeatures(dim=5, seed=0).fit(texts)
-    weighted = fitted.weights_.transform(fitted._counts(texts)[:, fitted.buckets_]).toarray()
+    weighted = fitted._weighted(fitted._counts(texts)).toarray()
     features = fitted.transform(texts)
     np.testing.assert_allclose(features @ features.T, weighted @ weighted.T, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(weighted, axis=1), 1, rtol=1e-5)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from geotether.tasks.drawn import BIOMES, countries_at
 from geotether.tasks.paper import find_paper_files, paper_tasks
-from geotether.tasks.polygons import BIOMES, countries_at
 
 rasterio = pytest.importorskip("rasterio")
 gpd = pytest.importorskip("geopandas")

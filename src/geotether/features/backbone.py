@@ -1,6 +1,5 @@
 """Features of images from any backbone of timm, frozen, with the preprocessing that its weights were trained with."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,40 +54,30 @@ class BackboneFeatures(FrozenBackbone):
     ) -> None:
         if pool not in POOLS:
             raise ValueError(f"pool must be {', '.join(map(repr, POOLS))}, got {pool!r}.")
-        if batch < 1 or (in_chans is not None and in_chans < 1):
-            raise ValueError(f"batch and in_chans must be 1 or more, got {batch} and {in_chans}.")
+        if in_chans is not None and in_chans < 1:
+            raise ValueError(f"in_chans must be 1 or more, got {in_chans}.")
         timm = import_timm()
         if not timm.is_model(model.partition(".")[0]):
             close = timm.list_models(f"*{model.partition('.')[0]}*")[:5]
             hint = f" Did you mean {', '.join(close)}?" if close else " timm.list_models() lists them."
             raise ValueError(f"timm has no model {model!r}.{hint}")
-        self.pool = pool
-        self.in_chans = in_chans
+        self.pool, self.in_chans = pool, in_chans
         super().__init__(model, weights, batch, device, download, label=model)
 
-    def refuse(self, images: Sequence[np.ndarray]) -> dict[int, str]:
-        """Return which images `transform` cannot take: other bands, missing pixels, numbers outside 0 to 1."""
+    def _reason(self, image: np.ndarray) -> str:
         bands = self.in_chans or 3
-        reasons = {}
-        for row, image in enumerate(images):
-            if image.ndim != 3 or image.shape[-1] not in ({1, 3} if bands == 3 else {bands}):
-                got = image.shape[-1] if image.ndim == 3 else f"shape {image.shape}"
-                reasons[row] = f"{got} bands, the backbone takes {bands}; make it with in_chans for others"
-            elif image.dtype.kind not in "uf":
-                reasons[row] = f"pixels of type {image.dtype}; uint8, uint16 or floating-point numbers from 0 to 1"
-            elif image.dtype.kind == "f" and not np.isfinite(image).all():
-                reasons[row] = "a pixel is missing (NaN) or infinite"
-            elif image.dtype.kind == "f" and (image.min() < 0 or image.max() > 1):
-                reasons[row] = "floating-point pixels outside 0 to 1"
-        return reasons
+        if image.ndim != 3 or image.shape[-1] not in ({1, 3} if bands == 3 else {bands}):
+            got = image.shape[-1] if image.ndim == 3 else f"shape {image.shape}"
+            return f"{got} bands, the backbone takes {bands}; make it with in_chans for others"
+        if image.dtype.kind not in "uf":
+            return f"pixels of type {image.dtype}; uint8, uint16 or floating-point numbers from 0 to 1"
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            return "a pixel is missing (NaN) or infinite"
+        beyond = image.dtype.kind == "f" and (image.min() < 0 or image.max() > 1)
+        return "floating-point pixels outside 0 to 1" if beyond else ""
 
-    def _weights_file(self) -> Path:
-        timm = import_timm()
-        if self.weights is not None:
-            if not Path(self.weights).is_file():
-                raise FileNotFoundError(f"There is no file of weights {self.weights}.")
-            return Path(self.weights)
-        config = timm.models.get_pretrained_cfg(self.model)
+    def _cached_weights(self) -> Path:
+        config = import_timm().models.get_pretrained_cfg(self.model)
         if config is None or not (config.hf_hub_id or config.url):
             raise ValueError(f"timm has no pretrained weights for {self.model!r}; give weights=FILE.")
         return cached_file(str(config.hf_hub_id or ""), str(config.url or ""), self.model, self.download)

@@ -41,11 +41,7 @@ def features_class(name: str) -> Any:  # a class; issubclass cannot check a prot
 
 
 def make_features(name: str, options: Mapping[str, Any] | None = None) -> Featurizer:
-    """Make features by name, without fitting them.
-
-    Args:
-        name: A key of `FEATURES`.
-        options: Arguments of the constructor.
+    """Make features by name, without fitting them, given arguments of the constructor.
 
     Raises:
         ValueError: If the name or an option is unknown (the message lists the known ones), or an option is invalid.

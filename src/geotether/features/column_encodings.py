@@ -48,11 +48,7 @@ def column_booleans(column: pa.ChunkedArray) -> Cells:
 
 
 def levels_of(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Read classes: each pair of row and value once, values as texts; a cell may be a list of values.
-
-    Returns:
-        Rows and values, of equal length; missing and empty values are left out.
-    """
+    """Read classes as rows and values (texts), each pair once; a cell may be a list or empty."""
     rows = np.arange(len(column))
     if is_list(column.type):
         whole = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
@@ -87,13 +83,7 @@ def _level(value: Any) -> str:
 
 
 class Encoding(ABC):
-    """The features of one column; a subclass is a frozen dataclass of plain values.
-
-    Attributes:
-        kind: Kind of the column.
-        name: Name of the column.
-        flag: Whether gaps have a feature of their own.
-    """
+    """The features of one column; a subclass is a frozen dataclass of plain values, `flag` gives gaps a feature."""
 
     kind: ClassVar[str]
     name: str
@@ -122,12 +112,7 @@ class Encoding(ABC):
 
 
 class ValueEncoding(Encoding):
-    """An encoding of cells with one value each; values that are not finite are gaps.
-
-    Attributes:
-        values_of: Function that reads the cells.
-        wanted: What the cells must contain, for messages.
-    """
+    """An encoding of cells with one value each, read by `values_of`; values that are not finite are gaps."""
 
     values_of: ClassVar[Callable[..., Cells]]
     wanted: ClassVar[str]

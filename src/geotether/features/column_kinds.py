@@ -33,12 +33,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 class UnsuitedError(ValueError):
-    """A column that cannot become features.
-
-    Args:
-        why: The reason.
-        is_text: Whether it contains texts that the source 'texts' could read.
-    """
+    """A column that cannot become features, and whether the source 'texts' could read it."""
 
     def __init__(self, why: str, is_text: bool = False) -> None:
         super().__init__(why)
@@ -54,19 +49,11 @@ def as_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def infer_kind(name: str, column: pa.ChunkedArray, min_count: int) -> str:
-    """Infer the kind of a column.
+    """Infer the kind of a column of plain type (see `as_plain`).
 
     Numbers are numeric, except ids, and 0/1, which is boolean. Texts are categorical if some value occurs `min_count`
     times, boolean if they are yes and no, dates if 99 % are ISO 8601 dates. Whole numbers that are codes look like any
-    other numbers; declare them categorical.
-
-    Args:
-        name: Name of the column.
-        column: A column of plain type; see `as_plain`.
-        min_count: Number of rows that a frequent value needs.
-
-    Raises:
-        UnsuitedError: If the column cannot become features; the message is the reason.
+    other numbers; declare them categorical. UnsuitedError gives the reason why a column cannot become features.
     """
     kind = column.type
     if names_a_place(name):

@@ -18,6 +18,7 @@ from geotether.features.column_encodings import (
     plain_encoding,
 )
 from geotether.features.column_kinds import UnsuitedError, as_plain, infer_kind, names_a_place
+from geotether.features.featurizer import PlainSettings
 from geotether.features.projection import principal_directions, project
 from geotether.moments import mean_and_scale
 
@@ -28,7 +29,7 @@ _A = {"numeric": "a number", "boolean": "true or false", "date": "a date", "cate
 Names = Any
 
 
-class ColumnFeatures:
+class ColumnFeatures(PlainSettings):
     """Features of the columns of a table.
 
     Columns are declared (a name, or a pattern such as "bio*" or "[0-9]*[A-Z]"), and the others are inferred by
@@ -78,6 +79,8 @@ class ColumnFeatures:
 
     takes: ClassVar[str] = "columns"
     fit_rows: ClassVar[int] = 100_000
+    plain_state = ("encodings", "ignored")
+    array_state = ("mean", "spread", "directions")
 
     def __init__(
         self,
@@ -181,17 +184,13 @@ class ColumnFeatures:
 
     def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the fitted state; see `Featurizer.fitted`."""
-        arrays = {"mean": "mean_", "spread": "spread_", "directions": "directions_"} if self.dim is not None else {}
         values = {"encodings": [plain_encoding(encoding) for encoding in self.encodings_], "ignored": self.ignored_}
-        return values, {name: getattr(self, part) for name, part in arrays.items()}
+        return values, super().fitted()[1]
 
     def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "ColumnFeatures":
         """Restore the state returned by `fitted`."""
-        self.encodings_ = [encoding_of_plain(plain) for plain in values["encodings"]]
-        self.ignored_ = dict(values["ignored"])
+        super().restore(values | {"encodings": [encoding_of_plain(plain) for plain in values["encodings"]]}, arrays)
         self.kinds_ = {encoding.name: encoding.kind for encoding in self.encodings_}
-        for name, array in arrays.items():
-            setattr(self, f"{name}_", np.asarray(array))
         return self
 
     def names(self) -> list[str]:
@@ -237,8 +236,7 @@ class ColumnFeatures:
 
     def _check(self, columns: pa.Table) -> None:
         _check_table(columns)
-        if not hasattr(self, "encodings_"):
-            raise ValueError("These features have seen no columns yet; call fit(columns) first.")
+        self.check_fitted()
         lacking = [encoding.name for encoding in self.encodings_ if encoding.name not in columns.column_names]
         if lacking:
             raise ValueError(

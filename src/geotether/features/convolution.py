@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Float32
 
-from geotether.features.featurizer import PlainSettings
+from geotether.features.featurizer import ImageFeatures
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ _LEAST_CONTRAST = 4 / 255  # the noise of JPEG compression is below
 STRIP_BYTES = 2**21
 
 
-class RandomConvolution(PlainSettings):
+class RandomConvolution(ImageFeatures):
     """Features of small images from random patches of the images themselves (MOSAIKS).
 
     `fit` draws `num_filters` patches, whitens them (ZCA) by the covariance of many patches and scales each
@@ -57,9 +57,10 @@ class RandomConvolution(PlainSettings):
         (20, 8)
     """
 
-    takes: ClassVar[str] = "images"
     # 40 patches per image; more images would need gigabytes if they have many bands.
     fit_rows: ClassVar[int] = 500
+    plain_state = ("number",)
+    array_state = ("filters", "offsets", "scales")
 
     def __init__(
         self,
@@ -76,20 +77,13 @@ class RandomConvolution(PlainSettings):
             raise ValueError(f"bias must be 0 or more and ridge above 0, got {bias} and {ridge}.")
         if scale is not None and not 0 < scale < np.inf:
             raise ValueError(f"scale must be above 0, got {scale}; None takes 255 or each band's standard deviation.")
-        self.num_filters = num_filters
-        self.patch_size = patch_size
-        self.seed = seed
-        self.bias = bias
-        self.ridge = ridge
-        self.scale = scale
+        self.num_filters, self.patch_size, self.seed = num_filters, patch_size, seed
+        self.bias, self.ridge, self.scale = bias, ridge, scale
         self.out_dim = 2 * num_filters
 
     def fit(self, images: np.ndarray | Sequence[np.ndarray]) -> "RandomConvolution":
         """Draw and whiten the filters from images of shape (n, height, width, bands), or a list of them."""
-        reasons = self.refuse(images)
-        if reasons:
-            row, reason = next(iter(reasons.items()))
-            raise ValueError(f"Image {row}: {reason}.")
+        self.check_usable(images)
         if len(images) == 0:
             raise ValueError("There are no images to draw patches from.")
         bands = images[0].shape[-1]
@@ -115,55 +109,25 @@ class RandomConvolution(PlainSettings):
         return self
 
     def transform(self, images: np.ndarray | Sequence[np.ndarray]) -> Float32[np.ndarray, "n k"]:
-        """Compute the features of images.
-
-        Args:
-            images: Shape (n, height, width, bands), or a list of (height, width, bands); bands as in `fit`.
+        """Compute the features of images; bands as in `fit`.
 
         Returns:
-            Shape (n, 2 * num_filters): the means above the threshold for all filters, then those below. The features of
-            an image do not depend on the other images, bit for bit.
+            Shape (n, 2 * num_filters): the means above the threshold for all filters, then those below. The features
+            of an image do not depend on the other images, bit for bit.
         """
-        self._fitted()
-        reasons = self.refuse(images)
-        if reasons:
-            row, reason = next(iter(reasons.items()))
-            raise ValueError(f"Image {row}: {reason}.")
+        self.check_fitted()
+        self.check_usable(images)
         return rectified_means(list(images), self.filters_ / self.scales_, self.offsets_, self.bias)
 
     def refuse(self, images: np.ndarray | Sequence[np.ndarray]) -> dict[int, str]:
         """Return why `transform` cannot take some images: too small, missing pixels, other bands or number types."""
         if isinstance(images, np.ndarray) and images.ndim != 4:
             raise ValueError(f"Images need shape (n, height, width, channels), got {images.shape}.")
-        reasons = {}
-        for row, image in enumerate(images):
-            reason = self._reason(image)
-            if reason:
-                reasons[row] = reason
-        return reasons
-
-    def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return the fitted state; see `Featurizer.fitted`."""
-        self._fitted()
-        return {"number": self.number_}, {
-            "filters": self.filters_,
-            "offsets": self.offsets_,
-            "scales": self.scales_,
-        }
-
-    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "RandomConvolution":
-        """Restore the state returned by `fitted`."""
-        self.number_ = str(values["number"])
-        self.filters_, self.offsets_, self.scales_ = (arrays[name] for name in ("filters", "offsets", "scales"))
-        return self
+        return {row: reason for row, image in enumerate(images) if (reason := self._reason(image))}
 
     def names(self) -> list[str]:
         """Return the names of the features: "patch 0 above", ..., "patch 0 below", ..."""
         return [f"patch {number} {side}" for side in ("above", "below") for number in range(self.num_filters)]
-
-    def _fitted(self) -> None:
-        if not hasattr(self, "filters_"):
-            raise ValueError("These features have no filters yet; call fit(images) first.")
 
     def _reason(self, image: np.ndarray) -> str:
         if image.dtype.kind not in "uif":
@@ -238,12 +202,6 @@ def rectified_means(
 
     Each image is computed alone and by one thread, so its features do not depend on the other images or on the number
     of threads, bit for bit; several threads share the images.
-
-    Args:
-        images: Arrays (height, width, c) of any number type and any sizes, none smaller than a filter.
-        filters: Filters for unscaled images, shape (k, side, side, c).
-        offsets: Subtracted from each response, shape (k,).
-        bias: Threshold of the rectifier, 0 or more.
 
     Returns:
         Per image, mean(max(0, r - bias)) of all filters, then mean(max(0, -r - bias)), shape (n, 2k).

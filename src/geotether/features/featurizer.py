@@ -52,8 +52,51 @@ class Featurizer(Protocol):
 
 
 class PlainSettings:
-    """A class whose constructor arguments are attributes of the same names."""
+    """A class whose constructor arguments are attributes of the same names, and its fitted state of names with _."""
+
+    plain_state: ClassVar[tuple[str, ...]] = ()
+    array_state: ClassVar[tuple[str, ...]] = ()
 
     def settings(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return the fitted state; see `Featurizer.fitted`."""
+        self.check_fitted()
+        plain, arrays = (
+            {name: getattr(self, f"{name}_") for name in names if hasattr(self, f"{name}_")}
+            for names in (self.plain_state, self.array_state)
+        )
+        return plain, arrays
+
+    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+        """Restore the state returned by `fitted`."""
+        for name, value in (values | arrays).items():
+            setattr(self, f"{name}_", value)
+        return self
+
+    def check_fitted(self) -> None:
+        """Raise ValueError before `fit` or `restore`."""
+        first = f"{(*self.plain_state, *self.array_state)[0]}_"
+        if not hasattr(self, first):
+            raise ValueError("These features are not fitted yet; call fit first.")
+
+
+class ImageFeatures(PlainSettings):
+    """Features of images, each of which can be used or refused with a reason."""
+
+    takes: ClassVar[str] = "images"
+
+    def refuse(self, images: Any) -> dict[int, str]:
+        """Return the reason for each position of an image that `transform` cannot take."""
+        return {row: reason for row, image in enumerate(images) if (reason := self._reason(image))}
+
+    def check_usable(self, images: Any) -> None:
+        """Raise ValueError for the first image that `refuse` names."""
+        for row, reason in self.refuse(images).items():
+            raise ValueError(f"Image {row}: {reason}.")
+
+    def _reason(self, image: np.ndarray) -> str:
+        """Say why an image cannot be used; "" if it can."""
+        raise NotImplementedError

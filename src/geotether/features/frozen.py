@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from geotether.features.featurizer import PlainSettings
+from geotether.features.featurizer import ImageFeatures
 
 if TYPE_CHECKING:
     import torch
@@ -19,38 +19,38 @@ _FITTING_TORCHVISION = "pip install torchvision --index-url https://download.pyt
 
 
 class Network(NamedTuple):
-    """A network on its device.
-
-    Attributes:
-        prepare: Function from one image, shape (height, width, bands), to the tensor that the network takes.
-        run: Function from a batch of these tensors to features, shape (n, dim).
-        dim: Number of features.
-    """
+    """A network on its device: functions from an image to its input and from a batch to `dim` features."""
 
     prepare: Callable[[np.ndarray], "torch.Tensor"]
     run: Callable[["torch.Tensor"], "torch.Tensor"]
     dim: int
 
 
-class FrozenBackbone(PlainSettings, ABC):
+class FrozenBackbone(ImageFeatures, ABC):
     """Features of images from a frozen network without its head; see `Featurizer`.
 
     All batches have the same size, so the features of an image do not depend on the other images. A subclass checks
     its options, finds the weights, makes the network, and refuses images that the network was not trained for. Each
-    argument of its constructor is an attribute of the same name; `label` is the prefix of the features' names.
+    argument of its constructor is an attribute of the same name; `label` is the prefix of the features' names, and
+    `published` a name for the published weights beside None.
     """
 
-    takes: ClassVar[str] = "images"
+    published: ClassVar[str | None] = None
+
     fit_rows: ClassVar[int] = 1  # nothing is learned
 
     def __init__(self, model: str, weights: str | None, batch: int, device: str, download: bool, label: str) -> None:
-        self.model = model
-        self.weights = None if weights is None else str(weights)
-        self.batch = batch
-        self.device = device
-        self.download = download
-        self.label = label
-        self._file = self._weights_file()
+        self.model, self.weights = model, None if weights is None else str(weights)
+        self.batch, self.device, self.download, self.label = batch, device, download, label
+        if batch < 1:
+            raise ValueError(f"batch must be 1 or more, got {batch}.")
+        if weights in (None, self.published):
+            self._file = self._cached_weights()
+        elif Path(weights).is_file():
+            self._file = Path(weights)
+        else:
+            also = f"; {self.published!r} names the published ones" if self.published else ""
+            raise FileNotFoundError(f"There is no file of weights {weights}{also}.")
         self._network: Network | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -69,17 +69,10 @@ class FrozenBackbone(PlainSettings, ABC):
 
     def transform(self, images: Sequence[np.ndarray]) -> Float32[np.ndarray, "n d"]:
         """Compute the features of images (height, width, bands) of any sizes, shape (n, out_dim)."""
-        reasons = self.refuse(images)
-        if reasons:
-            row, reason = next(iter(reasons.items()))
-            raise ValueError(f"Image {row}: {reason}.")
+        self.check_usable(images)
         network = self._loaded()
         inputs = (network.prepare(image) for image in images)
         return in_equal_batches(network.run, inputs, len(images), self.batch, self.device, network.dim)
-
-    @abstractmethod
-    def refuse(self, images: Sequence[np.ndarray]) -> dict[int, str]:
-        """Return the reason for each position of an image that `transform` cannot take."""
 
     def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the SHA-256 of the weights, so that other weights are noticed."""
@@ -101,8 +94,8 @@ class FrozenBackbone(PlainSettings, ABC):
         return self._network
 
     @abstractmethod
-    def _weights_file(self) -> Path:
-        """Find the weights, or raise a FileNotFoundError that says where to get them and where to put them."""
+    def _cached_weights(self) -> Path:
+        """Find published weights, or raise a FileNotFoundError that says where to get them and where to put them."""
 
     @abstractmethod
     def _load(self) -> Network:
@@ -142,14 +135,7 @@ def weights_digest(path: Path) -> str:
 
 
 def cached_file(hub: str, url: str, model: str, download: bool) -> Path:
-    """Find pretrained weights in the caches of their libraries, and fetch them only if that is allowed.
-
-    Args:
-        hub: Repository at Hugging Face, or "".
-        url: Address of a file, or ""; used if there is no repository.
-        model: Name of the model, for messages.
-        download: Whether the network may be used.
-    """
+    """Find pretrained weights (at Hugging Face, or else at a URL) in the caches, and fetch them if allowed."""
     if hub:
         from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 
@@ -182,9 +168,8 @@ def cached_file(hub: str, url: str, model: str, download: bool) -> Path:
 def read_weights(path: Path) -> dict[str, "torch.Tensor"]:
     """Read a file of weights without running any code in it.
 
-    Args:
-        path: .safetensors, or else a file of `torch.save` with tensors only; tensors may be under "state_dict" or
-            "model", and their names may begin with "module.".
+    It is .safetensors, or else a file of `torch.save` with tensors only; tensors may be under "state_dict" or "model",
+    and their names may begin with "module.".
     """
     import pickle
 
@@ -207,13 +192,7 @@ def read_weights(path: Path) -> dict[str, "torch.Tensor"]:
 
 
 def load_local(model: Any, path: Path, optional: tuple[str, ...] = ()) -> None:
-    """Load weights of a file into a model without a head.
-
-    Args:
-        model: A model made by timm with `num_classes=0`.
-        path: As for `read_weights`; weights of the head are ignored.
-        optional: Names of weights that may be missing; these keep their initial values.
-    """
+    """Load weights of a file, except those of heads, into a timm model; the `optional` ones may be missing."""
     found, wanted = read_weights(path), model.state_dict()
     heads = (model.pretrained_cfg or {}).get("classifier") or ()
     heads = (heads,) if isinstance(heads, str) else tuple(heads)

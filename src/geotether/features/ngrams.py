@@ -1,7 +1,7 @@
 """Features of short texts from their character n-grams, in any script and without a vocabulary."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Float32, Integer
@@ -38,6 +38,7 @@ class NgramFeatures(PlainSettings):
 
     takes: ClassVar[str] = "texts"
     fit_rows: ClassVar[int] = 100_000
+    array_state = ("buckets", "rarity", "directions")
 
     def __init__(self, dim: int = 256, ngram_range: Sequence[int] = (2, 4), seed: int = 0) -> None:
         if dim < 1:
@@ -70,27 +71,12 @@ class NgramFeatures(PlainSettings):
 
     def transform(self, texts: Sequence[str]) -> Float32[np.ndarray, "n k"]:
         """Compute the features of texts, shape (n, dim); zeros for a text without any n-gram seen in `fit`."""
-        if not hasattr(self, "directions_"):
-            raise ValueError("These features have not seen any text yet; call fit(texts) first.")
+        self.check_fitted()
         return self._transform_counts(self._counts(texts))
 
     def refuse(self, texts: Sequence[str]) -> dict[int, str]:
         """Refuse empty texts."""
         return {row: "empty text" for row, text in enumerate(texts) if not text.strip()}
-
-    def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return the fitted state; see `Featurizer.fitted`."""
-        arrays = {"buckets": self.buckets_, "rarity": self.weights_.idf_, "directions": self.directions_}
-        return {}, arrays
-
-    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "NgramFeatures":
-        """Restore the state returned by `fitted`."""
-        from sklearn.feature_extraction.text import TfidfTransformer
-
-        self.buckets_, self.directions_ = np.asarray(arrays["buckets"]), np.asarray(arrays["directions"])
-        self.weights_ = TfidfTransformer(sublinear_tf=True)
-        self.weights_.idf_ = np.asarray(arrays["rarity"])
-        return self
 
     def names(self) -> list[str]:
         """Return the names of the features: "direction 1" and so on, the strongest first."""
@@ -110,14 +96,19 @@ class NgramFeatures(PlainSettings):
         if len(used) < self.dim:
             raise ValueError(f"The texts have only {len(used)} different n-grams, too few for {self.dim} features.")
         self.buckets_ = used
-        self.weights_ = TfidfTransformer(sublinear_tf=True).fit(counts[:, used])
-        weighted = self.weights_.transform(counts[:, used])
-        _, _, self.directions_ = randomized_svd(weighted, self.dim, n_iter=2, random_state=self.seed)
+        self.rarity_ = TfidfTransformer(sublinear_tf=True).fit(counts[:, used]).idf_
+        _, _, self.directions_ = randomized_svd(self._weighted(counts), self.dim, n_iter=2, random_state=self.seed)
         return self
 
+    def _weighted(self, counts: "csr_matrix") -> "csr_matrix":
+        from sklearn.feature_extraction.text import TfidfTransformer
+
+        weights = TfidfTransformer(sublinear_tf=True)
+        weights.idf_ = self.rarity_
+        return weights.transform(counts[:, self.buckets_])
+
     def _transform_counts(self, counts: "csr_matrix") -> np.ndarray:
-        weighted = self.weights_.transform(counts[:, self.buckets_])
-        return (weighted @ self.directions_.T).astype(np.float32, copy=False)
+        return (self._weighted(counts) @ self.directions_.T).astype(np.float32, copy=False)
 
     def _counts(self, texts: Sequence[str]) -> "csr_matrix":
         from sklearn.feature_extraction.text import HashingVectorizer

@@ -9,11 +9,7 @@ _BLOCK = 64
 
 
 def principal_directions(matrix: Float[np.ndarray, "n d"], dim: int) -> Float64[np.ndarray, "k d"]:
-    """Find the directions in which the rows of a matrix differ most.
-
-    Args:
-        matrix: Centred rows, shape (n, d).
-        dim: Number of directions, at most d.
+    """Find the directions in which the centred rows of a matrix differ most.
 
     Returns:
         Shape (dim, d), orthonormal, largest variance first; the largest entry of each is positive.
@@ -37,15 +33,7 @@ def principal_directions(matrix: Float[np.ndarray, "n d"], dim: int) -> Float64[
 def project(matrix: Float[np.ndarray, "n d"], directions: Float[np.ndarray, "k d"]) -> Float32[np.ndarray, "n k"]:
     """Multiply rows by directions so that a row's result does not depend on the other rows, bit for bit.
 
-    A matrix product of fewer rows may sum in another order, so it is computed in blocks of one size, padded with
-    zeros.
-
-    Args:
-        matrix: Shape (n, d).
-        directions: Shape (k, d).
-
-    Returns:
-        Shape (n, k).
+    A matrix product of fewer rows may sum in another order, so it is computed in blocks of one size, padded with zeros.
     """
     result = np.empty((len(matrix), len(directions)), dtype=np.float32)
     block = np.zeros((_BLOCK, matrix.shape[1]))

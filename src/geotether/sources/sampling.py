@@ -22,21 +22,18 @@ def sample_sphere(
     west: float = -180.0,
     east: float = 180.0,
 ) -> Float64[np.ndarray, "n 2"]:
-    """Draw places uniformly by area on the sphere, or between limits.
+    """Draw places uniformly by area on the sphere, or between limits in degrees.
 
     Args:
         n: Number of places, 0 or more.
         seed: Seed, or a generator that continues. Fewer places are the first of more.
-        south: Southern limit in degrees.
-        north: Northern limit in degrees.
-        west: Western limit in degrees.
-        east: Eastern limit, above `west` and at most a turn from it.
+        south: Southern limit; -90 <= south < north <= 90, else ValueError.
+        north: Northern limit.
+        west: Western limit; west < east <= west + 360, else ValueError.
+        east: Eastern limit.
 
     Returns:
-        Longitude and latitude in degrees, shape (n, 2); longitudes lie between the limits.
-
-    Raises:
-        ValueError: If the limits are not -90 <= south < north <= 90 and west < east <= west + 360.
+        Longitude and latitude, shape (n, 2); longitudes lie between the limits.
 
     Example:
         >>> lonlat = sample_sphere(20_000, seed=0)
@@ -62,22 +59,10 @@ def sample_places(
     west: float = -180.0,
     east: float = 180.0,
 ) -> tuple[Float64[np.ndarray, "n 2"], dict[str, np.ndarray]]:
-    """Draw places uniformly by area until enough of them can be kept.
+    """Draw places uniformly by area, within limits as in `sample_sphere`, until `rows` (1 or more) can be kept.
 
-    Args:
-        rows: Number of places to keep, 1 or more.
-        seed: Seed; fewer places are the first of more.
-        look: Returns for places of shape (m, 2) which to keep, a boolean array of shape (m,), and their values.
-        south: As for `sample_sphere`, with the other three limits.
-        north: See `south`.
-        west: See `south`.
-        east: See `south`.
-
-    Returns:
-        The places, shape (rows, 2), and their values.
-
-    Raises:
-        ValueError: If too few are found; the message says how many.
+    `look` returns for places of shape (m, 2) which to keep, and values by name, of shape (m,) each. Fewer rows with the
+    same seed are the first of more. ValueError, with the number found, if too few are.
     """
     if rows < 1:
         raise ValueError(f"rows must be 1 or more, got {rows}.")
@@ -103,21 +88,12 @@ def sample_places(
 
 
 def on_land(lonlat: Float[np.ndarray, "n 2"], land: str | Path | None) -> Bool[np.ndarray, " n"]:
-    """Mark the places on land.
-
-    Args:
-        lonlat: Places in degrees, shape (n, 2).
-        land: Land or country polygons; None: everywhere counts.
-    """
+    """Mark the places (degrees) in the polygons of a file; all of them without a file."""
     return np.ones(len(lonlat), dtype=bool) if land is None else find_polygons(land, lonlat).found
 
 
 def without_rare(labels: Shaped[np.ndarray, " n"], fewest: int) -> Shaped[np.ndarray, " n"]:
-    """Make the labels of rare classes missing.
-
-    Args:
-        labels: Classes as an object array, None where missing.
-        fewest: Classes with fewer rows than this become None; 1 keeps all.
+    """Make the classes that occur in fewer than `fewest` rows missing; `labels` are objects, None where missing.
 
     Example:
         >>> without_rare(np.array(["a", "a", "b", None], dtype=object), fewest=2).tolist()

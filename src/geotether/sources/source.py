@@ -109,9 +109,6 @@ def usable(seen: Observations, reasons: Mapping[int, str], content: Callable[[np
         reasons: Position among them to the reason why a row cannot be used.
         content: Returns the content of the rows at some positions, int64.
 
-    Returns:
-        The usable rows. The others are added to the rejected rows of `seen`, in order.
-
     Example:
         >>> seen = Observations(np.array([7, 8]), np.array([[5.66, 51.97], [5.66, 519.7]]), None)
         >>> found = usable(seen, refuse_places(seen.lonlat), lambda good: [f"image {row}" for row in seen.row[good]])

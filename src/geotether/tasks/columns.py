@@ -26,13 +26,8 @@ _log = logging.getLogger(__name__)
 def labels_of(name: str, column: pa.ChunkedArray, missing: Sequence[str | float] = ()) -> Shaped[np.ndarray, " n"]:
     """Convert a column to the target of a regression or classification.
 
-    Args:
-        name: Of the column, for messages.
-        column: Numbers, texts or bools.
-        missing: Values that mark a missing label.
-
-    Returns:
-        Floats with NaN, or an object array with None, where a label is missing; integers where none is missing.
+    Values in `missing`, NaN, nulls and blank texts are missing labels: NaN among floats, None among objects; integers
+    stay integers where none is missing.
 
     Raises:
         ValueError: If the column contains lists, bytes or times.
@@ -70,8 +65,7 @@ def indicators_of(
         missing: Values that mark an unknown label; in lists, labels to ignore.
 
     Returns:
-        Shape (n, c), NaN where unknown, a row of NaN where a list is null; and the names of the labels, without the
-        `label:` of feature tables.
+        Shape (n, c), NaN where unknown, a row of NaN where a list is null; and the names of the labels.
 
     Raises:
         ValueError: If a column contains anything but 0, 1 and missing values, or all lists are empty.
@@ -113,15 +107,9 @@ def indicators_of(
 
 
 def splits_of(name: str, column: pa.ChunkedArray, rename: Mapping[str, str] | None = None) -> Shaped[np.ndarray, " n"]:
-    """Convert a column to a split.
+    """Convert a column of names of parts to a split, shape (n,), empty where missing.
 
-    Args:
-        name: Of the column, for messages.
-        column: Names of parts.
-        rename: Its values to parts; used before `SPLIT_WORDS`, which knows val, valid, dev and trainval.
-
-    Returns:
-        Texts, shape (n,); empty where missing.
+    `rename` maps its values to parts; it is used before `SPLIT_WORDS`, which knows val, valid, dev and trainval.
 
     Raises:
         ValueError: If `rename` names a value that does not occur, or no row is in train.
@@ -144,17 +132,7 @@ def splits_of(name: str, column: pa.ChunkedArray, rename: Mapping[str, str] | No
 
 
 def task_times(name: str, column: pa.ChunkedArray) -> Shaped[np.ndarray, " n"]:
-    """Convert a column to times.
-
-    Args:
-        name: Of the column, for messages.
-        column: Dates and times as `geotether.geodesy.dates.times_of` reads them.
-
-    Returns:
-        datetime64[s], NaT where missing, shape (n,).
-
-    Raises:
-        ValueError: If a value is not a time; the first is named.
+    """Convert a column to datetime64[s], NaT where missing; ValueError names the first value that is not a time.
 
     Example:
         >>> task_times("year", pa.chunked_array([[2019, None]])).tolist()

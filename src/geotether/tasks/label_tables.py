@@ -15,7 +15,7 @@ from geotether.files.rows import open_rows, read_rows
 from geotether.files.values import is_number
 from geotether.geodesy.coordinates import check_lonlat
 from geotether.tasks.columns import labels_of, splits_of, task_times
-from geotether.tasks.polygons import continents_at
+from geotether.tasks.drawn import continents_at
 from geotether.tasks.table import read_labelled
 from geotether.tasks.task import Task
 
@@ -59,16 +59,13 @@ _log = logging.getLogger(__name__)
 
 
 def temperature_task(file: Path, label: str | None = None, countries: Path | None = None) -> Task:
-    """Build the task of the mean annual air temperature at about 3,000 weather stations.
+    """Build the task of the mean annual air temperature at about 3,000 weather stations, in °C.
 
     Args:
         file: `stationDataAll.csv` as published, or the same as Parquet. Columns are found by name, because copies
             differ in whether longitude or latitude comes first.
-        label: Another column, such as meanP for precipitation. None: meanT.
+        label: Another column, such as meanP for precipitation; it gets no unit. None: meanT.
         countries: Natural Earth file for the continents. None: they stay unknown.
-
-    Returns:
-        A regression task in °C (no unit for another column).
 
     Raises:
         ValueError: If the layout is unknown; as for `read_labelled`.
@@ -219,7 +216,7 @@ def coordbench_task(
     missing: Sequence[str | float] = (),
     countries: Path | None = None,
 ) -> Task:
-    """Build the task of one label of a CoordBench table.
+    """Build the task of one label of a CoordBench table, with its own split and time where it has them.
 
     Args:
         file: `data/<config>/data.parquet`, or a CSV of that shape.
@@ -229,11 +226,7 @@ def coordbench_task(
         missing: Values that mark a missing label, such as 0 or -1 for the sea in SatCLIP's tables.
         countries: Natural Earth file for the continents. None: they stay unknown.
 
-    Returns:
-        A task with the table's own split (val is read as validation) and time, where it has them.
-
     Raises:
-        FileNotFoundError: If a file is missing.
         ValueError: If the layout is unknown, or there are several labels and none is named.
     """
     columns, lonlat = read_labelled(file)

@@ -4,14 +4,18 @@ import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import numpy as np
-
 from geotether.files.formats import endings_of
 from geotether.sources.grids.rasters import terrarium_zooms
-from geotether.sources.polygons import polygon_columns
-from geotether.sources.sampling import on_land, sample_places, without_rare
-from geotether.tasks.polygons import continents_at, countries_at, ecoregions_at
-from geotether.tasks.rasters import elevation_at, population_at
+from geotether.sources.sampling import without_rare
+from geotether.tasks.drawn import (
+    continents_at,
+    countries_at,
+    draw_labels,
+    ecoregions_at,
+    elevation_at,
+    has_continents,
+    population_at,
+)
 from geotether.tasks.task import Task
 
 POLYGON_ENDINGS = tuple(one for one in endings_of("layer", "geojson", "parquet") if one != ".zip")
@@ -42,17 +46,10 @@ class PaperFiles:
 def find_paper_files(folder: str | Path) -> PaperFiles:
     """Find the files of the four tasks by their published names, in a folder and the folders in it.
 
-    Args:
-        folder: Contains `gadm*.gpkg` or `*countries*`, `gpw_v4*` or `*population_density*`, a raster named after
-            elevation, ETOPO, GEBCO, GMTED or SRTM (or `terrarium/{z}/{x}/{y}.png`), `wwf_terr_ecos.*` or
-            `*ecoregions*`, and optionally `*_land*`. Where several match, GADM, Olson and rasters come first,
-            then the first in the alphabet. Natural Earth beside GADM gives the continents.
-
-    Returns:
-        The files.
-
-    Raises:
-        FileNotFoundError: If the folder or one of the files is missing; the message says which and what was looked for.
+    The folder contains `gadm*.gpkg` or `*countries*`, `gpw_v4*` or `*population_density*`, a raster named after
+    elevation, ETOPO, GEBCO, GMTED or SRTM (or `terrarium/{z}/{x}/{y}.png`), `wwf_terr_ecos.*` or `*ecoregions*`, and
+    optionally `*_land*`. Where several match, GADM, Olson and rasters come first, then the first in the alphabet.
+    Natural Earth beside GADM gives the continents. FileNotFoundError says what is missing and what was looked for.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -96,23 +93,22 @@ def paper_tasks(
 ) -> list[Task]:
     """Build the paper's four tasks at the same places, so that an encoder encodes them once.
 
-    Places are drawn uniformly by area and kept where they lie on land and all four labels are known; so ice sheets
-    (no biome) and Antarctica (no population) are left out.
+    Places are drawn uniformly by area and kept where they lie on land and all four labels are known; so ice sheets (no
+    biome) and Antarctica (no population) are left out.
 
     Args:
         folder: Where the published files lie (see `find_paper_files`), or the files themselves.
-        rows: How many places.
-        seed: Decides the places.
+        rows: Number of places.
+        seed: Of the draw.
         south: Southern limit in degrees.
         north: Northern limit in degrees.
         min_class_rows: Countries and biomes with fewer rows than this are left out as missing labels; 1 keeps all.
 
     Returns:
-        Tasks "country", "population density", "elevation" and "biome", in that order, with continents where the
-        country file has them.
+        Tasks "country", "population density", "elevation" and "biome", in that order, with continents where the country
+        file has them.
 
     Raises:
-        FileNotFoundError: If a file is missing.
         ValueError: If a layout is unknown or too few places are found.
     """
     files = folder if isinstance(folder, PaperFiles) else find_paper_files(folder)
@@ -120,33 +116,20 @@ def paper_tasks(
         path = getattr(files, field.name)
         if path is not None and not Path(path).exists():
             raise FileNotFoundError(f"There is no file {path} for {field.name}.")
-
-    def look(lonlat: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        keep = on_land(lonlat, files.land)
-        labels_by_name: dict[str, np.ndarray] = {}
-        for name, at in (
-            ("population", lambda dry: population_at(files.population, dry)),
-            ("elevation", lambda dry: elevation_at(files.elevation, dry)),
-            ("biome", lambda dry: ecoregions_at(files.ecoregions, dry)["biome"]),
-            ("country", lambda dry: countries_at(files.countries, dry)),
-        ):
-            dry = np.flatnonzero(keep)  # each file is read only at places that the ones before know
-            known = at(lonlat[dry])
-            labels_by_name[name] = np.full(len(lonlat), np.nan if known.dtype.kind == "f" else None, dtype=known.dtype)
-            labels_by_name[name][dry] = known
-            lost = np.isnan(known) if known.dtype.kind == "f" else np.array([v is None for v in known], dtype=bool)
-            keep[dry[lost]] = False
-        return keep, labels_by_name
-
-    lonlat, labels_by_name = sample_places(rows, seed, look, south, north)
-    has_continents = any(name.lower() == "continent" for name in polygon_columns(files.countries))
-    continent = continents_at(files.countries if has_continents else files.continents, lonlat)
-    country, biome = (without_rare(labels_by_name[name], min_class_rows) for name in ("country", "biome"))
+    finders = {
+        "population": lambda places: population_at(files.population, places),
+        "elevation": lambda places: elevation_at(files.elevation, places),
+        "biome": lambda places: ecoregions_at(files.ecoregions, places)["biome"],
+        "country": lambda places: countries_at(files.countries, places),
+    }
+    lonlat, labels = draw_labels(finders, rows, seed, south, north, files.land)
+    continent = continents_at(files.countries if has_continents(files.countries) else files.continents, lonlat)
+    country, biome = (without_rare(labels[name], min_class_rows) for name in ("country", "biome"))
     return [
         Task("country", "classification", lonlat, country, continent=continent),
-        Task("population density", "regression", lonlat, labels_by_name["population"], unit="people/km²",
+        Task("population density", "regression", lonlat, labels["population"], unit="people/km²",
              transform="log1p", continent=continent),
-        Task("elevation", "regression", lonlat, labels_by_name["elevation"], unit="m", continent=continent),
+        Task("elevation", "regression", lonlat, labels["elevation"], unit="m", continent=continent),
         Task("biome", "classification", lonlat, biome, continent=continent),
     ]  # fmt: skip
 

@@ -17,9 +17,8 @@ from geotether.files.disk import replacing_file
 from geotether.files.geometry import with_geometry
 from geotether.files.writers import write_parquet
 from geotether.settings import Section, read_yaml, unknown_name
+from geotether.tasks.drawn import biome_task, country_task, ecoregion_task, elevation_task, population_task
 from geotether.tasks.label_tables import coordbench_task, housing_task, mosaiks_task, temperature_task
-from geotether.tasks.polygons import biome_task, country_task, ecoregion_task
-from geotether.tasks.rasters import elevation_task, population_task
 from geotether.tasks.table import table_task
 from geotether.tasks.task import TRANSFORMS, Task
 
@@ -41,13 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 class Entry(Section):
-    """The settings of both kinds of entry.
-
-    Attributes:
-        name: In the score table; None: the builder's or the label's.
-        transform: Of a regression's labels: one of `TRANSFORMS`, or null for none.
-        unit: Of the raw labels.
-    """
+    """The settings of both kinds of entry; None is the builder's or the label's name, no transform."""
 
     name: str | None = Field(default=None, min_length=1)
     transform: str | None = None
@@ -131,9 +124,6 @@ def read_specification(path: str | Path) -> list[TableEntry | BuiltInEntry]:
         path: YAML: one task, a list of tasks, or {tasks: [...]}. An entry with `builder` is built in, one with `table`
             is a table.
 
-    Returns:
-        The entries.
-
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not YAML, an entry misses or misspells a key, or a value is wrong; the message names the
@@ -166,13 +156,10 @@ def read_specification(path: str | Path) -> list[TableEntry | BuiltInEntry]:
 
 
 def read_tasks(path: str | Path) -> list[Task]:
-    """Read or build the tasks of a specification.
+    """Read or build the tasks of a specification, in order.
 
     Args:
         path: As for `read_specification`; paths in it are relative to its folder.
-
-    Returns:
-        The tasks, in order.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -192,15 +179,12 @@ def read_tasks(path: str | Path) -> list[Task]:
 
 
 def write_tasks(tasks: Sequence[Task], folder: str | Path) -> Path:
-    """Write tasks so that slow builders run once.
+    """Write tasks so that slow builders run once; return the path of `tasks.yaml`, which `read_tasks` reads.
 
     Args:
         tasks: At least one, with different names.
         folder: Gets `<name>.parquet` (geometry, lon, lat, label, split, time, continent) for each task, and
-            `tasks.yaml`, which `read_tasks` reads; files of the same names are replaced.
-
-    Returns:
-        The path of `tasks.yaml`.
+            `tasks.yaml`; files of the same names are replaced.
 
     Raises:
         ValueError: If there are no tasks, or two would have the same file name.
@@ -222,15 +206,7 @@ def write_tasks(tasks: Sequence[Task], folder: str | Path) -> Path:
 
 
 def table_of(task: Task) -> tuple[pa.Table, dict[str, Any]]:
-    """Convert a task to a table.
-
-    Args:
-        task: Any task.
-
-    Returns:
-        The table, without geometry, and its keys in a specification: label, kind, transform, unit and the columns
-        of split, time and continent.
-    """
+    """Convert a task to a table without geometry, and its keys in a specification (label, kind, split, time ...)."""
     columns: dict[str, Any] = {"lon": task.lonlat[:, 0], "lat": task.lonlat[:, 1]}
     entry: dict[str, Any] = {"label": "label", "kind": task.kind, "transform": task.transform, "unit": task.unit}
     if task.kind == "multilabel":

@@ -100,7 +100,6 @@ def read_labelled(
         lat: Column of latitudes, together with `lon`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
         ValueError: If it is not of its format, is empty, lacks such columns, or a row has a wrong place.
     """
     table = Path(table)

@@ -188,10 +188,9 @@ class Task:
         unit: str = "",
         transform: str | None = None,
     ) -> "Task":
-        """Make a task from one label column of a table.
+        """Make a task from one label column of a table; the other arguments are those of `Task`.
 
         Texts and booleans are classes, numbers a regression, unless `kind` is given; the name is that of the column.
-        The other arguments are those of `Task`.
 
         Raises:
             ValueError: If there is no such column (those found are listed), or as in `Task`.
@@ -243,14 +242,7 @@ def check_numbers(
 
 
 def conflicting_rows(lonlat: Float[np.ndarray, "n 2"], values: Shaped[np.ndarray, "n *c"]) -> Bool[np.ndarray, " n"]:
-    """Mark rows that lie at exactly the place of another row with a different label.
-
-    Args:
-        lonlat: Places in degrees, shape (n, 2).
-        values: Labels without missing ones, shape (n,) or (n, c).
-
-    Returns:
-        Boolean, shape (n,).
+    """Mark rows that lie at exactly the place of another row with a different label; none is missing.
 
     Example:
         >>> conflicting_rows(np.array([[5.0, 52.0], [5.0, 52.0], [6.0, 52.0]]), np.array(["a", "b", "a"]))

@@ -49,14 +49,7 @@ def open_raster(
     select: Mapping[str, Any] | None = None,
     crs: str | None = None,
 ) -> Raster:
-    """Open a raster: NetCDF and Zarr by their endings, all others with GDAL.
-
-    Args:
-        path: The file, or the folder of a Zarr store.
-        bands: Names or numbers from 1. None: all.
-        variable: For NetCDF and Zarr: one or more variables.
-        select: For NetCDF and Zarr: values by dimension.
-        crs: For NetCDF and Zarr that do not declare one.
+    """Open a raster: NetCDF and Zarr by their endings, all others with GDAL; see `RasterSource` for the options.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -72,11 +65,7 @@ def open_raster(
 
 
 def decode(raster: Raster, values: Num[np.ndarray, "*n bands"]) -> Float[np.ndarray, "*n bands"]:
-    """Convert stored cells to values: NaN where data are missing, scale and offset applied.
-
-    Returns:
-        float64, which represents every stored number exactly.
-    """
+    """Convert stored cells to float64 values: NaN where data are missing, scale and offset applied."""
     found = values.astype(np.float64)
     if raster.missing is not None and not np.isnan(raster.missing):
         found[values == raster.missing] = np.nan
@@ -108,11 +97,7 @@ class Cells:
     def find(
         self, rows: Float[np.ndarray, "*n"], columns: Float[np.ndarray, "*n"]
     ) -> tuple[Integer[np.ndarray, "*n"], Integer[np.ndarray, "*n"], Bool[np.ndarray, "*n"] | None]:
-        """Return the cells that contain fractional rows and columns.
-
-        Returns:
-            Row, column (both 0 outside the raster), and which are inside; None if all are.
-        """
+        """Return row and column (0 outside) of the cells at fractional indices, and which are inside (None: all)."""
         grid = self.raster.grid
         inside = grid.inside(rows, columns)
         everywhere = bool(inside.all())
@@ -183,12 +168,7 @@ def copy_pays(raster: Raster, places: int) -> bool:
 
 
 def copy_raster(raster: Raster, path: Path) -> Path:
-    """Write all cells as stored to an uncompressed file unless it exists.
-
-    Args:
-        raster: Read once, in pieces of bounded size.
-        path: The copy, an .npy file of shape (height, width, bands), written atomically.
-    """
+    """Write all cells as stored to an .npy file (height, width, bands), atomically and in pieces, unless it exists."""
     if path.is_file():
         return path
     grid, bands = raster.grid, len(raster.names)

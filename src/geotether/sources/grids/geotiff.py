@@ -19,10 +19,10 @@ _LEAST_TILE = 256
 
 
 class GdalRaster:
-    """A raster file opened with `open_geotiff`.
+    """A raster file that GDAL reads.
 
     Args:
-        path: A file that GDAL reads.
+        path: The file.
         bands: Names or numbers from 1. None: all.
 
     Attributes:
@@ -101,18 +101,14 @@ class GdalRaster:
 
 
 def open_geotiff(source: str | Path | Any) -> Any:
-    """Open a raster with rasterio, georeferenced or not.
+    """Open a raster with rasterio, georeferenced or not, as a rasterio dataset (a context manager).
 
     Args:
         source: Path of a file, or a binary file object.
 
-    Returns:
-        A rasterio dataset, which is also a context manager.
-
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If GDAL cannot read it.
-        ImportError: If rasterio is not installed.
     """
     try:
         import rasterio
@@ -131,11 +127,7 @@ def open_geotiff(source: str | Path | Any) -> Any:
 
 @contextmanager
 def reading_small_files() -> Iterator[None]:
-    """Open many small GeoTIFFs inside this block without listing the folder of each.
-
-    Raises:
-        ImportError: If rasterio is not installed.
-    """
+    """Open many small GeoTIFFs inside this block without listing the folder of each."""
     try:
         import rasterio
     except ImportError:
@@ -145,12 +137,7 @@ def reading_small_files() -> Iterator[None]:
 
 
 def lonlat_in(dataset: Any, rows: np.ndarray | float, columns: np.ndarray | float) -> Float64[np.ndarray, "n 2"]:
-    """Return the places of fractional rows and columns of an open dataset.
-
-    Args:
-        dataset: From `open_geotiff`.
-        rows: Shape (n,), from 0 at the outer corner of the first pixel.
-        columns: Likewise.
+    """Return the places of fractional rows and columns of a rasterio dataset, counted from the outer corner.
 
     Returns:
         Degrees, WGS 84, shape (n, 2); NaN if the dataset has no georeference.
@@ -182,19 +169,7 @@ def _grid_of(dataset: Any) -> Grid:
 
 
 def choose_bands(path: Path, names: Sequence[str], bands: Sequence[int | str] | None) -> list[int]:
-    """Find bands by name or number.
-
-    Args:
-        path: For messages.
-        names: Of all bands.
-        bands: Names, or numbers from 1. None: all.
-
-    Returns:
-        Positions from 0.
-
-    Raises:
-        ValueError: If there is no such band; the message lists the known ones.
-    """
+    """Return the positions of bands given by name or number from 1 (None: all); ValueError lists the known ones."""
     chosen = []
     for band in range(1, len(names) + 1) if bands is None else bands:
         if isinstance(band, str) and band in names:

@@ -69,11 +69,7 @@ class Grid:
     def cells(self, lonlat: Float[np.ndarray, "*n 2"]) -> tuple[Float64[np.ndarray, "*n"], Float64[np.ndarray, "*n"]]:
         """Return fractional row and column indices of places; cell 0 extends from 0 to 1.
 
-        Args:
-            lonlat: Degrees, WGS 84; longitudes may exceed one turn.
-
-        Returns:
-            Rows and columns; not finite where the place is outside the domain of the CRS.
+        Longitudes may exceed one turn. Indices are not finite where the place is outside the domain of the CRS.
         """
         x, y = lonlat[..., 0], lonlat[..., 1]
         if self.crs is not None:

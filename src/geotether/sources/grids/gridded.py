@@ -54,7 +54,7 @@ class GriddedRaster:
         crs: str | None = None,
     ) -> None:
         self.path = Path(path)
-        dataset = open_dataset(self.path)
+        dataset = _open_dataset(self.path)
         grids = {str(name): dims for name in dataset.data_vars if (dims := _axes(dataset, str(name))) is not None}
         names = _variables(self.path, dataset, grids, variable)
         self._y, self._x = grids[names[0]]
@@ -102,14 +102,7 @@ class GriddedRaster:
         return [self.path] if self.path.is_file() else sorted(p for p in self.path.rglob("*") if p.is_file())
 
 
-def open_dataset(path: Path) -> Any:
-    """Open NetCDF or Zarr lazily.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged or in another format.
-        ImportError: If xarray, or a package that it needs for this format, is not installed.
-    """
+def _open_dataset(path: Path) -> Any:
     try:
         import xarray
     except ImportError:

@@ -41,7 +41,6 @@ def given_places(path: Path, id: str | None = None, time: str | None = None) -> 
         time: Column of dates or times, or one date for all, such as "2020-07-01".
 
     Raises:
-        FileNotFoundError: If there is no such file.
         ValueError: If the file is damaged or empty, or has no columns of coordinates or of these names.
     """
     columns = read_rows(path)
@@ -63,10 +62,10 @@ def sampled_places(
     mask: Path | None = None,
     latitudes: tuple[float, float] = (-90.0, 90.0),
 ) -> Float64[np.ndarray, "n 2"]:
-    """Draw places uniformly by area where the raster has data, optionally on land or a mask.
+    """Draw places uniformly by area where the raster has data in any band, optionally on land or a mask.
 
     Args:
-        cells: Of the raster; places need data in any band.
+        cells: Of the raster.
         rows: Number of places.
         seed: Of the random numbers.
         land: Polygons that must contain the places.
@@ -113,13 +112,7 @@ def sampled_places(
 
 
 def refuse_outside(cells: Cells, lonlat: Float64[np.ndarray, "n 2"], origin: Path) -> None:
-    """Raise ValueError if no place is inside the raster.
-
-    Args:
-        cells: Of the raster.
-        lonlat: All places; invalid ones are ignored.
-        origin: File that the places came from.
-    """
+    """Raise ValueError if no valid place of the file `origin` is inside the raster."""
     refused = refuse_places(lonlat)
     usable = lonlat[[row for row in range(len(lonlat)) if row not in refused]]
     grid = cells.raster.grid

@@ -112,11 +112,7 @@ class RasterSource:
         return {**self.__dict__, "_opened": None}
 
     def prepare(self, folder: Path) -> None:
-        """Read or draw the places, and copy the raster uncompressed where that is faster.
-
-        Args:
-            folder: For the sampled places and the copy.
-        """
+        """Read or draw the places, and copy the raster uncompressed into the folder where that is faster."""
         name, options = self.fingerprint()[:16], self.options
         if options["places"] is not None:
             refuse_outside(self._cells(), self._places().lonlat, Path(options["places"]))
@@ -180,14 +176,7 @@ class RasterSource:
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """Check that options are in range, agree with each other and have an effect.
-
-    Args:
-        options: The arguments of `RasterSource`, all of them.
-
-    Raises:
-        ValueError: If one does not; the message says what to type instead.
-    """
+    """Raise ValueError unless the arguments of `RasterSource` are in range, agree and have an effect."""
     take = options["take"]
     _one_of("take", take, TAKES)
     _one_of("resampling", options["resampling"], RESAMPLING)
@@ -213,16 +202,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 
 def query_of(options: Mapping[str, Any], grid: Grid, path: Path) -> Query:
-    """Return what to compute at each place, given checked options.
-
-    Args:
-        options: The arguments of `RasterSource`.
-        grid: Of the raster.
-        path: For messages.
-
-    Raises:
-        ValueError: If the window is larger than the raster.
-    """
+    """Return what to compute at each place, given checked options; ValueError if the window exceeds the raster."""
     pixels, km, size = options["pixels"], options["km"], options["size"]
     if pixels is not None and pixels > min(grid.height, grid.width):
         raise ValueError(

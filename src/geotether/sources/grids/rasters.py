@@ -17,11 +17,11 @@ TERRARIUM_EMPTY = -32768.0
 def raster_values(path: str | Path, lonlat: Float[np.ndarray, "n 2"], band: int = 1) -> Float64[np.ndarray, " n"]:
     """Read the value of the cell that contains each place.
 
-    The raster may have any resolution, grid, projection and longitude range (-180..180 or 0..360); only the tiles that
-    contain places are read, and a bounded number of them is kept in memory.
+    The raster may have any resolution, grid, projection and longitude range (-180..180 or 0..360), and is taken as
+    degrees without a CRS; only the tiles that contain places are read, and a bounded number of them is kept in memory.
 
     Args:
-        path: A raster that rasterio opens, such as a GeoTIFF. Without a CRS its coordinates are taken as degrees.
+        path: A raster that rasterio opens, such as a GeoTIFF.
         lonlat: Places in degrees, WGS 84, shape (n, 2).
         band: Number of the band, from 1.
 
@@ -29,9 +29,7 @@ def raster_values(path: str | Path, lonlat: Float[np.ndarray, "n 2"], band: int 
         Values with scale and offset applied, shape (n,); NaN outside the raster and where it has no data.
 
     Raises:
-        FileNotFoundError: If there is no such file.
         ValueError: If it is not a raster, has no such band, or has no georeference.
-        ImportError: If rasterio is not installed.
     """
     cells = Cells(GdalRaster(path, [band]))
     check_lonlat(lonlat)
@@ -46,15 +44,11 @@ def terrarium_values(
     Args:
         folder: The folder that contains the zoom levels.
         lonlat: Places in degrees, shape (n, 2).
-        zoom: Zoom level. None: the deepest available one.
+        zoom: Zoom level; FileNotFoundError if it is missing. None: the deepest available one.
 
     Returns:
-        Metres, shape (n,), NaN beyond 85.0511 degrees of latitude and where a tile is missing or empty; and the
-        number of places whose tile is missing.
-
-    Raises:
-        FileNotFoundError: If there is no such folder or zoom level.
-        ValueError: If a tile is not an image.
+        Metres, shape (n,), NaN beyond 85.0511 degrees of latitude and where a tile is missing or empty; and the number
+        of places whose tile is missing.
 
     Source:
         Mapzen / Tilezen, Joerd, docs/formats.md, "Terrarium": red * 256 + green + blue / 256 - 32768.
@@ -100,11 +94,7 @@ def terrarium_values(
 
 
 def terrarium_zooms(folder: str | Path) -> list[int]:
-    """List the zoom levels in a folder of tiles, shallowest first; empty if there are none.
-
-    Args:
-        folder: Need not exist.
-    """
+    """List the zoom levels in a folder of tiles, shallowest first; empty if there are none."""
     folder = Path(folder)
     entries = folder.iterdir() if folder.is_dir() else ()
     return sorted(int(entry.name) for entry in entries if entry.is_dir() and entry.name.isdecimal())

@@ -66,8 +66,8 @@ def image_rows(
     """Cut an image around each place.
 
     Returns:
-        Images, in the raster's own type for integers without scale, else float32; and the reason by position for
-        places without an image.
+        Images, in the raster's own type for integers without scale, else float32; and the reason by position for places
+        without an image.
     """
     raster, side = cells.raster, query.window.side
     whole = raster.dtype.kind in "iu" and raster.scales is None
@@ -130,15 +130,10 @@ def column_rows(cells: Cells, lonlat: Float64[np.ndarray, "n 2"], query: Query) 
 def cut_windows(
     cells: Cells, lonlat: Float[np.ndarray, "n 2"], window: Window
 ) -> tuple[Num[np.ndarray, "n side side bands"], Bool[np.ndarray, "n side side bands"] | None]:
-    """Cut a window around each place.
+    """Cut a window around each of a few hundred places in degrees.
 
-    Windows continue across the antimeridian if the raster covers a full turn. Pixels outside the raster or without
-    data are missing.
-
-    Args:
-        cells: Of the raster.
-        lonlat: Places in degrees, shape (n, 2), a few hundred at a time.
-        window: What to cut.
+    Windows continue across the antimeridian if the raster covers a full turn. Pixels outside the raster or without data
+    are missing.
 
     Returns:
         Pixels, as stored for integers without scale, else float64; and which are missing, None if none is. The values
@@ -244,15 +239,10 @@ def _either(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray |
 def fill_missing(
     values: Float64[np.ndarray, "side side bands"], missing: Bool[np.ndarray, "side side bands"], fill: str | float
 ) -> Float64[np.ndarray, "side side bands"]:
-    """Fill the missing pixels of one window.
+    """Fill the missing pixels of one window in a copy of it.
 
-    Args:
-        values: Pixels.
-        missing: Pixels to fill; not a whole band, unless `fill` is a number.
-        fill: "mean": of the band in this window; "nearest": the nearest known pixel; or a number.
-
-    Returns:
-        A new window.
+    `fill` is "mean" (of the band in this window), "nearest" (the nearest known pixel) or a number; only a number fills
+    a whole band.
     """
     filled = values.copy()
     for band in np.flatnonzero(missing.any(axis=(0, 1))):
@@ -286,15 +276,10 @@ def in_circle(size: int) -> Bool[np.ndarray, "size size"]:
 def window_statistics(
     values: Float64[np.ndarray, "n cells bands"], statistics: Sequence[str], classes: Sequence[float] = ()
 ) -> dict[str, Float64[np.ndarray, "n bands"]]:
-    """Compute statistics of windows.
+    """Compute some of `STATISTICS` over the cells of each window, which are NaN where missing.
 
-    Args:
-        values: Cells of each window, NaN where missing.
-        statistics: Some of `STATISTICS`; "std" divides by n, "missing" is the share of cells without data.
-        classes: Values whose share among the cells with data to compute.
-
-    Returns:
-        Values by name ("share of 3" for a class), NaN where a window has no data.
+    "std" divides by n, "missing" is the share of cells without data; "share of 3" is that of a class among the cells
+    with data. Values are NaN where a window has no data.
 
     Example:
         >>> forest = np.array([[[1.0], [1.0], [4.0], [np.nan]]])

@@ -44,18 +44,11 @@ def photo_place(exif: "Exif") -> tuple[tuple[float, float], str]:
 
 
 def photo_time(exif: "Exif", lon: float = math.nan) -> np.datetime64:
-    """Read the time of a photograph.
+    """Read the time of a photograph in UTC; NaT if there is none.
 
     The first available of: the local time with its offset from UTC; the GPS time, which is UTC; the local time in the
-    nautical time zone of the place, because the clock of a camera has no zone; the local time taken as UTC if the
-    place is unknown.
-
-    Args:
-        exif: From `Image.getexif()`.
-        lon: Longitude of the place in degrees, NaN if unknown.
-
-    Returns:
-        datetime64[ms] in UTC; NaT if there is no time.
+    nautical time zone of the place, because the clock of a camera has no zone; the local time taken as UTC if the place
+    is unknown (`lon` is NaN).
     """
     camera, gps = exif.get_ifd(_CAMERA), exif.get_ifd(_GPS)
     if not camera and not gps:

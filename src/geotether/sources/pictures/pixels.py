@@ -52,10 +52,7 @@ class Photo:
 
 
 def image_kind(start: bytes) -> str:
-    """Return the format of an image from its first bytes: "JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP" or "".
-
-    Args:
-        start: At least the first 12 bytes.
+    """Return the format of an image from its first 12 bytes: "JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP" or "".
 
     Example:
         >>> image_kind(bytes.fromhex("ffd8ffe000104a4649460001"))
@@ -67,11 +64,7 @@ def image_kind(start: bytes) -> str:
 
 
 def check_image_options(mode: str | None, size: int | None, max_pixels: int) -> None:
-    """Check options of `read_photo`.
-
-    Raises:
-        ValueError: If one is out of range.
-    """
+    """Raise ValueError if an option of `read_photo` is out of range."""
     if mode is not None and mode not in MODES:
         raise ValueError(f"mode must be 'RGB', 'L' (grey) or None (bands as they are), got {mode!r}.")
     if size is not None and size < 1:
@@ -209,11 +202,7 @@ def _fit_bands(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def read_file(path: Path, min_bytes: int = 0) -> bytes:
-    """Read the bytes of an image file.
-
-    Raises:
-        ImageError: With the reason, if it does not exist, cannot be read, or is smaller than `min_bytes`.
-    """
+    """Read an image file; ImageError with the reason if it is missing, unreadable or smaller than `min_bytes`."""
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -230,16 +219,7 @@ def read_file(path: Path, min_bytes: int = 0) -> bytes:
 def read_all(
     images: Iterable[Any], read: Callable[[Any], Photo], skip: Container[int]
 ) -> tuple[dict[int, Photo], dict[int, str]]:
-    """Read several images; a failure concerns one image only.
-
-    Args:
-        images: In any form that `read` accepts.
-        read: Reads one image.
-        skip: Positions to leave out.
-
-    Returns:
-        Images by position, and the reasons for failures by position.
-    """
+    """Read images except those at some positions; return photos and reasons for failures, by position."""
     photos: dict[int, Photo] = {}
     reasons: dict[int, str] = {}
     for at, image in enumerate(images):

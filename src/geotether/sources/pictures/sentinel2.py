@@ -14,7 +14,7 @@ _CIRRUS = BANDS.index("B10")
 _TO_REFLECTANCE = 10_000
 
 
-class Sentinel2Source:
+class Sentinel2Source(ImagesSource):
     """A folder with `index.csv` (columns `fn`, `lon`, `lat`) and `images/` with GeoTIFFs of 12 bands.
 
     Pixels are returned as reflectance, float32, in the 13 bands of backbones for Sentinel-2: values divided by
@@ -37,9 +37,6 @@ class Sentinel2Source:
         (10,000 bytes) and transforms.py (10,000, B10).
     """
 
-    kind: str = "images"
-    features: str = "convolution"
-
     def __init__(self, path: str | Path, min_bytes: int = 10_000) -> None:
         path = Path(path)
         for part in (path, path / "index.csv", path / "images"):
@@ -47,37 +44,21 @@ class Sentinel2Source:
                 raise FileNotFoundError(
                     f"{part} is missing; S2-100K is a folder with index.csv (fn, lon, lat) and images/patch_*.tif."
                 )
-        self._files = ImagesSource(
-            path / "images", index=path / "index.csv", file="fn", lon="lon", lat="lat", min_bytes=min_bytes
-        )
-
-    def __len__(self) -> int:
-        """Return the number of rows, usable or not. Called after `prepare`."""
-        return len(self._files)
-
-    def prepare(self, folder: Path) -> None:
-        """Prepare the index; see `Source.prepare`."""
-        self._files.prepare(folder)
+        index = {"index": path / "index.csv", "file": "fn", "lon": "lon", "lat": "lat"}
+        super().__init__(path / "images", min_bytes=min_bytes, **index)  # type: ignore[arg-type]
 
     def read(self, start: int, stop: int) -> Observations:
         """Read rows `start` to `stop` as reflectance; each image has shape (height, width, 13)."""
-        found = self._files.read(start, stop)
+        found = super().read(start, stop)
         reasons = {at: reason for at, image in enumerate(found.content) if (reason := _reason(image))}
         # Neither the index nor the files have times.
         return usable(
             replace(found, time=None), reasons, lambda good: [reflectance(found.content[at]) for at in good.tolist()]
         )
 
-    def fingerprint(self) -> str:
-        """Return a hash of the index and the files."""
-        return self._files.fingerprint()
-
 
 def reflectance(image: np.ndarray) -> Float32[np.ndarray, "h w 13"]:
-    """Convert digital numbers of 12 bands to reflectance of 13 bands, with B10 zero.
-
-    Args:
-        image: Shape (height, width, 12), in the order of `BANDS` without B10.
+    """Convert digital numbers of 12 bands (`BANDS` without B10) to reflectance of 13 bands, with B10 zero.
 
     Example:
         >>> reflectance(np.full((1, 1, 12), 2500, dtype=np.uint16))[0, 0, 9:12].tolist()
