@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import geotether
-from geotether.benchmark.baselines import NoFeatures
+from geotether.benchmark.baselines import judged_only, xyz
 from geotether.checkpoint.location import save_model
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
@@ -87,7 +87,7 @@ def test_a_model_is_an_encoder():
 
 def test_attributes_are_kept():
     assert load_encoder(Together()).probes == ("neighbors",)
-    assert load_encoder(NoFeatures("neighbors_in_space")).probes == ("neighbors_in_space",)
+    assert load_encoder(judged_only(xyz, ("neighbors_in_space",))).probes == ("neighbors_in_space",)
     two.probes = ("ridge",)
     assert load_encoder(two).probes == ("ridge",)
     assert load_encoder(two).__name__ == "two"

@@ -1,7 +1,8 @@
 """Mirrors src/geotether/benchmark/run.py."""
 
-import logging
+import itertools
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,11 +12,11 @@ from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 
 from geotether.benchmark import bench
-from geotether.benchmark.baselines import NoFeatures, xyz
+from geotether.benchmark.baselines import judged_only, xyz
 from geotether.benchmark.bench import Bench
-from geotether.benchmark.plan import draw
+from geotether.benchmark.plan import draw, plan_tasks
 from geotether.benchmark.probing import PROBES
-from geotether.benchmark.run import evaluate, predict_tasks
+from geotether.benchmark.run import evaluate
 from geotether.benchmark.splitting import part_rows
 from geotether.benchmark.store import ResultStore
 from geotether.geodesy.blocks import block_id
@@ -47,6 +48,26 @@ def make_tasks(poison: bool = False, seed: int = 0):
     ]
 
 
+class Said(NamedTuple):
+    """One prediction of a probe, before it is scored."""
+
+    task: str
+    probe: str
+    fold: str
+    chosen: str
+    rows: np.ndarray
+    values: np.ndarray
+
+
+def predictions(encoder, tasks, probes, split="own", labels=(100,), seeds=(0, 1)):
+    for plan in plan_tasks(tasks, (split,), labels, seeds, "test", 50.0):
+        bench = Bench("e", encoder(plan.group[0].lonlat), plan.group, probes, "", 250, None)
+        for problem in plan.problems:
+            for count, parting in itertools.product(problem.labels, problem.partings):
+                for task, probe, answer in bench.predict(split, parting, count, problem.seed, probes, plan.group):
+                    yield Said(task.name, probe, parting.fold, answer.chosen, parting.judged, answer.values)
+
+
 def test_rows_are_tidy_and_right():
     rows = evaluate({"xyz": xyz}, make_tasks(), ("ridge", "logistic"), ("own", "random"), (100,), (0, 1))
     found = {(r.task, r.probe, r.split, r.metric) for r in rows}
@@ -72,9 +93,7 @@ def one_thread():
 
 def test_poisoned_test_labels_change_no_prediction_and_no_choice():
     """Nothing is ever tuned on test rows: other labels there leave everything but the score as it was."""
-    runs = [
-        list(predict_tasks({"xyz": xyz}, make_tasks(poison), ALL, ("own",), (100,), (0, 1))) for poison in (False, True)
-    ]
+    runs = [list(predictions(xyz, make_tasks(poison), ALL)) for poison in (False, True)]
     assert len(runs[0]) == 2 * (len(ALL) * 2 - 1)  # two seeds; logistic answers classes only
     for clean, poisoned in zip(*runs, strict=True):
         assert clean.chosen == poisoned.chosen
@@ -88,15 +107,6 @@ def test_poisoned_test_labels_change_no_score_on_validation():
         for poison in (False, True)
     ]
     assert [one.row() for one in runs[0]] == [one.row() for one in runs[1]]
-
-
-def test_all_encoders_see_the_same_rows():
-    encoders = {"xyz": xyz, "noise": lambda lonlat: np.random.default_rng(0).standard_normal((len(lonlat), 20))}
-    seen = {}
-    for split in ("own", "random"):
-        for one in predict_tasks(encoders, make_tasks(), ("ridge",), (split,), (50, 100), (0, 1)):
-            key = (one.task, one.split, one.labels, one.seed)
-            np.testing.assert_array_equal(seen.setdefault(key, one.rows), one.rows)
 
 
 def test_one_decomposition_serves_all_tasks_and_linear_probes(monkeypatch):
@@ -113,7 +123,7 @@ def test_one_decomposition_serves_all_tasks_and_linear_probes(monkeypatch):
 
 
 def test_an_encoder_may_bring_its_own_probe():
-    rows = evaluate({"nearest": NoFeatures("neighbors_in_space")}, make_tasks(), ("ridge",), **QUICK)
+    rows = evaluate({"nearest": judged_only(xyz, ("neighbors_in_space",))}, make_tasks(), ("ridge",), **QUICK)
     assert {row.probe for row in rows} == {"neighbors_in_space"}
     assert next(r.value for r in rows if r.task == "zone") > 0.6
 
@@ -127,23 +137,12 @@ def test_tasks_with_their_own_missing_rows_are_judged_apart():
     assert {row.task for row in rows} == {"height", "zone", "gappy"}
 
 
-def test_a_class_seen_in_test_only_counts_as_wrong():
-    tasks = make_tasks(poison=True)[1:]
-    assert evaluate({"xyz": xyz}, tasks, ("ridge",), **QUICK)[0].value == 0.0
-
-
-def test_rungs_beyond_the_rows_are_skipped_and_said(caplog):
-    with caplog.at_level(logging.WARNING):
-        rows = evaluate({"xyz": xyz}, make_tasks(), ("ridge",), ("own",), (100, 5000), (0,))
-    assert {row.labels for row in rows} == {100}
-    assert "label counts 5000 skipped, there are" in caplog.text
-
-
-def test_where_no_rung_fits_all_rows_are_taken_and_said(caplog):
-    (one,) = evaluate({"xyz": xyz}, make_tasks()[:1], ("ridge",), ("own",), (5000,), (0,))
-    assert one.labels == len(make_tasks()[0].rows("train"))
-    assert "label counts 5000 skipped" in caplog.text
-    assert "all of which are taken" in caplog.text
+@pytest.mark.parametrize(("asked", "taken"), [((100, 5000), 100), ((5000,), None)])
+def test_label_counts_beyond_the_rows_are_skipped_and_all_rows_taken_where_none_fits(caplog, asked, taken):
+    rows = evaluate({"xyz": xyz}, make_tasks()[:1], ("ridge",), ("own",), asked, (0,))
+    assert {row.labels for row in rows} == {taken or len(make_tasks()[0].rows("train"))}
+    assert "5000 skipped" in caplog.text
+    assert ("all of which are taken" in caplog.text) == (taken is None)
 
 
 @pytest.mark.parametrize(
@@ -152,16 +151,12 @@ def test_where_no_rung_fits_all_rows_are_taken_and_said(caplog):
         ({"probes": ("rigde",)}, "unknown probe 'rigde'; there are .* Did you mean 'ridge'"),
         ({"seeds": ()}, "at least one encoder, task, split, label count and seed"),
         ({"splits": ("continent",)}, "splits are own, random"),
+        ({"tasks": make_tasks()[:1] * 2}, "different names"),
     ],
 )
 def test_wrong_options_are_named(change, message):
     with pytest.raises(ValueError, match=message):
-        evaluate({"xyz": xyz}, make_tasks(), **({"probes": ("ridge",), **QUICK} | change))
-
-
-def test_two_tasks_of_one_name_are_refused():
-    with pytest.raises(ValueError, match="different names"):
-        evaluate({"xyz": xyz}, make_tasks()[:1] * 2, ("ridge",), **QUICK)
+        evaluate({"xyz": xyz}, **({"tasks": make_tasks(), "probes": ("ridge",), **QUICK} | change))
 
 
 def test_changing_widths_are_refused():
@@ -182,13 +177,13 @@ def test_poisoned_judged_labels_change_no_choice_on_any_split(split):
     continent = np.where(tasks[0].lonlat[:, 0] > 0, "east", "west")
     clean = [replace(task, continent=continent, split=None) for task in tasks]
     quick = ("ridge", "neighbors", "inverse_distance", "mean")  # the others are poisoned above
-    for found in predict_tasks({"xyz": xyz}, clean, quick, (split,), (100,), (1,)):
+    for found in predictions(xyz, clean, quick, split, seeds=(1,)):
         poisoned = []
         for task in clean:
             target = task.target.copy()
             target[found.rows] = "poison" if task.kind == "classification" else 1e6 * np.arange(len(found.rows))
             poisoned.append(replace(task, target=target))
-        again = predict_tasks({"xyz": xyz}, poisoned, (found.probe,), (split,), (100,), (1,))
+        again = predictions(xyz, poisoned, (found.probe,), split, seeds=(1,))
         same = next(one for one in again if (one.task, one.fold) == (found.task, found.fold))
         assert same.chosen == found.chosen
         np.testing.assert_array_equal(same.values, found.values)
@@ -213,7 +208,7 @@ def test_scores_are_those_of_scikit_learn_on_the_same_folds():
                 for a in ALPHAS
             ]
             best = Ridge(alpha=ALPHAS[int(np.argmin(errors))]).fit(x, y)
-            judged = drawn.judged
+            judged = parting.judged
             reference = r2_score(height.values[judged], best.predict(scaler.transform(features[judged])))
             assert got.value == pytest.approx(reference, abs=1e-3)
             if split == "random":  # folds of equal size, where RidgeCV's own mean over folds is the same thing
@@ -231,7 +226,7 @@ def test_logistic_scores_are_those_of_scikit_learn():
     scaler = StandardScaler().fit(features[drawn.train])
     reference = LogisticRegression(C=1 / float(got.chosen.split()[1]), tol=1e-8, max_iter=10_000)
     reference.fit(scaler.transform(features[drawn.train]), zone.values[drawn.train])
-    right = reference.score(scaler.transform(features[drawn.judged]), zone.values[drawn.judged])
+    right = reference.score(scaler.transform(features[parting.judged]), zone.values[parting.judged])
     assert got.value == pytest.approx(right, abs=1e-3)
 
 
@@ -248,8 +243,13 @@ def test_multilabel_tasks_are_judged_by_the_probes_that_answer_them():
 
 
 def test_classes_that_only_judged_rows_have_are_counted_and_said(caplog):
-    evaluate({"xyz": xyz}, make_tasks(poison=True)[1:], ("ridge",), **QUICK)
-    assert "judged rows have a class that no training row has; they count as wrong" in caplog.text
+    zone = make_tasks(poison=True)[1]
+    judged = len(zone.rows("test"))
+    target = zone.target.copy()
+    target[zone.rows("test")[0]] = "north"
+    (one,) = evaluate({"xyz": xyz}, [replace(zone, target=target)], ("ridge",), **QUICK)
+    assert one.value <= 1 / judged
+    assert f"up to {judged - 1} of {judged} judged rows" in caplog.text
 
 
 def test_what_is_in_the_store_is_not_computed_again(tmp_path, monkeypatch):

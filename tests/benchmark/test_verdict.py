@@ -13,7 +13,6 @@ from geotether.benchmark.verdict import (
     in_words,
     mean_difference,
     mean_ranks,
-    ranks,
     summary_rows,
     verdict_rows,
     verdicts,
@@ -85,13 +84,11 @@ def test_words_claim_no_more_than_the_interval(found, words):
 
 
 def test_ranks_are_best_first_with_their_doubt():
-    found = ranks(
-        {
-            "b": [outcomes("b", 0.2), outcomes("b", 0.2, task="uu")],
-            "a": [outcomes("a"), outcomes("a", task="uu")],
-            "c": [outcomes("c", 0.001, noise=3), outcomes("c", -0.001, noise=3, task="uu")],
-        }
-    )
+    found = []
+    for task in ("t", "uu"):
+        shift = 0.001 if task == "t" else -0.001
+        found += [*outcomes("b", 0.2, task=task), *outcomes("a", task=task), *outcomes("c", shift, noise=3, task=task)]
+    found = mean_ranks(found, "ridge", "own", 10)
     assert next(iter(found)) == "b"
     assert found["b"] == (1.0, 1.0, 1.0)
     assert found["c"][1] < found["c"][2]

@@ -25,54 +25,23 @@ FOURIER_SIGMAS = (0.5, 1.0, 2.0, 4.0)
 FOURIER_FREQUENCIES = 64
 
 
-def xyz(lonlat: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
-    """Return the unit vectors of places."""
-    return unit_vectors(lonlat)
+xyz = unit_vectors
 
 
-class NoFeatures:
-    """A baseline without features, for a probe that uses only the labelled places or only their labels.
+def judged_only(encode: EncoderFunction, probes: Sequence[str], labels: Sequence[int] | None = None) -> EncoderFunction:
+    """Return an encoder that is judged with these probes, and at these label counts, only."""
 
-    Args:
-        probe: "neighbors_in_space", "inverse_distance" or "mean".
-    """
+    def encoder(lonlat: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n d"]:
+        return encode(lonlat)
 
-    def __init__(self, probe: str) -> None:
-        self.probes = (probe,)
-
-    def __call__(self, lonlat: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
-        """Return unit vectors, which its probe does not use."""
-        return unit_vectors(lonlat)
-
-
-class Joined:
-    """The columns of several encoders concatenated; probes standardise them, so that all have equal weight.
-
-    Args:
-        parts: Functions of lonlat (n, 2).
-        probes: Names of the probes to judge with.
-        labels: Label counts to judge at.
-    """
-
-    def __init__(self, parts: Sequence[EncoderFunction], probes: Sequence[str], labels: Sequence[int]) -> None:
-        self.parts = parts
-        self.probes = tuple(probes)
-        self.labels = tuple(labels)
-
-    def __call__(self, lonlat: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n d"]:
-        """Return the columns of all parts, in float32."""
-        return np.concatenate([np.asarray(part(lonlat), dtype=np.float32) for part in self.parts], axis=1)
+    encoder.probes = tuple(probes)  # type: ignore[attr-defined]
+    if labels is not None:
+        encoder.labels = tuple(labels)  # type: ignore[attr-defined]
+    return encoder
 
 
 def in_chunks(encode: Callable[[torch.Tensor], torch.Tensor]) -> EncoderFunction:
-    """Convert a function of tensors to one of arrays that runs on a few thousand places at a time, in float32.
-
-    Args:
-        encode: Function of a float64 tensor (n, 2) of lonlat that returns (n, d).
-
-    Returns:
-        Function of a float64 array (n, 2) that returns a float32 array (n, d).
-    """
+    """Convert a function of tensors to one of arrays that runs on a few thousand places at a time, in float32."""
 
     def encoder(lonlat: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n d"]:
         with torch.inference_mode():
@@ -83,14 +52,7 @@ def in_chunks(encode: Callable[[torch.Tensor], torch.Tensor]) -> EncoderFunction
 
 
 def fourier_features(seed: int = 0) -> EncoderFunction:
-    """Return random Fourier features of the unit sphere at four scales, 512 columns; nothing is learned.
-
-    Args:
-        seed: Seed of the frequencies.
-
-    Returns:
-        Function of lonlat (n, 2) that returns (n, 512).
-    """
+    """Return random Fourier features of the unit sphere at four scales, 512 columns; nothing is learned."""
     scales = [
         SphereFourierFeatures(FOURIER_FREQUENCIES, sigma, seed=seed + i) for i, sigma in enumerate(FOURIER_SIGMAS)
     ]
@@ -100,9 +62,10 @@ def fourier_features(seed: int = 0) -> EncoderFunction:
 def place_baselines(seed: int = 0) -> dict[str, EncoderFunction]:
     """Return the baselines that need no architecture: labels alone, labelled places alone, position alone."""
     return {
-        "mean": NoFeatures("mean"),
-        "nearest in space": NoFeatures("neighbors_in_space"),
-        "inverse distance": NoFeatures("inverse_distance"),
+        # Probes without features: unit vectors are not used.
+        "mean": judged_only(xyz, ("mean",)),
+        "nearest in space": judged_only(xyz, ("neighbors_in_space",)),
+        "inverse distance": judged_only(xyz, ("inverse_distance",)),
         "xyz": xyz,
         "raw harmonics": in_chunks(SphericalHarmonics(l_max=HARMONICS_DEGREE)),
         "raw Fourier features": fourier_features(seed),
@@ -134,17 +97,17 @@ def joined_with_fourier(
 ) -> dict[str, EncoderFunction]:
     """Join each encoder with raw Fourier features, to measure what pre-training adds to position.
 
-    Args:
-        encoders: By name.
-        probes: Linear probes to judge with.
-        labels: Label counts to judge at; one is enough.
-        seed: Seed of the frequencies, the same as for "raw Fourier features".
-
-    Returns:
-        "NAME + Fourier features" to function.
+    Probes standardise columns, so both parts have equal weight. The joined encoders are judged with these (linear)
+    probes at these label counts only; one count is enough.
     """
     raw = fourier_features(seed)
-    return {JOINED.format(name): Joined((encoder, raw), probes, labels) for name, encoder in encoders.items()}
+
+    def joined(encoder: EncoderFunction) -> EncoderFunction:
+        return lambda lonlat: np.concatenate(
+            [np.asarray(part(lonlat), dtype=np.float32) for part in (encoder, raw)], axis=1
+        )
+
+    return {JOINED.format(name): judged_only(joined(encoder), probes, labels) for name, encoder in encoders.items()}
 
 
 def is_joined(name: str) -> bool:

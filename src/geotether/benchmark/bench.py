@@ -1,39 +1,16 @@
 """One encoder and one group of tasks: draw, fit, predict and score, or read the outcome from the store."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Integer, Shaped
+from jaxtyping import Float
 
 from geotether.benchmark.outcome import Outcome, block_sums, interval_blocks, score_of_sums
 from geotether.benchmark.plan import Draw, Problem, draw
-from geotether.benchmark.probing import PROBES, TrainingRows
+from geotether.benchmark.probing import PROBES, Answer, TrainingRows
 from geotether.benchmark.splitting import Parting
 from geotether.benchmark.store import Origin, ResultStore, array_hash, judging_hash, library_versions, task_hash
 from geotether.tasks.task import Task
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """The predictions of one probe on one encoder for the judged rows of one task.
-
-    Args:
-        task, encoder, probe, split, labels, seed, fold, chosen: As for `Outcome`.
-        rows: Row numbers of the judged rows in the task, shape (m,).
-        values: Predictions for them, shape (m,), or (m, c) for a multilabel task.
-    """
-
-    task: str
-    encoder: str
-    probe: str
-    split: str
-    labels: int
-    seed: int
-    fold: str
-    chosen: str
-    rows: Integer[np.ndarray, " m"]
-    values: Shaped[np.ndarray, "m *c"]
 
 
 class Bench:
@@ -97,34 +74,28 @@ class Bench:
         self, split: str, parting: Parting, labels: int, seed: int, probes: Sequence[str], tasks: Sequence[Task]
     ) -> Iterator[Outcome]:
         """Fit, predict and score one draw of labelled rows."""
-        by_name = {task.name: task for task in tasks}
         blocks = interval_blocks(self.group[0].lonlat[parting.judged], split)
-        for found in self.predict(split, parting, labels, seed, probes, tasks):
-            task = by_name[found.task]
-            names, sums = block_sums(task.metric, task.values[found.rows], found.values, blocks)
+        for task, probe, answer in self.predict(split, parting, labels, seed, probes, tasks):
+            names, sums = block_sums(task.metric, task.values[parting.judged], answer.values, blocks)
             yield Outcome(
-                found.task, self.name, found.probe, split, labels, seed, parting.fold, task.metric,
-                float(score_of_sums(task.metric, sums.sum(axis=0))), found.chosen, names, sums,
+                task.name, self.name, probe, split, labels, seed, parting.fold, task.metric,
+                float(score_of_sums(task.metric, sums.sum(axis=0))), answer.chosen, names, sums,
             )  # fmt: skip
 
     def predict(
         self, split: str, parting: Parting, labels: int, seed: int, probes: Sequence[str], tasks: Sequence[Task]
-    ) -> Iterator[Prediction]:
-        """Fit and predict one draw of labelled rows for some probes and some tasks of the group."""
+    ) -> Iterator[tuple[Task, str, Answer]]:
+        """Yield the answers of probes for the judged rows, from one draw of labelled rows."""
         first, problem = self.group[0], (split, parting.fold, labels, seed)
         if self._drawn is None or self._drawn[0] != problem:
             drawn = draw(first, split, parting, labels, seed, self.num_folds)
             rows = TrainingRows(self.features[drawn.train], first.lonlat[drawn.train], drawn.folds, seed)
             self._drawn = problem, drawn, rows
         _, drawn, train = self._drawn
-        judged, lonlat = self.features[drawn.judged], first.lonlat[drawn.judged]
+        judged, lonlat = self.features[parting.judged], first.lonlat[parting.judged]
         for probe in probes:
             answered = [task for task in tasks if task.kind in PROBES[probe].kinds]
-            if not answered:
-                continue
-            targets = [task.targets(drawn.train) for task in answered]
-            for task, answer in zip(answered, PROBES[probe].predict(train, targets, judged, lonlat), strict=True):
-                yield Prediction(
-                    task.name, self.name, probe, split, labels, seed, parting.fold,
-                    answer.chosen, drawn.judged, answer.values,
-                )  # fmt: skip
+            if answered:
+                targets = [task.targets(drawn.train) for task in answered]
+                answers = PROBES[probe].predict(train, targets, judged, lonlat)
+                yield from ((task, probe, answer) for task, answer in zip(answered, answers, strict=True))

@@ -123,10 +123,15 @@ def score(outcomes: Sequence[Outcome]) -> Score:
     Returns:
         The score; NaN where no outcome is defined.
     """
-    values = np.array([one.value for one in outcomes])
-    mean = float(values[~np.isnan(values)].mean()) if not np.isnan(values).all() else float("nan")
+    mean = mean_value([one.value for one in outcomes])
     seeds = len({one.seed for one in outcomes})
     return Score(mean, *interval(replicates(outcomes), mean), seeds, count_blocks(outcomes))
+
+
+def mean_value(values: Sequence[float]) -> float:
+    """Return the mean of the values that are not NaN; NaN if there is none."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def count_blocks(outcomes: Sequence[Outcome]) -> int:

@@ -30,7 +30,7 @@ def predict_out_of_block(
         encoder: Function of lonlat (n, 2) that returns (n, d).
         tasks: With equal places and equal labelled rows; they share one decomposition per fold.
         labels: Labelled rows drawn for every fold, or all if there are fewer.
-        block_km: Side of the blocks in km.
+        block_km: Side of the blocks.
         num_folds: Number of folds.
         seed: Seed of blocks and draws.
 

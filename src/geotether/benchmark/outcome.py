@@ -71,13 +71,7 @@ def block_sums(
     predicted: Shaped[np.ndarray, "m *c"],
     blocks: Integer[np.ndarray, " m"],
 ) -> tuple[Int64[np.ndarray, " b"], Float64[np.ndarray, "b s"]]:
-    """Sum the terms of a metric per block.
-
-    Args:
-        metric: "R2", "accuracy" or "micro F1".
-        true: True values, shape (m,), or (m, c) for "micro F1".
-        predicted: Predictions of the same shape.
-        blocks: The block of each row.
+    """Sum the terms of a metric (`SUMS`) per block; values have shape (m,), or (m, c) for "micro F1".
 
     Returns:
         Blocks in ascending order, shape (b,), and sums, shape (b, s).
@@ -95,14 +89,7 @@ def block_sums(
 
 
 def score_of_sums(metric: str, sums: Float64[np.ndarray, "*r s"]) -> Float64[np.ndarray, "*r"]:
-    """Return the score of summed blocks.
-
-    Args:
-        metric: "R2", "accuracy" or "micro F1".
-        sums: Sums over blocks, the last axis as in `SUMS`.
-
-    Returns:
-        Scores; NaN where undefined (no rows, equal true values, no label true or predicted).
+    """Return the score of sums over blocks; NaN where undefined: no rows, equal true values, no label at all.
 
     Example:
         >>> score_of_sums("accuracy", np.array([[4.0, 3.0], [0.0, 0.0]])).tolist()

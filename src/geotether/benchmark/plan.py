@@ -122,19 +122,10 @@ def check_names(what: str, names: Sequence[str], known: Sequence[str]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Labelled rows, their inner folds, and the rows to judge.
-
-    Args:
-        train: Row numbers with labels, shape (n,).
-        folds: Inner fold of each of them, to choose hyper-parameters by.
-        judged: Row numbers to predict.
-        fold: The held-out continent, where a seed has several folds.
-    """
+    """Row numbers with labels, shape (n,), and the inner fold of each, to choose hyper-parameters by."""
 
     train: Integer[np.ndarray, " n"]
     folds: Integer[np.ndarray, " n"]
-    judged: Integer[np.ndarray, " m"]
-    fold: str = ""
 
 
 def draw(task: Task, split: str, parting: Parting, labels: int, seed: int, num_folds: int) -> Draw:
@@ -143,21 +134,13 @@ def draw(task: Task, split: str, parting: Parting, labels: int, seed: int, num_f
     Inner folds are spatial blocks (as large as those of the split) where the split is spatial, so that hyper-parameters
     are chosen for prediction at a distance. For the random split they are random rows: its scores are as good as that
     protocol allows.
-
-    Args:
-        task: The task.
-        split: As in `part_rows`.
-        parting: The rows of that split and seed.
-        labels: Number of labelled rows to draw.
-        seed: Seed of the draw.
-        num_folds: Number of inner folds.
     """
     train = draw_rows(parting.train, labels, fold_seed(seed, parting.fold))
     folds = random_folds(len(train), num_folds, seed)
     if split != "random":
         blocks = block_folds(task.lonlat[train], num_folds, block_side_km(split) or USUAL_BLOCK_KM, seed)
         folds = blocks if blocks.max() > 0 else folds  # all labels in one block: hold out rows
-    return Draw(train, folds, parting.judged, parting.fold)
+    return Draw(train, folds)
 
 
 def fold_seed(seed: int, fold: str) -> int:

@@ -19,14 +19,7 @@ Places = Float[np.ndarray, "m 2"]
 
 @dataclass(eq=False)
 class TrainingRows:
-    """Features of the labelled rows of one draw; what probes share is computed once, when first used.
-
-    Args:
-        features: Shape (n, d).
-        lonlat: Shape (n, 2).
-        folds: Inner fold of each row.
-        seed: Seed for probes with random parts.
-    """
+    """Features, places and inner folds of the labelled rows of one draw; what probes share is computed once."""
 
     features: Float[np.ndarray, "n d"]
     lonlat: Float[np.ndarray, "n 2"]
@@ -51,12 +44,7 @@ class TrainingRows:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """Predictions of one probe for one target.
-
-    Args:
-        values: Predicted numbers, classes or labels at the judged rows.
-        chosen: The hyper-parameter that the probe chose in the training rows, in words.
-    """
+    """Predictions of one probe for one target, and the hyper-parameter that it chose in the training rows, in words."""
 
     values: Shaped[np.ndarray, "m *c"]
     chosen: str
@@ -69,12 +57,7 @@ ALL_KINDS = ("regression", "classification", "multilabel")
 
 @dataclass(frozen=True)
 class Probe:
-    """A probe of the benchmark.
-
-    Args:
-        predict: Fits the targets and predicts the judged rows.
-        kinds: The kinds of task that it can predict.
-    """
+    """A probe of the benchmark: a function that fits targets and predicts the judged rows, for some kinds of task."""
 
     predict: Judge
     kinds: tuple[str, ...] = ALL_KINDS

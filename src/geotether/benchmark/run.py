@@ -2,12 +2,12 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from geotether.benchmark.bench import Bench, Prediction
+from geotether.benchmark.bench import Bench
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.plan import LADDER, Plan, check_names, plan_tasks
 from geotether.benchmark.probing import PROBES
@@ -74,21 +74,10 @@ def evaluate_plans(
     num_folds: int = NUM_FOLDS,
     store: ResultStore | None = None,
 ) -> list[Outcome]:
-    """Score every encoder on planned tasks; the second half of `evaluate`.
+    """Score every encoder on the plans of `plan_tasks`; the second half of `evaluate`, with its errors.
 
-    Args:
-        encoders: As for `evaluate`; one with an attribute `labels` is judged at these label counts only.
-        plans: From `plan_tasks`.
-        probes: Names in `PROBES`.
-        settings: Arguments of the plan, for the keys of the store.
-        num_folds: Number of inner folds.
-        store: As for `evaluate`.
-
-    Returns:
-        Outcomes, grouped by encoder.
-
-    Raises:
-        ValueError: As for `evaluate`.
+    An encoder with an attribute `labels` is judged at these label counts only. `settings` are the arguments of the
+    plans, for the keys of the store.
     """
     if not encoders:
         raise ValueError("evaluate needs at least one encoder, task, split, label count and seed.")
@@ -119,28 +108,3 @@ def evaluate_plans(
             logger.info("%6.0f s  %s: %s outcomes%s", time.perf_counter() - started, name, f"{len(own):,}", said)
         outcomes += own
     return outcomes
-
-
-def predict_tasks(
-    encoders: Any,
-    tasks: Sequence[Task],
-    probes: Sequence[str] = ("ridge",),
-    splits: Sequence[str] = ("own",),
-    labels: Sequence[int] = LADDER,
-    seeds: Sequence[int] = (0,),
-    on: str = "test",
-    buffer_km: float | int = BUFFER_KM,
-    num_folds: int = NUM_FOLDS,
-) -> Iterator[Prediction]:
-    """Yield the predictions that `evaluate` scores; same arguments."""
-    check_names("probe", probes, list(PROBES))
-    encoders = load_encoders(encoders)
-    for plan in plan_tasks(tasks, splits, labels, seeds, on, float(buffer_km)):
-        group = plan.group
-        for name, encoder in encoders.items():
-            features = encode_places(encoder, group[0].lonlat, name)
-            bench = Bench(name, features, group, getattr(encoder, "probes", probes), "", num_folds, None)
-            for problem in plan.problems:
-                for count in problem.labels:
-                    for parting in problem.partings:
-                        yield from bench.predict(problem.split, parting, count, problem.seed, bench.probes, group)

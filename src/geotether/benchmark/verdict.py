@@ -2,13 +2,13 @@
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
 
-from geotether.benchmark.bootstrap import count_blocks, interval, replicates, score
+from geotether.benchmark.bootstrap import count_blocks, interval, mean_value, replicates, score
 from geotether.benchmark.outcome import Outcome, Row
 from geotether.benchmark.score_table import collect, outcome_grid
 from geotether.probes.scores import Score
@@ -32,8 +32,7 @@ def difference(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> Score:
     Source:
         Efron & Tibshirani (1993), section 8.6; both encoders get the same draws of blocks.
     """
-    mean, drawn = paired(ours, theirs)
-    return Score(mean, *interval(drawn, mean), len({one.seed for one in ours}), count_blocks(ours))
+    return mean_difference([(ours, theirs)])
 
 
 def in_order_of(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> list[Outcome]:
@@ -69,7 +68,7 @@ def mean_difference(pairs: Sequence[tuple[Sequence[Outcome], Sequence[Outcome]]]
 def paired(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> tuple[float, Float64[np.ndarray, " r"]]:
     """Return the mean difference and its bootstrap replicates, with the same draws for both encoders."""
     theirs = in_order_of(ours, theirs)
-    mean = float(np.nanmean([a.value - b.value for a, b in zip(ours, theirs, strict=True)]))
+    mean = mean_value([a.value - b.value for a, b in zip(ours, theirs, strict=True)])
     return mean, replicates(ours) - replicates(theirs)
 
 
@@ -99,26 +98,6 @@ def in_words(name: str, other: str, found: Score) -> str:
         size = f"{least:.1f} to {most:.1f}" if least >= 0.05 else f"up to {most:.1f}"
         return f"{better} is better than {worse} by {size} points"
     return f"{name} and {other} cannot be told apart ({low:+.1f} to {high:+.1f} points)"
-
-
-def ranks(outcomes: Mapping[str, Sequence[Sequence[Outcome]]]) -> dict[str, tuple[float, float, float]]:
-    """Return the mean rank of encoders over tasks with its interval; 1 is best, ties share a rank.
-
-    Args:
-        outcomes: Encoder to the outcomes of each task, tasks in the same order.
-
-    Returns:
-        Encoder to (mean rank by mean scores, low, high), best first; the interval is from bootstrap replicates.
-    """
-    from scipy.stats import rankdata
-
-    names = list(outcomes)
-    means = np.array([[np.nanmean([o.value for o in task]) for task in outcomes[name]] for name in names])
-    drawn = np.stack([np.stack([replicates(task) for task in outcomes[name]]) for name in names])  # (e, t, r)
-    point = rankdata(-np.nan_to_num(means, nan=-np.inf), axis=0).mean(axis=1)
-    spread = rankdata(-np.nan_to_num(drawn, nan=-np.inf), axis=0).mean(axis=1)
-    found = {name: (float(point[i]), *interval(spread[i], float(point[i]))) for i, name in enumerate(names)}
-    return dict(sorted(found.items(), key=lambda item: item[1][0]))
 
 
 @dataclass(frozen=True)
@@ -178,14 +157,21 @@ def verdicts(
 def mean_ranks(
     outcomes: Sequence[Outcome], probe: str, split: str, labels: int
 ) -> dict[str, tuple[float, float, float]]:
-    """Return the mean rank of the encoders that have all tasks, with its interval, best first.
+    """Return the mean rank over tasks of the encoders that have all tasks; 1 is best, ties share a rank.
 
     Returns:
-        Encoder to (mean rank, low, high).
+        Encoder to (mean rank by mean scores, low, high), best first; the interval is from bootstrap replicates.
     """
+    from scipy.stats import rankdata
+
     grid = outcome_grid(outcomes, probe, split, labels)
     names, tasks = (list(dict.fromkeys(key[i] for key in grid)) for i in (0, 1))
-    return ranks({name: [grid[name, t] for t in tasks] for name in names if all((name, t) in grid for t in tasks)})
+    names = [name for name in names if all((name, task) in grid for task in tasks)]
+    means = np.array([[mean_value([one.value for one in grid[name, task]]) for task in tasks] for name in names])
+    drawn = np.stack([np.stack([replicates(grid[name, task]) for task in tasks]) for name in names])  # (e, t, r)
+    point, spread = (rankdata(-np.nan_to_num(one, nan=-np.inf), axis=0).mean(axis=1) for one in (means, drawn))
+    found = {name: (float(point[i]), *interval(spread[i], float(point[i]))) for i, name in enumerate(names)}
+    return dict(sorted(found.items(), key=lambda item: item[1][0]))
 
 
 def summary_rows(outcomes: Sequence[Outcome]) -> list[Row]:

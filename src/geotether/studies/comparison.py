@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geotether.benchmark.baselines import Joined, baseline_encoders, is_joined, joined_with_fourier, place_baselines
+from geotether.benchmark.baselines import (
+    baseline_encoders,
+    is_joined,
+    joined_with_fourier,
+    judged_only,
+    place_baselines,
+)
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.plan import LADDER, Plan, check_names, plan_tasks
 from geotether.benchmark.probing import LINEAR_PROBES, PROBES
@@ -179,8 +185,8 @@ def of_architecture(
     own = baseline_encoders(location)
     untrained: EncoderFunction = own["untrained"]
     return {
-        f"raw encoding{suffix}": Joined([own["raw encoding"]], probes, (rung,)),
-        f"untrained{suffix}": Joined([untrained], probes, (rung,)) if suffix else untrained,
+        f"raw encoding{suffix}": judged_only(own["raw encoding"], probes, (rung,)),
+        f"untrained{suffix}": judged_only(untrained, probes, (rung,)) if suffix else untrained,
     }
 
 
