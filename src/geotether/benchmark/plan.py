@@ -35,12 +35,7 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Tasks that share places, with their problems.
-
-    Args:
-        group: The tasks.
-        problems: One per split and seed.
-    """
+    """Tasks that share places, with one problem per split and seed."""
 
     group: list[Task]
     problems: list[Problem]
@@ -155,18 +150,12 @@ LADDER = (243, 810, 2700, 9000, 30_000, 100_000)
 
 
 def draw_rows(candidates: Integer[np.ndarray, " n"], labels: int, seed: int) -> Integer[np.ndarray, " m"]:
-    """Draw labelled rows. A longer draw with the same seed contains every shorter one.
+    """Draw labelled rows. A longer draw with the same seed contains every shorter one, and all encoders get the same.
 
     Args:
         candidates: Row numbers of the training part, shape (n,).
-        labels: Number of rows to draw, at most n.
-        seed: Seed of the draw; the encoder does not matter, so all encoders get the same rows.
-
-    Returns:
-        Row numbers, shape (labels,).
-
-    Raises:
-        ValueError: If there are fewer rows.
+        labels: Number of rows to draw, 1 to n.
+        seed: Seed of the draw.
 
     Example:
         >>> set(draw_rows(np.arange(9), 2, seed=0)) <= set(draw_rows(np.arange(9), 5, seed=0))

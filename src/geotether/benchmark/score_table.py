@@ -22,29 +22,18 @@ METRICS = {"R2": "r2", "accuracy": "accuracy", "micro F1": "f1_micro"}
 
 
 def write_scores(outcomes: Iterable[Outcome], path: Path) -> None:
-    """Write one tidy row per outcome as CSV; the file is complete or absent.
-
-    Args:
-        outcomes: From `evaluate`.
-        path: The file; missing folders are created.
-
-    Raises:
-        OSError: If the disk is full or the folder cannot be written to; an existing file is unchanged.
-    """
+    """Write one tidy row per outcome as CSV, by `write_rows`."""
     write_rows((one.row() for one in outcomes), path, COLUMNS)
 
 
 def write_rows(rows: Iterable[Row], path: Path, columns: Sequence[str] | None = None) -> None:
-    """Write rows as CSV; the file is complete or absent.
+    """Write rows with the same keys as CSV; the file is complete or absent.
 
-    Args:
-        rows: With the same keys.
-        path: The file.
-        columns: Their order; None: the keys of the first row, of which there must be one.
+    `columns` is their order; by default that of the first row, of which there must be one.
 
     Raises:
         ValueError: If a row has another column.
-        OSError: As for `write_scores`.
+        OSError: If the disk is full or the folder cannot be written to; an existing file is unchanged.
     """
     rows = list(rows)
     with replacing_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
@@ -88,16 +77,7 @@ def collect(outcomes: Iterable[Outcome]) -> dict[Key, list[Outcome]]:
 def outcome_grid(
     outcomes: Iterable[Outcome], probe: str, split: str, labels: int
 ) -> dict[tuple[str, str], list[Outcome]]:
-    """Return the outcomes of one table: those of the probe, and of baselines with a probe of their own.
-
-    Args:
-        outcomes: From `evaluate`.
-        probe: The probe; one table never mixes linear and neural probes.
-        split: Name of the split.
-        labels: Number of labelled rows.
-
-    Returns:
-        (encoder, "task, metric") to outcomes.
+    """Return the outcomes of one table by (encoder, "task, metric"); those of baselines with an own probe too.
 
     Raises:
         ValueError: If there is none; the message lists those that exist.
@@ -116,13 +96,7 @@ def outcome_grid(
 def score_grid(
     outcomes: Iterable[Outcome], probe: str, split: str, labels: int
 ) -> tuple[list[str], list[str], dict[tuple[str, str], Score]]:
-    """Return scores of encoders by tasks at one probe, split and label count; baselines with an own probe included.
-
-    Arguments and errors are those of `outcome_grid`.
-
-    Returns:
-        Encoders, tasks ("name, metric"), and the scores by (encoder, task).
-    """
+    """Return encoders, tasks ("name, metric") and scores by both; arguments and errors are those of `outcome_grid`."""
     grid = {key: score(found) for key, found in outcome_grid(outcomes, probe, split, labels).items()}
     return list(dict.fromkeys(e for e, _ in grid)), list(dict.fromkeys(t for _, t in grid)), grid
 
@@ -147,12 +121,7 @@ def markdown_table(outcomes: Sequence[Outcome], probe: str = "ridge", split: str
 
 
 def markdown_rows(left: Sequence[str], right: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table; without a newline at its end.
-
-    Args:
-        left: Headings of the first columns, aligned left.
-        right: Headings of the other columns, aligned right.
-        rows: Their cells.
+    """Return a Markdown table without a newline at its end; headings `left` are aligned left, `right` aligned right.
 
     Example:
         >>> print(markdown_rows(["encoder"], ["height"], [["melt", "0.5"]]))

@@ -50,13 +50,9 @@ def in_order_of(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> list[Outc
 
 
 def mean_difference(pairs: Sequence[tuple[Sequence[Outcome], Sequence[Outcome]]]) -> Score:
-    """Return the mean of several differences, one per task; tasks with the same blocks share their draws of blocks.
+    """Return the mean of several differences, one pair of outcomes per task; equal blocks are drawn together.
 
-    Args:
-        pairs: For each task the outcomes of one encoder and of the other.
-
-    Returns:
-        Mean and interval; the number of blocks is that of the task with most.
+    The number of blocks is that of the task with most.
     """
     found = [paired(ours, theirs) for ours, theirs in pairs]
     mean = float(np.mean([one for one, _ in found]))
@@ -73,15 +69,7 @@ def paired(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> tuple[float, F
 
 
 def in_words(name: str, other: str, found: Score) -> str:
-    """State a difference in words, as far as its interval allows; a point is 0.01 of the score.
-
-    Args:
-        name: The encoder with the first score.
-        other: The other encoder.
-        found: Score of `name` minus score of `other`.
-
-    Returns:
-        One clause without a final full stop.
+    """State a difference (`name` minus `other`) in words, as far as its interval allows; a point is 0.01 of the score.
 
     Example:
         >>> in_words("A", "B", Score(0.027, 0.021, 0.034))
@@ -102,14 +90,7 @@ def in_words(name: str, other: str, found: Score) -> str:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A pair of encoders compared on one task, or on the mean of all.
-
-    Args:
-        task: Name of the task, or "mean of tasks".
-        name: One encoder.
-        other: The other.
-        found: Score of `name` minus score of `other`.
-    """
+    """A pair of encoders compared on one task, or on the "mean of tasks"; `found` is `name` minus `other`."""
 
     task: str
     name: str
@@ -125,7 +106,7 @@ class Verdict:
 def verdicts(
     outcomes: Sequence[Outcome], probe: str, split: str, labels: int, encoders: Sequence[str] | None = None
 ) -> list[Verdict]:
-    """Compare every pair of encoders on every task, and on the mean of the tasks that both have.
+    """Compare every pair of encoders on every task, and on the mean of the tasks that both have, which comes first.
 
     Args:
         outcomes: From `evaluate`.
@@ -133,9 +114,6 @@ def verdicts(
         split: Name of the split.
         labels: Number of labelled rows.
         encoders: Compare only pairs with one of these. None: all pairs.
-
-    Returns:
-        Verdicts, the mean of tasks first for each pair.
 
     Raises:
         ValueError: If nothing fits, or encoders were not judged on the same rows.

@@ -1,5 +1,6 @@
 """Contents of a feature table: places, times, splits, labels, and the distribution of its features."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +27,9 @@ class Spread:
     Attributes:
         names: Names of the d features, or "0" to "d-1" if the table has none.
         rows: Number of rows used.
-        mean: Shape (d,).
-        deviation: Standard deviation, shape (d,).
+        mean, deviation: Of each feature, shape (d,).
         quantiles: At `QUANTILES`, shape (7, d).
-        zero: Share of the rows that are 0, shape (d,).
-        same: Share of the rows that have the median value, shape (d,).
+        zero, same: Share of the rows that are 0, and that have the median value, shape (d,).
     """
 
     names: list[str]
@@ -68,8 +67,7 @@ class Contents:
 
     Attributes:
         name: Name of the modality.
-        rows: Number of rows.
-        dim: Number of features.
+        rows, dim: Number of rows, and of features.
         bounds: West, south, east, north in degrees; west is greater than east if the rows lie across 180 degrees.
         blocks: Number of blocks of 500 km that contain rows, and of all blocks.
         duplicated: Number of rows that share a place with others, and of such places.
@@ -129,13 +127,7 @@ def contents(table: Table, max_rows: int = MAX_ROWS, seed: int = 0) -> Contents:
 
 
 def spread(table: Table, max_rows: int = MAX_ROWS, seed: int = 0) -> Spread:
-    """Measure the distribution of the features.
-
-    Args:
-        table: The table.
-        max_rows: Number of rows used, at most, drawn at random; fewer for very wide tables, to limit memory.
-        seed: Seed of the draw.
-    """
+    """Measure the distribution of the features over `max_rows` rows at most, fewer for very wide tables."""
     most = min(len(table), max_rows, max(100, _BYTES_AT_MOST // (8 * table.dim)))
     features = table.features
     if most < len(table):
@@ -157,9 +149,6 @@ def spread(table: Table, max_rows: int = MAX_ROWS, seed: int = 0) -> Spread:
 
 def bounds(lonlat: Float[np.ndarray, "n 2"]) -> tuple[float, float, float, float]:
     """Return west, south, east and north of places; across 180 degrees if that is narrower than half the Earth.
-
-    Args:
-        lonlat: Degrees, shape (n, 2), at least one row.
 
     Example:
         >>> bounds(np.array([[170.0, -20.0], [-175.0, -10.0]]))
@@ -190,11 +179,11 @@ def _times(time: np.ndarray | None) -> tuple[str, str, int] | None:
 
 def _label(values: np.ndarray) -> dict[str, Any]:
     if values.dtype.kind in "OUS":
-        texts, counts = np.unique(values.astype(str), return_counts=True)
-        known = {str(text): int(count) for text, count in zip(texts, counts, strict=True) if text}
-        largest = max(known, key=lambda text: known[text], default="")
-        unknown = int(counts[texts == ""].sum())
-        return {"classes": len(known), "largest": largest, "count": known.get(largest, 0), "unknown": unknown}
+        counts = Counter(str(text) for text in values.tolist())
+        unknown = counts.pop("", 0)
+        # The first by name of equally frequent ones.
+        largest = min(counts, key=lambda text: (-counts[text], text), default="")
+        return {"classes": len(counts), "largest": largest, "count": counts[largest], "unknown": unknown}
     if values.dtype.kind == "b":
         return {"classes": 2, "largest": "true", "count": int(values.sum()), "unknown": 0}
     known_values = values[np.isfinite(values.astype(np.float64))]

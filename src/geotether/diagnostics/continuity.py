@@ -18,10 +18,9 @@ POLE_SPREAD = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Continuity:
-    """Changes across the antimeridian and the poles, relative to equally long steps elsewhere.
+    """Changes across the antimeridian and the poles, relative to equal steps (`step_km` on the ground) elsewhere.
 
     Attributes:
-        step_km: Length of a step on the ground.
         lats: Latitudes of the steps across the antimeridian, shape (k,).
         seam: Change of the embedding over a step across the antimeridian, divided by the median change over equal
             steps at other longitudes of that latitude, shape (k,). About 1 without a seam.

@@ -27,15 +27,10 @@ class Diagnosis:
     """Results of all diagnostics of one encoder.
 
     Attributes:
-        dimensionality: Intrinsic dimension and ranks.
+        dimensionality, resolution, centered_resolution, continuity: See their classes.
         alignment: Mean squared distance between the embeddings of places `alignment_km` apart, on the unit sphere.
-        alignment_km: Distance between the places of a pair.
         uniformity: Log of the mean Gaussian potential between the embeddings of random places.
-        resolution: Where raw cosine similarity falls to one half.
-        centered_resolution: The same after subtracting the mean embedding.
-        continuity: Seam and poles.
-        coverage: By modality; empty without tables.
-        leakage: By modality; empty without tables or test places.
+        coverage, leakage: By modality; empty without tables (or test places).
         bias: By name of the predictions; empty without any.
         seed: Seed of all draws.
     """

@@ -24,10 +24,8 @@ class Dimensionality:
 
     Attributes:
         dim: Length of an embedding.
-        two_nn: Intrinsic dimension by TwoNN.
-        mle: Intrinsic dimension by maximum likelihood over 20 neighbours, inverses averaged.
-        effective_rank: Exp of the entropy of the normalised singular values, centred.
-        participation_ratio: Squared sum over sum of squares of the principal variances.
+        two_nn, mle: Intrinsic dimension by TwoNN, and by maximum likelihood over 20 neighbours.
+        effective_rank, participation_ratio: Of the centred embeddings.
         lonlat: Places, shape (n, 2).
         local: Intrinsic dimension around each place, shape (n,); NaN where undefined.
         local_neighbors: Number of neighbours of the local estimates.
@@ -55,25 +53,19 @@ class Dimensionality:
 def dimensionality(
     encoder: EncoderFunction, lonlat: Float[np.ndarray, "n 2"], local_neighbors: int = LOCAL_NEIGHBORS
 ) -> Dimensionality:
-    """Estimate the intrinsic dimension of the embeddings of places.
-
-    The places should be drawn at random: on a regular grid the nearest two neighbours are equally far, which
-    estimates from neighbours mistake for a high dimension.
+    """Estimate the intrinsic dimension of the raw embeddings of places.
 
     Args:
         encoder: Function of lonlat.
-        lonlat: Places drawn at random, degrees, shape (n, 2), n at least 3; time grows with n squared.
+        lonlat: Places, degrees, shape (n, 2), n at least 3, drawn at random (on a regular grid the nearest two
+            neighbours are equally far, which looks like a high dimension); time grows with n squared.
         local_neighbors: Neighbours for the local estimates, 2 or more.
-
-    Returns:
-        The estimates, of the raw embeddings.
 
     Raises:
         ValueError: If there are too few places, or the encoder does not return numbers (n, d).
 
     Source:
-        "Measuring the intrinsic dimension of earth representations" (2025), arXiv:2511.02101, for the protocol; the
-        estimators name their own.
+        "Measuring the intrinsic dimension of earth representations" (2025), arXiv:2511.02101.
     """
     features = encode_places(encoder, lonlat)
     return Dimensionality(

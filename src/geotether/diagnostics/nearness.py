@@ -27,8 +27,7 @@ class Nearness:
     """Distances from places to the nearest row of one table.
 
     Attributes:
-        name: Name of the table or modality.
-        rows: Its number of rows.
+        name, rows: Of the table or modality.
         lonlat: The places, shape (n, 2).
         km: Distance of each place, shape (n,); infinite if the table has no rows.
     """
@@ -102,14 +101,7 @@ def nearness(lonlat: Float[np.ndarray, "n 2"], tables: Mapping[str, Float[np.nda
 
 
 def seen_places(table: Any) -> Float64[np.ndarray, "m 2"]:
-    """Return the places of a table that training may have used.
-
-    Args:
-        table: A Table, or anything with `lonlat` and `split`.
-
-    Returns:
-        Its rows marked "train" or "validation" (which decides when to stop); all rows if it has no split.
-    """
+    """Return the places that training may have used: rows marked "train" or "validation", or all without a split."""
     return table.lonlat if table.split is None else table.lonlat[np.isin(table.split, SEEN_PARTS)]
 
 
@@ -117,14 +109,8 @@ def overlap(table: Table, other: Table, max_rows: int = MAX_ROWS, seed: int = 0)
     """Measure how two tables overlap in space.
 
     A held-out row of one table beside a training row of the other is a place that training sees, so scores there are
-    not about unseen places. Rows of a table without a split count as training rows.
-
-    Args:
-        table: The first table.
-        other: The second table.
-        max_rows: Number of rows of a table whose distances are measured, at most, drawn at random; distances are to
-            all rows of the other table.
-        seed: Seed of the draw.
+    not about unseen places. Rows of a table without a split count as training rows. Distances of `max_rows` rows at
+    most are measured, to all rows of the other table.
 
     Example:
         >>> values = np.array([[0.0], [1.0]], dtype=np.float32)

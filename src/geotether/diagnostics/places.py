@@ -7,36 +7,19 @@ from geotether.geodesy.coordinates import lonlat_of_unit_vectors, unit_vectors
 from geotether.geodesy.distance import EARTH_RADIUS_KM
 from geotether.sources.planet import read_probe_places
 
-CHUNK_ROWS = 8192
-
 
 def even_places(count: int, seed: int = 0) -> Float64[np.ndarray, "n 2"]:
-    """Draw places over the whole Earth, uniformly by area.
-
-    Args:
-        count: Number of places.
-        seed: Seed of the draw.
-
-    Returns:
-        Shape (count, 2), longitudes in [-180, 180).
-    """
+    """Draw places over the whole Earth, uniformly by area: shape (count, 2), longitudes in [-180, 180)."""
     rng = np.random.default_rng(seed)
     z = rng.uniform(-1.0, 1.0, count)
     return np.stack([rng.uniform(-180.0, 180.0, count), np.degrees(np.arcsin(z))], axis=1)
 
 
 def land_places(count: int, seed: int = 0) -> Float64[np.ndarray, "n 2"]:
-    """Draw places on land without Antarctica, uniformly by area, from the demo planet's 20,000 probe places.
-
-    Args:
-        count: Number of places, at most 20,000.
-        seed: Seed of the draw.
-
-    Returns:
-        Shape (count, 2).
+    """Draw places on land without Antarctica, uniformly by area, shape (count, 2).
 
     Raises:
-        ValueError: If there are not that many places.
+        ValueError: If there are not that many among the demo planet's 20,000 probe places.
     """
     known = read_probe_places().lonlat
     if not 1 <= count <= len(known):
@@ -47,16 +30,9 @@ def land_places(count: int, seed: int = 0) -> Float64[np.ndarray, "n 2"]:
 def move(
     lonlat: Float[np.ndarray, "n 2"], bearing: Float[np.ndarray, " _"], km: Float[np.ndarray, " _"] | float
 ) -> Float64[np.ndarray, "n 2"]:
-    """Move places along great circles.
+    """Move places (n, 2) along great circles by distances in km.
 
-    Args:
-        lonlat: Places, degrees, shape (n, 2).
-        bearing: Directions in degrees clockwise from north, shape (n,) or (1,). At a pole, north follows from the
-            place's longitude.
-        km: Distances, shape (n,) or a number.
-
-    Returns:
-        The places reached, shape (n, 2).
+    Bearings are degrees clockwise from north, shape (n,) or (1,); at a pole, north follows from the place's longitude.
 
     Example:
         >>> move(np.array([[179.0, 0.0]]), np.array([90.0]), 222.39).round(2)

@@ -25,9 +25,7 @@ class Resolution:
         lonlat: Places, shape (n, 2).
         km: Distance from each place at which the mean cosine similarity falls to `level`, shape (n,); infinite if
             it does not within the rings.
-        rings_km: Radii of the rings, shape (r,).
-        similarity: Mean cosine similarity of all places to their rings, shape (r,).
-        level: The similarity at which the distance is read.
+        rings_km, similarity: Radii of the rings, and mean similarity of all places to them, shape (r,).
         centered: Whether the mean embedding was subtracted first.
     """
 

@@ -41,12 +41,7 @@ MEANINGS = {
 
 
 class Line(NamedTuple):
-    """One line of a diagnosis.
-
-    Attributes:
-        name: The quantity, a key of `MEANINGS`, with a detail after a colon.
-        value: Its value, with units.
-    """
+    """One line of a diagnosis: a quantity (a key of `MEANINGS`, with a detail after a colon) and its value."""
 
     name: str
     value: str

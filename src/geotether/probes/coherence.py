@@ -103,12 +103,7 @@ def coherence(
 
 
 def label_sets(labels: Shaped[np.ndarray, "n c"]) -> Integer[np.ndarray, " n"]:
-    """Number the different label sets, in the order of their 0 and 1.
-
-    Example:
-        >>> label_sets(np.array([[1, 0], [0, 1], [1, 0], [1, 1]])).tolist()
-        [1, 0, 1, 2]
-    """
+    """Number the different label sets, in the order of their 0 and 1."""
     return np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
 
 
@@ -126,10 +121,6 @@ def class_overlap(labels: Shaped[np.ndarray, "n c"]) -> Float64[np.ndarray, "c c
 
     Source:
         Jaccard (1912), New Phytologist 11:37.
-
-    Example:
-        >>> class_overlap(np.array([[1, 1, 0], [1, 0, 0], [1, 1, 0]]))[0].round(3).tolist()
-        [1.0, 0.667, 0.0]
     """
     known = labels[known_label_rows(labels)].astype(np.float64)
     both = known.T @ known
@@ -165,16 +156,10 @@ def overlapping_rows(
         Booleans, shape (n,): about half of the training rows with two or more labels, fewer where many have the median.
 
     Raises:
-        ValueError: If the number of labels differs, no training row has two labels, a row is NaN in part, or known
-            entries are not 0 and 1.
+        ValueError: If the number of labels differs, no training row has two labels, or as in `class_overlap`.
 
     Source:
         Ours; MoSAiC (Gupta et al. 2025, arXiv:2507.08683) reports strongly overlapping classes without a definition.
-
-    Example:
-        >>> labels = np.array([[1, 1, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 0, 0]])
-        >>> overlapping_rows(labels).tolist()  # the first two classes occur together most often
-        [True, True, False, False, False]
     """
     training = labels if training is None else training
     overlap = class_overlap(training)

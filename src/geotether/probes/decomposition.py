@@ -88,14 +88,11 @@ class RidgeDecomposition:
     def solve(
         self, columns: Float64[np.ndarray, "n t"], alpha: float
     ) -> tuple[Float64[np.ndarray, "d t"], Float64[np.ndarray, " t"]]:
-        """Return ridge weights on the standardised features, and the intercept, which is not penalised.
+        """Return ridge weights (d, t) on the standardised features, and intercepts (t,), which are not penalised.
 
         Args:
             columns: Target columns of the training rows, shape (n, t).
             alpha: Penalty on the squared weights, as in scikit-learn; above 0.
-
-        Returns:
-            Weights (d, t) and intercepts (t,).
         """
         intercept = columns.mean(axis=0)
         rotated = self._project(columns - intercept) / (self.eigenvalues + alpha)[:, None]

@@ -101,12 +101,8 @@ def local_dimension(features: Float[np.ndarray, "n d"], k: int = 100) -> Float64
     Returns:
         Shape (n,). Equal rows share one value. NaN where all k neighbours are at the same distance.
 
-    Raises:
-        ValueError: If there are fewer than three rows or `k` is below 2.
-
     Source:
-        Levina & Bickel (2004), NIPS 17, eq. 8; as a map of location encoders with k = 100 in
-        "Measuring the intrinsic dimension of earth representations" (2025), arXiv:2511.02101.
+        Levina & Bickel (2004), NIPS 17, eq. 8; mapped for location encoders in arXiv:2511.02101 (2025).
     """
     check_k(k)
     check_rows(features)
@@ -117,13 +113,9 @@ def local_dimension(features: Float[np.ndarray, "n d"], k: int = 100) -> Float64
 
 
 def effective_rank(features: Float[np.ndarray, "n d"]) -> float:
-    """Return the effective rank: exp of the entropy of the normalised singular values.
+    """Return the effective rank: exp of the entropy of the normalised singular values of the centred rows (n, d).
 
-    Args:
-        features: Rows, shape (n, d), n at least 3; they are centred.
-
-    Returns:
-        Between 1 and min(n - 1, d); 0 if all rows are equal.
+    Between 1 and min(n - 1, d); 0 if all rows are equal.
 
     Source:
         Roy & Vetterli (2007), EUSIPCO, definition 1.
@@ -142,13 +134,7 @@ def effective_rank(features: Float[np.ndarray, "n d"]) -> float:
 def participation_ratio(features: Float[np.ndarray, "n d"]) -> float:
     """Return the participation ratio: squared sum over sum of squares of the principal variances.
 
-    Smaller than the effective rank, because variances fall off faster than singular values.
-
-    Args:
-        features: Rows, shape (n, d), n at least 3; they are centred.
-
-    Returns:
-        Between 1 and min(n - 1, d); 0 if all rows are equal.
+    Between 1 and min(n - 1, d), smaller than the effective rank; 0 if all rows are equal.
 
     Source:
         Gao et al. (2017), "A theory of multineuronal dimensionality, dynamics and measurement", bioRxiv 214262.

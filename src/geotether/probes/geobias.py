@@ -21,13 +21,12 @@ class GeoBias:
     """Spatial self-information of a set of predictions, in nats; larger is more clustered and so more biased.
 
     Attributes:
-        unmarked: Mean self-information of the pattern of test places, over the centres weighted by the test places
-            around them; NaN without centres. It depends on the predictions only by the choice of centres.
-        marked: The same of the pattern of right and wrong predictions.
+        unmarked, marked: Mean self-information of the pattern of test places, and of that of right and wrong
+            predictions, over the centres weighted by the test places around them; NaN without centres. The first
+            depends on the predictions only by the choice of centres.
         centers: Row numbers of the centres, shape (c,).
         counts: Test places within the radius of each centre, itself included, shape (c,).
-        unmarked_at: Score of each centre, shape (c,).
-        marked_at: Score of each centre, shape (c,).
+        unmarked_at, marked_at: Scores of each centre, shape (c,).
         share_correct: Share of right predictions among all places.
     """
 
@@ -165,7 +164,7 @@ def is_correct(
     kind: str,
     tolerance: float | int | None = None,
 ) -> Bool[np.ndarray, " n"]:
-    """Return which predictions are right: the same class, or a number within the tolerance.
+    """Return which predictions are right, shape (n,): the same class, or a number within the tolerance.
 
     Args:
         true: True classes or numbers, shape (n,).
@@ -173,9 +172,6 @@ def is_correct(
         kind: "classification" or "regression".
         tolerance: Largest absolute error of a right number, in its unit. None: half the standard deviation of the true
             values, which is the same for every encoder. Must be None for classes.
-
-    Returns:
-        Shape (n,), boolean.
 
     Raises:
         ValueError: If lengths differ, the kind is unknown, or the tolerance is negative or given for classes.

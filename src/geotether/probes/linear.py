@@ -68,9 +68,6 @@ def fit_ridges(
         folds: The inner fold of each row, shape (n,); None: every row is its own fold.
         alphas: Penalties to choose from, each above 0.
 
-    Returns:
-        Fitted probes in the order of the targets.
-
     Raises:
         ValueError: If an alpha is not above 0, a target has a different number of rows, or all rows are in one fold.
     """

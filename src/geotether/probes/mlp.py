@@ -148,18 +148,9 @@ DROPOUTS = (0.0, 0.2, 0.4)
 class TunedMlpProbe(TargetProbe):
     """A multilayer perceptron whose hyper-parameters are tuned for every encoder and task, as in SatCLIP.
 
-    The first trial has the defaults of `MlpProbe`, the others are drawn at random; the trial with the smallest loss on
-    the held-out fifth of the inner folds is chosen. SatCLIP's published code searches the same ranges of width, layers,
-    rate and decay with Optuna.
-
-    Args:
-        kind: "regression", "classification" or "multilabel".
-        num_trials: Number of candidates, 1 or more.
-        max_epochs: Most passes over the training rows, for every candidate.
-        seed: Seed of the candidates and of their training.
-
-    Attributes:
-        probe_: The chosen candidate, fitted.
+    The first of `num_trials` trials has the defaults of `MlpProbe`, the others are drawn at random; the one with the
+    smallest loss on the held-out fifth of the inner folds is chosen, as `probe_`. SatCLIP's published code searches the
+    same ranges of width, layers, rate and decay with Optuna.
 
     Source:
         Klemmer et al. (2025), SatCLIP, arXiv:2311.17179, section 4 (MLP on frozen embeddings, tuned per task);

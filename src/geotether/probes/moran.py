@@ -46,19 +46,9 @@ def moran_moments(values: Float64[np.ndarray, " n"], links: Integer[np.ndarray, 
 
 
 def surprisal(value: float, mean: float, deviation: float) -> float:
-    """Return minus the logarithm of the two-sided tail probability of a normal value.
+    """Return minus the logarithm of the two-sided tail probability of a normal value, in nats.
 
-    Args:
-        value: The value.
-        mean: Its expected value.
-        deviation: Its standard deviation; if 0, the result is 0.
-
-    Returns:
-        Nats; 0 at the mean, without an upper limit.
-
-    Example:
-        >>> round(surprisal(1.96, 0.0, 1.0), 2)
-        3.0
+    The result is 0 at the mean, without an upper limit, and 0 if the deviation is 0.
     """
     from scipy.special import log_ndtr
 

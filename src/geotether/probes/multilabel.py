@@ -70,15 +70,12 @@ class MultiLabelProbe:
         Args:
             features: Features of the training rows, shape (n, d).
             labels: 0 and 1, shape (n, c); whole rows of NaN are left out.
-            validation: True for rows that choose the penalty and the thresholds, such as `held_out_fifth(folds, n)`
-                for whole spatial blocks. None: every fifth labelled row.
-
-        Returns:
-            The fitted probe.
+            validation: True for rows that choose the penalty and the thresholds, such as `held_out_fifth(folds, n)` for
+                whole spatial blocks. None: every fifth labelled row.
 
         Raises:
-            ValueError: If lengths differ, a penalty is not above 0, or no labelled row is left to train on, to
-                validate on, or has a label.
+            ValueError: If lengths differ, a penalty is not above 0, or no labelled row is left to train on, to validate
+                on, or has a label.
         """
         if len(features) != len(labels):
             raise ValueError(f"{len(features)} rows of features, but {len(labels)} of labels.")

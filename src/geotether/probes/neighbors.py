@@ -21,13 +21,9 @@ CHOOSING_ROWS = 1000
 
 
 class Neighborhood:
-    """Training rows and their nearest neighbours, found once for all targets.
+    """Training rows and their nearest neighbours, found once for all targets; arguments as for `NeighborProbe`.
 
-    Args:
-        features: Training rows, shape (n, 2) of lonlat or (n, d), by `space`.
-        space: "sphere" or "features", as for `NeighborProbe`.
-        folds: The inner fold of each row. None: every row is its own fold.
-        count: The largest number of neighbours needed.
+    `count` is the largest number of neighbours needed.
     """
 
     def __init__(
@@ -180,23 +176,10 @@ def nearest(
     query_folds: Integer[np.ndarray, " m"] | None = None,
     known_folds: Integer[np.ndarray, " n"] | None = None,
 ) -> tuple[Float[np.ndarray, "m c"], Integer[np.ndarray, "m c"]]:
-    """Return the nearest known rows of every query row, nearest first.
+    """Return distances and numbers of the `count` nearest known rows of each query row, nearest first: (m, count).
 
-    Args:
-        query: Shape (m, k).
-        known: Shape (n, k); single precision stays single.
-        count: Number of rows, at most n.
-        query_folds: The fold of each query row, or None.
-        known_folds: The fold of each known row; rows of the query's own fold are left out. If there are
-            fewer than `count` rows in other folds, the missing ones are last, at infinite distance.
-
-    Returns:
-        Distances and row numbers, each (m, count).
-
-    Example:
-        >>> distance, row = nearest(np.array([[0.0]]), np.array([[3.0], [1.0]]), 2)
-        >>> distance.tolist(), row.tolist()
-        ([[1.0, 3.0]], [[1, 0]])
+    With folds, known rows of the query's own fold are left out; where other folds have fewer than `count` rows, the
+    missing ones are last, at infinite distance. Single precision stays single.
     """
     if known.shape[1] <= TREE_COLUMNS and query_folds is None:
         from scipy.spatial import cKDTree

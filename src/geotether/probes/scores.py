@@ -50,10 +50,9 @@ class LabelScores:
     """A score of each label and both averages.
 
     Args:
-        macro: Mean over the judged labels.
-        micro: Score of all entries of the judged labels taken together.
-        each: Score of every label, shape (c,); NaN where it is left out.
-        left_out: Number of labels left out, because no judged row has them.
+        macro, micro: Mean over the judged labels; score of all their entries taken together.
+        each: Score of every label, shape (c,); NaN where it is left out, because no judged row has it.
+        left_out: Number of labels left out.
     """
 
     macro: float
@@ -145,22 +144,16 @@ def choose_thresholds(
     Args:
         true: 0 and 1, shape (n, c); whole rows of NaN are left out.
         scores: Probabilities, shape (n, c).
-        average: "macro": one threshold per label, which maximises macro F1. "micro": one for all labels, which
-            maximises micro F1.
+        average: "macro": one threshold per label, 0.5 for a label that no row has. "micro": one for all labels.
 
     Returns:
-        One threshold per label, shape (c,); 0.5 for a label that no row has (macro).
+        One threshold per label, shape (c,).
 
     Raises:
         ValueError: If the average is unknown, shapes differ, or no row has a label.
 
     Source:
         Lipton, Elkan & Naryanaswamy (2014), "Optimal Thresholding of Classifiers to Maximize F1 Measure", ECML.
-
-    Example:
-        >>> true, scores = np.array([[1], [1], [0]]), np.array([[0.9], [0.4], [0.2]])
-        >>> choose_thresholds(true, scores, "macro").round(3)
-        array([0.3])
     """
     if average not in AVERAGES:
         raise ValueError(f"average must be one of {', '.join(AVERAGES)}; got {average!r}.")
@@ -178,18 +171,11 @@ def judge_labels(
     scores: Float[np.ndarray, "n c"],
     validation: tuple[Shaped[np.ndarray, "v c"], Float[np.ndarray, "v c"]] | None = None,
 ) -> MultiLabelScores:
-    """Score test rows with thresholds that come from validation rows only.
-
-    Args:
-        true: 0 and 1 of the test rows, shape (n, c); whole rows of NaN are left out.
-        scores: Probabilities for the test rows, shape (n, c).
-        validation: 0 and 1 of the validation rows and probabilities for them, each (v, c); None: thresholds are 0.5.
+    """Score test rows with thresholds that come from validation rows only, each (n, c) of 0 and 1 and of probabilities.
 
     Returns:
-        Macro and micro average precision; macro F1 with one threshold per label, micro F1 with one for all.
-
-    Raises:
-        ValueError: As in `average_precisions` and `choose_thresholds`.
+        Macro and micro average precision; macro F1 with one threshold per label, micro F1 with one for all. Without
+        validation rows thresholds are 0.5.
     """
     macro = micro = np.full(true.shape[1], 0.5)
     if validation is not None:

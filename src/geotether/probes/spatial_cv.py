@@ -18,14 +18,11 @@ def block_folds(
     Args:
         lonlat: Places, degrees, shape (n, 2).
         num_folds: Number of folds, 2 or more; at most as many as there are blocks.
-        block_km: Side of a block in km.
+        block_km: Side of a block in km, above 0.
         seed: Seed of the order.
 
     Returns:
         The fold of each row, shape (n,), from 0. All 0 if every place is in one block.
-
-    Raises:
-        ValueError: If `num_folds` is below 2 or `block_km` is not above 0.
     """
     if num_folds < 2:
         raise ValueError(f"num_folds must be 2 or more, got {num_folds}.")
@@ -84,15 +81,12 @@ class BlockKFold:
         y: object = None,
         groups: object = None,
     ) -> Iterator[tuple[Integer[np.ndarray, " train"], Integer[np.ndarray, " test"]]]:
-        """Yield the row numbers of training and held-out rows of each fold.
+        """Yield the row numbers of training and held-out rows of each fold; rows in the buffer are in neither.
 
         Args:
             X: Places (lon, lat) in degrees, shape (n, 2).
             y: Not used.
             groups: Not used.
-
-        Yields:
-            (train, test) row numbers; rows in the buffer are in neither.
 
         Raises:
             ValueError: If the places fill fewer blocks than `n_splits`.

@@ -61,17 +61,7 @@ def uniformity(features: Float[np.ndarray, "n d"]) -> float:
 
 
 def unit_rows(features: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
-    """Scale rows to length 1.
-
-    Args:
-        features: Shape (n, d).
-
-    Returns:
-        The same shape, float64.
-
-    Raises:
-        ValueError: If a row is all zeros and so has no direction.
-    """
+    """Scale rows to length 1, in float64; a row of zeros, which has no direction, is refused."""
     rows = features.astype(np.float64)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     if (length == 0).any():

@@ -81,18 +81,7 @@ class ProbeTarget:
 
 
 def as_target(target: ProbeTarget | Sequence | np.ndarray, kind: str) -> ProbeTarget:
-    """Wrap plain labels as a `ProbeTarget` of the given kind; a `ProbeTarget` of this kind is returned as it is.
-
-    Args:
-        target: Labels, shape (n,), or a `ProbeTarget`.
-        kind: "regression", "classification" or "multilabel".
-
-    Returns:
-        The target.
-
-    Raises:
-        ValueError: If a `ProbeTarget` of another kind is given, or the labels do not fit the kind.
-    """
+    """Wrap plain labels (n,) or (n, c) as a `ProbeTarget` of the given kind; one of another kind is refused."""
     if isinstance(target, ProbeTarget):
         if target.kind != kind:
             raise ValueError(f"this probe is set to {kind!r}, but the target is of kind {target.kind!r}.")

@@ -230,12 +230,7 @@ def tables_of(found: Comparison) -> list[tuple[str, str]]:
 
 
 def write_comparison_report(found: Comparison, out: Path) -> None:
-    """Write figures and `report.html`.
-
-    Args:
-        found: The comparison.
-        out: Its folder.
-    """
+    """Write figures and `report.html`."""
     sections: dict[str, list[PageTable | str]] = {"Ranks": [ranks_table(found)]}
     for probe, split in tables_of(found):
         heading = f"Verdicts: {probe}, {split_in_words(split)}"
@@ -259,11 +254,7 @@ def write_comparison_report(found: Comparison, out: Path) -> None:
 
 
 def draw_figures(found: Comparison, out: Path) -> dict[str, Path]:
-    """Draw intervals and charts over labels for every probe and split.
-
-    Returns:
-        Caption to file.
-    """
+    """Draw intervals and charts over labels for every probe and split; return captions and files."""
     figures: dict[str, Path] = {}
     plain = [name for name in found.baselines if not is_joined(name)]
     kept = [one for one in found.outcomes if one.encoder in found.names or one.encoder in plain]

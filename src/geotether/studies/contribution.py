@@ -42,12 +42,7 @@ Judged = dict[str, dict[int, list[Outcome]]]
 
 @dataclass(frozen=True)
 class Variant:
-    """The modalities that a model is pre-trained on.
-
-    Attributes:
-        name: Such as "all", "without text" or "only text".
-        modalities: In the order of the full set.
-    """
+    """A model to pre-train: a name such as "without text", and modalities in the order of the full set."""
 
     name: str
     modalities: tuple[str, ...]
@@ -55,15 +50,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class Effect:
-    """What one modality does for one task.
+    """What one modality does for one task, as a difference of its metric.
 
-    Attributes:
-        task: Name of the task.
-        metric: "R2", "accuracy" or "micro F1"; the effect is a difference of it.
-        modality: Name of the modality.
-        kind: "added to the others" (score of all modalities minus score without this one) or "alone, above
-            untrained" (score of this one alone minus score of the untrained network).
-        score: The difference with its interval; its seeds are pre-training seeds.
+    The kind is "added to the others" (score of all modalities minus score without this one) or "alone, above untrained"
+    (score of this one alone minus score of the untrained network); the seeds of `score` are pre-training seeds.
     """
 
     task: str
@@ -96,16 +86,9 @@ class Contribution:
 
 
 def variants(modalities: Sequence[str], wanted: Sequence[str] | None = None) -> list[Variant]:
-    """List the models that a study needs: all modalities, all but each, and each alone.
+    """List the models that a study needs: all modalities, all but each, and each alone; each choice once.
 
-    Of two modalities, all without one is the other alone: that model is listed once.
-
-    Args:
-        modalities: Names of the full set, two or more, all different.
-        wanted: The modalities to measure; None measures all.
-
-    Returns:
-        The variants, each choice of modalities once; the full set first.
+    Of two modalities, all without one is the other alone. `wanted` are the modalities to measure; None measures all.
 
     Raises:
         ValueError: If there are fewer than two modalities, or a name is repeated or unknown.
@@ -113,8 +96,6 @@ def variants(modalities: Sequence[str], wanted: Sequence[str] | None = None) -> 
     Example:
         >>> [variant.name for variant in variants(["image", "text", "sound"])]
         ['all', 'without image', 'without text', 'without sound', 'only image', 'only text', 'only sound']
-        >>> [variant.name for variant in variants(["image", "text"])]
-        ['all', 'only text', 'only image']
     """
     names = tuple(modalities)
     if len(names) < 2:
@@ -134,12 +115,7 @@ def variants(modalities: Sequence[str], wanted: Sequence[str] | None = None) -> 
 
 
 def without(names: Sequence[str], name: str) -> Variant:
-    """Return the variant without one modality; its name is "only ..." where a single one is left.
-
-    Example:
-        >>> without(["image", "text", "sound"], "text")
-        Variant(name='without text', modalities=('image', 'sound'))
-    """
+    """Return the variant without one modality; its name is "only ..." where a single one is left."""
     left = tuple(other for other in names if other != name)
     return Variant(f"only {left[0]}" if len(left) == 1 else f"without {name}", left)
 
@@ -237,20 +213,9 @@ def judge_variants(
     store: ResultStore | None = None,
     on: str = "test",
 ) -> Judged:
-    """Score every variant of every pre-training seed on the same draws of labels.
+    """Score every variant of every pre-training seed on the same draws of labels, as `evaluate_plans` does.
 
-    Args:
-        encoders: Variant to pre-training seed to encoder.
-        plans: From `plan_tasks`, with the buffer `BUFFER_KM`.
-        probe: A name in `geotether.benchmark.probing.PROBES`.
-        store: Where finished outcomes are kept.
-        on: What was planned: "test" or "validation".
-
-    Returns:
-        Variant to pre-training seed to outcomes.
-
-    Raises:
-        ValueError: As for `evaluate`.
+    The plans are those of `plan_tasks` with the buffer `BUFFER_KM`, on "test" or "validation".
     """
     settings = f"{on} {BUFFER_KM:g}"
     return {
@@ -263,15 +228,7 @@ def judge_variants(
 
 
 def contribution_effects(judged: Judged, chosen: Sequence[Variant]) -> list[Effect]:
-    """Compute what each modality does for each task.
-
-    Args:
-        judged: From `judge_variants`, of the variants and of "untrained".
-        chosen: From `variants`.
-
-    Returns:
-        For every task and modality, each kind of effect whose variants were judged.
-    """
+    """Compute each kind of effect whose variants were judged, for every task and modality."""
     available = {variant.name for variant in chosen} | {UNTRAINED}
     effects: list[Effect] = []
     for task in tasks_in(judged[ALL]):
@@ -293,11 +250,8 @@ def paired_effect(ours: Mapping[int, Sequence[Outcome]], theirs: Mapping[int, Se
     seeds differ: more seeds are worth more than more draws of labels.
 
     Args:
-        ours: Pre-training seed to outcomes, all of one task.
+        ours: Pre-training seed to outcomes, of one task.
         theirs: The same seeds of the variant to compare with.
-
-    Returns:
-        The difference; its seeds are the pre-training seeds.
 
     Raises:
         ValueError: If the seeds or the judged rows are not the same.
@@ -327,13 +281,7 @@ def of_task(by_seed: Mapping[int, Sequence[Outcome]], task: str) -> dict[int, li
 
 
 def score_rows(judged: Judged, runs: Mapping[tuple[str, int], TrainedRun], hashes: Mapping[str, str]) -> list[Row]:
-    """Return tidy rows with the hashes of what produced each score.
-
-    Args:
-        judged: From `judge_variants`.
-        runs: (variant, seed) to run; the untrained network has none.
-        hashes: Task to its hash.
-    """
+    """Return tidy rows with the hashes of what produced each score; the untrained network has no run."""
     rows: list[Row] = []
     for name, by_seed in judged.items():
         for seed, outcomes in by_seed.items():
@@ -350,15 +298,7 @@ def score_rows(judged: Judged, runs: Mapping[tuple[str, int], TrainedRun], hashe
 
 
 def effect_table(effects: Sequence[Effect], kind: str) -> str:
-    """Return a Markdown table of tasks by modalities in points (hundredths of the score); clear effects are bold.
-
-    Args:
-        effects: From `contribution_effects`.
-        kind: `ADDED` or `ALONE`.
-
-    Raises:
-        ValueError: If there is no effect of this kind.
-    """
+    """Return the effects of one kind as Markdown: tasks by modalities, in points, clear ones bold."""
     cells = {(f"{e.task}, {e.metric}", e.modality): e.score for e in effects if e.kind == kind}
     if not cells:
         raise ValueError(f"There is no effect of the kind {kind!r}; there are {sorted({e.kind for e in effects})}.")

@@ -25,15 +25,11 @@ class PairedOutcome:
     """One score of a method on paired sensors.
 
     Attributes:
-        method: Name of the method.
         source: The sensor that predicted, or all of them joined by "+".
         how: "direct" (the method's own head), "linear probe" or "fine-tuned".
         labels: Share of the training labels that were used.
-        repeat: Fold or seed.
-        measure: Such as "accuracy".
-        value: The score.
+        repeat, unit: Fold or seed; as for `Repeat`.
         rows: The test rows: "all" or "overlapping".
-        unit: As for `Repeat`.
     """
 
     method: str
@@ -96,11 +92,7 @@ def fold_repeats(table: Table, folds: int, seed: int = 0, times: int = 1) -> lis
 
 
 def without_test_rows(table: Table) -> Table:
-    """Drop the test rows, so that settings can be chosen on folds of the other rows.
-
-    Raises:
-        ValueError: If the table has no split with test rows; settings would then be chosen on rows judged later.
-    """
+    """Drop the test rows of a table that has some, so that settings can be chosen on folds of the other rows."""
     if table.split is None or not (table.split == "test").any():
         raise ValueError(f"{table.name} has no split with test rows to set aside; give it one (`split:`).")
     return table.rows(np.flatnonzero(table.split != "test"))
@@ -121,14 +113,7 @@ def seed_repeats(table: Table, seeds: int, first: int = 0) -> list[Repeat]:
 
 @dataclass(frozen=True)
 class Judge:
-    """Score predictions on the test rows of one run.
-
-    Args:
-        method: Name in the outcomes.
-        repeat: The repeat with the rows.
-        config: Configuration of the run.
-        answer: What is predicted.
-    """
+    """Score predictions of a method on the test rows of one run."""
 
     method: str
     repeat: Repeat

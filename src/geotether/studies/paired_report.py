@@ -63,17 +63,9 @@ def paired_difference(
     shared: float = 0.0,
     **both: object,
 ) -> Score | None:
-    """Average the differences of two sets of outcomes over the repeats of both, first within each unit.
+    """Average ours minus theirs over the repeats of both, first within each unit; None without a common repeat.
 
-    Args:
-        outcomes: All of them.
-        ours: Fields of the one set, such as method and source.
-        theirs: Fields of the other.
-        shared: As for `t_interval`.
-        **both: Fields of both.
-
-    Returns:
-        Ours minus theirs; None if they have no repeat in common.
+    `ours` and `theirs` are fields of the two sets of outcomes, such as method and source; `both` are fields of both.
     """
     outcomes = list(outcomes)
     mine = {one.repeat: one for one in outcomes if _has(one, {**both, **ours})}

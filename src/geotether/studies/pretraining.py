@@ -22,16 +22,13 @@ RECORD = "study.json"
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run of a study.
+    """A finished run of a study: what it was trained on, and the hashes of everything that decided it.
 
     Attributes:
-        modalities: The modalities that it was trained on.
-        seed: Seed of weights and batches.
-        steps: Optimiser updates.
         folder: The run's folder, with the model in `model/`.
-        config_hash: SHA-256 of the configuration without settings that do not change results.
-        data_hash: SHA-256 of the tables' names and contents.
-        code_hash: SHA-256 of the code that trained it.
+        config_hash: Of the configuration without settings that do not change results.
+        data_hash: Of the tables' names and contents.
+        code_hash: Of the code that trained it.
     """
 
     modalities: tuple[str, ...]
@@ -51,22 +48,11 @@ class TrainedRun:
 def steps_of(config: RunConfig, tables: Mapping[str, Table], runs: int, budget: int | None = None) -> int:
     """Return the number of steps of every run of a study.
 
-    Args:
-        config: The study's configuration; without a budget, its `steps`, or its `epochs` of the full set.
-        tables: The full set.
-        runs: Number of runs, over all variants and seeds.
-        budget: Steps of all runs together, divided equally; None for the configuration's own length.
-
-    Returns:
-        Steps of each run.
+    A budget (steps of all runs together) is divided equally among `runs`; without one, the length is `steps` of the
+    configuration, or its `epochs` of the full set.
 
     Raises:
         ValueError: If the budget leaves a run fewer steps than its warm-up or than 20.
-
-    Example:
-        >>> from geotether.training.config import load_config
-        >>> steps_of(load_config(), {}, runs=14, budget=7000)
-        500
     """
     if budget is None:
         if config.steps is not None:
@@ -86,21 +72,11 @@ def steps_of(config: RunConfig, tables: Mapping[str, Table], runs: int, budget: 
 def variant_config(
     config: RunConfig, tables: Mapping[str, Table], names: Sequence[str], steps: int, equal: str = "rows"
 ) -> RunConfig:
-    """Make the configuration of one variant, comparable with the others.
+    """Make the configuration of one variant of `names`, comparable with the others; every run takes the same steps.
 
-    All variants take the same number of steps. "rows" also gives each modality the same rows per step as in the full
-    set, so that a variant with fewer modalities has smaller batches and differs only by the absence of the others.
-    "batch" gives every variant the same batch size, as in the paper, so that the other modalities get more rows.
-
-    Args:
-        config: The study's configuration.
-        tables: The full set.
-        names: The variant's modalities.
-        steps: Steps of every run.
-        equal: "rows" or "batch".
-
-    Returns:
-        The configuration.
+    With `equal` "rows", each modality also gets the same rows per step as in the full set, so that a variant with fewer
+    modalities has smaller batches and differs only by the absence of the others. "batch" gives every variant the same
+    batch size, as in the paper, so that the other modalities get more rows.
 
     Raises:
         ValueError: If `equal` is unknown, or the schedule does not allow it.
@@ -134,21 +110,17 @@ def pretrain_variant(
     only if all of them are the same; otherwise a new folder is made.
 
     Args:
-        config: From `variant_config`.
+        config: From `variant_config`; its seed is not used.
         tables: The full set.
         names: Modalities to train on.
-        seed: Seed of weights and batches; the configuration's own is not used.
+        seed: Seed of weights and batches.
         folder: Folder of the study.
         progress: As for `pretrain`.
         trained_by: Hash of other training code, to return its finished run without training.
 
-    Returns:
-        The finished run.
-
     Raises:
         FileNotFoundError: If `trained_by` is given and there is no finished run of that code.
         RunInterrupted: After Ctrl-C, once the state is saved.
-        ValueError: As for `pretrain`.
     """
     config = config.model_copy(update={"seed": seed})
     chosen = {name: tables[name] for name in names}
