@@ -127,7 +127,7 @@ def test_row_numbers_that_cannot_be(opened, at):
         ({"rows": {"s1": 1}}, "rows cannot be chosen by 's1'"),
         ({"lon": "lat", "lat": "year"}, "not .longitude, latitude. in degrees; row 0"),
         ({"id": "block"}, "rows 0 and 1 are both '1'"),
-        ({"time": "sample"}, "time 'sample': 'a' in row 0"),
+        ({"time": "sample"}, "time 'sample', row 0: 'a'"),
         ({"split": "sample"}, "split must be one of train"),
         ({"index": "i.csv"}, "this path is a file"),
         ({"modalities": {}}, "names no modalities"),

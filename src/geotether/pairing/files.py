@@ -19,15 +19,7 @@ def patterns_of(spec: ModalitySpec) -> list[str]:
 
 
 def fields_of(pattern: str) -> list[str]:
-    """List the names in braces, each once.
-
-    Raises:
-        ValueError: If braces do not match, or are empty.
-
-    Example:
-        >>> fields_of("{site}/{id}/S2_{id}.tif")
-        ['site', 'id']
-    """
+    """List the names in braces, each once; ValueError if braces do not match or are empty."""
     try:
         fields = [field for _, field, _, _ in string.Formatter().parse(pattern) if field is not None]
     except ValueError as error:
@@ -40,14 +32,7 @@ def fields_of(pattern: str) -> list[str]:
 def observations_of_files(
     folder: Path, spec: ModalitySpec, read: Callable[[list[str]], pa.Table], known: list[str], rows: np.ndarray
 ) -> Iterator[tuple[int, str, np.ndarray | None]]:
-    """Read the files of some rows, one row after the other.
-
-    Args:
-        folder: Folder to which the patterns are relative.
-        spec: Of the modality.
-        read: Returns columns of the table, whose cells fill the braces.
-        known: Names of all columns of the table.
-        rows: Row numbers.
+    """Read the files of some rows; cells of the columns that `read` returns, some of `known`, fill the braces.
 
     Yields:
         Position in `rows`, name for error messages, and the array; None where there is no file.
@@ -86,11 +71,7 @@ def observations_of_files(
 
 
 def rows_of_files(folder: Path, modalities: dict[str, ModalitySpec]) -> pa.Table:
-    """Find samples by the names of their files.
-
-    Returns:
-        One row per sample that has at least one file, one text column per field, sorted. All patterns of all
-        modalities must have the same fields.
+    """Find samples by the names of their files: one row per sample with a file, one text column per field, sorted.
 
     Raises:
         FileNotFoundError: If no file matches any pattern.

@@ -14,16 +14,7 @@ from geotether.tables.modality import Modality
 
 
 class NpzFile:
-    """The arrays of a .npz file whose first axes are the samples.
-
-    Args:
-        path: The file; nothing in it is unpickled.
-        spec: Which arrays are read.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not a .npz file.
-    """
+    """The arrays of a .npz file whose first axes are the samples; nothing in it is unpickled."""
 
     def __init__(self, path: Path, spec: PairedSpec) -> None:
         self.folder = path.parent

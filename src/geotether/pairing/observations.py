@@ -4,7 +4,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from jaxtyping import Bool, Num
 from geotether.files.delimited import FAULT
 from geotether.files.rows import open_rows
 from geotether.files.values import is_list
+from geotether.geodesy.dates import times_of, why_no_time
 from geotether.pairing.specification import ModalitySpec
 from geotether.sources.pictures.pixels import ImageError, image_kind, read_photo
 from geotether.suggestions import closest
@@ -29,21 +30,24 @@ _SHAPES = {"vector": "(d,)", "series": "(t, bands)", "chip": "(bands, height, wi
 _NUMPY = b"\x93NUMPY"
 
 
-def new_array(shape: tuple[int, ...], dtype: Any, memory_share: float = MEMORY_SHARE) -> np.ndarray:
+def new_array(
+    shape: tuple[int, ...], dtype: Any, memory_share: float = MEMORY_SHARE, folder: str | Path | None = None
+) -> np.ndarray:
     """Make an array of zeros in memory, or as a memory map of an unnamed temporary file.
 
     Args:
         shape: Shape of the array.
         dtype: Its number type.
-        memory_share: Larger arrays than this share of the memory are mapped; TMPDIR says where the file is.
+        memory_share: Larger arrays than this share of the memory are mapped.
+        folder: Where to map it at any size. None: larger arrays are in the folder of TMPDIR.
 
     Raises:
         OSError: If the disk has not enough space.
     """
     nbytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    if nbytes <= memory_share * total_memory():
+    if folder is None and nbytes <= memory_share * total_memory():
         return np.zeros(shape, dtype)
-    with tempfile.TemporaryFile() as file:
+    with tempfile.TemporaryFile(dir=folder) as file:
         # Reserved at once: writing through a map to a full disk would kill the process.
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, nbytes)
@@ -52,21 +56,38 @@ def new_array(shape: tuple[int, ...], dtype: Any, memory_share: float = MEMORY_S
         return np.memmap(file, dtype, "r+", shape=shape)
 
 
+def times_in(column: pa.ChunkedArray | pa.Array, called: Callable[[int], str]) -> np.ndarray:
+    """Read dates and times as datetime64[ms]; ValueError with what `called` says of the first row that is not one."""
+    times, wrong = times_of(column)
+    if wrong.any():
+        row = int(wrong.argmax())
+        value = column[row].as_py()
+        raise ValueError(f"{called(row)}: {value!r} {why_no_time(value)}.")
+    return times
+
+
+def refuse_infinite(values: np.ndarray, name: str, bands: Iterable[str] = ()) -> None:
+    """Raise ValueError if one observation, bands first, holds an infinite number, such as 0 in decibels."""
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        at = tuple(np.argwhere(np.isinf(values))[0].tolist())
+        band = f", band {list(bands)[at[0]]}" if list(bands)[at[0] : at[0] + 1] else ""
+        raise ValueError(f"{name} is {values[at]} at {at}{band}; write missing values as NaN.")
+
+
 def gather(
     count: int, found: Found, spec: ModalitySpec, bands: Iterable[str] = (), memory_share: float = MEMORY_SHARE
 ) -> Modality:
-    """Collect observations that arrive one by one.
+    """Collect the observations of `count` rows, which arrive one by one.
 
     Args:
         count: Number of rows.
         found: Row number, name for error messages, and observation; None where the row lacks this modality.
-        spec: Specification of the modality. Series shorter than its shape, or than the longest one, are padded with
-            NaN.
+        spec: Of the modality. Series shorter than its shape, or than the longest one, are padded with NaN.
         bands: Names of the bands.
         memory_share: As in `new_array`.
 
     Raises:
-        ValueError: If observations differ in shape or number type, or there are none.
+        ValueError: If observations differ in shape or number type, one is infinite, or there are none.
     """
     if spec.kind == "series":
         return _gather_series(count, found, spec, bands)
@@ -75,6 +96,7 @@ def gather(
         if one is None:
             continue
         one = arranged_rows(one[None], spec, name)[0]
+        refuse_infinite(one, name, bands)
         if values is None:
             values, first = new_array((count, *one.shape), one.dtype, memory_share), name
         if one.shape != values.shape[1:]:
@@ -91,12 +113,7 @@ def gather(
 
 
 def arranged_rows(values: np.ndarray, spec: ModalitySpec, name: str) -> np.ndarray:
-    """Bring rows of observations into the axes of `Modality`, with missing values as NaN.
-
-    Args:
-        values: The rows as the file holds them, shape (n, ...).
-        spec: Specification of the modality.
-        name: Name for error messages.
+    """Bring rows of observations (n, ...) into the axes of `Modality`, with missing values as NaN.
 
     Raises:
         TypeError: If they are not numbers.
@@ -131,8 +148,8 @@ def modality_of_lists(column: pa.ChunkedArray, spec: ModalitySpec, name: str, ba
     Args:
         column: One list per row, nested as deep as a row has axes, or flat with a specified shape; null where the row
             lacks this modality. Texts are read as JSON, such as "[0.1, 0.2]". Numbers inside a list may be null.
-        spec: Specification of the modality. Only series may differ in length: shorter ones are padded with NaN.
-        name: Name of the column for error messages.
+        spec: Of the modality. Only series may differ in length: shorter ones are padded with NaN.
+        name: Of the column.
         bands: Names of the bands.
 
     Raises:
@@ -170,7 +187,7 @@ def decode(parts: list[tuple[str, bytes]], spec: ModalitySpec) -> np.ndarray:
     Args:
         parts: Name and bytes of each file: an image that Pillow or (TIFF) rasterio reads, a .npy array, or, recognised
             by its name, a CSV with a header and one row per step.
-        spec: Specification of the modality; `mode` and `size` apply to images.
+        spec: Of the modality; `mode` and `size` apply to images.
 
     Raises:
         ValueError: If a file is none of these, or damaged, or an image of another kind of modality; or if files differ
@@ -217,6 +234,7 @@ def _gather_series(count: int, found: Found, spec: ModalitySpec, bands: Iterable
     for row, name, one in series:
         if one.shape[1] != num_bands:
             raise ValueError(f"{name} has {one.shape[1]} bands and {first} has {num_bands}.")
+        refuse_infinite(one.T, name, bands)
         values[row, : len(one)], present[row] = one, True
     return Modality("series", values, present, tuple(bands))
 

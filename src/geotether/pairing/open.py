@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from geotether.files.formats import endings_of, format_of
-from geotether.geodesy.dates import times_of, why_no_time
 from geotether.pairing.layouts import read_layout
 from geotether.pairing.npz import NpzFile
+from geotether.pairing.observations import times_in
 from geotether.pairing.specification import PairedSpec, make_spec, read_paired_spec
 from geotether.pairing.table_file import TableFile
 from geotether.pairing.targets import PairedFile, make_target, matching_rows
@@ -100,13 +100,13 @@ def _read(path: Path, spec: PairedSpec) -> Table:
             targets[name] = make_target(name, target, file, rows)
     split = None if spec.split is None else _texts(file, spec.split, rows)
     if split is not None:
-        split = np.array([spec.rename_split.get(word, word) for word in split.tolist()])
+        split = np.array([spec.rename_split.get(word, word) for word in split.tolist()], dtype=object)
     places = file.places(spec.lon, spec.lat)
     return Table(
         name=spec.name or path.stem,
         modalities=modalities,
         targets=targets,
-        id=np.empty(0, dtype="<U1") if spec.id is None else _texts(file, spec.id, rows),
+        id=np.empty(0, dtype=object) if spec.id is None else _texts(file, spec.id, rows),
         lonlat=None if places is None else places[rows],
         time=None if spec.time is None else _times(file, spec.time, rows),
         split=split,
@@ -144,16 +144,15 @@ def _texts(file: PairedFile, name: str, rows: np.ndarray) -> np.ndarray:
     empty = [row for row, value in zip(rows.tolist(), values.tolist(), strict=True) if value is None or value != value]
     if empty:
         raise ValueError(f"{name!r} has no value in row {empty[0]}.")
-    return values.astype(str)
+    # Codes that a gap elsewhere, or pandas, has made floats keep their digits: 7, not 7.0.
+    whole = values.dtype.kind == "f" and bool((values == np.trunc(values)).all())
+    return np.array([str(value) for value in (values.astype(np.int64) if whole else values)], dtype=object)
 
 
 def _times(file: PairedFile, name: str, rows: np.ndarray) -> np.ndarray:
     values = file.column(name)[rows]
-    times, wrong = times_of(pa.array(values.tolist() if values.dtype.kind == "U" else values))
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(f"time {name!r}: {str(values[row])!r} in row {rows[row]} {why_no_time(values[row])}.")
-    return times
+    column = pa.array(values.tolist() if values.dtype.kind == "U" else values)
+    return times_in(column, lambda row: f"time {name!r}, row {rows[row]}")
 
 
 def _origin(spec: PairedSpec, known: Origin) -> Origin:

@@ -30,7 +30,7 @@ class TableFile:
     Args:
         folder: Folder to which the names of files are relative.
         schema: Names and types of the columns.
-        count: Number of rows.
+        count: Number of rows, 1 or more.
         runs: Returns some columns in runs of rows, in order.
     """
 
@@ -79,17 +79,7 @@ class TableFile:
 
     @classmethod
     def open_folder(cls, path: Path, spec: PairedSpec) -> "TableFile":
-        """Open a folder.
-
-        Args:
-            path: The folder.
-            spec: Its `index` is a file of rows in the folder, with one row per sample. Without one, samples are found
-                by the names of files: the fields in braces become columns.
-
-        Raises:
-            FileNotFoundError: If there is no index, or no file matches.
-            ValueError: If the index is not a file of rows, or patterns differ in their fields.
-        """
+        """Open a folder by its index, a file of rows, or else by the names of files, whose fields become columns."""
         if spec.index is None:
             return cls.of_table(path, rows_of_files(path, spec.modalities))
         if format_of(spec.index, "rows") is None:
@@ -216,12 +206,7 @@ class TableFile:
 
 
 def in_number_order(names: list[str]) -> list[str]:
-    """Sort names by their numbers if they differ in nothing else; other names keep their order.
-
-    Example:
-        >>> in_number_order(["VV_1", "VV_10", "VV_2"])
-        ['VV_1', 'VV_2', 'VV_10']
-    """
+    """Sort names by their numbers if they differ in nothing else; other names keep their order."""
     if len({_DIGITS.sub("#", name) for name in names}) > 1:
         return names
     return sorted(names, key=lambda name: [int(digits) for digits in _DIGITS.findall(name)])

@@ -16,14 +16,7 @@ PairedFile = NpzFile | TableFile
 
 
 def matching_rows(file: PairedFile, wanted: Mapping[str, Any]) -> Integer[np.ndarray, " m"]:
-    """Find the rows where each of some columns holds a value, or one of several.
-
-    Args:
-        file: The open file.
-        wanted: Column to value or values; empty: all rows.
-
-    Returns:
-        Row numbers, ascending.
+    """Find the rows where each of some columns holds a value, or one of several; all rows without `wanted`.
 
     Raises:
         ValueError: If there is no such column, or no row is left.
@@ -43,13 +36,7 @@ def matching_rows(file: PairedFile, wanted: Mapping[str, Any]) -> Integer[np.nda
 
 
 def make_target(name: str, spec: TargetSpec, file: PairedFile, rows: np.ndarray) -> Target:
-    """Read one target of some rows.
-
-    Args:
-        name: Name of the target; also of its column, unless the specification names another.
-        spec: Specification of the target.
-        file: The open file.
-        rows: Row numbers.
+    """Read one target of some rows; its name is that of its column, unless the specification names another.
 
     Raises:
         ValueError: If there is no such column, or its values do not fit the specification.
@@ -63,7 +50,9 @@ def make_target(name: str, spec: TargetSpec, file: PairedFile, rows: np.ndarray)
         return _numbers(name, spec, values, unknown)
     names = _names(spec, file)
     if spec.kind == "classes":
-        return classes_target(_one_per_row(values), names, unknown, spec.min_count)
+        if values.ndim != 1:
+            raise ValueError(f"classes need one value per row, got shape {values.shape}; several per row are labels.")
+        return classes_target(values, names, unknown, spec.min_count)
     if values.ndim == 2:
         if names is None:
             names = [str(column) for column in range(values.shape[1])]
@@ -102,12 +91,6 @@ def _numbers(name: str, spec: TargetSpec, values: np.ndarray, unknown: list[Any]
     values = values.astype(np.float64)
     values[np.isin(values, [value for value in unknown if not isinstance(value, str)])] = np.nan
     return Target("numbers", values, (f"{name} ({spec.unit})" if spec.unit else name,))
-
-
-def _one_per_row(values: np.ndarray) -> np.ndarray:
-    if values.ndim != 1:
-        raise ValueError(f"classes need one value per row, got shape {values.shape}; several per row are labels.")
-    return values
 
 
 def _labels_of_matrix(

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from geotether.pairing.layouts import read_layout
 from geotether.pairing.layouts.bigearthnet import CLASS_OF, CLASSES, DROPPED, FINE_CLASSES, S2_BANDS, read_bigearthnet
 
 SCENE = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP"
@@ -203,6 +204,33 @@ def test_a_partner_that_is_not_there(version_1, tmp_path_factory):
     assert read_bigearthnet(version_1, tolerate_missing=True).modality("s1").present.tolist() == [True, False]
     with pytest.raises(FileNotFoundError, match=r"metadata\.parquet"):
         read_bigearthnet(tmp_path_factory.mktemp("empty"))
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{", b'{"labels": "Airports"}', b'{"labels": [3]}', b"\xff{}"])
+def test_a_damaged_note_is_named(version_1, content):
+    name = "S2A_MSIL2A_20170613T101031_87_48"
+    file = version_1 / "BigEarthNet-v1.0" / name / f"{name}_labels_metadata.json"
+    note = json.loads(file.read_text())
+    file.write_bytes(b"\xef\xbb\xbf" + json.dumps(note).encode())  # a byte order mark is no fault
+    assert len(read_bigearthnet(version_1)) == 2
+    file.write_text(json.dumps({**note, "acquisition_date": "2017-06-31"}))
+    with pytest.raises(ValueError, match=f"patch {name}: '2017-06-31' is not a date"):
+        read_bigearthnet(version_1)
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name}_labels_metadata.json"):
+        read_layout("bigearthnet", version_1)
+
+
+def test_lists_that_name_no_patch_and_tables_with_gaps_are_refused(version_1, version_2):
+    (version_1 / "train.csv").write_text("s2,s1\nS2A_other,S1A_other\n")
+    with pytest.raises(ValueError, match="none of its 2 patches, such as S2A_MSIL2A_20170613T101031_87_48"):
+        read_bigearthnet(version_1)
+    change_table(version_2, split=["train", None, "test"])
+    with pytest.raises(ValueError, match=r"metadata\.parquet: 'split' has no value in row 1"):
+        read_bigearthnet(version_2)
+    (version_2 / "metadata.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match=r"metadata\.parquet is damaged"):
+        read_bigearthnet(version_2)
 
 
 def test_the_classes_are_43_and_19():

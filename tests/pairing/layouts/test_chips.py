@@ -40,14 +40,13 @@ def test_a_smaller_type_goes_into_a_larger_one_not_the_other_way(tmp_path):
         rows.add(np.zeros((1, 2, 2), np.uint16), "x.tif")
 
 
-def test_more_than_memory_is_refused_with_advice(monkeypatch, tmp_path):
-    monkeypatch.setattr(chips, "IN_MEMORY", 100)
-    with pytest.raises(
-        ValueError, match=r"6 chips of s2 need 0 GiB of memory. Choose rows \(limit=, split=\), smaller"
-    ):
-        ChipRows("s2", 6).add(np.zeros((2, 3, 3), np.uint8))
+def test_infinite_pixels_and_missing_folders_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         ChipRows("s2", 6, scratch=tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"p30\.tif: s1 is -inf at \(1, 0, 2\), band VH"):
+        ChipRows("s1", 2, ("VV", "VH")).add(np.where(np.arange(18).reshape(2, 3, 3) == 11, -np.inf, 0.0), "p30.tif")
+    with pytest.raises(ValueError, match="none of 2 rows has s1"):
+        ChipRows("s1", 2).sensor()
 
 
 def test_options_of_the_grid_are_checked():

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from geotether.pairing.layouts import read_layout
 from geotether.pairing.layouts.cropharvest import BANDS, CROP_TYPES, read_cropharvest
 
 LABELS = [
@@ -110,9 +111,50 @@ def test_what_is_wrong_in_the_files_is_named(data, write_labels, write_h5):
     write_labels([{**LABELS[2], "classification_label": "oil seeds"}])
     with pytest.raises(ValueError, match=r"'oil seeds' in row 0 is none of .*oilseeds"):
         read_cropharvest(data)
-    write_labels([{**LABELS[0], "dataset": None}])
-    with pytest.raises(ValueError, match="label 0 has no 'dataset'"):
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dataset": None}, "label 1 has no 'dataset'"),
+        ({"lat": None}, "label 1 has no 'lat'"),
+        ({"lat": "north"}, "label 1: index, lon and lat must be numbers: .*'north'"),
+        ({"index": "1.5"}, "label 1 has the index '1.5', which is not an integer"),
+        ({"index": 0}, "labels 0 and 1 are both 0_togo"),
+        ({"is_crop": "maybe"}, r"label 1 \(1_togo\): is_crop is 'maybe', neither true nor false"),
+        ({"is_test": "yes"}, r"label 1 \(1_togo\): is_test is 'yes'"),
+        ({"export_end_date": "2021-02-30"}, "export_end_date of label 1_togo: '2021-02-30' is not a date"),
+    ],
+)
+def test_a_label_that_cannot_be_read_is_named_with_its_file(data, write_labels, change, message):
+    write_labels([LABELS[0], {**LABELS[1], **change}, *LABELS[2:]])
+    with pytest.raises(ValueError, match=rf"labels\.geojson: {message}"):
         read_cropharvest(data)
-    (data / "labels.geojson").write_text("{")
-    with pytest.raises(ValueError, match="is not JSON"):
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b'{"features": 3}', b'{"features": [3]}', b"\xff\xfe{}", b"[" * 10**5]
+)
+def test_labels_that_are_no_labels_are_named(data, content):
+    (data / "labels.geojson").write_bytes(content)
+    with pytest.raises(ValueError, match=str(data)):
+        read_layout("cropharvest", data)
+
+
+@pytest.mark.parametrize(
+    ("crop", "known"), [(None, -1), (float("nan"), -1), (True, 1), ("False", 0), (1.0, 1), ("0", 0)]
+)
+def test_crops_written_in_any_way(data, write_labels, crop, known):
+    write_labels([LABELS[0], {**LABELS[1], "is_crop": crop, "index": "1.0", "is_test": "True"}, *LABELS[2:]])
+    table = read_cropharvest(data)
+    assert table.target("crop").values.tolist() == [1, known, 1]
+    assert (table.id[1], table.split[1]) == ("1_togo", "test")
+
+
+def test_an_infinite_number_is_named_with_file_sensor_and_band(data, write_h5):
+    values = np.zeros((12, 18))
+    values[4, 1] = -np.inf  # 0 in decibels
+    write_h5(data / "features" / "arrays" / "0_togo.h5", array=values)
+    with pytest.raises(ValueError, match=r"0_togo\.h5: s1 is -inf at \(1, 4\), band VH; .* NaN"):
         read_cropharvest(data)
+    assert read_cropharvest(data, modalities=["s2"]).modality("s2").present.all()

@@ -169,7 +169,7 @@ def test_what_is_wrong_in_the_files_is_named(data, write_h5, write_tif):
     file = data / "sentinel-ts" / f"{SAMPLES[0]}_2018.h5"
     good = series(0, [0, 0, 0])
     for change, message in [
-        ({"sen_2_data": good["sen_2_data"][:, :9]}, r"sen-2-data has shape \(3, 9, 6, 6\), not \(dates, 10 bands"),
+        ({"sen_2_data": good["sen_2_data"][:, :9]}, r"sen-2-data .*shape \(3, 9, 6, 6\), not .*\(dates, 10 bands"),
         ({"sen_2_products": good["sen_2_products"][:2]}, "sen-2 has 3 dates but 2 names"),
         ({"sen_2_products": [b"spring"] * 3}, r"part 2 .*'spring'"),
         ({"sen_2_masks": good["sen_2_masks"][:, :1]}, r"sen-2-masks has shape \(3, 1, 6, 6\)"),

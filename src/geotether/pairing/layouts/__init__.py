@@ -27,7 +27,7 @@ def read_layout(name: str, path: str | Path, options: Mapping[str, Any] | None =
     Args:
         name: One of `LAYOUTS`.
         path: The file or folder, as published.
-        options: Arguments of the layout's reader by name.
+        options: Arguments of the layout's reader by name; see docs/paired-layouts.md.
 
     Raises:
         FileNotFoundError: If there is nothing at `path`.
@@ -44,4 +44,10 @@ def read_layout(name: str, path: str | Path, options: Mapping[str, Any] | None =
             raise ValueError(unknown(f"option of the layout {name}", option, known))
     if not Path(path).exists():
         raise FileNotFoundError(f"There is no file or folder {path}.")
-    return read(path, **dict(options or {}))
+    try:
+        return read(path, **dict(options or {}))
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        said = str(error) if isinstance(error, ValueError) else f"its content is unexpected ({error!r})."
+        raise ValueError(f"{path}: {said}") from error

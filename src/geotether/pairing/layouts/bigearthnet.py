@@ -1,8 +1,7 @@
 """BigEarthNet, versions 1 and 2: patches of Sentinel-1 and Sentinel-2 over Europe with CORINE labels."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geotether.geodesy.dates import times_of
+from geotether.files.rows import read_rows
 from geotether.pairing.layouts.chips import check_size, first_places, read_chip, read_chips
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows, split_name, unknown
-from geotether.pairing.layouts.sample_files import present_rows, read_classes, read_json, read_lines
+from geotether.pairing.layouts.sample_files import present_rows, read_classes, read_lines, read_object
+from geotether.pairing.observations import times_in
 from geotether.sources.grids.geotiff import reading_small_files
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
@@ -51,12 +51,7 @@ def read_bigearthnet(
     of which one has S1 in its name) has a `*_labels_metadata.json`; that of Sentinel-1 names the patch of Sentinel-2.
     Its split, if any, is in `train.csv`, `val.csv`, `test.csv` (or `bigearthnet-*.csv`), both patches in each line.
 
-    torchgeo's readers are not used: they round decibels to integers, give no places, require the reference maps, and
-    stop at the first missing patch.
-
-    Args:
-        path: The folder.
-        split: Parts to read: "train", "validation", "test". None: all.
+    Options of this layout; for the others see docs/paired-layouts.md:
         modalities: "s1" (VV, VH in dB) and "s2" (digital numbers of level 2A), or one of them.
         s2_bands: Some of the 12 bands, in this order.
         size: Pixels per side of the common grid of all bands; 120 is the grid of the 10 m bands.
@@ -64,14 +59,11 @@ def read_bigearthnet(
             averaged.
         classes: 19, or the 43 of version 1.
         countries: Only patches of these (version 2), such as ["Portugal"].
-        limit: Maximum number of patches, drawn at random.
-        seed: Of that draw.
-        tolerate_missing: Keep patches without the files of one sensor, which is then missing in these rows.
-        scratch: Folder for the pixels, if they do not fit into memory.
 
     Returns:
         Chips "s1" and "s2", labels "classes" (unknown if none of a patch's 43 classes is in the 19), places of the
-        patch centres, times of Sentinel-2, the split, and the Sentinel-2 tiles as groups.
+        patch centres, times of Sentinel-2 (the day if the name of the patch has no complete time), the split, and the
+        Sentinel-2 tiles as groups.
 
     Raises:
         FileNotFoundError: If the folder is not a BigEarthNet, or files are missing.
@@ -94,9 +86,13 @@ def read_bigearthnet(
     if countries is not None and not new:
         raise ValueError("countries are known in version 2 (metadata.parquet) only.")
     patches = _patches_of_parquet(folder, countries) if new else _old_patches(folder, names)
-    patches = patches.take(choose_rows(patches.split, split, limit, seed, len(patches.ids)))
+    patches = patches.take(choose_rows(_texts(patches, "split"), split, limit, seed, len(patches)))
+    ids = patches["id"].to_pylist()
     files = {
-        name: [[] if at is None else [at / f"{at.name}_{band}.tif" for band in bands[name]] for at in patches.at[name]]
+        name: [
+            [] if at is None else [Path(at) / f"{Path(at).name}_{band}.tif" for band in bands[name]]
+            for at in patches[name].to_pylist()
+        ]
         for name in names
     }
 
@@ -107,19 +103,20 @@ def read_bigearthnet(
         present, lacking = present_rows("bigearthnet", files, tolerate_missing)
         rows = np.flatnonzero(np.any([present[name] for name in names], axis=0))
         sensors = read_chips(files, present, rows, {name: bands[name] for name in names}, read, scratch)
-        lonlat = first_places(files, present, rows, names, [patches.ids[row] for row in rows])
-    left_out = len(patches.ids) - len(rows)
+        lonlat = first_places(files, present, rows, names, [ids[row] for row in rows])
+    left_out = len(ids) - len(rows)
     patches = patches.take(rows)
-    label = _labels(patches.labels, patches.ids, classes)
+    ids = patches["id"].to_pylist()
+    label = _labels(patches["labels"].to_pylist(), ids, classes)
     return Table(
         "bigearthnet",
         sensors,
         {"classes": label} if label.known.any() else {},
-        id=np.array(patches.ids),
+        id=np.array(ids, dtype=object),
         lonlat=lonlat,
-        time=patches.time,
-        split=None if patches.split is None else np.array(patches.split),
-        group=np.array(patches.tiles),
+        time=times_in(patches["time"], lambda row: f"patch {ids[row]}").astype("datetime64[s]"),
+        split=_texts(patches, "split"),
+        group=_texts(patches, "tile"),
         origin=Origin(
             licence="CDLA-Permissive-1.0",
             source=f"BigEarthNet version {2 if new else 1}",
@@ -130,46 +127,32 @@ def read_bigearthnet(
     )
 
 
-@dataclass(frozen=True)
-class _Patches:
-    """Patches in order.
-
-    Attributes:
-        ids: Names of the patches of Sentinel-2 (of Sentinel-1 if only that is read).
-        at: By sensor, the folders of the patches, or None.
-        labels: Class names of each patch.
-        split: The part of each patch, or None.
-        tiles: Sentinel-2 tiles, such as "33UUP".
-        time: Acquisition times of Sentinel-2, or the day if the name of the patch has no complete time.
-    """
-
-    ids: list[str]
-    at: dict[str, list[Path | None]]
-    labels: list[list[str]]
-    split: list[str] | None
-    tiles: list[str]
-    time: np.ndarray
-
-    def take(self, rows: Any) -> "_Patches":
-        return _Patches(
-            [self.ids[row] for row in rows],
-            {name: [folders[row] for row in rows] for name, folders in self.at.items()},
-            [self.labels[row] for row in rows],
-            None if self.split is None else [self.split[row] for row in rows],
-            [self.tiles[row] for row in rows],
-            self.time[rows],
-        )
+def _texts(patches: pa.Table, column: str) -> np.ndarray | None:
+    return None if patches[column].null_count else np.array(patches[column].to_pylist(), dtype=object)
 
 
-def _patches_of_parquet(folder: Path, countries: Sequence[str] | None) -> _Patches:
+def _table(ids: list[str], at: Mapping[str, list[Path | None]], **columns: list[Any]) -> pa.Table:
+    """Join the columns of patches: id, folder by sensor, labels, part of the split or null, tile, and time as text."""
+    folders = {name: [None if one is None else str(one) for one in paths] for name, paths in at.items()}
+    texts = {
+        name: pa.array(values, pa.string())
+        for name, values in ({"id": ids} | folders | columns).items()
+        if name != "labels"
+    }
+    return pa.table({**texts, "labels": pa.array(columns["labels"], pa.list_(pa.string()))})
+
+
+def _patches_of_parquet(folder: Path, countries: Sequence[str] | None) -> pa.Table:
     """Read the table of version 2."""
-    import pyarrow.parquet as pq
-
-    columns = pq.read_schema(folder / "metadata.parquet").names
-    gone = [name for name in _COLUMNS if name not in columns]
+    table = read_rows(folder / "metadata.parquet")
+    gone = [name for name in _COLUMNS if name not in table.column_names]
     if gone:
-        raise ValueError(f"{folder / 'metadata.parquet'} has no column {gone[0]!r}; it has {', '.join(columns)}.")
-    table = pq.read_table(folder / "metadata.parquet", columns=list(_COLUMNS))
+        known = ", ".join(table.column_names)
+        raise ValueError(f"{folder / 'metadata.parquet'} has no column {gone[0]!r}; it has {known}.")
+    for name in _COLUMNS:
+        if table[name].null_count:
+            row = int(table[name].is_null().to_numpy().argmax())
+            raise ValueError(f"{folder / 'metadata.parquet'}: {name!r} has no value in row {row}.")
     if countries is not None:
         known = sorted(set(table["country"].to_pylist()))
         table = table.filter(pc.is_in(table["country"], pa.array(check_names("country", countries, known))))
@@ -177,20 +160,20 @@ def _patches_of_parquet(folder: Path, countries: Sequence[str] | None) -> _Patch
     # S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57 is in the folder of its scene, its name without the last two
     # numbers; S1A_IW_GRDH_1SDV_20170613T165043_33UUP_26_57 in a folder named without the tile, too.
     s1, s2 = folder / "BigEarthNet-S1", folder / "BigEarthNet-S2"
-    return _Patches(
+    return _table(
         ids,
         {
             "s1": [s1 / name.rsplit("_", 3)[0] / name for name in table["s1_name"].to_pylist()],
             "s2": [s2 / name.rsplit("_", 2)[0] / name for name in ids],
         },
-        table["labels"].to_pylist(),
-        [split_name(part) for part in table["split"].to_pylist()],
-        [_tile(name) for name in ids],
-        _times([_time_in(name) for name in ids]),
+        labels=table["labels"].to_pylist(),
+        split=[split_name(part) for part in table["split"].to_pylist()],
+        tile=[_tile(name) for name in ids],
+        time=[_time_in(name) for name in ids],
     )
 
 
-def _old_patches(folder: Path, modalities: Sequence[str]) -> _Patches:
+def _old_patches(folder: Path, modalities: Sequence[str]) -> pa.Table:
     """Find the patches of version 1 by their folders and read their JSON files."""
     roots = {
         "s1": [root for root in _folders(folder) if "S1" in root.name],
@@ -210,19 +193,23 @@ def _old_patches(folder: Path, modalities: Sequence[str]) -> _Patches:
             patches = line.split(",")
             parts[patches[min(column, len(patches) - 1)].strip().strip('"')] = split_name(part)
     ids = sorted(name for name in found[main] if not parts or name in parts)
-    notes = {name: _note(found[main][name]) for name in ids}
+    if not ids:
+        raise ValueError(
+            f"{folder}: the lists of the split name none of its {len(found[main])} patches, such as {min(found[main])}."
+        )
+    notes = [_note(found[main][name]) for name in ids]
     at: dict[str, list[Path | None]] = {main: [found[main][name] for name in ids]}
     if len(found) == 2:
-        partners = {_note(at).get("corresponding_s2_patch", ""): at for at in found["s1"].values()}
+        partners = {str(_note(at).get("corresponding_s2_patch", "")): at for at in found["s1"].values()}
         at["s1"] = [partners.get(name) for name in ids]
-    times = [note.get("acquisition_date") or note.get("acquisition_time") or _time_in(n) for n, note in notes.items()]
-    return _Patches(
+    times = [note.get("acquisition_date") or note.get("acquisition_time") for note in notes]
+    return _table(
         ids,
         at,
-        [list(note.get("labels", [])) for note in notes.values()],
-        [parts[name] for name in ids] if parts else None,
-        [_tile(str(note.get("tile_source") or name)) for name, note in notes.items()],
-        _times(times),
+        labels=[note["labels"] for note in notes],
+        split=[parts.get(name) for name in ids],
+        tile=[_tile(str(note.get("tile_source") or name)) for name, note in zip(ids, notes, strict=True)],
+        time=[str(time) if time else _time_in(name) for name, time in zip(ids, times, strict=True)],
     )
 
 
@@ -231,7 +218,12 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _note(at: Path) -> dict[str, Any]:
-    return dict(read_json(at / f"{at.name}_labels_metadata.json", "it contains the labels of the patch"))
+    file = at / f"{at.name}_labels_metadata.json"
+    note = read_object(file, "it contains the labels of the patch")
+    labels = note.setdefault("labels", [])
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ValueError(f"{file}: labels must be a list of names, got {labels!r:.80}.")
+    return note
 
 
 def _tile(name: str) -> str:
@@ -246,13 +238,6 @@ def _time_in(name: str) -> str | None:
         return None
     year, month, day, clock = found.groups()
     return f"{year}-{month}-{day}" + (f"T{clock[:2]}:{clock[2:4]}:{clock[4:]}" if len(clock) == 6 else "")
-
-
-def _times(texts: Sequence[str | None]) -> np.ndarray:
-    times, wrong = times_of(pa.array(texts, pa.string()))
-    if wrong.any():
-        raise ValueError(f"{texts[int(wrong.argmax())]!r} is not a date in ISO 8601.")
-    return times.astype("datetime64[s]")
 
 
 def _labels(lists: Sequence[Sequence[str]], ids: Sequence[str], classes: int) -> Target:

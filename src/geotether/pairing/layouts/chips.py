@@ -1,29 +1,24 @@
 """Image chips: read from GeoTIFFs on one grid, located, and collected per modality in memory or on disk."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Shaped
 
+from geotether.pairing.observations import new_array, refuse_infinite
 from geotether.sources.grids.geotiff import lonlat_in, open_geotiff
 from geotether.tables.modality import Modality
 
-IN_MEMORY = 8 * 2**30  # bytes of one modality that are kept in memory without a scratch folder
 # Resampling to a finer grid; to a coarser grid pixels are always averaged.
 ENLARGING = ("bilinear", "nearest", "cubic")
 _KEPT = ("uint8", "uint16", "int16", "float32")
 
 
 def check_size(size: int | None, enlarge: str = "bilinear") -> None:
-    """Check the options of the grid.
-
-    Raises:
-        ValueError: If `size` is below 1 or `enlarge` is not in `ENLARGING`.
-    """
+    """Raise ValueError if `size` is below 1 or `enlarge` is not in `ENLARGING`."""
     if size is not None and size < 1:
         raise ValueError(f"size must be a number of pixels from 1, got {size}.")
     if enlarge not in ENLARGING:
@@ -38,7 +33,7 @@ def read_chip(
     enlarge: str = "bilinear",
     window: tuple[int, int, int] | None = None,
 ) -> Shaped[np.ndarray, "bands height width"]:
-    """Read bands of a GeoTIFF.
+    """Read bands of a GeoTIFF in its number type; floating-point pixels equal to its nodata value become NaN.
 
     Args:
         source: The file, or a dataset from `open_geotiff`.
@@ -47,9 +42,6 @@ def read_chip(
         size: Resample to this number of pixels per side. None: keep the pixels.
         enlarge: One of `ENLARGING`, for smaller pixels; larger pixels are averages.
         window: Row, column and side in pixels of a square to cut out. None: the whole image.
-
-    Returns:
-        Pixels in the number type of the file; floating-point pixels equal to the file's nodata value are NaN.
 
     Raises:
         ValueError: If the file cannot be read or has another number of bands.
@@ -105,19 +97,7 @@ def all_places(
     names: Sequence[Any],
     advice: str = "Leave them out, or georeference them (gdal_edit).",
 ) -> Float64[np.ndarray, "n 2"] | None:
-    """Join the places of all rows.
-
-    Args:
-        places: Longitude and latitude of each row, NaN where unknown.
-        names: One name per row, for messages.
-        advice: What to do if some rows have no place.
-
-    Returns:
-        Shape (n, 2), or None if no row has a place.
-
-    Raises:
-        ValueError: If some rows have a place and others have none.
-    """
+    """Join the places of all rows; None if no row has one, and ValueError with a name if some have one and some not."""
     lonlat = np.array(places, dtype=np.float64)
     lost = np.isnan(lonlat[:, 0])
     if lost.any() and not lost.all():
@@ -162,18 +142,7 @@ def first_places(
     modalities: Sequence[str],
     names: Sequence[str],
 ) -> Float64[np.ndarray, "n 2"] | None:
-    """Return the places of some rows: the centre of the first file of the last modality that each row has.
-
-    Args:
-        files: By modality, the files of each row.
-        present: By modality, which rows have it.
-        rows: Row numbers.
-        modalities: In order; the last present one gives the place.
-        names: One name per row in `rows`, for messages.
-
-    Raises:
-        ValueError: If some rows have a place and others have none.
-    """
+    """Return the centre of the first file of the last of the modalities that each row has; see `all_places`."""
     chosen = [next(name for name in reversed(modalities) if present[name][row]) for row in rows]
     return all_places([chip_places(files[name][row][0])[0] for name, row in zip(chosen, rows, strict=True)], names)
 
@@ -187,7 +156,7 @@ class ChipRows:
         name: Name of the modality, for messages.
         count: Number of rows.
         bands: Names of the bands, or empty.
-        scratch: Folder for an unnamed temporary file that holds the chips instead of memory; None: in memory.
+        scratch: Folder for an unnamed temporary file that holds the chips; None: see `new_array`.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -196,13 +165,10 @@ class ChipRows:
     def __init__(self, name: str, count: int, bands: Sequence[str] = (), scratch: str | Path | None = None) -> None:
         if scratch is not None and not Path(scratch).is_dir():
             raise FileNotFoundError(f"scratch must be an existing folder, got {scratch}.")
-        self.name, self.count, self.bands, self.scratch = name, count, tuple(bands), scratch
+        self.name, self.bands, self.scratch = name, tuple(bands), scratch
         self._present = np.zeros(count, dtype=bool)
         self._values: np.ndarray | None = None
-        self._file: IO[bytes] | None = None
         self._row = 0
-        self._shape: tuple[int, ...] = ()
-        self._dtype = np.dtype(np.float32)
 
     def add(self, chip: Shaped[np.ndarray, "bands height width"] | None, where: object = "") -> None:
         """Add the next row.
@@ -212,63 +178,34 @@ class ChipRows:
             where: The file or row, for messages.
 
         Raises:
-            ValueError: If the shape differs from earlier rows, the number type does not fit into theirs, or all rows
-                need more than `IN_MEMORY` bytes and there is no scratch folder.
+            ValueError: If the shape differs from earlier rows, the number type does not fit into theirs, or a pixel is
+                infinite.
         """
+        row, self._row = self._row, self._row + 1
         if chip is None:
-            if self._shape:
-                self._put(self._blank())
-        else:
-            stored = chip.dtype if chip.dtype.name in _KEPT else np.dtype(np.float32)
-            if not self._shape:
-                self._start(chip.shape, stored)
-            if chip.shape != self._shape:
-                raise ValueError(
-                    f"{where}: {self.name} has shape {chip.shape} (bands, height, width), but earlier rows have "
-                    f"{self._shape}. Give size= to resample all chips to one size."
-                )
-            if stored != self._dtype and not np.can_cast(stored, self._dtype, "safe"):
-                raise ValueError(
-                    f"{where}: {self.name} has the number type {chip.dtype}, but earlier rows have {self._dtype}; "
-                    "read the two kinds of files separately."
-                )
-            self._present[self._row] = True
-            self._put(chip.astype(self._dtype, copy=False))
-        self._row += 1
+            return
+        stored = chip.dtype if chip.dtype.name in _KEPT else np.dtype(np.float32)
+        if self._values is None:
+            self._values = new_array((len(self._present), *chip.shape), stored, folder=self.scratch)
+        if chip.shape != self._values.shape[1:]:
+            raise ValueError(
+                f"{where}: {self.name} has shape {chip.shape} (bands, height, width), but earlier rows have "
+                f"{self._values.shape[1:]}. Give size= to resample all chips to one size."
+            )
+        if stored != self._values.dtype and not np.can_cast(stored, self._values.dtype, "safe"):
+            raise ValueError(
+                f"{where}: {self.name} has the number type {chip.dtype}, but earlier rows have {self._values.dtype}; "
+                "read the two kinds of files separately."
+            )
+        refuse_infinite(chip, f"{where}: {self.name}", self.bands)
+        self._present[row], self._values[row] = True, chip
 
     def sensor(self) -> Modality:
         """Return the collected chips, after the last row."""
-        if self._file is not None:
-            self._file.flush()
-            values: np.ndarray = np.memmap(self._file, self._dtype, "r", shape=(self.count, *self._shape))
-            self._file.close()  # the memory map keeps the file
-        else:
-            values = np.empty(0) if self._values is None else self._values
-        return Modality("chip", values, self._present, self.bands if len(self.bands) == self._shape[0] else ())
-
-    def _start(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self._shape, self._dtype = shape, dtype
-        needed = self.count * int(np.prod(shape)) * dtype.itemsize
-        if self.scratch is not None:
-            self._file = tempfile.TemporaryFile(dir=self.scratch)  # noqa: SIM115 (open until the last chip)
-        elif needed > IN_MEMORY:
-            raise ValueError(
-                f"{self.count} chips of {self.name} need {needed / 2**30:.0f} GiB of memory. Choose rows (limit=, "
-                "split=), smaller chips (size=), or scratch=FOLDER to keep them on disk."
-            )
-        else:
-            self._values = np.empty((self.count, *shape), dtype=dtype)
-            self._values[: self._row] = self._blank()
-        if self._file is not None:
-            for _ in range(self._row):
-                self._put(self._blank())
-
-    def _blank(self) -> np.ndarray:
-        return np.full(self._shape, np.nan if self._dtype.kind == "f" else 0, dtype=self._dtype)
-
-    def _put(self, chip: np.ndarray) -> None:
-        if self._file is not None:
-            # Writing through a memory map would kill the process if the disk is full.
-            self._file.write(np.ascontiguousarray(chip).tobytes())
-        elif self._values is not None:
-            self._values[self._row] = chip
+        if self._values is None:
+            raise ValueError(f"none of {len(self._present)} rows has {self.name}.")
+        if self._values.dtype.kind == "f":
+            self._values[~self._present] = np.nan
+        return Modality(
+            "chip", self._values, self._present, self.bands if len(self.bands) == self._values.shape[1] else ()
+        )

@@ -11,12 +11,7 @@ _MEANT = {"val": "validation", "valid": "validation", "training": "train", "test
 
 
 def split_name(name: str) -> str:
-    """Return this package's name of a part: "val" is "validation".
-
-    Example:
-        >>> split_name("val"), split_name("test")
-        ('validation', 'test')
-    """
+    """Return this package's name of a part: "val" is "validation"."""
     return _MEANT.get(name, name)
 
 
@@ -44,10 +39,10 @@ def choose_rows(splits: Sequence[Any] | np.ndarray | None, split: Any, limit: in
         raise ValueError(f"limit must be 1 or more, got {limit}.")
     numbers = np.arange(count)
     if split is not None:
-        parts = np.array([split_name(str(name)) for name in ([] if splits is None else splits)], dtype=str)
+        parts = [split_name(str(name)) for name in ([] if splits is None else splits)]
         asked = [split_name(name) for name in ([split] if isinstance(split, str) else split)]
-        wanted = check_names("part of the split", asked, sorted(set(parts.tolist())))
-        numbers = np.flatnonzero(np.isin(parts, wanted))
+        wanted = check_names("part of the split", asked, sorted(set(parts)))
+        numbers = np.array([row for row, part in enumerate(parts) if part in wanted], dtype=np.int64)
     if limit is not None and limit < len(numbers):
         numbers = np.sort(np.random.default_rng(seed).choice(numbers, limit, replace=False))
     if len(numbers) == 0:
@@ -56,19 +51,7 @@ def choose_rows(splits: Sequence[Any] | np.ndarray | None, split: Any, limit: in
 
 
 def check_names(what: str, names: Iterable[str], known: Sequence[str]) -> list[str]:
-    """Check that names are known.
-
-    Args:
-        what: What they name, for the message, such as "modality".
-        names: One name, or several.
-        known: The known names.
-
-    Returns:
-        The names, without repetitions.
-
-    Raises:
-        ValueError: If one is unknown (the closest known one is suggested), or if there are none.
-    """
+    """Return one name or several without repetitions; ValueError if one is unknown or there are none."""
     given = list(dict.fromkeys([names] if isinstance(names, str) else names))
     for name in given:
         if name not in known:

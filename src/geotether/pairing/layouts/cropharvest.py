@@ -1,6 +1,5 @@
 """CropHarvest: a year of Sentinel-1, Sentinel-2, weather and terrain at points with crop labels."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from geotether.geodesy.dates import times_of
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
-from geotether.pairing.layouts.sample_files import dataset_in, open_hdf5, present_rows, read_json
+from geotether.pairing.layouts.sample_files import dataset_in, open_hdf5, present_rows, read_object
+from geotether.pairing.observations import refuse_infinite, times_in
 from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
@@ -50,26 +49,24 @@ def read_cropharvest(
     """Read CropHarvest as published: `labels.geojson` and `features/arrays/<index>_<dataset>.h5`.
 
     Each file contains an array of 12 months x 18 bands (`BANDS`), with gaps filled by the authors. About a quarter of
-    the labels have no array. The arrays for whole test regions (`test_features`) are not read. torchgeo's reader is
-    not used: it gives no places, mixes crops and crop groups in one target and searches its whole table for each label.
+    the labels have no array. The arrays for whole test regions (`test_features`) are not read.
 
-    Args:
-        path: The folder.
+    Options of this layout; for the others see docs/paired-layouts.md:
         split: "test" are the labels with `is_test`, "train" the others. None: both.
         modalities: Of "s1" (VV, VH in dB), "s2" (11 bands, digital numbers), "weather" (temperature in K,
             precipitation in m), "terrain" (elevation in m, slope in degrees; one vector, not a series) and "ndvi".
         datasets: Only labels from these data sets, such as ["togo", "geowiki-landcover-2017"].
-        limit: Maximum number of rows, drawn at random among those with an array.
-        seed: Of that draw.
         tolerate_missing: Leave out labels without an array; if false, they are an error.
 
     Returns:
-        The modalities; classes "crop" (crop or not) and "crop_type" (10 groups, unknown for most rows); places, the
-        end of the observed year as time, and the data sets as groups (if there are several).
+        The modalities; classes "crop" (crop or not, unknown where `is_crop` is missing) and "crop_type" (10 groups,
+        unknown for most rows); places, the end of the observed year as time, and the data sets as groups (if there are
+        several).
 
     Raises:
         FileNotFoundError: If labels or arrays are missing.
-        ValueError: If an option, a part or a group of crops is unknown, or an array has another shape.
+        ValueError: If an option, a part or a group of crops is unknown, a label is repeated or has no place, a date is
+            not one, or an array has another shape or an infinite number.
         ImportError: If h5py is not installed.
 
     Source:
@@ -77,33 +74,38 @@ def read_cropharvest(
         nasaharvest/cropharvest (engineer.py, bands.py, crops.py, datasets.py) and torchgeo's `CropHarvest`.
     """
     names = check_names("modality", modalities, tuple(MODALITIES))
-    labels = _labels(Path(path) / "labels.geojson")
+    file_of_labels = Path(path) / "labels.geojson"
+    labels = _labels(file_of_labels)
     if datasets is not None:
         wanted = check_names("data set in CropHarvest", datasets, sorted({row["dataset"] for row in labels}))
         labels = [row for row in labels if row["dataset"] in wanted]
-    files = [Path(path) / "features" / "arrays" / f"{row['index']}_{row['dataset']}.h5" for row in labels]
+    files = [Path(path) / "features" / "arrays" / f"{row['name']}.h5" for row in labels]
     present, lacking = present_rows("cropharvest", {"arrays": [[file] for file in files]}, tolerate_missing)
     there = np.flatnonzero(present["arrays"])
-    parts = ["test" if _boolean(labels[row].get("is_test")) else "train" for row in there]
-    rows = there[choose_rows(parts, split, limit, seed, len(there))]
+    parts = ["test" if labels[row]["is_test"] else "train" for row in there]
+    chosen = choose_rows(parts, split, limit, seed, len(there))
+    rows, parts = there[chosen], [parts[row] for row in chosen]
     arrays = np.empty((len(rows), MONTHS, len(BANDS)), dtype=np.float32)
     for number, row in enumerate(rows):
-        arrays[number] = _array(files[row])
-    chosen = [labels[row] for row in rows]
-    groups = np.array([row["dataset"] for row in chosen])
+        arrays[number] = _array(files[row], names)
+    labels = [labels[row] for row in rows]
+    dates = pa.array([str(row.get("export_end_date") or "") or None for row in labels], pa.string())
+    groups = [row["dataset"] for row in labels]
     targets = {
-        "crop": Target("classes", np.array([_crop(row) for row in chosen]), ("non_crop", "crop")),
-        "crop_type": classes_target([row.get("classification_label") for row in chosen], CROP_TYPES),
+        "crop": Target("classes", np.array([row["is_crop"] for row in labels]), ("non_crop", "crop")),
+        "crop_type": classes_target([row.get("classification_label") for row in labels], CROP_TYPES),
     }
     return Table(
         "cropharvest",
         {name: _sensor(name, arrays) for name in names},
         {name: target for name, target in targets.items() if target.known.any()},
-        id=np.array([files[row].stem for row in rows]),
-        lonlat=np.array([[float(row["lon"]), float(row["lat"])] for row in chosen]),
-        time=_times(chosen),
-        split=np.array(["test" if _boolean(row.get("is_test")) else "train" for row in chosen]),
-        group=groups if len(set(groups.tolist())) > 1 else None,
+        id=np.array([row["name"] for row in labels], dtype=object),
+        lonlat=np.array([row["lonlat"] for row in labels]),
+        time=times_in(dates, lambda row: f"{file_of_labels}: export_end_date of label {labels[row]['name']}").astype(
+            "datetime64[s]"
+        ),
+        split=np.array(parts, dtype=object),
+        group=np.array(groups, dtype=object) if len(set(groups)) > 1 else None,
         origin=Origin(
             licence="CC BY-SA 4.0",
             source="CropHarvest, Tseng et al. 2021",
@@ -115,26 +117,43 @@ def read_cropharvest(
 
 
 def _labels(path: Path) -> list[dict[str, Any]]:
-    document = read_json(path, "CropHarvest has its labels there")
-    rows = []
-    for number, feature in enumerate(document.get("features", [])):
+    """Read the labels, each with `name` (of its array), `lonlat`, and `is_crop` as a class."""
+    document = read_object(path, "CropHarvest has its labels there")
+    rows: dict[str, dict[str, Any]] = {}
+    for number, feature in enumerate(document.get("features") or []):
         row = dict(feature.get("properties") or {})
         row.setdefault("index", row.get("dataset_index"))  # its name in later code, not in the published file
-        gone = [name for name in ("index", "dataset", "lon", "lat", "is_crop") if row.get(name) is None]
+        gone = [name for name in ("index", "dataset", "lon", "lat") if row.get(name) is None]
         if gone:
-            raise ValueError(f"{path}: label {number} has no {gone[0]!r}; it has {', '.join(sorted(row))}.")
-        row["index"] = int(row["index"])
-        rows.append(row)
+            raise ValueError(f"{path}: label {number} has no {gone[0]!r}.")
+        try:
+            index, row["lonlat"] = float(row["index"]), [float(row["lon"]), float(row["lat"])]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}: label {number}: index, lon and lat must be numbers: {error}.") from error
+        if not index.is_integer():
+            raise ValueError(f"{path}: label {number} has the index {row['index']!r}, which is not an integer.")
+        name = f"{int(index)}_{row['dataset']}"
+        if name in rows:
+            first = list(rows).index(name)
+            raise ValueError(f"{path}: labels {first} and {number} are both {name}; remove one of them.")
+        where = f"{path}: label {number} ({name})"
+        crop, test = (_boolean(row.get(key), f"{where}: {key}") for key in ("is_crop", "is_test"))
+        rows[name] = {**row, "name": name, "is_crop": -1 if crop is None else int(crop), "is_test": bool(test)}
     if not rows:
         raise ValueError(f"{path} has no features.")
-    return rows
+    return list(rows.values())
 
 
-def _array(file: Path) -> np.ndarray:
+def _array(file: Path, modalities: Sequence[str]) -> np.ndarray:
     with open_hdf5(file) as opened:
         array = np.asarray(dataset_in(opened, "array"))
     if array.shape != (MONTHS, len(BANDS)):
         raise ValueError(f"{file} has an array of shape {array.shape}, not {(MONTHS, len(BANDS))} (months, bands).")
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{file} has an array of {array.dtype}, not of numbers.")
+    for name in modalities:
+        part = [BANDS.index(band) for band in MODALITIES[name]]
+        refuse_infinite(array[:, part].T, f"{file}: {name}", MODALITIES[name])
     return array
 
 
@@ -146,22 +165,10 @@ def _sensor(name: str, arrays: np.ndarray) -> Modality:
     return Modality("series", np.ascontiguousarray(values), bands=MODALITIES[name])
 
 
-def _boolean(value: Any) -> bool:
-    return value is True or str(value).lower() in ("true", "1", "1.0")
-
-
-def _crop(row: dict[str, Any]) -> int:
-    value = row["is_crop"]
-    if isinstance(value, float) and math.isnan(value):
-        return -1
-    return int(_boolean(value))
-
-
-def _times(rows: list[dict[str, Any]]) -> np.ndarray:
-    texts = [str(row["export_end_date"]) if row.get("export_end_date") else None for row in rows]
-    times, wrong = times_of(pa.array(texts, pa.string()))
-    if wrong.any():
-        row = rows[int(wrong.argmax())]
-        name = f"{row['index']}_{row['dataset']}"
-        raise ValueError(f"export_end_date of label {name} is not a date in ISO 8601: {row['export_end_date']!r}.")
-    return times.astype("datetime64[s]")
+def _boolean(value: Any, where: str) -> bool | None:
+    """Return a boolean written as such, as a number or as text; None where missing."""
+    if value is None or value != value or value == "":
+        return None
+    if str(value).lower() not in ("true", "1", "1.0", "false", "0", "0.0"):
+        raise ValueError(f"{where} is {value!r}, neither true nor false.")
+    return str(value).lower() in ("true", "1", "1.0")

@@ -34,8 +34,7 @@ def read_geotiff_pairs(
 
     For images with labels in an index, use the generic folder instead.
 
-    Args:
-        path: The folder.
+    Options of this layout; for the others see docs/paired-layouts.md:
         files: By modality, a path relative to the folder that contains "{id}", the name of the scene, at least once.
             By default as in TerraMind's examples of TerraMesh.
         bands: By modality, names of its bands; bands of other modalities have no names.
@@ -43,10 +42,6 @@ def read_geotiff_pairs(
             the right and bottom are left out. All images of a scene must have the same grid. None: whole images.
         size: Resample images (or tiles) to this number of pixels per side. None: keep the pixels.
         enlarge: Resampling if the new pixels are smaller: "bilinear", "nearest" or "cubic".
-        limit: Maximum number of images or tiles, drawn at random.
-        seed: Of that draw.
-        tolerate_missing: Keep scenes that lack a modality.
-        scratch: Folder for the pixels, if they do not fit into memory.
 
     Returns:
         A chip of each modality, in the number type of the files (float64 becomes float32); places of the centres if
@@ -79,7 +74,7 @@ def read_geotiff_pairs(
         windows = _windows(scenes, paths, present, tile)
         chosen = choose_rows(None, None, limit, seed, len(windows))
         windows = [windows[number] for number in chosen]
-        counts = {name: _band_count(paths[name][int(present[name].argmax())][0]) for name in files}
+        counts = {name: _grid_of(paths[name][int(present[name].argmax())][0])[-1] for name in files}
         named = {name: tuple((bands or {}).get(name, ())) for name in files}
         for name, texts in named.items():
             if texts and len(texts) != counts[name]:
@@ -101,9 +96,9 @@ def read_geotiff_pairs(
     return Table(
         folder.name or "images",
         {name: chips.sensor() for name, chips in collected.items()},
-        id=np.array(ids),
+        id=np.array(ids, dtype=object),
         lonlat=all_places(places, ids),
-        group=None if tile is None else np.array([scenes[scene] for scene, _ in windows]),
+        group=None if tile is None else np.array([scenes[scene] for scene, _ in windows], dtype=object),
         origin=Origin(made={"layout": "geotiff_pairs", "lacking": lacking}),
     )
 
@@ -133,7 +128,7 @@ def _windows(
         return [(number, None) for number in range(len(scenes))]
     windows: list[tuple[int, tuple[int, int, int] | None]] = []
     for number, scene in enumerate(scenes):
-        grids = {name: _grid_of(paths[name][number][0]) for name in paths if present[name][number]}
+        grids = {name: _grid_of(paths[name][number][0])[:4] for name in paths if present[name][number]}
         first = next(iter(grids))
         for name, grid in grids.items():
             if grid[:2] != grids[first][:2] or grid[3] != grids[first][3] or not np.allclose(grid[2], grids[first][2]):
@@ -152,12 +147,7 @@ def _windows(
     return windows
 
 
-def _grid_of(path: Path) -> tuple[int, int, tuple[float, ...], str]:
-    """Return height, width, transform and CRS, which all images of a scene must share."""
+def _grid_of(path: Path) -> tuple[int, int, tuple[float, ...], str, int]:
+    """Return height, width, transform and CRS, which all images of a scene must share, and the number of bands."""
     with open_geotiff(path) as file:
-        return file.height, file.width, tuple(file.transform)[:6], str(file.crs)
-
-
-def _band_count(path: Path) -> int:
-    with open_geotiff(path) as file:
-        return file.count
+        return file.height, file.width, tuple(file.transform)[:6], str(file.crs), file.count

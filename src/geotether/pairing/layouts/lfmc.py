@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from geotether.files.rows import read_rows
-from geotether.geodesy.dates import times_of
+from geotether.files.values import numbers_of
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
-from geotether.pairing.layouts.sample_files import read_json
+from geotether.pairing.layouts.sample_files import read_object
+from geotether.pairing.observations import times_in
 from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
@@ -45,18 +46,14 @@ def read_lfmc(
 
     Either one CSV or Parquet file (`training_features.csv`: index, `percent(t)`, `date`, `site`, columns of the months
     t-3 to t, `latitude`, `longitude`), or the folder of `feature_*.geojson` in which it was published, one row per
-    file. If an index occurs twice in the CSV, the last row is kept, as in MDiCo. torchgeo's reader is not used: it
-    reads only the GeoJSON files, as one flat vector, without dates and sites.
+    file. If an index occurs twice in the CSV, the last row is kept, as in MDiCo.
 
-    Args:
-        path: The file, or the folder (searched recursively).
+    Folders are searched recursively. Options of this layout; for the others see docs/paired-layouts.md:
         modalities: Of "s1" (series: VV, VH in dB), "optical" (series of Landsat 8: red, green, blue, swir, nir,
             reflectance x 10,000), "indices" (series: NDVI, NDWI, NIRv, from optical bands alone), "site" (vector:
             terrain, canopy height in m, soil), "land_cover" (vector: GlobCover, 0 or 1 per class) and "ratios"
             (series, radar by optical: it mixes the two sensors, so each reveals the other).
         months: Number of months up to and including that of the measurement; None: all in the table.
-        limit: Maximum number of rows, drawn at random.
-        seed: Of that draw.
 
     Returns:
         The modalities, oldest month first; the target "lfmc" (live fuel moisture content in percent of dry mass),
@@ -86,10 +83,12 @@ def read_lfmc(
         "lfmc",
         {name: _sensor(name, table, steps) for name in names},
         {"lfmc": Target("numbers", _numbers(table, TARGET), ("live fuel moisture content (%)",))},
-        id=np.array(table["row"].to_pylist()),
+        id=np.array(table["row"].to_pylist(), dtype=object),
         lonlat=lonlat,
-        time=_days(table["date"]) if "date" in columns else None,
-        group=np.array(table["site"].to_pylist()).astype(str) if "site" in columns else None,
+        time=times_in(table["date"], lambda row: f"date, row {row}").astype("datetime64[D]")
+        if "date" in columns
+        else None,
+        group=np.array([str(site) for site in table["site"].to_pylist()], dtype=object) if "site" in columns else None,
         origin=Origin(
             licence="CC BY-NC-ND 4.0",
             source="Rao et al. 2020; National Fuel Moisture Database",
@@ -119,7 +118,7 @@ def _table(path: Path) -> tuple[pa.Table, int]:
 
 
 def _feature(file: Path) -> dict[str, Any]:
-    content = read_json(file)
+    content = read_object(file)
     try:
         row = dict(content["properties"])
         lon, lat = content["geometry"]["coordinates"][:2]
@@ -154,21 +153,14 @@ def _sensor(name: str, table: pa.Table, steps: Sequence[str]) -> Modality:
     return Modality("series", np.moveaxis(np.array(series), 2, 0), bands=bands)
 
 
-def _days(dates: pa.ChunkedArray) -> np.ndarray:
-    times, wrong = times_of(dates)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(f"Column 'date', row {row}: {dates[row].as_py()!r} is not a date in ISO 8601.")
-    return times.astype("datetime64[D]")
-
-
 def _numbers(table: pa.Table, column: str) -> np.ndarray:
     if column not in table.column_names:
         raise ValueError(f"There is no column {column!r}; there are {_some(table)}.")
-    try:
-        return np.array([np.nan if value is None else float(value) for value in table[column].to_pylist()])
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"Column {column!r} must hold numbers: {error}.") from error
+    values, odd = numbers_of(table[column])
+    if odd:
+        row = next(iter(odd))
+        raise ValueError(f"Column {column!r} must hold numbers, but row {row} is {odd[row]!r}.")
+    return values
 
 
 def _some(table: pa.Table) -> str:

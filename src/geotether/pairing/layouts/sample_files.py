@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from geotether.settings import read_yaml
-
 _NAMED = 3
 
 
@@ -57,14 +55,22 @@ def present_rows(
     return present, lacking
 
 
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8, with or without a byte order mark; ValueError with its name if it is not."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}).") from error
+
+
 def read_lines(folder: Path, names: Sequence[str]) -> list[str]:
     """Return the non-empty lines of the first existing file among `names`; empty if there is none."""
     found = next((folder / name for name in names if (folder / name).is_file()), None)
-    return [] if found is None else [line.strip() for line in found.read_text().splitlines() if line.strip()]
+    return [] if found is None else [line.strip() for line in read_text(found).splitlines() if line.strip()]
 
 
-def read_json(path: Path, purpose: str = "this layout needs it") -> Any:
-    """Parse a JSON file.
+def read_object(path: Path, purpose: str = "this layout needs it") -> dict[str, Any]:
+    """Parse a file of one JSON object.
 
     Args:
         path: The file.
@@ -72,24 +78,22 @@ def read_json(path: Path, purpose: str = "this layout needs it") -> Any:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not JSON.
+        ValueError: If it is not a JSON object.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; {purpose}.")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing; {purpose}.") from None
-    except ValueError as error:
+        found = json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} must hold a JSON object, not a {type(found).__name__}.")
+    return found
 
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[Any]:
-    """Open an HDF5 file for reading.
-
-    Raises:
-        ValueError: If it cannot be opened or read.
-        ImportError: If h5py is not installed.
-    """
+    """Open an HDF5 file; ValueError if it cannot be opened or read, ImportError if h5py is not installed."""
     try:
         import h5py
     except ImportError:
@@ -97,21 +101,20 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as opened:
             yield opened
-    except OSError as error:
+    except (OSError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path} is not a readable HDF5 file: {error}") from error
 
 
 def dataset_in(opened: Any, name: str) -> Any:
-    """Return a data set of an open HDF5 file.
-
-    Raises:
-        ValueError: If the file has no such data set.
-    """
-    if name not in opened:
+    """Return a data set of an open HDF5 file; ValueError if it has none of this name."""
+    found = opened.get(name)
+    if not hasattr(found, "dtype"):
         raise ValueError(f"{opened.filename} has no data set {name!r}; it has {', '.join(opened)}.")
-    return opened[name]
+    return found
 
 
 def read_classes(name: str) -> Any:
     """Return an entry of `classes.yaml`, the class lists of published data sets."""
-    return read_yaml(Path(__file__).parent / "classes.yaml")[name]
+    from geotether.settings import read_layer
+
+    return read_layer(Path(__file__).parent / "classes.yaml")[name]

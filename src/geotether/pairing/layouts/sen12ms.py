@@ -52,21 +52,15 @@ def read_sen12ms(
 
     Labels are computed from the first band of the land cover (IGBP) as by the authors: a class counts if its share
     of the patch reaches the threshold. Their pickled table of shares is not read, since a pickle may run code.
-    torchgeo's reader is not used: it requires all four seasons and both lists, and gives neither validation nor places.
 
-    Args:
-        path: The folder.
-        split: Parts to read: "train", "validation", "test". None: all.
+    Options of this layout; for the others see docs/paired-layouts.md:
         modalities: "s1" (VV, VH in dB) and "s2" (digital numbers of level 1C), or one of them.
         s2_bands: Some of the 13 bands, in this order.
         size: Resample patches of 256 pixels to this number per side. None: keep the pixels.
         scheme: "simplified" (10 classes of Schmitt and Wu 2021) or "igbp" (17).
         threshold: Minimum share of the patch from which a class counts, above 0 to 1.
         seasons: Only these: "spring", "summer", "fall", "winter".
-        limit: Maximum number of patches, drawn at random.
-        seed: Of that draw.
         tolerate_missing: Keep patches without a file of one sensor, or without land cover, which is then unknown.
-        scratch: Folder for the pixels, if they do not fit into memory.
 
     Returns:
         Chips "s1" and "s2", labels "land_cover" and classes "main_land_cover" (the largest share), places of the
@@ -112,10 +106,10 @@ def read_sen12ms(
         "sen12ms",
         sensors,
         land_cover_targets(shares, scheme, threshold),
-        id=np.array([patches[row].id for row in kept]),
+        id=np.array([patches[row].id for row in kept], dtype=object),
         lonlat=lonlat,
-        split=None if parts is None else np.array([parts[row] for row in kept]),
-        group=np.array([patches[row].scene for row in kept]),
+        split=None if parts is None else np.array([parts[row] for row in kept], dtype=object),
+        group=np.array([patches[row].scene for row in kept], dtype=object),
         origin=Origin(
             licence="CC BY 4.0",
             source="SEN12MS, Schmitt et al. 2019; contains modified Copernicus Sentinel data and MODIS MCD12Q1",
@@ -127,11 +121,7 @@ def read_sen12ms(
 
 
 def igbp_shares(codes: Shaped[np.ndarray, "height width"], where: object = "") -> Float32[np.ndarray, "17"]:
-    """Return the share of each of the 17 classes among the classified pixels (not 0 or 255); NaN if there are none.
-
-    Raises:
-        ValueError: If a code is not a class.
-    """
+    """Return the share of each of the 17 classes among the classified pixels (not 0 or 255); NaN if there are none."""
     codes = codes[~np.isin(codes, _NO_CLASS)].astype(np.int64)
     if len(codes) == 0:
         return np.full(len(IGBP), np.nan, dtype=np.float32)
@@ -142,14 +132,7 @@ def igbp_shares(codes: Shaped[np.ndarray, "height width"], where: object = "") -
 
 
 def land_cover_targets(shares: Float32[np.ndarray, "n 17"], scheme: str, threshold: float) -> dict[str, Target]:
-    """Convert shares of the 17 classes to labels and the main class; rows of NaN are unknown.
-
-    Example:
-        >>> shares = np.zeros((1, 17), dtype=np.float32)
-        >>> shares[0, [0, 2, 16]] = 0.3, 0.3, 0.4
-        >>> land_cover_targets(shares, "simplified", 0.1)["main_land_cover"].counts["Forest"]
-        1
-    """
+    """Convert shares of the 17 classes to labels and the main class; rows of NaN are unknown."""
     names = IGBP if scheme == "igbp" else tuple(SIMPLE)
     if scheme == "simplified":
         parts = [shares[:, [code - 1 for code in codes]].sum(axis=1) for codes in SIMPLE.values()]

@@ -35,8 +35,7 @@ def read_torchgeo(
     Such data sets give no places, so the table has none. A modality is a tensor of the sample, or some of its bands:
     So2Sat has one image of 18 bands, of which the first 8 are Sentinel-1.
 
-    Args:
-        path: The folder, torchgeo's `root`.
+    Options of this layout; for the others see docs/paired-layouts.md:
         dataset: Name of a class in `torchgeo.datasets`, such as "So2Sat".
         modalities: By name: `key` (of the sample, such as "image"), optionally `bands` (numbers from 0, along the
             first axis of images and vectors, the last of series), `names` of these bands, and `dtype` ("uint8",
@@ -48,9 +47,6 @@ def read_torchgeo(
         splits: Parts to read, by torchgeo's names: the class is called once per part, with split=. None: it is
             called once without split=, and the table has no split.
         arguments: Further arguments of the class by name.
-        limit: Maximum number of samples, drawn at random from all parts.
-        seed: Of that draw.
-        scratch: Folder for the pixels, if they do not fit into memory.
 
     Returns:
         The modalities, targets and split; ids are the parts and the numbers of the samples.
@@ -86,8 +82,8 @@ def read_torchgeo(
         dataset,
         {name: _sensor(name, values, asked[name]) for name, values in collected.items()},
         {name: _target(name, answers[name], form, sets[0][1]) for name, form in wanted.items()},
-        id=np.array([f"{parts[row]}{'-' if parts[row] else ''}{row}" for row in rows]),
-        split=None if splits is None else np.array([split_name(parts[row]) for row in rows]),
+        id=np.array([f"{parts[row]}{'-' if parts[row] else ''}{row}" for row in rows], dtype=object),
+        split=None if splits is None else np.array([split_name(parts[row]) for row in rows], dtype=object),
         origin=Origin(source=f"{dataset}, read by torchgeo", made={"layout": "torchgeo", "dataset": dataset}),
     )
 

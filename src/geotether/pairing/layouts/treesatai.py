@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import shapely
 from jaxtyping import Float, Float32, Shaped
 
 from geotether.geodesy.crs import lonlat_of_xy
-from geotether.geodesy.dates import times_of
 from geotether.pairing.layouts.chips import all_places, check_size, chip_places, read_chip, read_chips
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows, split_name, unknown
-from geotether.pairing.layouts.sample_files import dataset_in, open_hdf5, present_rows, read_json, read_lines
+from geotether.pairing.layouts.sample_files import dataset_in, open_hdf5, present_rows, read_lines, read_object
+from geotether.pairing.observations import refuse_infinite, times_in
 from geotether.sources.grids.geotiff import reading_small_files
 from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
@@ -89,15 +90,12 @@ def read_treesatai(
     `sentinel/<sample>.h5`; single images in `s1/60m/` and `s2/60m/`; or all files in one folder. Labels are in
     `labels/TreeSatBA_v9_60m_multi_labels.json` (genera and their shares of the area), lists of the parts in
     `train_filenames.lst`, `val_filenames.lst` and `test_filenames.lst`, there or in `split/`. Without lists, all
-    samples with a file are read; without labels, the table has no target. torchgeo's reader supports neither series
-    nor shares nor places, so it is not used.
+    samples with a file are read; without labels, the table has no target.
 
     Each date of a series is the mean of its 6 x 6 pixels: Sentinel-1 as linear backscatter, as published, Sentinel-2
     as reflectance x 10,000. Dates differ between samples and are therefore brought to a common axis.
 
-    Args:
-        path: The folder.
-        split: Parts to read: "train", "validation", "test". None: all.
+    Options of this layout; for the others see docs/paired-layouts.md:
         modalities: Of "aerial" (4 bands of 0.2 m, NIR first), "s1_asc", "s1_des" (VV, VH by orbit), "s2" (10 bands),
             "s1_image" and "s2_image" (the single images, 6 x 6 pixels).
         series: "months": the median of each month, 12 steps. "dates": all dates in order, padded with missing steps
@@ -106,10 +104,6 @@ def read_treesatai(
         max_cloud: Dates of Sentinel-2 with a higher mean cloud probability (percent) are missing. None: keep all.
         aerial_size: Resample aerial images of 304 pixels to this number per side. None: keep the pixels.
         threshold: Share of the area above which a genus counts.
-        limit: Maximum number of samples, drawn at random.
-        seed: Of that draw.
-        tolerate_missing: Keep samples without a file of one modality.
-        scratch: Folder for the pixels, if they do not fit into memory.
 
     Returns:
         The modalities; labels "genera" (unknown where no share is above the threshold) and classes "main_genus";
@@ -154,15 +148,15 @@ def read_treesatai(
         ids = [ids[row] for row in kept]
         places = _places(found, ids)
     sensors |= {name: _series_sensor(name, values) for name, values in times.items()}
-    years = [year_of(found.file("s2", sample)) if times else 0 for sample in ids]
+    years = [_YEAR.search(found.file("s2", sample).stem) if times else None for sample in ids]
     return Table(
         "treesatai",
         {name: sensors[name] for name in names},
         _genus_targets(Path(path), ids, threshold),
-        id=np.array(ids),
+        id=np.array(ids, dtype=object),
         lonlat=places,
-        time=np.array([f"{year}-01-01" for year in years], "datetime64[D]") if all(years) else None,
-        split=None if parts is None else np.array([parts[row] for row in kept]),
+        time=np.array([f"{year[1]}-01-01" for year in years if year], "datetime64[D]") if all(years) else None,
+        split=None if parts is None else np.array([parts[row] for row in kept], dtype=object),
         origin=Origin(
             licence="CC BY 4.0",
             source="TreeSatAI, Ahlswede et al. 2023; time series, Astruc et al. 2024",
@@ -175,16 +169,7 @@ def read_treesatai(
 
 @dataclass(frozen=True)
 class _Samples:
-    """Samples and their files.
-
-    Attributes:
-        folder: The folder of the data set.
-        ids: Names without ending or year, such as "Abies_alba_1_1005_WEFL_NLF".
-        parts: Of the split, or None.
-        images: By modality, the folder of its images.
-        series_folder: The folder of the series.
-        series: By sample, its file of series.
-    """
+    """Samples, named without ending or year ("Abies_alba_1_1005_WEFL_NLF"), and where their files are."""
 
     folder: Path
     ids: list[str]
@@ -228,20 +213,23 @@ def _genus_targets(folder: Path, ids: Sequence[str], threshold: float) -> dict[s
     file = next((at for at in (folder / "labels" / _LABELS, folder / _LABELS) if at.is_file()), None)
     if file is None:
         return {}
-    shares: dict[str, list[Any]] = {Path(name).stem: pairs for name, pairs in read_json(file).items()}
+    shares = {Path(name).stem: pairs for name, pairs in read_object(file).items()}
     labels = np.zeros((len(ids), len(GENERA)), dtype=np.float32)
     main = np.full(len(ids), -1, dtype=np.int64)
     for row, sample in enumerate(ids):
         if sample not in shares:
             raise ValueError(f"{file} has no labels for {sample}, which is one of {len(ids)} samples.")
-        for genus, share in shares[sample]:
-            if genus not in GENERA:
-                raise ValueError(f"{sample}: {unknown('genus', genus, GENERA)}")
-            labels[row, GENERA.index(genus)] = share > threshold
+        found = np.zeros(len(GENERA))
+        try:
+            for genus, share in shares[sample]:
+                if genus not in GENERA:
+                    raise ValueError(f"{unknown('genus', genus, GENERA)}")
+                found[GENERA.index(genus)] = float(share)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{file}: {sample}: {error}") from error
+        labels[row] = found > threshold if (found > threshold).any() else np.nan
         if shares[sample]:
             main[row] = GENERA.index(max(shares[sample], key=lambda pair: pair[1])[0])
-        if not labels[row].any():
-            labels[row] = np.nan
     targets = {"genera": Target("labels", labels, GENERA), "main_genus": Target("classes", main, GENERA)}
     return {name: target for name, target in targets.items() if target.known.any()}
 
@@ -251,33 +239,22 @@ def _outline_places(folder: Path) -> dict[str, np.ndarray]:
     file = folder / "geojson" / "bb_60m.GeoJSON"
     if not file.is_file():
         return {}
-    document = read_json(file)
+    document = read_object(file)
     crs = ((document.get("crs") or {}).get("properties") or {}).get("name")
     ids, centres = [], []
-    for feature in document["features"]:
-        shape = feature["geometry"]["coordinates"]
-        while isinstance(shape[0][0], list):
-            shape = shape[0]
-        corners = np.array(shape, dtype=float)[:, :2]
-        ids.append(str(feature["properties"]["IMG_ID"]))
-        centres.append((corners.min(axis=0) + corners.max(axis=0)) / 2)
+    for number, feature in enumerate(document.get("features") or []):
+        try:
+            west, south, east, north = shapely.geometry.shape(feature["geometry"]).bounds
+            ids.append(str(feature["properties"]["IMG_ID"]))
+        except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
+            raise ValueError(f"{file}: feature {number} is not an outline with IMG_ID: {error!r}.") from error
+        centres.append(((west + east) / 2, (south + north) / 2))
     if not ids:
         return {}
     xy = np.array(centres)
     if crs is None and (np.abs(xy) > [180, 90]).any():
         raise ValueError(f"{file} has no coordinate reference system, and its coordinates are not degrees.")
     return dict(zip(ids, xy if crs is None else lonlat_of_xy(xy, crs), strict=True))
-
-
-def year_of(file: Path) -> int:
-    """Return the year at the end of the name of a file of series; 0 if there is none.
-
-    Example:
-        >>> year_of(Path("sentinel-ts/Abies_alba_1_1005_WEFL_NLF_2020.h5"))
-        2020
-    """
-    found = _YEAR.search(file.stem)
-    return int(found[1]) if found else 0
 
 
 def _first(folder: Path, candidates: Sequence[str], pattern: str) -> Path:
@@ -297,21 +274,9 @@ def _check_series(series: str, steps: int | None, max_cloud: float | None) -> No
 def read_series(
     file: Path, names: Sequence[str], series: str, steps: int | None, max_cloud: float | None
 ) -> dict[str, Float32[np.ndarray, "t bands"]]:
-    """Read the series of one sample.
+    """Read the series of one sample, named as in `SERIES`: shape (12, bands) or (steps, bands), NaN where missing.
 
-    Args:
-        file: HDF5, with `sen-2-data` (t, bands, height, width), `sen-2-products` (t names), `sen-2-masks` and so on.
-        names: Keys of `SERIES`.
-        series: "months" or "dates".
-        steps: For "dates"; None: the maximum of the published set.
-        max_cloud: Dates of Sentinel-2 with more clouds are missing.
-
-    Returns:
-        By name, shape (12, bands) or (steps, bands); NaN without an observation.
-
-    Raises:
-        ValueError: If the file is damaged or lacks a data set, its bands differ, or it has more dates than steps.
-        ImportError: If h5py is not installed.
+    The file is HDF5 with `sen-2-data` (t, bands, height, width), `sen-2-products` (t names), `sen-2-masks` and so on.
     """
     found = {}
     with open_hdf5(file) as opened:
@@ -328,13 +293,7 @@ def read_series(
 
 
 def monthly(values: Float[np.ndarray, "t bands"], dates: Shaped[np.ndarray, "t"]) -> Float32[np.ndarray, "12 bands"]:
-    """Return the median of the dates of each month; NaN for months without dates.
-
-    Example:
-        >>> dates = np.array(["2020-01-03", "2020-01-09", "2020-12-31"], dtype="datetime64[D]")
-        >>> monthly(np.array([[1.0], [3.0], [7.0]]), dates)[[0, 1, 11], 0].tolist()
-        [2.0, nan, 7.0]
-    """
+    """Return the median of the dates of each month; NaN for months without dates."""
     months = dates.astype("datetime64[M]").astype(int) % 12
     found = np.full((12, values.shape[1]), np.nan, dtype=np.float32)
     with warnings.catch_warnings():
@@ -346,23 +305,23 @@ def monthly(values: Float[np.ndarray, "t bands"], dates: Shaped[np.ndarray, "t"]
 
 def _dated_means(opened: Any, form: SeriesForm, file: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean of the pixels of each date, and the dates."""
-    data = np.asarray(dataset_in(opened, f"{form.entry}-data"), dtype=np.float32)
+    data = np.asarray(dataset_in(opened, f"{form.entry}-data"))
     names = dataset_in(opened, f"{form.entry}-products")[:]
-    if data.ndim != 4 or data.shape[1] != len(form.bands):
+    if data.ndim != 4 or data.shape[1] != len(form.bands) or data.dtype.kind not in "fiu":
         raise ValueError(
-            f"{file}: {form.entry}-data has shape {data.shape}, not (dates, {len(form.bands)} bands, height, width)."
+            f"{file}: {form.entry}-data is {data.dtype} of shape {data.shape}, not numbers of shape (dates, "
+            f"{len(form.bands)} bands, height, width)."
         )
+    refuse_infinite(data.swapaxes(0, 1), f"{file}: {form.entry}-data", form.bands)
     products = [name.decode() if isinstance(name, bytes) else str(name) for name in names]
     if len(products) != len(data):
         raise ValueError(f"{file}: {form.entry} has {len(data)} dates but {len(products)} names of products.")
     days = [name.split("_")[form.date_at][:8] if name.count("_") >= form.date_at else name for name in products]
-    dates, wrong = times_of(pa.array([f"{day[:4]}-{day[4:6]}-{day[6:8]}" for day in days], pa.string()))
-    if wrong.any():
-        product = products[int(wrong.argmax())]
-        raise ValueError(f"{file}: part {form.date_at} of the product name {product!r} is not a date.")
+    texts = pa.array([f"{day[:4]}-{day[4:6]}-{day[6:8]}" for day in days], pa.string())
+    dates = times_in(texts, lambda row: f"{file}: part {form.date_at} of the product name {products[row]!r}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmean(data, axis=(2, 3)), dates.astype("datetime64[D]")
+        return np.nanmean(data.astype(np.float32), axis=(2, 3)), dates.astype("datetime64[D]")
 
 
 def _without_clouds(opened: Any, values: np.ndarray, max_cloud: float, file: Path) -> np.ndarray:
@@ -393,16 +352,13 @@ def _series_sensor(name: str, values: Sequence[np.ndarray | None]) -> Modality:
     return Modality("series", series, present, SERIES[name].bands)
 
 
-def _places(found: Any, ids: Sequence[str]) -> np.ndarray | None:
+def _places(found: _Samples, ids: Sequence[str]) -> np.ndarray | None:
     """Return the centres of the aerial images, or of the outlines where there is no image."""
-    outlines: dict[str, np.ndarray] | None = None
-    places = []
-    for sample in ids:
-        image = found.file("aerial", sample)
-        if image.is_file():
-            places.append(chip_places(image)[0])
-            continue
-        if outlines is None:
-            outlines = _outline_places(found.folder)
-        places.append(outlines.get(sample, np.full(2, np.nan)))
+    images = [found.file("aerial", sample) for sample in ids]
+    outlines = {} if all(image.is_file() for image in images) else _outline_places(found.folder)
+    nowhere = np.full(2, np.nan)
+    places = [
+        chip_places(image)[0] if image.is_file() else outlines.get(sample, nowhere)
+        for image, sample in zip(images, ids, strict=True)
+    ]
     return all_places(places, ids, "Download geojson/bb_60m.GeoJSON, which has the places of all samples.")
