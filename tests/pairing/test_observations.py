@@ -99,7 +99,7 @@ def test_gather():
     [
         ("chip", CHIP, np.ones((1, 3, 3), np.uint8), r"y has shape \(1, 3, 3\) and x has \(1, 2, 2\). Give size"),
         ("chip", CHIP, np.ones((1, 2, 2)), "y holds float64 and x holds uint8; write all in one number type"),
-        ("series", np.ones((2, 1)), np.ones((2, 2)), "y has 2 bands and x has 1"),
+        ("series", np.ones((2, 1)), np.ones((2, 2)), r"y has shape \(2, 2\) and x has \(2, 1\)"),
         ("chip", None, None, "none of 2 rows has an observation"),
         ("series", None, None, "none of 2 rows has an observation"),
     ],

@@ -89,14 +89,14 @@ def gather(
     Raises:
         ValueError: If observations differ in shape or number type, one is infinite, or there are none.
     """
-    if spec.kind == "series":
-        return _gather_series(count, found, spec, bands)
+    seen = ((row, name, arranged_rows(one[None], spec, name)[0]) for row, name, one in found if one is not None)
+    if spec.kind == "series":  # padded to the longest
+        series = list(seen)
+        longest = max((len(one) for _, _, one in series), default=0)
+        seen = ((row, name, _padded(one[None], longest)[0]) for row, name, one in series)
     values, present, first = None, np.zeros(count, dtype=bool), ""
-    for row, name, one in found:
-        if one is None:
-            continue
-        one = arranged_rows(one[None], spec, name)[0]
-        refuse_infinite(one, name, bands)
+    for row, name, one in seen:
+        refuse_infinite(one.T if spec.kind == "series" else one, name, bands)
         if values is None:
             values, first = new_array((count, *one.shape), one.dtype, memory_share), name
         if one.shape != values.shape[1:]:
@@ -109,6 +109,8 @@ def gather(
         values[row], present[row] = one, True
     if values is None:
         raise ValueError(f"none of {count} rows has an observation.")
+    if spec.kind == "series":
+        values[~present] = np.nan
     return Modality(spec.kind, values, present, tuple(bands))
 
 
@@ -219,24 +221,14 @@ def _of_shape(values: np.ndarray, spec: ModalitySpec, name: str) -> np.ndarray:
         raise ValueError(f"{name} has rows of shape {got}; the specified shape is {wanted}.")
     if got == wanted:
         return values
-    longer = np.full((len(values), *wanted), np.nan, dtype=np.float32)
-    longer[:, : got[0]] = values
+    return _padded(values, wanted[0])
+
+
+def _padded(values: np.ndarray, steps: int) -> np.ndarray:
+    """Append missing steps to series (n, t, bands)."""
+    longer = np.full((len(values), steps, values.shape[2]), np.nan, dtype=np.float32)
+    longer[:, : values.shape[1]] = values
     return longer
-
-
-def _gather_series(count: int, found: Found, spec: ModalitySpec, bands: Iterable[str]) -> Modality:
-    series = [(row, name, arranged_rows(one[None], spec, name)[0]) for row, name, one in found if one is not None]
-    if not series:
-        raise ValueError(f"none of {count} rows has an observation.")
-    num_bands, first = series[0][2].shape[1], series[0][1]
-    values = new_array((count, max(len(one) for _, _, one in series), num_bands), np.float32)
-    values[:], present = np.nan, np.zeros(count, dtype=bool)
-    for row, name, one in series:
-        if one.shape[1] != num_bands:
-            raise ValueError(f"{name} has {one.shape[1]} bands and {first} has {num_bands}.")
-        refuse_infinite(one.T, name, bands)
-        values[row, : len(one)], present[row] = one, True
-    return Modality("series", values, present, tuple(bands))
 
 
 def _decoded(data: bytes, spec: ModalitySpec, name: str) -> np.ndarray:

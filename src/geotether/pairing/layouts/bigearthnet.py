@@ -43,27 +43,12 @@ def read_bigearthnet(
     tolerate_missing: bool = False,
     scratch: str | Path | None = None,
 ) -> Table:
-    """Read BigEarthNet as published: a folder with the folders of both sensors.
-
-    Version 2 has `metadata.parquet` (`patch_id`, `s1_name`, `labels`, `split`, `country`) and patches in folders of
-    their scenes: `BigEarthNet-S2/<scene>/<patch>/<patch>_B02.tif`, `BigEarthNet-S1/<scene>/<patch>/<patch>_VV.tif`.
-    Version 1 has no such table: each patch folder of `BigEarthNet-v1.0` and `BigEarthNet-S1-v1.0` (or any two folders
-    of which one has S1 in its name) has a `*_labels_metadata.json`; that of Sentinel-1 names the patch of Sentinel-2.
-    Its split, if any, is in `train.csv`, `val.csv`, `test.csv` (or `bigearthnet-*.csv`), both patches in each line.
-
-    Options of this layout; for the others see docs/paired-layouts.md:
-        modalities: "s1" (VV, VH in dB) and "s2" (digital numbers of level 2A), or one of them.
-        s2_bands: Some of the 12 bands, in this order.
-        size: Pixels per side of the common grid of all bands; 120 is the grid of the 10 m bands.
-        enlarge: Resampling of bands to a finer grid: "bilinear", "nearest" or "cubic". To a coarser grid they are
-            averaged.
-        classes: 19, or the 43 of version 1.
-        countries: Only patches of these (version 2), such as ["Portugal"].
+    """Read BigEarthNet as published: a folder with the folders of both sensors; see docs/paired-layouts.md.
 
     Returns:
-        Chips "s1" and "s2", labels "classes" (unknown if none of a patch's 43 classes is in the 19), places of the
-        patch centres, times of Sentinel-2 (the day if the name of the patch has no complete time), the split, and the
-        Sentinel-2 tiles as groups.
+        Chips "s1" (VV, VH in dB) and "s2" (digital numbers of level 2A) of `size` x `size` pixels, labels "classes"
+        (unknown if none of a patch's 43 classes is in the 19), places of the patch centres, times of Sentinel-2 (the
+        day if the name of the patch has no complete time), the split, and the Sentinel-2 tiles as groups.
 
     Raises:
         FileNotFoundError: If the folder is not a BigEarthNet, or files are missing.

@@ -117,13 +117,8 @@ def read_chips(
 ) -> dict[str, Modality]:
     """Read the chips of some rows, modality by modality.
 
-    Args:
-        files: By modality, the files of each row.
-        present: By modality, which rows have it (see `present_rows`).
-        rows: Row numbers to read.
-        bands: By modality to read, the names of its bands.
-        read: Reads one chip, given the modality and the files of a row.
-        scratch: See `ChipRows`.
+    `files` and `present` are those of all rows, by modality; `bands` names the bands of the modalities to read. `read`
+    reads one chip, given the modality and the files of a row; `scratch` is that of `ChipRows`.
     """
     sensors = {}
     for name in bands:

@@ -46,22 +46,14 @@ def read_cropharvest(
     seed: int = 0,
     tolerate_missing: bool = True,
 ) -> Table:
-    """Read CropHarvest as published: `labels.geojson` and `features/arrays/<index>_<dataset>.h5`.
+    """Read CropHarvest as published: `labels.geojson` and `features/arrays/<index>_<dataset>.h5`, 12 months x 18 bands.
 
-    Each file contains an array of 12 months x 18 bands (`BANDS`), with gaps filled by the authors. About a quarter of
-    the labels have no array. The arrays for whole test regions (`test_features`) are not read.
-
-    Options of this layout; for the others see docs/paired-layouts.md:
-        split: "test" are the labels with `is_test`, "train" the others. None: both.
-        modalities: Of "s1" (VV, VH in dB), "s2" (11 bands, digital numbers), "weather" (temperature in K,
-            precipitation in m), "terrain" (elevation in m, slope in degrees; one vector, not a series) and "ndvi".
-        datasets: Only labels from these data sets, such as ["togo", "geowiki-landcover-2017"].
-        tolerate_missing: Leave out labels without an array; if false, they are an error.
+    See docs/paired-layouts.md.
 
     Returns:
-        The modalities; classes "crop" (crop or not, unknown where `is_crop` is missing) and "crop_type" (10 groups,
-        unknown for most rows); places, the end of the observed year as time, and the data sets as groups (if there are
-        several).
+        The modalities (see `MODALITIES`); classes "crop" (unknown where `is_crop` is missing) and "crop_type" (10
+        groups, unknown for most rows); places, the end of the observed year as time, and the data sets as groups (if
+        there are several).
 
     Raises:
         FileNotFoundError: If labels or arrays are missing.

@@ -32,16 +32,7 @@ def read_geotiff_pairs(
 ) -> Table:
     """Read images of the same places by several sensors, matched by file names, without an index.
 
-    For images with labels in an index, use the generic folder instead.
-
-    Options of this layout; for the others see docs/paired-layouts.md:
-        files: By modality, a path relative to the folder that contains "{id}", the name of the scene, at least once.
-            By default as in TerraMind's examples of TerraMesh.
-        bands: By modality, names of its bands; bands of other modalities have no names.
-        tile: Cut scenes into adjacent squares of this number of pixels per side, from the upper left; remainders at
-            the right and bottom are left out. All images of a scene must have the same grid. None: whole images.
-        size: Resample images (or tiles) to this number of pixels per side. None: keep the pixels.
-        enlarge: Resampling if the new pixels are smaller: "bilinear", "nearest" or "cubic".
+    See docs/paired-layouts.md; by default files are named as in TerraMind's examples of TerraMesh.
 
     Returns:
         A chip of each modality, in the number type of the files (float64 becomes float32); places of the centres if

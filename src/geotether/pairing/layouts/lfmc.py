@@ -44,20 +44,13 @@ def read_lfmc(
 ) -> Table:
     """Read the table of Rao et al. (2020): columns such as `vv(t-1)`, `ndvi(t)` and the target `percent(t)`.
 
-    Either one CSV or Parquet file (`training_features.csv`: index, `percent(t)`, `date`, `site`, columns of the months
-    t-3 to t, `latitude`, `longitude`), or the folder of `feature_*.geojson` in which it was published, one row per
-    file. If an index occurs twice in the CSV, the last row is kept, as in MDiCo.
-
-    Folders are searched recursively. Options of this layout; for the others see docs/paired-layouts.md:
-        modalities: Of "s1" (series: VV, VH in dB), "optical" (series of Landsat 8: red, green, blue, swir, nir,
-            reflectance x 10,000), "indices" (series: NDVI, NDWI, NIRv, from optical bands alone), "site" (vector:
-            terrain, canopy height in m, soil), "land_cover" (vector: GlobCover, 0 or 1 per class) and "ratios"
-            (series, radar by optical: it mixes the two sensors, so each reveals the other).
-        months: Number of months up to and including that of the measurement; None: all in the table.
+    Either one CSV or Parquet file, or the folder of `feature_*.geojson` in which it was published; see
+    docs/paired-layouts.md.
 
     Returns:
-        The modalities, oldest month first; the target "lfmc" (live fuel moisture content in percent of dry mass),
-        places if the table has them, dates as times and sites as groups.
+        The modalities (see `MODALITIES`; backscatter in dB, reflectance x 10,000), oldest month first; the target
+        "lfmc" (live fuel moisture content in percent of dry mass), places if the table has them, dates as times and
+        sites as groups.
 
     Raises:
         FileNotFoundError: If a folder has no such files.

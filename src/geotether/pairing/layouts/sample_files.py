@@ -23,9 +23,6 @@ def present_rows(
 
     Returns:
         By modality, which rows have it, shape (n,) each; and by modality, the number of rows without it (if above 0).
-
-    Raises:
-        FileNotFoundError: If files are missing and `tolerate_missing` is false, or if no row has a modality.
     """
     present: dict[str, np.ndarray] = {}
     lacking: dict[str, int] = {}
@@ -70,16 +67,7 @@ def read_lines(folder: Path, names: Sequence[str]) -> list[str]:
 
 
 def read_object(path: Path, purpose: str = "this layout needs it") -> dict[str, Any]:
-    """Parse a file of one JSON object.
-
-    Args:
-        path: The file.
-        purpose: Why it is needed, for the message if it is missing.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not a JSON object.
-    """
+    """Parse a file of one JSON object; `purpose` says why it is needed, if it is missing."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; {purpose}.")
     try:

@@ -43,28 +43,14 @@ def read_sen12ms(
     tolerate_missing: bool = False,
     scratch: str | Path | None = None,
 ) -> Table:
-    """Read SEN12MS as published: `ROIs1158_spring/s1_1/ROIs1158_spring_s1_1_p30.tif`, likewise `s2_` and `lc_`.
+    """Read SEN12MS as published: `ROIs1158_spring/s1_1/ROIs1158_spring_s1_1_p30.tif`; see docs/paired-layouts.md.
 
-    The split comes from `train_list.txt`, `val_list.txt`, `test_list.txt` of the authors' repository (names of
-    patches; the validation list takes precedence over the training list), or else from its lists of scenes,
-    `SEN12MS_holdOutScenes.txt` (test) and `ValidationScenes.txt`, in the folder or in `splits/`. Without lists, all
-    patches in the folder are read, without a split.
-
-    Labels are computed from the first band of the land cover (IGBP) as by the authors: a class counts if its share
-    of the patch reaches the threshold. Their pickled table of shares is not read, since a pickle may run code.
-
-    Options of this layout; for the others see docs/paired-layouts.md:
-        modalities: "s1" (VV, VH in dB) and "s2" (digital numbers of level 1C), or one of them.
-        s2_bands: Some of the 13 bands, in this order.
-        size: Resample patches of 256 pixels to this number per side. None: keep the pixels.
-        scheme: "simplified" (10 classes of Schmitt and Wu 2021) or "igbp" (17).
-        threshold: Minimum share of the patch from which a class counts, above 0 to 1.
-        seasons: Only these: "spring", "summer", "fall", "winter".
-        tolerate_missing: Keep patches without a file of one sensor, or without land cover, which is then unknown.
+    The authors' pickled table of land-cover shares is not read, since a pickle may run code.
 
     Returns:
-        Chips "s1" and "s2", labels "land_cover" and classes "main_land_cover" (the largest share), places of the
-        patch centres, the split, and scenes as groups.
+        Chips "s1" (VV, VH in dB) and "s2" (digital numbers of level 1C), labels "land_cover" (shares of at least
+        `threshold`, above 0 to 1) and classes "main_land_cover" (the largest share), places of the patch centres, the
+        split, and scenes as groups.
 
     Raises:
         FileNotFoundError: If there are no patches, or files are missing.

@@ -30,23 +30,10 @@ def read_torchgeo(
     seed: int = 0,
     scratch: str | Path | None = None,
 ) -> Table:
-    """Read the samples of one of torchgeo's data sets without geographic index.
+    """Read the samples of one of torchgeo's data sets without geographic index, which give no places.
 
-    Such data sets give no places, so the table has none. A modality is a tensor of the sample, or some of its bands:
-    So2Sat has one image of 18 bands, of which the first 8 are Sentinel-1.
-
-    Options of this layout; for the others see docs/paired-layouts.md:
-        dataset: Name of a class in `torchgeo.datasets`, such as "So2Sat".
-        modalities: By name: `key` (of the sample, such as "image"), optionally `bands` (numbers from 0, along the
-            first axis of images and vectors, the last of series), `names` of these bands, and `dtype` ("uint8",
-            "uint16", "int16" or "float32", the default), since torchgeo returns integers as float32, too; values
-            that the dtype cannot represent are an error. One axis is a vector, two are a series (t, bands), three a
-            chip.
-        targets: By name: `key` (such as "label"), `kind` ("classes", "labels" or "numbers") and `names`; by default
-            the class names of the data set. None: no targets.
-        splits: Parts to read, by torchgeo's names: the class is called once per part, with split=. None: it is
-            called once without split=, and the table has no split.
-        arguments: Further arguments of the class by name.
+    A modality is a tensor of the sample, or some of its bands: one axis is a vector, two are a series (t, bands), three
+    a chip. See docs/paired-layouts.md.
 
     Returns:
         The modalities, targets and split; ids are the parts and the numbers of the samples.

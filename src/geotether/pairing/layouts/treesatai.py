@@ -5,14 +5,14 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import shapely
 from jaxtyping import Float, Float32, Shaped
 
-from geotether.geodesy.crs import lonlat_of_xy
+from geotether.files.places import lonlat_of_columns
+from geotether.files.rows import naming, read_rows
 from geotether.pairing.layouts.chips import all_places, check_size, chip_places, read_chip, read_chips
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows, split_name, unknown
 from geotether.pairing.layouts.sample_files import dataset_in, open_hdf5, present_rows, read_lines, read_object
@@ -46,21 +46,13 @@ _YEAR = re.compile(r"_((?:19|20)\d{2})$")
 _CLOUD = 1  # channel of the masks; 0 is snow
 
 
-@dataclass(frozen=True)
-class SeriesForm:
-    """A time series in a file.
+class SeriesForm(NamedTuple):
+    """A time series in a file of the published set."""
 
-    Attributes:
-        entry: Name of its data set without "-data" and "-products".
-        bands: Its bands.
-        date_at: Which part of a product's name, split at "_", starts with the date.
-        most: Maximum number of dates per year in the published set.
-    """
-
-    entry: str
+    entry: str  # its data set without "-data" and "-products"
     bands: tuple[str, ...]
-    date_at: int
-    most: int
+    date_at: int  # which part of a product's name, split at "_", starts with the date
+    most: int  # maximum number of dates per year
 
 
 SERIES = {
@@ -86,27 +78,11 @@ def read_treesatai(
 ) -> Table:
     """Read TreeSatAI-Time-Series as published, or the older archive with one image of each Sentinel.
 
-    Aerial images are in `aerial/` or `aerial/60m/`; series in `sentinel-ts/<sample>_<year>.h5` or
-    `sentinel/<sample>.h5`; single images in `s1/60m/` and `s2/60m/`; or all files in one folder. Labels are in
-    `labels/TreeSatBA_v9_60m_multi_labels.json` (genera and their shares of the area), lists of the parts in
-    `train_filenames.lst`, `val_filenames.lst` and `test_filenames.lst`, there or in `split/`. Without lists, all
-    samples with a file are read; without labels, the table has no target.
-
-    Each date of a series is the mean of its 6 x 6 pixels: Sentinel-1 as linear backscatter, as published, Sentinel-2
-    as reflectance x 10,000. Dates differ between samples and are therefore brought to a common axis.
-
-    Options of this layout; for the others see docs/paired-layouts.md:
-        modalities: Of "aerial" (4 bands of 0.2 m, NIR first), "s1_asc", "s1_des" (VV, VH by orbit), "s2" (10 bands),
-            "s1_image" and "s2_image" (the single images, 6 x 6 pixels).
-        series: "months": the median of each month, 12 steps. "dates": all dates in order, padded with missing steps
-            to `steps`.
-        steps: For "dates"; None: 151, 257 and 146, the maxima of the three series in the published set.
-        max_cloud: Dates of Sentinel-2 with a higher mean cloud probability (percent) are missing. None: keep all.
-        aerial_size: Resample aerial images of 304 pixels to this number per side. None: keep the pixels.
-        threshold: Share of the area above which a genus counts.
+    See docs/paired-layouts.md. Each date of a series is the mean of its 6 x 6 pixels: Sentinel-1 as linear backscatter,
+    as published, Sentinel-2 as reflectance x 10,000.
 
     Returns:
-        The modalities; labels "genera" (unknown where no share is above the threshold) and classes "main_genus";
+        The modalities; labels "genera" (unknown where no share is above `threshold`) and classes "main_genus";
         places, 1 January of the year of the series as time, and the split.
 
     Raises:
@@ -239,22 +215,11 @@ def _outline_places(folder: Path) -> dict[str, np.ndarray]:
     file = folder / "geojson" / "bb_60m.GeoJSON"
     if not file.is_file():
         return {}
-    document = read_object(file)
-    crs = ((document.get("crs") or {}).get("properties") or {}).get("name")
-    ids, centres = [], []
-    for number, feature in enumerate(document.get("features") or []):
-        try:
-            west, south, east, north = shapely.geometry.shape(feature["geometry"]).bounds
-            ids.append(str(feature["properties"]["IMG_ID"]))
-        except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
-            raise ValueError(f"{file}: feature {number} is not an outline with IMG_ID: {error!r}.") from error
-        centres.append(((west + east) / 2, (south + north) / 2))
-    if not ids:
-        return {}
-    xy = np.array(centres)
-    if crs is None and (np.abs(xy) > [180, 90]).any():
-        raise ValueError(f"{file} has no coordinate reference system, and its coordinates are not degrees.")
-    return dict(zip(ids, xy if crs is None else lonlat_of_xy(xy, crs), strict=True))
+    table = read_rows(file)
+    if "IMG_ID" not in table.column_names:
+        raise ValueError(f"{file} has no property 'IMG_ID'; it has {', '.join(table.column_names)}.")
+    with naming(file, "GeoJSON"):
+        return dict(zip(map(str, table["IMG_ID"].to_pylist()), lonlat_of_columns(table), strict=True))
 
 
 def _first(folder: Path, candidates: Sequence[str], pattern: str) -> Path:
@@ -288,7 +253,11 @@ def read_series(
             if series == "months":
                 found[name] = monthly(values, dates)
             else:
-                found[name] = _padded(values, dates, steps or form.most, f"{file}: {name}")
+                longest = steps or form.most
+                if len(values) > longest:
+                    raise ValueError(f"{file}: {name} has {len(values)} dates, more than steps={longest}.")
+                found[name] = np.full((longest, values.shape[1]), np.nan, dtype=np.float32)
+                found[name][: len(values)] = values[np.argsort(dates, kind="stable")]
     return found
 
 
@@ -334,22 +303,12 @@ def _without_clouds(opened: Any, values: np.ndarray, max_cloud: float, file: Pat
     return np.where((cloud > max_cloud)[:, None], np.nan, values)
 
 
-def _padded(values: np.ndarray, dates: np.ndarray, steps: int, where: str) -> np.ndarray:
-    if len(values) > steps:
-        raise ValueError(f"{where} has {len(values)} dates, more than steps={steps}.")
-    found = np.full((steps, values.shape[1]), np.nan, dtype=np.float32)
-    found[: len(values)] = values[np.argsort(dates, kind="stable")]
-    return found
-
-
 def _series_sensor(name: str, values: Sequence[np.ndarray | None]) -> Modality:
+    missing = np.full(next(one.shape for one in values if one is not None), np.nan, dtype=np.float32)
     present = np.array([one is not None for one in values])
-    shape = next(one.shape for one in values if one is not None)
-    series = np.full((len(values), *shape), np.nan, dtype=np.float32)
-    for row, one in enumerate(values):
-        if one is not None:
-            series[row] = one
-    return Modality("series", series, present, SERIES[name].bands)
+    return Modality(
+        "series", np.stack([missing if one is None else one for one in values]), present, SERIES[name].bands
+    )
 
 
 def _places(found: _Samples, ids: Sequence[str]) -> np.ndarray | None:
