@@ -22,7 +22,7 @@ from geotether.predict import load_paired
 from geotether.probes.scores import paired_scores
 from geotether.studies.paired_judge import fold_repeats, plain_features
 from geotether.studies.paired_report import t_interval
-from geotether.training.paired_config import load_paired_config
+from geotether.training.config import load_config
 from geotether.training.pretraining import pretrain
 
 STRENGTHS = np.logspace(0, 5, 11)
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--folds", type=int, default=5)
     arguments = parser.parse_args()
-    config = load_paired_config(arguments.config, arguments.set, recipe="fused")
+    config = load_config(arguments.config, arguments.set, recipe="fused")
     table = open_paired(config.paired, config.data)
     found: dict[tuple[str, str], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 import torch
 
-from geotether.checkpoint.location import save_model
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.files.points import PointRecords
@@ -141,14 +140,14 @@ def test_other_misuse_is_named(model):
 
 
 def test_a_loaded_model_gives_the_same(model, wanted, tmp_path):
-    save_model(tmp_path / "model", model.module, {"a": 1}, {"seed": 0}, "# Card")
+    Encoder(model.module, {"a": 1}, {"seed": 0}, card="# Card").save(tmp_path / "model")
     loaded = load(tmp_path / "model")
     np.testing.assert_array_equal(loaded.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1]), wanted)
     assert (loaded.config, loaded.provenance) == ({"a": 1}, {"seed": 0})
 
 
 def test_a_folder_is_loaded_as_a_folder_and_nothing_else(model, wanted, tmp_path):
-    save_model(tmp_path / "model", model.module, {}, {}, "")
+    Encoder(model.module).save(tmp_path / "model")
     np.testing.assert_array_equal(Encoder.load(tmp_path / "model").encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1]), wanted)
     (tmp_path / "x.ckpt").write_bytes(b"PK")
     with pytest.raises(ValueError, match="is a file; give the model's folder"):
@@ -167,7 +166,7 @@ def test_what_is_not_there_is_named(tmp_path):
 
 def test_loading_and_encoding_needs_no_training_code(model, tmp_path):
     """Neither the training code nor the libraries that only preparing data needs."""
-    save_model(tmp_path / "model", model.module, {}, {}, "")
+    Encoder(model.module).save(tmp_path / "model")
     program = (
         "import sys; from geotether.loading import load\n"
         "assert load(sys.argv[1]).encode(lon=[5.66, 4.9], lat=[51.97, 52.4]).shape == (2, 12)\n"

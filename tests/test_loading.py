@@ -10,7 +10,6 @@ import torch
 
 import geotether
 from geotether.benchmark.baselines import judged_only, xyz
-from geotether.checkpoint.location import save_model
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.geodesy.coordinates import unit_vectors
@@ -164,7 +163,7 @@ def test_code_is_opened(code, monkeypatch, spec, name, want):
 def test_models_and_files_are_opened(tmp_path):
     model = Encoder(build_location_encoder(MODEL, seed=0))
     want = model.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1])
-    save_model(tmp_path / "run" / "model", model.module, {}, {}, "")
+    Encoder(model.module).save(tmp_path / "run" / "model")
     columns = {"lon": LONLAT[:, 0], "lat": LONLAT[:, 1], "embedding": pa.array(list(want))}
     pq.write_table(pa.table(columns), tmp_path / "a=b.parquet")
     for spec, name in (

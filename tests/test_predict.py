@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.checkpoint.location import load_model
 from geotether.cli.describe import describe_model
+from geotether.encoder import Encoder
 from geotether.predict import load_paired
-from geotether.training.paired_config import load_paired_config
+from geotether.training.config import load_config
 from geotether.training.pretraining import pretrain
 from geotether.training.state import FinishedRunError
 
 
 @pytest.fixture
 def folder(make_fields, small_pairing, tmp_path):
-    config = load_paired_config(overrides=["target=crop", *small_pairing])
+    config = load_config(overrides=["target=crop", *small_pairing])
     pretrain(make_fields(), config=config, out=tmp_path / "run", progress="none")
     return tmp_path / "run" / "model"
 
@@ -50,7 +50,7 @@ def test_it_is_described(folder):
     ],
 )
 def test_what_it_needs_is_described(make_fields, small_pairing, tmp_path, overrides, target, needs):
-    config = load_paired_config(overrides=[*small_pairing, *overrides])
+    config = load_config(overrides=[*small_pairing, *overrides])
     pretrain(make_fields(), config=config, out=tmp_path / "run", progress="none")
     said = describe_model(tmp_path / "run" / "model")
     assert target in said
@@ -96,7 +96,7 @@ def test_a_model_of_single_sensors_takes_no_fusion(folder, make_fields):
 
 
 def test_numbers_come_in_their_own_unit(make_fields, small_pairing, tmp_path):
-    config = load_paired_config(overrides=["target=yield", *small_pairing, "steps=60"])
+    config = load_config(overrides=["target=yield", *small_pairing, "steps=60"])
     pretrain(make_fields(300), config=config, out=tmp_path, progress="none")
     found = load_paired(tmp_path / "model").predict("optical", make_fields(300).modality("optical").values[:50])
     assert found.kind == "numbers"
@@ -105,27 +105,30 @@ def test_numbers_come_in_their_own_unit(make_fields, small_pairing, tmp_path):
 
 
 def test_a_folder_of_another_kind_is_named(folder, tmp_path):
-    from geotether.checkpoint.location import save_model
     from geotether.encoders.build import build_location_encoder
 
     encoder = build_location_encoder({"positional": {"name": "cartesian"}, "network": {"name": "linear"}}, seed=0)
-    save_model(tmp_path / "places", encoder, {}, {}, "")
+    Encoder(encoder).save(tmp_path / "places")
     with pytest.raises(ValueError, match="is a location encoder, not a model of paired sensors"):
         load_paired(tmp_path / "places")
     with pytest.raises(ValueError, match="has no location encoder"):
-        load_model(folder)
+        Encoder.load(folder)
 
 
 def test_a_changed_description_is_noticed(folder):
     about = json.loads((folder / "config.json").read_text())
     about["paired"]["settings"]["dim"] = 32
     (folder / "config.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match="was edited or is damaged"):
+        load_paired(folder)
+    del about["config_sha256"]  # as in a folder of an older version
+    (folder / "config.json").write_text(json.dumps(about))
     with pytest.raises(ValueError, match="does not fit"):
         load_paired(folder)
     about["paired"]["module"] = "os.system"
     (folder / "config.json").write_text(json.dumps(about))
     with pytest.raises(
-        ValueError, match=r"names the module 'os\.system'; known: CoLearner, SensorClassifier, TiedSensors"
+        ValueError, match=r"unknown module 'os\.system'; known: CoLearner, SensorClassifier, TiedSensors"
     ):
         load_paired(folder)
 
@@ -134,14 +137,14 @@ def test_fine_tuning_starts_from_the_encoders(make_fields, small_pairing, tmp_pa
     from geotether.training.colearning import SupervisedMethod
 
     table = make_fields()
-    tied = load_paired_config(overrides=["target=crop", *small_pairing], recipe="mosaic")
+    tied = load_config(overrides=["target=crop", *small_pairing], recipe="mosaic")
     pretrain(table, config=tied, out=tmp_path, progress="none")
     overrides = ["target=crop", *small_pairing, f"start_from={tmp_path / 'model'}"]
-    model = SupervisedMethod(load_paired_config(overrides=overrides, recipe="fused"), table).build(torch.device("cpu"))
+    model = SupervisedMethod(load_config(overrides=overrides, recipe="fused"), table).build(torch.device("cpu"))
     trained = load_paired(tmp_path / "model").module
     for name, weights in trained.encoders.state_dict().items():
         assert torch.equal(weights, model.encoders.state_dict()[name]), name
-    config = load_paired_config(overrides=overrides, recipe="fused")
+    config = load_config(overrides=overrides, recipe="fused")
     pretrain(table, config=config, out=tmp_path / "tuned", progress="none")
     with pytest.raises(FinishedRunError):
         pretrain(table, config=config, out=tmp_path / "tuned", progress="none")
@@ -149,6 +152,6 @@ def test_fine_tuning_starts_from_the_encoders(make_fields, small_pairing, tmp_pa
     with pytest.raises(FileExistsError, match="start_from_sha256: the run had"):  # the weights begun with are others
         pretrain(table, config=config, out=tmp_path / "tuned", progress="none")
     narrow = "encoders.radar={name: tempcnn, channels: 4, num_layers: 1, kernel: 3}"
-    course = SupervisedMethod(load_paired_config(overrides=[*overrides, narrow], recipe="fused"), table)
+    course = SupervisedMethod(load_config(overrides=[*overrides, narrow], recipe="fused"), table)
     with pytest.raises(ValueError, match=r"was trained as .* but should be tuned as"):
         course.build(torch.device("cpu"))

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float32, Float64
 from torch import nn
 
-from geotether.checkpoint.location import load_model, save_model
+from geotether.checkpoint.model import ModelParts, load_model, save_model
 from geotether.encoders.heads import SpecificParts
 from geotether.encoders.location import LocationEncoder
 from geotether.geodesy.coordinates import as_lonlat, check_lonlat
@@ -146,8 +146,9 @@ class Encoder:
             ValueError: If a weight is not finite.
             OSError: If the disk is full or read-only; an older model is unchanged.
         """
-        parts = self.heads, self.decoders, self.specific
-        save_model(folder, self.module, self.config, self.provenance, self.card, *parts)
+        parts = ModelParts(self.module, self.config, self.provenance, self.card)
+        parts.heads, parts.decoders, parts.specific = self.heads, self.decoders, self.specific
+        save_model(folder, parts)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu") -> "Encoder":
@@ -161,9 +162,22 @@ class Encoder:
             FileNotFoundError: If the folder or one of its files is missing.
             ValueError: If it is not a model of geotether, is of a newer format, truncated, or damaged.
         """
-        location, config, provenance, heads, decoders, specific, card = load_model(folder)
-        parts: dict[str, Any] = {"heads": heads, "decoders": decoders, "specific": specific, "card": card}
-        return cls(location, config, provenance, device, **parts)
+        return cls.of(load_model(folder), device, str(folder))
+
+    @classmethod
+    def of(cls, parts: ModelParts, device: str = "cpu", name: str = "This") -> "Encoder":
+        """Make an encoder of the location encoder in a loaded model.
+
+        Raises:
+            ValueError: If it has none.
+        """
+        if parts.location is None:
+            raise ValueError(
+                f"{name} is a model of paired sensors that was not tied to places; it has no location encoder. "
+                "`geotether predict` and geotether.load use it."
+            )
+        kept: dict[str, Any] = {name: getattr(parts, name) for name in ("heads", "decoders", "specific", "card")}
+        return cls(parts.location, parts.config, parts.provenance, device, **kept)
 
 
 def _lonlat(places: Any, lon: Any, lat: Any) -> Float64[np.ndarray, "n 2"]:

@@ -50,13 +50,14 @@ def load(path: str | Path, device: str = "cpu") -> "Encoder | PairedModel | Embe
     if path.suffix and not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
     if not path.is_file():
-        from geotether.checkpoint.folder import CONFIG, read_json
+        from geotether.checkpoint.model import load_model
 
-        if (path / CONFIG).is_file() and "paired" in read_json(path / CONFIG):
-            from geotether.predict import load_paired
+        parts = load_model(path)
+        if parts.paired is None:
+            return Encoder.of(parts, device, str(path))
+        from geotether.predict import PairedModel
 
-            return load_paired(path)
-        return Encoder.load(path, device)
+        return PairedModel.of(parts)
     with path.open("rb") as file:
         is_parquet = file.read(4) == b"PAR1"
     if not is_parquet:

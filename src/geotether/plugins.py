@@ -82,9 +82,8 @@ class Registry(dict[str, Any]):
         raise KeyError(name)
 
     def _find(self, name: str) -> bool:
-        for plugin in os.environ.get(ENVIRONMENT, "").split(os.pathsep):
-            if plugin:
-                load_plugin(plugin)
+        for plugin in plugins_in_use():
+            load_plugin(plugin)
         if not super().__contains__(name):
             for entry in entry_points(group=self.group, name=name):
                 try:
@@ -142,13 +141,18 @@ def use_plugins(plugins: Iterable[str | Path]) -> None:
     Raises:
         FileNotFoundError: If a file does not exist.
     """
-    known = [one for one in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if one]
+    known = plugins_in_use()
     for plugin in plugins:
         name = plugin_name(plugin)
         if name not in known:
             known.append(name)
     if known:
         os.environ[ENVIRONMENT] = os.pathsep.join(known)
+
+
+def plugins_in_use() -> list[str]:
+    """List the plug-ins of GEOTETHER_PLUGINS: absolute paths of files, and names of modules."""
+    return [one for one in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if one]
 
 
 def plugin_name(plugin: str | Path) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from geotether.checkpoint.paired import PairedModule, load_paired_module, save_paired
+from geotether.checkpoint.model import ModelParts, PairedModule, load_model, save_model
 from geotether.encoder import Encoder
 from geotether.encoders.build import known_names
 from geotether.encoders.colearner import CoLearner
@@ -76,6 +76,12 @@ class PairedModel:
         self.answer: TargetEncoding | None = TargetEncoding.of(about["answer"]) if about.get("answer") else None
         self.provenance = dict(provenance)
 
+    @classmethod
+    def of(cls, parts: ModelParts) -> "PairedModel":
+        """Make the model of a loaded folder."""
+        assert parts.paired is not None
+        return cls(parts.paired, parts.about, parts.provenance, parts.config, parts.card)
+
     def __repr__(self) -> str:
         """Say what it answers and from what."""
         if self.answer is None:
@@ -104,7 +110,9 @@ class PairedModel:
 
     def save(self, folder: str | Path) -> None:
         """Save as a model folder, which replaces an older one only when complete; raises as `Encoder.save`."""
-        save_paired(folder, self.module, self.about, self.config, self.provenance, self.card)
+        location = getattr(self.module, "location", None)
+        parts = ModelParts(location, self.config, self.provenance, self.card, paired=self.module, about=self.about)
+        save_model(folder, parts)
 
     def predict(self, modality: str, values: np.ndarray | Tensor) -> Prediction:
         """Predict from one sensor.
@@ -204,4 +212,7 @@ def load_paired(folder: str | Path) -> PairedModel:
         FileNotFoundError: If there is no such folder.
         ValueError: If it is another kind of model, or damaged.
     """
-    return PairedModel(*load_paired_module(folder))
+    model = load_model(folder)
+    if model.paired is None:
+        raise ValueError(f"{folder} is a location encoder, not a model of paired sensors; encode places with it.")
+    return PairedModel.of(model)

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from geotether.checkpoint.location import save_model
 from geotether.cli.diagnose import diagnose
+from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.tables.store import write_table
 from geotether.tables.table import Table
@@ -27,9 +27,8 @@ def scattered(count: int, seed: int) -> np.ndarray:
 def folder(tmp_path_factory):
     """A model, two tables and a file of test places with two labels."""
     folder = tmp_path_factory.mktemp("diagnosis")
-    save_model(
-        folder / "run" / "model", build_location_encoder(ENCODER, seed=0), {}, {"tables": {"soil": {}}}, "# Card"
-    )
+    model = Encoder(build_location_encoder(ENCODER, seed=0), {}, {"tables": {"soil": {}}}, card="# Card")
+    model.save(folder / "run" / "model")
     for seed, name in enumerate(("soil", "birds")):
         split = np.where(np.arange(60) < 40, "train", "test")
         lonlat = scattered(60, seed)
@@ -84,7 +83,7 @@ def test_without_an_output_folder_only_the_table_is_given(folder, tmp_path, monk
 
 def test_a_model_of_the_demo_planet_is_held_against_the_planet(folder, tmp_path):
     provenance = {"tables": {"night_lights": {}, "place_texts": {}}}
-    save_model(tmp_path / "model", build_location_encoder(ENCODER, seed=0), {}, provenance, "")
+    Encoder(build_location_encoder(ENCODER, seed=0), {}, provenance).save(tmp_path / "model")
     said = diagnose(str(tmp_path / "model"), points=folder / "sites.csv", places=60)
     assert "coverage: night_lights" in said
     assert "coverage: place_texts" in said

@@ -6,7 +6,7 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from geotether.checkpoint.location import load_model
+from geotether.checkpoint.model import load_model
 from geotether.encoders.heads import FeatureDecoder
 from geotether.tables.table import Table
 from geotether.training.config import load_config

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from geotether.checkpoint.location import save_model
+from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.loading import load
 from geotether.peers.checkpoint_layouts import open_checkpoint
@@ -26,7 +26,7 @@ def test_a_file_without_arrays_is_named(saved):
 
 def test_one_file_of_our_own_folder_is_answered_with_the_folder(tmp_path):
     parts = {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 4}
-    save_model(tmp_path / "model", build_location_encoder(parts, seed=0), {}, {}, "")
+    Encoder(build_location_encoder(parts, seed=0)).save(tmp_path / "model")
     with pytest.raises(ValueError, match=r"a geotether model; give its folder, .*model\."):
         load(tmp_path / "model" / "model.safetensors")
 

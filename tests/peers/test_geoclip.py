@@ -7,7 +7,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from geotether.checkpoint.location import save_model
 from geotether.encoder import Encoder
 from geotether.loading import load
 from geotether.peers.checkpoint_layouts import open_checkpoint
@@ -71,7 +70,7 @@ def test_the_provenance_says_what_it_is(saved, geoclip):
 
 def test_it_can_be_kept_as_a_model_folder(tmp_path, saved, geoclip):
     model = load(saved(geoclip(features=8, capsule_dim=6, embed_dim=5)))
-    save_model(tmp_path / "model", model.module, model.config, model.provenance, "# GeoCLIP")
+    model.save(tmp_path / "model")
     again = Encoder.load(tmp_path / "model")
     places = {"lon": LONLAT[:, 0], "lat": LONLAT[:, 1]}
     np.testing.assert_array_equal(again.encode(**places), model.encode(**places))

@@ -12,7 +12,7 @@ from geotether.training.state import RunState
 def test_the_card_says_what_a_stranger_needs(planet, small):
     config = small("ema_decay=0.9", "keep=best")
     provenance = run_provenance(config, planet, RunState(step=30, best_step=20))
-    card = model_card(plain_settings(config), provenance, handout_dim=48, notes="## Scores\n\nnone yet")
+    card = model_card(plain_settings(config), provenance, {"handout_dim": 48}, notes="## Scores\n\nnone yet")
     assert "longitude, then latitude" in card
     assert "geotether.load(" in card
     assert "shape (2, 48)" in card

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.checkpoint.location import load_model
+from geotether.checkpoint.model import load_model
 from geotether.encoder import Encoder
 from geotether.training.config import flatten, load_config
 from geotether.training.loop import choose_device
@@ -258,7 +258,7 @@ def test_memory_and_decoders_come_out_of_the_folder_again(planet, small, tmp_pat
         "steps=3", "encoder.readout=mixed_positional_and_output", "memory.components=3", "objective.regression_weight=2"
     )
     model = pretrain(planet, config=config, out=tmp_path, progress="none")
-    location, *_ = load_model(tmp_path / "model")
+    location = load_model(tmp_path / "model").location
     place = torch.tensor([[5.66, 51.97], [179.9, -89.0]], dtype=torch.float64)
     torch.testing.assert_close(location.handout(place), model.module.handout(place))
     assert list(location.memory.sizes) == list(planet)

@@ -12,9 +12,8 @@ from geotether.probes.scores import paired_scores
 from geotether.tables.store import write_table
 from geotether.tables.table import Table
 from geotether.training.colearning import ColearningMethod, DistilledMethod, SupervisedMethod
-from geotether.training.config import config_yaml, load_config
+from geotether.training.config import LOCATION_TIES, METHODS, config_yaml, load_config
 from geotether.training.metrics import read_metrics
-from geotether.training.paired_config import METHODS, load_paired_config
 from geotether.training.paired_method import labelled_rows
 from geotether.training.pretraining import PAIRED_METHODS, open_tables, pretrain, table_folder
 from geotether.training.state import RunInterrupted
@@ -23,7 +22,7 @@ from geotether.training.state import RunInterrupted
 @pytest.fixture
 def configure(small_pairing):
     def make(recipe="mdico", *overrides):
-        return load_paired_config(overrides=["target=crop", *small_pairing, *overrides], recipe=recipe)
+        return load_config(overrides=["target=crop", *small_pairing, *overrides], recipe=recipe)
 
     return make
 
@@ -35,7 +34,7 @@ def same(one, other):
 
 
 def test_every_method_of_the_configuration_can_be_trained():
-    assert set(PAIRED_METHODS) == set(METHODS)
+    assert {LOCATION_TIES, *PAIRED_METHODS} == set(METHODS)
 
 
 @pytest.mark.parametrize("target", ["crop", "flags", "yield"])
@@ -199,7 +198,7 @@ def test_wrong_input_is_named(make_fields, small_pairing, overrides, message):
         [*small_pairing, "target=crop", *overrides] if "encoders" not in overrides[-1] else ["target=crop", *overrides]
     )
     with pytest.raises(ValueError, match=message):
-        pretrain(make_fields(), config=load_paired_config(overrides=given), progress="none")
+        pretrain(make_fields(), config=load_config(overrides=given), progress="none")
 
 
 def test_no_validation_rows_and_early_stopping_do_not_go_together(make_fields, configure):
@@ -217,7 +216,7 @@ def test_supervised_batches_hold_only_the_rows_whose_labels_may_be_seen(make_fie
     for recipe, rows in wanted.items():
         overrides = ["target=crop", *small_pairing, "labels=0.2"]
         overrides += ["modality=radar"] if recipe == "distilled" else []
-        course = PAIRED_METHODS[recipe](load_paired_config(overrides=overrides, recipe=recipe), table)
+        course = PAIRED_METHODS[recipe](load_config(overrides=overrides, recipe=recipe), table)
         course.build(torch.device("cpu"))
         assert course.training.id.tolist() == training.id[rows].tolist()
         seen = training.id[rows][(course.targets >= 0).numpy()]

@@ -8,8 +8,8 @@ from geotether.encoder import Encoder
 from geotether.loading import load
 from geotether.objectives.info_nce import info_nce
 from geotether.predict import load_paired
+from geotether.training.config import load_config
 from geotether.training.metrics import read_metrics
-from geotether.training.paired_config import load_paired_config
 from geotether.training.pretraining import pretrain
 from geotether.training.sample_ties import TiesMethod, as_label_sets
 
@@ -18,7 +18,7 @@ from geotether.training.sample_ties import TiesMethod, as_label_sets
 def configure(small_pairing):
     def make(*overrides, recipe="mosaic"):
         usual = small_pairing[1:] if "modalities=[radar]" in overrides else small_pairing  # the first names encoders
-        return load_paired_config(overrides=["target=crop", *usual, *overrides], recipe=recipe)
+        return load_config(overrides=["target=crop", *usual, *overrides], recipe=recipe)
 
     return make
 

@@ -50,9 +50,8 @@ def write_folder(
     """
     if folder.is_dir() and any(folder.iterdir()) and _format_of(folder) != FORMAT:
         raise FileExistsError(f"{folder} contains other files than a model; choose a new or empty folder.")
-    broken = [name for name, tensor in weights.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
-    if broken:
-        raise ValueError(f"The weights {broken[0]} are not finite; nothing was saved.")
+    if broken := _not_finite(weights):
+        raise ValueError(f"The weights {broken} are not finite; nothing was saved.")
     # Clones, because the format refuses tensors that share memory.
     data = bytes_of_tensors({name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()})
     about = {
@@ -63,6 +62,7 @@ def write_folder(
         "weights_sha256": hashlib.sha256(data).hexdigest(),
         "config": dict(config),
     }
+    about["config_sha256"] = _hash_of(_plain(about, CONFIG))
     texts = {CONFIG: _json(about, CONFIG), PROVENANCE: _json(provenance, PROVENANCE), CARD: card}
     with replacing_folder(folder) as part:
         (part / WEIGHTS).write_bytes(data)
@@ -99,6 +99,8 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     absent = [key for key in ("encoder", "heads", "weights_sha256", "config") if key not in about]
     if absent:
         raise ValueError(f"{folder / CONFIG} has no {', '.join(absent)}; copy the model folder again.")
+    if about.get("config_sha256", "") not in ("", _hash_of(about)):  # older folders have no such hash
+        raise ValueError(f"{folder / CONFIG} was edited or is damaged; copy the model folder again.")
     data = (folder / WEIGHTS).read_bytes()
     try:
         weights = tensors_of_bytes(data)
@@ -110,7 +112,21 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         ) from error
     if hashlib.sha256(data).hexdigest() != about["weights_sha256"]:
         raise ValueError(f"{folder / WEIGHTS} and {CONFIG} do not belong together; copy the model folder again.")
+    if broken := _not_finite(weights):
+        raise ValueError(f"{folder / WEIGHTS} contains NaN or infinite numbers, first in {broken}; train it again.")
     return about, weights
+
+
+def _not_finite(weights: Mapping[str, Tensor]) -> str | None:
+    """Return the name of a tensor with NaN or infinite values."""
+    floating = {name: tensor for name, tensor in weights.items() if tensor.is_floating_point()}
+    return next((name for name, tensor in floating.items() if not tensor.isfinite().all()), None)
+
+
+def _hash_of(about: Mapping[str, Any]) -> str:
+    """Hash all that a description says, apart from this hash itself."""
+    said = {key: value for key, value in about.items() if key != "config_sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def plugin_record(parts: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -178,7 +194,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is truncated or not a JSON file ({error}); copy the model folder again.") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} contains a {type(content).__name__}, not an object; is it from geotether?")

@@ -49,13 +49,13 @@ def describe_model(folder: Path) -> str:
         FileNotFoundError: If it is not a model folder.
         ValueError: If it is damaged or foreign.
     """
-    from geotether.checkpoint.folder import CONFIG, read_json
-
-    if (folder / CONFIG).is_file() and "paired" in read_json(folder / CONFIG):
-        return _describe_paired(folder)
+    from geotether.checkpoint.model import load_model
     from geotether.encoder import Encoder
 
-    model = Encoder.load(folder)
+    parts = load_model(folder)
+    if parts.paired is not None:
+        return _describe_paired(parts)
+    model = Encoder.of(parts)
     encoder, provenance = model.module.config, model.provenance
     weights = sum(parameter.numel() for parameter in model.module.parameters())
     lines = [
@@ -115,11 +115,9 @@ def describe_table(path: Path, out: Path | None = None, beside: Path | None = No
     return said
 
 
-def _describe_paired(folder: Path) -> str:
-    """Describe a model of paired sensors; raises as `load_paired_module` does."""
-    from geotether.checkpoint.paired import load_paired_module
-
-    module, about, provenance, *_ = load_paired_module(folder)
+def _describe_paired(parts: Any) -> str:
+    """Describe a model of paired sensors."""
+    module, about, provenance = parts.paired, parts.about, parts.provenance
     weights = sum(parameter.numel() for parameter in module.parameters())
     lines = [f"A model of paired sensors, method {about['method']}: {', '.join(about['modalities'])}."]
     for name, sensor in module.config["sensors"].items():

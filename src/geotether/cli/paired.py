@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from geotether.cli.pretrain import trained
+from geotether.cli.pretrain import pretrain
 
 if TYPE_CHECKING:
     from geotether.tables.table import Table
-    from geotether.training.paired_config import PairedConfig
+    from geotether.training.config import PairedConfig
 
 paired_app = typer.Typer(help="Train on samples of several sensors, and compare methods.", no_args_is_help=True)
 
@@ -28,30 +28,7 @@ METHODS_HELP = (
 )
 
 
-@paired_app.command("train")
-def train(
-    config: Config,
-    out: Annotated[Path, typer.Option(help="Folder of the run; the model is in its `model` folder.")],
-    overrides: Overrides = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(help="mdico, single, shared, fused, distilled, mosaic, simclr or clip."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the unfinished run in --out.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start again, whatever is in --out.")] = False,
-) -> str:
-    """Train one model on paired sensors."""
-    from geotether.predict import load_paired
-    from geotether.training.paired_config import load_paired_config
-    from geotether.training.pretraining import pretrain
-
-    settings = load_paired_config(config, overrides or (), recipe)
-    table = samples(config, settings)
-    return trained(
-        lambda: pretrain(table, config=settings, out=out, resume=resume, fresh=fresh),
-        out,
-        lambda: f"{load_paired(out / 'model')!r} is in {out / 'model'}",
-    )
+paired_app.command("train")(pretrain)
 
 
 @paired_app.command("compare")
@@ -93,13 +70,13 @@ def compare(
     )
     from geotether.studies.paired_judge import fold_repeats, seed_repeats, without_test_rows
     from geotether.studies.paired_report import write_paired_report
-    from geotether.training.paired_config import load_paired_config, own_layer
+    from geotether.training.config import load_config, own_layer
 
     shares = labels or [100.0]
     wrong = [share for share in shares if not 0 < share <= 100]
     if wrong:
         raise ValueError(f"--labels are percent of the training labels, above 0 up to 100, got {wrong[0]:g}.")
-    settings = load_paired_config(config, overrides or [])
+    settings = load_config(config, overrides or ())
     if settings.target is None:
         raise ValueError("A comparison judges by a target; give target=NAME.")
     if without_test and folds is None:

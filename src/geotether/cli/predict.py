@@ -55,7 +55,7 @@ def predict(
 def open_samples(source: Path, overrides: Sequence[str] = ()) -> "Table":
     """Open a .npz of geotether, or the samples that a YAML names under `paired:`."""
     from geotether.pairing.open import open_paired
-    from geotether.training.paired_config import own_layer
+    from geotether.training.config import own_layer
 
     if source.suffix not in (".yaml", ".yml"):
         return open_paired(source)

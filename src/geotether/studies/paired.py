@@ -15,8 +15,7 @@ from geotether.predict import load_paired
 from geotether.studies.paired_judge import TUNED, PairedOutcome, Repeat, judge_embedding, judge_linear, judge_model
 from geotether.suggestions import closest
 from geotether.tables.table import Table
-from geotether.training.config import overlay
-from geotether.training.paired_config import PairedConfig, make_paired_config, over_recipe
+from geotether.training.config import PairedConfig, make_config, over_recipe, overlay
 from geotether.training.pretraining import pretrain
 
 logger = logging.getLogger(__name__)
@@ -91,7 +90,8 @@ class PairedVariant:
         """
         recipe = SUPERVISED.get(self.name, CONTRASTIVE.get(self.name, ("fused", {})))[0]
         layer = overlay(over_recipe(recipe, given), self.changes)
-        return make_paired_config({**layer, "recipe": recipe, "seed": seed, "labels": labels})
+        made: PairedConfig = make_config({**layer, "recipe": recipe, "seed": seed, "labels": labels})
+        return made
 
 
 # Fine-tunes all encoders together.

@@ -13,7 +13,7 @@ from geotether.tables.modality import Modality
 from geotether.tables.splits import assign_folds
 from geotether.tables.table import Table
 from geotether.tables.target import TargetEncoding
-from geotether.training.paired_config import PairedConfig
+from geotether.training.config import PairedConfig
 from geotether.training.paired_method import labelled_rows
 
 DIRECT, PROBED, TUNED, EMBEDDING = "direct", "linear probe", "fine-tuned", "embedding"

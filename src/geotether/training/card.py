@@ -10,46 +10,70 @@ from geotether.objectives.negatives import OBJECTIVES
 from geotether.plugins import origins
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
-from geotether.training.config import LoopConfig, RunConfig
-from geotether.training.paired_config import METHODS
+from geotether.training.config import METHODS, LoopConfig, RunConfig
+from geotether.training.recipes import LOCATION_TIES
 from geotether.training.state import RunState
 from geotether.version import __version__
 
 
-def model_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], handout_dim: int, notes: str = "") -> str:
-    """Write the model card of a location encoder in Markdown.
+def model_card(
+    settings: Mapping[str, Any], provenance: Mapping[str, Any], about: Mapping[str, Any], notes: str = ""
+) -> str:
+    """Write the model card of any method in Markdown.
 
     Args:
-        settings: From `plain_settings`.
+        settings: Of the run, plain values.
         provenance: From `run_provenance`.
-        handout_dim: Width of what `encode` returns.
+        about: `handout_dim` of a location encoder; of paired sensors `modalities`, `predicts_from` and `answer`.
         notes: Markdown to insert before the settings, such as a coverage map or scores.
     """
-    positional, network = settings["encoder"]["positional"], settings["encoder"]["network"]
-    rows = [
-        f"| {modality} | {facts['rows']:,} | {facts['split'].get('train', 0):,} "
-        f"| {facts['split'].get('validation', 0):,} | {facts['dim']:,} | `{facts['sha256'][:12]}` |"
-        for modality, facts in provenance["tables"].items()
-    ]
+    part = _location_card if settings["method"] == LOCATION_TIES else _paired_card
+    title, calls, explained, data, made = part(settings, provenance, about)
     averaged = f", weights averaged with decay {settings['ema_decay']}" if settings["ema_decay"] else ""
-    kept_best = settings["keep"] == "best"
-    best = f", taken after {provenance['best_step']:,} steps (lowest validation loss)" if kept_best else ""
+    labels = f", labels of {settings['labels']:.0%} of the training rows" if settings.get("labels", 1) < 1 else ""
+    length = (
+        f"- Recipe `{provenance['recipe']}`, seed {provenance['seed']}, {provenance['steps']:,} steps of up to "
+        f"{settings['batch_size']:,} rows{labels}{averaged}"
+        + (f", taken after {provenance['best_step']:,} steps" if settings["keep"] == "best" else "")
+        + " (lowest validation loss)" * (settings["keep"] == "best")
+        + "."
+    )
     lines = [
+        *title,
+        "",
+        *["## Use", "", "```python", "import geotether", ""],
+        'model = geotether.load("path/to/this/folder")',
+        *calls,
+        *["```", ""],
+        *explained,
+        *data,
+        "",
+        *origin_lines(provenance["tables"]),
+        *([notes.strip(), ""] if notes.strip() else []),
+        *["## How it was made", ""],
+        f"- Method `{settings['method']}`: {METHODS[settings['method']]}.",
+        *made,
+        length,
+        "",
+        "The complete record is in `provenance.json`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+_Parts = tuple[list[str], list[str], list[str], list[str], list[str]]
+
+
+def _location_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], about: Mapping[str, Any]) -> _Parts:
+    dim, encoder = about["handout_dim"], settings["encoder"]
+    title = [
         "# A location encoder by geotether",
         "",
-        f"Turns a place (longitude, latitude) into {handout_dim:,} numbers that describe it.",
-        "",
-        "## Use",
-        "",
-        "```python",
-        "import geotether",
-        "",
-        'model = geotether.load("path/to/this/folder")',
-        f"embedding = model.encode(lon=[5.66, -74.01], lat=[51.97, 40.71])  # float32 array, shape (2, {handout_dim})",
-        "```",
-        "",
-        "**Coordinate order: longitude, then latitude**, in degrees, WGS 84.",
-        "",
+        f"Turns a place (longitude, latitude) into {dim:,} numbers that describe it.",
+    ]
+    calls = [f"embedding = model.encode(lon=[5.66, -74.01], lat=[51.97, 40.71])  # float32 array, shape (2, {dim})"]
+    explained = ["**Coordinate order: longitude, then latitude**, in degrees, WGS 84.", ""]
+    data = [
         "## Modalities",
         "",
         "They share no samples; each is tied to the places of its rows. Validation and test rows were not used",
@@ -57,22 +81,52 @@ def model_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], hando
         "",
         "| modality | rows | training | validation | width | sha256 |",
         "|---|---|---|---|---|---|",
-        *rows,
-        "",
-        *origin_lines(provenance["tables"]),
-        *([notes.strip(), ""] if notes.strip() else []),
-        "## How it was made",
-        "",
-        f"- Encoder: {summary(positional)}; {summary(network)}; output: {settings['encoder']['readout']}.",
-        f"- Objective: {_objective(settings['objective']['reading'])}; schedule: {summary(settings['schedule'])}.",
-        f"- Recipe `{provenance['recipe']}`, seed {provenance['seed']}, {provenance['steps']:,} steps of "
-        f"{settings['batch_size']:,} rows{averaged}{best}.",
-        f"- Places were jittered by {settings['jitter_m']:g} m (standard deviation along each axis) in every step.",
-        "",
-        "The complete record is in `provenance.json`.",
-        "",
     ]
-    return "\n".join(lines)
+    for modality, facts in provenance["tables"].items():
+        parts = [facts["rows"], facts["split"].get("train", 0), facts["split"].get("validation", 0), facts["dim"]]
+        counts = " | ".join(f"{count:,}" for count in parts)
+        data.append(f"| {modality} | {counts} | `{facts['sha256'][:12]}` |")
+    objective = OBJECTIVES[settings["objective"]["reading"]]
+    named = objective if isinstance(objective, str) else f"`{settings['objective']['reading']}` of a plug-in"
+    made = [
+        f"- Encoder: {summary(encoder['positional'])}; {summary(encoder['network'])}; output: {encoder['readout']}.",
+        f"- Objective: {named}; schedule: {summary(settings['schedule'])}.",
+        f"- Places were jittered by {settings['jitter_m']:g} m (standard deviation along each axis) in every step.",
+    ]
+    return title, calls, explained, data, made
+
+
+def _paired_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], about: Mapping[str, Any]) -> _Parts:
+    answer, one, modalities = about["answer"], list(about["predicts_from"]), list(about["modalities"])
+    (name, facts), *_ = provenance["tables"].items()
+    first = (one or modalities)[0]
+    shape = ", ".join(map(str, facts["sensors"][first]["shape"]))
+    calls = [f'model.embed("{first}", values)  # (n, {settings["dim"]})']
+    explained = []
+    if answer:
+        together = "{" + ", ".join(f'"{each}": {each}_values' for each in modalities) + "}"
+        alone = f'model.predict("{first}", values)  # values of shape (n, {shape})'
+        calls.insert(0, alone if one else f"model.predict_fused({together})")
+        which = f"any one of {', '.join(one)}" if one else "all of its sensors together"
+        names = ", ".join(answer["names"])
+        explained = [f"Predicts `{answer['target']}` ({answer['kind']}: {names}) from {which}.", ""]
+    counts = ", ".join(f"{count:,} {part}" for part, count in facts["split"].items())
+    data = [
+        "## Data",
+        "",
+        f"`{name}`, {facts['rows']:,} rows ({counts}), sha256 `{facts['sha256'][:12]}`.",
+        "",
+        "| modality | kind | shape per row | rows with it |",
+        "|---|---|---|---|",
+        *(
+            f"| {each} | {sensor['kind']} | {sensor['shape']} | {sensor['present']:,} |"
+            for each, sensor in facts["sensors"].items()
+        ),
+    ]
+    named = settings["encoders"] or {}
+    made = [f"- Encoder of {each}: {summary(named[each])}." for each in modalities if each in named]
+    title = ["# A model of paired sensors by geotether", "", f"Sensors: {', '.join(modalities)}."]
+    return title, calls, explained, data, made
 
 
 def origin_lines(tables: Mapping[str, Any]) -> list[str]:
@@ -96,64 +150,9 @@ def summary(options: Mapping[str, Any]) -> str:
     return f"{options['name']} ({details})" if details else str(options["name"])
 
 
-def paired_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], about: Mapping[str, Any]) -> str:
-    """Write the model card of a model of paired sensors in Markdown."""
-    answer, one = about["answer"], list(about["predicts_from"])
-    modalities = list(about["modalities"])
-    (name, facts), *_ = provenance["tables"].items()
-    lines = [
-        "# A model of paired sensors by geotether",
-        "",
-        f"Method `{settings['method']}`: {METHODS[settings['method']]}. Sensors: {', '.join(modalities)}.",
-        "",
-        "## Use",
-        "",
-        "```python",
-        "import geotether",
-        "",
-        'model = geotether.load("path/to/this/folder")',
-    ]
-    first = (one or modalities)[0]
-    shape = ", ".join(map(str, facts["sensors"][first]["shape"]))
-    if answer and one:
-        lines.append(f'model.predict("{first}", values)  # values of shape (n, {shape})')
-    elif answer:
-        lines.append("model.predict_fused({" + ", ".join(f'"{each}": {each}_values' for each in modalities) + "})")
-    lines += [f'model.embed("{first}", values)  # (n, {settings["dim"]})', "```", ""]
-    if answer:
-        which = f"any one of {', '.join(one)}" if one else "all of its sensors together"
-        names = ", ".join(answer["names"])
-        lines += [f"Predicts `{answer['target']}` ({answer['kind']}: {names}) from {which}.", ""]
-    lines += ["## Data", "", f"`{name}`, {facts['rows']:,} rows ({_counts(facts['split'])}),"]
-    lines += [f"sha256 `{facts['sha256'][:12]}`.", "", "| modality | kind | shape per row | rows with it |"]
-    lines.append("|---|---|---|---|")
-    for each, sensor in facts["sensors"].items():
-        lines.append(f"| {each} | {sensor['kind']} | {sensor['shape']} | {sensor['present']:,} |")
-    lines += ["", *origin_lines(provenance["tables"]), "## How it was made", ""]
-    named = settings["encoders"] or {}
-    lines += [f"- Encoder of {each}: {summary(named[each])}." for each in modalities if each in named]
-    labels = f", labels of {settings['labels']:.0%} of the training rows" if settings["labels"] < 1 else ""
-    lines.append(
-        f"- Recipe `{provenance['recipe']}`, seed {provenance['seed']}, {provenance['steps']:,} steps of up to "
-        f"{settings['batch_size']:,} rows{labels}"
-        + (f", taken after {provenance['best_step']:,} steps" if settings["keep"] == "best" else "")
-        + "."
-    )
-    return "\n".join([*lines, "", "The complete record is in `provenance.json`.", ""])
-
-
-def _counts(split: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in split.items())
-
-
-def _objective(name: str) -> str:
-    found = OBJECTIVES[name]
-    return found if isinstance(found, str) else f"`{name}`, a function of {found.__module__}"
-
-
-def plain_settings(config: RunConfig) -> dict[str, Any]:
+def plain_settings(config: LoopConfig) -> dict[str, Any]:
     """Return the configuration as plain values, without the tables' paths; their hashes are in the provenance."""
-    return config.model_dump(mode="json", exclude={"tables", "data", "cache"})
+    return config.model_dump(mode="json", exclude={"tables", "data", "cache", "paired"})
 
 
 def table_facts(table: Table, paired: bool = False) -> dict[str, Any]:

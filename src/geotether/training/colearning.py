@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from geotether.batches.batch import gather_samples
-from geotether.checkpoint.paired import load_paired_module
+from geotether.checkpoint.model import load_model
 from geotether.encoders.colearner import CoLearner
 from geotether.encoders.sensor_heads import SensorClassifier
 from geotether.encoders.tied_sensors import TiedSensors
@@ -251,10 +251,10 @@ def start_from(model: nn.Module, folder: Path) -> None:
     Raises:
         ValueError: If either model is of another kind, or an encoder does not fit.
     """
-    trained = load_paired_module(folder)[0]
+    trained = load_model(folder).paired
     if not isinstance(trained, TiedSensors) or not isinstance(model, SensorClassifier):
         raise ValueError(
             f"start_from takes the encoders of a model of the method 'ties' into 'single', 'fused' or 'distilled'; "
-            f"{folder} contains {type(trained).__name__}."
+            f"{folder} contains {'a location encoder' if trained is None else type(trained).__name__}."
         )
     model.start_from(trained)

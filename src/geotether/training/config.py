@@ -1,26 +1,37 @@
-"""The configuration of a run: one typed, validated tree, readable as YAML."""
+"""The configuration of a run, of any method: one typed, validated tree, readable as YAML."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from geotether.batches.schedule import SCHEDULE_OPTIONS
-from geotether.plugins import constructor_arguments, use_plugins
+from geotether.plugins import constructor_arguments, plugins_in_use, use_plugins
 from geotether.settings import Section, error_lines, parse_override, read_layer, unknown_name
-from geotether.training.recipes import recipe_layer
+from geotether.training.recipes import LOCATION_TIES, recipe_layer
 
-Configuration = TypeVar("Configuration", bound="LoopConfig")
+# Method to its description in the model card.
+METHODS = {
+    LOCATION_TIES: "location ties: each modality by itself, tied to the places of its rows (MELT, SALT, pairwise)",
+    "mdico": "co-learning: trained with all sensors, predicts from any one (MDiCo)",
+    "single": "one sensor alone, supervised",
+    "shared": "co-learning with the shared encoders alone",
+    "fused": "all sensors together, supervised; needs all of them to predict",
+    "distilled": "one sensor alone, distilled from a model of all sensors",
+    "ties": "contrast between views, sensors, labels and places (MoSAiC and its parts)",
+}
 
 
 class LoopConfig(Section):
-    """Configuration shared by all training methods: length, optimiser, validation and saving.
+    """Configuration shared by all methods: length, optimiser, validation and saving.
 
     Attributes:
         recipe: The recipe that this configuration is based on; recorded in the provenance.
+        method: One of `METHODS`.
+        data: The folder of the raw files; by default that of the configuration file, or the working directory.
         batch_size: Rows per step, over all modalities.
         steps: Optimiser updates; give this or `epochs`.
         epochs: Passes over the training rows; give this or `steps`.
@@ -42,6 +53,8 @@ class LoopConfig(Section):
     """
 
     recipe: str | None = None
+    method: str = LOCATION_TIES
+    data: Path | None = None
     batch_size: int = Field(default=2048, ge=2)
     steps: int | None = Field(default=None, ge=1)
     epochs: int | None = Field(default=None, ge=1)
@@ -73,6 +86,13 @@ class LoopConfig(Section):
                 raise PydanticCustomError("plugin", "{text}", {"text": str(error)}) from error
         return data
 
+    @field_validator("method")
+    @classmethod
+    def _know_method(cls, value: str) -> str:
+        if value not in METHODS:
+            raise unknown_name("method", value, METHODS)
+        return value
+
     @model_validator(mode="after")
     def _agree_on_length_and_validation(self) -> "LoopConfig":
         if (self.steps is None) == (self.epochs is None):
@@ -80,26 +100,6 @@ class LoopConfig(Section):
         if self.validate_every is None and (self.keep == "best" or self.patience is not None):
             raise PydanticCustomError("validation", "keep: best and patience need validate_every.")
         return self
-
-
-def validated(kind: type[Configuration], layer: Mapping[str, Any]) -> Configuration:
-    """Validate a nested mapping as a configuration.
-
-    Raises:
-        ValueError: One line per fault, with its dotted key, the value and what is known.
-    """
-    try:
-        return kind.model_validate(layer)
-    except ValidationError as error:
-        lines = ["The configuration cannot be used:", *error_lines(error, "run")]
-        raise ValueError("\n".join(lines)) from None
-
-
-def config_yaml(config: LoopConfig) -> str:
-    """Return the effective configuration as YAML that reads back to the same values; settings of the loop come last."""
-    values = config.model_dump(mode="json")
-    own = {key: values.pop(key) for key in list(values) if key == "recipe" or key not in LoopConfig.model_fields}
-    return yaml.safe_dump(own | values, sort_keys=False, allow_unicode=True)
 
 
 class EncoderConfig(Section):
@@ -208,12 +208,11 @@ class ScheduleConfig(Section):
 
 
 class RunConfig(LoopConfig):
-    """The configuration of a location encoder: that of the loop, and the following.
+    """The configuration of a location encoder (the method `location_ties`): that of the loop, and the following.
 
     Attributes:
         tables: Modality to the path of its feature table, relative to the configuration file; or to a mapping that
             specifies how to build it, with paths relative to `data`. See `geotether.featurizing.specification`.
-        data: The folder of the raw files; by default that of the configuration file.
         cache: Folder of the tables that are built; by default `geotether/tables` in the user's cache folder.
         encoder: The location encoder.
         heads: The modalities' projection heads.
@@ -225,7 +224,6 @@ class RunConfig(LoopConfig):
     """
 
     tables: dict[str, Path | dict[str, Any]] = Field(default_factory=dict)
-    data: Path | None = None
     cache: Path | None = None
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)
     heads: HeadsConfig = Field(default_factory=HeadsConfig)
@@ -258,22 +256,172 @@ class RunConfig(LoopConfig):
         return self
 
 
-def make_config(layer: Mapping[str, Any]) -> RunConfig:
-    """Validate a nested mapping as a run's configuration; raise as `validated` does."""
-    return validated(RunConfig, layer)
+class ColearningConfig(Section):
+    """Terms of MDiCo and their weights; a weight of 0 leaves a term out.
+
+    `wiring`: the second modality classifier reads the unused part (`figure`) or the shared one (`code`, as released),
+    or there is no such classifier and no unused part (`no_unused`). `layer_norm`: normalise the encoders' outputs.
+    `weighting`: `fixed`, or learned from uncertainty in the form `kendall` or `corrected`.
+    """
+
+    wiring: Literal["figure", "code", "no_unused"] = "figure"
+    layer_norm: bool = False
+    task: float = Field(default=1.0, ge=0)
+    auxiliary: float = Field(default=1.0, ge=0)
+    contrast: float = Field(default=1.0, ge=0)
+    discrimination: float = Field(default=1.0, ge=0)
+    temperature: float = Field(default=0.1, gt=0, le=10)
+    weighting: Literal["fixed", "kendall", "corrected"] = "fixed"
+
+    @model_validator(mode="after")
+    def _learn_something(self) -> "ColearningConfig":
+        if not (self.task or self.auxiliary):
+            raise PydanticCustomError("terms", "task or auxiliary must be above 0, or no label is used.")
+        return self
+
+
+class DistillationConfig(Section):
+    """Weight of the teacher relative to the labels, and temperature of its outputs (classes and labels)."""
+
+    weight: float = Field(default=0.5, ge=0, le=1)
+    temperature: float = Field(default=4.0, gt=0, le=100)
+
+
+class TiesConfig(Section):
+    """Weights of the ties; 0 leaves one out.
+
+    `view`: two augmentations of one observation. `sample`: two sensors of one sample. `label`: any two observations, by
+    the overlap of their labels. `location`: an observation and its place. `dim`: width of the projections, whose head
+    has `hidden_dim` in between. `labelled_share`: share of labelled rows in every step; null draws rows regardless of
+    labels. `specific_dim`: width of the sensor-specific part of an encoding, which view ties use and sample, label and
+    location ties do not; `discrimination` is the weight of classifying the sensor from it.
+    """
+
+    view: float = Field(default=1.0, ge=0)
+    sample: float = Field(default=1.0, ge=0)
+    label: float = Field(default=1.0, ge=0)
+    location: float = Field(default=0.0, ge=0)
+    temperature: float = Field(default=0.1, gt=0, le=10)
+    label_temperature: float = Field(default=0.1, gt=0, le=10)
+    dim: int = Field(default=64, ge=1)
+    hidden_dim: int = Field(default=128, ge=0)
+    labelled_share: float | None = Field(default=None, ge=0, le=1)
+    specific_dim: int = Field(default=0, ge=0)
+    discrimination: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _tie_something(self) -> "TiesConfig":
+        if not (self.view or self.sample or self.label or self.location):
+            raise PydanticCustomError("ties", "one of view, sample, label and location must be above 0.")
+        if self.discrimination and not self.specific_dim:
+            raise PydanticCustomError("ties", "discrimination needs specific_dim above 0; set it, or discrimination=0.")
+        return self
+
+
+class PairedConfig(LoopConfig):
+    """The configuration of a run on paired sensors: that of the loop, and the following.
+
+    Attributes:
+        paired: Where the samples are: a `.npz` of geotether, or a mapping; see `geotether.pairing.specification`.
+        modalities: Sensors that take part, in order; null takes all.
+        modality: The one sensor of the methods `single` and `distilled`.
+        target: The label to learn; the methods other than `ties` need one, ties by labels too.
+        labels: Share of the training rows whose labels are used, more than 0; drawn by the seed.
+        dim: Width of each encoder's output.
+        encoders: Modality to its encoder, such as `{name: tempcnn}`; others get the usual one of their kind.
+        views: Modality to its augmentations; others get the usual ones of their kind where the method needs views.
+        augment: Whether the supervised methods see an augmented view of each row.
+        balanced: Whether rare classes count as much as frequent ones (classes only).
+        colearning: Terms of MDiCo.
+        distillation: Terms of the method `distilled`.
+        ties: Terms of the method `ties`.
+        start_from: Model folder of the method `ties` whose encoders `single`, `fused` or `distilled` begin with.
+        location: The location encoder of the location tie.
+        validation_rows: Maximum number of validation rows.
+    """
+
+    method: str = "mdico"
+    paired: Path | dict[str, Any] | None = None
+    method: str = "mdico"
+    modalities: list[str] | None = None
+    modality: str | None = None
+    target: str | None = None
+    labels: float = Field(default=1.0, gt=0, le=1)
+    dim: int = Field(default=128, ge=2)
+    encoders: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    views: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    augment: bool = False
+    balanced: bool = True
+    colearning: ColearningConfig = Field(default_factory=ColearningConfig)
+    distillation: DistillationConfig = Field(default_factory=DistillationConfig)
+    ties: TiesConfig = Field(default_factory=TiesConfig)
+    location: EncoderConfig = Field(default_factory=EncoderConfig)
+    start_from: Path | None = None
+    validation_rows: int = Field(default=4096, ge=2)
+
+    @model_validator(mode="after")
+    def _agree(self) -> "PairedConfig":
+        if self.method in ("single", "distilled") and self.modality is None:
+            raise PydanticCustomError("modality", "{m}", {"m": f"the method {self.method} needs modality=NAME."})
+        if self.method not in ("single", "distilled") and self.modality is not None:
+            raise PydanticCustomError(
+                "modality", "{m}", {"m": f"the method {self.method} takes all sensors; modality belongs to single."}
+            )
+        if self.start_from is not None and self.method not in ("single", "fused", "distilled"):
+            raise PydanticCustomError(
+                "start_from", "{m}", {"m": f"start_from is for single, fused and distilled, not for {self.method}."}
+            )
+        if self.method == "ties" and self.ties.specific_dim >= self.dim:
+            raise PydanticCustomError("specific_dim", "{m}", {"m": f"ties.specific_dim must be below dim, {self.dim}."})
+        if self.target is None and (self.method != "ties" or self.ties.label):
+            raise PydanticCustomError(
+                "target", "a method that learns from labels needs target=NAME; ties without labels: ties.label=0."
+            )
+        return self
+
+
+def make_config(layer: Mapping[str, Any]) -> Any:
+    """Validate a nested mapping as the configuration of its method, a `RunConfig` or a `PairedConfig`.
+
+    Raises:
+        ValueError: One line per fault, with its dotted key, the value and what is known.
+    """
+    kind = RunConfig if layer.get("method", LOCATION_TIES) == LOCATION_TIES else PairedConfig
+    try:
+        return kind.model_validate(layer)
+    except ValidationError as error:
+        lines = ["The configuration cannot be used:", *error_lines(error, "run")]
+        raise ValueError("\n".join(lines)) from None
+
+
+def config_yaml(config: LoopConfig) -> str:
+    """Return the effective configuration as YAML that reads back to the same values; settings of the loop come last."""
+    values = config.model_dump(mode="json")
+    first = ("recipe", "method", "data")
+    own = {key: values.pop(key) for key in list(values) if key in first or key not in LoopConfig.model_fields}
+    plugins = list(dict.fromkeys([*config.plugins, *plugins_in_use()]))
+    return yaml.safe_dump(own | values | ({"plugins": plugins} if plugins else {}), sort_keys=False, allow_unicode=True)
 
 
 def load_config(
     path: str | Path | None = None, overrides: Sequence[str | Mapping[str, Any]] = (), recipe: str | None = None
-) -> RunConfig:
+) -> Any:
     """Compose a configuration: defaults < recipe < YAML file < overrides.
 
     Args:
-        path: YAML file, or None for the recipe alone. Paths in it are relative to the file's folder.
+        path: YAML file, or None for the recipe alone. Paths in it are relative to its folder, those within the
+            specification of a table or of paired samples to `data`.
         overrides: Such as `["learning_rate=1e-3", "encoder.positional.l_max=39"]`, where values are YAML, or nested
             mappings such as `[{"steps": 200}]`. Paths in them are relative to the working directory.
             `tables.NAME=null` removes a table.
-        recipe: Name of the recipe; None takes the file's `recipe` key, and without one `default`.
+        recipe: Name of the recipe. None takes the file's `recipe` key, and without one `mdico` if the settings are
+            those of paired sensors, otherwise `default`.
+
+    The key `recipes` contains settings of single recipes, such as `{fused: {steps: 400}}`. They take precedence over
+    the rest of the file for that recipe; overrides take precedence over them.
+
+    Returns:
+        A `RunConfig` for a location encoder, a `PairedConfig` for paired sensors.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -282,30 +430,68 @@ def load_config(
     Example:
         >>> load_config(overrides=["steps=20", "schedule.name=salt"]).schedule.name
         'salt'
+        >>> load_config(overrides=["target=species"]).method
+        'mdico'
     """
-    layer = {} if path is None else _with_folder(read_layer(Path(path)), Path(path).resolve().parent)
-    for override in overrides:
-        given = parse_override(override) if isinstance(override, str) else dict(override)
-        layer = overlay(layer, _with_folder(given, Path.cwd(), tables=not isinstance(override, str)))
+    layer = _layer(path, overrides)
+    paired = layer.keys() & (PairedConfig.model_fields.keys() - RunConfig.model_fields.keys())
+    usual = "mdico" if paired or layer.get("method", LOCATION_TIES) != LOCATION_TIES else "default"
+    name = recipe or layer.get("recipe") or usual
+    return make_config({**over_recipe(name, layer), "recipe": name})
+
+
+def over_recipe(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge a recipe, settings, and the settings of this recipe under their key `recipes`.
+
+    Raises:
+        ValueError: If the recipe, or one that `recipes` names, is unknown.
+
+    Example:
+        >>> over_recipe("clip", {"epochs": 3, "recipes": {"clip": {"epochs": 9}, "fused": {"steps": 50}}})["epochs"]
+        9
+    """
+    given = dict(given)
+    own = given.pop("recipes", None) or {}
+    if not isinstance(own, Mapping) or not all(isinstance(layer, Mapping) for layer in own.values()):
+        raise ValueError(f"recipes must name recipes and their settings, such as {{fused: {{steps: 400}}}}, got {own}.")
+    for known in own:
+        recipe_layer(known)
+    return overlay(overlay(recipe_layer(name), given), own.get(name, {}))
+
+
+def own_layer(path: str | Path | None = None, overrides: Sequence[str | Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """Return the settings of a file and overrides without recipe and method, to be merged with other recipes."""
+    return {key: value for key, value in _layer(path, overrides).items() if key not in ("recipe", "method")}
+
+
+def _layer(path: str | Path | None, overrides: Sequence[str | Mapping[str, Any]]) -> dict[str, Any]:
+    folder = Path.cwd() if path is None else Path(path).resolve().parent
+    layer = {"data": folder} | ({} if path is None else _with_folder(read_layer(Path(path)), folder))
+    parsed = [parse_override(one) if isinstance(one, str) else dict(one) for one in overrides]
+    given = [_with_folder(one, Path.cwd()) for one in parsed]
+    # Overrides for all recipes take precedence over the file's settings of one, and not over overrides for one.
+    for over in sorted(given, key=lambda over: "recipes" in over):
+        layer = overlay(layer, over)
+        if "recipes" not in over and isinstance(layer.get("recipes"), Mapping):
+            own = layer["recipes"].items()
+            layer["recipes"] = {name: overlay(of, over) if isinstance(of, Mapping) else of for name, of in own}
     if isinstance(layer.get("tables"), dict):
         layer["tables"] = {name: given for name, given in layer["tables"].items() if given is not None}
-    name = recipe or layer.get("recipe") or "default"
-    return make_config({**overlay(recipe_layer(name), layer), "recipe": name})
+    return layer
 
 
-def _with_folder(layer: dict[str, Any], folder: Path, tables: bool = True) -> dict[str, Any]:
+def _with_folder(layer: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the paths of one layer absolute, so that the saved configuration can be moved."""
-    seen: dict[str, Any] = {
-        key: folder / Path(str(layer[key])).expanduser() for key in ("data", "cache") if layer.get(key)
-    }
+
+    def seen(value: Any) -> Any:
+        return folder / Path(value).expanduser() if isinstance(value, str | Path) else value
+
+    absolute = {key: seen(layer[key]) for key in ("data", "cache", "paired", "start_from") if key in layer}
     if isinstance(layer.get("plugins"), list):
-        seen["plugins"] = plugin_paths(layer["plugins"], folder)
-    if tables and isinstance(layer.get("tables"), dict):
-        given = layer["tables"].items()
-        seen["tables"] = {name: one if isinstance(one, dict) else folder / str(one) for name, one in given}
-        if any(isinstance(one, dict) for one in layer["tables"].values()):
-            seen.setdefault("data", folder)
-    return {**layer, **seen}
+        absolute["plugins"] = [str(seen(one)) if str(one).endswith(".py") else one for one in layer["plugins"]]
+    if isinstance(layer.get("tables"), dict):
+        absolute["tables"] = {name: seen(one) for name, one in layer["tables"].items()}
+    return {**layer, **absolute}
 
 
 def overlay(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -348,8 +534,3 @@ def flatten(layer: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             leaves[f"{prefix}{key}"] = value
     return leaves
-
-
-def plugin_paths(plugins: Sequence[str], folder: Path) -> list[str]:
-    """Return plug-ins with the paths of files absolute; modules stay as they are."""
-    return [str(folder / Path(one).expanduser()) if str(one).endswith(".py") else one for one in plugins]

@@ -124,7 +124,7 @@ class LocationMethod:
         location.remember(build_memory(self.config, self.training))
         location.settle()
         settings, provenance = plain_settings(self.config), run_provenance(self.config, self.tables, state)
-        card = model_card(settings, provenance, location.handout_dim, self.card_notes)
+        card = model_card(settings, provenance, {"handout_dim": location.handout_dim}, self.card_notes)
         parts: dict[str, Any] = {"heads": model.heads, "decoders": model.decoders, "specific": model.specific}
         return Encoder(location, settings, provenance, str(self.device), card=card, **parts)
 

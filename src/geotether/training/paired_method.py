@@ -18,8 +18,8 @@ from geotether.predict import PairedModel
 from geotether.tables.modality import Modality
 from geotether.tables.table import Table
 from geotether.tables.target import Target, TargetEncoding
-from geotether.training.card import paired_card, run_provenance
-from geotether.training.paired_config import PairedConfig
+from geotether.training.card import model_card, plain_settings, run_provenance
+from geotether.training.config import PairedConfig
 from geotether.training.randomness import derived_seed, step_generator
 from geotether.training.state import RunState
 
@@ -63,7 +63,7 @@ class PairedMethod:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Everything that determines the run: its configuration, and the weights it starts from."""
-        settings = self.config.model_dump(mode="json", exclude={"paired", "data"})
+        settings = plain_settings(self.config)
         start = self.config.start_from
         if start is not None and (start / WEIGHTS).is_file():  # loading explains what is missing
             settings["start_from_sha256"] = hashlib.sha256((start / WEIGHTS).read_bytes()).hexdigest()
@@ -199,7 +199,7 @@ class PairedMethod:
             "answer": self.answer.plain() if self.answer is not None and config.method != "ties" else None,
         }
         provenance = run_provenance(config, {self.table.name: self.table}, state)
-        card = paired_card(self.settings, provenance, about)
+        card = model_card(self.settings, provenance, about)
         return PairedModel(model, about, provenance, self.settings, card)  # type: ignore[arg-type]
 
 

@@ -13,12 +13,10 @@ from geotether.predict import PairedModel
 from geotether.tables.store import read_table
 from geotether.tables.table import Table
 from geotether.training.colearning import ColearningMethod, DistilledMethod, SupervisedMethod
-from geotether.training.config import RunConfig, load_config
+from geotether.training.config import LoopConfig, PairedConfig, RunConfig, load_config
 from geotether.training.location import LocationMethod
 from geotether.training.loop import train
-from geotether.training.paired_config import PairedConfig, load_paired_config
 from geotether.training.paired_method import PairedMethod
-from geotether.training.recipes import PAIRED_RECIPES
 from geotether.training.sample_ties import TiesMethod
 from geotether.user_folders import user_cache
 
@@ -36,7 +34,7 @@ def pretrain(
     tables: Mapping[str, Any] | Table | str | Path | None = None,
     recipe: str | None = None,
     *,
-    config: RunConfig | PairedConfig | str | Path | None = None,
+    config: LoopConfig | str | Path | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     fresh: bool = False,
@@ -56,7 +54,7 @@ def pretrain(
         recipe: Recipe to start from: `default`, `paper`, `melt`, `salt` or `satclip` for location encoders; `mdico`,
             `mosaic`, `single`, `shared`, `fused`, `distilled`, `simclr` or `clip` for paired sensors. None: that of
             the configuration, or `default` (`mdico`).
-        config: A configuration from `load_config` or `load_paired_config`, or a YAML file for it.
+        config: A configuration from `load_config`, or a YAML file for it.
         out: Folder of the run: `config.yaml`, `metrics.jsonl`, `state/`, `model/` at the end. None writes nothing.
         resume: Continue the unfinished run in `out`, or extend a finished one by more `steps` or `epochs`. An
             extended run equals one of that length from the start if its learning rate is constant (`final_share=1`);
@@ -90,16 +88,23 @@ def pretrain(
         >>> encoder.encode(lon=5.66, lat=51.97).shape[0], [line["step"] for line in encoder.history]
         (1, [0, 1, 2])
     """
-    if isinstance(config, RunConfig | PairedConfig) and (settings or recipe):
+    if isinstance(config, LoopConfig) and (settings or recipe):
         raise TypeError(
             f"{', '.join([*settings, *(['recipe'] if recipe else [])])}: give settings to load_config, or pass "
             "recipe and settings without config."
         )
-    method: Any
-    if _is_paired(tables, recipe, config):
-        method = _paired_method(tables, recipe, config, settings)
+    if tables is not None and not isinstance(tables, Mapping | Table | str | Path):
+        raise TypeError(
+            f"tables is a {type(tables).__name__}; give a mapping of names to tables, such as {{'rain': table}}."
+        )
+    if not isinstance(config, LoopConfig):
+        if recipe is None and config is None and isinstance(tables, Table | str | Path):
+            recipe = "mdico"
+        config = load_config(config, [settings] if settings else [], recipe)
+    if isinstance(config, RunConfig):
+        method = _location_method(tables, config, card_notes)
     else:
-        method = _location_method(tables, recipe, config, settings, card_notes)
+        method = _paired_method(tables, config)
     trained = train(
         method, out, resume=resume, fresh=fresh, progress=progress, callbacks=callbacks, keep_state=keep_state
     )
@@ -107,39 +112,21 @@ def pretrain(
     return trained
 
 
-def _is_paired(tables: Any, recipe: str | None, config: Any) -> bool:
-    if isinstance(config, RunConfig | PairedConfig):
-        return isinstance(config, PairedConfig)
-    if isinstance(tables, Table) or recipe in PAIRED_RECIPES:
-        return True
-    if isinstance(tables, str | Path):
-        return True
-    return tables is None and config is not None and _names_paired(Path(config))
-
-
-def _names_paired(path: Path) -> bool:
-    from geotether.settings import read_layer
-
-    return "paired" in read_layer(path)
-
-
-def _location_method(
-    tables: Any, recipe: str | None, config: Any, settings: Mapping[str, Any], card_notes: str
-) -> LocationMethod:
-    """Compose the configuration and open the tables of a location encoder."""
+def _location_method(tables: Any, config: RunConfig, card_notes: str) -> LocationMethod:
+    """Open the tables of a location encoder: those given, otherwise those of the configuration."""
     if tables is not None and not isinstance(tables, Mapping):
         raise TypeError(
-            f"tables is a {type(tables).__name__}; give a mapping of names to tables, such as {{'rain': table}}."
+            f"{config.recipe} trains a location encoder; give a mapping of names to tables, such as {{'rain': table}}."
         )
     given = dict(tables or {})
     ready = {name: one for name, one in given.items() if isinstance(one, Table)}
-    named = {name: one for name, one in given.items() if name not in ready}
-    if not isinstance(config, RunConfig):
-        settings = {**settings, **({"tables": named} if named else {})}
-        config = load_config(config, [settings] if settings else [], recipe)
-    elif named:
-        raise TypeError(f"{', '.join(named)}: name paths of tables in the configuration, or pass opened tables.")
-    wanted = {name: config.tables[name] for name in named} if given else config.tables
+    named = {
+        name: Path.cwd() / Path(one).expanduser() if isinstance(one, str | Path) else one
+        for name, one in given.items()
+        if name not in ready
+    }
+    config = config.model_copy(update={"tables": config.tables | named})
+    wanted = named if given else config.tables
     opened = ready | open_tables(config.model_copy(update={"tables": wanted}))
     ordered = {name: opened[name] for name in given or opened}
     if config.schedule.name == "pairwise" and config.schedule.modality is None and len(ordered) == 1:
@@ -148,11 +135,9 @@ def _location_method(
     return LocationMethod(config, ordered, card_notes)
 
 
-def _paired_method(tables: Any, recipe: str | None, config: Any, settings: Mapping[str, Any]) -> PairedMethod:
-    """Compose the configuration and open the samples of paired sensors."""
-    if not isinstance(config, PairedConfig):
-        config = load_paired_config(config, [settings] if settings else [], recipe)
-    samples = tables if tables is not None else config.paired
+def _paired_method(samples: Any, config: PairedConfig) -> PairedMethod:
+    """Open the samples of paired sensors: those given, otherwise those of the configuration."""
+    samples = config.paired if samples is None else samples
     if samples is None:
         raise ValueError("the configuration does not say where the samples are: give `paired:`, a .npz or a mapping.")
     if isinstance(samples, Mapping) and len(samples) == 1 and isinstance(next(iter(samples.values())), Table):
@@ -183,6 +168,8 @@ def open_tables(config: RunConfig, workers: int | None = None, progress: str = "
         ValueError: If a table cannot be read or built; the modality is named.
     """
     tables = {}
+    if not isinstance(config, RunConfig):
+        raise ValueError(f"The method {config.method} trains on paired sensors, not on feature tables.")
     for name, given in config.tables.items():
         try:
             path = given if isinstance(given, Path) else _built(config, name, given, workers, progress)

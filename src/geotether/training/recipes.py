@@ -1,11 +1,11 @@
 """Recipes: named, complete configurations, written out as plain mappings."""
 
 import copy
-from collections.abc import Mapping
 from typing import Any
 
 from geotether.suggestions import closest
 
+LOCATION_TIES = "location_ties"
 RECIPES: dict[str, dict[str, Any]] = {
     # The published setting of MELT/SALT as far as it is known (Hecht et al. 2026, arXiv:2606.20167),
     # with SatCLIP's location encoder and optimiser (Klemmer et al. 2025, arXiv:2311.17179) where the
@@ -112,15 +112,15 @@ _CONTRASTIVE: dict[str, Any] = {
     "save_every": None,
     "location": RECIPES["default"]["encoder"],
 }
-PAIRED_RECIPES: dict[str, dict[str, Any]] = {
-    **{method: {"method": method, **_SUPERVISED} for method in ("mdico", "single", "shared", "fused", "distilled")},
+RECIPES |= {method: {"method": method, **_SUPERVISED} for method in ("mdico", "single", "shared", "fused", "distilled")}
+RECIPES |= {
     "mosaic": {**_CONTRASTIVE, "ties": {"view": 1.0, "sample": 1.0, "label": 1.0}},
     "simclr": {**_CONTRASTIVE, "ties": {"view": 1.0, "sample": 0.0, "label": 0.0}},
     "clip": {**_CONTRASTIVE, "ties": {"view": 0.0, "sample": 1.0, "label": 0.0}},
 }
 
 
-def recipe_layer(name: str, recipes: Mapping[str, dict[str, Any]] = RECIPES) -> dict[str, Any]:
+def recipe_layer(name: str) -> dict[str, Any]:
     """Return a copy of one recipe, ready to be overlaid.
 
     Raises:
@@ -130,7 +130,6 @@ def recipe_layer(name: str, recipes: Mapping[str, dict[str, Any]] = RECIPES) -> 
         >>> recipe_layer("paper")["batch_size"]
         2048
     """
-    if name not in recipes:
-        known = ", ".join(sorted(recipes))
-        raise ValueError(f"There is no recipe {name!r}; known: {known}.{closest(name, recipes)}")
-    return copy.deepcopy(recipes[name])
+    if name not in RECIPES:
+        raise ValueError(f"There is no recipe {name!r}; known: {', '.join(RECIPES)}.{closest(name, RECIPES)}")
+    return {"method": LOCATION_TIES, **copy.deepcopy(RECIPES[name])}

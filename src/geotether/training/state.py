@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from geotether.checkpoint.folder import CONFIG, PROVENANCE, read_json
 from geotether.files.disk import replacing_file
 from geotether.training.config import flatten
+from geotether.training.recipes import LOCATION_TIES
 
 MODEL_FOLDER = "model"
 FOLDER_NAME = "state"
@@ -213,7 +214,9 @@ def differences(saved: Mapping[str, Any], identity: Mapping[str, Any], lengths: 
         lengths: Whether another number of steps or epochs counts as a difference.
     """
     free = FREE_SETTINGS if lengths else (*FREE_SETTINGS, "steps", "epochs")
-    before, now = flatten(saved["config"]), flatten(json.loads(json.dumps(identity["config"])))
+    plain = json.loads(json.dumps(identity["config"]))
+    # Earlier versions did not name the method of location encoders.
+    before, now = ({"method": LOCATION_TIES} | flatten(config) for config in (saved["config"], plain))
     lines = [
         f"  {key}: the run had {before.get(key)!r}, now {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())

@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/checkpoint/location.py and folder.py."""
+"""Mirrors src/geotether/checkpoint/model.py and folder.py."""
 
 import hashlib
 import json
@@ -15,7 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from geotether.checkpoint.location import load_model, save_model
+from geotether.checkpoint.model import load_model
+from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.heads import ProjectionHead
 
@@ -37,12 +38,14 @@ def location():
 
 @pytest.fixture
 def folder(location, tmp_path):
-    save_model(tmp_path / "model", location, {"a": (1, 2)}, {"seed": 1, "score": float("nan")}, "# Card\n")
+    Encoder(location, {"a": (1, 2)}, {"seed": 1, "score": float("nan")}, card="# Card\n").save(tmp_path / "model")
     return tmp_path / "model"
 
 
 def edit(folder, **changes):
+    """Change the configuration of a folder of an older version, which has no hash of it."""
     about = json.loads((folder / "config.json").read_text())
+    about.pop("config_sha256", None)
     (folder / "config.json").write_text(json.dumps(about | changes))
 
 
@@ -56,9 +59,10 @@ def names(folder):
 
 
 def test_loading_gives_back_what_was_saved(folder, location):
-    loaded, config, provenance, *_ = load_model(folder)
+    parts = load_model(folder)
+    loaded = parts.location
     assert names(folder) == FILES
-    assert (config, provenance) == ({"a": [1, 2]}, {"seed": 1, "score": None})
+    assert (parts.config, parts.provenance) == ({"a": [1, 2]}, {"seed": 1, "score": None})
     assert (folder / "README.md").read_text() == "# Card\n"
     assert not loaded.training
     assert loaded.config == location.config
@@ -74,14 +78,14 @@ def test_loading_gives_back_what_was_saved(folder, location):
 )
 def test_random_frequencies_come_back(tmp_path, positional):
     encoder = build_location_encoder({**ENCODER, "positional": positional, "network": {"name": "linear"}}, seed=0)
-    save_model(tmp_path / "model", encoder, {}, {}, "")
+    Encoder(encoder).save(tmp_path / "model")
     torch.testing.assert_close(load_model(tmp_path / "model").location(PLACES), encoder(PLACES), rtol=0, atol=0)
 
 
 def test_heads_come_back(location, tmp_path):
     heads = torch.nn.ModuleDict({"text": ProjectionHead(5, 4), "night_lights": ProjectionHead(7, 4, hidden_dim=6)})
     heads["text"].fit_standardisation(np.random.default_rng(0).normal(3, 2, (9, 5)))
-    save_model(tmp_path / "model", location, {}, {}, "", heads)
+    Encoder(location, heads=heads).save(tmp_path / "model")
     loaded = load_model(tmp_path / "model").heads
     assert list(loaded) == ["text", "night_lights"]
     for name, width in (("text", 5), ("night_lights", 7)):
@@ -91,7 +95,7 @@ def test_heads_come_back(location, tmp_path):
 
 def test_saving_again_replaces_the_model_and_keeps_other_files(folder, location):
     (folder / "coverage.png").write_bytes(b"map")
-    save_model(folder, build_location_encoder(ENCODER, seed=2), {}, {}, "new")
+    Encoder(build_location_encoder(ENCODER, seed=2)).save(folder)
     assert names(folder) == sorted([*FILES, "coverage.png"])
     assert not torch.equal(load_model(folder).location(PLACES), location(PLACES))
     assert names(folder.parent) == ["model"]
@@ -100,10 +104,10 @@ def test_saving_again_replaces_the_model_and_keeps_other_files(folder, location)
 def test_a_folder_of_something_else_is_left_alone(location, tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(FileExistsError, match="contains other files than a model"):
-        save_model(tmp_path, location, {}, {}, "")
+        Encoder(location).save(tmp_path)
     assert names(tmp_path) == ["thesis.tex"]
     (tmp_path / "empty").mkdir()
-    save_model(tmp_path / "empty", location, {}, {}, "")
+    Encoder(location).save(tmp_path / "empty")
 
 
 @pytest.mark.parametrize(
@@ -118,13 +122,14 @@ def test_what_cannot_be_saved_is_named_and_nothing_is_written(location, tmp_path
         with torch.no_grad():
             next(location.parameters())[0] = float("nan")
     with pytest.raises(error, match=message):
-        save_model(tmp_path / "model", location, {}, provenance or {}, "")
+        Encoder(location, {}, provenance).save(tmp_path / "model")
     assert names(tmp_path) == []
 
 
 def test_numbers_of_numpy_are_plain(location, tmp_path):
-    save_model(tmp_path / "m", location, {"rate": np.float32(0.5), "path": Path("a")}, {"n": np.arange(2)}, "")
-    assert load_model(tmp_path / "m")[1:3] == ({"rate": 0.5, "path": "a"}, {"n": [0, 1]})
+    Encoder(location, {"rate": np.float32(0.5), "path": Path("a")}, {"n": np.arange(2)}).save(tmp_path / "m")
+    parts = load_model(tmp_path / "m")
+    assert (parts.config, parts.provenance) == ({"rate": 0.5, "path": "a"}, {"n": [0, 1]})
 
 
 @pytest.mark.parametrize("name", FILES[1:])
@@ -228,10 +233,10 @@ def test_a_full_disk_leaves_the_old_model(folder):
     """The kernel refuses the write halfway, as on a full disk."""
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     program = (
-        "import sys; from geotether.checkpoint.location import save_model\n"
+        "import sys; from geotether.encoder import Encoder\n"
         "from geotether.encoders.build import build_location_encoder\n"
         "parts = {'positional': {'name': 'cartesian'}, 'network': {'name': 'mlp', 'hidden_dim': 512}}\n"
-        "save_model(sys.argv[1], build_location_encoder(parts, 0), {}, {}, '')"
+        "Encoder(build_location_encoder(parts, 0)).save(sys.argv[1])"
     )
     child = subprocess.run(
         [sys.executable, "-c", program, str(folder)],
@@ -255,6 +260,6 @@ def test_double_precision_comes_back_double(tmp_path):
     location = build_location_encoder(
         {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 4}, seed=0
     ).double()
-    save_model(tmp_path / "model", location, config={}, provenance={}, card="")
-    again, _, _, *_ = load_model(tmp_path / "model")
+    Encoder(location).save(tmp_path / "model")
+    again = load_model(tmp_path / "model").location
     assert {parameter.dtype for parameter in again.parameters()} == {torch.float64}

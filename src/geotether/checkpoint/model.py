@@ -1,0 +1,207 @@
+"""The model folder of any method: a location encoder with heads and decoders, or a model of paired sensors."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from geotether.checkpoint.folder import (
+    CARD,
+    CONFIG,
+    PROVENANCE,
+    WEIGHTS,
+    check_plugins,
+    fill_module,
+    plugin_record,
+    read_folder,
+    read_json,
+    write_folder,
+)
+from geotether.encoders.build import build_location_encoder
+from geotether.encoders.colearner import CoLearner
+from geotether.encoders.heads import FeatureDecoder, ProjectionHead, SpecificParts
+from geotether.encoders.location import LocationEncoder
+from geotether.encoders.networks import NETWORKS
+from geotether.encoders.positional import POSITIONAL
+from geotether.encoders.sensor_heads import SensorClassifier
+from geotether.encoders.tied_sensors import TiedSensors
+from geotether.plugins import constructor_arguments
+
+PairedModule = CoLearner | SensorClassifier | TiedSensors
+_PAIRED: dict[str, type[Any]] = {kind.__name__: kind for kind in (CoLearner, SensorClassifier, TiedSensors)}
+_ARGUMENTS = {
+    "heads": (ProjectionHead, ("in_dim", "embed_dim", "hidden_dim", "dropout")),
+    "decoders": (FeatureDecoder, ("embed_dim", "in_dim", "components")),
+}
+
+
+@dataclass
+class ModelParts:
+    """Everything in a model folder.
+
+    Attributes:
+        location: The location encoder; None of paired sensors that are not tied to places.
+        config: Settings of the run, plain values.
+        provenance: Where the model comes from: tables by hash, recipe, seed, versions, steps; plain values.
+        card: Text of the model card, Markdown.
+        heads: Modality to the projection head that a location encoder was trained with.
+        decoders: Modality to decoder, which predicts its features at a place.
+        specific: Modality-specific parts.
+        paired: The networks of a model of paired sensors, those of `location` included.
+        about: Of paired sensors: `method`, `modalities`, `predicts_from` and `answer`, plain values.
+    """
+
+    location: LocationEncoder | None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    card: str = ""
+    heads: Mapping[str, Any] = field(default_factory=dict)
+    decoders: Mapping[str, Any] = field(default_factory=dict)
+    specific: SpecificParts | None = None
+    paired: PairedModule | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        """Name of the method that made the model."""
+        return str(self.about.get("method") or self.config.get("method") or "location_ties")
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """Prefix of the names of weights to module."""
+        found = {"location": self.location, "specific": self.specific, "paired": self.paired}
+        found |= {f"heads.{name}": module for name, module in self.heads.items()}
+        found |= {f"decoders.{name}": module for name, module in self.decoders.items()}
+        return {prefix: module for prefix, module in found.items() if module is not None}
+
+
+def save_model(folder: str | Path, parts: ModelParts) -> None:
+    """Save a model as a folder, which replaces an older one only when complete.
+
+    Args:
+        folder: Folder to write; missing parents are created. An existing folder must be empty or a model folder;
+            other files in it stay.
+        parts: The model; its modules are built again from their own settings.
+
+    Raises:
+        FileExistsError: If `folder` contains other files than a model.
+        TypeError: If settings contain a value that JSON cannot represent, or a part is not registered.
+        ValueError: If a weight is not finite.
+        OSError: If the disk is full or read-only; an older model is unchanged.
+    """
+    weights = {
+        f"{prefix}.{name}": tensor
+        for prefix, module in parts.modules.items()
+        for name, tensor in module.state_dict().items()
+        if not (prefix == "paired" and name.startswith("location."))
+    }
+    encoder = None if parts.location is None else parts.location.config
+    named = [] if encoder is None else [(kind, encoder[kind]["name"]) for kind in ("positional", "network")]
+    description: dict[str, Any] = {"method": parts.method, "encoder": encoder}
+    for kind, (_, arguments) in _ARGUMENTS.items():
+        modules = getattr(parts, kind)
+        description[kind] = {name: {key: getattr(one, key) for key in arguments} for name, one in modules.items()}
+    if parts.specific is not None:
+        description["specific"] = parts.specific.config
+    if parts.paired is not None:
+        settings = parts.paired.config
+        named += [("sensor_encoder", sensor["config"]["name"]) for sensor in settings["sensors"].values()]
+        description["paired"] = {**parts.about, "module": type(parts.paired).__name__, "settings": settings}
+    description |= plugin_record(named)
+    write_folder(Path(folder), description, weights, parts.config, parts.provenance, parts.card)
+
+
+def load_model(folder: str | Path) -> ModelParts:
+    """Load a model folder, onto the CPU and in evaluation mode. Only numbers and JSON are read; nothing is executed.
+
+    Raises:
+        FileNotFoundError: If the folder or one of its files is missing.
+        ValueError: If it is not a model of geotether, is of a newer format, truncated, or its files do not belong
+            together.
+        ImportError: If a part is registered by a plug-in that is not loaded.
+    """
+    folder = Path(folder)
+    description, weights = read_folder(folder)
+    check_plugins(folder, description)
+    card = folder / CARD
+    parts = ModelParts(
+        location=None,
+        config=description["config"],
+        provenance=read_json(folder / PROVENANCE),
+        card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
+    )
+    try:
+        with _no_larger_than(weights):
+            _build(parts, description, sum(tensor.numel() for tensor in weights.values()))
+    except (ValueError, TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:
+        reason = f"{type(error).__name__} {error}" if isinstance(error, LookupError | AttributeError) else str(error)
+        raise ValueError(f"{folder / CONFIG} describes a model that this version cannot build: {reason}") from error
+    if parts.paired is not None:
+        renamed = {f"paired.{name}" if name.startswith("location.") else name: part for name, part in weights.items()}
+        fill_module(parts.paired, renamed, "paired.", folder)
+        parts.location = getattr(parts.paired, "location", None)
+    else:
+        for prefix, module in parts.modules.items():
+            fill_module(module, weights, f"{prefix}.", folder)
+    for module in parts.modules.values():
+        module.eval()
+    return parts
+
+
+def _build(parts: ModelParts, description: Mapping[str, Any], numbers: int) -> None:
+    """Build the modules that a folder describes, with arbitrary weights."""
+    encoder, paired = description["encoder"], description.get("paired")
+    if encoder is not None:
+        for kind, registry in (("positional", POSITIONAL), ("network", NETWORKS)):
+            _check_sizes(registry.get(encoder[kind]["name"]), encoder[kind], numbers)
+    if paired is not None:
+        if paired["module"] not in _PAIRED:
+            raise ValueError(f"unknown module {paired['module']!r}; known: {', '.join(_PAIRED)}.")
+        for name in ("modalities", "predicts_from"):
+            if not isinstance(paired[name], list):
+                raise ValueError(f"paired.{name} is {paired[name]!r:.60}, not a list.")
+        parts.paired = _PAIRED[paired["module"]](**paired["settings"])
+        parts.about = paired
+        return
+    parts.location = build_location_encoder(encoder, seed=0)
+    with torch.device("meta"):  # shapes alone, to be compared with those of the weights
+        for kind, (module, _) in _ARGUMENTS.items():  # folders of older versions have no decoders
+            built = {name: module(**arguments) for name, arguments in description.get(kind, {}).items()}
+            setattr(parts, kind, built)
+        if "specific" in description:
+            parts.specific = SpecificParts(**description["specific"])
+
+
+def _check_sizes(kind: Any, options: Mapping[str, Any], numbers: int) -> None:
+    """Raise if a size is larger than the number of all weights, before anything is built with it."""
+    for key, parameter in ({} if kind is None else constructor_arguments(kind)).items():
+        size = options.get(key)
+        if parameter.annotation is int and key != "seed" and isinstance(size, int | float) and size > numbers:
+            raise ValueError(f"{options['name']} has {key} {size:g}, but {WEIGHTS} has {numbers:,} numbers.")
+
+
+@contextmanager
+def _no_larger_than(weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Stop building modules that are much larger than the saved weights, before their parameters are drawn."""
+    left = {"tensors": 2 * len(weights), "numbers": 2 * sum(tensor.numel() for tensor in weights.values()) + 2**20}
+    thread = threading.get_ident()
+
+    def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
+        if tensor is None or tensor.is_meta or threading.get_ident() != thread:
+            return
+        left["tensors"] -= 1
+        left["numbers"] -= tensor.numel()
+        if min(left.values()) < 0:
+            raise ValueError(f"it is larger than the weights in {WEIGHTS}.")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
