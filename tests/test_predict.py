@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/predict.py and src/geotether/checkpoint/paired.py."""
+"""Mirrors src/geotether/predict.py and src/geotether/checkpoint/model.py."""
 
 import json
 
