@@ -40,7 +40,7 @@ def test_the_similarity_curve_is_the_measured_one():
     assert lines[1].get_xdata()[0] == one.median_km
 
 
-def test_a_seam_is_on_the_chart():
+def test_the_chart_reaches_a_large_seam():
     chart = continuity_chart(continuity(lambda p: p)).axes[0]
     assert chart.get_ylim()[1] > 40_000
 
@@ -51,9 +51,15 @@ def test_nearness_says_how_many_places_each_modality_has():
     assert titles[:2] == ["photos · 7 places", "none · 0 places"]
 
 
-def test_bias_is_drawn_at_its_centres_over_all_places():
+def test_bias_is_drawn_at_wrong_answers_over_all_places():
     correct = np.arange(30) % 4 > 0
     bias = geo_bias(PLACES, correct)
     axes = bias_map(PLACES, bias, "rain").axes[0]
     assert axes.get_title() == "rain: marked SSI around 8 wrong answers"
-    assert [len(group.get_offsets()) for group in axes.collections] == [30, 8]
+    assert [len(group.get_offsets()) for group in axes.collections[-2:]] == [30, 8]
+
+
+def test_the_bias_of_a_region_is_drawn_on_the_region():
+    lonlat = np.array([[6.0, 47.0], [15.0, 55.0]])[np.arange(30) % 2] + np.linspace(0, 0.2, 30)[:, None]
+    axes = bias_map(lonlat, geo_bias(lonlat, np.arange(30) % 4 > 0), "rain").axes[0]
+    assert axes.get_xlim()[1] - axes.get_xlim()[0] < 12

@@ -11,7 +11,7 @@ from geotether.maps.scores import UNCLEAR, accuracy_against_labels, contribution
 from geotether.probes.scores import Score
 
 
-def test_a_panel_a_task_and_a_dot_an_encoder(make_outcomes, tmp_path):
+def test_one_panel_per_task_and_one_dot_per_encoder(make_outcomes, tmp_path):
     quality = {"xyz": 0.2, "ours": 0.8, "bad": -9.0}
     figure = score_intervals(make_outcomes(quality, ("elevation", "yield")), "ridge", "own", 2700, ("xyz",))
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["elevation", "yield"]
@@ -25,6 +25,10 @@ def test_a_panel_a_task_and_a_dot_an_encoder(make_outcomes, tmp_path):
     save_figure(figure, tmp_path / "scores.png", dpi=60)
 
 
+def charts_of(figure):
+    return [axes for axes in figure.axes if axes.get_lines()]
+
+
 @pytest.fixture
 def make_rows(make_outcomes):
     def make(seeds=3, probe="ridge"):
@@ -35,20 +39,25 @@ def make_rows(make_outcomes):
     return make
 
 
-def test_a_chart_a_task_and_a_line_with_band_an_encoder(make_rows, tmp_path):
+def labels(axes):
+    return [line.get_label() for line in axes.get_lines()]
+
+
+def test_one_chart_per_task_with_named_lines(make_rows, tmp_path):
     figure = accuracy_against_labels(make_rows())
-    charts = [axes for axes in figure.axes if axes.get_lines()]
-    assert [axes.get_title(loc="left") for axes in charts] == ["country", "elevation", "population"]
-    assert [line.get_label() for line in charts[0].get_lines()] == ["ours", "nearest in space", "bad"]
+    assert [axes.get_title(loc="left") for axes in charts_of(figure)] == ["country", "elevation", "population"]
+    first = charts_of(figure)[0]
+    assert labels(first) == [text.get_text() for text in first.texts] == ["ours", "nearest in space", "bad"]
     mean = np.mean([o.value for o in make_rows() if (o.encoder, o.task, o.labels) == ("ours", "country", 243)])
-    assert charts[0].get_lines()[0].get_ydata()[0] == pytest.approx(mean)
-    assert len(charts[0].collections) == 3
-    assert charts[0].get_xscale() == "log"
-    assert charts[1].get_ylim()[0] >= -0.1
+    assert first.get_lines()[0].get_ydata()[0] == pytest.approx(mean)
+    assert [line.get_linestyle() for line in first.get_lines()] == ["-", "--", "-"]  # a baseline is dashed
+    assert len(first.collections) == 1  # the interval of the first line
+    assert first.get_xscale() == "log"
+    assert charts_of(figure)[1].get_ylim()[0] >= -0.1
     save_figure(figure, tmp_path / "labels.png", dpi=60)
 
 
-def test_one_seed_is_drawn_too(make_rows, tmp_path):
+def test_scores_of_one_seed_are_drawn(make_rows, tmp_path):
     save_figure(accuracy_against_labels(make_rows(seeds=1)), tmp_path / "labels.png", dpi=60)
 
 
@@ -58,27 +67,31 @@ def test_missing_scores(make_rows, draw):
         draw(make_rows(), "mlp", "random")
 
 
-def test_charts_that_are_compared_have_one_scale_and_a_name_one_colour():
-    def ladder(*means):
-        return {
-            share: Score(mean, mean - 0.1, mean + 0.1, 5, 9) for share, mean in zip((0.5, 5, 100), means, strict=True)
-        }
+def ladder(*means):
+    return {share: Score(mean, mean - 0.1, mean + 0.1, 5, 9) for share, mean in zip((0.5, 5, 100), means, strict=True)}
 
+
+def test_charts_that_are_compared_have_one_scale_and_a_name_one_colour():
     charts = {("direct", "mAP"): {"linear": ladder(0.1, 0.2, 0.3)}, ("probe", "mAP"): {"ours": ladder(0.5, 0.6, 0.7)}}
     charts["tuned", "mAP"] = {"ours": ladder(0.6, 0.7, 0.95)}
-    drawn = [axes for axes in draw_ladders(charts, "%", floor=0.0, same_scale=True).axes if axes.get_lines()]
+    drawn = charts_of(draw_ladders(charts, "%", floor=0.0, same_scale=True))
     assert [axes.get_ylim() for axes in drawn] == [(0.0, 1.0)] * 3
     colours = [axes.get_lines()[0].get_color() for axes in drawn]
     assert colours[1] == colours[2] != colours[0]
     assert [tick.get_text() for tick in drawn[0].get_xticklabels()] == ["0.5", "5", "100"]
-    apart = [axes for axes in draw_ladders(charts, "%", floor=0.0).axes if axes.get_lines()]
-    assert apart[0].get_ylim()[1] < 0.5
+    assert charts_of(draw_ladders(charts, "%", floor=0.0))[0].get_ylim()[1] < 0.5
 
 
-def test_no_two_of_many_lines_look_alike():
-    lines = {f"encoder {i}": {5.0: Score(0.5, 0.4, 0.6, 5, 9)} for i in range(25)}
-    drawn = draw_ladders({("task", "R2"): lines}, "labels").axes[0].get_lines()
-    assert len({(line.get_color(), line.get_marker()) for line in drawn}) == 25
+def test_of_many_encoders_seven_are_drawn_in_different_colours_and_the_others_named():
+    names = ["mean", "xyz", "untrained", *(f"encoder {i}" for i in range(6))]
+    charts = {("a", "R2"): {name: ladder(0.1, 0.2, 0.3 + i / 100) for i, name in enumerate(names)}}
+    charts["b", "R2"] = {"mean": ladder(0.1, 0.2, 0.9), "encoder 0": ladder(0.1, 0.2, 0.3)}
+    figure = draw_ladders(charts, "labels")
+    drawn = charts_of(figure)[0].get_lines()
+    # The user's own, and of the baselines the one that is best in a chart.
+    assert [line.get_label() for line in drawn] == ["mean", *(f"encoder {i}" for i in range(6))]
+    assert len({line.get_color() for line in drawn}) == len({line.get_marker() for line in drawn}) == 7
+    assert figure.get_supxlabel() == "Not drawn: xyz, untrained"
 
 
 EFFECTS = {
@@ -89,7 +102,7 @@ EFFECTS = {
 }
 
 
-def test_cells_say_and_show_the_effects(tmp_path):
+def test_cells_show_effects_as_text_and_colour(tmp_path):
     figure = contribution_matrix(EFFECTS, "Worth")
     axes = figure.axes[0]
     texts = {tuple(map(int, text.get_position())): text.get_text() for text in axes.texts}

@@ -11,11 +11,11 @@ LONLAT = np.array([[0.0, 0.0], [179.9, 10.0], [-180.0, -55.0], [30.0, 80.0]])
 
 
 def drawn(axes) -> int:
-    return sum(len(group.get_offsets()) for group in axes.collections)
+    return sum(len(group.get_offsets()) for group in axes.collections if group.get_gid() != "land")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_one_map_a_heading_and_one_bar(tmp_path, count):
+def test_one_map_per_heading_and_one_bar(tmp_path, count):
     names = [f"map {i}" for i in range(count)]
     figure = value_maps({n: LONLAT for n in names}, {n: np.arange(4.0) for n in names}, "height (m)", "All")
     assert [axes.get_title() for axes in figure.axes][:count] == names
@@ -24,7 +24,7 @@ def test_one_map_a_heading_and_one_bar(tmp_path, count):
     save_figure(figure, tmp_path / "maps.png", dpi=50)
 
 
-def test_undefined_values_are_left_out_and_infinite_ones_named():
+def test_nan_is_omitted_and_infinity_is_in_the_legend():
     figure = value_maps({"a": LONLAT}, {"a": np.array([1.0, np.nan, np.inf, 2.0])}, "km", beyond="never")
     assert drawn(figure.axes[0]) == 3
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["never"]
@@ -37,9 +37,9 @@ def test_values_outside_a_logarithmic_scale_are_drawn(tmp_path, values):
     save_figure(figure, tmp_path / "map.png", dpi=50)
 
 
-def test_a_backdrop_lies_behind():
+def test_a_backdrop_is_drawn_behind():
     figure = value_maps({"a": LONLAT[:1]}, {"a": np.ones(1)}, "m", backdrop=LONLAT)
-    behind, front = (group for group in figure.axes[0].collections if len(group.get_offsets()))
+    _, behind, front = (group for group in figure.axes[0].collections if len(group.get_offsets()))
     assert (len(behind.get_offsets()), len(front.get_offsets())) == (4, 1)
     assert behind.get_zorder() < front.get_zorder()
 
@@ -74,7 +74,7 @@ def maps_of(figure):
 
 def test_numbers_share_one_scale_with_the_unit(tmp_path):
     true = RNG.standard_normal(80) * 1000
-    figure = predicted_and_true(MANY, true * 0.1, true, "elevation (m)", "t", backdrop=MANY + 0.5)
+    figure = predicted_and_true(MANY, true * 0.1, true, "elevation (m)", "t")
     scales = [axes.collections[-1].get_clim() for axes in maps_of(figure)]
     assert scales[0] == scales[1] == pytest.approx(tuple(np.percentile(true, [2, 98])))
     assert figure.axes[-1].get_xlabel() == "elevation (m)"
@@ -82,7 +82,7 @@ def test_numbers_share_one_scale_with_the_unit(tmp_path):
 
 
 @pytest.mark.parametrize("count", [3, 40])
-def test_a_class_has_one_colour_on_both_maps(tmp_path, count):
+def test_a_class_has_the_same_colour_on_both_maps(tmp_path, count):
     true = np.array([f"class {i % count}" for i in range(80)])
     predicted = np.roll(true, 1)
     predicted[0] = "never true"
@@ -99,7 +99,7 @@ def test_integers_are_classes_and_constant_numbers_are_drawn(tmp_path):
     save_figure(predicted_and_true(MANY, np.ones(80), np.ones(80), "x"), tmp_path / "map.png", dpi=60)
 
 
-def test_no_places_are_refused():
+def test_no_places_are_an_error():
     with pytest.raises(ValueError, match="at least one place"):
         predicted_and_true(MANY[:0], np.ones(0), np.ones(0), "x")
 

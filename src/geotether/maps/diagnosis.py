@@ -21,9 +21,6 @@ def dimension_map(found: Dimensionality) -> Figure:
 
     Args:
         found: From `dimensionality`.
-
-    Returns:
-        The figure.
     """
     name = f"local intrinsic dimension, {len(found.lonlat):,} places"
     label = f"maximum-likelihood estimate over {found.local_neighbors} neighbours"
@@ -36,9 +33,6 @@ def resolution_map(raw: Resolution, centered: Resolution) -> Figure:
     Args:
         raw: From `effective_resolution`.
         centered: The same with `centered=True`.
-
-    Returns:
-        The figure.
     """
     both = {"raw embeddings": raw, "mean embedding subtracted": centered}
     return value_maps(
@@ -58,9 +52,6 @@ def similarity_curve(raw: Resolution, centered: Resolution) -> Figure:
     Args:
         raw: From `effective_resolution`.
         centered: The same with `centered=True`.
-
-    Returns:
-        The figure.
     """
     figure = new_figure(7.0, 3.8)
     axes = figure.subplots()
@@ -83,9 +74,6 @@ def continuity_chart(found: Continuity) -> Figure:
 
     Args:
         found: From `continuity`.
-
-    Returns:
-        The figure.
     """
     figure = new_figure(7.0, 3.2)
     axes = figure.subplots()
@@ -111,9 +99,6 @@ def nearness_map(found: Mapping[str, Nearness], title: str = "") -> Figure:
         found: From `nearness`.
         title: Title of the figure.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: If there are no modalities.
     """
@@ -136,9 +121,6 @@ def bias_map(lonlat: Float[np.ndarray, "n 2"], found: GeoBias, name: str) -> Fig
         lonlat: Test places, degrees, shape (n, 2), as given to `geo_bias`.
         found: From `geo_bias`.
         name: Name of the task.
-
-    Returns:
-        The figure.
     """
     heading = f"{name}: marked SSI around {len(found.centers):,} wrong answers"
     places = lonlat[found.centers]

@@ -10,9 +10,10 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from geotether.benchmark.baselines import BASELINES
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.score_table import score_grid
-from geotether.maps.figure import COLOURS, FAINT, INK, MARKERS, colour_of, dress, new_figure
+from geotether.maps.figure import COLOURS, FAINT, INK, MARKERS, dress, name_lines, new_figure
 from geotether.probes.scores import Score
 
 Ladders = Mapping[tuple[str, str], Mapping[str, Mapping[float, Score]]]
@@ -49,7 +50,6 @@ def score_intervals(
     """
     encoders, tasks, grid = score_grid(outcomes, probe, split, labels)
     encoders = [e for e in encoders if e not in baselines] + [e for e in encoders if e in baselines]
-    colours = colour_of([e for e in encoders if e not in baselines])
     columns = min(len(tasks), 4)
     lines = math.ceil(len(tasks) / columns)
     height = 0.26 * len(encoders) + 0.9
@@ -63,7 +63,8 @@ def score_intervals(
         for place, encoder in zip(places, encoders, strict=True):
             if (encoder, task) not in grid:
                 continue
-            one, colour = grid[encoder, task], colours.get(encoder, FAINT)
+            one = grid[encoder, task]
+            colour = FAINT if encoder in baselines else COLOURS[encoder != encoders[0]]
             if one.mean < floor:
                 axes.plot(floor, place, marker="<", color=colour, markersize=6, clip_on=False)
                 continue
@@ -81,7 +82,7 @@ def score_intervals(
 def accuracy_against_labels(
     outcomes: Sequence[Outcome], probe: str = "ridge", split: str = "own", title: str = "", floor: float = -0.1
 ) -> Figure:
-    """Draw mean scores and 95 % intervals over the label ladder.
+    """Draw mean scores over the label ladder, of at most seven encoders: the user's own before baselines.
 
     Args:
         outcomes: From `evaluate`.
@@ -89,9 +90,6 @@ def accuracy_against_labels(
         split: Name of the split.
         title: Title; by default it names probe and split.
         floor: Lowest score drawn, so that an R2 far below 0 does not compress the others.
-
-    Returns:
-        The figure.
 
     Raises:
         ValueError: If no row fits.
@@ -107,67 +105,74 @@ def accuracy_against_labels(
 
 
 def draw_ladders(charts: Ladders, x: str, title: str = "", floor: float = -0.1, same_scale: bool = False) -> Figure:
-    """Draw scores over amounts of labels with 95 % intervals; a name keeps its colour in all charts.
+    """Draw scores over amounts of labels, named at their ends; the first line of a chart has its 95 % interval.
 
     Args:
-        charts: (title, measure) of each chart to its lines: name to amount to score.
+        charts: (title, measure) of each chart to its lines: name to amount to score. Of more than seven names, those
+            are drawn that are no baselines or rank best; a note lists the others.
         x: Label of the amounts.
         title: Title of the figure.
         floor: Lowest score drawn.
         same_scale: Whether all charts share one scale.
 
     Returns:
-        The figure, with two charts per row.
+        The figure, with two charts per row. A name keeps its colour in all charts.
     """
     columns = min(len(charts), 2)
     lines = math.ceil(len(charts) / columns)
-    figure = new_figure(5.2 * columns + 0.6, 3.5 * lines + 0.9, title)
+    figure = new_figure(6.2 * columns, 3.5 * lines + 0.5, title)
     panels = figure.subplots(lines, columns, squeeze=False, sharey=same_scale).ravel()
-    colours = colour_of([name for ladders in charts.values() for name in ladders])
+    names = list(dict.fromkeys(name for ladders in charts.values() for name in ladders))
+    drawn = leading(charts)
+    looks = dict(zip(drawn, zip(COLOURS, MARKERS, strict=True), strict=False))
     for axes, ((chart, measure), ladders) in zip(panels, charts.items(), strict=False):
         dress(axes, chart, x, measure)
-        for name, ladder in ladders.items():
-            draw_line(axes, name, ladder, colours, floor)
+        shown = {name: ladder for name, ladder in ladders.items() if name in looks}
+        for number, (name, ladder) in enumerate(shown.items()):
+            draw_line(axes, name, ladder, *looks[name], floor - 1.0, first=number == 0)
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(FixedLocator(sorted({n for ladder in ladders.values() for n in ladder})))
+        axes.xaxis.set_major_locator(FixedLocator(sorted({n for ladder in shown.values() for n in ladder})))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,g}"))
     for axes in panels[: len(charts)]:  # after all lines are drawn, for shared scales
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, floor), min(high, 1.0) if high > floor else high)
+    for axes in panels[: len(charts)]:
+        ends = [(line, line.get_xydata()[-1]) for line in axes.get_lines()]
+        name_lines(axes, {str(one.get_label()): (end[0], end[1], str(one.get_color())) for one, end in ends})
     for axes in panels[len(charts) :]:
         axes.set_axis_off()
-    handles = {h.get_label(): h for axes in panels for h in axes.get_lines()}
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=min(5, len(handles)), frameon=False
-    )
+    if len(names) > len(drawn):
+        others = ", ".join(name for name in names if name not in looks)
+        figure.supxlabel(f"Not drawn: {others}", color=FAINT, fontsize=9)
     return figure
 
 
+def leading(charts: Ladders) -> list[str]:
+    """Choose at most seven names: those that are no baselines first, then by their best and their mean rank."""
+    places: dict[str, list[int]] = {}
+    for ladders in charts.values():
+        last = {name: np.nan_to_num(ladder[max(ladder)].mean, nan=-np.inf) for name, ladder in ladders.items()}
+        for place, name in enumerate(sorted(last, key=lambda name: -last[name])):
+            places.setdefault(name, []).append(place)
+    ranked = sorted(places, key=lambda name: (name in BASELINES, min(places[name]), np.mean(places[name])))
+    chosen = ranked[: len(COLOURS)]
+    return [name for name in dict.fromkeys(name for ladders in charts.values() for name in ladders) if name in chosen]
+
+
 def draw_line(
-    axes: Axes, encoder: str, ladder: Mapping[float, Score], colours: Mapping[str, str], floor: float
+    axes: Axes, name: str, ladder: Mapping[float, Score], colour: str, marker: str, floor: float, first: bool
 ) -> None:
-    """Draw the mean and its band, with markers that distinguish lines without colour."""
-    labels = np.array(sorted(ladder))
-    mean = np.array([ladder[n].mean for n in labels])
-    low, high = (np.array([getattr(ladder[n], end) for n in labels]) for end in ("low", "high"))
-    place = list(colours).index(encoder)
-    first = place == 0
-    # Colours repeat after ten; the marker then differs.
-    marker = MARKERS[(place + place // len(COLOURS)) % len(MARKERS)]
-    shown = np.where(mean < floor - 1.0, floor - 1.0, mean)
-    axes.plot(
-        labels, shown, color=colours[encoder], marker=marker, markersize=5.5, linewidth=2.4 if first else 1.5,
-        label=encoder, zorder=3 if first else 2,
-    )  # fmt: skip
-    axes.fill_between(
-        labels,
-        np.maximum(low, floor - 1.0),
-        np.maximum(high, floor - 1.0),
-        color=colours[encoder],
-        alpha=0.16,
-        linewidth=0,
+    """Draw the means of one name, dashed for a baseline; of the first name also the band of its interval."""
+    amounts = np.array(sorted(ladder))
+    mean, low, high = (
+        np.maximum([getattr(ladder[n], what) for n in amounts], floor) for what in ("mean", "low", "high")
     )
+    look: dict[str, Any] = {"linewidth": 2.4 if first else 1.5, "zorder": 3 if first else 2, "markersize": 5.5}
+    style = "--" if name in BASELINES else "-"
+    axes.plot(amounts, mean, color=colour, marker=marker, linestyle=style, label=name, **look)
+    if first:
+        axes.fill_between(amounts, low, high, color=colour, alpha=0.16, linewidth=0)
 
 
 def contribution_matrix(

@@ -6,31 +6,16 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Shaped
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from geotether.diagnostics.contents import QUANTILES, Spread, bounds
+from geotether.diagnostics.contents import QUANTILES, Spread
 from geotether.diagnostics.nearness import Overlap
-from geotether.maps.figure import COLOURS, FAINT, INK, OCEAN, dress, new_figure
-from geotether.maps.world import (
-    draw_land,
-    draw_world,
-    draw_world_land,
-    limits,
-    place_points,
-    point_size,
-)
-from geotether.sources.planet import read_land_places
+from geotether.maps.figure import COLOURS, FAINT, INK, dress, new_figure
+from geotether.maps.world import DRAWN_AT_MOST, Frame, map_panels, point_size
 
-DRAWN_AT_MOST = 20_000
 NEAR_KM = 100.0
-# Smaller regions are drawn by themselves: on a world map they would be dots.
-REGION_DEGREES = (60.0, 40.0)
-# In smaller regions, the places that show land are too far apart.
-LAND_FROM_DEGREES = 10.0
-LAND_DOT_DEGREES = 0.65
-SPLIT_COLOURS = {"train": COLOURS[1], "validation": COLOURS[3], "test": COLOURS[0], "buffer": COLOURS[6]}
+SPLIT_COLOURS = {"train": COLOURS[1], "validation": COLOURS[2], "test": COLOURS[0], "buffer": "#5c6b73"}
 WIDTH = 8.0
 
 
@@ -41,9 +26,6 @@ def split_map(lonlat: Float[np.ndarray, "n 2"], split: Shaped[np.ndarray, " n"] 
         lonlat: Degrees, shape (n, 2). Of more than 20,000 places, every k-th is drawn.
         split: Split of each row, or None if the table was not split.
         title: Title of the map.
-
-    Returns:
-        The figure.
     """
     if split is None:
         return _map({"": (lonlat, COLOURS[1])}, title)
@@ -56,9 +38,6 @@ def overlap_map(found: Overlap) -> Figure:
 
     Args:
         found: From `overlap`.
-
-    Returns:
-        The figure.
     """
     one, two = found.names
     near = found.forth.km <= NEAR_KM
@@ -75,9 +54,6 @@ def overlap_chart(found: Overlap) -> Figure:
 
     Args:
         found: From `overlap`.
-
-    Returns:
-        The figure.
     """
     one, two = found.names
     curves = {
@@ -108,9 +84,6 @@ def spread_chart(found: Spread) -> Figure:
 
     Args:
         found: From `spread`.
-
-    Returns:
-        The figure.
     """
     order = np.argsort(-found.deviation, kind="stable")
     figure = new_figure(WIDTH, 6.0)
@@ -144,49 +117,18 @@ def spread_chart(found: Spread) -> Figure:
 
 
 def _map(groups: Mapping[str, tuple[Float[np.ndarray, "_ 2"], str]], title: str) -> Figure:
-    """Draw points in several colours, later groups on top, on a world map or on their region."""
+    """Draw points in several colours, later groups on top."""
     everything = np.concatenate([places for places, _ in groups.values()])
-    west, south, east, north = bounds(everything)
-    wide = (east - west) % 360.0
-    alone = wide < REGION_DEGREES[0] and north - south < REGION_DEGREES[1] and np.abs((south, north)).max() < 80
-    stretch = math.cos(math.radians((south + north) / 2))
-    tall = max((north - south) / max(wide * stretch, 1e-9), 0.05) if alone else 0.47
-    figure = new_figure(WIDTH, float(np.clip(tall, 0.35, 1.1)) * WIDTH + 0.8, title)
-    axes = figure.subplots()
-    if alone:
-        _draw_region(axes, (west, south, west + wide, north), stretch)
-        if max(wide * stretch, north - south) >= LAND_FROM_DEGREES:
-            land = read_land_places()
-            land[:, 0] = west - 30.0 + (land[:, 0] - west + 30.0) % 360.0
-            inches = WIDTH / max(wide * stretch, (north - south) / min(tall, 1.1), 1e-9)  # of a degree
-            draw_land(axes, land, LAND_DOT_DEGREES * 0.9 * 72.0 * inches)
-    else:
-        draw_world(axes, "", *limits(everything))
-        draw_world_land(axes, WIDTH)
+    frame = Frame(everything)
+    figure, (axes,), width = map_panels(frame, [""], title, below=0.45)
     step = max(1, math.ceil(len(everything) / DRAWN_AT_MOST))
-    size = point_size(min(len(everything), DRAWN_AT_MOST), WIDTH)
+    size = point_size(min(len(everything), DRAWN_AT_MOST), width)
     for name, (places, colour) in groups.items():
-        some = places[::step]
-        points = np.stack((west + (some[:, 0] - west) % 360.0, some[:, 1]), -1) if alone else place_points(some)
-        axes.scatter(
-            points[:, 0], points[:, 1], s=size, color=colour, linewidths=0, alpha=0.75, zorder=2, rasterized=True
-        )
+        points = frame.points(places[::step])
+        axes.scatter(*points.T, s=size, color=colour, linewidths=0, alpha=0.75, zorder=2, rasterized=True)
         if name:
             axes.scatter([], [], s=40, color=colour, linewidths=0, label=f"{name} ({len(places):,})")
     if any(groups):
-        place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.06 if alone else 0.0), "ncols": 4}
-        axes.legend(frameon=False, labelcolor=INK, fontsize=9, handletextpad=0.2, **place)
+        place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.06 if frame.region else 0.0)}
+        axes.legend(frameon=False, labelcolor=INK, fontsize=9, handletextpad=0.2, ncols=4, **place)
     return figure
-
-
-def _draw_region(axes: Axes, frame: tuple[float, float, float, float], stretch: float) -> None:
-    """Set up axes in degrees, scaled so that the middle of the region has its true shape."""
-    west, south, east, north = frame
-    margin = 0.03 * max(east - west, north - south, 0.01)
-    dress(axes)
-    axes.set_facecolor(OCEAN)
-    axes.set_xlim(west - margin, east + margin)
-    axes.set_ylim(south - margin, north + margin)
-    axes.set_aspect(1 / stretch)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda lon, _: f"{(lon + 180) % 360 - 180:g}°"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda lat, _: f"{lat:g}°"))
