@@ -4,7 +4,7 @@ VENV ?= .venv
 OUT ?= demo-out
 BIN := $(VENV)/bin
 # No byte-compiling at install: Python compiles what it really imports, which is far less.
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile --constraint requirements.lock
 
 .PHONY: demo test lint benchmark clean
 

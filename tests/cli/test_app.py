@@ -125,6 +125,10 @@ def test_evaluate_on_a_file_of_ones_own(geotether, run_folder, tmp_path):
     assert "this model" in said
     assert "nearest in space" in said
     assert {"scores.csv", "report.html", "figures"} <= {file.name for file in (tmp_path / "judged").iterdir()}
+    page = (tmp_path / "judged" / "report.html").read_text()
+    assert f"<h1>{run_folder.name}, evaluated on sites.csv</h1>" in page
+    assert "sites.csv has no column &#39;split&#39;" in page
+    assert "demo planet" not in page.split("How it was made")[0]
 
 
 @pytest.mark.parametrize(

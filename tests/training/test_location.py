@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from geotether.objectives.info_nce import info_nce
+from geotether.objectives.negatives import NEGATIVES
 from geotether.objectives.sigmoid import sigmoid_loss
+from geotether.objectives.tying import tying_loss
 from geotether.training.config import ObjectiveConfig
 from geotether.training.location import (
     batch_loss,
     build_model,
+    candidate_count,
     check_tables,
     held_out_batch,
     pool_recall,
@@ -66,6 +69,15 @@ def test_near_rows_are_not_each_other_s_negatives(parts, reading):
 
     torch.testing.assert_close(loss_of_row_0(changed, masked), loss_of_row_0(location, masked))
     assert not torch.allclose(loss_of_row_0(changed, bare), loss_of_row_0(location, bare))
+
+
+@pytest.mark.parametrize("reading", NEGATIVES)
+def test_a_model_that_knows_nothing_has_the_loss_of_chance(reading):
+    same, rows = torch.ones(14, 16), list(GROUPS.values())
+    losses = tying_loss(same, same, rows, [3.0, 3.0], reading)
+    chance = [math.log(candidate_count(reading, part.stop - part.start, 14)) for part in rows]
+    torch.testing.assert_close(losses, [torch.tensor(one) for one in chance])
+    assert candidate_count("sigmoid", 8, 14) is None
 
 
 def test_weights_depend_on_the_seed_and_the_modality_alone(planet, small):

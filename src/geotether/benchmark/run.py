@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 # Many small folds: the cost of a held-out fold grows with the square of its rows.
 NUM_FOLDS = 250
+# Between two lines about progress.
+SILENT_SECONDS = 10.0
 
 
 def evaluate(
@@ -85,7 +87,8 @@ def evaluate_plans(
     for encoder in encoders.values():
         check_names("probe", getattr(encoder, "probes", ()), list(PROBES))
     outcomes: list[Outcome] = []
-    for name, encoder in encoders.items():
+    shown = time.perf_counter()
+    for number, (name, encoder) in enumerate(encoders.items(), start=1):
         started, before = time.perf_counter(), 0 if store is None else len(store)
         width: int | None = None
         own: list[Outcome] = []
@@ -102,6 +105,9 @@ def evaluate_plans(
             bench = Bench(name, features, plan.group, used, f"{settings} {num_folds}", num_folds, store)
             for problem in plan.problems:
                 own += bench.outcomes(problem, getattr(encoder, "labels", None))
+                if (now := time.perf_counter()) - shown > SILENT_SECONDS:
+                    shown = now
+                    logger.info("encoder %d of %d, %s: %s scores so far", number, len(encoders), name, f"{len(own):,}")
         if store is not None:
             kept = len(own) - (len(store) - before)
             said = f", {kept:,} of them from before" if kept else ""

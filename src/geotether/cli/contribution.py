@@ -38,7 +38,7 @@ def contribution(
         raise ValueError("give --points with --label, or --tasks, not both.")
     if seeds < 1:
         raise ValueError(f"--seeds must be 1 or more, got {seeds}.")
-    asked = labelled_tasks(points, label or [], split_column) if points is not None or label else []
+    asked = labelled_tasks(points, label or [], split_column)[0] if points is not None or label else []
     settings = load_config(config, overrides or (), recipe)
     tables = open_tables(settings)
     asked = asked or [task for where in tasks or ["planet"] for task in named_tasks(where)]

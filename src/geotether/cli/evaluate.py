@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 SHARES = {"train": 0.6, "validation": 0.1, "test": 0.3}
 BLOCK_KM, BUFFER_KM = 1000.0, 50.0
+PLANET_SPLIT = "The demo planet's: whole spatial blocks of 1000 km, fixed before anything was trained."
 
 
 def evaluate(
@@ -40,7 +41,9 @@ def evaluate(
     from geotether.report import write_report
 
     probes = probe or ["ridge"]
-    tasks = planet_tasks() if points is None and not label else labelled_tasks(points, label or [], split_column)
+    tasks, own_split = planet_tasks(), PLANET_SPLIT
+    if points is not None or label:
+        tasks, own_split = labelled_tasks(points, label or [], split_column)
     loaded = Encoder.load(model)
     encoders: dict[str, EncoderFunction] = {"this model": load_encoder(loaded)}
     encoders |= baseline_encoders(loaded.module)
@@ -65,13 +68,23 @@ def evaluate(
             )
             for name, split in pairs
         }
-        report = write_report(out, f"Evaluation of {model.name}", rows, figures, loaded.provenance, labels=most)
+        title = f"{run_name(model)}, evaluated on {'the demo planet' if points is None else points.name}"
+        report = write_report(out, title, rows, figures, loaded.provenance, labels=most, own_split=own_split)
         tables.append(f"The report is {report}")
     return "\n\n".join(tables)
 
 
-def labelled_tasks(points: Path | None, labels: Sequence[str], split_column: str) -> "list[Task]":
+def run_name(model: Path) -> str:
+    """Return the name of a model folder, or of the run's folder around one that is called `model`."""
+    folder = model.resolve()
+    return folder.parent.name if folder.name == "model" and folder.parent.name else folder.name
+
+
+def labelled_tasks(points: Path | None, labels: Sequence[str], split_column: str) -> "tuple[list[Task], str]":
     """Make tasks of a file's label columns, with its split or, where it has none, one into spatial blocks.
+
+    Returns:
+        The tasks, and how their split was made, as a sentence.
 
     Raises:
         ValueError: If labels are named without points or the other way round, or a label cannot be used.
@@ -91,10 +104,18 @@ def labelled_tasks(points: Path | None, labels: Sequence[str], split_column: str
     values = {name: labels_of(name, records.columns[name]) for name in labels if name in names}
     if split_column in names:
         split = texts_of(records.columns[split_column])
+        how = f"The column {split_column!r} of {points.name}."
     else:
+        how = (
+            f"{points.name} has no column {split_column!r}, so whole spatial blocks of {BLOCK_KM:g} km were assigned: "
+            f"{', '.join(f'{share:.0%} {part}' for part, share in SHARES.items())}; training places closer than "
+            f"{BUFFER_KM:g} km to others were dropped."
+        )
         split = np.asarray(assign_split(records.lonlat, BLOCK_KM, SHARES, seed=0, buffer_km=BUFFER_KM))
     known = {name: values.get(name, np.empty(0)) for name in names if name != split_column}
-    return [Task.from_labels(known, label, records.lonlat, split) for label in labels]
+    tasks = [Task.from_labels(known, label, records.lonlat, split) for label in labels]
+    rows = ", ".join(f"{len(tasks[0].rows(part)):,} {part}" for part in SHARES)
+    return tasks, f"{how} Rows with a label of {tasks[0].name}: {rows}."
 
 
 def common_rungs(tasks: "Sequence[Task]") -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from geotether.benchmark.score_table import write_scores
 from geotether.demo.report import draw_figures, write_card, write_demo_report
 from geotether.encoder import Encoder
 from geotether.loading import EncoderFunction, load_encoder
-from geotether.tables.featurize import planet_tables
+from geotether.tables.featurize import PLANET_MODALITIES, planet_table
 from geotether.tables.table import Table
 from geotether.tasks.task import Task
 from geotether.training.config import RunConfig, load_config
@@ -69,8 +69,10 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
     (out / "figures").mkdir(parents=True, exist_ok=True)
     config = demo_config(seed, quick)
 
-    tables = planet_tables(seed=seed)
-    _say(started, "features of " + ", ".join(f"{len(t):,} {name}" for name, t in tables.items()))
+    tables: dict[str, Table] = {}
+    for modality in PLANET_MODALITIES:
+        tables[modality] = planet_table(modality, seed)
+        _say(started, f"features of {len(tables[modality]):,} {modality}")
 
     # Each single-modality model sees as many rows of its modality per step as MELT does.
     alone = config.model_copy(update={"batch_size": config.batch_size // len(tables)})

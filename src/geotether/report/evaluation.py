@@ -12,6 +12,8 @@ from geotether.probes.scores import Score
 from geotether.report.page import Cell, PageRow, PageTable, write_page
 from geotether.report.summary import plain_words, split_in_words, words_used
 
+REPORT = "report.html"
+
 
 def write_report(
     folder: Path | str,
@@ -24,7 +26,7 @@ def write_report(
     labels: int | None = None,
     baselines: Sequence[str] = BASELINES,
     sections: Mapping[str, Sequence[PageTable | str]] | None = None,
-    name: str = "report.html",
+    own_split: str = "",
 ) -> Path:
     """Write the report of an evaluation as one file that needs no network and prints well.
 
@@ -39,7 +41,7 @@ def write_report(
         labels: Number of labelled rows of the tables. None: 2,700 if present, else the largest.
         baselines: Names of encoders that are baselines.
         sections: Further chapters between scores and figures: heading to tables and notes.
-        name: Name of the file.
+        own_split: How the tasks' own split was made, for the glossary.
 
     Returns:
         Path of the page.
@@ -50,7 +52,7 @@ def write_report(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"cannot write {name}: the folder {folder} does not exist; make it first.")
+        raise FileNotFoundError(f"cannot write {REPORT}: the folder {folder} does not exist; make it first.")
     if not scores:
         raise ValueError("a report needs scores, got none; run evaluate first.")
     joined = {one.encoder for one in scores if is_joined(one.encoder)}
@@ -60,7 +62,7 @@ def write_report(
     pairs = probes_and_splits(scores, labels)
     named = {str(getattr(one, field)) for one in scores for field in ("encoder", "probe", "split", "metric")}
     return write_page(
-        folder / name,
+        folder / REPORT,
         "evaluation.html",
         title=title,
         subtitle=subtitle,
@@ -70,7 +72,7 @@ def write_report(
         summary=summary_sentences(scores, *pairs[0], labels, baselines),
         tables=[score_table(scores, probe, split, labels, baselines) for probe, split in pairs],
         sections=sections or {},
-        words=words_used(named),
+        words=words_used(named, own_split),
     )
 
 

@@ -82,8 +82,7 @@ GLOSSARY = {
     "the difference excludes zero. A point is 0.01 of the score. Verdicts are not corrected for their number.",
     "blocks split": "Equal-area blocks (10 degrees are 1112 km, everywhere) are assigned to five folds, each held out "
     "once; training places close to a test place are dropped. This measures prediction in unseen regions.",
-    "own split": "The task's own division into training and test places, as published. On the demo planet: whole "
-    "spatial blocks of 1000 km, fixed before anything was trained.",
+    "own split": "The task's own division into training and test places, as its file gives it.",
     "continents split": "Each continent is held out in turn: the hardest test.",
     "random split": "Training and test places are mixed, so a test place often has a training place nearby. This "
     "rewards memorised positions and is shown for comparison only.",
@@ -110,9 +109,13 @@ GLOSSARY = {
 }
 
 
-def words_used(words: set[str]) -> dict[str, str]:
-    """Return the entries that a report needs: general ones, and those of names that occur in it."""
+def words_used(words: set[str], own_split: str = "") -> dict[str, str]:
+    """Return the entries that a report needs: general ones, and those of names that occur in it.
+
+    `own_split`, if given, takes the place of the entry about the tasks' own split.
+    """
     splits = {f"{word.split('-')[0]} split" for word in words if f"{word.split('-')[0]} split" in GLOSSARY}
     joined = {"+ Fourier features" for word in words if word.endswith("+ Fourier features")}
     needed = words | splits | joined | {"labels", "interval", "verdict", "probe"}
-    return {word: text for word, text in GLOSSARY.items() if word in needed}
+    glossary = GLOSSARY | ({"own split": own_split} if own_split else {})
+    return {word: text for word, text in glossary.items() if word in needed}

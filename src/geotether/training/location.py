@@ -104,6 +104,9 @@ class LocationMethod:
             values |= own
         for (name, rows), modality_loss in zip(batch.groups.items(), losses, strict=True):
             values[f"loss/{name}"] = modality_loss
+            candidates = candidate_count(config.objective.reading, rows.stop - rows.start, len(location))
+            if candidates:
+                values[f"chance/{name}"] = loss.new_tensor(math.log(candidates))
             values[f"recall@10/{name}"] = pool_recall(location[rows], observed[rows])
             values[f"logit_scale/{name}"] = model.logit_scale(name)
         return loss, values | {f"regression/{name}": e for name, e in zip(batch.groups, errors, strict=False)}
@@ -127,6 +130,15 @@ class LocationMethod:
         card = model_card(settings, provenance, {"handout_dim": location.handout_dim}, self.card_notes)
         parts: dict[str, Any] = {"heads": model.heads, "decoders": model.decoders, "specific": model.specific}
         return Encoder(location, settings, provenance, str(self.device), card=card, **parts)
+
+
+def candidate_count(reading: str, rows: int, batch: int) -> int | None:
+    """Return how many candidates a modality's softmax has in a batch; None for a loss without candidates.
+
+    A model that knows nothing has a loss of the logarithm of this number; less where `ignore_km` removes candidates.
+    """
+    counts = {"within_modality": rows, "all_pairs": 2 * batch - 1}
+    return counts.get(reading, batch if reading in NEGATIVES else None)
 
 
 def check_tables(config: RunConfig, tables: Mapping[str, Table]) -> None:
