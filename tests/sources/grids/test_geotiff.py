@@ -80,10 +80,25 @@ def test_what_is_no_raster_or_lies_nowhere_is_refused(tmp_path, write_geotiff):
         GdalRaster(tmp_path / "text.tif")
     with pytest.raises(ValueError, match="no CRS, and its bounds"):
         GdalRaster(write_geotiff(tmp_path / "a.tif", CELLS, (10, 0, 5e5, 0, -10, 5e6), crs=None))
+    for place in ((10, 0, 0, 0, -10, 95), (10, 0, 300, 0, -10, 60)):  # latitude 95, longitude 380
+        with pytest.raises(ValueError, match="are not degrees; give it"):
+            GdalRaster(write_geotiff(tmp_path / "a.tif", CELLS, place, crs=None))
     with pytest.raises(ValueError, match="complex"):
         GdalRaster(write_geotiff(tmp_path / "c.tif", CELLS.astype(np.complex64)))
     with pytest.raises(ValueError, match="no geotransform"):
         GdalRaster(write_geotiff(tmp_path / "bare.tif", CELLS, crs=None))
+
+
+def test_a_raster_without_a_crs_is_in_the_one_given_or_in_degrees_with_a_warning(tmp_path, write_geotiff, caplog):
+    path = write_geotiff(tmp_path / "a.tif", CELLS, (10, 0, 500_000, 0, -10, 5_000_000), crs=None)
+    lonlat = GdalRaster(path, crs="EPSG:32632").grid.lonlat(np.array([0.0]), np.array([0.0]))
+    np.testing.assert_allclose(lonlat, [[9.0, 45.153]], atol=1e-3)
+    assert caplog.text == ""
+    small = GdalRaster(write_geotiff(tmp_path / "b.tif", CELLS, (0.5, 0, 0, 0, -0.5, 80), crs=None))
+    assert small.grid.bounds() == (0, 77, 4, 80)
+    assert "b.tif has no CRS; its bounds (0.0, 77.0, 4.0, 80.0)" in caplog.text
+    with pytest.raises(ValueError, match=r"c\.tif states its own CRS"):
+        GdalRaster(write_geotiff(tmp_path / "c.tif", CELLS), crs="EPSG:32632")
 
 
 def test_says_what_to_install(tmp_path, monkeypatch):

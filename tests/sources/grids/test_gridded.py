@@ -29,9 +29,7 @@ def save(folder, name, dataset, encoding=None):
     elif "nc3" in name:
         dataset.to_netcdf(path, engine="scipy", format="NETCDF3_64BIT", encoding=encoding)
     else:
-        netcdf4 = pytest.importorskip("netCDF4", exc_type=ImportError)
-        assert netcdf4
-        dataset.to_netcdf(path, engine="netcdf4", encoding=encoding)
+        dataset.to_netcdf(path, engine="h5netcdf", encoding=encoding)
     return path
 
 
@@ -131,6 +129,91 @@ def test_projected_grids_are_asked_in_their_own_metres(tmp_path, how):
             GriddedRaster(path)
 
 
+ROTATED = {"grid_mapping_name": "rotated_latitude_longitude", "grid_north_pole_latitude": 39.25,
+           "grid_north_pole_longitude": -162.0, "north_pole_grid_longitude": 0.0}  # fmt: skip
+
+
+def rotated(axes=("rlon", "rlat"), attributes=True, mapping=True, curved=False, **variable):
+    """A rotated grid of CORDEX over Europe, of whose description parts may be lost; and its true places."""
+    x, y = np.arange(-20.0, 15.0, 1.0), np.arange(-15.0, 15.0, 1.0)
+    to = pyproj.Transformer.from_crs(pyproj.CRS.from_cf(ROTATED), "OGC:CRS84", always_xy=True)
+    lon, lat = to.transform(*np.meshgrid(x, y))
+    stated = [{"units": "degrees", "standard_name": f"grid_{name}"} for name in ("longitude", "latitude")]
+    data = xarray.Dataset(
+        {"t": (axes[::-1], surface(lon, lat), {"grid_mapping": "pole"} | variable)},
+        {
+            name: (name, centers, said if attributes else {})
+            for name, centers, said in zip(axes, (x, y), stated, strict=True)
+        },
+    )
+    if mapping is not False:
+        data["pole"] = ((), 0, ROTATED if mapping is True else mapping)
+    if curved:
+        data["t"].attrs["coordinates"] = "lon2 lat2"
+        data["lon2"] = (axes[::-1], lon, {"units": "degrees_east"})
+        data["lat2"] = (axes[::-1], lat, {"units": "degrees_north"})
+    return data, np.stack([lon.ravel(), lat.ravel()], axis=1)
+
+
+@pytest.mark.parametrize("curved", [False, True])
+def test_rotated_grids_are_read_by_their_mapping_or_by_the_option(tmp_path, curved):
+    data, places = rotated(curved=curved)
+    bare, _ = rotated(mapping=False, curved=curved)
+    crs = pyproj.CRS.from_cf(ROTATED).to_wkt()
+    for raster in (
+        GriddedRaster(save(tmp_path, "a.nc", data), variable="t"),
+        GriddedRaster(save(tmp_path, "v3.zarr", bare), crs=crs, variable="t"),
+    ):
+        np.testing.assert_allclose(values(raster, places)[:, 0], surface(*places.T), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"mapping": False}, "'pole' is not in the file"),
+        ({"mapping": False, "grid_mapping": ""}, "grid_longitude|grid_latitude"),
+        ({"mapping": False, "grid_mapping": "", "attributes": False}, "'rlat'"),
+        ({"mapping": {"grid_mapping_name": "no_such_projection"}}, "'pole' cannot be read"),
+        ({"mapping": {}}, "'pole' cannot be read"),
+        ({"mapping": False, "axes": ("lon", "lat"), "attributes": False}, "'pole' is not in the file"),
+        ({"mapping": False, "grid_mapping": "", "axes": ("x", "y"), "attributes": False}, "no CRS for 'x' and 'y'"),
+        (
+            {"mapping": False, "grid_mapping": "", "axes": ("lon", "lat"), "attributes": False, "curved": True},
+            "km from",
+        ),
+    ],
+)
+def test_a_rotated_grid_whose_mapping_is_lost_is_never_degrees(tmp_path, options, said):
+    with pytest.raises(ValueError, match=rf"a\.nc.*({said})"):
+        GriddedRaster(save(tmp_path, "a.nc", rotated(**options)[0]), variable="t")
+
+
+def test_a_wrong_crs_contradicts_the_coordinates_of_the_file(tmp_path):
+    path = save(tmp_path, "a.nc", rotated(mapping=False, curved=True)[0])
+    with pytest.raises(ValueError, match="km from where the axes"):
+        GriddedRaster(path, variable="t", crs="EPSG:4326")
+
+
+def test_units_of_axes_fit_the_crs(tmp_path):
+    cf = {"grid_mapping_name": "geostationary", "perspective_point_height": 35_786_023.0, "sweep_angle_axis": "x",
+          "longitude_of_projection_origin": -75.0, "latitude_of_projection_origin": 0.0,
+          "semi_major_axis": 6_378_137.0, "semi_minor_axis": 6_356_752.31414}  # fmt: skip
+    angles = np.linspace(-0.1, 0.1, 21)
+    to = pyproj.Transformer.from_crs(pyproj.CRS.from_cf(cf), "OGC:CRS84", always_xy=True)
+    lon, lat = to.transform(*np.meshgrid(angles * 35_786_023.0, angles * 35_786_023.0))
+    data = xarray.Dataset(
+        {"t": (("y", "x"), surface(lon, lat), {"grid_mapping": "goes"}), "goes": ((), 0, cf)},
+        {name: (name, angles, {"units": "rad", "standard_name": f"projection_{name}_coordinate"}) for name in "xy"},
+    )
+    raster = GriddedRaster(save(tmp_path, "a.nc", data))
+    np.testing.assert_allclose(values(raster, np.stack([lon, lat], -1).reshape(-1, 2))[:, 0], surface(lon, lat).ravel())
+    data["x"].attrs["units"] = "furlong"
+    with pytest.raises(ValueError, match="'x' is in 'furlong'"):
+        GriddedRaster(save(tmp_path, "b.nc", data))
+    with pytest.raises(ValueError, match=r"'(lat|lon)' is in 'degrees_"):
+        GriddedRaster(save(tmp_path, "c.nc", climate()), crs="EPSG:32632", variable="height")
+
+
 def test_gaussian_latitudes_take_the_nearest_row(tmp_path):
     lat = np.degrees(np.arcsin(np.polynomial.legendre.leggauss(32)[0]))
     raster = GriddedRaster(save(tmp_path, "a.nc3.nc", climate(lat=lat)), variable="height")
@@ -183,7 +266,7 @@ def test_what_cannot_be_read_is_refused_with_what_there_is(tmp_path, monkeypatch
     with pytest.raises(ValueError, match="damaged or not NetCDF"):
         GriddedRaster(tmp_path / "four.nc")
     with monkeypatch.context() as bare:
-        bare.setattr("geotether.sources.grids.gridded.find_spec", lambda name: None)
+        bare.setattr("geotether.sources.grids.cf.find_spec", lambda name: None)
         with pytest.raises(ImportError, match="pip install h5py"):
             GriddedRaster(tmp_path / "four.nc")
     monkeypatch.setitem(sys.modules, "xarray", None)

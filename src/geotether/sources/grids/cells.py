@@ -58,10 +58,10 @@ def open_raster(
     """
     if Path(path).suffix.lower() in ENDINGS:
         return GriddedRaster(path, variable=variable, select=select, bands=bands, crs=crs)
-    given = [name for name, value in (("variable", variable), ("select", select), ("crs", crs)) if value is not None]
+    given = [name for name, value in (("variable", variable), ("select", select)) if value is not None]
     if given:
         raise ValueError(f"{given[0]} is for NetCDF and Zarr ({', '.join(ENDINGS)}); {path} has only bands.")
-    return GdalRaster(path, bands=bands)
+    return GdalRaster(path, bands=bands, crs=crs)
 
 
 def decode(raster: Raster, values: Num[np.ndarray, "*n bands"]) -> Float[np.ndarray, "*n bands"]:

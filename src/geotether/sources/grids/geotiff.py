@@ -1,5 +1,6 @@
 """GeoTIFF and other formats of GDAL: the one opener over rasterio, and rasters read in pieces."""
 
+import logging
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -10,12 +11,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from geotether.geodesy.crs import lonlat_of_xy, same_as_wgs84
+from geotether.geodesy.crs import crs_name, lonlat_of_xy, same_as_wgs84
 from geotether.sources.grids.grid import Grid
 
 # No file is read twice through GDAL's cache, which by default takes 5 % of the machine's memory.
 CACHE_BYTES = 64_000_000
 _LEAST_TILE = 256
+_log = logging.getLogger(__name__)
 
 
 class GdalRaster:
@@ -24,6 +26,7 @@ class GdalRaster:
     Args:
         path: The file.
         bands: Names or numbers from 1. None: all.
+        crs: CRS of x and y if the file does not state one, such as "EPSG:32632". None: degrees, with a warning.
 
     Attributes:
         path: As given.
@@ -36,13 +39,13 @@ class GdalRaster:
         tile: Rows and columns that are best read together.
     """
 
-    def __init__(self, path: str | Path, bands: Sequence[int | str] | None = None) -> None:
+    def __init__(self, path: str | Path, bands: Sequence[int | str] | None = None, crs: str | None = None) -> None:
         self.path = Path(path)
         self._dataset = open_geotiff(self.path)
         if self._dataset.count == 0:
             parts = ", ".join(name.rsplit(":", 1)[-1] for name in self._dataset.subdatasets[:20])
             raise ValueError(f"{path} has no bands; convert one of its parts to GeoTIFF: {parts or 'none'}.")
-        self.grid = _grid_of(self._dataset)
+        self.grid = _grid_of(self._dataset, crs)
         colours = [colour.name for colour in self._dataset.colorinterp]
         every = [
             text or (colour if colour in ("red", "green", "blue", "alpha") else f"band {number}")
@@ -153,14 +156,23 @@ def lonlat_in(dataset: Any, rows: np.ndarray | float, columns: np.ndarray | floa
     return lonlat_of_xy(np.stack([x, y], axis=-1), dataset.crs.to_wkt())
 
 
-def _grid_of(dataset: Any) -> Grid:
+def _grid_of(dataset: Any, crs: str | None) -> Grid:
     if dataset.transform.is_identity:
         raise ValueError(
             f"{dataset.name} has no geotransform, so its location is unknown; warp it with gdalwarp first."
         )
-    if dataset.crs is None and max(map(abs, dataset.bounds)) > 361:
-        raise ValueError(f"{dataset.name} has no CRS, and its bounds {tuple(dataset.bounds)} are not degrees.")
-    crs = None if dataset.crs is None else dataset.crs.to_wkt()
+    if dataset.crs is not None:
+        if crs is not None:
+            raise ValueError(f"{dataset.name} states its own CRS ({crs_name(dataset.crs.to_wkt())}); leave crs out.")
+        crs = dataset.crs.to_wkt()
+    elif crs is None:
+        west, south, east, north = bounds = tuple(dataset.bounds)
+        if max(abs(west), abs(east)) > 361 or max(abs(south), abs(north)) > 91:
+            raise ValueError(
+                f"{dataset.name} has no CRS, and its bounds {bounds} are not degrees; give it, such as "
+                "crs: 'EPSG:32632'."
+            )
+        _log.warning("%s has no CRS; its bounds %s are taken as degrees. If not, give crs.", dataset.name, bounds)
     try:
         crs = None if crs is None or same_as_wgs84(crs) else crs
     except ValueError as error:

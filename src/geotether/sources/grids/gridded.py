@@ -1,16 +1,17 @@
 """NetCDF and Zarr grids: their axes and bands, read in pieces."""
 
 import math
-import warnings
+import re
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from geotether.files.formats import endings_of
-from geotether.geodesy.crs import same_as_wgs84
+from geotether.geodesy.crs import is_geographic, same_as_wgs84
+from geotether.geodesy.distance import great_circle_km
+from geotether.sources.grids.cf import decoded, open_groups, packing_of
 from geotether.sources.grids.geotiff import choose_bands
 from geotether.sources.grids.grid import Grid, axis_steps
 
@@ -28,7 +29,12 @@ _AXES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
         ("lat", "latitude", "nav_lat", "y", "northing", "yc", "rlat"),
     ),
 }
-_METRES = {"m": 1.0, "metre": 1.0, "metres": 1.0, "meter": 1.0, "meters": 1.0, "km": 1000.0, "kilometre": 1000.0}
+# Names of axes that are degrees of the Earth where nothing else says so; x, y, rlon and rlat may be anything.
+_DEGREES = {"lon", "longitude", "long", "lng", "nav_lon", "lat", "latitude", "nav_lat"}
+_EARTH = {"longitude", "latitude", *_AXES["x"][1], *_AXES["y"][1]}
+_METRES = {"m": 1.0, "metre": 1.0, "metres": 1.0, "meter": 1.0, "meters": 1.0, "km": 1000.0, "kilometre": 1000.0,
+           "kilometres": 1000.0, "kilometer": 1000.0, "kilometers": 1000.0}  # fmt: skip
+_RADIANS = {"rad": 1.0, "radian": 1.0, "radians": 1.0, "microradian": 1e-6, "microradians": 1e-6, "urad": 1e-6}
 _MOST_BANDS = 2000
 _TILE_CELLS = 2_000_000
 
@@ -38,7 +44,7 @@ class GriddedRaster:
 
     Args:
         path: NetCDF (classic or 4) or Zarr (2 or 3).
-        variable: One or more; None: all on the grid.
+        variable: One or more, of a group as "group/name"; None: all on the grid, of the only group that has any.
         select: By dimension, a value or a list of them, such as {"time": "2020-07", "level": 850}. What remains of
             further dimensions becomes bands.
         bands: Names or numbers from 1 of the resulting bands. None: all.
@@ -54,10 +60,7 @@ class GriddedRaster:
         crs: str | None = None,
     ) -> None:
         self.path = Path(path)
-        dataset = _open_dataset(self.path)
-        grids = {str(name): dims for name in dataset.data_vars if (dims := _axes(dataset, str(name))) is not None}
-        names = _variables(self.path, dataset, grids, variable)
-        self._y, self._x = grids[names[0]]
+        dataset, names, (self._y, self._x) = _variables(self.path, open_groups(self.path), variable)
         axes = (self._y, self._x)
         further = {str(dim) for name in names for dim in dataset[name].dims} - set(axes)
         for dim in select or {}:
@@ -65,26 +68,28 @@ class GriddedRaster:
                 known = ", ".join(sorted(further)) or "none"
                 raise ValueError(f"{path}: {', '.join(names)} have no other dimension {dim!r}; known: {known}.")
         self._arrays = [_selected(self.path, dataset[name], select or {}) for name in names]
-        every, self._shapes = [], []
-        for array in self._arrays:
-            labels = _band_names(array, axes)
-            every += labels
-            self._shapes.append(len(labels))
+        every = [label for array in self._arrays for label in _band_names(array, axes)]
         self._chosen = choose_bands(self.path, every, bands)
         self.names = [every[band] for band in self._chosen]
         if len(self.names) > _MOST_BANDS:
             raise ValueError(
                 f"{self.path} has {len(self.names)} bands; choose some of them with select, for example "
-                f"select: {{{next(dim for dim in self._arrays[0].dims if dim not in (self._y, self._x))}: ...}}."
+                f"select: {{{next(dim for dim in self._arrays[0].dims if dim not in axes)}: ...}}."
             )
+        self._packings = []
+        for array in self._arrays:
+            if array.dtype.kind not in "iufb":
+                raise ValueError(
+                    f"{path}: {array.name!r} contains {array.dtype}, not numbers; choose another variable."
+                )
+            try:
+                self._packings.append(packing_of(array, netcdf=self.path.is_file()))
+            except ValueError as error:
+                raise ValueError(f"{path}: {array.name!r}: {error}") from error
         self.grid = _grid(self.path, dataset, self._arrays[0], self._x, self._y, crs)
-        self.dtype = np.result_type(*[array.dtype for array in self._arrays], np.uint8)
-        if self.dtype.kind not in "iuf":
-            raise ValueError(f"{self.path}: {names[0]!r} contains {self.dtype}, not numbers; choose another variable.")
-        self.dtype = self.dtype.newbyteorder("=")
+        self.dtype = np.result_type(*[packing.dtype for packing in self._packings])
         self.missing: float | None = math.nan if self.dtype.kind == "f" else None
-        # xarray applies scale_factor, add_offset and _FillValue.
-        self.scales: np.ndarray | None = None
+        self.scales: np.ndarray | None = None  # applied on reading
         self.offsets: np.ndarray | None = None
         self.tile = _tile(self._arrays[0], self._y, self._x, len(every))
 
@@ -92,48 +97,14 @@ class GriddedRaster:
         """Read cells with scale and offset applied, shape (height, width, bands); NaN without data."""
         piece = {self._y: slice(top, top + height), self._x: slice(left, left + width)}
         parts = [
-            array.isel(piece).transpose(self._y, self._x, ...).to_numpy().reshape(height, width, -1)
-            for array in self._arrays
+            packing.values(array.isel(piece).transpose(self._y, self._x, ...).to_numpy()).reshape(height, width, -1)
+            for array, packing in zip(self._arrays, self._packings, strict=True)
         ]
         return np.concatenate(parts, axis=-1)[..., self._chosen].astype(self.dtype, copy=False)
 
     def files(self) -> list[Path]:
         """List the files that the raster consists of."""
         return [self.path] if self.path.is_file() else sorted(p for p in self.path.rglob("*") if p.is_file())
-
-
-def _open_dataset(path: Path) -> Any:
-    try:
-        import xarray
-    except ImportError:
-        raise ImportError("NetCDF and Zarr are read with xarray: pip install 'geotether[geo]'.") from None
-    if not path.exists():
-        raise FileNotFoundError(f"There is no raster {path}.")
-    options: dict[str, Any] = {"cache": False, "decode_coords": "all", "decode_timedelta": False}
-    options["engine"] = "zarr" if path.is_dir() else _engine(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about metadata that are not consolidated, or about calendars
-        try:
-            try:
-                return xarray.open_dataset(path, **options)
-            except (ImportError, ValueError, OverflowError):  # an unsupported calendar
-                return xarray.open_dataset(path, decode_times=False, **options)
-        except Exception as error:  # engines raise errors of their own
-            raise ValueError(f"{path} is damaged or not NetCDF or Zarr: {error}") from error
-
-
-def _engine(path: Path) -> str:
-    """Choose the engine of xarray that reads a file, by its first bytes."""
-    with path.open("rb") as file:
-        start = file.read(8)
-    if start.startswith((b"CDF\x01", b"CDF\x02")):
-        return "scipy"
-    if not start.startswith((b"CDF\x05", b"\x89HDF")):
-        raise ValueError(f"{path} is damaged or not NetCDF or Zarr: it starts with {start!r}.")
-    for module, engine in (("netCDF4", "netcdf4"), ("h5py", "h5netcdf")):
-        if find_spec(module) is not None:
-            return engine
-    raise ImportError(f"{path} is NetCDF 4, which needs h5py or netCDF4: pip install h5py.")
 
 
 def _axes(dataset: Any, name: str) -> tuple[str, str] | None:
@@ -154,23 +125,67 @@ def _axes(dataset: Any, name: str) -> tuple[str, str] | None:
     return (found["y"], found["x"]) if found["x"] != found["y"] else None
 
 
-def _variables(path: Path, dataset: Any, grids: dict[str, Any], wanted: str | Sequence[str] | None) -> list[str]:
+def _variables(
+    path: Path, groups: dict[str, Any], wanted: str | Sequence[str] | None
+) -> tuple[Any, list[str], tuple[str, str]]:
+    """Choose variables of one group on one grid; return its dataset, their names and their two axes."""
+    datasets = {group: decoded(_inherited(groups, group)) for group in groups}
+    grids = {
+        f"{group}/{name}".strip("/"): (group, str(name), axes)
+        for group, dataset in sorted(datasets.items())
+        for name, array in dataset.data_vars.items()
+        if not _is_coordinate(str(name), array) and (axes := _axes(dataset, str(name))) is not None
+    }
     if not grids:
-        dims = {str(name): dataset[name].dims for name in list(dataset.data_vars)[:20]}
-        curved = [str(name) for name in dataset.coords if dataset[name].ndim == 2]
+        every = [(group, name, array) for group, one in datasets.items() for name, array in one.variables.items()]
+        dims = {f"{group}/{name}".strip("/"): array.dims for group, name, array in every if name not in array.dims}
+        curved = [str(name) for _, name, array in every if array.ndim == 2 and _is_coordinate(str(name), array)]
         hint = "have two dimensions: warp it to an even grid first (gdalwarp)"
-        why = f"; {', '.join(curved)} {hint}" if curved else ""
+        why = f"; {', '.join(dict.fromkeys(curved))} {hint}" if curved else ""
         raise ValueError(
             f"{path} has no georeference: no variable has axes of longitude and latitude, or x and y, with "
-            f"coordinates{why}. Variables and their axes: {dims or 'none'}."
+            f"coordinates{why}. Variables and their axes: {dict(list(dims.items())[:20]) or 'none'}."
         )
-    names = [wanted] if isinstance(wanted, str) else list(grids if wanted is None else wanted)
-    for name in names:
-        if name not in grids:
-            raise ValueError(f"{path} has no variable {name!r} on a grid; known: {', '.join(grids)}.")
-        if grids[name] != grids[names[0]]:
-            raise ValueError(f"{path}: {names[0]!r} and {name!r} have different axes; choose one with variable.")
-    return names
+    known = ", ".join(grids)
+    if wanted is None:
+        holders = list(dict.fromkeys(group for group, _, _ in grids.values()))
+        if len(holders) > 1 and "" not in holders:
+            raise ValueError(f"{path} has grids in several groups; name one with variable: {known}.")
+        chosen = [key for key, (group, _, _) in grids.items() if group == ("" if "" in holders else holders[0])]
+    else:
+        chosen = []
+        for name in [wanted] if isinstance(wanted, str) else wanted:
+            bare = name.strip("/")
+            hits = [bare] if bare in grids else [key for key in grids if key.rsplit("/", 1)[-1] == bare]
+            if len(hits) != 1:
+                what = f"has {name!r} in several groups" if hits else f"has no variable {name!r} on a grid"
+                raise ValueError(f"{path} {what}; known: {', '.join(hits) or known}.")
+            chosen += hits
+    first = grids[chosen[0]]
+    for key in chosen:
+        if (grids[key][0], grids[key][2]) != (first[0], first[2]):
+            raise ValueError(f"{path}: {chosen[0]!r} and {key!r} have different axes; choose one with variable.")
+    return datasets[first[0]], [grids[key][1] for key in chosen], first[2]
+
+
+def _inherited(groups: dict[str, Any], group: str) -> Any:
+    """Return the dataset of a group with the coordinates and grid mappings of the groups around it."""
+    dataset, around = groups[group], group
+    while around:
+        around = around.rpartition("/")[0]
+        for name, variable in groups[around].variables.items() if around in groups else ():
+            fits = all(dataset.sizes.get(dim) == size for dim, size in zip(variable.dims, variable.shape, strict=True))
+            helps = variable.dims in ((), (name,)) or _is_coordinate(str(name), variable)
+            if name not in dataset.variables and fits and helps:
+                dataset = dataset.assign({name: variable})
+                dataset = dataset.set_coords(name) if variable.dims == (name,) else dataset
+    return dataset
+
+
+def _is_coordinate(name: str, variable: Any) -> bool:
+    """Whether a variable holds longitudes or latitudes of the Earth, by its attributes or its name."""
+    given = {str(variable.attrs.get(key, "")).lower() for key in ("standard_name", "units")}
+    return bool(given & _EARTH) or name.lower() in _DEGREES
 
 
 def _selected(path: Path, array: Any, select: Mapping[str, Any]) -> Any:
@@ -199,47 +214,137 @@ def _band_names(array: Any, axes: tuple[str, str]) -> list[str]:
 
 
 def _grid(path: Path, dataset: Any, array: Any, x: str, y: str, crs: str | None) -> Grid:
-    xs, ys = (np.asarray(dataset[dim].to_numpy(), dtype=np.float64) for dim in (x, y))
-    for dim, centers in ((x, xs), (y, ys)):
-        steps = np.diff(centers)
-        if len(centers) < 2 or not ((steps > 0).all() or (steps < 0).all()):
-            raise ValueError(f"{path}: the axis {dim!r} needs two or more values that increase or decrease.")
-    crs = crs or _crs_of(dataset, array)
+    xs, ys = (_centers(path, dataset[dim]) for dim in (x, y))
+    lost = ""
     if crs is None:
-        attributes = dataset[x].attrs
-        degrees = str(attributes.get("units", "")).lower().startswith("degree") or "lon" in x.lower()
-        if not degrees and attributes.get("standard_name") != "longitude":
-            raise ValueError(f"{path} has no CRS for {x!r} and {y!r}; give it, such as crs: 'EPSG:32632'.")
+        crs, lost = _crs_of(dataset, array, (y, x))
+    if crs is None:
+        _require_degrees(path, dataset, (y, x), lost)
     else:
         try:
             crs = None if same_as_wgs84(crs) else crs
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-    unit = _METRES.get(str(dataset[x].attrs.get("units", "")).lower(), 1.0) if crs is not None else 1.0
-    xs, ys = xs * unit, ys * unit
+    xs, ys = (centers * _factor(path, dataset[dim], crs) for dim, centers in ((x, xs), (y, ys)))
     if crs is None and (np.abs(ys).max() > 91 or np.ptp(xs) > 361):
         raise ValueError(f"{path}: {x!r} and {y!r} reach {xs.max():g} and {ys.max():g}, which are not degrees.")
     along, down = axis_steps(xs), axis_steps(ys)
     a, c = along or ((xs[-1] - xs[0]) / (len(xs) - 1), float(xs[0]))
     e, f = down or ((ys[-1] - ys[0]) / (len(ys) - 1), float(ys[0]))
     affine = (float(a), 0.0, float(c), 0.0, float(e), float(f))
-    return Grid(len(ys), len(xs), affine, crs, None if along else xs, None if down else ys)
+    grid = Grid(len(ys), len(xs), affine, crs, None if along else xs, None if down else ys)
+    _compare(path, dataset, grid, (y, x))
+    return grid
 
 
-def _crs_of(dataset: Any, array: Any) -> str | None:
+def _centers(path: Path, axis: Any) -> np.ndarray:
+    """Return the centres along an axis, which has no missing values."""
+    packing = packing_of(axis, netcdf=False) if axis.dtype.kind in "iuf" else None
+    centers = np.empty(0)
+    if packing is not None:
+        stored = axis.to_numpy()
+        centers = stored.view(packing.stored).astype(np.float64) * packing.scale + packing.offset
+    steps = np.diff(centers)
+    if len(centers) < 2 or not ((steps > 0).all() or (steps < 0).all()):
+        raise ValueError(f"{path}: the axis {axis.name!r} needs two or more values that increase or decrease.")
+    return centers
+
+
+def _require_degrees(path: Path, dataset: Any, axes: tuple[str, str], lost: str) -> None:
+    """Raise ValueError unless both axes of a grid without a CRS are degrees of the Earth beyond doubt."""
+    for dim in axes:
+        attributes, name = dataset[dim].attrs, dim.lower()
+        standard, unit = (str(attributes.get(key, "")).lower() for key in ("standard_name", "units"))
+        stated = bool({standard, unit} & _EARTH)
+        plain = not lost and not standard and name in _DEGREES and (unit == "" or unit.startswith("degree"))
+        if name in ("rlon", "rlat") or (standard and standard not in _EARTH) or not (stated or plain):
+            said = ", ".join(f"{key} {attributes[key]!r}" for key in ("standard_name", "units") if key in attributes)
+            raise ValueError(
+                f"{path} has no CRS for {axes[1]!r} and {axes[0]!r}{lost and f': {lost}'}; {dim!r} "
+                f"({said or 'without attributes'}) may be an axis of a projected or rotated grid. Give its CRS, such "
+                "as crs: 'EPSG:32632', or 'EPSG:4326' if these are longitude and latitude."
+            )
+
+
+def _factor(path: Path, axis: Any, crs: str | None) -> float:
+    """Return the factor from the unit of an axis to the unit of a CRS."""
+    from pyproj import CRS
+
+    unit = str(axis.attrs.get("units", "")).strip().lower()
+    if unit in ("", "1"):
+        return 1.0
+    if crs is None or is_geographic(crs):
+        if unit.startswith("degree") or unit == "deg":
+            return 1.0
+        if unit in _RADIANS:
+            return math.degrees(_RADIANS[unit])
+    else:
+        about = CRS.from_user_input(crs)
+        if unit in _METRES:
+            return _METRES[unit] / float(about.axis_info[0].unit_conversion_factor if about.axis_info else 1.0)
+        height = re.search(r"satellite height\",\s*([\d.]+)", about.to_wkt(), re.IGNORECASE)
+        if unit in _RADIANS and height:  # scanning angles
+            return _RADIANS[unit] * float(height.group(1))
+        if about.axis_info and unit.replace("_", " ") == about.axis_info[0].unit_name.lower():
+            return 1.0
+    kind = "longitude and latitude" if crs is None else "its CRS"
+    raise ValueError(f"{path}: the axis {axis.name!r} is in {unit!r}, which does not fit {kind}.")
+
+
+def _crs_of(dataset: Any, array: Any, axes: tuple[str, str]) -> tuple[str | None, str]:
+    """Return the CRS that the grid mapping of a variable states; or None and why the mapping cannot be used."""
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
-    name = array.encoding.get("grid_mapping") or array.attrs.get("grid_mapping")
-    for mapping in (name, "spatial_ref", "crs"):
+    stated = str(array.attrs.get("grid_mapping", ""))
+    # "crs", or "crsOSGB: x y crsWGS84: lat lon"
+    named = re.findall(r"(\S+):((?:\s+[^\s:]+(?!\S))*)", stated) or [(stated, "")]
+    name = next((name for name, of in named if set(of.split()) == set(axes)), named[0][0])
+    if name and name not in dataset.variables:
+        return None, f"its grid mapping {name!r} is not in the file"
+    for mapping in (name,) if name else ("spatial_ref", "crs"):
         if mapping in dataset.variables:
             attributes = dataset[mapping].attrs
             try:
                 text = attributes.get("crs_wkt") or attributes.get("spatial_ref")
-                return (CRS.from_user_input(text) if text else CRS.from_cf(attributes)).to_wkt()
-            except (CRSError, KeyError):
-                continue
-    return None
+                return (CRS.from_user_input(text) if text else CRS.from_cf(attributes)).to_wkt(), ""
+            except (CRSError, KeyError, ValueError, TypeError) as error:
+                if attributes.get("grid_mapping_name") != "latitude_longitude":
+                    return None, f"its grid mapping {mapping!r} cannot be read ({type(error).__name__}: {error})"
+    return None, ""
+
+
+def _compare(path: Path, dataset: Any, grid: Grid, axes: tuple[str, str]) -> None:
+    """Raise ValueError if two-dimensional longitudes and latitudes beside the axes are those of another grid."""
+    found: dict[str, Any] = {}
+    for name, variable in dataset.variables.items():
+        if set(variable.dims) == set(axes) and _is_coordinate(str(name), variable) and variable.dtype.kind in "iuf":
+            text = f"{name} {variable.attrs.get('standard_name', '')} {variable.attrs.get('units', '')}".lower()
+            found.setdefault("lat" if re.search("lat|degrees?_?n", text) else "lon", dataset[name])
+    if len(found) < 2:
+        return
+    rows = np.array([0, 0, grid.height // 2, grid.height - 1, grid.height - 1])
+    columns = np.array([0, grid.width - 1, grid.width // 2, 0, grid.width - 1])
+    stated = []
+    for axis in ("lon", "lat"):
+        array = found[axis].transpose(*axes)
+        cells = np.array([array[row, column].to_numpy() for row, column in zip(rows, columns, strict=True)])
+        stated.append(packing_of(array, netcdf=False).values(cells).astype(np.float64))
+    lonlat = np.stack(stated, axis=1)
+    known = np.isfinite(lonlat).all(axis=1) & (np.abs(lonlat[:, 1]) <= 90) & (np.abs(lonlat[:, 0]) <= 540)
+    mine = grid.lonlat(rows + 0.5, columns + 0.5)
+    known &= np.isfinite(mine).all(axis=1)
+    if not known.any():
+        return
+    apart = great_circle_km(lonlat[known], mine[known])
+    # A sphere and an ellipsoid are up to 21 km apart.
+    if apart.max() > 25.0 + 2 * grid.cell_km:
+        row, column = int(rows[known][apart.argmax()]), int(columns[known][apart.argmax()])
+        raise ValueError(
+            f"{path}: by {found['lon'].name!r} and {found['lat'].name!r} the cell of row {row} and column {column} is "
+            f"{apart.max():,.0f} km from where the axes {axes[1]!r} and {axes[0]!r} put it. The grid is rotated or "
+            "projected otherwise; give its CRS, such as crs: 'EPSG:32632', or warp it first (gdalwarp)."
+        )
 
 
 def _tile(array: Any, y: str, x: str, bands: int) -> tuple[int, int]:

@@ -37,7 +37,7 @@ class RasterSource:
         variable: For NetCDF and Zarr: one or more. None: all on the grid.
         select: For NetCDF and Zarr: a value or a list by further dimension, such as {"time": "2020-07"}; what remains
             of these dimensions becomes bands.
-        crs: For NetCDF and Zarr that do not declare one, such as "EPSG:32632".
+        crs: Of a raster that does not declare one, such as "EPSG:32632".
         places: File of points; row numbers are those of this file.
         sample: Or the number of places to draw, uniform by area, where the raster has data.
         seed: Seed of the sample.
