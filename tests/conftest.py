@@ -1,7 +1,9 @@
 """Every shape annotation of the package is checked while the tests run."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from jaxtyping import install_import_hook
 
@@ -147,3 +149,18 @@ def write_geotiff():
         return path
 
     return write
+
+
+@pytest.fixture
+def damaged() -> Callable[..., Iterator[bytes]]:
+    """Cut files short or change some of their bytes, mostly near the beginning, in the same way every time."""
+
+    def copies(content: bytes, count: int, head: int = 200) -> Iterator[bytes]:
+        rng = np.random.default_rng(0)
+        for _ in range(count):
+            copy = bytearray(content[: rng.integers(1, len(content)) if rng.random() < 0.2 else None])
+            for _ in range(rng.integers(1, 4)):
+                copy[rng.integers(min(len(copy), head) if rng.random() < 0.7 else len(copy))] = rng.integers(256)
+            yield bytes(copy)
+
+    return copies

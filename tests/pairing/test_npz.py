@@ -165,7 +165,7 @@ def test_other_files(tmp_path):
     array = io.BytesIO()
     np.save(array, np.ones(3))
     for content, message in (
-        (b"PK\x03\x04 but no more", r"d\.npz: it is damaged"),
+        (b"PK\x03\x04 but no more", r"d\.npz is damaged"),
         (array.getvalue(), "a single array"),
     ):
         (tmp_path / "d.npz").write_bytes(content)

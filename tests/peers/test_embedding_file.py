@@ -74,12 +74,40 @@ def test_geoparquet_of_geopandas_is_read(tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "x.parquet").encode(lon=5.66, lat=51.97), EMBEDDINGS[:1])
 
 
-@pytest.mark.parametrize("kind", [pa.float64(), pa.float16(), pa.int8()])
-def test_columns_e0_e1_and_other_numbers_are_read(write, kind):
-    whole = np.arange(60).reshape(5, 12)
-    numbered = {f"e{i}": pa.array(whole[:, i].astype(kind.to_pandas_dtype())) for i in reversed(range(12))}
-    file = EmbeddingFile(write(pa.table({"longitude": LONLAT[:, 0], "latitude": LONLAT[:, 1], **numbered})))
-    np.testing.assert_array_equal(file.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1]), whole)
+NUMBERS = np.arange(60).reshape(5, 12)
+
+
+def wide(name, kind=np.float64):
+    return {name.format(i): NUMBERS[:, i].astype(kind) for i in reversed(range(12))}
+
+
+@pytest.mark.parametrize(
+    ("columns", "found"),
+    [
+        (wide("e{}"), "e0 to e11"),
+        (wide("e{}", np.float16) | wide("b{}"), "e0 to e11"),
+        (wide("e{:03d}", np.int8), "e000 to e011"),
+        (wide("emb_{}"), "emb_0 to emb_11"),
+        (wide("A{:02d}"), "A00 to A11"),
+        ({"embedding": pa.array(NUMBERS.tolist(), pa.list_(pa.float32()))} | wide("e{}"), "embedding"),
+        ({"embedding": pa.array(NUMBERS.tolist(), pa.large_list(pa.float64()))}, "embedding"),
+        ({"embedding": pa.array(NUMBERS.tolist(), pa.list_(pa.int8(), 12))}, "embedding"),
+        ({"embedding": [str(row) for row in NUMBERS.tolist()]}, "embedding"),  # as a CSV written by `encode` has them
+        ({"vector": pa.array(NUMBERS.tolist()), "note": list("abcde"), "id1": [1] * 5}, "vector"),
+    ],
+)
+def test_embeddings_are_found_in_any_form(write, columns, found):
+    file = EmbeddingFile(write(pa.table({"longitude": LONLAT[:, 0], "latitude": LONLAT[:, 1], **columns})))
+    np.testing.assert_array_equal(file.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1]), NUMBERS)
+    assert file.provenance["columns"] == found
+
+
+def test_places_in_single_precision_are_found_by_their_doubles(write):
+    places = LONLAT + np.array([0.123456789, 0.0])
+    file = EmbeddingFile(write(table(places.astype(np.float32))))
+    np.testing.assert_array_equal(file.encode(lon=places[:, 0], lat=places[:, 1]), EMBEDDINGS)
+    with pytest.raises(ValueError, match="first for row 0"):
+        file.encode(lon=places[:1, 0] + 2e-5, lat=places[:1, 1])
 
 
 def test_the_kind_of_file_is_told_by_its_content(write):
@@ -89,6 +117,7 @@ def test_the_kind_of_file_is_told_by_its_content(write):
         "file": "theirs.bin",
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "places": 5,
+        "columns": "embedding",
     }
 
 
@@ -111,6 +140,10 @@ def test_two_embeddings_across_the_antimeridian_are_refused(write):
         EmbeddingFile(path)
 
 
+def wide_of_two(name):
+    return {name.format(i): [1.0, 2.0] for i in range(2)}
+
+
 PLACES = {"lon": LONLAT[:2, 0], "lat": LONLAT[:2, 1]}
 
 
@@ -126,7 +159,15 @@ PLACES = {"lon": LONLAT[:2, 0], "lat": LONLAT[:2, 1]}
         (PLACES | {"embedding": [1.0, 2.0]}, "contains double; expected lists of numbers"),
         (PLACES | {"embedding": [["a"], ["b"]]}, "contains string, not numbers"),
         (PLACES | {"embedding": pa.array([[], []], pa.list_(pa.float32()))}, "have no numbers"),
-        (PLACES | {"e0": [1.0, 2.0], "e2": [1.0, 2.0]}, "columns up to e2, but no e1"),
+        (PLACES | {"embedding": [[1e39], [1.0]]}, "1 of 2 embeddings are beyond the range of float32, first in row 0"),
+        (PLACES | {"embedding": ["[1, 2]", "[1, x]"]}, r"'embedding', row 1: '\[1, x\]' is not a list of numbers"),
+        (PLACES | {"embedding": [b"abcd", b"efgh"]}, "contains binary; expected lists of numbers"),
+        (
+            PLACES | wide_of_two("b{}") | wide_of_two("A{}"),
+            "nor one other column .*found: 'lon', 'lat', 'b0', 'b1', 'A0'",
+        ),
+        (PLACES | {"A00": [1.0, 2.0], "A02": [1.0, 2.0]}, "columns up to A02, but none with the number 1"),
+        (PLACES | {"e0": [1.0, 2.0], "e2": [1.0, 2.0]}, "columns up to e2, but none with the number 1"),
         (PLACES | {"e0": ["a", "b"]}, "column 'e0' contains string, not numbers"),
         ({"lon": [51.97, -33.87], "lat": [5.66, 151.21], "e0": [1.0, 2.0]}, "row 1 is .*the other way round"),
     ],

@@ -1,6 +1,7 @@
 """Mirrors src/geotether/peers/weights_file.py."""
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -134,3 +135,22 @@ def test_old_torch_is_not_trusted(saved, monkeypatch):
     monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
     with pytest.raises(ImportError, match=r"needs torch 2\.6 or newer; this is 2\.5\.1"):
         read_weights(path)
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
+def test_whatever_is_damaged_is_named(tmp_path, damaged, form):
+    path, refused = tmp_path / "w.ckpt", 0
+    if form == "safetensors":
+        save_file(ARRAYS, path, metadata={"hyper_parameters": '{"legendre_polys": 10}'})
+    else:
+        content = {"state_dict": ARRAYS, "hyper_parameters": argparse.Namespace(legendre_polys=10)}
+        torch.save(content, path, _use_new_zipfile_serialization=form == "zip")
+    for content in damaged(path.read_bytes(), 150, head=600):
+        path.write_bytes(content)
+        with contextlib.suppress(ValueError):
+            read_weights(path)
+            continue
+        with pytest.raises(ValueError, match=str(path)):
+            read_weights(path)
+        refused += 1
+    assert refused > 20

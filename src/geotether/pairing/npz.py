@@ -1,6 +1,5 @@
 """Paired data in the arrays of one .npz file."""
 
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from geotether.files.arrays import reading_arrays
 from geotether.pairing.observations import arranged_rows, spread, unknown_column
 from geotether.pairing.specification import ModalitySpec, PairedSpec
 from geotether.tables.modality import Modality
@@ -85,16 +85,8 @@ class NpzFile:
     def _array(self, name: str) -> np.ndarray:
         if name not in self._names:
             raise ValueError(unknown_column("array", name, self._names))
-        try:
-            with _open_npz(self._path) as arrays:
-                return arrays[name]
-        except (ValueError, EOFError, OSError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
-            if "allow_pickle" not in str(error):
-                raise ValueError(f"array {name!r} is damaged: {error}.") from error
-            raise ValueError(
-                f"array {name!r} holds Python objects, which are not unpickled because that can run arbitrary code; "
-                "save it as numbers or texts, such as numpy.array(values, dtype=str)."
-            ) from error
+        with reading_arrays(f"array {name!r}"), _open_npz(self._path) as arrays:
+            return arrays[name]
 
     def _of_rows(self, name: str, values: np.ndarray) -> np.ndarray:
         if values.ndim == 0 or len(values) != len(self):
@@ -110,10 +102,8 @@ def _open_npz(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     with path.open("rb") as file:  # opened here, because NumPy does not close a file that is not a zip
-        try:
+        with reading_arrays(path):
             arrays = np.load(file, allow_pickle=False)
-        except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-            raise ValueError(f"it is damaged or is not a .npz file: {error}.") from error
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise ValueError("it holds a single array (.npy); save several with numpy.savez.")
         with arrays:

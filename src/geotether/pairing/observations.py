@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Num
 
+from geotether.files.arrays import reading_arrays
 from geotether.files.delimited import FAULT
 from geotether.files.rows import open_rows
 from geotether.files.values import is_list
@@ -233,10 +234,8 @@ def _padded(values: np.ndarray, steps: int) -> np.ndarray:
 
 def _decoded(data: bytes, spec: ModalitySpec, name: str) -> np.ndarray:
     if data.startswith(_NUMPY):
-        try:
+        with reading_arrays(name):
             return np.load(io.BytesIO(data), allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise ValueError(f"{name} is a damaged .npy array or holds Python objects: {error}.") from error
     if name.lower().endswith((".csv", ".tsv", ".txt")):
         with open_rows(Path(name), opened=lambda: io.BytesIO(data)) as rows:
             table = pa.concat_tables([rows.schema.empty_table(), *rows.tables])

@@ -13,8 +13,8 @@ from jaxtyping import Float32, Float64, Integer
 from geotether.files.formats import format_of
 from geotether.files.geometry import geometry_column
 from geotether.files.places import PlaceFinder
-from geotether.files.rows import read_rows
-from geotether.files.values import is_list, is_number, is_text
+from geotether.files.rows import naming, read_rows
+from geotether.files.values import is_list, is_text, numbers_of, usual_schema
 from geotether.pairing.files import observations_of_files, rows_of_files
 from geotether.pairing.observations import arranged_rows, decode, gather, modality_of_lists, unknown_column
 from geotether.pairing.specification import ModalitySpec, PairedSpec
@@ -60,20 +60,18 @@ class TableFile:
             return cls.of_table(path.parent, read_rows(path))
         if not path.is_file():
             raise FileNotFoundError(f"There is no file {path}.")
-        try:
-            with pq.ParquetFile(path) as file:
-                schema, count = file.schema_arrow, file.metadata.num_rows
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"it is damaged or is not a Parquet file: {error}.") from error
+        with naming(path, "Parquet"), pq.ParquetFile(path) as file:
+            schema, count = usual_schema(file.schema_arrow), file.metadata.num_rows
 
         def runs(names: list[str]) -> Iterator[pa.Table]:
-            try:
-                with pq.ParquetFile(path) as file:
-                    for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
-                        # In the order of the names, not of the file.
-                        yield pa.Table.from_batches([batch]).select(names).replace_schema_metadata(None)
-            except (pa.ArrowException, OSError) as error:
-                raise ValueError(f"it is damaged: {error}.") from error
+            part = pa.schema([schema.field(name) for name in names])  # in the order of the names, not of the file
+            read = 0
+            with naming(path, "Parquet"), pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
+                    read += len(batch)
+                    yield pa.Table.from_batches([batch]).select(names).cast(part)
+                if read != count:
+                    raise ValueError(f"it is damaged: {', '.join(names)} has {read} of {count} rows.")
 
         return cls(path.parent, schema, count, runs)
 
@@ -127,11 +125,15 @@ class TableFile:
         table = self._read(names)
         arrays = []
         for name in names:
-            kind = table[name].type
-            if not (is_number(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
-                raise ValueError(f"column {name!r} holds {kind}, not numbers.")
-            column = table[name].cast(pa.uint8()) if pa.types.is_boolean(kind) else table[name]
-            arrays.append(column.cast(pa.float64()).to_numpy().astype(np.float32))
+            column = table[name].cast(pa.uint8()) if pa.types.is_boolean(table[name].type) else table[name]
+            values, odd = numbers_of(column)
+            if odd:
+                row = next(iter(odd))
+                raise ValueError(
+                    f"column {name!r} holds {column.type}, not numbers: {len(odd)} of {len(column)} cells, such as "
+                    f"{odd[row]!r:.60} in row {row}. Correct them, or leave them empty where a number is missing."
+                )
+            arrays.append(values.astype(np.float32))
         return names, np.stack(arrays, axis=1)
 
     def observe(self, name: str, spec: ModalitySpec, rows: Integer[np.ndarray, " m"]) -> Modality:

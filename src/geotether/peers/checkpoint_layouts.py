@@ -12,13 +12,7 @@ from geotether.peers.weights_file import WeightsFile, read_weights
 
 @dataclass(frozen=True)
 class Layout:
-    """A published layout.
-
-    Attributes:
-        keys: Description of the names of its arrays.
-        matches: Function that returns whether a file has it.
-        read: Function that builds the encoder of such a file and returns its known facts.
-    """
+    """A published layout: the names of its arrays, whether a file has it, and how to read encoder and facts."""
 
     keys: str
     matches: Callable[[WeightsFile], bool]

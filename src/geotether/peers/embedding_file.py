@@ -1,6 +1,7 @@
 """A Parquet file of embeddings at known places, used as an encoder by lookup."""
 
 import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any, Never
@@ -12,12 +13,12 @@ from jaxtyping import Float32, Float64
 
 from geotether.files.places import lonlat_of_columns
 from geotether.files.rows import naming, read_rows
-from geotether.files.values import is_list
+from geotether.files.values import is_list, is_number, is_text
 from geotether.geodesy.coordinates import as_lonlat, check_lonlat, unit_vectors
 from geotether.geodesy.distance import EARTH_RADIUS_KM, sphere_tree
 
-# Places this close are the same place: 11 cm on the ground at any longitude.
-TOLERANCE_DEGREES = 1e-6
+# Places this close are the same place: 11 cm on the ground at any longitude; 1.3 m where the file's are in float32.
+TOLERANCE_DEGREES, SINGLE_TOLERANCE_DEGREES = 1e-6, 1.2e-5
 EMBEDDING = "embedding"
 
 
@@ -25,12 +26,11 @@ class EmbeddingFile:
     """Embeddings that another encoder computed, looked up by place.
 
     Args:
-        path: Parquet with coordinates (as for `read_points`) and either a column `embedding` of lists of numbers, as
-            `geotether encode` writes it, or numeric columns e0, e1, ...
+        path: Parquet with coordinates (as for `read_points`) and embeddings (as `embeddings_of_columns` finds them).
 
     Attributes:
         dim: Length of an embedding.
-        provenance: File, hash and number of places.
+        provenance: File, hash, number of places and columns of the embeddings.
         config: Empty; a file of embeddings has no settings.
 
     Raises:
@@ -41,12 +41,10 @@ class EmbeddingFile:
 
     def __init__(self, path: str | Path) -> None:
         path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no file {path}.")
         columns = read_rows(path, kind="parquet")
         with naming(path, "Parquet"):
             lonlat = lonlat_of_columns(columns)
-            self._embeddings = embeddings_of_columns(columns)
+            self._embeddings, found = embeddings_of_columns(columns)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         self.path = path
@@ -57,7 +55,12 @@ class EmbeddingFile:
             "file": path.name,
             "sha256": sha256,
             "places": len(lonlat),
+            "columns": found,
         }
+        # Coordinates in float32 are off by up to half of 1.5e-5 degrees from the places that were encoded.
+        single = bool((lonlat == lonlat.astype(np.float32)).all())
+        degrees = TOLERANCE_DEGREES if not single else SINGLE_TOLERANCE_DEGREES
+        self._tolerance = float(np.deg2rad(degrees)) * (1 + 1e-6)  # a chord, with a little room for rounding
         self._tree = sphere_tree(lonlat)
         self._refuse_contradictions(lonlat)
 
@@ -71,15 +74,7 @@ class EmbeddingFile:
         raise AttributeError(f"{self.path} is a file of embeddings: it has no network. Use encode(lon=, lat=).")
 
     def encode(self, places: Any = None, *, lon: Any = None, lat: Any = None) -> Float32[np.ndarray, "n d"]:
-        """Look places up.
-
-        Args:
-            places: A Table or PointRecords; anything with an array `lonlat`.
-            lon: Instead of `places`, longitudes in degrees, WGS 84, [-180, 360]: a number, list, array or Series.
-            lat: As many latitudes, [-90, 90].
-
-        Returns:
-            One row per place in the same order, shape (n, dim).
+        """Look places up, given as a Table or PointRecords, or as `lon` and `lat` in degrees; see `Encoder.encode`.
 
         Raises:
             TypeError: If neither `places` nor both `lon` and `lat` are given, or `places` has no `lonlat`.
@@ -95,7 +90,7 @@ class EmbeddingFile:
         if len(lonlat) == 0:
             return np.empty((0, self.dim), dtype=np.float32)
         chords, rows = self._tree.query(unit_vectors(lonlat))
-        missing = np.flatnonzero(chords > _tolerance())
+        missing = np.flatnonzero(chords > self._tolerance)
         if len(missing):
             row = missing[0]
             raise ValueError(
@@ -111,7 +106,7 @@ class EmbeddingFile:
         keyed = np.concatenate((lonlat, self._embeddings.astype(np.float64)), axis=1)
         _, kept = np.unique(keyed.view(np.dtype((np.void, keyed.dtype.itemsize * keyed.shape[1]))), return_index=True)
         kept.sort()
-        pairs = sphere_tree(lonlat[kept]).query_pairs(_tolerance(), output_type="ndarray")
+        pairs = sphere_tree(lonlat[kept]).query_pairs(self._tolerance, output_type="ndarray")
         first, second = kept[pairs[:, 0]], kept[pairs[:, 1]]
         differ = (self._embeddings[first] != self._embeddings[second]).any(axis=1)
         if differ.any():
@@ -122,72 +117,97 @@ class EmbeddingFile:
             )
 
 
-def embeddings_of_columns(columns: pa.Table) -> Float32[np.ndarray, "n d"]:
-    """Find the embeddings of a table: a column `embedding` of lists, or columns e0, e1, ...
+def embeddings_of_columns(columns: pa.Table) -> tuple[Float32[np.ndarray, "n d"], str]:
+    """Find the embeddings of a table.
 
-    Args:
-        columns: Any table.
+    They are, in this order: the column `embedding`, of lists of numbers or such lists as JSON; columns of numbers e0,
+    e1, ...; the only other column of lists; the only other numbered columns, such as A00 to A63.
 
     Returns:
-        Shape (n, d), float32.
+        Shape (n, d), float32; and the names of the columns.
 
     Raises:
-        ValueError: If there are none, or one is missing, of another width or not finite; the message names the row.
+        ValueError: If there are none or several candidates, or an embedding is missing, of another width, not finite or
+            beyond float32; the message names the row.
 
     Example:
         >>> embeddings_of_columns(pa.table({"e0": [1.0, 2.0], "e1": [3.0, 4.0]}))
-        array([[1., 3.],
-               [2., 4.]], dtype=float32)
+        (array([[1., 3.],
+               [2., 4.]], dtype=float32), 'e0 to e1')
     """
-    numbered = sorted(int(name[1:]) for name in columns.column_names if re.fullmatch(r"e(0|[1-9]\d*)", name))
-    if EMBEDDING in columns.column_names:
-        embeddings = _of_lists(columns[EMBEDDING].combine_chunks())
-    elif numbered:
-        if numbered != list(range(len(numbered))):
-            gap = next(number for number in range(len(numbered)) if number not in numbered)
-            raise ValueError(f"it has columns up to e{numbered[-1]}, but no e{gap}.")
-        embeddings = np.stack([_numbers(columns[f"e{number}"], f"e{number}") for number in numbered], axis=1)
+    names = _candidates(columns)
+    if names == [EMBEDDING] or is_list(columns.schema.field(names[0]).type):
+        values = _of_lists(columns[names[0]].combine_chunks(), names[0])
     else:
-        found = ", ".join(map(repr, columns.column_names[:30])) or "none"
-        raise ValueError(
-            f"there is no column {EMBEDDING!r} of lists, and no columns e0, e1, ... of numbers; columns found: {found}."
-        )
+        values = np.stack([_numbers(columns[name], name) for name in names], axis=1)
+    with np.errstate(over="ignore"):
+        embeddings = values.astype(np.float32)
     bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
     if len(bad):
-        raise ValueError(f"{len(bad)} of {len(embeddings)} embeddings are not finite, first in row {bad[0]}.")
-    return embeddings
+        why = "beyond the range of float32" if np.isfinite(values[bad]).all() else "not finite"
+        raise ValueError(f"{len(bad)} of {len(embeddings)} embeddings are {why}, first in row {bad[0]}.")
+    return embeddings, names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
 
-def _of_lists(column: Any) -> np.ndarray:
-    kind = column.type
-    if not is_list(kind):
-        raise ValueError(f"column {EMBEDDING!r} contains {kind}; expected lists of numbers.")
+def _candidates(columns: pa.Table) -> list[str]:
+    """Name the columns of the embeddings, in order."""
+    if EMBEDDING in columns.column_names:
+        return [EMBEDDING]
+    numbered: dict[str, dict[int, str]] = {}
+    for name in columns.column_names:
+        match = re.fullmatch(r"(.*?\D)_?(\d+)", name)
+        if match and (match[1] == "e" or is_number(columns.schema.field(name).type)):
+            numbered.setdefault(match[1], {})[int(match[2])] = name
+    families = {"e": numbered["e"]} if "e" in numbered else {k: v for k, v in numbered.items() if len(v) > 1}
+    lists = [field.name for field in columns.schema if is_list(field.type)]
+    if len(lists) == 1 and "e" not in numbered:
+        return lists
+    if len(lists) + len(families) != 1:
+        found = ", ".join(map(repr, columns.column_names[:30])) or "none"
+        raise ValueError(
+            f"there is no column {EMBEDDING!r} of lists, and no columns e0, e1, ... of numbers, nor one other column "
+            f"of lists or one other set of numbered columns; columns found: {found}. Rename the columns."
+        )
+    (family,) = families.values()
+    start = min(family) if min(family) < 2 else 0
+    gap = next((number for number in range(start, max(family)) if number not in family), None)
+    if gap is not None:
+        raise ValueError(f"it has columns up to {family[max(family)]}, but none with the number {gap}.")
+    return [family[number] for number in sorted(family)]
+
+
+def _of_lists(column: Any, name: str) -> np.ndarray:
+    if is_text(column.type):
+        column = _of_json(column, name)
+    if not is_list(column.type):
+        raise ValueError(f"column {name!r} contains {column.type}; expected lists of numbers.")
     if column.null_count:
         row = int(pc.is_null(column).to_numpy(zero_copy_only=False).argmax())
         raise ValueError(f"row {row} has no embedding; leave such rows out.")
-    if len(column) == 0:
-        return np.empty((0, 0), dtype=np.float32)
     widths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
     if (widths != widths[0]).any():
         row = int((widths != widths[0]).argmax())
         raise ValueError(f"row {row} has an embedding of {widths[row]} numbers, row 0 of {widths[0]}.")
     if widths[0] == 0:
         raise ValueError("its embeddings have no numbers.")
-    return _numbers(pc.list_flatten(column), EMBEDDING).reshape(len(column), int(widths[0]))
+    return _numbers(pc.list_flatten(column), name).reshape(len(column), int(widths[0]))
+
+
+def _of_json(column: Any, name: str) -> Any:
+    lists = []
+    for row, text in enumerate(column.to_pylist()):
+        try:
+            lists.append(json.loads(text) if text else None)
+            pa.array(lists[-1:], pa.list_(pa.float64()))
+        except (ValueError, TypeError, RecursionError, pa.ArrowException):
+            raise ValueError(f"column {name!r}, row {row}: {text!r:.40} is not a list of numbers.") from None
+    return pa.array(lists, pa.list_(pa.float64()))
 
 
 def _numbers(column: Any, name: str) -> np.ndarray:
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+    if not is_number(column.type):
         raise ValueError(f"column {name!r} contains {column.type}, not numbers.")
-    with np.errstate(over="ignore"):  # numbers beyond float32 become infinite and are reported
-        return np.asarray(column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column).astype(
-            np.float32
-        )
-
-
-def _tolerance() -> float:
-    """The tolerance as a chord of the unit sphere, with a little room for rounding."""
-    return float(np.deg2rad(TOLERANCE_DEGREES)) * (1 + 1e-6)
+    return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
 
 
 def _spoken_distance(chord: float) -> str:

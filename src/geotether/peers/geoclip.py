@@ -19,17 +19,11 @@ def has_layout(weights: WeightsFile) -> bool:
 
 
 def read_geoclip(weights: WeightsFile) -> tuple[LocationEncoder, dict[str, Any]]:
-    """Build GeoCLIP's location encoder: Fourier features of the Equal Earth map, one capsule a bandwidth, summed.
+    """Build GeoCLIP's location encoder: Fourier features of the Equal Earth map, one capsule per bandwidth, summed.
 
     GeoCLIP itself takes (latitude, longitude); the encoder built here takes (longitude, latitude) as all others do.
     Angles are worked out in float64 and the network in the file's float32; GeoCLIP's own angles are float32 too, so
     its finest bandwidth (thousands of radians) differs from this one in the third digit.
-
-    Args:
-        weights: With the names of GeoCLIP's published code, alone or as part of a whole GeoCLIP.
-
-    Returns:
-        The encoder, and what is known of it in plain values.
 
     Raises:
         ValueError: If arrays are missing or have other shapes.
@@ -61,20 +55,12 @@ def read_geoclip(weights: WeightsFile) -> tuple[LocationEncoder, dict[str, Any]]
     state["positional.frequencies"] = torch.stack(frequencies).double()
     # Measured, because the file has the frequencies and not the deviation that they were drawn with.
     sigmas = [float(f"{b.double().square().mean().sqrt().item():.3g}") for b in frequencies]
+    positional = {"name": "equal_earth_fourier", "sigmas": sigmas, "num_features": num_features, "keep_edge": True}
+    sizes = {"num_capsules": capsules, "capsule_dim": capsule_dim}
     location = build_location_encoder(
         {
-            "positional": {
-                "name": "equal_earth_fourier",
-                "sigmas": sigmas,
-                "num_features": num_features,
-                "keep_edge": True,
-            },
-            "network": {
-                "name": "capsules",
-                "num_capsules": capsules,
-                "capsule_dim": capsule_dim,
-                "num_layers": num_layers,
-            },
+            "positional": positional,
+            "network": {"name": "capsules", **sizes, "num_layers": num_layers},
             "embed_dim": embed_dim,
         },
         seed=0,

@@ -16,7 +16,7 @@ KEYS = "nnet.layers.0.weight ... nnet.last_layer.bias, after any prefix such as 
 # The numbers of degrees of the released encoders.
 RELEASED = (10, 40)
 # Frequencies of the sine layers; they are in the published code, not in its checkpoints.
-OMEGA_FIRST, OMEGA_HIDDEN = 30.0, 1.0
+_FREQUENCIES = {"omega_0": 30.0, "omega_0_hidden": 1.0}
 
 
 def has_layout(weights: WeightsFile) -> bool:
@@ -25,18 +25,11 @@ def has_layout(weights: WeightsFile) -> bool:
 
 
 def read_satclip(weights: WeightsFile) -> tuple[LocationEncoder, dict[str, Any]]:
-    """Build SatCLIP's location encoder: its harmonics, sine layers, and a linear map.
+    """Build SatCLIP's location encoder: its harmonics, sine layers, and a linear map; and return what is known of it.
 
     The weights keep their float64, as in SatCLIP's own code, because its first layer multiplies rounding by 30;
-    embeddings come out in float32.
-
-    Args:
-        weights: With the names of SatCLIP's published code; hyper-parameters are compared with the arrays where
-            they are there. Without them only the sizes of the released encoders are read, L=10 and L=40, and the
-            functions are taken as "analytic".
-
-    Returns:
-        The encoder, and what is known of it in plain values.
+    embeddings come out in float32. Hyper-parameters are compared with the arrays where they are there. Without them
+    only the sizes of the released encoders are read, L=10 and L=40, and the functions are taken as "analytic".
 
     Raises:
         ValueError: If arrays are missing, have other shapes, or belong to another variant than harmonics and sines.
@@ -81,20 +74,11 @@ def read_satclip(weights: WeightsFile) -> tuple[LocationEncoder, dict[str, Any]]
                 f"{weights.path}: its hyper-parameters say {key}={weights.settings[key]!r}, its arrays {value}; "
                 "they do not belong together."
             )
+    harmonics = {"legendre_polys": legendre_polys, "harmonics_calculation": calculation}
     location = build_location_encoder(
         {
-            "positional": {
-                "name": "satclip_harmonics",
-                "legendre_polys": legendre_polys,
-                "harmonics_calculation": calculation,
-            },
-            "network": {
-                "name": "siren",
-                "hidden_dim": hidden_dim,
-                "num_layers": len(layers),
-                "omega_0": OMEGA_FIRST,
-                "omega_0_hidden": OMEGA_HIDDEN,
-            },
+            "positional": {"name": "satclip_harmonics", **harmonics},
+            "network": {"name": "siren", "hidden_dim": hidden_dim, "num_layers": len(layers), **_FREQUENCIES},
             "embed_dim": embed_dim,
         },
         seed=0,

@@ -152,14 +152,9 @@ def _read_torch(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL (\S+)", str(error))
         raise ValueError(_refusal(path, named[1] if named else None, str(error))) from error
-    except (RuntimeError, EOFError, KeyError, IndexError, TypeError, AttributeError, ValueError, OSError) as error:
-        if getattr(error, "errno", None):  # the system's own error, such as a missing permission
-            raise
-        raise ValueError(
-            f"{path} is truncated or damaged ({str(error).splitlines()[0]:.200}); download it again."
-            if str(error)
-            else f"{path} is truncated or damaged; download it again."
-        ) from error
+    except Exception as error:  # a damaged pickle or archive can raise anything
+        said = f" ({str(error).splitlines()[0]:.200})" if str(error) else ""
+        raise ValueError(f"{path} is truncated or damaged{said}; download it again.") from error
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} contains a {type(content).__name__}, not arrays by name; save a state dict.")
     nest = next((name for name in NESTS if isinstance(content.get(name), Mapping)), None)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from geotether.files.arrays import reading_arrays
 from geotether.files.disk import replacing_file
 from geotether.files.geometry import geometry_column, with_geometry
 from geotether.files.places import LAT_NAMES, LON_NAMES, lonlat_of_columns
@@ -180,9 +181,9 @@ def is_table_npz(path: str | Path) -> bool:
     """Whether a file is an .npz that `write_table` wrote, based on its entry `about`."""
     try:
         # Opened here, because NumPy does not close a file that is not a zip.
-        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with reading_arrays(path), Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return _ABOUT in file.files and '"paired_table"' in str(file[_ABOUT])
-    except (ValueError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
+    except (ValueError, OSError):
         return False
 
 
