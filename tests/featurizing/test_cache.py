@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geotether.featurizing import plan as room
+from geotether.featurizing import job as room
 from geotether.featurizing.build import cached_table
 
 

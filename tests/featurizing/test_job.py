@@ -13,7 +13,7 @@ import pytest
 
 import geotether
 from geotether.featurizing.build import build_table
-from geotether.featurizing.job import job_folder, open_job, remove_job
+from geotether.files.disk import writing
 from geotether.tables.store import read_table
 
 TOYS = Path(__file__).parent / "toys"
@@ -43,7 +43,8 @@ elif name == "rmtree":
     from geotether.featurizing import job
     job.shutil = type("shutil", (), {"rmtree": staticmethod(waiting(job.shutil.rmtree))})
 elif name != "-":
-    setattr(build, name, waiting(getattr(build, name)))
+    owner = build.Work if name == "gather" else build
+    setattr(owner, name, waiting(getattr(owner, name)))
 sys.argv = ["geotether", *sys.argv[3:]]
 from geotether.cli.app import main
 main()
@@ -88,6 +89,10 @@ def is_alive(pid):
         return False
 
 
+def job_folder(out):
+    return out.with_name(f".{out.stem}.job")
+
+
 def parts_of(out):
     return sorted((job_folder(out) / "parts").glob("*.arrow"))
 
@@ -116,7 +121,7 @@ def undisturbed(lasting_places, tmp_path_factory):
 
 @pytest.mark.parametrize(
     "before",
-    ["fit_transform", "gather_table", "write_table", "2nd replace", "2nd rmtree"],
+    ["fit_transform", "gather", "write_table", "replace", "2nd replace", "2nd rmtree"],
 )
 def test_killed_just_before(lasting_places, undisturbed, tmp_path, caplog, before):
     places, out, marker = lasting_places, tmp_path / "t.parquet", tmp_path / "now"
@@ -229,7 +234,7 @@ def unfinished(places, out, monkeypatch, **options):
     from geotether.featurizing import build as room
 
     with monkeypatch.context() as patch:
-        patch.setattr(room, "gather_table", lambda *_: (_ for _ in ()).throw(MemoryError))
+        patch.setattr(room.Work, "gather", lambda *_: (_ for _ in ()).throw(MemoryError))
         with pytest.raises(MemoryError):
             build(places, out, **options)
     assert len(parts_of(out)) == 8
@@ -245,7 +250,7 @@ def unfinished(places, out, monkeypatch, **options):
     ],
 )
 def test_a_job_of_something_else_starts_anew_and_says_why(places, tmp_path, monkeypatch, caplog, change, message):
-    from geotether.featurizing import plan
+    from geotether.featurizing import job
 
     out = tmp_path / "t.parquet"
     unfinished(places, out, monkeypatch)
@@ -253,7 +258,7 @@ def test_a_job_of_something_else_starts_anew_and_says_why(places, tmp_path, monk
     if "data" in change:
         np.save(places, np.load(places)[::-1])
     if "code" in change:
-        monkeypatch.setattr(plan, "code_hash", lambda module: "later code")
+        monkeypatch.setattr(job, "code_hash", lambda module: "later code")
     build(places, out, **{key: value for key, value in change.items() if key not in ("data", "code")})
     assert message in caplog.text
     assert not job_folder(out).exists()
@@ -268,35 +273,17 @@ def test_what_does_not_change_the_features_keeps_the_parts(places, tmp_path, mon
     assert "continuing; 8 of 8 parts are complete" in caplog.text
 
 
-def test_a_job_killed_while_it_was_emptied_is_empty(tmp_path):
-    out = tmp_path / "t.parquet"
-    with open_job(out, {"specification": 1}) as folder:
-        (folder / "parts").mkdir()
-        (folder / "parts" / "0.arrow").touch()
-    (folder / "job.json").unlink()  # as it is while the folder is emptied
-    with open_job(out, {"specification": 1}) as folder:
-        assert not (folder / "parts").exists()
-    (folder / "parts").mkdir()
-    with open_job(out, {"specification": 1}, resume=False) as folder:
-        assert not (folder / "parts").exists()
-        remove_job(folder)
-    assert list(tmp_path.iterdir()) == []
+def test_two_processes_never_build_the_same_table(places, tmp_path):
+    with writing(tmp_path / "t.parquet"), pytest.raises(BlockingIOError, match=f"process {os.getpid()}"):
+        build(places, tmp_path / "t.parquet")
+    assert build(places, tmp_path / "t.parquet", ids="rows").id[0] == "row 0"
 
 
-def test_two_processes_never_share_a_job(tmp_path):
-    out = tmp_path / "t.parquet"
-    with open_job(out, {}), pytest.raises(OSError, match="Another process"), open_job(out, {}):
-        pass
-
-
-def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
+def test_a_folder_of_somebody_else_is_left_alone(places, tmp_path):
     (tmp_path / ".t.job").mkdir()
     (tmp_path / ".t.job" / "thesis.txt").write_text("three years")
-    with (
-        pytest.raises(ValueError, match="is in the way: it is not a job of geotether"),
-        open_job(tmp_path / "t.parquet", {}),
-    ):
-        pass
+    with pytest.raises(ValueError, match="is in the way: it is not a job of geotether"):
+        build(places, tmp_path / "t.parquet")
     assert (tmp_path / ".t.job" / "thesis.txt").exists()
 
 

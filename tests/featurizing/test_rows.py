@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from geotether.featurizing.rows import content_bytes, join, read_checked, read_runs, take
+from geotether.featurizing.rows import content_bytes, join_content, read_runs
 from geotether.sources.source import Observations
 
 
@@ -36,39 +36,26 @@ def test_runs_put_together_are_the_whole(source, chosen, at_once):
     if not len(wanted):
         assert runs == []
         return
-    found = join(runs)
     usable = wanted[wanted % 7 != 0]
-    assert found.row.tolist() == numbers(found) == usable.tolist()
-    assert found.id.tolist() == [f"row {row}" for row in usable]
-    assert [row.row for row in found.rejected] == wanted[wanted % 7 == 0].tolist()
-    assert found.labels["parity"].tolist() == (usable % 2).tolist()
-    np.testing.assert_array_equal(np.isnat(found.time), usable % 4 == 0)
+    assert [row for run in runs for row in run.row] == [row for run in runs for row in numbers(run)] == usable.tolist()
+    assert [name for run in runs for name in run.id] == [f"row {row}" for row in usable]
+    assert [row.row for run in runs for row in run.rejected] == wanted[wanted % 7 == 0].tolist()
+    assert [label for run in runs for label in run.labels["parity"]] == (usable % 2).tolist()
+    assert [np.isnat(time) for run in runs for time in run.time] == (usable % 4 == 0).tolist()
 
 
-@pytest.mark.parametrize("source", ["images", "texts", "columns"], indirect=True)
-def test_taking_keeps_every_column_together(source):
-    found = take(read_checked(source, 10, 30), np.array([3, 0, 5]))
-    assert found.row.tolist() == numbers(found) == [13, 10, 16]  # 14, 21 and 28 are rejected
-    assert [row.row for row in found.rejected] == [14, 21, 28]
-
-
-def test_parts_without_time_get_none(source):
-    part = read_checked(source, 1, 4)
-    without = Observations(part.row, part.lonlat, part.content, part.id, None, part.labels)
-    found = join([part, without])
-    assert np.isnat(found.time[3:]).all()
-    assert join([without, without]).time is None
-    nothing = take(part, np.array([], dtype=int))
-    assert len(join([nothing, part])) == len(part)
-    assert len(join([nothing, nothing])) == 0
-
-
-def test_images_of_one_size_come_as_a_list_or_an_array():
-    place = np.zeros((2, 2))
-    small, large = np.zeros((2, 3, 3, 1), np.uint8), np.zeros((2, 4, 4, 1), np.uint8)
-    parts = [Observations(np.arange(2), place, images) for images in (small, large)]
-    assert [image.shape for image in join(parts).content] == [(3, 3, 1)] * 2 + [(4, 4, 1)] * 2
-    assert join(parts[:1] * 2).content.shape == (4, 3, 3, 1)
+@pytest.mark.parametrize(
+    ("parts", "shape"),
+    [
+        ([np.zeros((1, 3)), np.ones((2, 3))], (3, 3)),
+        ([[np.zeros((3, 3, 1))], [np.zeros((4, 4, 1))] * 2], None),
+        ([pa.table({"a": [1]}), pa.table({"a": [2, 3]})], (3, 1)),
+    ],
+)
+def test_contents_of_every_kind_are_joined(parts, shape):
+    found = join_content(parts)
+    assert len(found) == 3
+    assert getattr(found, "shape", None) == shape
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,9 @@
 """Featurizing: from a source to a feature table, by a job that can be killed and resumed.
 
-* `specification`: what a table is built from; `guess`: which source reads a file; `plan`: what a job makes.
+* `specification`: what a table is built from; `guess`: which source reads a file; `job`: what is made, and its folder.
 * `build`: the job itself, and the same features for new rows.
 * `rows`, `transform`: reading rows, and turning them into features.
 * `parts`, `workers`, `threads`, `progress`: runs of rows in worker processes with one thread each.
-* `job`, `assembly`: the folder of the job, and the table assembled from its parts.
 """
 
 import importlib

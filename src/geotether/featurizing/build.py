@@ -10,20 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from geotether.featurizing.assembly import all_rejected, count_duplicates, gather_table, write_rejected
 from geotether.featurizing.guess import guess_source
-from geotether.featurizing.job import job_folder, mark_replacing, open_job, remove_job, sweep
-from geotether.featurizing.parts import Work, read_tally
-from geotether.featurizing.plan import Plan, is_up_to_date, renew_origin
-from geotether.featurizing.progress import RowProgress, check_style, spoken_time
+from geotether.featurizing.job import Job
+from geotether.featurizing.parts import Work, count_duplicates, write_rejected
+from geotether.featurizing.progress import STYLES, row_progress, spoken_time
 from geotether.featurizing.rows import choose_rows, rows_at_once, spoken_reasons
 from geotether.featurizing.specification import TableSpec
 from geotether.featurizing.transform import fit_transform, load_transform, save_transform, transform_path
-from geotether.featurizing.workers import check_workers, run_parts
+from geotether.featurizing.workers import run_parts
 from geotether.files.disk import replacing_file, size_in_words
 from geotether.files.places import BEYOND_LATITUDE, SWAPPED
 from geotether.geodesy.coordinates import too_many_for_slips
 from geotether.sources.source import Rejected
+from geotether.tables.modality import set_fields
 from geotether.tables.splits import assign_split
 from geotether.tables.store import read_table, write_table
 from geotether.tables.table import Table
@@ -62,12 +61,13 @@ def build_table(
 
     Raises:
         FileNotFoundError: If the source's file is missing.
+        FileExistsError: If a file to be written is one that is read.
         ValueError: If the specification is wrong, source and features do not fit, more rows than tolerated are
             rejected (they are listed in .X.job/failed-rejected.parquet), or fewer than two rows are left.
         OSError: If the table cannot be written, a worker died, or another process builds the same table.
         ImportError: If an extra is missing; the message has the install command.
     """
-    return _table(Plan.of(TableSpec.of(spec), out, name), workers, progress, resume)
+    return _table(Job.of(TableSpec.of(spec), out, name), workers, progress, resume)
 
 
 def apply_transform(
@@ -82,28 +82,25 @@ def apply_transform(
 ) -> Table:
     """Build a table of new rows with the features of an earlier table, without fitting anything.
 
-    A row of the earlier table gets the same numbers, bit for bit.
+    A row of the earlier table gets the same numbers, bit for bit. Other arguments, and errors, are those of
+    `build_table`.
 
     Args:
         transform: The earlier table, or its transform.
         spec: What to read. By default the source, its options and the encoding of time are those of the earlier
             table, and the new table has no split.
         out: The new table's file.
-        name: As for `build_table`, as are the following.
+        name: Name of the new modality.
         workers: Number of processes.
         progress: Style of progress.
         resume: Whether to continue.
-
-    Raises:
-        FileNotFoundError: If the transform or the source's file is missing.
-        ValueError: If source and features do not fit; and as for `build_table`.
     """
     spec = TableSpec.of(spec)
     try:
-        plan = Plan.of(_with_defaults(transform, spec), out, name, transform)
+        job = Job.of(_with_defaults(transform, spec), out, name, transform)
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"{error}{_other_source(spec, load_transform(transform).source)}") from error
-    return _table(plan, workers, progress, resume)
+    return _table(job, workers, progress, resume)
 
 
 def cached_table(
@@ -123,116 +120,116 @@ def cached_table(
         spec: What to build from.
         folder: The folder of tables, created if missing.
         name: Name of the modality and of its file.
-        workers: As for `build_table`.
+        workers: As for `build_table`, which raises the same errors.
         progress: As for `build_table`.
-
-    Raises:
-        ValueError: As for `build_table`, whose other errors are raised too.
     """
-    plan = Plan.of(TableSpec.of(spec), Path(folder) / f"{name}.parquet", name)
-    _make_files(plan, workers, progress, resume=True)
-    return plan.out
+    job = Job.of(TableSpec.of(spec), Path(folder) / f"{name}.parquet", name)
+    _make_files(job, workers, progress, resume=True)
+    return job.out
 
 
-def _table(plan: Plan, workers: int | None, progress: str, resume: bool) -> Table:
-    facts = _make_files(plan, workers, progress, resume)
-    table = read_table(plan.out, plan.name)
+def _table(job: Job, workers: int | None, progress: str, resume: bool) -> Table:
+    facts = _make_files(job, workers, progress, resume)
+    table = read_table(job.out, job.name)
     table.origin.made.update(facts)
     return table
 
 
-def _make_files(plan: Plan, workers: int | None, progress: str, resume: bool) -> dict[str, Any]:
+def _make_files(job: Job, workers: int | None, progress: str, resume: bool) -> dict[str, Any]:
     """Make the files of a table; returns `seconds` and `megabytes`, or nothing if the table was up to date."""
-    check_workers(workers)
-    check_style(progress)
-    sweep(plan.out)
-    if resume and is_up_to_date(plan):
-        renew_origin(plan)
-        return {}
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be 1 or more, got {workers}.")
+    if progress not in STYLES:
+        raise ValueError(f"Progress is shown as one of {', '.join(STYLES)}; got {progress!r}.")
     began = time.monotonic()
     try:
-        with open_job(plan.out, plan.facts, resume) as folder:
-            work = _prepared(plan, folder)
-            _run(plan, work, workers, progress)
-            made = _finish(plan, work)
-            remove_job(folder)
+        with job.locked():
+            if resume and job.is_up_to_date():
+                job.remove_folder()
+                job.renew_origin()
+                return {}
+            job.open_folder(resume)
+            work = _prepared(job)
+            _run(job, work, workers, progress)
+            made = _finish(job, work)
+            job.remove_folder()
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"Stopped. Finished parts are kept in {job_folder(plan.out)}: run the same command to continue."
+            f"Stopped. Finished parts are kept in {job.folder}: run the same command to continue."
         ) from None
-    seconds, size = time.monotonic() - began, plan.out.stat().st_size
-    _report(plan, made)
-    _log.info("%s: %s, %s, in %s.", plan.name, plan.out, size_in_words(size), spoken_time(seconds))
+    seconds, size = time.monotonic() - began, job.out.stat().st_size
+    _report(job, made)
+    _log.info("%s: %s, %s, in %s.", job.name, job.out, size_in_words(size), spoken_time(seconds))
     return {"seconds": round(seconds, 1), "megabytes": round(size / 1e6, 3)}
 
 
-def _prepared(plan: Plan, folder: Path) -> Work:
+def _prepared(job: Job) -> Work:
     """Prepare the source and fit the features, unless a killed job has fitted them."""
     for name in ("source", "parts"):
-        (folder / name).mkdir(exist_ok=True)
-    plan.source.prepare(folder / "source")
-    count = len(plan.source)
+        (job.folder / name).mkdir(exist_ok=True)
+    job.source.prepare(job.folder / "source")
+    count = len(job.source)
     if count == 0:
-        raise ValueError(f"The source {plan.spec.source!r} has no rows in {plan.spec.path}.")
-    chosen = choose_rows(count, plan.spec.rows, plan.spec.seed)
-    fitted = folder / "fitted.transform.safetensors"
+        raise ValueError(f"The source {job.spec.source!r} has no rows in {job.spec.path}.")
+    chosen = choose_rows(count, job.spec.rows, job.spec.seed)
+    fitted = job.folder / "fitted.transform.safetensors"
     if not fitted.is_file():
-        if plan.transform is None:
-            transform, rejected, drawn = fit_transform(plan, count, chosen)
+        if job.transform is None:
+            transform, rejected, drawn = fit_transform(job, count, chosen)
             rows = count if chosen is None else len(chosen)
-            if transform is None or not plan.tolerates(len(rejected), rows):
-                raise _refusal(plan, rejected, rows, drawn)
+            if transform is None or not job.tolerates(len(rejected), rows):
+                raise _refusal(job, rejected, rows, drawn)
             save_transform(transform, fitted)
         else:
-            _copy(plan.transform, fitted)
+            _copy(job.transform, fitted)
     # Loaded even just after the fit, so that a killed job does not differ from an undisturbed one.
-    return Work(plan.source, load_transform(fitted), folder / "parts", count, rows_at_once(plan.source, count), chosen)
+    return Work(job.source, load_transform(fitted), job.folder, count, rows_at_once(job.source, count), chosen)
 
 
-def _run(plan: Plan, work: Work, workers: int | None, progress: str) -> None:
+def _run(job: Job, work: Work, workers: int | None, progress: str) -> None:
     """Make the missing parts."""
     complete = work.complete
     rows = rejected = 0
 
     def count(number: int) -> None:
         nonlocal rows, rejected
-        tally = read_tally(work.part_file(number))
-        rows, rejected = rows + tally.used + len(tally.rejected), rejected + len(tally.rejected)
+        used, refused = work.tally(number)
+        rows, rejected = rows + used + len(refused), rejected + len(refused)
 
     def done(number: int) -> None:
         count(number)
-        shown.show(rows, rejected)
+        show(rows, rejected)
         check()
 
     def check() -> None:
-        if not plan.tolerates(rejected, work.row_count):
-            raise _refusal(plan, all_rejected(work), work.row_count, rows)
+        if not job.tolerates(rejected, work.row_count):
+            raise _refusal(job, work.rejected(), work.row_count, rows)
 
     for number in complete:
         count(number)
     if complete:
-        _log.info("%s: continuing; %d of %d parts are complete.", plan.name, len(complete), work.part_count)
+        _log.info("%s: continuing; %d of %d parts are complete.", job.name, len(complete), work.part_count)
     missing = sorted(set(range(work.part_count)) - set(complete))
-    with RowProgress(plan.name, work.row_count, rows, progress) as shown:
+    with row_progress(job.name, work.row_count, rows, progress) as show:
         run_parts(work, missing, workers, done)
     check()
 
 
-def _finish(plan: Plan, work: Work) -> dict[str, Any]:
-    """Write the three files, the table last, so that it never exists without the others; returns `origin.made`."""
-    folder = work.folder.parent
-    rejected = all_rejected(work)
+def _finish(job: Job, work: Work) -> dict[str, Any]:
+    """Write the three files; returns `origin.made`."""
+    folder = job.folder
+    rejected = work.rejected()
     reasons = Counter(row.reason for row in rejected)
     try:
-        table, changed = gather_table(work, plan.name)
+        table, changed = work.gather(job.name)
     except ValueError as error:
-        listed = _list_failed(plan, rejected)
+        listed = _list_failed(job, rejected)
         why = f" Rejected: {spoken_reasons(reasons)}; see {listed}." if rejected else ""
-        raise ValueError(f"{plan.spec.path}: {error}{why}") from error
+        raise ValueError(f"{job.spec.path}: {error}{why}") from error
     made = {
-        "key": plan.key,
-        "specification": plan.spec.plain(),
-        "fingerprint": plan.facts["fingerprint"],
+        "key": job.key,
+        "specification": job.spec.plain(),
+        "fingerprint": job.facts["fingerprint"],
         "geotether": __version__,
         "rows": {"read": work.row_count, "used": len(table), "rejected": len(rejected)},
         "rejected": dict(sorted(reasons.items())),
@@ -240,31 +237,31 @@ def _finish(plan: Plan, work: Work) -> dict[str, Any]:
         "ids_changed": changed,
         "features": work.transform.names,
     }
-    object.__setattr__(table, "split", _split(plan, table))
-    object.__setattr__(table, "origin", plan.origin(made))
-    # All files are complete in the job's folder before each takes its place in one step.
+    set_fields(table, split=_split(job, table), origin=job.origin(made))
+    # All files are complete in the job's folder before each takes its place in one step. A table without its
+    # transform is not up to date, so a kill among these steps never leaves files of two jobs that pass for one.
     write_rejected(rejected, folder / "rejected.parquet")
     write_table(table, folder / "table.parquet")
     _copy(folder / "fitted.transform.safetensors", folder / "transform.safetensors")
-    mark_replacing(folder)
-    os.replace(folder / "rejected.parquet", plan.rejected_path)
-    os.replace(folder / "transform.safetensors", transform_path(plan.out))
-    os.replace(folder / "table.parquet", plan.out)
+    transform_path(job.out).unlink(missing_ok=True)
+    os.replace(folder / "rejected.parquet", job.rejected_path)
+    os.replace(folder / "table.parquet", job.out)
+    os.replace(folder / "transform.safetensors", transform_path(job.out))
     return made
 
 
-def _split(plan: Plan, table: Table) -> np.ndarray | None:
+def _split(job: Job, table: Table) -> np.ndarray | None:
     """Split the rows; a default split that is impossible is a warning, since all the work is done."""
-    split = plan.spec.split
+    split = job.spec.split
     if split is None:
         return None
     try:
         parts = assign_split(table.lonlat, split.block_km, split.shares, split.seed, split.buffer_km)
         # With fewer training rows than that, all rows sampled for the fit may have been others.
-        if plan.spec.split_asked or (parts == "train").mean() >= 0.5:
+        if job.spec.split_asked or (parts == "train").mean() >= 0.5:
             return parts
     except ValueError as error:
-        if plan.spec.split_asked:
+        if job.spec.split_asked:
             raise ValueError(
                 f"{error} It is set by split: {{block_km: ...}} in the specification or --set split.block_km=...; "
                 "split: null means no split."
@@ -272,44 +269,44 @@ def _split(plan: Plan, table: Table) -> np.ndarray | None:
     _log.warning(
         "%s: The table has no split, so all rows are for training: they lie in too few blocks of %g km for the "
         "default split. --set split.block_km=... makes smaller blocks; --set split=null asks for no split.",
-        plan.name,
+        job.name,
         split.block_km,
     )
     return None
 
 
-def _refusal(plan: Plan, rejected: list[Rejected], total: int, looked_at: int) -> ValueError:
+def _refusal(job: Job, rejected: list[Rejected], total: int, looked_at: int) -> ValueError:
     """List the rejected rows and compose the error; the list of an older table is unchanged."""
-    listed = _list_failed(plan, rejected)
+    listed = _list_failed(job, rejected)
     counts = Counter(row.reason for row in rejected)
     swapped = ""
     if counts[SWAPPED] > counts[BEYOND_LATITUDE] and too_many_for_slips(counts[SWAPPED], looked_at):
         swapped = " This looks like (latitude, longitude): --set lon=COLUMN --set lat=COLUMN swapped. Otherwise:"
     return ValueError(
         f"{len(rejected):,} of {total:,} rows cannot be used ({looked_at:,} were looked at), more than the tolerated "
-        f"{plan.spec.tolerance:.0%}: {spoken_reasons(counts)}. They are listed in {listed}.{swapped} Correct them, or "
+        f"{job.spec.tolerance:.0%}: {spoken_reasons(counts)}. They are listed in {listed}.{swapped} Correct them, or "
         "set tolerance (--tolerance) higher: finished parts are kept."
     )
 
 
-def _list_failed(plan: Plan, rejected: list[Rejected]) -> Path:
-    listed = job_folder(plan.out) / "failed-rejected.parquet"
+def _list_failed(job: Job, rejected: list[Rejected]) -> Path:
+    listed = job.folder / "failed-rejected.parquet"
     write_rejected(rejected, listed)
     return listed
 
 
-def _report(plan: Plan, made: Mapping[str, Any]) -> None:
+def _report(job: Job, made: Mapping[str, Any]) -> None:
     rows, twice = made["rows"], made["duplicated_places"]
     lines = [f"{rows['used']:,} of {rows['read']:,} rows used, {len(made['features']):,} features."]
     if rows["rejected"]:
         reasons = spoken_reasons(Counter(made["rejected"]))
-        lines.append(f"{rows['rejected']:,} rows rejected, listed in {plan.rejected_path}: {reasons}.")
+        lines.append(f"{rows['rejected']:,} rows rejected, listed in {job.rejected_path}: {reasons}.")
     if twice["rows"]:
         lines.append(f"{twice['rows']:,} rows share {twice['places']:,} places.")
     if made["ids_changed"]:
         lines.append(f"{made['ids_changed']:,} ids were empty or repeated; these rows got new ones.")
     for line in lines:
-        _log.info("%s: %s", plan.name, line)
+        _log.info("%s: %s", job.name, line)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,97 +1,236 @@
-"""The folder of an unfinished job: what it makes, the lock on it, and its end."""
+"""A job: what it makes, settled before any row is read, its folder, and whether the table is up to date."""
 
+import hashlib
+import inspect
 import json
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geotether.files.disk import locked, replacing_file
+from geotether.code import code_hash
+from geotether.features.featurizer import Featurizer
+from geotether.featurizing.rows import spoken_reasons
+from geotether.featurizing.specification import TableSpec
+from geotether.featurizing.transform import find_transform, load_transform, transform_path
+from geotether.files.disk import check_output, file_fingerprint, replacing_file, sweep, writing
+from geotether.files.formats import PARQUET_ENDINGS
+from geotether.sources.source import Source
+from geotether.tables.origin import Origin
+from geotether.tables.store import read_origin, write_origin
 
+# What decides the features, and what is said if it has changed.
 _FACTS = {
     "specification": "the specification has changed",
     "fingerprint": "the data have changed",
     "transform": "the transform has changed",
     "code": "the code that makes the features has changed",
 }
-_LOCK, _NOTE = "lock", "job.json"
-_REPLACING = "replacing"  # exists while files of the job replace those of an earlier table
+# Keys of a specification that no row depends on.
+_TEXTS = ("path", "tolerance", "licence", "origin", "citation", "url")
+_NOTE = "job.json"
 _log = logging.getLogger(__name__)
 
 
-def job_folder(out: Path) -> Path:
-    """Return the folder in which a job keeps its parts, beside the table that it makes."""
-    return out.with_name(f".{out.stem}.job")
+@dataclass(frozen=True)
+class Job:
+    """What a job makes.
 
-
-@contextmanager
-def open_job(out: Path, facts: Mapping[str, Any], resume: bool = True) -> Iterator[Path]:
-    """Continue a job or start it; yield its folder, locked against other processes, which stays until `remove_job`.
-
-    Args:
-        out: The table.
-        facts: What decides the features, by the names in `_FACTS`, as plain values. A folder with other facts is
-            emptied, and the difference is logged.
-        resume: Whether to continue from existing parts.
+    Attributes:
+        spec: The specification, with its source named.
+        name: Name of the table.
+        out: The table's file, with links resolved.
+        source: The source, not prepared yet.
+        featurizer: The featurizer, not fitted yet.
+        features: Name of the features.
+        facts: What decides the rows and their features, as plain values.
+        transform: A file of features fitted earlier, or None.
     """
-    folder = job_folder(out)
-    if folder.exists() and any(folder.iterdir()) and not (folder / _LOCK).exists():
-        raise ValueError(f"{folder} is in the way: it is not a job of geotether. Move or remove it.")
+
+    spec: TableSpec
+    name: str
+    out: Path
+    source: Source
+    featurizer: Featurizer
+    features: str
+    facts: dict[str, Any]
+    transform: Path | None
+
+    @classmethod
+    def of(cls, spec: TableSpec, out: str | Path, name: str | None, transform: str | Path | None = None) -> "Job":
+        """Plan a table.
+
+        Args:
+            spec: The specification.
+            out: The table's file.
+            name: Name of the table; by default the file's name.
+            transform: A fitted transform or its table, to make the same features; None: features are fitted.
+        """
+        target = Path(out).resolve()
+        if target.is_dir():
+            raise ValueError(
+                f"{out} is a folder; give the name of the table's file, such as {Path(out) / 'birds.parquet'}."
+            )
+        if target.suffix.lower() not in PARQUET_ENDINGS:
+            raise ValueError(f"{out} ends in {target.suffix or 'nothing'!r}; a table ends in .parquet.")
+        found = None if transform is None else find_transform(transform)
+        for file in (out, _rejected_path(target), transform_path(target)):
+            check_output(file, inputs=[*spec.inputs(), *([found] if found else [])])
+        spec = spec.with_source()
+        source = spec.open()
+        decides: dict[str, Any] = {"source": spec.source, "options": spec.options, "rows": spec.rows, "seed": spec.seed}
+        if found is None:
+            featurizer, features = spec.make_features(source), spec.features_name(source)
+            decides |= {"features": {**spec.features, "name": features}, "encode_time": list(spec.encode_time)}
+            # The fit sees rows for training only, and all rows where the default split gave way.
+            decides |= {"split": spec.plain()["split"], "split_asked": spec.split_asked}
+        else:
+            featurizer, features = _of_transform(spec, source, found)
+        facts = {
+            "specification": decides,
+            "fingerprint": source.fingerprint(),
+            "transform": None if found is None else file_fingerprint(found),
+            "code": features_code(source, featurizer),
+        }
+        plain = json.loads(json.dumps(facts, default=str))  # as it will be read back
+        return cls(spec, name or target.stem, target, source, featurizer, features, plain, found)
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of everything that the table's rows depend on."""
+        plain = {key: value for key, value in self.spec.plain().items() if key not in _TEXTS}
+        return _hash({"facts": self.facts, "specification": plain, "name": self.name})
+
+    @property
+    def rejected_path(self) -> Path:
+        """The file beside the table that lists its rejected rows."""
+        return _rejected_path(self.out)
+
+    @property
+    def folder(self) -> Path:
+        """The folder beside the table with the parts of the unfinished job."""
+        return self.out.with_name(f".{self.out.stem}.job")
+
+    def tolerates(self, rejected: int, rows: int) -> bool:
+        """Whether the share of rejected rows is within the limit."""
+        return rejected <= self.spec.tolerance * rows
+
+    def origin(self, made: Mapping[str, Any]) -> Origin:
+        """Return the origin of the table, given how it was made."""
+        spec = self.spec
+        return Origin(spec.licence, spec.origin, spec.citation, spec.url, dict(made))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the table against other processes, and remove what a killed job left of a finished table."""
+        with writing(self.out):
+            shutil.rmtree(_done(self.folder), ignore_errors=True)
+            yield
+
+    def is_up_to_date(self) -> bool:
+        """Whether the table exists, made from the same specification and data by the same code.
+
+        Texts such as the licence and the tolerance do not count, since no row depends on them: see `renew_origin`.
+        """
+        if not all(file.is_file() for file in (self.out, self.rejected_path, transform_path(self.out))):
+            return False
+        try:
+            return read_origin(self.out).made.get("key") == self.key
+        except ValueError:  # a corrupt or foreign file of that name will be replaced
+            return False
+
+    def renew_origin(self) -> None:
+        """Update the texts of an up-to-date table, unless the new tolerance is too low for its rejected rows."""
+        origin = read_origin(self.out)
+        rows = origin.made["rows"]
+        if not self.tolerates(rows["rejected"], rows["read"]):
+            why = spoken_reasons(Counter(origin.made["rejected"]))
+            raise ValueError(
+                f"{rows['rejected']:,} of {rows['read']:,} rows could not be used when {self.out} was made, more than "
+                f"the tolerated {self.spec.tolerance:.1%}: {why}. They are listed in {self.rejected_path}. The table "
+                "is unchanged; correct these rows, or set tolerance (--tolerance) higher."
+            )
+        wanted = self.origin({**origin.made, "specification": self.spec.plain()})
+        if _without_path(wanted) != _without_path(origin):
+            write_origin(self.out, wanted)
+            _log.info("%s: the origin in %s was updated; its rows are up to date.", self.name, self.out)
+        else:
+            _log.info("%s: %s is up to date.", self.name, self.out)
+
+    def open_folder(self, resume: bool) -> None:
+        """Continue in the folder, or empty it if it is of a job with other facts; the difference is logged."""
+        note = self.folder / _NOTE
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(
+                error.errno, f"Could not write {self.folder}: {error.strerror}. Choose another folder."
+            ) from error
+        sweep(self.folder)
+        if not note.exists() and any(self.folder.iterdir()):
+            raise ValueError(f"{self.folder} is in the way: it is not a job of geotether. Move or remove it.")
+        try:
+            found = json.loads(note.read_text("utf-8"))["facts"]
+        except (OSError, ValueError, LookupError, TypeError):
+            found = None
+        if found == self.facts and resume:
+            return
+        if note.exists():
+            if resume:
+                _log.warning("The unfinished job in %s starts again: %s.", self.folder, _difference(found, self.facts))
+            self.remove_folder()
+            self.folder.mkdir()
+        with replacing_file(note) as part:
+            part.write_text(json.dumps({"job": 1, "facts": self.facts}, indent=1, ensure_ascii=False), "utf-8")
+
+    def remove_folder(self) -> None:
+        """Remove the folder; it is first renamed, so that a kill never leaves half a job."""
+        if (self.folder / _NOTE).exists():
+            self.folder.rename(_done(self.folder))
+            shutil.rmtree(_done(self.folder), ignore_errors=True)
+
+
+def features_code(source: Source, featurizer: Featurizer) -> str:
+    """Hash the code of this room, the source and the featurizer; in other packages only the file of the class."""
+    return _hash([code_hash("featurizing.build"), _class_code(type(source)), _class_code(type(featurizer))])
+
+
+def _class_code(kind: type) -> str:
+    package, _, module = kind.__module__.partition(".")
+    if package == "geotether":
+        return code_hash(module)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(error.errno, f"Could not write {folder}: {error.strerror}. Choose another folder.") from error
-    (folder / _LOCK).touch()
-    with locked(folder / _LOCK):
-        wanted = json.loads(json.dumps(dict(facts)))  # as it will be read back
-        found = _facts(folder)
-        if found != wanted or not resume:
-            if found is not None and resume:
-                _log.warning("The unfinished job in %s starts again: %s.", folder, _difference(found, wanted))
-            (folder / _NOTE).unlink(missing_ok=True)  # without it, nothing in the folder counts after a kill
-            for file in folder.iterdir():
-                if file.is_dir():
-                    shutil.rmtree(file)
-                elif file.name not in {_LOCK, _REPLACING}:
-                    file.unlink()
-            with replacing_file(folder / _NOTE) as part:
-                part.write_text(json.dumps({"job": 1, "facts": wanted}, indent=1, ensure_ascii=False), "utf-8")
-        yield folder
+        return file_fingerprint(inspect.getfile(kind))
+    except (TypeError, OSError):  # typed at a prompt
+        return kind.__qualname__
 
 
-def mark_replacing(folder: Path) -> None:
-    """Note that files of the job are about to replace those of an earlier table, so that a kill leaves a mixture."""
-    (folder / _REPLACING).touch()
+def _of_transform(spec: TableSpec, source: Source, transform: Path) -> tuple[Featurizer, str]:
+    fitted = load_transform(transform)
+    asked = spec.features.get("name", fitted.name)
+    if asked != fitted.name or set(spec.features) - {"name"}:
+        raise ValueError(
+            f"{transform.name} contains the features {fitted.name!r} with all their options; new rows get the "
+            "same, so leave `features` out."
+        )
+    if fitted.featurizer.takes != source.kind:
+        raise ValueError(
+            f"{transform.name} contains features of {fitted.featurizer.takes}, but the source {spec.source!r} gives "
+            f"{source.kind}."
+        )
+    return fitted.featurizer, fitted.name
 
 
-def leaves_table(out: Path, facts: Mapping[str, Any]) -> bool:
-    """Return whether no job for the same facts is unfinished, and none was killed while it replaced files."""
-    folder = job_folder(out)
-    return not (folder / _REPLACING).exists() and _facts(folder) != json.loads(json.dumps(dict(facts)))
-
-
-def remove_job(folder: Path) -> None:
-    """Remove the folder of a finished job; it is first renamed, so that a kill never leaves half a job."""
-    folder.rename(_done(folder))
-    shutil.rmtree(_done(folder), ignore_errors=True)
-
-
-def sweep(out: Path) -> None:
-    """Remove what is left of a finished job that was killed while it removed its folder."""
-    shutil.rmtree(_done(job_folder(out)), ignore_errors=True)
+def _rejected_path(out: Path) -> Path:
+    return out.with_name(f"{out.stem}.rejected.parquet")
 
 
 def _done(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.done")
-
-
-def _facts(folder: Path) -> Any:
-    try:
-        return json.loads((folder / _NOTE).read_text("utf-8"))["facts"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
 
 
 def _difference(found: Any, wanted: Mapping[str, Any]) -> str:
@@ -100,3 +239,14 @@ def _difference(found: Any, wanted: Mapping[str, Any]) -> str:
     if "specification" in differs:  # other options often mean other data and code, which the user knows
         differs = ["specification"]
     return " and ".join(_FACTS[name] for name in differs) or "it differs"
+
+
+def _without_path(origin: Origin) -> dict[str, object]:
+    """Return an origin as plain values without the path of its data, which may be moved."""
+    plain = origin.plain()
+    specification = {key: value for key, value in plain["made"]["specification"].items() if key != "path"}
+    return {**plain, "made": {**plain["made"], "specification": specification}}
+
+
+def _hash(values: Mapping[str, Any] | list[str]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,30 +1,33 @@
-"""Parts of the work: runs of rows that any process can turn into a file of features."""
+"""Parts of the work: runs of rows that any process can turn into a file of features, and the table made of them."""
 
 import json
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Float64
 
 from geotether.featurizing.rows import PART_ROWS, read_runs
 from geotether.featurizing.transform import Transform
 from geotether.files.disk import replacing_file
-from geotether.files.writers import list_column
+from geotether.files.writers import list_column, write_parquet
 from geotether.sources.source import Observations, Rejected, Source
+from geotether.tables.store import TARGET_PREFIX, target_column
+from geotether.tables.table import Table
 
-LABEL = "label:"
+_PLACE_DEGREES = 1e-6
 
 
 @dataclass(frozen=True)
 class Work:
-    """Everything that a process needs to make any part.
+    """Everything that a process needs to make any part; a part is complete once its file exists.
 
     Attributes:
         source: The prepared source.
         transform: The fitted features.
-        folder: The folder of the parts.
+        folder: The folder of the job; the parts are in `parts` in it.
         count: Number of rows of the source.
         at_once: Number of rows that may be in memory together.
         chosen: Numbers of the rows to use, in order; None: all.
@@ -36,10 +39,6 @@ class Work:
     count: int
     at_once: int
     chosen: np.ndarray | None = None
-
-    def part_file(self, number: int) -> Path:
-        """Return the path of a part, which exists once the part is complete."""
-        return self.folder / f"{number:07d}.arrow"
 
     @property
     def part_count(self) -> int:
@@ -56,48 +55,120 @@ class Work:
         """Numbers of the parts that are complete."""
         return [number for number in range(self.part_count) if self.part_file(number).is_file()]
 
+    def part_file(self, number: int) -> Path:
+        """Return the path of a part."""
+        return self.folder / "parts" / f"{number:07d}.arrow"
 
-@dataclass(frozen=True)
-class Tally:
-    """What became of the rows of a part: the number used, and those rejected."""
+    def make(self, number: int) -> None:
+        """Compute a part and write its file."""
+        rows = PART_ROWS[self.source.kind]
+        start, stop = number * rows, min((number + 1) * rows, self.count)
+        tables, rejected, used = [], [], 0
+        for run in read_runs(self.source, start, stop, self.at_once, self.chosen):
+            found, features = self.transform.apply(run)
+            rejected += [[one.row, one.id, one.reason] for one in found.rejected]
+            used += len(found)
+            if len(found):
+                tables.append(_columns(replace(found, content=None), features))
+        content = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+        note = {"used": used, "rejected": sorted(rejected, key=lambda one: one[0])}
+        content = content.replace_schema_metadata({"part": json.dumps(note)})
+        with replacing_file(self.part_file(number)) as file, pa.ipc.new_file(str(file), content.schema) as writer:
+            writer.write_table(content)
 
-    used: int
-    rejected: list[Rejected]
+    def read(self, number: int) -> pa.Table:
+        """Map a part: columns row, lon, lat, features, and those of id, time and `label:NAME` that the source has."""
+        with pa.memory_map(str(self.part_file(number))) as file:
+            return pa.ipc.open_file(file).read_all()
 
-    @property
-    def reasons(self) -> Counter[str]:
-        """Count the reasons for which rows were rejected."""
-        return Counter(row.reason for row in self.rejected)
+    def tally(self, number: int) -> tuple[int, list[Rejected]]:
+        """Read the number of rows of a part that are used, and those that were rejected."""
+        with pa.memory_map(str(self.part_file(number))) as file:
+            note = json.loads((pa.ipc.open_file(file).schema.metadata or {})[b"part"])
+        return note["used"], [Rejected(row, reason, name) for row, name, reason in note["rejected"]]
+
+    def rejected(self) -> list[Rejected]:
+        """List the rejected rows of the complete parts, in order."""
+        return [row for number in self.complete for row in self.tally(number)[1]]
+
+    def gather(self, name: str) -> tuple[Table, int]:
+        """Assemble the parts, in order.
+
+        Returns:
+            The table, without split and origin, with its features mapped from a file in the job's folder; and the
+            number of ids that were changed to be unique.
+        """
+        matrix = self.folder / "features.npy"
+        parts = [pa.table({"row": pa.array([], pa.int64())})]
+        # Written in order rather than through a map, so that a full disk is an error and does not kill the process.
+        with replacing_file(matrix) as unfinished, unfinished.open("wb") as out:
+            for part in map(self.read, range(self.part_count)):
+                if part.num_rows:
+                    features = part["features"].combine_chunks().flatten().to_numpy()
+                    out.write(features.astype("<f4", copy=False).tobytes())
+                    parts.append(part.drop_columns("features").replace_schema_metadata())
+        rows = pa.concat_tables(parts, promote_options="permissive")
+        if len(rows) < 2:
+            raise ValueError(f"{'Only one' if len(rows) else 'No'} row is left; contrast needs at least two places.")
+        ids, changed = unique_ids(rows["row"].to_pylist(), rows["id"].to_pylist() if "id" in rows.column_names else [])
+        labels = [column for column in rows.column_names if column.startswith(TARGET_PREFIX)]
+        table = Table.single(
+            name,
+            np.stack([rows["lon"].to_numpy(), rows["lat"].to_numpy()], axis=1),
+            np.memmap(matrix, "<f4", "r", shape=(len(rows), len(self.transform.names))),
+            id=ids,
+            time=rows["time"].to_numpy() if "time" in rows.column_names else None,
+            targets={column.removeprefix(TARGET_PREFIX): target_column(rows[column]) for column in labels},
+        )
+        return table, changed
 
 
-def make_part(work: Work, number: int) -> None:
-    """Compute a part and write its file."""
-    rows = PART_ROWS[work.source.kind]
-    start, stop = number * rows, min((number + 1) * rows, work.count)
-    runs = []
-    for run in read_runs(work.source, start, stop, work.at_once, work.chosen):
-        found, features = work.transform.apply(run)
-        runs.append((replace(found, content=None), features))  # only one run's content is in memory
-    rejected = sorted((row for run, _ in runs for row in run.rejected), key=lambda row: row.row)
-    tables = [_columns(run, features) for run, features in runs if len(run)]
-    note = {"used": sum(len(run) for run, _ in runs), "rejected": [[r.row, r.id, r.reason] for r in rejected]}
-    content = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
-    content = content.replace_schema_metadata({"part": json.dumps(note)})
-    with replacing_file(work.part_file(number)) as file, pa.ipc.new_file(str(file), content.schema) as writer:
-        writer.write_table(content)
+def unique_ids(rows: list[int], ids: list[str | None]) -> tuple[np.ndarray, int]:
+    """Give every row a unique id.
+
+    Args:
+        rows: Number of each row in the source.
+        ids: Its own id, which may be missing; or nothing where rows have no ids.
+
+    Returns:
+        The row's own id; its number where it has none; its own with "#" and the number where an earlier row has the
+        same. And the number of changed ids.
+
+    Example:
+        >>> unique_ids([4, 7, 9], ["wren", "", "wren"])[0].tolist()
+        ['wren', '7', 'wren#9']
+    """
+    seen: set[str] = set()
+    changed = 0
+    found = np.empty(len(rows), dtype=object)
+    for at, row in enumerate(rows):
+        own = (ids[at] or "") if ids else str(row)
+        name = own or str(row)
+        while name in seen:
+            name += f"#{row}"
+        changed += name != own
+        seen.add(name)
+        found[at] = name
+    return found, changed
 
 
-def read_part(path: Path) -> pa.Table:
-    """Map a part: columns row, lon, lat, features, and those of id, time and `label:NAME` that the source has."""
-    with pa.memory_map(str(path)) as file:
-        return pa.ipc.open_file(file).read_all()
+def count_duplicates(lonlat: Float64[np.ndarray, "n 2"]) -> dict[str, int]:
+    """Count the `rows` that share a place, and such `places`, to a millionth of a degree (11 cm).
+
+    Example:
+        >>> count_duplicates(np.array([[5.66, 51.97], [0.0, 0.0], [5.66, 51.97]]))
+        {'rows': 2, 'places': 1}
+    """
+    rounded = np.round(lonlat / _PLACE_DEGREES).astype(np.int64)
+    _, counts = np.unique(rounded[:, 0] * 2**32 + rounded[:, 1], return_counts=True)
+    return {"rows": int(counts[counts > 1].sum()), "places": int((counts > 1).sum())}
 
 
-def read_tally(path: Path) -> Tally:
-    """Read what became of the rows of a part, without its features."""
-    with pa.memory_map(str(path)) as file:
-        note = json.loads((pa.ipc.open_file(file).schema.metadata or {})[b"part"])
-    return Tally(note["used"], [Rejected(row, reason, name) for row, name, reason in note["rejected"]])
+def write_rejected(rejected: Iterable[Rejected], path: Path) -> None:
+    """Write the rejected rows: columns row, id and reason. The file exists even if there are none."""
+    rows = [{"row": one.row, "id": one.id, "reason": one.reason} for one in rejected]
+    kinds = pa.schema({"row": pa.int64(), "id": pa.string(), "reason": pa.string()})
+    write_parquet(pa.Table.from_pylist(rows, kinds), path)
 
 
 def _columns(found: Observations, features: np.ndarray) -> pa.Table:
@@ -107,8 +178,8 @@ def _columns(found: Observations, features: np.ndarray) -> pa.Table:
         "lat": pa.array(np.ascontiguousarray(found.lonlat[:, 1], dtype=np.float64)),
     }
     if len(found.id):
-        columns["id"] = pa.array(np.asarray(found.id, dtype=str), pa.string())
+        columns["id"] = pa.array([str(one) for one in found.id.tolist()], pa.string())
     if found.time is not None:
         columns["time"] = pa.array(found.time.astype("datetime64[ms]"))
-    columns |= {LABEL + name: pa.array(values) for name, values in found.labels.items()}
+    columns |= {TARGET_PREFIX + name: pa.array(values) for name, values in found.labels.items()}
     return pa.table(columns | {"features": list_column(features)})

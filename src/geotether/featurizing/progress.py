@@ -2,61 +2,45 @@
 
 import sys
 import time
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 STYLES = ("auto", "bar", "lines", "none")
 
 
-class RowProgress(ExitStack):
-    """Progress in rows, shown until the block ends.
+@contextmanager
+def row_progress(name: str, total: int, first: int = 0, style: str = "auto") -> Iterator[Callable[[int, int], None]]:
+    """Yield a function that shows the number of rows done, and how many of them were rejected.
 
     Args:
         name: Name of the table.
         total: Number of rows of the work.
-        done: Number of rows that an earlier run has done.
+        first: Number of rows that an earlier run has done.
         style: `auto` draws a bar if stderr is a terminal and writes about twenty plain lines otherwise; `none` is
             silent.
     """
+    began, shown = time.monotonic(), first
 
-    def __init__(self, name: str, total: int, done: int = 0, style: str = "auto") -> None:
-        super().__init__()
-        check_style(style)
-        if style == "auto":
-            style = "bar" if sys.stderr.isatty() else "lines"
-        self._name, self._style, self._total, self._first, self._shown = name, style, total, done, done
-        self._began = time.monotonic()
-        self._bar: Any = None
+    def line(done: int, rejected: int) -> None:
+        nonlocal shown
+        if done - shown < total / 20 and done != total:
+            return
+        shown = done
+        speed = (done - first) / max(time.monotonic() - began, 1e-9)
+        parts = [f"{name}: {done:,} of {total:,} rows"] + [f"{rejected:,} rejected"] * (rejected > 0)
+        parts += [f"{speed:,.0f} rows/s"] * (done > first)
+        parts += [f"{spoken_time((total - done) / speed)} left"] if speed and done < total else []
+        sys.stderr.write("  ".join(parts) + "\n")
 
-    def __enter__(self) -> "RowProgress":
-        if self._style == "bar":
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    if style == "bar" or (style == "auto" and sys.stderr.isatty()):
+        from rich.console import Console
+        from rich.progress import Progress
 
-            columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-            rest = (TextColumn("{task.fields[note]}"), TimeRemainingColumn())
-            self._bar = self.enter_context(Progress(*columns, *rest, console=Console(stderr=True)))
-            self._task = self._bar.add_task(self._name, total=self._total, completed=self._first, note="")
-        return self
-
-    def show(self, done: int, rejected: int) -> None:
-        """Show the number of rows done, and how many of them were rejected."""
-        note = f"{rejected:,} rejected" if rejected else ""
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, note=note)
-        elif self._style == "lines" and (done - self._shown >= self._total / 20 or done == self._total):
-            self._shown = done
-            speed = (done - self._first) / max(time.monotonic() - self._began, 1e-9)
-            parts = [f"{self._name}: {done:,} of {self._total:,} rows", note]
-            parts += [f"{speed:,.0f} rows/s"] if done > self._first else []
-            parts += [f"{spoken_time((self._total - done) / speed)} left"] if speed and done < self._total else []
-            sys.stderr.write("  ".join(part for part in parts if part) + "\n")
-
-
-def check_style(style: str) -> None:
-    """Raise ValueError if a style of progress is unknown."""
-    if style not in STYLES:
-        raise ValueError(f"Progress is shown as one of {', '.join(STYLES)}; got {style!r}.")
+        with Progress(*Progress.get_default_columns(), "{task.fields[note]}", console=Console(stderr=True)) as bar:
+            task = bar.add_task(name, total=total, completed=first, note="")
+            yield lambda done, rejected: bar.update(task, completed=done, note=f"{rejected:,} rejected")
+    else:
+        yield (lambda done, rejected: None) if style == "none" else line
 
 
 def spoken_time(seconds: float) -> str:

@@ -1,7 +1,7 @@
-"""Rows of a source: which are used, and reading them in checked runs of bounded size."""
+"""Reading the rows of a source in checked runs of bounded size."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -30,13 +30,19 @@ def rows_at_once(source: Source, count: int) -> int:
     return int(np.clip(_RUN_BYTES / max(each, 1), 1, PART_ROWS[source.kind]))
 
 
+def content_bytes(content: Any) -> int:
+    """Estimate the bytes that a content takes in memory."""
+    if hasattr(content, "nbytes"):
+        return int(content.nbytes)
+    return sum(len(row.encode()) if isinstance(row, str) else int(getattr(row, "nbytes", 64)) for row in content)
+
+
 def read_runs(
     source: Source, start: int, stop: int, at_once: int, chosen: np.ndarray | None = None
 ) -> Iterator[Observations]:
-    """Read rows `start` to `stop` in checked runs of `at_once` rows.
+    """Read rows `start` to `stop` in checked runs of at most `at_once` rows.
 
-    Runs start at `start` whatever is chosen, so they are the same for any reader. Of a run only the rows in `chosen`
-    (numbers in order; None: all) are yielded, also among the rejected ones.
+    Only the rows in `chosen` (numbers in order; None: all) are yielded, also among the rejected ones.
     """
     for first in range(start, stop, at_once):
         last = min(first + at_once, stop)
@@ -44,8 +50,13 @@ def read_runs(
             yield read_checked(source, first, last)
             continue
         wanted = chosen[np.searchsorted(chosen, first) : np.searchsorted(chosen, last)]
-        if len(wanted):
-            yield _read_wanted(source, wanted)
+        # Rows between wanted ones are read too, except images: that costs less than many calls.
+        borders = np.flatnonzero(np.diff(wanted) > 1) + 1 if source.kind == "images" else []
+        for run in np.split(wanted, borders) if len(wanted) else []:
+            found = read_checked(source, int(run[0]), int(run[-1]) + 1)
+            found = reject(found, dict.fromkeys(np.flatnonzero(~np.isin(found.row, run)).tolist(), ""))
+            names = set(run.tolist())
+            yield replace(found, rejected=[one for one in found.rejected if one.row in names])
 
 
 def read_checked(source: Source, start: int, stop: int) -> Observations:
@@ -77,18 +88,9 @@ def read_checked(source: Source, start: int, stop: int) -> Observations:
     return found
 
 
-def take(found: Observations, positions: np.ndarray) -> Observations:
-    """Select some of the usable rows by position; the rejected rows stay."""
-    whole = len(positions) == len(found)
-    return Observations(
-        row=found.row[positions],
-        lonlat=found.lonlat[positions],
-        content=found.content if whole else take_content(found.content, positions),
-        id=found.id[positions] if len(found.id) else found.id,
-        time=None if found.time is None else found.time[positions],
-        labels={name: values[positions] for name, values in found.labels.items()},
-        rejected=found.rejected,
-    )
+def reject(found: Observations, reasons: dict[int, str]) -> Observations:
+    """Move rows to the rejected ones, given a reason for each of their positions."""
+    return usable(found, reasons, lambda good: take_content(found.content, good)) if reasons else found
 
 
 def take_content(content: Any, positions: np.ndarray) -> Any:
@@ -100,27 +102,16 @@ def take_content(content: Any, positions: np.ndarray) -> Any:
     return [content[position] for position in positions.tolist()]
 
 
-def join(parts: Sequence[Observations]) -> Observations:
-    """Concatenate at least one run of rows."""
-    if len(parts) == 1:
-        return parts[0]
-    rejected = [row for part in parts for row in part.rejected]
-    full = [part for part in parts if len(part)] or list(parts[:1])
-    times = [np.full(len(part), np.datetime64("NaT", "ms")) if part.time is None else part.time for part in full]
-    return Observations(
-        row=np.concatenate([part.row for part in full]),
-        lonlat=np.concatenate([part.lonlat for part in full]),
-        content=_join_content([part.content for part in full]),
-        id=np.concatenate([part.id for part in full]) if len(full[0].id) else full[0].id,
-        time=None if all(part.time is None for part in full) else np.concatenate(times),
-        labels={name: np.concatenate([part.labels[name] for part in full]) for name in full[0].labels},
-        rejected=rejected,
-    )
+def join_content(contents: list[Any]) -> Any:
+    """Concatenate contents of one kind; arrays of different shapes become a list."""
+    if hasattr(contents[0], "num_rows"):
+        import pyarrow as pa
 
-
-def reject(found: Observations, reasons: dict[int, str]) -> Observations:
-    """Move rows to the rejected ones, given a reason for each of their positions."""
-    return usable(found, reasons, lambda good: take_content(found.content, good)) if reasons else found
+        return pa.concat_tables(contents, promote_options="permissive")
+    is_array = isinstance(contents[0], np.ndarray) and contents[0].dtype != object
+    if is_array and len({part.shape[1:] for part in contents}) == 1:
+        return np.concatenate(contents)
+    return [row for part in contents for row in part]
 
 
 def spoken_reasons(reasons: Counter[str], most: int = 5) -> str:
@@ -133,33 +124,3 @@ def spoken_reasons(reasons: Counter[str], most: int = 5) -> str:
     named = [f"{reason} ({count:,})" for reason, count in reasons.most_common(most)]
     more = len(reasons) - len(named)
     return ", ".join(named) + (f" and {more} other reasons" if more > 0 else "")
-
-
-def content_bytes(content: Any) -> int:
-    """Estimate the bytes that a content takes in memory."""
-    if hasattr(content, "nbytes"):
-        return int(content.nbytes)
-    return sum(len(row.encode()) if isinstance(row, str) else int(getattr(row, "nbytes", 64)) for row in content)
-
-
-def _read_wanted(source: Source, wanted: np.ndarray) -> Observations:
-    """Read chosen rows, between which there may be others."""
-    if source.kind != "images":  # reading the rows between costs less than many calls
-        found = read_checked(source, int(wanted[0]), int(wanted[-1]) + 1)
-        names = set(wanted.tolist())
-        rejected = [rejected for rejected in found.rejected if rejected.row in names]
-        return replace(take(found, np.flatnonzero(np.isin(found.row, wanted))), rejected=rejected)
-    borders = np.flatnonzero(np.diff(wanted) > 1) + 1
-    runs = np.split(wanted, borders)
-    return join([read_checked(source, int(run[0]), int(run[-1]) + 1) for run in runs])
-
-
-def _join_content(contents: list[Any]) -> Any:
-    first = contents[0]
-    if hasattr(first, "num_rows"):
-        import pyarrow as pa
-
-        return pa.concat_tables(contents, promote_options="permissive")
-    if isinstance(first, np.ndarray) and first.dtype != object and len({part.shape[1:] for part in contents}) == 1:
-        return np.concatenate(contents)
-    return [row for part in contents for row in part]

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from geotether.features.catalogue import FEATURES, features_class, make_features
 from geotether.features.featurizer import Featurizer
 from geotether.featurizing.guess import guess_source
-from geotether.settings import read_layer
+from geotether.settings import Section, error_lines, read_layer
 from geotether.sources.catalogue import open_source, source_class
 from geotether.sources.source import Source
 from geotether.suggestions import closest
@@ -21,10 +21,8 @@ _SHARED = ("rows", "seed")
 _ROWS_ELSEWHERE = ("limit", "nrows", "n_rows", "max_rows", "n", "head", "sample", "first")
 
 
-class SplitSpec(BaseModel):
+class SplitSpec(Section):
     """The split of the rows; the arguments of `geotether.tables.splits.assign_split`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     block_km: float = Field(default=500.0, gt=0)
     shares: dict[str, float] = {"train": 0.9, "validation": 0.1}
@@ -32,7 +30,7 @@ class SplitSpec(BaseModel):
     buffer_km: float = Field(default=0.0, ge=0)
 
 
-class TableSpec(BaseModel):
+class TableSpec(Section):
     """The specification of a table.
 
     Attributes:
@@ -53,8 +51,6 @@ class TableSpec(BaseModel):
         seed: Seed of the draw of `rows`, and of the rows to fit the features to.
         base: Folder of relative paths; it does not affect the table.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str
     source: str | None = None
@@ -98,7 +94,7 @@ class TableSpec(BaseModel):
             >>> TableSpec.of({"path": "birds.csv", "features": "columns", "exclude": ["notes"]}).options
             {'exclude': ['notes']}
         """
-        if isinstance(values, TableSpec):
+        if isinstance(values, cls):
             return values
         if not isinstance(values, Mapping):
             raise ValueError(f"A table's specification is a mapping with at least `path`, got {values!r}.")
@@ -106,15 +102,15 @@ class TableSpec(BaseModel):
         if not values.get("path"):
             given = ", ".join(map(str, values)) or "nothing"
             raise ValueError(f"A table's specification needs `path`, the file or folder to read; it has {given}.")
-        own = {key: value for key, value in values.items() if key in OWN_KEYS and key != "options"}
         extra = values.get("options") or {}
         if not isinstance(extra, Mapping):
             raise ValueError(f"`options` must map further options of the source to values; got {extra!r}.")
+        own = {key: values[key] for key in OWN_KEYS if key in values}
         options = {str(key): value for key, value in values.items() if key not in OWN_KEYS} | dict(extra)
         try:
-            return cls(**own, options=options, base=Path(base))
+            return cls(**{**own, "options": options, "base": Path(base)})
         except ValidationError as error:
-            said = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            said = "; ".join(line.strip() for line in error_lines(error, "the table"))
             raise ValueError(f"The specification of a table from {values['path']}: {said}") from error
 
     @property
@@ -135,22 +131,25 @@ class TableSpec(BaseModel):
         """Open the source."""
         name = str(self.with_source().source)
         known = inspect.signature(source_class(name)).parameters
-        options = dict(self.options)
-        for key in options:
+        options = {key: getattr(self, key) for key in _SHARED if key in known and key in self.model_fields_set}
+        for key, value in self.options.items():
             if key not in known:
                 raise ValueError(_unknown(name, key, [option for option in known if option != "path"]))
-        shared = {key: getattr(self, key) for key in _SHARED if key in known and key in self.model_fields_set}
-        for key, value in options.items():
-            if key in known and isinstance(value, str) and "Path" in str(known[key].annotation):
+            if isinstance(value, str) and "Path" in str(known[key].annotation):
                 below = _below(self.base, value)  # paths in options are relative to it too
-                options[key] = str(below) if below.exists() else value
-        return open_source(name, self.place, shared | options)
+                value = str(below) if below.exists() else value
+            options[key] = value
+        return open_source(name, self.place, options)
+
+    def inputs(self) -> list[Path]:
+        """List the files and folders that are named; some may not exist."""
+        named = [value for value in self.options.values() if isinstance(value, str | Path)]
+        return [Path(self.place), *(_below(self.base, str(value)) for value in named)]
 
     def make_features(self, source: Source) -> Featurizer:
         """Make the features, without fitting them; by default those of the source."""
         name = self.features_name(source)
-        options = {key: value for key, value in self.features.items() if key != "name"}
-        features = make_features(name, options)
+        features = make_features(name, {key: value for key, value in self.features.items() if key != "name"})
         if features.takes != source.kind:
             raise ValueError(
                 f"The features {name!r} take {features.takes}, but the source {self.with_source().source!r} gives "

@@ -15,8 +15,7 @@ _VARIABLES = tuple(f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", 
 def one_thread() -> Iterator[None]:
     """Limit all thread pools of this process to one thread, and restore them at the end.
 
-    Libraries are imported where they are used. Those imported inside the block, and processes started in it, read
-    their number of threads from the environment.
+    Libraries that are imported inside the block, and processes started in it, are limited too, by the environment.
 
     Example:
         >>> with one_thread():
@@ -24,32 +23,27 @@ def one_thread() -> Iterator[None]:
         True
     """
     before = {name: os.environ.get(name) for name in _VARIABLES}
-    had_torch = "torch" in sys.modules
+    threads = int(before["OMP_NUM_THREADS"] or 0) or core_count()
     loaded = {pool.filepath for pool in ThreadpoolController().lib_controllers}
-    torch_threads = sys.modules["torch"].get_num_threads() if had_torch else None
+    torch_threads = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else threads
     os.environ.update(dict.fromkeys(_VARIABLES, "1"))
     try:
         with threadpool_limits(limits=1):
-            if had_torch:
+            if "torch" in sys.modules:
                 sys.modules["torch"].set_num_threads(1)
             yield
     finally:
         for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
+            del os.environ[name]
+            if value is not None:
                 os.environ[name] = value
-        threads = int(before["OMP_NUM_THREADS"] or 0) or core_count()
         for pool in ThreadpoolController().lib_controllers:
             if pool.filepath not in loaded:
                 pool.set_num_threads(threads)
         if "torch" in sys.modules:
-            sys.modules["torch"].set_num_threads(torch_threads or threads)
+            sys.modules["torch"].set_num_threads(torch_threads)
 
 
 def core_count() -> int:
     """Return the number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

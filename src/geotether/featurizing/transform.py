@@ -1,6 +1,7 @@
 """How rows become features: fitted once, stored beside the table, applied to any rows."""
 
 import copy
+import datetime
 import json
 import math
 from collections import Counter
@@ -15,7 +16,7 @@ from jaxtyping import Float32, Shaped
 
 from geotether.features.catalogue import FEATURES, make_features
 from geotether.features.featurizer import Featurizer
-from geotether.featurizing.rows import PART_ROWS, join, read_runs, reject, spoken_reasons, take_content
+from geotether.featurizing.rows import PART_ROWS, join_content, read_runs, reject, spoken_reasons, take_content
 from geotether.featurizing.threads import one_thread
 from geotether.files.disk import replacing_file
 from geotether.plugins import origins, require
@@ -24,7 +25,7 @@ from geotether.tables.splits import block_parts
 from geotether.version import __version__
 
 if TYPE_CHECKING:
-    from geotether.featurizing.plan import Plan
+    from geotether.featurizing.job import Job
 
 ENDING = ".transform.safetensors"
 _NOTE = "geotether"
@@ -62,7 +63,7 @@ class Transform:
         Returns:
             The rows with finite features, the others among their rejected rows; and the features, float32, (n, d).
         """
-        found = _refused(self.featurizer, found)
+        found = reject(found, self.featurizer.refuse(found.content) if len(found) else {})
         if not len(found):
             return found, np.empty((0, len(self.names)), dtype=np.float32)
         where, expected = f"rows {found.row[0]} to {found.row[-1]}", (len(found), len(self.featurizer.names()))
@@ -85,43 +86,45 @@ class Transform:
         return reject(found, reasons), features[finite]
 
 
-def fit_transform(plan: "Plan", count: int, chosen: np.ndarray | None) -> tuple[Transform | None, list[Rejected], int]:
+def fit_transform(job: "Job", count: int, chosen: np.ndarray | None) -> tuple[Transform | None, list[Rejected], int]:
     """Fit the features to a random sample of the training rows.
 
     Args:
-        plan: The job.
+        job: The job.
         count: Number of rows of the prepared source.
         chosen: Numbers of the rows to use; None: all.
 
     Returns:
         The transform, or None if no sampled row can be used; the sampled rows that cannot; the size of the sample.
     """
-    spec = plan.spec
+    spec, featurizer = job.spec, copy.deepcopy(job.featurizer)
     rows = np.arange(count) if chosen is None else chosen
     rng = np.random.default_rng([spec.seed, 1])
     share = 1.0 if spec.split is None else max(spec.split.shares.get("train", 0.0), 0.01)
-    drawn = min(max(math.ceil(plan.featurizer.fit_rows / share), _FEWEST), len(rows))
+    drawn = min(max(math.ceil(featurizer.fit_rows / share), _FEWEST), len(rows))
     numbers = np.sort(rng.choice(rows, drawn, replace=False))
-    runs = [
-        _refused_before_fit(plan.featurizer, run)
-        for run in read_runs(plan.source, 0, count, PART_ROWS[plan.source.kind], numbers)
-    ]
-    found = join(runs)
-    rejected = sorted(found.rejected, key=lambda row: row.row)
-    if not len(found):
+    runs = []
+    for run in read_runs(job.source, 0, count, PART_ROWS[job.source.kind], numbers):
+        try:  # not all features can refuse rows before they are fitted
+            runs.append(reject(run, featurizer.refuse(run.content) if len(run) else {}))
+        except ValueError:
+            runs.append(run)
+    rejected = sorted((one for run in runs for one in run.rejected), key=lambda one: one.row)
+    runs = [run for run in runs if len(run)]
+    if not runs:
         return None, rejected, drawn
     if spec.encode_time:
-        _times(found, spec.encode_time)
-    learned = _training_rows(plan, found, whole=drawn == len(rows))
-    if len(learned) > plan.featurizer.fit_rows:
-        learned = np.sort(rng.choice(learned, plan.featurizer.fit_rows, replace=False))
+        _times(runs[0], spec.encode_time)
+    learned = _training_rows(job, np.concatenate([run.lonlat for run in runs]), whole=drawn == len(rows))
+    if len(learned) > featurizer.fit_rows:
+        learned = np.sort(rng.choice(learned, featurizer.fit_rows, replace=False))
     try:
         with one_thread():
-            featurizer = copy.deepcopy(plan.featurizer).fit(take_content(found.content, learned))
+            featurizer = featurizer.fit(take_content(join_content([run.content for run in runs]), learned))
     except ValueError as error:
         why = f" ({spoken_reasons(Counter(row.reason for row in rejected))} rejected)" if rejected else ""
-        raise ValueError(f"The features {plan.features!r} cannot be fitted to {spec.path}: {error}{why}") from error
-    return Transform(plan.features, featurizer, spec.encode_time, str(spec.source), spec.options), rejected, drawn
+        raise ValueError(f"The features {job.features!r} cannot be fitted to {spec.path}: {error}{why}") from error
+    return Transform(job.features, featurizer, spec.encode_time, str(spec.source), spec.options), rejected, drawn
 
 
 def transform_path(table: str | Path) -> Path:
@@ -179,10 +182,13 @@ def load_transform(path: str | Path) -> Transform:
     if not isinstance(note, dict) or note.get("transform") != 1:
         raise ValueError(f"{path} is not a transform of geotether; `table build` writes one beside each table.")
     require(note.get("plugins", ()), str(path))
-    settings = dict(note["features"])
-    name = settings.pop("name")
-    featurizer = make_features(name, settings).restore(note["fitted"], arrays)
-    return Transform(name, featurizer, tuple(note["encode_time"]), note["source"], note["options"])
+    try:
+        settings = dict(note["features"])
+        name = settings.pop("name")
+        featurizer = make_features(name, settings).restore(note["fitted"], arrays)
+        return Transform(name, featurizer, tuple(note["encode_time"]), note["source"], dict(note["options"]))
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged: {type(error).__name__}: {error}.") from error
 
 
 def find_transform(path: str | Path) -> Path:
@@ -253,28 +259,15 @@ def _times(found: Observations, encode_time: tuple[str, ...]) -> np.ndarray:
     return found.time
 
 
-def _refused(featurizer: Featurizer, found: Observations) -> Observations:
-    """Reject the rows that the features refuse."""
-    return reject(found, featurizer.refuse(found.content) if len(found) else {})
-
-
-def _refused_before_fit(featurizer: Featurizer, found: Observations) -> Observations:
-    """Reject the rows that the features refuse, where they can say so before they are fitted."""
-    try:
-        return _refused(featurizer, found)
-    except ValueError:
-        return found
-
-
-def _training_rows(plan: "Plan", found: Observations, whole: bool) -> np.ndarray:
+def _training_rows(job: "Job", lonlat: np.ndarray, whole: bool) -> np.ndarray:
     """Return positions of the rows whose block is for training; buffers need all rows and are applied later."""
-    split = plan.spec.split
+    split = job.spec.split
     if split is None:
-        return np.arange(len(found))
-    parts = block_parts(found.lonlat, split.block_km, split.shares, split.seed)
-    for name, share in split.shares.items() if plan.spec.split_asked else ():
+        return np.arange(len(lonlat))
+    parts = block_parts(lonlat, split.block_km, split.shares, split.seed)
+    for name, share in split.shares.items() if job.spec.split_asked else ():
         # Fail before the work where the outcome is certain, or nearly so from the size of the sample.
-        needed = share > 0 and (whole or name == "train" or len(found) * share >= _EXPECTED)
+        needed = share > 0 and (whole or name == "train" or len(lonlat) * share >= _EXPECTED)
         if needed and not (parts == name).any():
             raise ValueError(
                 f"No row falls into {name!r}: the rows lie in too few blocks of {split.block_km:g} km. Use smaller "
@@ -282,12 +275,12 @@ def _training_rows(plan: "Plan", found: Observations, whole: bool) -> np.ndarray
                 "or no split (split: null)."
             )
     learned = np.flatnonzero(parts == "train")
-    return learned if len(learned) else np.arange(len(found))  # the default split: the table will have none
+    return learned if len(learned) else np.arange(len(lonlat))  # the default split: the table will have none
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, Path):
+    if isinstance(value, Path | datetime.date):
         return str(value)
     raise TypeError(f"{value!r} cannot be stored; fitted values must fit into JSON and arrays.")

@@ -12,13 +12,13 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
-from geotether.featurizing.parts import Work, make_part
+from geotether.featurizing.parts import Work
 from geotether.featurizing.threads import core_count, one_thread
 
 _WORTHWHILE_SECONDS = 20.0  # less work than this is done before other processes have started
 _LOOK_SECONDS = 0.2
 
-_here: dict[str, Any] = {}
+_here: list[Any] = []
 
 
 def run_parts(work: Work, numbers: Sequence[int], workers: int | None, done: Callable[[int], None]) -> None:
@@ -36,19 +36,13 @@ def run_parts(work: Work, numbers: Sequence[int], workers: int | None, done: Cal
         while left and (workers in (1, None) or len(left) == 1):
             began = time.monotonic()
             number = left.pop(0)
-            make_part(work, number)
+            work.make(number)
             done(number)
             fastest = min(fastest, time.monotonic() - began)  # the first part also imports libraries
             if workers is None and fastest * len(left) > _WORTHWHILE_SECONDS and len(left) > 1:
                 workers = core_count()
         if left:
             _run_in_processes(work, left, min(workers or 1, len(left)), done)
-
-
-def check_workers(workers: int | None) -> None:
-    """Raise ValueError if a number of processes is below 1."""
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be 1 or more, got {workers}.")
 
 
 def _run_in_processes(work: Work, numbers: Sequence[int], workers: int, done: Callable[[int], None]) -> None:
@@ -71,9 +65,8 @@ def _run_in_processes(work: Work, numbers: Sequence[int], workers: int, done: Ca
     except BrokenProcessPool as error:
         raise ChildProcessError(
             f"A worker process died, perhaps for lack of memory; {len(work.complete)} of {work.part_count} parts are "
-            f"complete and kept in {work.folder.parent}. Run the same command to continue; fewer workers need less "
-            "memory. (A Python script that builds tables needs `if __name__ == '__main__':` around the call, or "
-            "workers=1.)"
+            f"complete and kept in {work.folder}. Run the same command to continue; fewer workers need less memory. (A "
+            "Python script that builds tables needs `if __name__ == '__main__':` around the call, or workers=1.)"
         ) from error
     except BaseException:
         stop.set()  # unfinished parts are abandoned
@@ -101,13 +94,12 @@ def _begin(work: Work, parent: int, stop: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process handles it
     threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
     pa.set_cpu_count(1)
-    _here["threads"] = one_thread()
-    _here["threads"].__enter__()
-    _here["work"] = work
+    _here.extend([work, one_thread()])
+    _here[1].__enter__()
 
 
 def _make(number: int) -> None:
-    make_part(_here["work"], number)
+    _here[0].make(number)
 
 
 def _watch(parent: int, stop: Any) -> None:

@@ -157,7 +157,7 @@ def read_table(
         name or _written_name(note) or path.stem,
         lonlat,
         matrix,
-        targets={one.removeprefix(TARGET_PREFIX): _target_column(columns[one]) for one in targets},
+        targets={one.removeprefix(TARGET_PREFIX): target_column(columns[one]) for one in targets},
         time=time,
         origin=origin_of_note(note),
         **texts,
@@ -235,7 +235,8 @@ def _times(column: pa.ChunkedArray) -> np.ndarray:
     return times
 
 
-def _target_column(column: pa.ChunkedArray) -> np.ndarray:
+def target_column(column: pa.ChunkedArray) -> np.ndarray:
+    """Convert a column of a target: texts, "" where missing, or numbers, NaN where missing."""
     column = without_dictionary(column)
     if is_text(column.type):
         return np.array(column.fill_null("").to_pylist(), dtype=str)
