@@ -35,6 +35,8 @@ class Encoder:
     Attributes:
         module: The torch module. Fine-tune it and call `save`.
         dim: Length of an embedding.
+        folder: The model folder that it was loaded from.
+        tables: Modality to the table that it was trained on, in the session that trained it; empty for a loaded one.
 
     Example:
         >>> from geotether.encoders.build import build_location_encoder
@@ -66,6 +68,12 @@ class Encoder:
         self.specific = specific
         self.card = card
         self.history = history or []
+        self.folder: Path | None = None
+        self.tables: dict[str, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the tables of the training, which can be large."""
+        return {**self.__dict__, "tables": {}}
 
     def __repr__(self) -> str:
         """Describe the encoder in one line."""
@@ -162,10 +170,10 @@ class Encoder:
             FileNotFoundError: If the folder or one of its files is missing.
             ValueError: If it is not a model of geotether, is of a newer format, truncated, or damaged.
         """
-        return cls.of(load_model(folder), device, str(folder))
+        return cls.of(load_model(folder), device)
 
     @classmethod
-    def of(cls, parts: ModelParts, device: str = "cpu", name: str = "This") -> "Encoder":
+    def of(cls, parts: ModelParts, device: str = "cpu") -> "Encoder":
         """Make an encoder of the location encoder in a loaded model.
 
         Raises:
@@ -173,11 +181,13 @@ class Encoder:
         """
         if parts.location is None:
             raise ValueError(
-                f"{name} is a model of paired sensors that was not tied to places; it has no location encoder. "
-                "`geotether predict` and geotether.load use it."
+                f"{parts.folder or 'This'} is a model of paired sensors that was not tied to places; it has no "
+                "location encoder. `geotether predict` and geotether.load use it."
             )
         kept: dict[str, Any] = {name: getattr(parts, name) for name in ("heads", "decoders", "specific", "card")}
-        return cls(parts.location, parts.config, parts.provenance, device, **kept)
+        encoder = cls(parts.location, parts.config, parts.provenance, device, **kept)
+        encoder.folder = parts.folder
+        return encoder
 
 
 def _lonlat(places: Any, lon: Any, lat: Any) -> Float64[np.ndarray, "n 2"]:

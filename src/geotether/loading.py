@@ -54,7 +54,7 @@ def load(path: str | Path, device: str = "cpu") -> "Encoder | PairedModel | Embe
 
         parts = load_model(path)
         if parts.paired is None:
-            return Encoder.of(parts, device, str(path))
+            return Encoder.of(parts, device)
         from geotether.predict import PairedModel
 
         return PairedModel.of(parts)

@@ -4,10 +4,12 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from geotether.checkpoint.model import load_model
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.heads import ProjectionHead
+from geotether.loading import load
 
 SRC = Path(__file__).parents[1] / "src"
 FILES = ["README.md", "config.json", "model.safetensors", "provenance.json"]
@@ -52,6 +55,15 @@ def edit(folder, **changes):
 def replace_weights(folder, weights):
     save_file(weights, folder / "model.safetensors")
     edit(folder, weights_sha256=hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest())
+
+
+def refusal(folder):
+    """Return why a folder is refused; None if it loads."""
+    try:
+        load(folder)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def names(folder):
@@ -205,6 +217,100 @@ def test_a_foreign_or_newer_configuration_is_named(folder, changes, message):
     edit(folder, **changes)
     with pytest.raises(ValueError, match=message):
         load_model(folder)
+
+
+def test_every_edited_digit_of_the_configuration_is_refused(tmp_path):
+    """Or leaves all embeddings as they are; in a folder with a memory and every kind of setting."""
+    config = {
+        **ENCODER,
+        "positional": {"name": "spherical_harmonics", "l_max": 6, "taper_degree": 5.0, "scale": 21.5},
+        "readout": "mixed_positional_and_output",
+        "memory": {"sizes": {"rain": [40, 3]}, "neighbors": 6, "reach_km": 20.0},
+    }
+    encoder = Encoder(build_location_encoder(config, seed=0), {"steps": 20, "rate": 1e-3}, {"seed": 1})
+    encoder.save(tmp_path)
+    expected, file = encoder.encode(PLACES), tmp_path / "config.json"
+    text = file.read_text()
+    digits = [at for at, sign in enumerate(text) if sign.isdigit()]
+    loads = []
+    for at in digits:
+        file.write_text(text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :])
+        refused = refusal(tmp_path)
+        assert refused is None or str(tmp_path) in refused
+        if refused is None:
+            np.testing.assert_array_equal(load(tmp_path).encode(PLACES), expected, err_msg=text[at - 20 : at + 20])
+            loads.append(at)
+    assert len(digits) > 100
+    assert {text[at - 15 : at].partition('"')[2][:7] for at in loads} == {"config_"}  # the name of the hash itself
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_numbers_are_refused(folder, value):
+    weights = load_file(folder / "model.safetensors")
+    name = next(name for name, tensor in weights.items() if tensor.numel() > 1)
+    weights[name].view(-1)[1] = value
+    replace_weights(folder, weights)
+    with pytest.raises(ValueError, match=rf"model\.safetensors contains NaN or infinite numbers, first in {name}"):
+        load_model(folder)
+
+
+NETWORK, HARMONICS = ENCODER["network"], ENCODER["positional"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"encoder": {**ENCODER, "network": {**NETWORK, "num_layers": 1e9}}},
+        {"encoder": {**ENCODER, "network": {**NETWORK, "num_layers": 10**9}}},
+        {"encoder": {**ENCODER, "network": {**NETWORK, "num_layers": 100}}},
+        {"encoder": {**ENCODER, "network": {**NETWORK, "hidden_dim": 10**6}}},
+        {"encoder": {**ENCODER, "network": {**NETWORK, "hidden_dim": -1}}},
+        {"encoder": {**ENCODER, "embed_dim": 10**9}},
+        {"encoder": {**ENCODER, "positional": {**HARMONICS, "l_max": 10**6}}},
+        {"encoder": {**ENCODER, "positional": {"name": "sphere_fourier", "num_features": 10**9}}},
+        {"encoder": {**ENCODER, "positional": {"name": "grid", "num_scales": 10**9}}},
+        {"encoder": {**ENCODER, "positional": {"name": []}}},
+        {"encoder": {**ENCODER, "positional": "spherical_harmonics"}},
+        {
+            "encoder": {
+                **ENCODER,
+                "memory": {"sizes": {"rain": [10**9, 10**9]}},
+                "readout": "mixed_positional_and_output",
+            }
+        },
+        {"encoder": [1]},
+        {"encoder": None},
+        {"heads": {"a": {"in_dim": 10**9, "embed_dim": 10**9}}},
+        {"heads": {"a": {"width": 1}}},
+        {"heads": 3},
+        {"decoders": {"a": {"in_dim": 10**6, "embed_dim": 10**6, "components": 3}}},
+        {"specific": {"in_dims": {"a": 10**7}, "shared_dim": 10**7, "specific_dim": 10**7}},
+        {"paired": {"module": "TiedSensors", "settings": {}, "modalities": [], "predicts_from": []}},
+        {"paired": 3},
+        {"paired": {"module": ["TiedSensors"]}},
+        {"config": 7},
+        {"plugins": 7},
+        {"plugins": [{"kind": "x"}]},
+    ],
+    ids=lambda changes: json.dumps(changes)[-70:],
+)
+def test_a_configuration_that_cannot_be_is_refused_at_once(folder, changes):
+    """Sizes are compared with the weights before anything is built; in folders of older versions, without a hash."""
+    edit(folder, **changes)
+    started = time.monotonic()
+    with pytest.raises(ValueError, match=re.escape(str(folder))):
+        load(folder)
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("name", ["config.json", "provenance.json"])
+@pytest.mark.parametrize(
+    "content",
+    [b"[" * 100_000, b"\xff\xfe{", b"null", b'{"tables": null}', b""],
+)
+def test_odd_json_is_answered_with_the_name_of_the_file(folder, name, content):
+    (folder / name).write_bytes(content)
+    assert name in (refusal(folder) or "")
 
 
 def test_configurations_of_others_are_named(folder):

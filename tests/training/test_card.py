@@ -34,6 +34,8 @@ def test_provenance_is_plain_and_knows_no_machine(planet, small, tmp_path):
         "rows": 250,
         "dim": 5,
         "split": {"test": 50, "train": 150, "validation": 50},
+        "features": [],
+        "labels": [],
     }
     assert provenance["versions"]["torch"] == str(torch.__version__)
     assert provenance["versions"]["numpy"] == np.__version__

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from geotether.plugins import plugins_in_use, use_plugins
 from geotether.training.config import (
     LOCATION_TIES,
     LoopConfig,
@@ -70,6 +71,16 @@ def test_the_saved_configuration_reads_back_to_itself(tmp_path):
     (tmp_path / "config.yaml").write_text(config_yaml(config))
     assert load_config(tmp_path / "config.yaml") == config
     assert yaml.safe_load(config_yaml(config))["learning_rate"] == config.learning_rate
+
+
+def test_plugins_of_the_command_line_are_written_down(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").touch()
+    monkeypatch.setenv("GEOTETHER_PLUGINS", "")
+    use_plugins([tmp_path / "mine.py"])
+    (tmp_path / "config.yaml").write_text(config_yaml(load_config()))
+    monkeypatch.setenv("GEOTETHER_PLUGINS", "")
+    assert load_config(tmp_path / "config.yaml").plugins == [str(tmp_path / "mine.py")]
+    assert plugins_in_use() == [str(tmp_path / "mine.py")]
 
 
 @pytest.mark.parametrize(

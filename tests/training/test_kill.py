@@ -70,14 +70,18 @@ def start(folder: Path, out: str, mode: str = "new") -> subprocess.Popen:
 
 def stop_after(child: subprocess.Popen, out: Path, lines: int, number: int) -> str:
     """Wait until so many lines are logged, send the signal, and return what the child said."""
+    wait_for(child, out, lines)
+    child.send_signal(number)
+    return child.communicate(timeout=120)[1]
+
+
+def wait_for(child: subprocess.Popen, out: Path, lines: int) -> None:
     deadline = time.monotonic() + 120
     metrics = out / "metrics.jsonl"
     while not metrics.is_file() or metrics.read_bytes().count(b"\n") < lines:
         assert child.poll() is None, child.communicate()[1]
         assert time.monotonic() < deadline, "the child logged nothing"
         time.sleep(0.002)
-    child.send_signal(number)
-    return child.communicate(timeout=120)[1]
 
 
 def finish(child: subprocess.Popen) -> None:
@@ -87,9 +91,19 @@ def finish(child: subprocess.Popen) -> None:
 
 def test_killed_and_resumed_equals_left_alone(folder, planet):
     cut = start(folder, "cut")
+    config, tables = load_config(folder / "run.yaml"), {name: planet[name] for name in ("satellite", "text")}
+    wait_for(cut, folder / "cut", 5)
+    for options in ({}, {"resume": True}, {"fresh": True}):
+        with pytest.raises(BlockingIOError, match=rf"Another process writes .*cut: .*{cut.pid} on "):
+            pretrain(tables, config=config, out=folder / "cut", progress="none", **options)
     stop_after(cut, folder / "cut", 20, signal.SIGKILL)
     assert cut.returncode == -signal.SIGKILL
     assert not (folder / "cut" / "model").exists()
+    for debris in ("", "model", "state"):  # as a kill at other moments leaves it
+        part = folder / "cut" / debris / f".model.{cut.pid}-0a1b2c3d.part"
+        part.mkdir(parents=True)
+        (part / "model.safetensors").write_bytes(b"half")
+    (folder / "cut" / f".metrics.jsonl.{cut.pid}-0a1b2c3d.part").touch()
 
     again = start(folder, "cut", "resume")
     said = stop_after(again, folder / "cut", 60, signal.SIGINT)
@@ -97,8 +111,8 @@ def test_killed_and_resumed_equals_left_alone(folder, planet):
     assert "run the same command with --resume" in said
 
     finish(start(folder, "cut", "resume"))
-    tables = {name: planet[name] for name in ("satellite", "text")}
-    pretrain(tables, config=load_config(folder / "run.yaml"), out=folder / "whole", progress="none")
+    assert not [path for path in folder.rglob("*") if path.name.startswith(".")]
+    pretrain(tables, config=config, out=folder / "whole", progress="none")
     want, got = (load_file(folder / name / "model" / "model.safetensors") for name in ("whole", "cut"))
     assert want.keys() == got.keys()
     for name, tensor in want.items():

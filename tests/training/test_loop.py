@@ -219,8 +219,8 @@ class Recorder:
 def test_callbacks_see_every_step_and_validation(planet, small):
     recorder = Recorder()
     encoder = pretrain(planet, config=small("steps=4", "validate_every=2"), progress="none", callbacks=[recorder])
-    losses, validations = ["loss"], ["validation/loss"]
-    assert recorder.seen == [(0, losses), (1, losses), (1, validations), (2, losses), (3, losses), (3, validations)]
+    losses, both = ["loss"], ["loss", "validation/loss"]
+    assert recorder.seen == [(0, losses), (1, both), (2, losses), (3, both)]
     assert [line["step"] for line in encoder.history] == [step for step, _ in recorder.seen]
     with pytest.raises(TypeError, match="on_step"):
         pretrain(planet, config=small("steps=2"), progress="none", callbacks=[print])
@@ -249,7 +249,7 @@ def test_an_exploding_run_says_so(planet, small, monkeypatch):
 
 def test_an_unwritable_folder_is_named_before_work_begins(planet, small, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="a part of this path is a file"):
+    with pytest.raises(OSError, match=r"file/run leads through .*file, which is a file"):
         pretrain(planet, config=small(), out=tmp_path / "file" / "run", progress="none")
 
 

@@ -1,6 +1,6 @@
 """Mirrors src/geotether/training/chance.py."""
 
-import json
+import math
 
 import numpy as np
 import pytest
@@ -45,13 +45,13 @@ def test_what_has_no_chance_is_not_compared():
     assert OverfittingWatch().notice({"validation/loss": 9.0}) == ""
 
 
-def test_the_final_warning_is_of_the_model_that_is_handed_out(tmp_path):
-    lines = [{"step": 0, "loss": 9.0}, {"step": 0, **validation(4, 4)}, {"step": 1, **validation(4, 6)}]
-    (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    assert "above chance: b 6.00 (chance 5.00). What is learned" in final_warning(tmp_path)
-    assert final_warning(tmp_path, best=True) == ""
-    (tmp_path / "metrics.jsonl").write_text(json.dumps(lines[0]))
-    assert final_warning(tmp_path) == ""
+def test_the_final_warning_is_of_the_model_that_is_handed_out():
+    lines = [{"step": 0, "loss": 9.0}, *({"step": n, **validation(4, 4 + n)} for n in range(3))]
+    assert "above chance: b 6.00 (chance 5.00). What is learned" in final_warning(lines)
+    assert final_warning(lines, best=True) == ""
+    assert final_warning(lines[:3]) == ""  # two validations show no trend
+    assert final_warning([validation(9 - n, 9 - n) for n in range(4)]) == ""  # above chance, but it still falls
+    assert final_warning([validation(4 + n, 4, chance=math.log(8)) for n in range(4)]) == ""  # eight rows
 
 
 def test_a_run_on_noise_says_so(tmp_path, capsys):
@@ -60,8 +60,8 @@ def test_a_run_on_noise_says_so(tmp_path, capsys):
     split = np.where(np.arange(240) % 4 == 0, "validation", "train")
     table = Table.single("noise", lonlat, rng.standard_normal((240, 6)).astype(np.float32), split=split)
     overrides = ["steps=80", "batch_size=64", "validate_every=10", "warmup_steps=0", "encoder.network.hidden_dim=32"]
-    pretrain({"noise": table}, config=load_config(overrides=overrides), out=tmp_path, progress="lines")
+    encoder = pretrain({"noise": table}, config=load_config(overrides=overrides), out=tmp_path, progress="lines")
     said = capsys.readouterr().err
     assert said.count("held-out loss of noise rises above") == 1
-    assert said.strip().splitlines()[-1] == final_warning(tmp_path)
-    assert "above chance: noise" in final_warning(tmp_path)
+    assert said.strip().splitlines()[-1] == final_warning(encoder.history)
+    assert "above chance: noise" in final_warning(encoder.history)

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from geotether.encoder import Encoder
+from geotether.loading import load
 from geotether.predict import load_paired
 from geotether.probes.scores import paired_scores
 from geotether.tables.store import write_table
@@ -15,7 +17,7 @@ from geotether.training.colearning import ColearningMethod, DistilledMethod, Sup
 from geotether.training.config import LOCATION_TIES, METHODS, config_yaml, load_config
 from geotether.training.metrics import read_metrics
 from geotether.training.paired_method import labelled_rows
-from geotether.training.pretraining import PAIRED_METHODS, open_tables, pretrain, table_folder
+from geotether.training.pretraining import PAIRED_METHODS, open_tables, pretrain, table_folder, trained_tables
 from geotether.training.state import RunInterrupted
 
 
@@ -247,6 +249,22 @@ def test_ready_tables_are_read_and_others_built(raw):
     assert tables["wells"].origin.licence == "CC0"
     assert (table_folder(config, "wells") / "wells.parquet").is_file()
     assert table_folder(config, "wells").parent == raw / "kept"
+
+
+def test_the_tables_of_a_model_are_found_again(raw):
+    made = pretrain(config=raw / "run.yaml", out=raw / "out", progress="none")
+    assert list(trained_tables(made)) == ["ready", "wells"]
+    loaded = load(raw / "out" / "model")
+    assert (loaded.tables, str(raw) in json.dumps(loaded.provenance)) == ({}, False)
+    found = trained_tables(loaded)
+    assert {name: table.content_hash for name, table in found.items()} == {
+        name: facts["sha256"] for name, facts in loaded.provenance["tables"].items()
+    }
+    assert loaded.provenance["tables"]["wells"]["features"] == ["depth", "kind=salty", "kind=fresh"]
+    write_table(Table.single("ready", found["ready"].lonlat, found["ready"].features + 1), raw / "ready.parquet")
+    (raw / "out" / "config.yaml").write_text("plugins: [evil.py]\n" + (raw / "out" / "config.yaml").read_text())
+    assert list(trained_tables(loaded)) == ["wells"]
+    assert trained_tables(Encoder(loaded.module)) == {}
 
 
 def test_a_second_time_nothing_is_built(raw):

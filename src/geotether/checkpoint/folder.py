@@ -15,7 +15,7 @@ from safetensors.torch import save as bytes_of_tensors
 from torch import Tensor, nn
 
 from geotether.files.disk import replacing_folder
-from geotether.plugins import origins, require
+from geotether.plugins import Registry, origins, require
 from geotether.version import __version__
 
 FORMAT = "geotether-model"
@@ -99,6 +99,9 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     absent = [key for key in ("encoder", "heads", "weights_sha256", "config") if key not in about]
     if absent:
         raise ValueError(f"{folder / CONFIG} has no {', '.join(absent)}; copy the model folder again.")
+    known = isinstance(about["config"], dict) and isinstance(about.get("plugins", []), list)
+    if not known or not all(_is_origin(one) for one in about.get("plugins", [])):
+        raise ValueError(f"{folder / CONFIG} is damaged: `config` or `plugins` is malformed; copy the folder again.")
     if about.get("config_sha256", "") not in ("", _hash_of(about)):  # older folders have no such hash
         raise ValueError(f"{folder / CONFIG} was edited or is damaged; copy the model folder again.")
     data = (folder / WEIGHTS).read_bytes()
@@ -115,6 +118,11 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if broken := _not_finite(weights):
         raise ValueError(f"{folder / WEIGHTS} contains NaN or infinite numbers, first in {broken}; train it again.")
     return about, weights
+
+
+def _is_origin(plugin: Any) -> bool:
+    """Return whether an entry of `plugins` is what `plugin_record` writes."""
+    return isinstance(plugin, dict) and {"kind", "name", "module"} <= plugin.keys() and plugin["kind"] in Registry.all
 
 
 def _not_finite(weights: Mapping[str, Tensor]) -> str | None:

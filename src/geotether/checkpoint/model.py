@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
@@ -55,6 +54,7 @@ class ModelParts:
         specific: Modality-specific parts.
         paired: The networks of a model of paired sensors, those of `location` included.
         about: Of paired sensors: `method`, `modalities`, `predicts_from` and `answer`, plain values.
+        folder: The folder that it was loaded from.
     """
 
     location: LocationEncoder | None
@@ -66,6 +66,7 @@ class ModelParts:
     specific: SpecificParts | None = None
     paired: PairedModule | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
 
     @property
     def method(self) -> str:
@@ -129,16 +130,20 @@ def load_model(folder: str | Path) -> ModelParts:
     folder = Path(folder)
     description, weights = read_folder(folder)
     check_plugins(folder, description)
-    card = folder / CARD
+    provenance, card = read_json(folder / PROVENANCE), folder / CARD
+    tables = provenance.get("tables", {})
+    if not isinstance(tables, dict) or not all(isinstance(facts, dict) for facts in tables.values()):
+        raise ValueError(f"{folder / PROVENANCE} is damaged: `tables` must name tables; copy the model folder again.")
     parts = ModelParts(
         location=None,
         config=description["config"],
-        provenance=read_json(folder / PROVENANCE),
+        provenance=provenance,
+        folder=folder,
         card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
     )
     try:
         with _no_larger_than(weights):
-            _build(parts, description, sum(tensor.numel() for tensor in weights.values()))
+            _build(parts, description, weights)
     except (ValueError, TypeError, LookupError, AttributeError, RuntimeError, ArithmeticError, MemoryError) as error:
         reason = f"{type(error).__name__} {error}" if isinstance(error, LookupError | AttributeError) else str(error)
         raise ValueError(f"{folder / CONFIG} describes a model that this version cannot build: {reason}") from error
@@ -154,12 +159,16 @@ def load_model(folder: str | Path) -> ModelParts:
     return parts
 
 
-def _build(parts: ModelParts, description: Mapping[str, Any], numbers: int) -> None:
-    """Build the modules that a folder describes, with arbitrary weights."""
+def _build(parts: ModelParts, description: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """Build the modules that a folder describes, with initial weights; sizes that the saved ones lack are refused."""
+    numbers = sum(tensor.numel() for tensor in weights.values())
     encoder, paired = description["encoder"], description.get("paired")
     if encoder is not None:
         for kind, registry in (("positional", POSITIONAL), ("network", NETWORKS)):
             _check_sizes(registry.get(encoder[kind]["name"]), encoder[kind], numbers)
+        for name, (rows, components) in (encoder.get("memory") or {"sizes": {}})["sizes"].items():
+            if rows * components > numbers:
+                raise ValueError(f"the memory of {name} has {rows:g} x {components:g} numbers, {WEIGHTS} {numbers:,}.")
     if paired is not None:
         if paired["module"] not in _PAIRED:
             raise ValueError(f"unknown module {paired['module']!r}; known: {', '.join(_PAIRED)}.")
@@ -170,12 +179,25 @@ def _build(parts: ModelParts, description: Mapping[str, Any], numbers: int) -> N
         parts.about = paired
         return
     parts.location = build_location_encoder(encoder, seed=0)
-    with torch.device("meta"):  # shapes alone, to be compared with those of the weights
-        for kind, (module, _) in _ARGUMENTS.items():  # folders of older versions have no decoders
-            built = {name: module(**arguments) for name, arguments in description.get(kind, {}).items()}
-            setattr(parts, kind, built)
-        if "specific" in description:
-            parts.specific = SpecificParts(**description["specific"])
+    for kind in (*_ARGUMENTS, "specific"):
+        axes = [max(tensor.shape, default=1) for name, tensor in weights.items() if name.startswith(f"{kind}.")]
+        for key, size in _leaves(description.get(kind, {})):
+            if isinstance(size, int | float) and size > max(axes, default=0) and key not in ("components", "dropout"):
+                raise ValueError(f"{kind} has {key} {size:g}, which {WEIGHTS} does not have.")
+    for kind, (module, _) in _ARGUMENTS.items():  # folders of older versions have no decoders
+        built = {name: module(**arguments) for name, arguments in description.get(kind, {}).items()}
+        setattr(parts, kind, built)
+    if "specific" in description:
+        parts.specific = SpecificParts(**description["specific"])
+
+
+def _leaves(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the keys and values of nested mappings."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value)
+        else:
+            yield key, value
 
 
 def _check_sizes(kind: Any, options: Mapping[str, Any], numbers: int) -> None:
@@ -193,7 +215,7 @@ def _no_larger_than(weights: Mapping[str, Tensor]) -> Iterator[None]:
     thread = threading.get_ident()
 
     def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
-        if tensor is None or tensor.is_meta or threading.get_ident() != thread:
+        if tensor is None or threading.get_ident() != thread:
             return
         left["tensors"] -= 1
         left["numbers"] -= tensor.numel()

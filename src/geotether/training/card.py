@@ -15,6 +15,8 @@ from geotether.training.recipes import LOCATION_TIES
 from geotether.training.state import RunState
 from geotether.version import __version__
 
+NAMED_FEATURES = 1000
+
 
 def model_card(
     settings: Mapping[str, Any], provenance: Mapping[str, Any], about: Mapping[str, Any], notes: str = ""
@@ -166,6 +168,8 @@ def table_facts(table: Table, paired: bool = False) -> dict[str, Any]:
         "rows": len(table),
         **({"sensors": sensors} if paired else {"dim": table.dim}),
         "split": _split_counts(table.split, len(table)),
+        "features": [str(name) for name in table.origin.made.get("features") or []][:NAMED_FEATURES],
+        "labels": list(table.targets),
         **_origin_facts(table.origin),
     }
 

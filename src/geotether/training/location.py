@@ -129,7 +129,9 @@ class LocationMethod:
         settings, provenance = plain_settings(self.config), run_provenance(self.config, self.tables, state)
         card = model_card(settings, provenance, {"handout_dim": location.handout_dim}, self.card_notes)
         parts: dict[str, Any] = {"heads": model.heads, "decoders": model.decoders, "specific": model.specific}
-        return Encoder(location, settings, provenance, str(self.device), card=card, **parts)
+        encoder = Encoder(location, settings, provenance, str(self.device), card=card, **parts)
+        encoder.tables = dict(self.tables)
+        return encoder
 
 
 def candidate_count(reading: str, rows: int, batch: int) -> int | None:

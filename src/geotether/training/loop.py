@@ -92,7 +92,7 @@ class Callback(Protocol):
     """Anything that follows a run: a logger, a plot, an early stop of your own (raise RunInterrupted)."""
 
     def on_step(self, step: int, values: Mapping[str, Any]) -> None:
-        """Receive the metrics of one step (`loss`, `loss/...`) or of a validation (`validation/loss`, ...)."""
+        """Receive the metrics of one step: `loss`, `loss/...`, and `validation/loss`, ... where it was validated."""
 
 
 def check_callbacks(callbacks: Sequence[Any]) -> None:
@@ -175,6 +175,13 @@ def train(
         Progress(total_steps, state.step, progress) as shown,
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
     ):
+        if config.epochs:
+            shown.say(f"{config.epochs} epochs are {total_steps:,} steps.")
+        if total_steps <= config.warmup_steps:
+            shown.say(
+                f"The run has {total_steps} steps and a warm-up of {config.warmup_steps}: the learning rate never "
+                "reaches its peak. Set warmup_steps lower, or train for longer."
+            )
         while state.step < total_steps and not state.stopped:
             step = state.step
             learning_rate = learning_rate_at(
@@ -200,22 +207,18 @@ def train(
                 raise FloatingPointError(
                     f"The loss is {line['loss']} at step {step}: lower learning_rate, set clip_norm."
                 )
-            metrics.write(line)
             shown.show(step, line)
-            for callback in callbacks:
-                callback.on_step(step, line)
-
             if watched and (state.step % (validate_every or 1) == 0 or state.step == total_steps):
-                line = {"step": step, **method.validate(averaged or model)}
-                metrics.write(line)
+                line |= method.validate(averaged or model)
                 shown.show_validation(step, line)
-                for callback in callbacks:
-                    callback.on_step(step, line)
                 if warning := overfitting.notice(line):
                     shown.say(warning)
                 if state.take(line["validation/loss"], config.min_delta) and config.keep == "best":
                     best = copy.deepcopy((averaged or model).state_dict())
                 state.stopped = config.patience is not None and state.stale_validations >= config.patience
+            metrics.write(line)
+            for callback in callbacks:
+                callback.on_step(step, line)
             if out is not None and (interruption.requested or state.step % (config.save_every or math.inf) == 0):
                 save_state(out, state, pack_tensors(model, optimizer, averaged, best), method.identity)
             if interruption.requested:
@@ -228,12 +231,12 @@ def train(
         final.load_state_dict(best)
     trained = method.finish(final.eval(), state)
     trained.history = metrics.lines
+    if warning := final_warning(metrics.lines, best is not None):
+        shown.say(warning)
     if out is not None:
         trained.save(out / MODEL_FOLDER)
         if keep_state:
             mark_finished(out)
         else:
             discard_state(out)
-        if warning := final_warning(out, best is not None):
-            shown.say(warning)
     return trained

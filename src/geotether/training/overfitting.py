@@ -1,12 +1,11 @@
 """Warnings when the loss on validation rows is above chance: what was learned does not generalise."""
 
-from collections.abc import Mapping
-from pathlib import Path
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from geotether.training.metrics import read_metrics
-
 _LOSS, _CHANCE = "validation/loss/", "validation/chance/"
+_FEWEST_VALIDATIONS, _FEWEST_ROWS = 3, 50
 ADVICE = (
     "What is learned does not generalise to held-out places. Try keep=best with patience, fewer steps, a smaller "
     "encoder (lower l_max, hidden_dim), more weight_decay or jitter_m, more rows; or these features do not depend on "
@@ -38,7 +37,7 @@ class OverfittingWatch:
                 fell = line[key] < lowest or key not in self._lowest
                 self._stale[key] = 0 if fell else self._stale[key] + 1
                 self._lowest[key] = min(lowest, line[key])  # NaN leaves the lowest unchanged
-        climbing = [name for name in above_chance(line) if self._stale[_LOSS + name] >= 2]
+        climbing = [name for name in above_chance(line) if self._stale[_LOSS + name] >= 2 and _is_enough(line, name)]
         if not climbing or self._said:
             return ""
         self._said = True
@@ -56,21 +55,30 @@ def above_chance(line: Mapping[str, Any]) -> list[str]:
     return [name for name in names if line.get(f"{_LOSS}{name}", 0.0) > line[f"{_CHANCE}{name}"]]
 
 
-def final_warning(folder: Path, best: bool = False) -> str:
-    """Name the validation losses of the final model that are above chance.
+def final_warning(lines: Sequence[Mapping[str, Any]], best: bool = False) -> str:
+    """Name the validation losses of the final model that are above chance and no longer fall.
 
-    Returns:
-        The warning; empty if there is none.
+    Fewer than three validations, or fewer than fifty rows, say nothing about it.
+
+    Args:
+        lines: Metrics of the run.
+        best: Whether the weights of the best validation were kept, not the last.
     """
-    lines = [line for line in read_metrics(folder) if any(key.startswith(_CHANCE) for key in line)]
-    if not lines:
+    validations = [line for line in lines if any(key.startswith(_CHANCE) for key in line)]
+    if len(validations) < _FEWEST_VALIDATIONS:
         return ""
-    line = min(lines, key=lambda line: line["validation/loss"]) if best else lines[-1]
-    names = above_chance(line)
-    if not names:
-        return ""
-    losses = ", ".join(f"{name} {line[_LOSS + name]:.2f} (chance {line[_CHANCE + name]:.2f})" for name in names)
-    return f"The held-out loss of this model is above chance: {losses}. {ADVICE}"
+    line = min(validations, key=lambda line: line["validation/loss"]) if best else validations[-1]
+    names = []
+    for name in above_chance(line):
+        earlier = [one[_LOSS + name] for one in validations[:-1] if _LOSS + name in one]
+        if _is_enough(line, name) and validations[-1][_LOSS + name] >= min(earlier):
+            names.append(f"{name} {line[_LOSS + name]:.2f} (chance {line[_CHANCE + name]:.2f})")
+    return f"The held-out loss of this model is above chance: {', '.join(names)}. {ADVICE}" if names else ""
+
+
+def _is_enough(line: Mapping[str, Any], name: str) -> bool:
+    """Return whether a modality has enough validation rows; chance is the logarithm of their number."""
+    return math.exp(line[_CHANCE + name]) > _FEWEST_ROWS - 0.5
 
 
 def _named(names: list[str]) -> str:

@@ -4,12 +4,15 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from geotether.encoder import Encoder
+from geotether.files.disk import writing
 from geotether.pairing.open import open_paired
 from geotether.predict import PairedModel
+from geotether.settings import read_layer
 from geotether.tables.store import read_table
 from geotether.tables.table import Table
 from geotether.training.colearning import ColearningMethod, DistilledMethod, SupervisedMethod
@@ -76,6 +79,7 @@ def pretrain(
             to another run.
         FinishedRunError: If `out` contains this run, finished, and `fresh` is not set; a FileExistsError.
         FileExistsError: If `out` contains an unfinished or another finished run, without `resume` or `fresh`.
+        BlockingIOError: If another process writes to `out`; it is named.
         RunInterrupted: After Ctrl-C, once the state is saved.
         FloatingPointError: If the loss is not finite.
 
@@ -101,13 +105,14 @@ def pretrain(
         if recipe is None and config is None and isinstance(tables, Table | str | Path):
             recipe = "mdico"
         config = load_config(config, [settings] if settings else [], recipe)
-    if isinstance(config, RunConfig):
-        method = _location_method(tables, config, card_notes)
-    else:
-        method = _paired_method(tables, config)
-    trained = train(
-        method, out, resume=resume, fresh=fresh, progress=progress, callbacks=callbacks, keep_state=keep_state
-    )
+    with nullcontext() if out is None else writing(out, folder=True):  # before tables are built, which takes long
+        if isinstance(config, RunConfig):
+            method = _location_method(tables, config, card_notes)
+        else:
+            method = _paired_method(tables, config)
+        trained = train(
+            method, out, resume=resume, fresh=fresh, progress=progress, callbacks=callbacks, keep_state=keep_state
+        )
     assert isinstance(trained, Encoder | PairedModel)
     return trained
 
@@ -177,6 +182,31 @@ def open_tables(config: RunConfig, workers: int | None = None, progress: str = "
         except (FileNotFoundError, ValueError) as error:
             raise type(error)(f"Modality {name!r}: {error}") from error
     return tables
+
+
+def trained_tables(encoder: Encoder) -> dict[str, Table]:
+    """Find the tables that an encoder was trained on.
+
+    They are those of this session, or are read from the files that `config.yaml` beside the model folder names. The
+    model folder itself has no paths, so that it can be handed out.
+
+    Returns:
+        Modality to table; those that are gone or have changed are left out.
+    """
+    if encoder.tables or encoder.folder is None or not (encoder.folder.parent / "config.yaml").is_file():
+        return dict(encoder.tables)
+    found = {}
+    with suppress(ValueError, OSError, TypeError, AttributeError, LookupError):
+        layer = read_layer(encoder.folder.parent / "config.yaml")  # not validated: that would import plug-ins
+        folders = {key: Path(layer[key]) for key in ("data", "cache") if layer.get(key)}
+        config = RunConfig.model_construct(tables=layer["tables"], **folders)
+        for name, facts in encoder.provenance["tables"].items():
+            given = layer["tables"].get(name, "")
+            path = table_folder(config, name) / f"{name}.parquet" if isinstance(given, dict) else Path(given)
+            if path.is_file():
+                table = read_table(path, name=name)
+                found |= {name: table} if table.content_hash == facts["sha256"] else {}
+    return found
 
 
 def table_folder(config: RunConfig, name: str) -> Path:
