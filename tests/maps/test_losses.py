@@ -35,7 +35,7 @@ def test_switches_of_salt_are_marked_and_no_line_crosses_a_pause(salt, tmp_path)
     assert switches == [10, 20, 30]
     assert len(train["image"]) == 20
     assert held_out["image"] == [(39, 2.0, pytest.approx(math.nan, nan_ok=True))]
-    figure = loss_curves(salt, title="SALT")
+    figure = loss_curves(salt)
     assert list(panels(figure)) == ["text", "image"]
     for axes in panels(figure).values():
         assert [line.get_xdata()[0] for line in drawn(axes, "switch")] == [10, 20, 30]

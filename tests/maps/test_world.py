@@ -88,7 +88,7 @@ def test_points_shrink_with_their_number():
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_one_map_per_modality_with_its_number_of_places(tmp_path, count):
     places = {f"m{i}": np.random.default_rng(i).uniform(-50, 50, (10**i if i < 5 else 1, 2)) for i in range(count)}
-    figure = coverage_map(places, "where the data lie")
+    figure = coverage_map(places)
     assert [axes.get_title() for axes in figure.axes][:count] == [f"m{i} · {10**i:,} places" for i in range(count)]
     save_figure(figure, tmp_path / "coverage.png", dpi=60)
 

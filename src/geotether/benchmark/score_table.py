@@ -101,9 +101,10 @@ def score_grid(
     return list(dict.fromkeys(e for e, _ in grid)), list(dict.fromkeys(t for _, t in grid)), grid
 
 
-def best_of(grid: dict[tuple[str, str], Score], encoders: Sequence[str], task: str) -> str:
-    """Return the encoder with the highest mean on a task, the first of equals."""
-    return max((e for e in encoders if (e, task) in grid), key=lambda encoder: grid[encoder, task].mean)
+def best_of(grid: dict[tuple[str, str], Score], encoders: Sequence[str], task: str) -> str | None:
+    """Return the encoder with the highest mean on a task, the first of equals; None if there is none."""
+    there = [encoder for encoder in encoders if (encoder, task) in grid]
+    return max(there, key=lambda encoder: np.nan_to_num(grid[encoder, task].mean, nan=-np.inf), default=None)
 
 
 def markdown_table(outcomes: Sequence[Outcome], probe: str = "ridge", split: str = "own", labels: int = 2700) -> str:

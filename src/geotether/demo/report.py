@@ -68,9 +68,13 @@ def draw_figures(
         figure = predicted_and_true(task.lonlat[rows], predicted, true, task.label, f"{task.name} by {name}")
         keep(f"map_{task.name}.png", caption, figure)
     plain = [one for one in scores if not is_joined(one.encoder)]
-    caption = "Scores against the number of labels, ridge probe, unseen blocks; bands are 95 % intervals."
+    caption = "Scores against the number of labels, ridge probe, unseen blocks; band: the 95 % interval of MELT."
     keep("accuracy_against_labels.png", caption, accuracy_against_labels(plain, "ridge", "own"))
-    keep("losses.png", "Loss of each modality while pre-training, in nats.", loss_curves(out / "metrics.jsonl"))
+    keep(
+        "losses.png",
+        "Loss of each modality while pre-training, minus the loss at chance.",
+        loss_curves(out / "metrics.jsonl"),
+    )
     places = {modality: table.lonlat for modality, table in tables.items()}
     keep("coverage.png", "Places of each modality; no place is shared.", coverage_map(places))
     return figures
@@ -79,18 +83,7 @@ def draw_figures(
 def write_demo_report(
     out: Path, scores: Sequence[Outcome], figures: Mapping[str, Path], model: Encoder, seconds: float
 ) -> Path:
-    """Write `report.html`.
-
-    Args:
-        out: The demo's folder.
-        scores: Outcomes of `evaluate`.
-        figures: Caption to file.
-        model: The encoder trained on all modalities.
-        seconds: Duration of the demo so far.
-
-    Returns:
-        The path of the report.
-    """
+    """Write `report.html` about the encoder trained on all modalities and return its path."""
     provenance = {
         "command": "geotether demo",
         "seconds": round(seconds),
@@ -112,13 +105,7 @@ def write_demo_report(
 
 
 def write_card(folder: Path, scores: Sequence[Outcome], figures: Path) -> None:
-    """Add the coverage map and the scores to the model card.
-
-    Args:
-        folder: The model folder.
-        scores: Outcomes of `evaluate`.
-        figures: Folder with `coverage.png`.
-    """
+    """Add the scores and the coverage map, from a folder of figures, to the card of a model folder."""
     shutil.copyfile(figures / "coverage.png", folder / "coverage.png")
     labels = LABELS if any(one.labels == LABELS for one in scores) else max(one.labels for one in scores)
     draws = len({one.seed for one in scores})

@@ -17,23 +17,14 @@ from geotether.probes.geobias import GeoBias
 
 
 def dimension_map(found: Dimensionality) -> Figure:
-    """Draw the local intrinsic dimension.
-
-    Args:
-        found: From `dimensionality`.
-    """
+    """Draw the local intrinsic dimension."""
     name = f"local intrinsic dimension, {len(found.lonlat):,} places"
     label = f"maximum-likelihood estimate over {found.local_neighbors} neighbours"
     return value_maps({name: found.lonlat}, {name: found.local}, label, colour_map="viridis")
 
 
 def resolution_map(raw: Resolution, centered: Resolution) -> Figure:
-    """Draw the distance at which cosine similarity falls to one half, raw and centred, in one scale.
-
-    Args:
-        raw: From `effective_resolution`.
-        centered: The same with `centered=True`.
-    """
+    """Draw the distance at which cosine similarity falls to one half, raw and centred, in one scale."""
     both = {"raw embeddings": raw, "mean embedding subtracted": centered}
     return value_maps(
         {name: one.lonlat for name, one in both.items()},
@@ -47,12 +38,7 @@ def resolution_map(raw: Resolution, centered: Resolution) -> Figure:
 
 
 def similarity_curve(raw: Resolution, centered: Resolution) -> Figure:
-    """Draw mean cosine similarity against distance, and the distance at which it falls to one half.
-
-    Args:
-        raw: From `effective_resolution`.
-        centered: The same with `centered=True`.
-    """
+    """Draw mean cosine similarity against distance, and the distance at which it falls to one half."""
     figure = new_figure(7.0, 3.8)
     axes = figure.subplots()
     for name, one, colour in (("raw", raw, COLOURS[0]), ("centred", centered, COLOURS[1])):
@@ -70,11 +56,7 @@ def similarity_curve(raw: Resolution, centered: Resolution) -> Figure:
 
 
 def continuity_chart(found: Continuity) -> Figure:
-    """Draw the change across the antimeridian relative to equal steps elsewhere, by latitude.
-
-    Args:
-        found: From `continuity`.
-    """
+    """Draw the change across the antimeridian relative to equal steps elsewhere, by latitude."""
     figure = new_figure(7.0, 3.2)
     axes = figure.subplots()
     finite = np.isfinite(found.seam) & (found.seam > 0)
@@ -92,12 +74,11 @@ def continuity_chart(found: Continuity) -> Figure:
     return figure
 
 
-def nearness_map(found: Mapping[str, Nearness], title: str = "") -> Figure:
+def nearness_map(found: Mapping[str, Nearness]) -> Figure:
     """Draw the distance to the nearest pre-training place, one map per modality.
 
     Args:
         found: From `nearness`.
-        title: Title of the figure.
 
     Raises:
         ValueError: If there are no modalities.
@@ -107,8 +88,7 @@ def nearness_map(found: Mapping[str, Nearness], title: str = "") -> Figure:
         {names[name]: one.lonlat for name, one in found.items()},
         {names[name]: one.km for name, one in found.items()},
         "distance to the nearest pre-training place (km)",
-        title,
-        "magma_r",
+        colour_map="magma_r",
         logarithmic=True,
         beyond="no place",
     )

@@ -21,7 +21,7 @@ SWITCHES_DRAWN = 60
 Series = dict[str, list[tuple[int, float, float]]]
 
 
-def loss_curves(metrics_jsonl: Path | str, title: str = "") -> Figure:
+def loss_curves(metrics_jsonl: Path | str) -> Figure:
     """Draw one panel per modality: training loss (thin: each step; thick: running mean) and held-out loss (dots).
 
     Training and held-out losses are over different numbers of candidates, so both are drawn minus chance, the logarithm
@@ -31,7 +31,6 @@ def loss_curves(metrics_jsonl: Path | str, title: str = "") -> Figure:
     Args:
         metrics_jsonl: One JSON object per line with "step" and "loss/<modality>" or "validation/loss/<modality>", and
             "chance/<modality>" likewise. A single "loss" is drawn as "task".
-        title: Title of the figure.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -47,7 +46,7 @@ def loss_curves(metrics_jsonl: Path | str, title: str = "") -> Figure:
     relative = not any(math.isnan(chance) for part in (train, held_out) for one in part.values() for *_, chance in one)
     columns = min(len(names), 4 if len(names) > 6 else 3)
     lines = math.ceil(len(names) / columns)
-    figure = new_figure(max(3.3 * columns, 6.0), 2.6 * lines + 0.9, title)
+    figure = new_figure(max(3.3 * columns, 6.0), 2.6 * lines + 0.9)
     panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     for axes, name in zip(panels.flat, names, strict=False):
         dress(axes, name)

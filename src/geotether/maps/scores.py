@@ -17,6 +17,7 @@ from geotether.maps.figure import COLOURS, FAINT, INK, MARKERS, dress, name_line
 from geotether.probes.scores import Score
 
 Ladders = Mapping[tuple[str, str], Mapping[str, Mapping[float, Score]]]
+FLOOR = -0.1
 UNCLEAR = "#e9edf0"
 # Pale ends, so that the numbers stay readable on every colour.
 HARM_TO_HELP = LinearSegmentedColormap.from_list("harm_to_help", ["#e58a95", "#fbf3ee", "#7fb6dc"])
@@ -28,10 +29,8 @@ def score_intervals(
     split: str,
     labels: int,
     baselines: Sequence[str] = (),
-    title: str = "",
-    floor: float = -0.1,
 ) -> Figure:
-    """Draw the mean score and 95 % interval of every encoder.
+    """Draw the mean score and 95 % interval of every encoder; scores below -0.1 become triangles at the edge.
 
     Args:
         outcomes: From `evaluate`.
@@ -39,11 +38,6 @@ def score_intervals(
         split: Name of the split.
         labels: Number of labelled rows.
         baselines: Encoders drawn in grey, below the others.
-        title: Title; by default it names probe, split and labels.
-        floor: Lowest score drawn; scores below it become triangles at the edge.
-
-    Returns:
-        The figure.
 
     Raises:
         ValueError: If nothing fits.
@@ -53,7 +47,7 @@ def score_intervals(
     columns = min(len(tasks), 4)
     lines = math.ceil(len(tasks) / columns)
     height = 0.26 * len(encoders) + 0.9
-    title = title or f"Scores with 95 % intervals ({probe}, split {split}, {labels:,} labels)"
+    title = f"Scores with 95 % intervals ({probe}, split {split}, {labels:,} labels)"
     figure = new_figure(2.0 + 2.6 * columns, height * lines + 0.5, title)
     panels = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
     places = np.arange(len(encoders))[::-1]
@@ -65,13 +59,13 @@ def score_intervals(
                 continue
             one = grid[encoder, task]
             colour = FAINT if encoder in baselines else COLOURS[encoder != encoders[0]]
-            if one.mean < floor:
-                axes.plot(floor, place, marker="<", color=colour, markersize=6, clip_on=False)
+            if one.mean < FLOOR:
+                axes.plot(FLOOR, place, marker="<", color=colour, markersize=6, clip_on=False)
                 continue
-            axes.plot([max(one.low, floor), one.high], [place, place], color=colour, linewidth=2.0)
+            axes.plot([max(one.low, FLOOR), one.high], [place, place], color=colour, linewidth=2.0)
             axes.plot(one.mean, place, marker="o", color=colour, markersize=5.5)
         low, _ = axes.get_xlim()
-        axes.set_xlim(left=max(low, floor))
+        axes.set_xlim(left=max(low, FLOOR))
         axes.set_yticks(places, encoders)
         axes.grid(axis="y", visible=False)
     for axes in panels[len(tasks) :]:
@@ -79,17 +73,13 @@ def score_intervals(
     return figure
 
 
-def accuracy_against_labels(
-    outcomes: Sequence[Outcome], probe: str = "ridge", split: str = "own", title: str = "", floor: float = -0.1
-) -> Figure:
+def accuracy_against_labels(outcomes: Sequence[Outcome], probe: str = "ridge", split: str = "own") -> Figure:
     """Draw mean scores over the label ladder, of at most seven encoders: the user's own before baselines.
 
     Args:
         outcomes: From `evaluate`.
         probe: The probe.
         split: Name of the split.
-        title: Title; by default it names probe and split.
-        floor: Lowest score drawn, so that an R2 far below 0 does not compress the others.
 
     Raises:
         ValueError: If no row fits.
@@ -101,10 +91,10 @@ def accuracy_against_labels(
             charts.setdefault((name, metric), {}).setdefault(encoder, {})[labels] = score
     if not charts:
         score_grid(outcomes, probe, split, -1)  # raises, and lists what exists
-    return draw_ladders(charts, "labels", title or f"Score against labels ({probe}, split {split})", floor)
+    return draw_ladders(charts, "labels", f"Score against labels ({probe}, split {split})")
 
 
-def draw_ladders(charts: Ladders, x: str, title: str = "", floor: float = -0.1, same_scale: bool = False) -> Figure:
+def draw_ladders(charts: Ladders, x: str, title: str = "", floor: float = FLOOR, same_scale: bool = False) -> Figure:
     """Draw scores over amounts of labels, named at their ends; the first line of a chart has its 95 % interval.
 
     Args:
@@ -112,7 +102,7 @@ def draw_ladders(charts: Ladders, x: str, title: str = "", floor: float = -0.1, 
             are drawn that are no baselines or rank best; a note lists the others.
         x: Label of the amounts.
         title: Title of the figure.
-        floor: Lowest score drawn.
+        floor: Lowest score drawn, so that an R2 far below 0 does not compress the others.
         same_scale: Whether all charts share one scale.
 
     Returns:

@@ -34,11 +34,7 @@ def split_map(lonlat: Float[np.ndarray, "n 2"], split: Shaped[np.ndarray, " n"] 
 
 
 def overlap_map(found: Overlap) -> Figure:
-    """Draw rows of two tables: the first table's rows near the second and farther, over the second's rows.
-
-    Args:
-        found: From `overlap`.
-    """
+    """Draw rows of two tables: the first table's rows near the second and farther, over the second's rows."""
     one, two = found.names
     near = found.forth.km <= NEAR_KM
     groups = {
@@ -50,11 +46,7 @@ def overlap_map(found: Overlap) -> Figure:
 
 
 def overlap_chart(found: Overlap) -> Figure:
-    """Draw the share of rows with a row of the other table within a distance.
-
-    Args:
-        found: From `overlap`.
-    """
+    """Draw the share of rows with a row of the other table within a distance."""
     one, two = found.names
     curves = {
         f"rows of {one}, to {two}": (found.forth.km, COLOURS[0], "-"),
@@ -80,11 +72,7 @@ def overlap_chart(found: Overlap) -> Figure:
 
 
 def spread_chart(found: Spread) -> Figure:
-    """Draw standard deviations in order, and the quantiles of each feature in the same order.
-
-    Args:
-        found: From `spread`.
-    """
+    """Draw standard deviations in order, and the quantiles of each feature in the same order."""
     order = np.argsort(-found.deviation, kind="stable")
     figure = new_figure(WIDTH, 6.0)
     above, below = figure.subplots(2, sharex=True, height_ratios=(1, 1.4))
@@ -124,8 +112,7 @@ def _map(groups: Mapping[str, tuple[Float[np.ndarray, "_ 2"], str]], title: str)
     step = max(1, math.ceil(len(everything) / DRAWN_AT_MOST))
     size = point_size(min(len(everything), DRAWN_AT_MOST), width)
     for name, (places, colour) in groups.items():
-        points = frame.points(places[::step])
-        axes.scatter(*points.T, s=size, color=colour, linewidths=0, alpha=0.75, zorder=2, rasterized=True)
+        frame.scatter(axes, places[::step], size, color=colour, alpha=0.75)
         if name:
             axes.scatter([], [], s=40, color=colour, linewidths=0, label=f"{name} ({len(places):,})")
     if any(groups):

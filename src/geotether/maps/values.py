@@ -63,33 +63,19 @@ def value_maps(
     frame = Frame(np.concatenate([*lonlat.values(), behind]))
     figure, panels, width = map_panels(frame, list(values), title, below=0.75)
     for axes, name in zip(panels, values, strict=True):
-        size = point_size(len(behind), width)
-        axes.scatter(*frame.points(behind).T, s=size, color=BACKDROP, linewidths=0, zorder=1.5, rasterized=True)
-        draw_values(axes, frame.points(lonlat[name]), values[name], scale, colour_map, width, beyond)
+        frame.scatter(axes, behind, point_size(len(behind), width), zorder=1.5, color=BACKDROP)
+        places, value, size = lonlat[name], values[name], point_size(len(lonlat[name]), width)
+        known, far = np.isfinite(value), np.isinf(value)
+        shown = np.maximum(value[known], float(scale.vmin or 0.0)) if logarithmic else value[known]
+        frame.scatter(axes, places[known], size, c=shown, cmap=colour_map, norm=scale)
+        if far.any():
+            frame.scatter(axes, places[far], size, color=BEYOND)
+            axes.scatter([], [], color=BEYOND, s=40, linewidths=0, label=beyond)
+            place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, -0.14), "handletextpad": 0.2}
+            axes.legend(frameon=False, labelcolor=INK, fontsize=9, **place)
     if len(everything):
         add_bar(figure, panels, scale, colour_map, label, everything)
     return figure
-
-
-def draw_values(
-    axes: Axes,
-    points: Float[np.ndarray, "n 2"],
-    values: Float[np.ndarray, " n"],
-    scale: Normalize,
-    colour_map: str,
-    width: float,
-    beyond: str,
-) -> None:
-    """Draw coloured points; infinite values in their own colour."""
-    known, far = np.isfinite(values), np.isinf(values)
-    look: dict[str, Any] = {"s": point_size(len(points), width), "linewidths": 0, "zorder": 2, "rasterized": True}
-    shown = np.maximum(values[known], float(scale.vmin or 0.0)) if isinstance(scale, LogNorm) else values[known]
-    axes.scatter(points[known, 0], points[known, 1], c=shown, cmap=colour_map, norm=scale, **look)
-    if far.any():
-        axes.scatter(points[far, 0], points[far, 1], color=BEYOND, **look)
-        axes.scatter([], [], color=BEYOND, s=40, linewidths=0, label=beyond)
-        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, -0.14), "handletextpad": 0.2}
-        axes.legend(frameon=False, labelcolor=INK, fontsize=9, **place)
 
 
 def colour_scale(values: Float[np.ndarray, " n"], logarithmic: bool) -> Normalize:
@@ -162,9 +148,7 @@ def predicted_and_true(
     ranking = dict.fromkeys([*frequent, *sorted(shown["predicted"])])
     colours = dict(zip(ranking, class_colours(len(ranking)), strict=True))
     for axes, classes in zip(panels, shown.values(), strict=True):
-        drawn = [colours[one] for one in classes]
-        size = point_size(len(lonlat), width)
-        axes.scatter(*frame.points(lonlat).T, c=drawn, s=size, linewidths=0, zorder=2, rasterized=True)
+        frame.scatter(axes, lonlat, point_size(len(lonlat), width), c=[colours[one] for one in classes])
     if len(colours) <= 16:
         for name, colour in colours.items():
             panels[0].scatter([], [], color=[colour], s=40, label=name)

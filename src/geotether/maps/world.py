@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -55,11 +56,18 @@ class Frame:
         self._limits = (-90.0 if south < SOUTH else SOUTH), (90.0 if north > NORTH else NORTH)
 
     def points(self, lonlat: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
-        """Convert places to coordinates of the map."""
-        west = -180.0 if self.region is None else self.region[0]
+        """Convert places to coordinates of the map; a region reaches 30 degrees beyond its western side."""
+        west = -180.0 if self.region is None else self.region[0] - 30.0
         wrapped = lonlat.astype(np.float64)
         wrapped[:, 0] = (wrapped[:, 0] - west) % 360.0 + west
         return equal_earth(wrapped) if self.region is None else wrapped
+
+    def scatter(
+        self, axes: Axes, lonlat: Float[np.ndarray, "n 2"], size: float, zorder: float = 2, **look: Any
+    ) -> None:
+        """Draw places as dots of some area in square points."""
+        x, y = self.points(lonlat).T
+        axes.scatter(x, y, s=size, linewidths=0, rasterized=True, **{"zorder": 2, **look})
 
     def draw(self, axes: Axes, title: str, width: float) -> None:
         """Draw a map of some width in inches, without places: outline, graticule and land."""
@@ -70,14 +78,11 @@ class Frame:
         else:
             west, south, east, north = self.region
             self._draw_region(axes)
-            land[:, 0] = west - 30.0 + (land[:, 0] - west + 30.0) % 360.0
             inches = width / max((east - west) * self._stretch, (north - south) / self.height, 1e-9)  # per degree
             dot = LAND_DOT_DEGREES * 0.9 * 72.0 * inches
             if max((east - west) * self._stretch, north - south) < LAND_FROM_DEGREES:
                 land = land[:0]
-        points = equal_earth(land) if self.region is None else land
-        if len(points):
-            axes.scatter(*points.T, s=dot**2, color=LAND, linewidths=0, zorder=0.5, rasterized=True, gid="land")
+        self.scatter(axes, land, dot**2, zorder=0.5, color=LAND, gid="land")
         if title:
             axes.set_title(title, color=INK, fontsize=11)
 
@@ -153,12 +158,11 @@ def point_size(count: int, width: float) -> float:
     return float(np.clip(2.0 * area / max(count, 1), 0.6, 60.0))
 
 
-def coverage_map(places: Mapping[str, Float[np.ndarray, "_ 2"]], title: str = "") -> Figure:
+def coverage_map(places: Mapping[str, Float[np.ndarray, "_ 2"]]) -> Figure:
     """Draw one map of places per modality.
 
     Args:
         places: Modality to lonlat, degrees, shape (n, 2). Of more than 20,000 places, every k-th is drawn.
-        title: Title of the figure.
 
     Raises:
         ValueError: If there are no modalities.
@@ -167,9 +171,9 @@ def coverage_map(places: Mapping[str, Float[np.ndarray, "_ 2"]], title: str = ""
         raise ValueError("coverage_map needs the places of at least one modality, got none.")
     frame = Frame(np.concatenate(list(places.values())))
     headings = [f"{name} · {len(lonlat):,} places" for name, lonlat in places.items()]
-    figure, panels, width = map_panels(frame, headings, title, columns=3)
+    figure, panels, width = map_panels(frame, headings, columns=3)
     for axes, lonlat in zip(panels, places.values(), strict=True):
         some = lonlat[:: max(1, math.ceil(len(lonlat) / DRAWN_AT_MOST))]
         size = float(np.clip(2.2e3 * (width / 4) ** 2 / max(len(some), 1), 0.5, 12.0))
-        axes.scatter(*frame.points(some).T, s=size, color=COLOURS[1], alpha=0.65, linewidths=0, zorder=2)
+        frame.scatter(axes, some, size, color=COLOURS[1], alpha=0.65)
     return figure

@@ -94,15 +94,7 @@ def draw_figures(found: Diagnosis, judged: Mapping[str, Float[np.ndarray, "_ 2"]
 
 
 def write_places(found: Diagnosis, path: Path) -> None:
-    """Write the numbers of every place as CSV: empty where nothing was measured, inf where a threshold is never met.
-
-    Args:
-        found: From `diagnose`.
-        path: File to write.
-
-    Raises:
-        OSError: If the disk is full or the folder cannot be written to.
-    """
+    """Write the numbers of every place as CSV: empty where nothing was measured, inf where a threshold is never met."""
     columns = {
         "lon": found.dimensionality.lonlat[:, 0],
         "lat": found.dimensionality.lonlat[:, 1],

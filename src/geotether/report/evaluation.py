@@ -60,6 +60,8 @@ def write_report(
     counts = sorted({one.labels for one in scores})
     labels = labels if labels is not None else 2700 if 2700 in counts else counts[-1]
     pairs = probes_and_splits(scores, labels)
+    # An encoder joined with Fourier features is not a baseline for itself.
+    plain = [one for one in scores if not is_joined(one.encoder)]
     named = {str(getattr(one, field)) for one in scores for field in ("encoder", "probe", "split", "metric")}
     return write_page(
         folder / REPORT,
@@ -69,7 +71,7 @@ def write_report(
         figures=figures,
         provenance=provenance,
         introduction=introduction,
-        summary=summary_sentences(scores, *pairs[0], labels, baselines),
+        summary=plain_words(outcome_grid(plain, *pairs[0], labels), baselines, pairs[0][1], labels),
         tables=[score_table(scores, probe, split, labels, baselines) for probe, split in pairs],
         sections=sections or {},
         words=words_used(named, own_split),
@@ -89,29 +91,10 @@ def probes_and_splits(scores: Sequence[Outcome], labels: int) -> list[tuple[str,
     return sorted(pairs, key=lambda pair: pair[1] == "random")
 
 
-def summary_sentences(
-    scores: Sequence[Outcome], probe: str, split: str, labels: int, baselines: Sequence[str]
-) -> list[str]:
-    """Summarise one table in sentences; an encoder joined with Fourier features is not a baseline for itself."""
-    plain = [one for one in scores if not is_joined(one.encoder)]
-    return plain_words(outcome_grid(plain, probe, split, labels), baselines, split, labels)
-
-
 def score_table(
     outcomes: Sequence[Outcome], probe: str, split: str, labels: int, baselines: Sequence[str]
 ) -> PageTable:
-    """Make a table of encoders by tasks: means with 95 % intervals, the best of each task marked.
-
-    Args:
-        outcomes: From `evaluate`.
-        probe: The probe.
-        split: Name of the split.
-        labels: Number of labelled rows.
-        baselines: Encoders printed as baselines, below the others.
-
-    Raises:
-        ValueError: If no row fits.
-    """
+    """Make a table of encoders by tasks: means with 95 % intervals, baselines last, the best of each task marked."""
     encoders, tasks, grid = score_grid(outcomes, probe, split, labels)
     encoders = [e for e in encoders if e not in baselines] + [e for e in encoders if e in baselines]
     best = {task: best_of(grid, encoders, task) for task in tasks}

@@ -70,19 +70,16 @@ def write_page(
     provenance: Mapping[str, object],
     **values: object,
 ) -> Path:
-    """Fill in a template and write the page as one file; it appears whole or not at all.
+    """Fill in a template of `report/templates` and write the page as one file; it appears whole or not at all.
 
     Args:
         path: File to write.
-        template: Name of a file in `report/templates`.
+        template: Name of the template.
         title: Title of the page.
         subtitle: A line below the title.
         figures: Caption to PNG file, in order; the images are embedded in the page.
         provenance: How the results were made: any values that JSON can hold; nested ones are printed as JSON.
         values: Further values of the template.
-
-    Returns:
-        The path.
 
     Raises:
         FileNotFoundError: If a figure does not exist.

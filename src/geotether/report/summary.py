@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from geotether.benchmark.bootstrap import score
 from geotether.benchmark.outcome import Outcome
+from geotether.benchmark.score_table import best_of
 from geotether.benchmark.verdict import difference, in_words
-
-OutcomeGrid = Mapping[tuple[str, str], Sequence[Outcome]]
 
 
 def split_in_words(split: str) -> str:
@@ -23,7 +20,9 @@ def split_in_words(split: str) -> str:
     return {"own": "the task's own split", "random": "a random split", "continents": "unseen continents"}[split]
 
 
-def plain_words(grid: OutcomeGrid, baselines: Sequence[str], split: str, labels: int) -> list[str]:
+def plain_words(
+    grid: Mapping[tuple[str, str], Sequence[Outcome]], baselines: Sequence[str], split: str, labels: int
+) -> list[str]:
     """Compare the best encoder with the best baseline on every task.
 
     Args:
@@ -35,23 +34,23 @@ def plain_words(grid: OutcomeGrid, baselines: Sequence[str], split: str, labels:
     Returns:
         Sentences, a general one first.
     """
+    scores = {key: score(found) for key, found in grid.items()}
     encoders, tasks = (list(dict.fromkeys(key[i] for key in grid)) for i in (0, 1))
     judged = [e for e in encoders if e not in baselines]
     sentences, wins = [], 0
     for task in tasks:
         name, metric = task.rsplit(", ", 1)
-        ours = best(grid, judged, task)
-        theirs = best(grid, [e for e in encoders if e in baselines], task)
+        ours = best_of(scores, judged, task)
+        theirs = best_of(scores, [e for e in encoders if e in baselines], task)
         if ours is None or theirs is None:
-            one = ours or theirs
-            if one is not None:
-                sentences.append(f"{name}: the best is {one} with {metric} {score(grid[one, task])}.")
+            one = ours or theirs or ""
+            sentences.append(f"{name}: the best is {one} with {metric} {scores[one, task]}.")
             continue
         found = difference(grid[ours, task], grid[theirs, task])
         wins += found.low > 0
         sentences.append(
-            f"{name}: {ours} reaches {metric} {score(grid[ours, task])}; the best baseline, {theirs}, "
-            f"{score(grid[theirs, task])}: {in_words(ours, theirs, found)}."
+            f"{name}: {ours} reaches {metric} {scores[ours, task]}; the best baseline, {theirs}, "
+            f"{scores[theirs, task]}: {in_words(ours, theirs, found)}."
         )
     if judged and any(e in baselines for e in encoders):
         subject = judged[0] if len(judged) == 1 else "the best of the encoders"
@@ -61,12 +60,6 @@ def plain_words(grid: OutcomeGrid, baselines: Sequence[str], split: str, labels:
             clear = f"{subject} is not clearly better than every baseline"
         sentences.insert(0, f"With {labels:,} labels, evaluated on {split_in_words(split)}, {clear}.")
     return sentences
-
-
-def best(grid: OutcomeGrid, encoders: Sequence[str], task: str) -> str | None:
-    """Return the encoder with the highest mean on a task, or None."""
-    there = [encoder for encoder in encoders if (encoder, task) in grid]
-    return max(there, key=lambda e: np.nan_to_num(score(grid[e, task]).mean, nan=-np.inf), default=None)
 
 
 GLOSSARY = {
