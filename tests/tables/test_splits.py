@@ -7,7 +7,7 @@ import pytest
 from sklearn.model_selection import GroupKFold
 
 from geotether.geodesy.blocks import block_id
-from geotether.tables.splits import assign_folds, assign_split, block_parts, random_split
+from geotether.tables.splits import assign_folds, assign_split, block_parts
 
 SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}
 
@@ -75,9 +75,6 @@ def test_places_of_other_tables_are_kept_clear_of(places):
 def test_unfit_options_are_refused(places, options, message):
     with pytest.raises(ValueError, match=message):
         assign_split(places, **{"block_km": 1000.0, "shares": SHARES, "seed": 0, **options})
-    if "shares" in options:
-        with pytest.raises(ValueError, match=message):
-            random_split(10, options["shares"], seed=0)
 
 
 def test_an_empty_part_and_swapped_places_are_named():
@@ -85,14 +82,6 @@ def test_an_empty_part_and_swapped_places_are_named():
         assign_split(np.array([[5.0, 52.0], [5.1, 52.0]]), block_km=1000.0, shares=SHARES, seed=0)
     with pytest.raises(ValueError, match="the other way round"):
         assign_split(np.array([[52.0, 151.0]]), block_km=1000.0, shares=SHARES, seed=0)
-
-
-def test_a_random_split_meets_its_shares():
-    split = random_split(1000, SHARES, seed=0)
-    assert [(split == name).sum() for name in SHARES] == [600, 150, 250]
-    np.testing.assert_array_equal(split, random_split(1000, SHARES, seed=0))
-    assert (split != random_split(1000, SHARES, seed=1)).any()
-    assert len(random_split(0, SHARES, seed=0)) == 0
 
 
 def test_folds_keep_groups_whole_and_are_balanced_as_in_sklearn():

@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -379,3 +380,23 @@ def test_the_origin_is_kept_in_the_file(table, tmp_path):
 )
 def test_metadata_of_other_programs_is_ignored(note, expected):
     assert origin_of_note(note) == expected
+
+
+@pytest.mark.parametrize("ending", ["npz", "parquet"])
+def test_one_long_text_takes_no_more_memory_or_disk_than_its_own(tmp_path, ending):
+    rng = np.random.default_rng(0)
+    names = [f"row {row}" for row in range(3000)]
+    names[7] = "x" * 500_000
+    texts = np.array(names, dtype=object)
+    table = Table.single("long", rng.uniform(-80, 80, (3000, 2)), rng.standard_normal((3000, 2)), id=texts,
+                         targets={"kind": names[::-1]}, group=texts if ending == "npz" else None)  # fmt: skip
+    tracemalloc.start()
+    write_table(table, tmp_path / f"long.{ending}")
+    found = read_table(tmp_path / f"long.{ending}")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.content_hash == table.content_hash
+    assert found.id.tolist() == names
+    assert found.target("kind").column[-8] == names[7]
+    assert (tmp_path / f"long.{ending}").stat().st_size < 3e6
+    assert most < 50e6  # fixed-width texts would take 6 GB

@@ -226,10 +226,10 @@ def judge_linear(method: str, repeat: Repeat, config: PairedConfig, modalities: 
 
 def remembered(compute: Callable[[str, Table], np.ndarray]) -> Callable[[str, Table], np.ndarray]:
     """Cache the features of a sensor by the ids of the rows."""
-    known: dict[tuple[str, bytes], np.ndarray] = {}
+    known: dict[tuple[str, ...], np.ndarray] = {}
 
     def compute_once(name: str, rows: Table) -> np.ndarray:
-        key = (name, rows.id.tobytes())
+        key = (name, *rows.id)
         if key not in known:
             known[key] = compute(name, rows)
         return known[key]

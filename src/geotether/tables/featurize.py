@@ -32,9 +32,6 @@ def featurize_chips(
         split: One of `SPLITS` per row, shape (n,), or None.
         targets: Targets by name, as for `Table.single`.
 
-    Returns:
-        One row per chip, with ids "0" to "n-1".
-
     Raises:
         ValueError: If lengths differ or a value is wrong; see `Table`.
     """
@@ -52,13 +49,7 @@ def featurize_texts(
     split: np.ndarray | None = None,
     targets: Mapping[str, Any] | None = None,
 ) -> Table:
-    """Turn texts into a table.
-
-    The arguments are those of `featurize_chips`, with one text per place.
-
-    Raises:
-        ValueError: If lengths differ or a value is wrong; see `Table`.
-    """
+    """Turn texts, one per place, into a table; the arguments are those of `featurize_chips`."""
     _check_lengths(name, len(lonlat), len(texts), split, "texts")
     if hasattr(features, "directions_"):
         matrix = features.transform(texts)

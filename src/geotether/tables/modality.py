@@ -101,6 +101,15 @@ def set_fields(frozen: Any, **values: Any) -> Any:
     return frozen
 
 
+def text_array(values: Any) -> np.ndarray:
+    """Return texts as an object array: one long text then takes no more memory than its own."""
+    if isinstance(values, np.ndarray):
+        values = (values.astype(str) if values.dtype.kind in "SM" else values).tolist()
+    found = np.empty(len(values), dtype=object)
+    found[:] = [str(value) for value in values]
+    return found
+
+
 def parts_of(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Yield runs of rows of bounded size, each with the number of its first row, without loading a whole memory map."""
     step = max(1, _BYTES_AT_ONCE // max(1, values[:1].nbytes))

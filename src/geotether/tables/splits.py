@@ -84,15 +84,6 @@ def block_parts(
     return _cut(_uniform(block_id(lonlat, block_km), seed), shares)
 
 
-def random_split(count: int, shares: Mapping[str, float], seed: int) -> Shaped[np.ndarray, "n"]:
-    """Split rows at random (for comparison only: spatial neighbours leak between the parts).
-
-    The arguments are those of `assign_split`, with the number of rows; shares are met to within one row.
-    """
-    ranks = np.random.default_rng(seed).permutation(count)
-    return _cut((ranks + 0.5) / max(count, 1), shares)
-
-
 def assign_folds(group: Any, n: int, folds: int, seed: int) -> Int64[np.ndarray, " n"]:
     """Assign rows to folds of about equal size; the rows of a group are in one fold.
 

@@ -18,7 +18,7 @@ from geotether.files.values import is_text, without_dictionary
 from geotether.files.writers import list_column
 from geotether.geodesy.dates import times_of, why_no_time
 from geotether.tables.matrix import feature_columns, read_matrix, total_memory
-from geotether.tables.modality import Modality, parts_of
+from geotether.tables.modality import Modality, parts_of, text_array
 from geotether.tables.origin import Origin, origin_of_note
 from geotether.tables.table import COLUMNS, Table
 from geotether.tables.target import Target
@@ -223,7 +223,7 @@ def _texts(column: pa.ChunkedArray, name: str) -> np.ndarray:
     if column.null_count:
         row = column.is_null().to_numpy().argmax()
         raise ValueError(f"column {name!r} has no value in row {row}; fill it in or leave the column out.")
-    return np.array(column.cast(pa.string()).to_pylist(), dtype=str)
+    return text_array(column.cast(pa.string()).to_pylist())
 
 
 def _times(column: pa.ChunkedArray) -> np.ndarray:
@@ -239,7 +239,7 @@ def target_column(column: pa.ChunkedArray) -> np.ndarray:
     """Convert a column of a target: texts, "" where missing, or numbers, NaN where missing."""
     column = without_dictionary(column)
     if is_text(column.type):
-        return np.array(column.fill_null("").to_pylist(), dtype=str)
+        return text_array(column.fill_null("").to_pylist())
     if column.null_count and pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
     return column.to_numpy()
@@ -263,6 +263,8 @@ def _write_npz(table: Table, path: str | Path) -> None:
     arrays |= {f"values/{name}": one.values for name, one in table.modalities.items()}
     with replacing_file(path) as part, part.open("wb") as out, zipfile.ZipFile(out, "w", allowZip64=True) as file:
         for name, values in arrays.items():
+            if values.dtype.kind == "O":
+                values = _stored_texts(values)
             # ZipInfo has a fixed date, so that equal tables give equal files.
             with file.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
                 descr = np.lib.format.dtype_to_descr(values.dtype)
@@ -270,6 +272,14 @@ def _write_npz(table: Table, path: str | Path) -> None:
                 np.lib.format.write_array_header_2_0(entry, header)
                 for _, rows in parts_of(values) if values.ndim else [(0, values)]:
                     entry.write(np.ascontiguousarray(rows).tobytes())
+
+
+def _stored_texts(texts: np.ndarray) -> np.ndarray:
+    """Return texts as NumPy stores them; as JSON in bytes where a few long ones would make all of them as long."""
+    lengths = [len(text) for text in texts.tolist()]
+    if max(lengths, default=0) * len(lengths) <= max(2**22, 4 * sum(lengths)):
+        return np.array(texts.tolist(), dtype=str)
+    return np.frombuffer(json.dumps(texts.tolist()).encode(), dtype=np.uint8)
 
 
 def _read_npz(path: Path, name: str | None, memory_share: float) -> Table:
@@ -294,6 +304,9 @@ def _read_npz(path: Path, name: str | None, memory_share: float) -> Table:
                 else:
                     targets[key] = Target(one["kind"], values, tuple(one["names"]))
             columns = {column: file[column] for column in COLUMNS if column in file.files}
+            columns |= {
+                name: text_array(json.loads(one.tobytes())) for name, one in columns.items() if one.dtype == np.uint8
+            }
         # A part of a table, such as rows to predict, may lack a modality or all values of a target.
         origin = Origin.of(about["origin"])
         return Table(name or about["name"], modalities, targets, **columns, origin=origin, is_part=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
 from geotether.suggestions import closest
-from geotether.tables.modality import Modality, parts_of, set_fields
+from geotether.tables.modality import Modality, parts_of, set_fields, text_array
 from geotether.tables.origin import Origin
 from geotether.tables.target import Target
 
@@ -57,7 +57,7 @@ class Table:
     name: str
     modalities: Mapping[str, Modality]
     targets: Mapping[str, Any] = field(default_factory=dict)
-    id: np.ndarray = field(default_factory=lambda: np.empty(0, dtype="<U1"))
+    id: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=object))
     lonlat: Any = None  # an array or None; not typed as optional because location training always has places
     time: np.ndarray | None = None
     split: np.ndarray | None = None
@@ -123,7 +123,7 @@ class Table:
             if self.split is not None:
                 set_fields(self, split=_split(self.split))
             if self.group is not None:
-                set_fields(self, group=np.asarray(self.group).astype(str))
+                set_fields(self, group=text_array(self.group))
             if not is_part and not self.is_single:
                 self._check_used()
         except (TypeError, ValueError) as error:
@@ -304,30 +304,30 @@ def _targets(given: Mapping[str, Any]) -> dict[str, Target]:
 
 
 def _ids(values: Any, count: int) -> np.ndarray:
-    ids = np.asarray(values if len(values) else np.arange(count)).astype(str)
-    names, first, counts = np.unique(ids, return_index=True, return_counts=True)
-    if len(names) < count:
-        name = names[counts > 1][np.argmin(first[counts > 1])]
-        rows = np.flatnonzero(ids == name)
-        raise ValueError(f"ids must differ, but rows {rows[0]} and {rows[1]} are both {str(name)!r}.")
+    ids = text_array(values if len(values) else range(count))
+    first: dict[str, int] = {}
+    for row, name in enumerate(ids):
+        if first.setdefault(name, row) != row:
+            raise ValueError(f"ids must differ, but rows {first[name]} and {row} are both {name!r}.")
     return ids
 
 
 def _split(values: Any) -> np.ndarray:
-    values = np.asarray(values).astype(object)
+    values = text_array(values)
     meaning = {name: name for name in SPLITS} | _ALSO
     for row, value in enumerate(values):
         if value not in meaning:
             hint = closest(value, SPLITS)
-            raise ValueError(f"split must be one of {', '.join(SPLITS)}, but row {row} is {str(value)!r}.{hint}")
-    return np.array([meaning[value] for value in values], dtype=str)
+            raise ValueError(f"split must be one of {', '.join(SPLITS)}, but row {row} is {value!r}.{hint}")
+    return np.array([meaning[value] for value in values], dtype="<U10")
 
 
 def _hash_column(digest: Any, name: str, values: np.ndarray) -> None:
-    if values.dtype.kind == "U":  # the texts count, not the width of the column
-        lengths = np.char.str_len(values).astype("<i8").tobytes()
-        digest.update(json.dumps([name, "text", len(values)]).encode() + lengths)
-        digest.update("".join(values.tolist()).encode("utf-8", "surrogatepass"))
+    if values.dtype.kind in "OU":  # texts, whatever the width of the column
+        texts = values.tolist()
+        lengths = np.array([len(text) for text in texts], dtype="<i8").tobytes()
+        digest.update(json.dumps([name, "text", len(texts)]).encode() + lengths)
+        digest.update("".join(texts).encode("utf-8", "surrogatepass"))
         return
     little = values.dtype.newbyteorder("<")
     digest.update(json.dumps([name, little.str, values.shape]).encode())

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from geotether.tables.modality import set_fields
+from geotether.tables.modality import set_fields, text_array
 
 TARGET_KINDS = ("classes", "labels", "numbers")
 
@@ -71,18 +71,17 @@ class Target:
             >>> Target.of_column("kind", ["oak", "", "ash"]).names
             ('ash', 'oak')
         """
-        values = np.asarray(values)
+        if not isinstance(values, np.ndarray):
+            values = np.array(values, dtype=object if any(isinstance(value, str) for value in values) else None)
         if values.ndim != 1:
             raise ValueError(f"it needs one value per row, got shape {values.shape}.")
-        if values.dtype.kind == "O":
-            wrong = [row for row, value in enumerate(values) if not isinstance(value, str)]
-            if wrong:
-                raise TypeError(f"it must hold numbers or texts, but row {wrong[0]} is {values[wrong[0]]!r}.")
-            values = values.astype(str)
-        if values.dtype.kind == "U":
-            names, codes = np.unique(values, return_inverse=True)
-            unknown = int(len(names) > 0 and names[0] == "")
-            return cls("classes", codes.reshape(-1).astype(np.int64) - unknown, tuple(names[unknown:].tolist()))
+        if values.dtype.kind in "OU":
+            for row, value in enumerate(values):
+                if not isinstance(value, str):
+                    raise TypeError(f"it must hold numbers or texts, but row {row} is {value!r}.")
+            names = tuple(sorted(set(values.tolist()) - {""}))
+            codes = {"": -1} | {name: code for code, name in enumerate(names)}
+            return cls("classes", np.array([codes[value] for value in values.tolist()], dtype=np.int64), names)
         if values.dtype.kind not in "fiub":
             raise TypeError(f"it must hold numbers or texts, got {values.dtype}.")
         target = cls("numbers", np.zeros(len(values)), (name,))
@@ -91,7 +90,7 @@ class Target:
     @property
     def column(self) -> np.ndarray:
         """The values as a column: classes as texts, "" where unknown; labels and numbers as they are."""
-        return np.array([*self.names, ""], dtype=str)[self.values] if self.kind == "classes" else self.values
+        return text_array([*self.names, ""])[self.values] if self.kind == "classes" else self.values
 
     def __len__(self) -> int:
         """Count the rows, known or not."""
