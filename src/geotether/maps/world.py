@@ -62,9 +62,7 @@ class Frame:
         wrapped[:, 0] = (wrapped[:, 0] - west) % 360.0 + west
         return equal_earth(wrapped) if self.region is None else wrapped
 
-    def scatter(
-        self, axes: Axes, lonlat: Float[np.ndarray, "n 2"], size: float, zorder: float = 2, **look: Any
-    ) -> None:
+    def scatter(self, axes: Axes, lonlat: Float[np.ndarray, "n 2"], size: float, **look: Any) -> None:
         """Draw places as dots of some area in square points."""
         x, y = self.points(lonlat).T
         axes.scatter(x, y, s=size, linewidths=0, rasterized=True, **{"zorder": 2, **look})
