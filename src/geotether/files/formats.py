@@ -42,7 +42,7 @@ FORMATS = (
     Format("geotiff", "raster", (".tif", ".tiff", ".vrt"), extra="geo"),
     Format("netcdf", "raster", (".nc", ".nc3", ".nc4", ".cdf", ".netcdf"), extra="geo"),
     Format("zarr", "raster", (".zarr",), extra="geo"),
-    Format("image", "image", (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")),
+    Format("image", "image", (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")),
 )
 
 

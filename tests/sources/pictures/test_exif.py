@@ -66,6 +66,22 @@ def test_every_way_to_write_a_position(gps):
 
 
 @pytest.mark.parametrize(
+    "lat, lon",
+    [
+        ((IFDRational(-33858333, 1000000), 0, 0), (IFDRational(-70670000, 1000000), 0, 0)),
+        ((-33, 51, 29.9988), (-70, 40, 12)),
+        ((-33, -51, -29.9988), (-70, -40, -12)),
+        ((33, 51, 29.9988), (70.67,)),
+        ((-33.858333,), ((-7067, 100), (0, 0), (0, 0))),
+    ],
+)
+def test_degrees_below_zero_lie_south_and_west_as_the_reference_says(lat, lon):
+    place, reason = photo_place(Written({1: "South", 2: lat, 3: "W", 4: lon}))
+    np.testing.assert_allclose(place, (-70.67, -33.858333), atol=1e-6)
+    assert reason == ""
+
+
+@pytest.mark.parametrize(
     "gps, reason",
     [
         (None, "no GPS position in its EXIF"),
@@ -76,6 +92,14 @@ def test_every_way_to_write_a_position(gps):
         (WAGENINGEN | {4: ((0, 0), (0, 0), (0, 0))}, "GPS position is not a number"),
         (WAGENINGEN | {4: "five"}, "GPS position is not a number"),
         (WAGENINGEN | {4: ()}, "GPS position is not a number"),
+        (WAGENINGEN | {2: (51, IFDRational(58, 0), 12)}, "GPS position is not a number"),
+        (WAGENINGEN | {2: (51, (0, 0), 12)}, "GPS position is not a number"),
+        (WAGENINGEN | {2: (51, 58, 1200)}, "GPS position is not a number"),
+        (WAGENINGEN | {2: (51, -58, 12)}, "GPS position is not a number"),
+        (WAGENINGEN | {2: (-51, 58, 12)}, "GPS position below zero, but with N"),
+        (WAGENINGEN | {4: (-5.66, 0, 0)}, "GPS position below zero, but with N or E"),
+        (WAGENINGEN | {1: "None"}, "GPS position without N or S"),
+        (WAGENINGEN | {3: "O"}, "GPS position without N or S"),  # Ost is east, Ouest is west
         ({1: "N", 2: (0, 0, 0), 3: "E", 4: (0, 0, 0)}, "GPS position 0, 0"),
     ],
 )

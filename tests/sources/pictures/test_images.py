@@ -172,6 +172,48 @@ def test_an_index_names_files_in_the_folder_only(tmp_path, opened):
     assert [one.row for one in found.rejected] == [1, 2]
 
 
+def test_images_in_formats_that_are_not_read_are_counted(tmp_path, photos, opened, caplog):
+    for name in ("IMG_1.HEIC", "b/IMG_2.heic", "raw/x.DNG", ".cache/y.heic"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).write_bytes(b"heic")
+    assert len(opened(photos)) == 7
+    assert "Left out: 2 .heic, 1 .dng (" in caplog.text
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone" / "IMG_3.heic").write_bytes(b"heic")
+    with pytest.raises(ValueError, match=r"no images .*Left out: 1 \.heic \("):
+        opened(tmp_path / "phone")
+
+
+def test_paths_of_windows_are_read_and_paths_that_lead_nowhere_are_named(tmp_path, opened):
+    pixels = [photograph(tmp_path / "a" / f"{name}.png", seed) for seed, name in enumerate("xy")]
+    index = tmp_path / "index.csv"
+    index.write_text("file,lon,lat\r\na\\x.png,1,1\r\na\\y.png,2,2\r\na\\z.png,3,3\r\n")
+    source = opened("index.csv")
+    found = source.read(0, 3)
+    for image, want in zip(found.content, pixels, strict=True):
+        np.testing.assert_array_equal(image, want)
+    assert found.id.tolist() == ["a/x.png", "a/y.png"]
+    assert [(one.id, one.reason) for one in found.rejected] == [("a/z.png", "there is no such file")]
+    before = source.fingerprint()
+    (tmp_path / "a" / "x.png").unlink()
+    assert source.fingerprint() != before
+    index.write_text("file;lon;lat\nb/x.png;5,5;1\nb/y.png;2;2\n")
+    with pytest.raises(ValueError, match=r"index\.csv: none of the first 2 images .*'file' exists, such as .*b/x\.png"):
+        opened("index.csv")
+
+
+def test_an_index_may_have_decimal_commas_years_and_a_short_line(tmp_path, opened):
+    photograph(tmp_path / "x.png")
+    (tmp_path / "index.csv").write_text(
+        "file;lon;lat;when;cls\nx.png;5,5;52,25;2001;NA\nx.png;1\nx.png;-0,5;1;2002;b\n"
+    )
+    found = opened("index.csv", time="when", labels="cls").read(0, 3)
+    assert found.lonlat.tolist() == [[5.5, 52.25], [-0.5, 1.0]]
+    assert found.time.astype("datetime64[Y]").astype(int).tolist() == [31, 32]
+    assert found.labels["cls"].tolist() == ["NA", "b"]
+    assert ["2 values" in one.reason for one in found.rejected] == [True]
+
+
 def test_geotiffs_lie_where_they_say(opened, tmp_path, write_geotiff):
     bands = np.arange(4 * 6 * 5, dtype=np.uint16).reshape(4, 6, 5)
     write_geotiff(tmp_path / "a.tif", bands, (0.2, 0, 10, 0, -0.2, 1))

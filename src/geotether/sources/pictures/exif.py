@@ -13,18 +13,18 @@ NOWHERE = (math.nan, math.nan)
 # Tag numbers of EXIF 2.32: the two directories, and the tags read from them.
 _GPS, _CAMERA = 0x8825, 0x8769
 _LAT_REF, _LAT, _LON_REF, _LON, _GPS_TIME, _GPS_DATE = 1, 2, 3, 4, 7, 29
+_NORTH_SOUTH = {1: ("n", "north", "nord", "norte"), -1: ("s", "south", "sud", "süd", "sur", "sul")}
+_EAST_WEST = {1: ("e", "east", "est", "este"), -1: ("w", "west")}
 _TAKEN = ((0x9003, 0x9011), (0x9004, 0x9012))  # original, then digitized: local time and its offset from UTC
 
 
 def photo_place(exif: "Exif") -> tuple[tuple[float, float], str]:
-    """Read the place of a photograph.
+    """Read the place of a photograph, from `Image.getexif()`.
 
-    Degrees, minutes and seconds may be rationals or plain numbers; missing minutes or seconds count as zero. A
-    position without N or S, or without E or W, is ambiguous and not used; neither is 0, 0, which cameras write before
-    they have a position. The altitude is ignored.
-
-    Args:
-        exif: From `Image.getexif()`.
+    Degrees, minutes and seconds may be rationals or plain numbers; missing minutes or seconds count as zero. Degrees
+    below zero lie south or west, as the reference must say. A position that could lie on either side is not used:
+    without N or S, or without E or W, or with another sign than its reference. Neither is 0, 0, which cameras write
+    before they have a position. The altitude is ignored.
 
     Returns:
         Longitude and latitude in degrees and ""; or NaNs and the reason why there is no place.
@@ -32,15 +32,20 @@ def photo_place(exif: "Exif") -> tuple[tuple[float, float], str]:
     gps = exif.get_ifd(_GPS)
     if _LAT not in gps or _LON not in gps:
         return NOWHERE, "no GPS position in its EXIF"
-    signs = _sign(gps.get(_LON_REF), "E", "W"), _sign(gps.get(_LAT_REF), "N", "S")
-    if 0 in signs:
-        return NOWHERE, "GPS position without N or S, or without E or W"
-    lon, lat = (sign * _degrees(gps[tag]) for sign, tag in zip(signs, (_LON, _LAT), strict=True))
-    if math.isnan(lon) or math.isnan(lat):
-        return NOWHERE, "GPS position is not a number (a denominator is zero)"
-    if lon == 0 and lat == 0:
+    found = []
+    for tag, reference, names in ((_LON, _LON_REF, _EAST_WEST), (_LAT, _LAT_REF, _NORTH_SOUTH)):
+        sign = next((sign for sign, known in names.items() if _text(gps.get(reference)).lower() in known), 0)
+        if sign == 0:
+            return NOWHERE, "GPS position without N or S, or without E or W"
+        degrees, negative = _degrees(gps[tag])
+        if math.isnan(degrees):
+            return NOWHERE, "GPS position is not a number of degrees, minutes and seconds"
+        if negative and sign > 0:
+            return NOWHERE, "GPS position below zero, but with N or E: it could lie on either side"
+        found.append(sign * degrees)
+    if found == [0, 0]:
         return NOWHERE, "GPS position 0, 0: unknown to the camera"
-    return (lon, lat), ""
+    return (found[0], found[1]), ""
 
 
 def photo_time(exif: "Exif", lon: float = math.nan) -> np.datetime64:
@@ -73,27 +78,31 @@ def _text(value: Any) -> str:
     return value.strip(" \0") if isinstance(value, str) else ""
 
 
-def _sign(value: Any, positive: str, negative: str) -> int:
-    return {positive: 1, negative: -1}.get(_text(value)[:1].upper(), 0)
-
-
 def _numbers(value: Any) -> list[float]:
-    """Return the numbers of a tag; NaN where a denominator is zero or a value is not a number."""
+    """Return the numbers of a tag: NaN for 0/0, which means missing; infinite for any other value that is not one."""
     found = []
     for part in value if isinstance(value, list | tuple) else (value,):
         try:
             top, bottom = part if isinstance(part, tuple) else (part, 1)
-            found.append(float(top) / float(bottom))
-        except (TypeError, ValueError, ZeroDivisionError):
-            found.append(math.nan)
+            top, bottom = getattr(top, "numerator", top), getattr(top, "denominator", 1) * bottom
+            found.append(float(top) / float(bottom) if bottom else math.nan if top == 0 else math.inf)
+        except (TypeError, ValueError, OverflowError):
+            found.append(math.inf)
     return found
 
 
-def _degrees(value: Any) -> float:
+def _degrees(value: Any) -> tuple[float, bool]:
+    """Return degrees without a sign, NaN if they cannot be read, and whether the tag has them below zero."""
     parts = _numbers(value)[:3]
-    # Some cameras write 0/0 for missing minutes or seconds; degrees are required.
-    parts = parts[:1] + [0.0 if math.isnan(part) else part for part in parts[1:]]
-    return sum(part / 60**power for power, part in enumerate(parts)) if parts else math.nan
+    if not parts or not math.isfinite(parts[0]) or (len(parts) == 3 and math.isnan(parts[1]) and parts[2] > 0):
+        return math.nan, False
+    parts = [0.0 if math.isnan(part) else part for part in parts]
+    given = [part for part in parts if part != 0]
+    negative = bool(given) and given[0] < 0
+    # The sign is that of the first part, or of all; 60 seconds are rounded.
+    if any(abs(part) > 60 for part in parts[1:]) or (not negative and any(part < 0 for part in given)):
+        return math.nan, False
+    return sum(abs(part) / 60**power for power, part in enumerate(parts)), negative
 
 
 def _clock(value: Any) -> datetime | None:

@@ -1,7 +1,9 @@
 """Image files: photographs with a place in their metadata, or an index with the places."""
 
 import hashlib
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +32,13 @@ from geotether.sources.records.row_file import RowFile
 from geotether.sources.source import Observations, usable
 
 ENDINGS = endings_of("image")
+# Of images that are not read; telling so is better than passing over them.
+UNREAD = frozenset((
+    ".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".jxr", ".dng", ".cr2", ".cr3",
+    ".nef", ".arw", ".orf", ".raf", ".rw2", ".srw", ".pef", ".raw", ".psd", ".svg", ".tga", ".ppm", ".pgm", ".exr",
+))  # fmt: skip
+_LOOK_AT = 1000
+_log = logging.getLogger(__name__)
 # Names of the column of paths, including those of MP-16 and SatCLIP.
 FILE_NAMES = ("file", "file_name", "filename", "filepath", "path", "fn", "img_file", "img_id", "image", "image_path")
 
@@ -127,12 +136,24 @@ class ImagesSource:
         if self._index is not None:
             self._index.prepare(Path(folder))
             self._count = len(self._index)
+            table, _, _ = self._index.read(0, _LOOK_AT)
+            named = [file for file in self._paths(table) if file]
+            if named and not any((self._folder / file).exists() for file in named):
+                raise ValueError(
+                    f"{self._index.path}: none of the first {len(named)} images of the column {self._column!r} exists, "
+                    f"such as {self._folder / named[0]}; paths are relative to {self._folder}."
+                )
             return
         listing = Path(folder) / f"images-{self.fingerprint()[:16]}.arrow"
         if not listing.is_file():
             table = pa.table({"file": pa.array(self._files(), pa.string())})
+            left_out = _left_out(self._folder)
             if table.num_rows == 0:
-                raise ValueError(f"There are no images ({', '.join(ENDINGS)}) in {self._folder} or its subfolders.")
+                raise ValueError(
+                    f"There are no images ({', '.join(ENDINGS)}) in {self._folder} or its subfolders.{left_out}"
+                )
+            if left_out:
+                _log.warning("%s:%s", self._folder, left_out)
             copy_rows(listing, table.schema, [table])
         self._listing = CopiedRows(listing)
         self._count = len(self._listing)
@@ -146,7 +167,7 @@ class ImagesSource:
         else:
             table = self._listing.read(start, stop)  # type: ignore[union-attr]
             seen = Observations(start + np.arange(len(table), dtype=np.int64), np.full((len(table), 2), np.nan), None)
-        files = texts_of(table[self._column])
+        files = self._paths(table)
         photos, unread = read_all(files.tolist(), self._photo, skip=reasons)
         if self._index is None:
             places = [photos[at].place if at in photos else NOWHERE for at in range(len(files))]
@@ -169,7 +190,7 @@ class ImagesSource:
         digest.update(f"{self._index.fingerprint()} {columns}".encode())
         with open_rows(self._index.path) as rows:
             for table in rows.tables:
-                for file in texts_of(table[self._column]):
+                for file in self._paths(table):
                     try:
                         facts = (self._folder / file).stat()
                         digest.update(f"{file}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
@@ -178,7 +199,15 @@ class ImagesSource:
         return digest.hexdigest()
 
     def _files(self) -> list[str]:
-        return sorted(_walk(self._folder))
+        return sorted(file for file in _walk(self._folder) if file.lower().endswith(ENDINGS))
+
+    def _paths(self, table: pa.Table) -> np.ndarray:
+        """Return the paths of some rows, those written on Windows with "/"."""
+        files = texts_of(table[self._column]).astype(object)
+        for row, file in enumerate(files):
+            if "\\" in file and not (self._folder / file).exists():
+                files[row] = file.replace("\\", "/")
+        return files
 
     def _photo(self, file: str) -> Photo:
         if not file:
@@ -210,5 +239,12 @@ def _walk(folder: Path) -> Iterator[str]:
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if name.lower().endswith(ENDINGS) and not name.startswith("."):
+            if not name.startswith("."):
                 yield Path(parent, name).relative_to(folder).as_posix()
+
+
+def _left_out(folder: Path) -> str:
+    """Count the images of a folder in formats that are not read; "" if there are none."""
+    endings = Counter(Path(file).suffix.lower() for file in _walk(folder))
+    counts = [f"{count} {ending}" for ending, count in endings.most_common() if ending in UNREAD]
+    return f" Left out: {', '.join(counts)} (formats that are not read; convert them to JPEG or PNG)." if counts else ""

@@ -14,7 +14,11 @@ from geotether.sources.grids.geotiff import lonlat_in, open_geotiff
 from geotether.sources.pictures.exif import NOWHERE, photo_place, photo_time
 
 MODES = ("RGB", "L")
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 50_000_000  # at most 8 bytes each while an image is decoded
+_CELL_BYTES = 16  # larger pixels, of many bands, count for several
+_TOO_LARGE = "more than {} pixels; raise max_pixels if the size is intended"
+_ORIENTATION = 0x0112
+_STRIP = 512  # rows copied at once
 UNKNOWN_TIME: Any = np.datetime64("NaT", "ms")
 # First bytes of image formats.
 _MAGIC = {
@@ -52,7 +56,7 @@ class Photo:
 
 
 def image_kind(start: bytes) -> str:
-    """Return the format of an image from its first 12 bytes: "JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP" or "".
+    """Return the format of an image from its first 12 bytes: "JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "HEIC" or "".
 
     Example:
         >>> image_kind(bytes.fromhex("ffd8ffe000104a4649460001"))
@@ -60,6 +64,8 @@ def image_kind(start: bytes) -> str:
     """
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "WEBP"
+    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"):
+        return "HEIC"
     return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), "")
 
 
@@ -84,13 +90,14 @@ def read_photo(
 
     TIFF is read by rasterio unchanged, with any number of bands and any number type, missing floating-point values as
     NaN; its place is the centre of its extent. Other formats are read by Pillow: rotated as in their EXIF, without
-    transparency, palettes and CMYK converted to RGB; grey images keep one band and 16 bits.
+    transparency, palettes and CMYK converted to RGB; grey images keep one band. 16 bits stay 16 bits (PNG in colour is
+    read by rasterio).
 
     Args:
         data: The bytes of the file.
         mode: "RGB" or "L": convert to three bands or to grey (by Pillow, also TIFF). None: keep the bands.
         size: Resize the shorter side to this number of pixels and crop the centre. None: keep the size.
-        max_pixels: Larger images are rejected before decoding.
+        max_pixels: Larger images are rejected before decoding; pixels of over 16 bytes count for several.
         needs_place: Reject an image without a place in its metadata before decoding.
 
     Returns:
@@ -101,6 +108,8 @@ def read_photo(
         ImportError: If it is a TIFF and rasterio is not installed.
     """
     kind = image_kind(data[:16])
+    if kind == "HEIC":
+        raise ImageError("a HEIC image, which is not read; convert it to JPEG")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata are ignored; sizes are checked below
@@ -116,37 +125,76 @@ def read_photo(
 def _read_picture(data: bytes, mode: str | None, size: int | None, max_pixels: int, needs_place: bool) -> Photo:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    if Image.MAX_IMAGE_PIXELS is not None:  # Pillow's own limit is below a higher one that was asked for
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
     try:
         image: Any = Image.open(io.BytesIO(data))
     except UnidentifiedImageError as error:
         kind = image_kind(data[:16])
-        raise ImageError(f"damaged or cut short {kind}" if kind else "not an image of a known format") from error
+        if kind == "TIFF":
+            reason = f"a TIFF of bands or numbers that mode={mode!r} cannot convert, or damaged; leave mode out"
+        else:
+            reason = f"damaged or cut short {kind}" if kind else "not an image of a known format"
+        raise ImageError(reason) from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"more than {max_pixels} pixels; raise max_pixels if the size is intended") from error
+        raise ImageError(_TOO_LARGE.format(max_pixels)) from error
     with image:
-        _refuse_size(image.width, image.height, max_pixels)
+        _refuse_size(image.width, image.height, 4, max_pixels)
         exif = image.getexif()
         place, no_place = photo_place(exif)
         if needs_place and no_place:
             raise ImageError(no_place)
         time = photo_time(exif, place[0])
-        upright = ImageOps.exif_transpose(image)
-        if mode is not None and upright.mode in _DEEP:
+        truncated = image.mode not in _DEEP and _bits_of(image, data) > 8
+        if mode is not None and (image.mode in _DEEP or truncated):
             raise ImageError(f"more than 8 bits per pixel, which mode={mode!r} would truncate; leave mode out")
-        if upright.mode != mode and upright.mode not in _DEEP and (mode or upright.mode not in MODES):
-            upright = upright.convert(mode or ("L" if upright.mode in ("1", "LA", "La") else "RGB"))
-        if size is not None and upright.mode in MODES:
-            upright = ImageOps.fit(upright, (size, size), method=Image.Resampling.BICUBIC)
-        pixels = np.asarray(upright)
+        if truncated:
+            pixels = _deep_pixels(data, exif.get(_ORIENTATION, 1))
+        else:
+            ImageOps.exif_transpose(image, in_place=True)  # without a copy where it is upright
+            if image.mode != mode and image.mode not in _DEEP and (mode or image.mode not in MODES):
+                image = image.convert(mode or ("L" if image.mode in ("1", "LA", "La") else "RGB"))
+            if size is not None and image.mode in MODES:
+                image = ImageOps.fit(image, (size, size), method=Image.Resampling.BICUBIC)
+            pixels = _array_of(image)
     pixels = np.atleast_3d(pixels).astype(pixels.dtype.newbyteorder("="), copy=False)
     if size is not None and pixels.shape[:2] != (size, size):
         pixels = _fit_bands(pixels, size)
     return Photo(pixels, place, no_place, time)
 
 
+def _array_of(image: Any) -> np.ndarray:
+    """Return the pixels of a picture; Pillow's own conversion of a large one needs them twice more."""
+    first = np.asarray(image.crop((0, 0, image.width, min(image.height, _STRIP))))
+    pixels = np.empty((image.height, *first.shape[1:]), first.dtype)
+    for top in range(0, image.height, _STRIP):
+        rows = min(_STRIP, image.height - top)
+        pixels[top : top + rows] = np.asarray(image.crop((0, top, image.width, top + rows)))
+    return pixels
+
+
+def _bits_of(image: Any, data: bytes) -> int:
+    """Return the bits per band of a PNG or TIFF, which Pillow truncates to 8 if it has several bands."""
+    if image.format == "PNG":
+        return data[24]  # in the header, which is always the first chunk
+    bits = image.tag_v2.get(258, (8,)) if image.format == "TIFF" else (8,)
+    return max(bits if isinstance(bits, tuple) else (bits,))
+
+
+def _deep_pixels(data: bytes, orientation: int) -> np.ndarray:
+    """Read the bands of a PNG of 16 bits by GDAL, without transparency, upright."""
+    with open_geotiff(io.BytesIO(data)) as file:
+        pixels = np.moveaxis(file.read(list(range(1, file.count + file.count % 2))), 0, -1)
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    rows, columns = (-1 if orientation in turned else 1 for turned in ((3, 4, 7, 8), (2, 3, 6, 7)))
+    return np.ascontiguousarray(pixels[::rows, ::columns])
+
+
 def _read_tiff(data: bytes, size: int | None, max_pixels: int, needs_place: bool) -> Photo:
     with open_geotiff(io.BytesIO(data)) as file:
-        _refuse_size(file.width, file.height, max_pixels)
+        cell = sum(np.dtype(kind).itemsize for kind in file.dtypes)
+        _refuse_size(file.width, file.height, cell, max_pixels)
         place, why, time = *_tiff_place(file), UNKNOWN_TIME
         no_place = ""
         if math.isnan(place[0]):
@@ -184,9 +232,9 @@ def _tiff_exif(data: bytes) -> tuple[tuple[float, float], str, np.datetime64]:
         return NOWHERE, "no georeference and no GPS position in its EXIF", UNKNOWN_TIME
 
 
-def _refuse_size(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise ImageError(f"more than {max_pixels} pixels; raise max_pixels if the size is intended")
+def _refuse_size(width: int, height: int, cell_bytes: int, max_pixels: int) -> None:
+    if width * height * max(1, cell_bytes / _CELL_BYTES) > max_pixels:
+        raise ImageError(_TOO_LARGE.format(max_pixels))
 
 
 def _fit_bands(pixels: np.ndarray, size: int) -> np.ndarray:
