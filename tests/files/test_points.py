@@ -50,7 +50,7 @@ def test_columns_of_coordinates_are_found_by_name(tmp_path, header):
         ("lon,lat\n0,0\n,5\n", "row 1 is .nan, 5."),
         ("lon,lat\n0,0\n0,inf\n", "row 1 is .0, inf."),
         ("lon,lat\n600000,5000000\n", "projected metres"),
-        ("lon,lat\n0,0\n5°E,1\n", "row 1 has lon = '5°E'"),
+        ("lon,lat\n0,0\n5°X,1\n", "row 1 has lon = '5°X'"),
         ("east,lat,name\n0,0,a\n", "no column for lon; .*Columns found: 'east', 'lat', 'name'"),
         ("a,b\n0,0\n", "no column for lon"),
         ("lon,Lon,lat\n0,0,0\n", "'lon' and 'Lon' could both be lon"),

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Float64
 
 from geotether.features.column_kinds import UnsuitedError
-from geotether.files.values import is_list, is_number, numbers_of
+from geotether.files.numbers import numbers_of
+from geotether.files.values import is_list, is_number
 from geotether.geodesy.dates import times_of
 
 # Gaps get a feature of their own if they are more frequent than this among the fitted rows.

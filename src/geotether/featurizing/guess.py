@@ -109,7 +109,8 @@ def _of_parquet(path: Path) -> str:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from geotether.files.geometry import geometry_column
+    from geotether.files.geometry import bare_geometry, geometry_column, geometry_notes
+    from geotether.files.values import is_bytes
 
     try:
         schema = pq.read_schema(path)
@@ -118,8 +119,7 @@ def _of_parquet(path: Path) -> str:
     lists = [field.name for field in schema if pa.types.is_nested(field.type) and not pa.types.is_struct(field.type)]
     if len(lists) == 1 and lists[0].lower() in _EMBEDDINGS:
         return "vectors"
-    geometry = geometry_column(schema)
-    is_bytes = (pa.types.is_binary, pa.types.is_large_binary)
-    if any(field.name != geometry and any(kind(field.type) for kind in is_bytes) for field in schema):
+    geometries = {geometry_column(schema), bare_geometry(schema), *geometry_notes(schema).get("columns", ())}
+    if any(is_bytes(field.type) and field.name not in geometries for field in schema):
         return "image_column"
     return "columns"

@@ -2,23 +2,31 @@
 
 import csv
 import io
+import logging
+import re
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geotether.files.formats import unpacking
+from geotether.files.formats import not_utf8, unpacking
+from geotether.files.numbers import STYLES, decided, decimal_mark, fits, parsed, trimmed
+from geotether.files.places import degrees_axis
 
 # Name of the column that says why a row could not be read at all; every other value of such a row is missing.
 FAULT = "__fault__"
-# Texts for a missing number; in a column of texts only the empty text is missing ("NA" may be Namibia).
-_MISSING = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "nat", "null", "none", "nil", "-", "?", ".", "***", r"\n")
 _BOOLEANS = ("true", "false")
-_TYPES = {"boolean": pa.bool_(), "whole": pa.int64(), "unsigned": pa.uint64()}
+_TYPES = {"text": pa.string(), "boolean": pa.bool_(), "whole": pa.int64(), "unsigned": pa.uint64()}
 _SHOWN = 60  # characters of a line
+_SEPARATOR = re.compile(r"""["']?sep=(.)["']?\s*$""")
+_NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?\s*")
+_PREAMBLE = 100  # lines before the header at most
+_LONGEST = 2**21  # bytes of a quoted value, more than a row may have
+_log = logging.getLogger(__name__)
 Opened = Callable[[], io.BufferedIOBase]
 
 
@@ -87,9 +95,10 @@ def described_lines(broken: list[BrokenLine], most: int = 1) -> str:
 def read_delimited(opened: Opened, layout: Layout, broken: list[BrokenLine]) -> tuple[pa.Schema, Iterator[pa.Table]]:
     """Read delimited text twice from front to back: for the types of its columns, then for its values.
 
-    A column contains booleans, whole numbers, numbers (also with decimal commas, where the delimiter is not a comma),
-    or else texts; numbers with leading zeros and whole numbers of more than 64 bits stay texts. Lines with too few or
-    too many values come last, with the reason in the column `FAULT`.
+    A column contains booleans, whole numbers, numbers (see `geotether.files.numbers`), or else texts; numbers with
+    leading zeros and whole numbers of more than 64 bits stay texts. Whether a comma separates decimals or thousands is
+    decided by all columns together. Lines with too few or too many values come last, with the reason in the column
+    `FAULT`. Empty lines, lines of comments (#) and a line such as "sep=;" may precede the header.
 
     Args:
         opened: Opens the text; called several times.
@@ -100,11 +109,12 @@ def read_delimited(opened: Opened, layout: Layout, broken: list[BrokenLine]) -> 
         The schema, and the rows in tables.
 
     Raises:
-        ValueError: If the encoding differs, two columns have one name, or a packed file is truncated.
+        ValueError: If the encoding differs, two columns have one name, a quote is not closed (its line is named), or a
+            packed file is truncated.
     """
     layout = with_header(opened, layout)
     kinds = _column_kinds(opened, layout)
-    fields = [pa.field(name, _type_of(kind)) for name, kind in kinds.items()]
+    fields = [pa.field(name, _TYPES.get(kind, pa.float64())) for name, kind in kinds.items()]
     schema = pa.schema([*fields, pa.field(FAULT, pa.string())])
 
     def tables() -> Iterator[pa.Table]:
@@ -126,29 +136,120 @@ def with_header(opened: Opened, layout: Layout = Layout()) -> Layout:
         ValueError: If the text is empty, has another encoding, or names a column twice.
     """
     encoding = "utf-8-sig" if layout.encoding.lower() in {"utf-8", "utf8"} else layout.encoding
+    lines: list[str] = []
     try:
         with unpacking(), closing(io.TextIOWrapper(cast(Any, opened()), encoding=encoding, newline="")) as file:
-            header = file.readline()
+            while len(lines) < _PREAMBLE and (not lines or _is_preamble(lines[-1])) and (line := file.readline()):
+                lines.append(line)
     except UnicodeDecodeError as error:
-        raise ValueError(f"it is not {layout.encoding} text ({error.reason} at byte {error.start}); save it as UTF-8.")  # noqa: B904
+        raise not_utf8(layout.encoding, error) from None
     except LookupError:
         raise ValueError(f"there is no text encoding {layout.encoding!r}.") from None
-    delimiter = layout.delimiter or max(",;\t|", key=header.count)
-    names, skip = layout.names, layout.skip
+    names, skip, delimiter = layout.names, layout.skip, layout.delimiter
+    header = lines[-1] if lines else ""
     if names is None:
-        quoting: Any = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
-        line = header.rstrip("\r\n")
-        names = tuple(next(csv.reader([line], delimiter=delimiter, quotechar=layout.quote or '"', quoting=quoting), []))
-        skip = 1
+        skip = len(lines)
+        stated = next(filter(None, map(_SEPARATOR.match, lines)), None)
+        delimiter = delimiter or (stated[1] if stated else None) or max(",;\t|", key=header.count)
+        cells = _cells(header, delimiter, layout)
+        # A header may begin with #: then the next line has as many values, and a number among them.
+        if len(lines) > 1 and lines[-2].startswith("#") and any(map(_NUMBER.fullmatch, cells)):
+            marked = _cells(lines[-2].lstrip("# "), delimiter, layout)
+            cells, skip = (marked, skip - 1) if len(marked) == len(cells) else (cells, skip)
+        names = tuple(cells)
+    delimiter = delimiter or max(",;\t|", key=header.count)
     if not names:
         raise ValueError("it is empty; its first line must name the columns.")
+    if "\0" in header:
+        raise ValueError("it contains NUL characters, so it may be UTF-16; save it as UTF-8.")
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ValueError(f"the header names column {min(twice)!r} twice; rename one.")
-    return Layout(delimiter, layout.quote, layout.encoding, names, skip)
+    return replace(layout, delimiter=delimiter, names=names, skip=skip)
 
 
-def _texts(opened: Opened, layout: Layout, broken: list[BrokenLine]) -> Iterator[pa.RecordBatch]:
+def _is_preamble(line: str) -> bool:
+    return not line.strip() or line.startswith("#") or _SEPARATOR.match(line) is not None
+
+
+def _cells(line: str, delimiter: str, layout: Layout) -> list[str]:
+    quoting: Any = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
+    line = line.rstrip("\r\n")
+    return next(csv.reader([line], delimiter=delimiter, quotechar=layout.quote or '"', quoting=quoting), [])
+
+
+class _CheckedQuotes(io.RawIOBase):
+    """Bytes of a delimited text; reading them raises ValueError where a quote is not closed as it should be."""
+
+    def __init__(self, file: Any, layout: Layout) -> None:
+        self.file, self.width = file, len(layout.names or ())
+        self.quote, self.delimiter = str(layout.quote).encode(), str(layout.delimiter).encode()
+        self.kept, self.line = b"\n", 1  # what was read but not checked, after one byte; and its first line
+
+    def read(self, size: int = -1) -> bytes:
+        data = self.file.read(size)
+        if self.kept == b"\n" and self.line == 1:
+            self.kept += data.removeprefix(b"\xef\xbb\xbf")
+        else:
+            self.kept += data
+        self._check(is_end=not data)
+        return data
+
+    def readable(self) -> bool:
+        return True
+
+    def _check(self, is_end: bool) -> None:
+        text = self.kept + b"\n" * is_end
+        end = len(text) - 1
+        signs, ends = np.frombuffer(text, np.uint8), np.frombuffer(self.delimiter + b"\r\n", np.uint8)
+        at = np.flatnonzero(signs[1:end] == self.quote[0]) + 1
+        opened = int(at[-1]) if len(at) % 2 else 0
+        lines = np.searchsorted(np.flatnonzero(signs == ord("\n")), at)
+        pairs = len(at) - len(at) % 2
+        if not (
+            np.isin(signs[at[0::2] - 1], ends).all()
+            and np.isin(signs[at[1::2] + 1], ends).all()
+            and (lines[0:pairs:2] == lines[1:pairs:2]).all()
+        ):  # quotes within values, or values of several lines
+            opened = self._check_each(text, at, end, frozenset(ends.tolist()))
+        if opened and (is_end or end - opened > _LONGEST):
+            self._refuse(text, opened, "is never closed")
+        start = max((opened or end) - 1, 0)
+        self.line += text.count(b"\n", 1, start + 1)
+        self.kept = b"" if is_end else text[start:]
+
+    def _check_each(self, text: bytes, at: np.ndarray, end: int, ends: frozenset[int]) -> int:
+        """Follow the quotes one by one; return where the last value that is still open begins, or 0."""
+        opened = 0
+        quotes = iter(at.tolist())
+        for place in quotes:
+            if not opened:
+                opened = place if text[place - 1] in ends else 0
+            elif text[place + 1] == self.quote[0]:  # a quote within the value is written twice
+                if place + 1 < end:
+                    next(quotes, None)
+                else:
+                    break
+            elif text[place + 1 : place + 33].lstrip(b" ")[:1] in (b"", *(bytes([one]) for one in ends)):
+                self._refuse_rows(text, opened, place)
+                opened = 0
+            else:
+                self._refuse(text, opened, "is followed by a quote within the value, which must be written twice")
+        return opened
+
+    def _refuse_rows(self, text: bytes, opened: int, closed: int) -> None:
+        """Refuse a value of several lines that look like rows."""
+        lines = text[opened:closed].split(b"\n")[1:-1] if b"\n" in text[opened:closed] else []
+        if len(lines) * (self.width - 1) >= 3 and all(line.count(self.delimiter) == self.width - 1 for line in lines):
+            self._refuse(text, opened, f"closes only after {len(lines)} lines that look like rows")
+
+    def _refuse(self, text: bytes, opened: int, what: str) -> None:
+        line = self.line + text.count(b"\n", 1, opened)
+        shown = text[opened : opened + 40].split(b"\n")[0].decode("utf-8", "replace")
+        raise ValueError(f"the quote that opens in line {line} ({shown!r}) {what}. Correct this line.")
+
+
+def _texts(opened: Opened, layout: Layout, broken: list[BrokenLine], check: bool = False) -> Iterator[pa.RecordBatch]:
     """All cells as texts."""
     from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
 
@@ -159,8 +260,9 @@ def _texts(opened: Opened, layout: Layout, broken: list[BrokenLine]) -> Iterator
     names = list(layout.names or ())
     with unpacking(), closing(opened()) as file:
         try:
+            wide = layout.encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
             reader = open_csv(
-                file,
+                _CheckedQuotes(file, layout) if check and layout.quote and not wide else file,
                 ReadOptions(use_threads=False, column_names=names, skip_rows=layout.skip, encoding=layout.encoding),
                 ParseOptions(
                     delimiter=layout.delimiter,
@@ -174,65 +276,69 @@ def _texts(opened: Opened, layout: Layout, broken: list[BrokenLine]) -> Iterator
         except pa.ArrowInvalid as error:
             if "Empty CSV" in str(error):
                 return
+            if "straddling" in str(error):
+                raise ValueError("a line is longer than a megabyte.") from None
             if "UTF8" in str(error):
-                raise ValueError(f"it is not UTF-8 text ({error}); save it as UTF-8.") from error
+                raise not_utf8("UTF-8", error) from error
             raise
         except UnicodeDecodeError as error:
-            raise ValueError(f"it is not {layout.encoding} text: {error}.") from error
+            raise not_utf8(layout.encoding, error) from error
 
 
 def _column_kinds(opened: Opened, layout: Layout) -> dict[str, str]:
     """Find the narrowest kind that every value of a column has, by column."""
-    possible = ["boolean", "whole", "unsigned", "number"] + (["comma"] if layout.delimiter != "," else [])
-    left = {name: list(possible) for name in layout.names or ()}
+    left = {name: ["boolean", "whole", "unsigned", *STYLES] for name in layout.names or ()}
     seen, digits = dict.fromkeys(left, False), dict.fromkeys(left, True)
-    for texts in _texts(opened, layout, []):
+    for texts in _texts(opened, layout, [], check=True):
         for name, column in zip(left, texts.columns, strict=True):
-            if not left[name]:
-                continue
-            given = _trimmed(column).drop_null()
-            seen[name] |= len(given) > 0
-            left[name] = [kind for kind in left[name] if _fits(given, kind)]
-            digits[name] &= pc.all(pc.match_substring_regex(given, r"^[-+]?\d+$"), min_count=0).as_py()
-    # Whole numbers beyond 64 bits are identifiers, which a float would change.
-    return {
-        name: "text" if not seen[name] or not kinds or (digits[name] and kinds[0] in ("number", "comma")) else kinds[0]
-        for name, kinds in left.items()
-    }
+            if left[name]:
+                given = trimmed(column).drop_null()
+                seen[name] |= len(given) > 0
+                left[name] = _fitting(given, left[name])
+                digits[name] &= pc.all(pc.match_substring_regex(given, r"^[-+]?\d+$"), min_count=0).as_py()
+    marks = {name: decimal_mark(set(kinds) & set(STYLES)) for name, kinds in left.items() if seen[name]}
+    for name in marks:
+        if degrees_axis(name) and not {"unsigned", "point"} & set(left[name]):
+            marks[name] = {"comma"} & set(left[name])  # degrees have no thousands
+    proven = set().union(*marks.values())
+    kinds = {}
+    for name, fitting in left.items():
+        whole = next((kind for kind in ("boolean", "whole", "unsigned") if kind in fitting), None)
+        number = decided(set(fitting) & set(STYLES), marks.get(name) or proven)
+        # Whole numbers beyond 64 bits are identifiers, which a float would change.
+        kinds[name] = (whole or (None if digits[name] else number) or "text") if seen[name] else "text"
+        if number is None and {"comma", "point, grouped"} <= set(fitting):
+            _log.warning("Column %r: a comma may separate decimals or thousands there; it is read as texts.", name)
+    return kinds
 
 
-def _type_of(kind: str) -> pa.DataType:
-    return pa.string() if kind == "text" else _TYPES.get(kind, pa.float64())
-
-
-def _trimmed(column: pa.Array) -> pa.Array:
-    """Strip spaces from texts; those that mark a missing number become null."""
-    trimmed = pc.utf8_trim_whitespace(column)
-    return pc.if_else(pc.is_in(pc.utf8_lower(trimmed), pa.array(_MISSING)), None, trimmed)
-
-
-def _fits(given: pa.Array, kind: str) -> bool:
-    if kind == "boolean":
-        return pc.all(pc.is_in(pc.utf8_lower(given), pa.array(_BOOLEANS)), min_count=0).as_py()
+def _fitting(given: pa.Array, kinds: list[str]) -> list[str]:
+    """Keep the kinds that all values have."""
+    booleans = "boolean" in kinds and _all(pc.is_in(pc.utf8_lower(given), pa.array(_BOOLEANS)))
     # A postcode such as 01234 is a text: as a number it would lose its zero.
-    if pc.any(pc.match_substring_regex(given, r"^[-+]?0\d"), min_count=0).as_py():
-        return False
-    try:
-        _cast(given, kind)
-    except pa.ArrowInvalid:
-        return False
-    return True
+    if pc.any(pc.match_substring_regex(given, r"^[-+]?0[\dxX]"), min_count=0).as_py():
+        kinds = []
+    kept = []
+    for kind in ("whole", "unsigned"):
+        with suppress(pa.ArrowInvalid):
+            if kind in kinds:
+                given.cast(_TYPES[kind])
+                kept.append(kind)
+    if kept:  # whole numbers are numbers in every style
+        kept += [kind for kind in kinds if kind in STYLES]
+    else:
+        kept += [kind for kind in kinds if kind in STYLES and _all(fits(given, kind))]
+    return ["boolean", *kept] if booleans else kept
 
 
 def _converted(column: pa.Array, kind: str) -> pa.Array:
     if kind == "text":
         return pc.if_else(pc.equal(column, ""), None, column)
-    return _cast(_trimmed(column), kind)
-
-
-def _cast(values: pa.Array, kind: str) -> pa.Array:
+    values = trimmed(column)
     if kind == "boolean":
         return pc.equal(pc.utf8_lower(values), "true")
-    if kind == "comma":
-        values = pc.replace_substring(values, ",", ".")
-    return values.cast(_type_of(kind))
+    return parsed(values, kind) if kind in STYLES else values.cast(_TYPES[kind])
+
+
+def _all(mask: pa.Array) -> bool:
+    return bool(pc.all(mask, min_count=0).as_py())

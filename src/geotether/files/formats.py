@@ -102,6 +102,16 @@ def opened_bytes(path: Path) -> Any:
     return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
 
 
+def not_utf8(encoding: str, error: Exception) -> ValueError:
+    """Return an error about the encoding of a text that names the way out."""
+    why = f"{error.reason} at byte {error.start}" if isinstance(error, UnicodeDecodeError) else str(error)
+    content = error.object if isinstance(error, UnicodeDecodeError) else b""
+    likely = "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content[:99] else "WINDOWS-1252"
+    return ValueError(
+        f"it is not {encoding} text ({why}); save it as UTF-8, for instance by `iconv -f {likely} -t UTF-8 OLD > NEW`."
+    )
+
+
 @contextmanager
 def unpacking(what: str = "it") -> Iterator[None]:
     """Raise one clear ValueError for all errors of truncated or damaged .gz and .zip files.

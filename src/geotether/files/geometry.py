@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float64
 
-from geotether.files.values import is_bytes
+from geotether.files.values import is_bytes, is_text, usual
 
 # The rows that a geometry can be read from are described with these words where it cannot.
 NO_GEOMETRY = "no geometry"
+_BARE_NAMES = ("geometry", "geom", "the_geom", "wkb_geometry", "wkb", "wkt")
 
 
 def geometry_notes(schema: pa.Schema) -> dict[str, Any]:
@@ -65,15 +66,28 @@ def with_geometry(columns: pa.Table, lonlat: Float64[np.ndarray, "n 2"]) -> pa.T
     return columns.replace_schema_metadata(with_geometry_note(columns.schema, about).metadata)
 
 
-def points_of_geometry(column: pa.ChunkedArray) -> tuple[Float64[np.ndarray, "n 2"], dict[int, str]]:
+def bare_geometry(schema: pa.Schema) -> str | None:
+    """Name a column of well-known binary or text that no GeoParquet note describes, by its usual names."""
+    return next(
+        (f.name for f in schema if f.name.strip().lower() in _BARE_NAMES and (is_bytes(f.type) or is_text(f.type))),
+        None,
+    )
+
+
+def points_of_geometry(
+    column: pa.ChunkedArray, turn: float = 0.0
+) -> tuple[Float64[np.ndarray, "n 2"], dict[int, str], int]:
     """Find one point of each geometry.
 
     Args:
-        column: Well-known binary, or points as GeoArrow writes them. A line, a polygon or a collection gives a point
-            on or inside it; its centroid may lie outside.
+        column: Well-known binary or text, or points as GeoArrow writes them. A line, a polygon or a collection gives a
+            point on or inside it; its centroid may lie outside.
+        turn: A full turn of longitude in units of x, 0 where x is not a longitude. An edge longer than half a turn is
+            taken to cross 180 degrees, as a file means it that does not cut its geometries there.
 
     Returns:
-        x and y in the column's own CRS, shape (n, 2), NaN where there are none, and row to reason for those.
+        x and y in the column's own CRS, shape (n, 2), NaN where there are none; row to reason for those; and how many
+        points stand for several that are far apart.
 
     Raises:
         ValueError: If the column contains neither.
@@ -81,26 +95,71 @@ def points_of_geometry(column: pa.ChunkedArray) -> tuple[Float64[np.ndarray, "n 
     import shapely
 
     parts = [chunk.storage if isinstance(chunk, pa.ExtensionArray) else chunk for chunk in column.chunks]
-    column = pa.chunked_array(parts) if parts else column
+    column = usual(pa.chunked_array(parts) if parts else column)
     missing = np.flatnonzero(np.asarray(column.is_null().to_numpy(), dtype=bool)).tolist()
     reasons = dict.fromkeys(missing, NO_GEOMETRY)
     if pa.types.is_struct(column.type) and {"x", "y"} <= {part.name for part in column.type}:
         axes = [pc.struct_field(column, axis).cast(pa.float64()).to_numpy() for axis in "xy"]
-        return np.stack(axes, axis=1), reasons
-    if not is_bytes(column.type):
+        return np.stack(axes, axis=1), reasons, 0
+    if not (is_bytes(column.type) or is_text(column.type)):
         raise ValueError(f"the geometry is stored as {column.type}; only well-known binary and points can be read.")
-    wkb = np.empty(len(column), dtype=object)
-    wkb[:] = column.to_pylist()
-    shapes = shapely.from_wkb(wkb, on_invalid="ignore")
+    known = np.empty(len(column), dtype=object)
+    known[:] = column.to_pylist()
+    read, form = (shapely.from_wkt, "text") if is_text(column.type) else (shapely.from_wkb, "binary")
+    shapes = read(known, on_invalid="ignore")
     unread = np.flatnonzero(shapely.is_missing(shapes)).tolist()
-    reasons = dict.fromkeys(unread, "geometry is not well-known binary") | reasons
+    reasons = dict.fromkeys(unread, f"geometry is not well-known {form}") | reasons
     extended = np.flatnonzero(shapely.get_type_id(shapes) > 0)
+    apart = 0
     for row in extended.tolist():
         try:
-            shapes[row] = shapely.point_on_surface(shapes[row])
-        except shapely.errors.GEOSException:
+            shape = _unwrapped(shapes[row], turn)
+            west, south, east, north = shape.bounds
+            apart += shape.geom_type == "MultiPoint" and max(east - west, north - south) > (turn / 36_000 or 1000.0)
+            shapes[row] = shapely.point_on_surface(shape)
+        except _AroundPoleError as error:
+            shapes[row] = shapely.Point(0.0, error.args[0])
+        except (shapely.errors.GEOSException, ValueError):
             shapes[row], reasons[row] = None, "invalid geometry"
     empty = shapely.is_empty(shapes)
     reasons |= dict.fromkeys(np.flatnonzero(empty).tolist(), "empty geometry")
     shapes[empty] = None
-    return np.stack([shapely.get_x(shapes), shapely.get_y(shapes)], axis=1), reasons
+    xy = np.stack([shapely.get_x(shapes), shapely.get_y(shapes)], axis=1)
+    beyond = np.abs(xy[extended, 0]) > turn  # unwrapped westward or eastward
+    if turn and beyond.any():
+        xy[extended[beyond], 0] = np.mod(xy[extended[beyond], 0] + turn / 2, turn) - turn / 2
+    return xy, reasons, apart
+
+
+class _AroundPoleError(Exception):
+    """A ring that winds around a pole, whose latitude is the argument."""
+
+
+def _unwrapped(shape: Any, turn: float) -> Any:
+    """Undo jumps of more than half a turn within each ring or line, and move holes into their polygon."""
+    import shapely
+
+    if not turn or shape.is_empty or not turn / 2 < shape.bounds[2] - shape.bounds[0] < turn:
+        return shape
+
+    def smooth(ring: Any) -> np.ndarray:
+        points = shapely.get_coordinates(ring)
+        jumps = np.abs(np.diff(points[:, 0]))
+        if ((jumps > turn / 2) & (jumps < turn)).any():
+            points[:, 0] = np.unwrap(points[:, 0], period=turn)
+            if ring.is_ring and abs(points[0, 0] - points[-1, 0]) > turn / 2:
+                raise _AroundPoleError(np.copysign(90.0 if turn == 360.0 else np.nan, points[:, 1].mean()))
+        return points
+
+    def mended(part: Any) -> Any:
+        if part.geom_type == "LineString":
+            return shapely.LineString(smooth(part))
+        if part.geom_type != "Polygon":
+            return part
+        shell, holes = smooth(part.exterior), [smooth(hole) for hole in part.interiors]
+        for hole in holes:
+            hole[:, 0] += turn * np.round((shell[:, 0].mean() - hole[:, 0].mean()) / turn)
+        return shapely.Polygon(shell, holes)
+
+    parts = [mended(part) for part in shapely.get_parts(shape)]
+    return parts[0] if len(parts) == 1 else type(shape)(parts)

@@ -1,35 +1,68 @@
 """Where the rows of a table lie: from columns or a geometry, in any CRS, rejecting rows or refusing the file."""
 
+import logging
+import re
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64
 
-from geotether.files.geometry import geometry_column, geometry_notes, points_of_geometry
-from geotether.files.values import numbers_of
-from geotether.geodesy.coordinates import check_lonlat
-from geotether.geodesy.crs import WGS84, check_crs, crs_name, lonlat_of_xy
+from geotether.files.geometry import bare_geometry, geometry_column, geometry_notes, points_of_geometry
+from geotether.files.numbers import numbers_of
+from geotether.geodesy.coordinates import check_lonlat, swap_suspicion
+from geotether.geodesy.crs import (
+    WGS84,
+    check_crs,
+    crs_name,
+    crs_text,
+    full_turn,
+    is_geographic,
+    is_wgs84,
+    lonlat_of_xy,
+)
 
 # Names of degrees come before x and y, which may be metres.
-LON_NAMES = ("lon", "longitude", "lng", "long", "x")
-LAT_NAMES = ("lat", "latitude", "y")
+_SURE = {"lon": ("lon", "longitude", "lng", "decimallongitude"), "lat": ("lat", "latitude", "decimallatitude")}
+_WORDS = {"lon": {"lon", "longitude", "lng"}, "lat": {"lat", "latitude"}}
+_AXES = {"lon": ("x", "easting"), "lat": ("y", "northing")}
+# In Longitude_error or min_lat, the word names another thing.
+_OTHER_WORDS = frozenset((
+    "error", "uncertainty", "accuracy", "precision", "std", "sd", "sigma", "min", "max", "offset", "delta", "diff",
+    "count", "type", "id", "bin",
+))  # fmt: skip
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 NO_PLACE = "longitude or latitude missing"
 BEYOND_LATITUDE = "latitude outside [-90, 90]"
 SWAPPED = f"{BEYOND_LATITUDE}, possible as a longitude"  # and the longitude as a latitude; many may be a swap
+# What programs write for a missing number; none of them is a coordinate in degrees.
+_SENTINELS = (-999.0, -9999.0, -99999.0, -999999.0, -32768.0, 9999.0, 99999.0, 999999.0)
+_MINUTE, _SECOND = "['\u2032\u2019m]", "(?:[\"\u2033\u201ds]|''|\u2032\u2032)"
+_PART = r"\d{1,3}(?:[.,]\d+)?"
+_ANGLE = re.compile(
+    rf"([NSEW])?\s*({_PART})\s*[\u00b0\u00ba\u02dad]?\s*(?:({_PART})\s*{_MINUTE}?\s*)?(?:({_PART})\s*{_SECOND}?\s*)?([NSEW])?",
+    re.IGNORECASE,
+)
+_log = logging.getLogger(__name__)
 
 
 class PlaceFinder:
     """Finds the place of every row of a file's tables.
 
+    Without `lon` and `lat` the place is the geometry that the file describes; or else the columns whose names say
+    degrees (lon, longitude, lng, decimalLongitude; else long, Longitude_WGS84 and the like); or else x and y, which
+    come first where `crs` is not in degrees; or else a column of well-known binary or text. Degrees, minutes and
+    seconds with a letter, such as 51°58'12"N, are read too.
+
     Args:
         schema: Of these tables.
-        lon: Column of longitudes, or of x in `crs`. None: the geometry, or a column with one of the known names.
+        lon: Column of longitudes, or of x in `crs`.
         lat: Column of latitudes, or of y; named together with `lon` or not at all.
         crs: CRS of the coordinates, such as "EPSG:28992". None: what the file states, or degrees in WGS 84.
 
     Attributes:
         columns: The columns that state the place, which are not features.
+        place: What they are, in words.
 
     Raises:
         ValueError: If the columns are missing (those found are listed) or ambiguous, or the CRS is unknown or stated
@@ -39,22 +72,31 @@ class PlaceFinder:
     def __init__(self, schema: pa.Schema, lon: str | None = None, lat: str | None = None, crs: str | None = None):
         if (lon is None) != (lat is None):
             raise ValueError(f"lon and lat are named together; got lon={lon!r} and lat={lat!r}.")
-        self.geometry = geometry_column(schema) if lon is None else None
+        noted = geometry_column(schema)
+        self.geometry = noted if lon is None else None
         # A geometry beside named columns states the place as well.
-        self.columns: tuple[str, ...] = tuple(name for name in [geometry_column(schema)] if name)
+        self.columns: tuple[str, ...] = (noted,) if noted else ()
+        axes = [] if self.geometry else _axes(schema, {"lon": lon, "lat": lat}, crs)
+        if not axes and self.geometry is None:
+            self.geometry = bare_geometry(schema)
+            self.columns = (str(self.geometry),)
+        self.crs: Any = crs or WGS84
         if self.geometry is not None:
-            about = geometry_notes(schema)["columns"].get(self.geometry, {})
+            about = geometry_notes(schema)["columns"].get(self.geometry, {}) if noted else {"crs": None}
             stated = about.get("crs", WGS84)
             if crs is not None and stated is not None and "crs" in about:
                 raise ValueError(f"the file states its own CRS ({crs_name(stated)}); leave crs={crs!r} out.")
             if crs is None and stated is None:
                 raise ValueError("the geometry has no CRS; state it with crs=, such as crs='EPSG:4326' for degrees.")
-            self.crs: Any = crs or stated
+            self.crs = crs or stated
+            self.place = f"the geometry {self.geometry!r}"
         else:
-            self.lon, self.lat = _axes(schema, {"lon": lon, "lat": lat})
+            self.lon, self.lat = axes
             self.columns = (*self.columns, self.lon, self.lat)
-            self.crs = crs or WGS84
+            self.place = f"the columns {self.lon!r} and {self.lat!r}"
         check_crs(self.crs)  # an unknown CRS is an error here, not at the first row
+        self.place += "" if is_wgs84(self.crs) else f" in {crs_name(self.crs)}"
+        self._has_warned = False
 
     def find(self, table: pa.Table) -> tuple[Float64[np.ndarray, "n 2"], dict[int, str]]:
         """Find the places of some rows; the policy of a job, which rejects single rows.
@@ -66,11 +108,22 @@ class PlaceFinder:
             Longitude and latitude in degrees, shape (n, 2), and row to reason where they are not valid.
         """
         if self.geometry is not None:
-            xy, reasons = points_of_geometry(table[self.geometry])
+            xy, reasons, apart = points_of_geometry(table[self.geometry], full_turn(crs_text(self.crs)))
+            if apart and not self._has_warned:
+                _log.warning("The points of %d MultiPoints are far apart; one of them is the place.", apart)
+                self._has_warned = True
         else:
-            axes = [(name, *numbers_of(table[name])) for name in (self.lon, self.lat)]
+            axes = [(name, *numbers_of(table[name], comma=True)) for name in (self.lon, self.lat)]
+            if is_geographic(self.crs):
+                for (_, values, odd), letters in zip(axes, ("EW", "NS"), strict=True):
+                    read = {row: degrees_of(str(text), letters) for row, text in odd.items()}
+                    for row in [row for row, degrees in read.items() if degrees is not None]:
+                        values[row] = read[row]
+                        del odd[row]
             reasons = {row: f"{name} is not a number" for name, _, odd in reversed(axes) for row in odd}
             xy = np.stack([values for _, values, _ in axes], axis=1)
+        unknown = np.isin(xy, _SENTINELS)
+        xy[unknown.any(axis=1) if is_geographic(self.crs) else unknown.all(axis=1)] = np.nan
         lonlat = lonlat_of_xy(xy, self.crs)
         lost = np.flatnonzero(np.isfinite(xy).all(axis=1) & ~np.isfinite(lonlat).all(axis=1)).tolist()
         outside = dict.fromkeys(lost, f"coordinates outside the range of {crs_name(self.crs)}")
@@ -94,6 +147,8 @@ class PlaceFinder:
                 f"{len(reasons)} of {len(lonlat)} rows have no valid place; row {row}{self._said(table, row)}: "
                 f"{reasons[row]}. Correct these rows or leave them out."
             )
+        for doubt in doubts_of(lonlat):
+            _log.warning("%s", doubt)
         return lonlat
 
     def _said(self, table: pa.Table, row: int) -> str:
@@ -101,6 +156,39 @@ class PlaceFinder:
             return ""
         cells = [repr(table[name][row].as_py()) for name in (self.lon, self.lat)]
         return f" has {self.lon} = {cells[0]} and {self.lat} = {cells[1]}"
+
+
+def degrees_of(text: str, letters: str) -> float | None:
+    """Read degrees, minutes and seconds with a letter of the compass; None if a text is anything else.
+
+    Args:
+        text: Such as 51°58'12"N, N 51 58.2 or 33.87S; a sign beside the letter is ambiguous and not read.
+        letters: "EW" for a longitude, "NS" for a latitude.
+
+    Example:
+        >>> degrees_of("33°52'30''S", "NS"), degrees_of("33°52'30''S", "EW"), degrees_of("33 52 30", "NS")
+        (-33.875, None, None)
+    """
+    match = _ANGLE.fullmatch(text.strip())
+    if match is None or (match[1] is None) == (match[5] is None):
+        return None
+    letter = (match[1] or match[5]).upper()
+    degrees, minutes, seconds = (float((match[part] or "0").replace(",", ".")) for part in (2, 3, 4))
+    if letter not in letters or minutes >= 60 or seconds >= 60:
+        return None
+    return (-1 if letter in "SW" else 1) * (degrees + minutes / 60 + seconds / 3600)
+
+
+def doubts_of(lonlat: Float64[np.ndarray, "n 2"]) -> list[str]:
+    """Say what is doubtful about valid places: many at (0, 0), or latitudes that look like longitudes.
+
+    Example:
+        >>> doubts_of(np.zeros((2, 2)))
+        ['2 of 2 rows lie at longitude 0, latitude 0, which often marks a missing place.']
+    """
+    zeros = int((lonlat == 0).all(axis=1).sum())
+    found = [f"{zeros:,} of {len(lonlat):,} rows lie at longitude 0, latitude 0, which often marks a missing place."]
+    return found * (zeros > 1) + [hint for hint in [swap_suspicion(lonlat)] if hint]
 
 
 def refuse_places(lonlat: Float64[np.ndarray, "n 2"]) -> dict[int, str]:
@@ -158,22 +246,45 @@ def listed_columns(names: list[str], most: int = 40) -> str:
     return f"Columns found: {', '.join(map(repr, names[:most])) or 'none'}{more}."
 
 
-def _axes(schema: pa.Schema, given: dict[str, str | None]) -> list[str]:
-    """Name the columns of the two coordinates."""
+def degrees_axis(name: str) -> str | None:
+    """Return "lon" or "lat" where the name of a column says degrees, else None.
+
+    Example:
+        >>> [degrees_axis(name) for name in ("decimalLongitude", "LAT_WGS84", "long", "longevity", "x", "lat_error")]
+        ['lon', 'lat', 'lon', None, None, None]
+    """
+    words = {word.lower() for part in re.split(r"[\W_]+", name) for word in _WORD.findall(part)}
+    if words & _OTHER_WORDS:
+        return None
+    named = [axis for axis in _WORDS if _is_sure(name, axis) or words & _WORDS[axis]]
+    return named[0] if len(named) == 1 else "lon" if name.strip().lower() == "long" else None
+
+
+def _is_sure(name: str, axis: str) -> bool:
+    return re.sub(r"[\W_]", "", name).lower() in _SURE[axis]
+
+
+def _axes(schema: pa.Schema, given: dict[str, str | None], crs: str | None) -> list[str]:
+    """Name the columns of the two coordinates; none where the place is a column of well-known binary or text."""
     names = list(schema.names)
-    found: dict[str, str | None] = {}
-    for axis, known in (("lon", LON_NAMES), ("lat", LAT_NAMES)):
-        if (wanted := given[axis]) is not None:
+    found: dict[str, str] = {}
+    for axis, wanted in given.items():
+        if wanted is not None:
             if wanted not in names:
                 raise ValueError(f"there is no column {wanted!r} for {axis}. {listed_columns(names)}")
             found[axis] = wanted
             continue
-        both = [name for name in names if name.strip().lower() in known and name.strip().lower() not in ("x", "y")]
+        plain = [name for name in names if name.strip().lower() in _AXES[axis]]
+        named = [name for name in names if degrees_axis(name) == axis]
+        named = [name for name in named if _is_sure(name, axis)] or named
+        both = (plain or named) if crs is not None and not is_geographic(crs) else (named or plain)
         if len(both) > 1:
             said = " and ".join(map(repr, both))
             raise ValueError(f"the columns {said} could both be {axis}; name one with lon= and lat=.")
-        found[axis] = find_name(names, known)
-    missing = [axis for axis, name in found.items() if name is None]
+        found |= {axis: both[0]} if both else {}
+    missing = [axis for axis in given if axis not in found]
+    if missing and bare_geometry(schema) is not None:
+        return []
     if missing:
         raise ValueError(
             f"there is no column for {' and '.join(missing)}; name the columns of coordinates with lon= and lat= (for "
@@ -184,7 +295,7 @@ def _axes(schema: pa.Schema, given: dict[str, str | None]) -> list[str]:
         kind = schema.field(name).type
         if pa.types.is_nested(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
             raise ValueError(f"column {name!r} for {axis} contains {kind}, not numbers.")
-    return [str(name) for name in found.values()]
+    return list(found.values())
 
 
 def lonlat_of_columns(

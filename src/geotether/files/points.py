@@ -22,10 +22,12 @@ class PointRecords:
     Attributes:
         lonlat: Longitude and latitude in degrees, WGS 84, checked, as written in the file, shape (n, 2).
         columns: All columns of the file, with a geometry where it has one.
+        place: What states the place, in words.
     """
 
     lonlat: Float64[np.ndarray, "n 2"]
     columns: pa.Table
+    place: str = ""
 
     def __len__(self) -> int:
         """Count the points."""
@@ -55,7 +57,8 @@ def read_points(
     """
     columns = read_rows(path, layer)
     with naming(Path(path), "points"):
-        return PointRecords(PlaceFinder(columns.schema, lon, lat, crs).require(columns), columns)
+        finder = PlaceFinder(columns.schema, lon, lat, crs)
+        return PointRecords(finder.require(columns), columns, finder.place)
 
 
 def output_format(path: str | Path) -> str:

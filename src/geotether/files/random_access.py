@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from geotether.files.disk import replacing_file
-from geotether.files.values import usual_schema
+from geotether.files.values import usual_schema, usual_table
 
 ROWS_AT_ONCE = 4096
 # A row group is read as a whole, so only small ones are left where they are.
@@ -106,7 +106,7 @@ class ParquetRows:
                 if self._kept is None or self._kept[0] != group:
                     self._kept = (group, file.read_row_group(group, use_threads=False))
                 parts.append(self._kept[1].slice(max(start - low, 0), min(stop, high) - max(start, low)))
-        return (pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()).cast(self.schema)
+        return usual_table(pa.concat_tables(parts) if parts else file.schema_arrow.empty_table())
 
 
 def copy_rows(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:

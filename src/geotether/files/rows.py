@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from geotether.files.delimited import FAULT, BrokenLine, Layout, described_lines, read_delimited
-from geotether.files.formats import opened_bytes, row_format
+from geotether.files.formats import not_utf8, opened_bytes, row_format
 from geotether.files.geometry import with_geometry_note
 from geotether.files.json_records import read_json
-from geotether.files.values import usual_schema
+from geotether.files.values import usual_schema, usual_table
 
 
 @dataclass(frozen=True)
@@ -140,10 +140,23 @@ def naming(path: Path, kind: str) -> Iterator[None]:
         if getattr(error, "errno", None):  # the system's own error, such as a full disk or a missing permission
             raise
         raise ValueError(f"{path} is damaged or is not a {kind} file: {error}.") from error
+    except MemoryError:
+        raise ValueError(f"{path} does not fit into memory.") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: {_not_its_encoding(path, error)}") from error
     except (TypeError, ValueError) as error:
         if str(error).startswith(str(path)):
             raise
         raise ValueError(f"{path}: {error}") from error
+
+
+def _not_its_encoding(path: Path, error: UnicodeDecodeError) -> str:
+    if path.suffix.lower() != ".shp":
+        return str(not_utf8(error.encoding, error))
+    return (
+        f"its texts are not {error.encoding}, as its .cpg or .dbf states ({error.reason}); write the real encoding, "
+        f"such as ISO-8859-1, into {path.with_suffix('.cpg').name}."
+    )
 
 
 def _dated(texts: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -162,9 +175,8 @@ def _read_parquet(path: Path, rows_at_once: int) -> tuple[pa.Schema, Iterator[pa
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
-    schema = usual_schema(file.schema_arrow)
     batches = file.iter_batches(rows_at_once)
-    return schema, (pa.Table.from_batches([batch]).cast(schema) for batch in batches)
+    return usual_schema(file.schema_arrow), (usual_table(pa.Table.from_batches([batch])) for batch in batches)
 
 
 @contextmanager
@@ -179,7 +191,7 @@ def _open_layer(path: Path, layer: str | None, rows_at_once: int) -> Iterator[tu
     except pyogrio.errors.DataSourceError as error:
         raise ValueError(f"it is damaged or not a file that GDAL reads: {error}") from error
     if layer is None and len(layers) > 1:
-        raise ValueError(f"it has the layers {', '.join(layers)}; name one with layer=.")
+        raise ValueError(f"it has the layers {', '.join(layers)}; name one with layer= or --layer.")
     if layer is not None and layer not in layers:
         raise ValueError(f"it has no layer {layer!r}; there are {', '.join(layers) or 'none'}.")
     options = {"layer": layer or layers[0], "use_pyarrow": True, "batch_size": rows_at_once}
@@ -189,13 +201,14 @@ def _open_layer(path: Path, layer: str | None, rows_at_once: int) -> Iterator[tu
 
 
 def _layer_schema(schema: pa.Schema, about: dict[str, Any]) -> pa.Schema:
-    """Call the geometry of a layer "geometry" and note its CRS."""
+    """Call the geometry of a layer "geometry" where no attribute is called so, and note its CRS."""
     names = list(schema.names)
     geometry = about.get("geometry_name") or next((name for name in ("wkb_geometry", "geom") if name in names), None)
     if about.get("geometry_type") is None or geometry not in names:
         return schema.remove_metadata()
-    fields = [pa.field("geometry" if field.name == geometry else field.name, field.type) for field in schema]
-    return with_geometry_note(pa.schema(fields), {"encoding": "WKB", "crs": about.get("crs")})
+    called = geometry if "geometry" in names else "geometry"  # an attribute may have that name
+    fields = [pa.field(called if field.name == geometry else field.name, field.type) for field in schema]
+    return with_geometry_note(pa.schema(fields), {"encoding": "WKB", "crs": about.get("crs")}, called)
 
 
 def _encoding(path: Path) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float64
+import pyarrow.compute as pc
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -26,12 +26,13 @@ def is_list(kind: pa.DataType) -> bool:
 
 def is_bytes(kind: pa.DataType) -> bool:
     """Whether cells are bytes."""
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def is_plain(kind: pa.DataType) -> bool:
-    """Whether cells are numbers, booleans, dates or texts, rather than lists, structs or bytes."""
-    return not (pa.types.is_nested(kind) or is_bytes(kind))
+    """Whether cells are numbers, booleans, dates or texts, rather than lists, structs, bytes, durations or times."""
+    odd = (pa.types.is_duration, pa.types.is_time, pa.types.is_interval, pa.types.is_nested, is_bytes)
+    return not any(test(kind) for test in odd)
 
 
 def without_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -39,71 +40,68 @@ def without_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
+def usual_type(kind: pa.DataType) -> pa.DataType:
+    """Replace the newer Arrow types, which few functions accept, by older ones that hold the same values.
+
+    Example:
+        >>> usual_type(pa.list_view(pa.string_view())), usual_type(pa.decimal32(9, 2))
+        (ListType(list<item: string>), Decimal128Type(decimal128(9, 2)))
+    """
+    usual = {"string_view": pa.string(), "binary_view": pa.binary(), "halffloat": pa.float32()}
+    if str(kind) in usual:
+        return usual[str(kind)]
+    if pa.types.is_decimal32(kind) or pa.types.is_decimal64(kind):
+        return pa.decimal128(kind.precision, kind.scale)
+    if pa.types.is_run_end_encoded(kind) or (pa.types.is_dictionary(kind) and "_view" in str(kind.value_type)):
+        return usual_type(kind.value_type)
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(usual_type(kind.value_type), kind.list_size)
+    if pa.types.is_large_list(kind) or str(kind).startswith("large_list_view"):
+        return pa.large_list(usual_type(kind.value_type))
+    if pa.types.is_list(kind) or str(kind).startswith("list_view"):
+        return pa.list_(usual_type(kind.value_type))
+    return kind.storage_type if str(kind) in ("extension<arrow.json>", "extension<arrow.uuid>") else kind
+
+
 def usual_schema(schema: pa.Schema) -> pa.Schema:
-    """Replace string_view and binary_view, which few of Arrow's functions accept; two equal names are a ValueError."""
+    """Apply `usual_type` to all columns; two equal names are a ValueError."""
     name, count = Counter(schema.names).most_common(1)[0] if schema.names else ("", 0)
     if count > 1:
         raise ValueError(f"two columns are called {name!r}; rename one.")
-    usual = {"string_view": pa.string(), "binary_view": pa.binary()}
-    fields = [field.with_type(usual.get(str(field.type), field.type)) for field in schema]
-    return pa.schema(fields, schema.metadata)
+    return pa.schema([field.with_type(usual_type(field.type)) for field in schema], schema.metadata)
 
 
-def numbers_of(column: pa.ChunkedArray) -> tuple[Float64[np.ndarray, " n"], dict[int, Any]]:
-    """Read cells as numbers.
+def usual(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Convert a column to its `usual_type`, and a dictionary to its values."""
+    wanted = usual_type(column.type)
+    if wanted == column.type:
+        return without_dictionary(column)
+    if isinstance(column.type, pa.BaseExtensionType):
+        return pa.chunked_array([chunk.storage for chunk in column.chunks], wanted)
+    if pa.types.is_dictionary(column.type):
+        return pa.chunked_array([column.to_pylist()], wanted)
+    return (pc.run_end_decode(column) if pa.types.is_run_end_encoded(column.type) else column).cast(wanted)
 
-    Args:
-        column: Numbers, or texts that are numbers.
 
-    Returns:
-        float64 with NaN where a cell is empty or not a number; and the cells that are not numbers, by row.
-
-    Example:
-        >>> numbers_of(pa.chunked_array([["5.66", "", "five"]]))
-        (array([5.66,  nan,  nan]), {2: 'five'})
-    """
-    column = without_dictionary(column)
-    if is_number(column.type) or pa.types.is_null(column.type):
-        return np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64), {}
-    values = np.full(len(column), np.nan)
-    odd: dict[int, Any] = {}
-    for row, value in enumerate(column.to_pylist()):
-        if value is None or (isinstance(value, str) and not value.strip()):
-            continue
-        try:
-            values[row] = float(value) if not isinstance(value, bool) else float("x")
-        except (TypeError, ValueError):
-            odd[row] = value
-    return values, odd
+def usual_table(table: pa.Table) -> pa.Table:
+    """Apply `usual_type` to all columns of a table."""
+    schema = usual_schema(table.schema)
+    if schema == table.schema:
+        return table
+    pairs = zip(table.columns, schema.types, strict=True)
+    return pa.Table.from_arrays([c if c.type == kind else usual(c) for c, kind in pairs], schema=schema)
 
 
 def texts_of(column: pa.ChunkedArray) -> np.ndarray:
-    """Read cells as texts, "" where missing; whole numbers have no decimal point, dates are in ISO 8601.
+    """Read cells as texts in an object array, "" where missing; whole numbers have no point.
 
     Example:
         >>> texts_of(pa.chunked_array([[12.0, 0.5, None]])).tolist()
         ['12', '0.5', '']
     """
-    return np.array([_text(value) for value in without_dictionary(column).to_pylist()], dtype=str)
-
-
-def label_of(column: pa.ChunkedArray, with_gaps: bool | None = None) -> np.ndarray:
-    """Read a label: numbers and booleans as they are, else texts.
-
-    Args:
-        column: n cells.
-        with_gaps: Whether the whole column, of which this may be a part, has gaps: then whole numbers and booleans
-            become floats with NaN in every part. None: this is the whole column.
-    """
-    kind = column.type
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        if column.null_count if with_gaps is None else with_gaps:
-            column = column.cast(pa.int8()) if pa.types.is_boolean(kind) else column
-            return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
-        return np.asarray(column.to_numpy())
-    if is_number(kind):
-        return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
-    return texts_of(column)
+    texts = np.empty(len(column), dtype=object)
+    texts[:] = [_text(value) for value in usual(column).to_pylist()]
+    return texts
 
 
 def _text(value: Any) -> str:

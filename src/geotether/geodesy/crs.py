@@ -45,13 +45,13 @@ def is_wgs84(crs: Any) -> bool:
 
 def is_geographic(crs: Any) -> bool:
     """Whether coordinates in a CRS are degrees."""
-    return is_wgs84(crs) or _crs(_text_of(crs)).is_geographic
+    return is_wgs84(crs) or _crs(crs_text(crs)).is_geographic
 
 
 def check_crs(crs: Any) -> None:
     """Raise ValueError unless coordinates in a CRS can be converted to longitude and latitude."""
     if not is_wgs84(crs):
-        _transformer(_text_of(crs))
+        _transformer(crs_text(crs))
 
 
 def lonlat_of_xy(xy: Float[np.ndarray, "n 2"], crs: Any) -> Float64[np.ndarray, "n 2"]:
@@ -76,7 +76,7 @@ def lonlat_of_xy(xy: Float[np.ndarray, "n 2"], crs: Any) -> Float64[np.ndarray, 
     xy = np.asarray(xy, dtype=np.float64)
     if is_wgs84(crs):
         return xy
-    transformer = _transformer(_text_of(crs))
+    transformer = _transformer(crs_text(crs))
     lonlat = np.full(xy.shape, np.nan)
     finite = np.flatnonzero(np.isfinite(xy).all(axis=1))
     found = np.stack(transformer.transform(*xy[finite].T), axis=1)
@@ -104,7 +104,7 @@ def xy_of_lonlat(lonlat: Float[np.ndarray, "n 2"], crs: Any) -> Float64[np.ndarr
     lonlat = np.asarray(lonlat, dtype=np.float64)
     if is_wgs84(crs):
         return lonlat
-    return np.stack(_transformer(_text_of(crs)).transform(*lonlat.T, direction="INVERSE"), axis=1)
+    return np.stack(_transformer(crs_text(crs)).transform(*lonlat.T, direction="INVERSE"), axis=1)
 
 
 def same_as_wgs84(crs: Any) -> bool:
@@ -127,7 +127,7 @@ def lonlat_bounds(west: float, south: float, east: float, north: float, crs: Any
     Raises:
         ValueError: If the CRS is unknown or has no relation to the Earth.
     """
-    return _transformer(_text_of(crs)).transform_bounds(west, south, east, north, densify_pts=101)
+    return _transformer(crs_text(crs)).transform_bounds(west, south, east, north, densify_pts=101)
 
 
 @functools.lru_cache(maxsize=16)
@@ -175,7 +175,8 @@ def equal_earth(lonlat: Float[Any, "*batch 2"]) -> Float[Any, "*batch 2"]:
     return xp.stack((x, y), -1)
 
 
-def _text_of(crs: Any) -> str:
+def crs_text(crs: Any) -> str:
+    """Write a CRS as a text that pyproj reads."""
     return crs if isinstance(crs, str) else json.dumps(crs) if isinstance(crs, dict) else crs.to_wkt()
 
 

@@ -12,9 +12,10 @@ from jaxtyping import Float32, Float64, Integer
 
 from geotether.files.formats import format_of
 from geotether.files.geometry import geometry_column
+from geotether.files.numbers import numbers_of
 from geotether.files.places import PlaceFinder
 from geotether.files.rows import naming, read_rows
-from geotether.files.values import is_list, is_text, numbers_of, usual_schema
+from geotether.files.values import is_list, is_text, usual_schema, usual_table
 from geotether.pairing.files import observations_of_files, rows_of_files
 from geotether.pairing.observations import arranged_rows, decode, gather, modality_of_lists, unknown_column
 from geotether.pairing.specification import ModalitySpec, PairedSpec
@@ -64,12 +65,11 @@ class TableFile:
             schema, count = usual_schema(file.schema_arrow), file.metadata.num_rows
 
         def runs(names: list[str]) -> Iterator[pa.Table]:
-            part = pa.schema([schema.field(name) for name in names])  # in the order of the names, not of the file
             read = 0
             with naming(path, "Parquet"), pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
                     read += len(batch)
-                    yield pa.Table.from_batches([batch]).select(names).cast(part)
+                    yield usual_table(pa.Table.from_batches([batch])).select(names).replace_schema_metadata(None)
                 if read != count:
                     raise ValueError(f"it is damaged: {', '.join(names)} has {read} of {count} rows.")
 

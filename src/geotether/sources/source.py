@@ -48,7 +48,7 @@ class Observations:
     row: np.ndarray
     lonlat: Float64[np.ndarray, "n 2"]
     content: Any
-    id: np.ndarray = field(default_factory=lambda: np.empty(0, dtype="<U1"))
+    id: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=object))
     time: np.ndarray | None = None
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)

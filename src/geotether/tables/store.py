@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from geotether.files.arrays import reading_arrays
 from geotether.files.disk import replacing_file
 from geotether.files.geometry import geometry_column, with_geometry
-from geotether.files.places import LAT_NAMES, LON_NAMES, lonlat_of_columns
+from geotether.files.places import degrees_axis, lonlat_of_columns
 from geotether.files.values import is_text, without_dictionary
 from geotether.files.writers import list_column
 from geotether.geodesy.dates import times_of, why_no_time
@@ -204,12 +204,8 @@ def _wanted(schema: pa.Schema) -> list[str]:
     """List the columns besides the features; coordinates only if there is no geometry."""
     geometry = geometry_column(schema)
     known = {"id", "time", "split"} | ({geometry} if geometry else set())
-    places = () if geometry else (*LON_NAMES, *LAT_NAMES)
-    return [
-        name
-        for name in schema.names
-        if name in known or name.startswith(TARGET_PREFIX) or name.strip().lower() in places
-    ]
+    is_place = (lambda name: False) if geometry else (lambda name: degrees_axis(name) or name.strip().lower() in "xy")
+    return [name for name in schema.names if name in known or name.startswith(TARGET_PREFIX) or is_place(name)]
 
 
 def _written_name(note: bytes | None) -> str | None:

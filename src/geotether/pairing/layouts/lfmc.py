@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from geotether.files.numbers import numbers_of
 from geotether.files.rows import read_rows
-from geotether.files.values import numbers_of
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
 from geotether.pairing.layouts.sample_files import read_object
 from geotether.pairing.observations import times_in

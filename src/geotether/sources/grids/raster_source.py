@@ -131,7 +131,7 @@ class RasterSource:
                 np.save(file, lonlat)
         lonlat = np.load(drawn)
         date = options["time"] and np.full(len(lonlat), time_of(options["time"]))
-        self._found = RasterPlaces(lonlat, np.empty(0, dtype="<U1"), date)
+        self._found = RasterPlaces(lonlat, np.empty(0, dtype=object), date)
 
     def read(self, start: int, stop: int) -> Observations:
         """Read rows `start` to `stop`; see `Source`."""

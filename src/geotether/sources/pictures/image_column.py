@@ -13,6 +13,7 @@ from geotether.files.disk import file_fingerprint, replacing_file
 from geotether.files.formats import PARQUET_ENDINGS
 from geotether.files.places import PlaceFinder, listed_columns
 from geotether.files.rows import naming
+from geotether.files.values import is_text
 from geotether.sources.pictures.pixels import (
     MAX_PIXELS,
     ImageError,
@@ -115,7 +116,8 @@ class ImageColumnSource:
         self._count = count
         for file in self._files if self._labels else ():
             labels = pq.read_table(file, columns=list(self._labels))
-            self._with_gaps |= {name for name in self._labels if labels[name].null_count}
+            gaps = {name for name in self._labels if labels[name].null_count and not is_text(labels[name].type)}
+            self._with_gaps |= gaps
 
     def read(self, start: int, stop: int) -> Observations:
         """Read and decode rows `start` to `stop`, `stop` not included."""

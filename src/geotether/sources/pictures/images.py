@@ -134,7 +134,7 @@ class ImagesSource:
             ValueError: If there are no images, or the index is damaged or empty.
         """
         if self._index is not None:
-            self._index.prepare(Path(folder))
+            self._index.open(Path(folder))
             self._count = len(self._index)
             table, _, _ = self._index.read(0, _LOOK_AT)
             named = [file for file in self._paths(table) if file]
@@ -163,7 +163,7 @@ class ImagesSource:
         start, stop = max(start, 0), max(start, min(stop, len(self)))
         reasons: dict[int, str] = {}
         if self._index is not None:
-            table, seen, reasons = self._index.read(start, stop)
+            table, seen, reasons = self._index.observe(start, stop)
         else:
             table = self._listing.read(start, stop)  # type: ignore[union-attr]
             seen = Observations(start + np.arange(len(table), dtype=np.int64), np.full((len(table), 2), np.nan), None)

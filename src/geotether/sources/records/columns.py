@@ -1,8 +1,8 @@
 """Rows with columns of numbers, classes, booleans and dates."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -10,6 +10,7 @@ from geotether.sources.records.row_file import RowFile, RowSource, names_of
 from geotether.sources.source import Observations, usable
 
 
+@dataclass(eq=False, kw_only=True)
 class ColumnsSource(RowSource):
     r"""Rows of a table with a place each.
 
@@ -19,26 +20,14 @@ class ColumnsSource(RowSource):
     rejected with the reason.
 
     Args:
-        path: The file.
-        lon: Column of longitudes, or of x in `crs`. By default the geometry, or a column called lon, longitude, lng,
-            long or x, in any case.
-        lat: Column of latitudes, or of y; named together with `lon`.
-        id: Column of ids. A row without one is rejected.
-        time: Column of dates, times, ISO 8601 texts or years; see `geotether.geodesy.dates.times_of`. A row with
-            something else is rejected, one without a time is not. It stays among the columns as well.
-        labels: Columns to keep as labels; they are not features.
-        crs: CRS of x and y, such as "EPSG:28992", where the file does not state it; by default degrees in WGS 84.
-        layer: Layer of a GeoPackage that has several.
-        where: Only rows with these values, such as {"source": ["pleiades", "cia_factbook"]}; others are not counted.
         columns: Columns to make features of; by default all but place, id and labels.
         ignore: Columns to leave out.
 
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the ending is unknown or an option does not fit the file.
+    The other arguments, and the errors, are those of `RowFile`.
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = Path(f"{folder}/trees.csv").write_text("lon,lat,height\n5.66,51.97,12.5\n5.67,91,9\n")
         ...     trees = ColumnsSource(f"{folder}/trees.csv")
@@ -48,29 +37,19 @@ class ColumnsSource(RowSource):
         ([{'height': 12.5}], 'latitude outside [-90, 90], possible as a longitude')
     """
 
-    kind = "columns"
-    features = "columns"
+    kind: ClassVar[str] = "columns"
+    features: ClassVar[str] = "columns"
+    columns: Any = None
+    ignore: Any = ()
 
-    def __init__(
-        self,
-        path: str | Path,
-        lon: str | None = None,
-        lat: str | None = None,
-        id: str | None = None,
-        time: str | None = None,
-        labels: Any = (),
-        crs: str | None = None,
-        layer: str | None = None,
-        where: Mapping[str, Any] | None = None,
-        columns: list[str] | None = None,
-        ignore: Any = (),
-    ) -> None:
-        super().__init__(RowFile(path, lon, lat, id, time, labels, crs, layer, where))
-        self.columns = None if columns is None else names_of("columns", columns)
-        self.ignore = names_of("ignore", ignore)
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        self.columns = None if self.columns is None else names_of("columns", self.columns)
+        self.ignore = names_of("ignore", self.ignore)
 
     def _choose(self, schema: pa.Schema) -> None:
-        self.kept = columns_to_keep(self.file, schema, self.columns, self.ignore)
+        self.kept = columns_to_keep(self, schema, self.columns, self.ignore)
 
     def _observe(self, table: pa.Table, seen: Observations, reasons: dict[int, str]) -> Observations:
         return with_columns(self.kept, table, seen, reasons)
@@ -102,7 +81,7 @@ def columns_to_keep(
 
 
 def with_columns(kept: list[str], table: pa.Table, seen: Observations, reasons: Mapping[int, str]) -> Observations:
-    """Add columns as content to the rows that `RowFile.read` returned.
+    """Add columns as content to the rows that `RowFile.observe` returned.
 
     Args:
         kept: Names of these columns.

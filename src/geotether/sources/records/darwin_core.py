@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ import pyarrow as pa
 
 from geotether.files.delimited import Layout, with_header
 from geotether.files.formats import endings_of
+from geotether.files.numbers import numbers_of
 from geotether.files.rows import naming
-from geotether.files.values import numbers_of, texts_of
+from geotether.files.values import texts_of
 from geotether.geodesy.dates import times_of
 from geotether.sources.records.columns import columns_to_keep, with_columns
-from geotether.sources.records.row_file import RowFile, RowSource, names_of
+from geotether.sources.records.row_file import RowSource, names_of
 from geotether.sources.source import Observations
 
 # Terms about what was found; the many others are about the record, or about the place in words.
@@ -76,23 +77,28 @@ class DarwinCoreSource(RowSource):
         flagged: bool = False,
         absences: bool = False,
     ) -> None:
-        self.path = Path(path)
         if max_uncertainty_m is not None and not max_uncertainty_m > 0:
             raise ValueError(f"max_uncertainty_m must be above 0 metres, got {max_uncertainty_m}.")
         self.max_uncertainty_m, self.zeros, self.flagged, self.absences = max_uncertainty_m, zeros, flagged, absences
-        self.core = find_core(self.path)
+        self.core = find_core(Path(path))
         names = self.core.names
         missing = [name for name in (_LON, _LAT) if name not in names]
         if missing:
             raise ValueError(f"{path} has no column {' or '.join(missing)}; it has {', '.join(map(repr, names[:40]))}.")
         found = id or next((name for name in ("gbifID", "id", "occurrenceID") if name in names), None)
-        super().__init__(CoreFile(self.core, found, names_of("labels", labels), where))
+        super().__init__(self.core.path, _LON, _LAT, found, labels=labels, where=where)
         asked = names_of("columns", columns) if columns is not None else tuple(t for t in TERMS if t in names)
-        taken = {*self.file.labels, found}
+        taken = {*self.labels, found}
         self.columns = asked if columns is not None else tuple(name for name in asked if name not in taken)
 
+    def _format(self) -> str:
+        return "csv"
+
+    def _member(self) -> tuple[Layout | None, Callable[[], Any] | None]:
+        return self.core.layout, self.core.open
+
     def _choose(self, schema: pa.Schema) -> None:
-        self.kept = columns_to_keep(self.file, schema, self.columns, ())
+        self.kept = columns_to_keep(self, schema, self.columns, ())
 
     def _observe(self, table: pa.Table, seen: Observations, reasons: dict[int, str]) -> Observations:
         reasons = self._doubts(table, seen.lonlat) | reasons
@@ -106,8 +112,8 @@ class DarwinCoreSource(RowSource):
     def _doubts(self, table: pa.Table, lonlat: np.ndarray) -> dict[int, str]:
         names, found = table.column_names, {}
         if not self.absences and "occurrenceStatus" in names:
-            absent = np.char.upper(texts_of(table["occurrenceStatus"])) == "ABSENT"
-            found.update(dict.fromkeys(np.flatnonzero(absent).tolist(), "a record of absence"))
+            absent = (row for row, text in enumerate(texts_of(table["occurrenceStatus"])) if text.upper() == "ABSENT")
+            found.update(dict.fromkeys(absent, "a record of absence"))
         if self.max_uncertainty_m is not None and _UNCERTAINTY in names:
             metres, odd = numbers_of(table[_UNCERTAINTY])
             reason = f"coordinates less exact than {self.max_uncertainty_m:g} m"
@@ -149,20 +155,6 @@ class _Member(io.BufferedReader):
     def close(self) -> None:
         super().close()
         self._zip.close()
-
-
-class CoreFile(RowFile):
-    """The table of occurrences as a `RowFile`."""
-
-    def __init__(self, core: Core, id: str | None, labels: Any, where: Mapping[str, Any] | None) -> None:
-        self._core, self.layout = core, core.layout
-        super().__init__(core.path, _LON, _LAT, id, None, labels, None, None, where)
-
-    def _format(self) -> str:
-        return "csv"
-
-    def _opened(self) -> io.BufferedIOBase:
-        return self._core.open()
 
 
 def find_core(path: Path) -> Core:

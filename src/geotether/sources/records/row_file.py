@@ -5,7 +5,8 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ import pyarrow.compute as pc
 from geotether.files.delimited import FAULT, Layout, described_lines
 from geotether.files.disk import file_fingerprint
 from geotether.files.formats import row_format
+from geotether.files.numbers import numbers_of, odd_among_numbers, odd_in_words
 from geotether.files.places import PlaceFinder, listed_columns
 from geotether.files.random_access import ROWS_AT_ONCE, CopiedRows, ParquetRows, copy_rows
 from geotether.files.rows import naming, open_rows
-from geotether.files.values import is_plain, label_of, texts_of, without_dictionary
+from geotether.files.values import is_number, is_plain, is_text, texts_of, usual, without_dictionary
 from geotether.geodesy.coordinates import swap_suspicion
 from geotether.geodesy.dates import times_of, why_no_time
 from geotether.sources.source import Observations
@@ -28,59 +30,60 @@ _SHOWN_LINES = 3
 _log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class RowFile:
     """Rows with a place each, and optionally an id, a time and labels; the other columns are for sources to read.
 
     Args:
         path: A file in any format of rows; see `geotether.files.formats`.
-        lon: Column of longitudes, or of x in `crs`; by default found.
-        lat: Column of latitudes, or of y.
-        id: Column of ids.
-        time: Column of dates or times.
-        labels: Columns to keep as labels.
-        crs: CRS of the coordinates, where the file does not state it and they are not degrees in WGS 84.
+        lon: Column of longitudes, or of x in `crs`; by default found, see `geotether.files.places.PlaceFinder`.
+        lat: Column of latitudes, or of y; named together with `lon`.
+        id: Column of ids. A row without one is rejected.
+        time: Column of dates, times, ISO 8601 texts or years; see `geotether.geodesy.dates.times_of`. A row with
+            something else is rejected, one without a time is not. It stays among the columns as well.
+        labels: Columns to keep as labels; they are not features.
+        crs: CRS of x and y, such as "EPSG:28992", where the file does not state it; by default degrees in WGS 84.
         layer: Layer of a GeoPackage that has several.
-        where: Column to the value or the list of values of the rows to read; the others are ignored.
+        where: Only rows with these values, such as {"source": ["pleiades", "cia_factbook"]}; others are not counted.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the ending is unknown or an option does not fit.
+        ValueError: If the ending is unknown or an option does not fit the file.
     """
 
-    layout: Layout | None = None
+    path: Any  # str or Path
+    lon: str | None = None
+    lat: str | None = None
+    id: str | None = None
+    time: str | None = None
+    labels: Any = ()
+    crs: str | None = None
+    layer: str | None = None
+    where: Mapping[str, Any] | None = None
 
-    def __init__(
-        self,
-        path: str | Path,
-        lon: str | None = None,
-        lat: str | None = None,
-        id: str | None = None,
-        time: str | None = None,
-        labels: Any = (),
-        crs: str | None = None,
-        layer: str | None = None,
-        where: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.path = Path(path)
+    def __post_init__(self) -> None:
+        """Check the options."""
+        self.path = Path(self.path)
         if not self.path.is_file():
-            raise FileNotFoundError(f"There is no file {path}." if not self.path.exists() else f"{path} is not a file.")
+            raise FileNotFoundError(
+                f"There is no file {self.path}." if not self.path.exists() else f"{self.path} is not a file."
+            )
         self.format = self._format()
-        self.lon, self.lat, self.crs, self.layer = lon, lat, crs, layer
-        self.id, self.time, self.labels = id, time, names_of("labels", labels)
-        if where is not None and (not isinstance(where, Mapping) or not where):
-            raise ValueError(f"where is a mapping of a column to its value or values, got {where!r}.")
-        self.where = {name: given if isinstance(given, list) else [given] for name, given in (where or {}).items()}
-        if layer is not None and self.format != "layer":
-            raise ValueError(f"{path} has no layers; leave layer={layer!r} out.")
+        self.labels = names_of("labels", self.labels)
+        if self.where is not None and (not isinstance(self.where, Mapping) or not self.where):
+            raise ValueError(f"where is a mapping of a column to its value or values, got {self.where!r}.")
+        self.where = {name: given if isinstance(given, list) else [given] for name, given in (self.where or {}).items()}
+        if self.layer is not None and self.format != "layer":
+            raise ValueError(f"{self.path} has no layers; leave layer={self.layer!r} out.")
 
     def _format(self) -> str:
         return row_format(self.path).name
 
-    def _opened(self) -> Any:
-        """Open the bytes of delimited text that is part of another file."""
-        return None
+    def _member(self) -> tuple[Layout | None, Callable[[], Any] | None]:
+        """The layout of delimited text where it is known, and what opens it where it is part of another file."""
+        return None, None
 
-    def prepare(self, folder: Path) -> pa.Schema:
+    def open(self, folder: Path) -> pa.Schema:
         """Make every row readable; see `Source.prepare`.
 
         Returns:
@@ -101,7 +104,7 @@ class RowFile:
             self.finder = PlaceFinder(self.schema, self.lon, self.lat, self.crs)
             if len(self.rows) == 0:
                 raise ValueError("it has no rows." if not self.where else f"no row has {_described(self.where)}.")
-            self._with_gaps = self._labels_with_gaps()
+            self._floats = self._float_labels()
             self._require_a_place()
         return self.schema
 
@@ -109,7 +112,7 @@ class RowFile:
         """Count the rows."""
         return len(self.rows)
 
-    def read(self, start: int, stop: int) -> tuple[pa.Table, Observations, dict[int, str]]:
+    def observe(self, start: int, stop: int) -> tuple[pa.Table, Observations, dict[int, str]]:
         """Read some rows.
 
         Returns:
@@ -123,12 +126,12 @@ class RowFile:
             faults = {row: fault for row, fault in enumerate(given) if fault is not None}
             table = table.drop_columns([FAULT])
         columns = (self.id, self.time, self.labels)
-        seen, reasons = observations_of(table, max(start, 0), self.finder, *columns, self._with_gaps)
+        seen, reasons = observations_of(table, max(start, 0), self.finder, *columns, self._floats)
         return table, seen, reasons | faults
 
     def fingerprint(self) -> str:
         """Identify the rows: the file and the options that choose or read them."""
-        chosen = [self.layer, self.where, repr(self.layout), self.lon, self.lat, self.crs]
+        chosen = [self.layer, self.where, repr(self._member()[0]), self.lon, self.lat, self.crs]
         facts = json.dumps(chosen, default=str)
         beside = [self.path.with_suffix(other) for other in (".dbf", ".prj", ".cpg") if self.path.suffix == ".shp"]
         files = " ".join(file_fingerprint(path) for path in [self.path, *beside] if path.is_file())
@@ -136,8 +139,7 @@ class RowFile:
 
     def _copy(self, copy: Path) -> None:
         """Copy the rows that are wanted into a file that can be read by row number."""
-        opened = self._opened if self.layout is not None else None
-        with open_rows(self.path, self.layer, self.layout, opened) as rows:
+        with open_rows(self.path, self.layer, *self._member()) as rows:
 
             def kept() -> Iterator[pa.Table]:
                 for table in rows.tables:
@@ -175,27 +177,39 @@ class RowFile:
             if name not in there:
                 raise ValueError(f"there is no column {name!r}. {listed_columns(there)}")
 
-    def _labels_with_gaps(self) -> set[str]:
-        """Find integer or boolean labels with missing values, which must be read as floats in every run."""
-        asked = []
-        for name in self.labels:
-            kind = self.schema.field(name).type
+    def _float_labels(self) -> set[str]:
+        """Find the labels that are read as floats in every run: numbers with gaps, or nearly all numbers."""
+        kinds = {name: self.schema.field(name).type for name in self.labels}
+        for name, kind in kinds.items():
             if not is_plain(kind):
                 raise ValueError(f"column {name!r} contains {kind}; labels are numbers, booleans, dates or texts.")
-            if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-                asked.append(name)
+        asked = [name for name, kind in kinds.items() if pa.types.is_integer(kind) or pa.types.is_boolean(kind)]
         found: set[str] = set()
         for start in range(0, len(self.rows) if asked else 0, ROWS_AT_ONCE):
             table = self.rows.read(start, start + ROWS_AT_ONCE)
             found |= {name for name in asked if table[name].null_count}
+        for name in (name for name, kind in kinds.items() if is_text(kind)):
+            odd = odd_among_numbers(self._whole(name))
+            if odd:
+                found.add(name)
+                _log.warning(
+                    "%s: label %r contains numbers, except %s, which count as missing.",
+                    self.path, name, odd_in_words(odd),
+                )  # fmt: skip
         return found
+
+    def _whole(self, name: str) -> pa.ChunkedArray:
+        starts = range(0, len(self.rows), ROWS_AT_ONCE)
+        return pa.chunked_array(
+            [chunk for start in starts for chunk in self.rows.read(start, start + ROWS_AT_ONCE)[name].chunks]
+        )
 
     def _require_a_place(self) -> None:
         """Raise unless some row can be used; reading stops at the first that can."""
         why: Counter[str] = Counter()
         first = np.empty((0, 2))
         for start in range(0, len(self.rows), ROWS_AT_ONCE):
-            _, seen, reasons = self.read(start, start + ROWS_AT_ONCE)
+            _, seen, reasons = self.observe(start, start + ROWS_AT_ONCE)
             if len(reasons) < len(seen):
                 return
             why.update(reasons.values())
@@ -214,7 +228,7 @@ def observations_of(
     id: str | None,
     time: str | None,
     labels: Sequence[str],
-    with_gaps: Collection[str],
+    floats: Collection[str],
 ) -> tuple[Observations, dict[int, str]]:
     """Read places, ids, times and labels of some rows.
 
@@ -225,14 +239,14 @@ def observations_of(
         id: Column of ids; a row without one is rejected.
         time: Column of dates or times.
         labels: Columns to keep as labels.
-        with_gaps: Integer or boolean labels with missing values anywhere in the file.
+        floats: Labels to read as floats with NaN: those with missing values anywhere in the file.
 
     Returns:
         All rows as observations without content, whose places need not be valid; and the reasons for rejecting rows,
         by position.
     """
     lonlat, reasons = finder.find(table)
-    ids = np.empty(0, dtype="<U1")
+    ids = np.empty(0, dtype=object)
     if id is not None:
         ids = texts_of(table[id])
         reasons = dict.fromkeys(np.flatnonzero(ids == "").tolist(), "no id") | reasons
@@ -241,9 +255,20 @@ def observations_of(
         times, bad = times_of(table[time])
         for at in np.flatnonzero(bad).tolist():
             reasons.setdefault(at, f"{time} {why_no_time(table[time][at].as_py())}")
-    found = {name: label_of(table[name], name in with_gaps) for name in labels}
+    found = {name: _label(table[name], name in floats) for name in labels}
     row = start + np.arange(table.num_rows, dtype=np.int64)
     return Observations(row, lonlat, None, ids, times, found), reasons
+
+
+def _label(column: pa.ChunkedArray, floats: bool) -> np.ndarray:
+    """Read some cells of a label: numbers and booleans as they are or as floats with NaN, else texts."""
+    column = usual(column)
+    kind = column.type
+    if (pa.types.is_integer(kind) or pa.types.is_boolean(kind)) and not floats:
+        return np.asarray(column.to_numpy())
+    if floats or is_number(kind):
+        return numbers_of(column.cast(pa.int8()) if pa.types.is_boolean(kind) else column, comma=True)[0]
+    return texts_of(column)
 
 
 def names_of(option: str, given: Any) -> tuple[str, ...]:
@@ -260,15 +285,8 @@ def _described(where: Mapping[str, list[Any]]) -> str:
     return " and ".join(f"{name} = {' or '.join(map(repr, values))}" for name, values in where.items())
 
 
-class RowSource(ABC):
-    """A source that reads a `RowFile`; a subclass chooses its columns and makes the content of a row from them.
-
-    Args:
-        file: The rows.
-    """
-
-    def __init__(self, file: RowFile) -> None:
-        self.file = file
+class RowSource(RowFile, ABC):
+    """A source of the rows of a file; a subclass chooses its columns and makes the content of a row from them."""
 
     def prepare(self, folder: Path) -> None:
         """See `Source.prepare`.
@@ -277,28 +295,16 @@ class RowSource(ABC):
             ValueError: If the file is damaged, lacks a column (those found are listed) or a suitable one, or no row has
                 a valid place.
         """
-        self._choose(self.file.prepare(folder))
-
-    def __len__(self) -> int:
-        """Count the rows."""
-        return len(self.file)
+        self._choose(self.open(folder))
 
     def read(self, start: int, stop: int) -> Observations:
         """Read some rows; see `Source.read`."""
-        return self._observe(*self.file.read(start, stop))
-
-    def fingerprint(self) -> str:
-        """See `Source.fingerprint`."""
-        return self.file.fingerprint()
+        return self._observe(*self.observe(start, stop))
 
     @abstractmethod
     def _choose(self, schema: pa.Schema) -> None:
-        """Choose the columns to read.
-
-        Raises:
-            ValueError: If one is missing or unsuitable.
-        """
+        """Choose the columns to read; ValueError if one is missing or unsuitable."""
 
     @abstractmethod
     def _observe(self, table: pa.Table, seen: Observations, reasons: dict[int, str]) -> Observations:
-        """Add the content to the rows that `RowFile.read` returned, and reject those without any."""
+        """Add the content to the rows that `observe` returned, and reject those without any."""

@@ -1,14 +1,13 @@
 """Texts with places, from columns of any table or from JSON lines."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from geotether.files.places import find_name
 from geotether.files.values import is_plain, is_text, texts_of
-from geotether.sources.records.row_file import RowFile, RowSource, names_of
+from geotether.sources.records.row_file import RowSource, names_of
 from geotether.sources.source import Observations, usable
 
 TEXT_NAMES = (
@@ -18,6 +17,7 @@ TEXT_NAMES = (
 _NAME_WORDS = 8
 
 
+@dataclass(eq=False, kw_only=True)
 class TextsSource(RowSource):
     r"""One text per row, from one or more columns.
 
@@ -25,20 +25,16 @@ class TextsSource(RowSource):
     .jsonl.gz) are read line by line, and a broken line costs one row. Empty texts are rejected.
 
     Args:
-        path: The file.
         column: The text column; by default the first of text, extract, description, content, body, abstract, summary,
             caption, comment, title and name, in any case, or else the only column of texts.
         also: Further columns, added after a space. Of short cells (up to eight words, such as one name in seven
             languages) only words are added that are not there yet; cells that are there already are not added.
 
-    The other arguments are those of `ColumnsSource`.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the ending is unknown or an option does not fit the file.
+    The other arguments, and the errors, are those of `RowFile`.
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     line = '{"title": "Wageningen", "lat": 51.97, "lon": 5.66, "extract": "A town on the Rhine."}'
         ...     _ = Path(f"{folder}/wiki.jsonl").write_text(line + "\n{broken\n")
@@ -49,33 +45,22 @@ class TextsSource(RowSource):
         (['A town on the Rhine. Wageningen'], 'the line is not JSON')
     """
 
-    kind = "texts"
-    features = "ngrams"
+    kind: ClassVar[str] = "texts"
+    features: ClassVar[str] = "ngrams"
+    column: str | None = None
+    also: Any = ()
 
-    def __init__(
-        self,
-        path: str | Path,
-        column: str | None = None,
-        also: Any = (),
-        lon: str | None = None,
-        lat: str | None = None,
-        id: str | None = None,
-        time: str | None = None,
-        labels: Any = (),
-        crs: str | None = None,
-        layer: str | None = None,
-        where: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(RowFile(path, lon, lat, id, time, labels, crs, layer, where))
-        self.column = column
-        self.also = names_of("also", also)
+    def __post_init__(self) -> None:
+        """Check the options."""
+        super().__post_init__()
+        self.also = names_of("also", self.also)
 
     def _choose(self, schema: pa.Schema) -> None:
         self.columns = (self.column or self._found(schema), *self.also)
-        self.file.require(list(self.columns))
+        self.require(list(self.columns))
         kind = schema.field(self.columns[0]).type
         if not is_plain(kind):
-            raise ValueError(f"{self.file.path}: column {self.columns[0]!r} contains {kind}, not texts.")
+            raise ValueError(f"{self.path}: column {self.columns[0]!r} contains {kind}, not texts.")
 
     def _observe(self, table: pa.Table, seen: Observations, reasons: dict[int, str]) -> Observations:
         cells = [texts_of(table[name]).tolist() for name in self.columns]
@@ -84,12 +69,12 @@ class TextsSource(RowSource):
         return usable(seen, empty | reasons, lambda good: [texts[int(row)] for row in good])
 
     def _found(self, schema: pa.Schema) -> str:
-        taken = {*self.file.finder.columns, *self.file.labels, *self.also, self.file.id, self.file.time}
+        taken = {*self.finder.columns, *self.labels, *self.also, self.id, self.time}
         texts = [field.name for field in schema if is_text(field.type) and field.name not in taken]
         found = find_name(texts, TEXT_NAMES) or (texts[0] if len(texts) == 1 else None)
         if found is None:
             raise ValueError(
-                f"{self.file.path}: name the column of texts with column=. "
+                f"{self.path}: name the column of texts with column=. "
                 f"Columns of texts: {', '.join(map(repr, texts[:40])) or 'none'}."
             )
         return found

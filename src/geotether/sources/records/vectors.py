@@ -2,9 +2,9 @@
 
 import fnmatch
 import hashlib
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,8 @@ from geotether.sources.source import Observations, usable
 _LIST_NAMES = ("features", "embedding", "embeddings", "vector", "vectors")
 
 
-class VectorsSource:
+@dataclass(eq=False, kw_only=True)
+class VectorsSource(RowFile):
     """One vector per row.
 
     Rows with a gap, NaN or infinity in the vector, or with a vector of another width than the first, are rejected.
@@ -33,47 +34,39 @@ class VectorsSource:
         positions: Places of the rows of an array: a table with as many rows, or an array of shape (n, 2) of longitudes
             and latitudes in .npy.
 
-    The other arguments are those of `ColumnsSource`.
+    The other arguments are those of `RowFile`.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If an ending is unknown, an array lacks positions, or an option does not fit.
     """
 
-    kind = "vectors"
-    features = "vectors"
+    kind: ClassVar[str] = "vectors"
+    features: ClassVar[str] = "vectors"
+    column: str | list[str] | None = None
+    positions: Any = None  # str or Path
 
-    def __init__(
-        self,
-        path: str | Path,
-        column: str | list[str] | None = None,
-        positions: str | Path | None = None,
-        lon: str | None = None,
-        lat: str | None = None,
-        id: str | None = None,
-        time: str | None = None,
-        labels: Any = (),
-        crs: str | None = None,
-        where: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.path, self.column = Path(path), column
-        self.is_array = self.path.suffix.lower() in endings_of("array")
-        self.positions = None if positions is None else Path(positions)
+    def __post_init__(self) -> None:
+        """Check the options."""
+        self.source, given = Path(self.path), self.positions
+        self.is_array = self.source.suffix.lower() in endings_of("array")
+        self.positions = None if given is None else Path(given)
         if self.is_array and self.positions is None:
-            raise ValueError(f"{path} is an array; name its places with positions=, a table or a .npy of (n, 2).")
+            raise ValueError(f"{self.path} is an array; name its places with positions=, a table or a .npy of (n, 2).")
         if not self.is_array and self.positions is not None:
-            raise ValueError(f"{path} is a table with places of its own; leave positions={str(positions)!r} out.")
-        if self.is_array and where is not None:
+            raise ValueError(f"{self.path} is a table with places of its own; leave positions={str(given)!r} out.")
+        if self.is_array and self.where is not None:
             raise ValueError("where chooses rows of a table; it cannot be used with an array.")
-        for file in filter(None, [self.path, self.positions]):
+        for file in filter(None, [self.source, self.positions]):
             if not file.is_file():
                 raise FileNotFoundError(f"There is no file {file}." if not file.exists() else f"{file} is not a file.")
         # Places may also be an array, which has no columns.
-        self.file: RowFile | None = None
-        if self.positions is None or self.positions.suffix.lower() != ".npy":
-            self.file = RowFile(self.positions or self.path, lon, lat, id, time, labels, crs, None, where)
-        elif any(option for option in (lon, lat, id, time, labels, crs)):
-            raise ValueError(f"{positions} is an array; it has no columns for lon, lat, id, time, labels or crs.")
+        self.has_rows = self.positions is None or self.positions.suffix.lower() != ".npy"
+        if self.has_rows:
+            self.path = self.positions or self.source
+            super().__post_init__()
+        elif any((self.lon, self.lat, self.id, self.time, self.labels, self.crs, self.layer)):
+            raise ValueError(f"{given} is an array; it has no columns for lon, lat, id, time, labels, crs or layer.")
         self._array: np.ndarray | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -87,30 +80,30 @@ class VectorsSource:
             ValueError: If a file is damaged, the vectors are not found (the columns are listed), the places are
                 fewer or more than the vectors, or no row can be used.
         """
-        schema = self.file.prepare(folder) if self.file is not None else None
+        if self.has_rows:
+            self.open(folder)
         if self.is_array:
-            self._unpacked = _unpack(self.path, self.column, folder)
+            self._unpacked = _unpack(self.source, self.column, folder)
             array = self._mapped()
-            places = len(self.file) if self.file is not None else len(self._places())
+            places = super().__len__() if self.has_rows else len(self._places())
             if places != len(array):
-                raise ValueError(f"{self.path} has {len(array)} vectors, but {self.positions} has {places} places.")
+                raise ValueError(f"{self.source} has {len(array)} vectors, but {self.positions} has {places} places.")
             self.width = int(array.shape[1])
         else:
-            assert schema is not None
-            self.columns = self._columns(schema)
-            self.width = self._width(schema)
+            self.columns = self._columns()
+            self.width = self._width()
         if not self.width:
-            raise ValueError(f"{self.path}: the vectors are empty.")
+            raise ValueError(f"{self.source}: the vectors are empty.")
 
     def __len__(self) -> int:
         """Count the rows."""
-        return len(self.file) if self.file is not None else len(self._mapped())
+        return super().__len__() if self.has_rows else len(self._mapped())
 
     def read(self, start: int, stop: int) -> Observations:
         """Read some rows; see `Source.read`."""
         start, stop = max(start, 0), min(stop, len(self))
-        if self.file is not None:
-            table, seen, reasons = self.file.read(start, stop)
+        if self.has_rows:
+            table, seen, reasons = self.observe(start, stop)
         else:
             table = pa.table({})
             lonlat = np.array(self._places()[start:stop], dtype=np.float64)
@@ -127,8 +120,8 @@ class VectorsSource:
 
     def fingerprint(self) -> str:
         """See `Source.fingerprint`."""
-        parts = [self.file.fingerprint() if self.file is not None else file_fingerprint(self.positions or self.path)]
-        parts += [file_fingerprint(self.path)] * self.is_array + [repr(self.column)]
+        parts = [super().fingerprint() if self.has_rows else file_fingerprint(self.positions)]
+        parts += [file_fingerprint(self.source)] * self.is_array + [repr(self.column)]
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     def _mapped(self) -> np.ndarray:
@@ -137,7 +130,6 @@ class VectorsSource:
         return self._array
 
     def _places(self) -> np.ndarray:
-        assert self.positions is not None
         places = _load(self.positions)
         if places.ndim != 2 or places.shape[1] != 2 or places.dtype.kind not in "fiu":
             raise ValueError(
@@ -145,9 +137,9 @@ class VectorsSource:
             )
         return places
 
-    def _columns(self, schema: pa.Schema) -> list[str]:
-        lists = [field.name for field in schema if _is_list_of_numbers(field.type)]
-        numbers = [field.name for field in schema if is_number(field.type)]
+    def _columns(self) -> list[str]:
+        lists = [field.name for field in self.schema if _is_list_of_numbers(field.type)]
+        numbers = [field.name for field in self.schema if is_number(field.type)]
         there = f"Columns of lists: {', '.join(map(repr, lists)) or 'none'}; of numbers: {_some(numbers)}."
         if self.column is None:
             known = [name for name in lists if name.lower() in _LIST_NAMES]
@@ -156,24 +148,22 @@ class VectorsSource:
             return known if len(known) == 1 else lists
         if isinstance(self.column, str) and self.column in lists:
             return [self.column]
-        assert self.file is not None
         asked = [self.column] if isinstance(self.column, str) else list(self.column)
-        free = [name for name in numbers if name not in self.file.finder.columns]
+        free = [name for name in numbers if name not in self.finder.columns]
         chosen = [name for pattern in asked for name in free if name == pattern or fnmatch.fnmatchcase(name, pattern)]
         lacking = [pattern for pattern in asked if not fnmatch.filter(free, pattern) and pattern not in free]
         if lacking:
             raise ValueError(f"{self.path}: no column of numbers is called {lacking[0]!r}. {there}")
         return list(dict.fromkeys(chosen))
 
-    def _width(self, schema: pa.Schema) -> int:
-        kind = schema.field(self.columns[0]).type
+    def _width(self) -> int:
+        kind = self.schema.field(self.columns[0]).type
         if not _is_list_of_numbers(kind):
             return len(self.columns)
         if pa.types.is_fixed_size_list(kind):
             return int(kind.list_size)
-        assert self.file is not None
-        for start in range(0, len(self.file), 4096):
-            lengths = pc.list_value_length(self.file.read(start, start + 4096)[0][self.columns[0]]).drop_null()
+        for start in range(0, len(self), 4096):
+            lengths = pc.list_value_length(self.observe(start, start + 4096)[0][self.columns[0]]).drop_null()
             if len(lengths):
                 return int(lengths[0].as_py())
         raise ValueError(f"{self.path}: column {self.columns[0]!r} has no vectors.")
