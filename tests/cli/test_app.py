@@ -158,7 +158,7 @@ def test_wrong_points_are_refused(geotether, run_folder, tmp_path, text, message
         (["--set", "schedule.name=sald"], "salt"),
         (["--set", "batch_size=1"], "batch_size"),
         (["--set", "tables.sound=gone.parquet"], "gone.parquet"),
-        (["--recipe", "papre"], "paper, default, melt"),
+        (["--recipe", "papre"], "melt"),
     ],
 )
 def test_wrong_configurations_name_what_is_known(geotether, tmp_path, options, known):

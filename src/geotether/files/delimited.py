@@ -19,6 +19,8 @@ from geotether.files.places import degrees_axis
 
 # Name of the column that says why a row could not be read at all; every other value of such a row is missing.
 FAULT = "__fault__"
+# Before the name of a column: its cells as they are written, beside the typed ones.
+RAW = "__raw__:"
 _BOOLEANS = ("true", "false")
 _TYPES = {"text": pa.string(), "boolean": pa.bool_(), "whole": pa.int64(), "unsigned": pa.uint64()}
 _SHOWN = 60  # characters of a line
@@ -27,6 +29,12 @@ _NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?\s*")
 _PREAMBLE = 100  # lines before the header at most
 _LONGEST = 2**21  # bytes of a quoted value, more than a row may have
 _log = logging.getLogger(__name__)
+_FORMS = {
+    "identifier": r"^\+|^\d+[eE]\d+$|^-0+$",
+    "many digits": r"^[^eE]*[1-9][.,]?(\d[.,]?){17}",
+    "zeros": r"[.,](\d*[1-9]0+|00+)$",
+    "point zero": r"[.,]0$",
+}
 Opened = Callable[[], io.BufferedIOBase]
 
 
@@ -92,7 +100,9 @@ def described_lines(broken: list[BrokenLine], most: int = 1) -> str:
     return "; ".join(map(str, broken[:most])) + more
 
 
-def read_delimited(opened: Opened, layout: Layout, broken: list[BrokenLine]) -> tuple[pa.Schema, Iterator[pa.Table]]:
+def read_delimited(
+    opened: Opened, layout: Layout, broken: list[BrokenLine], keep: str | None = None
+) -> tuple[pa.Schema, Iterator[pa.Table]]:
     """Read delimited text twice from front to back: for the types of its columns, then for its values.
 
     A column contains booleans, whole numbers, numbers (see `geotether.files.numbers`), or else texts; numbers with
@@ -104,6 +114,9 @@ def read_delimited(opened: Opened, layout: Layout, broken: list[BrokenLine]) -> 
         opened: Opens the text; called several times.
         layout: How it is written.
         broken: Gets the lines with too few or too many values, as the rows are read.
+        keep: What the rows are to be written again as. "texts": every column is there twice, typed and, under its name
+            after `RAW`, as the texts of the file. "values": so is every column whose types would not give the texts
+            back, such as identifiers like 1E5, +31301234567, 1.10 beside 1.1, or numbers of more than 17 digits.
 
     Returns:
         The schema, and the rows in tables.
@@ -114,13 +127,16 @@ def read_delimited(opened: Opened, layout: Layout, broken: list[BrokenLine]) -> 
     """
     layout = with_header(opened, layout)
     kinds = _column_kinds(opened, layout)
+    raw = list(kinds) if keep == "texts" else _inexact(opened, layout, kinds) if keep else []
     fields = [pa.field(name, _TYPES.get(kind, pa.float64())) for name, kind in kinds.items()]
+    fields += [pa.field(RAW + name, pa.string()) for name in raw]
     schema = pa.schema([*fields, pa.field(FAULT, pa.string())])
 
     def tables() -> Iterator[pa.Table]:
         for texts in _texts(opened, layout, broken):
             columns = [_converted(column, kind) for column, kind in zip(texts.columns, kinds.values(), strict=True)]
             fault = pa.nulls(texts.num_rows, pa.string())
+            columns += [_converted(texts.column(name), "text") for name in raw]
             yield pa.Table.from_arrays([*columns, fault], schema=schema)
         missing = [pa.nulls(len(broken), field.type) for field in fields]
         faults = pa.array([line.reason for line in broken], pa.string())
@@ -310,6 +326,29 @@ def _column_kinds(opened: Opened, layout: Layout) -> dict[str, str]:
         if number is None and {"comma", "point, grouped"} <= set(fitting):
             _log.warning("Column %r: a comma may separate decimals or thousands there; it is read as texts.", name)
     return kinds
+
+
+def _inexact(opened: Opened, layout: Layout, kinds: dict[str, str]) -> list[str]:
+    """Name the columns of numbers with texts that are more than their number, such as identifiers."""
+    forms: dict[str, set[str]] = {name: set() for name, kind in kinds.items() if kind not in ("text", "boolean")}
+    for texts in _texts(opened, layout, []):
+        for name, found in forms.items():
+            given = trimmed(texts.column(name)).drop_null()
+            found |= {form for form, pattern in _FORMS.items() if _any_match(given, pattern)}
+            ends = pc.struct_field(pc.extract_regex(given, r"[.,](?P<digits>\d+)$"), "digits")
+            found |= {f"{length} decimals" for length in pc.unique(pc.utf8_length(ends).fill_null(0)).to_pylist()}
+    return [name for name, found in forms.items() if _is_inexact(found, kinds[name] in ("whole", "unsigned"))]
+
+
+def _is_inexact(found: set[str], whole: bool) -> bool:
+    """Whether numbers of these forms would lose something: 1.10 is a price beside 2.50 and a version beside 1.1."""
+    equal = sum("decimals" in form for form in found) == 1
+    zeros = ("zeros" in found and not equal) or {"point zero", "0 decimals"} <= found
+    return "identifier" in found or ("many digits" in found and not whole) or zeros
+
+
+def _any_match(texts: pa.Array, pattern: str) -> bool:
+    return bool(pc.any(pc.match_substring_regex(texts, pattern), min_count=0).as_py())
 
 
 def _fitting(given: pa.Array, kinds: list[str]) -> list[str]:

@@ -15,10 +15,11 @@ from geotether.files.geometry import with_geometry_note
 
 _ROWS_AT_ONCE = 4096
 _CHUNK = 2**20
+JSON_TEXT = b"geotether:json"  # in a field's metadata: its texts are JSON
 Record = tuple[dict[str, Any], Any, str | None]  # properties, geometry as GeoJSON, fault
 
 
-def read_json(path: Path, by_line: bool) -> tuple[pa.Schema, Iterator[pa.Table]]:
+def read_json(path: Path, by_line: bool, keep: str | None = None) -> tuple[pa.Schema, Iterator[pa.Table]]:
     """Read JSON twice from front to back: for the types of its properties, then for its values.
 
     Lists of texts or of numbers stay lists; values that do not fit one type become their JSON text, and so do whole
@@ -27,6 +28,8 @@ def read_json(path: Path, by_line: bool) -> tuple[pa.Schema, Iterator[pa.Table]]
     Args:
         path: The file, also as .gz.
         by_line: Whether it has one object or GeoJSON feature per line, rather than one FeatureCollection.
+        keep: What the rows are to be written again as. "json": values that do not fit one type all become JSON texts,
+            texts too, as the field's metadata `JSON_TEXT` says. Any: a property that would be lost is an error.
 
     Returns:
         The schema, with geometries as well-known binary in the column "geometry" and their CRS noted as GeoParquet
@@ -47,8 +50,15 @@ def read_json(path: Path, by_line: bool) -> tuple[pa.Schema, Iterator[pa.Table]]
         geometry |= shape is not None
         for name, value in properties.items():
             tags.setdefault(name, set()).add(_tag(value))
-    fields = {name: _type(found - {"null"}) for name, found in tags.items() if name not in {FAULT, "geometry"}}
-    schema = pa.schema([pa.field(name, kind) for name, kind in fields.items()])
+    if keep is not None and geometry and "geometry" in tags:
+        raise ValueError("a property is called 'geometry' as well; rename it.")
+    fields = []
+    for name, found in tags.items():
+        if name not in {FAULT, "geometry"}:
+            kind, is_mixed = _type(found - {"null"}), not found <= {"null", "text"}
+            mixed = {JSON_TEXT: b""} if keep == "json" and is_mixed and pa.types.is_string(kind) else None
+            fields.append(pa.field(name, kind, metadata=mixed))
+    schema = pa.schema(fields)
     if geometry or not by_line:
         about = {"encoding": "WKB"} | ({"crs": notes["crs"]} if "crs" in notes else {})
         schema = with_geometry_note(schema.insert(0, pa.field("geometry", pa.binary())), about)
@@ -58,11 +68,11 @@ def read_json(path: Path, by_line: bool) -> tuple[pa.Schema, Iterator[pa.Table]]
 
 def _tables(records: Iterator[Record], schema: pa.Schema) -> Iterator[pa.Table]:
     run: list[dict[str, Any]] = []
-    texts = {field.name for field in schema if pa.types.is_string(field.type)}
+    texts = {field.name: bool(field.metadata) for field in schema if pa.types.is_string(field.type)}
     for properties, shape, fault in records:
         row = {
             name: json.dumps(value, ensure_ascii=False)
-            if name in texts and value is not None and not isinstance(value, str)
+            if name in texts and value is not None and (texts[name] or not isinstance(value, str))
             else value
             for name, value in properties.items()
         }
@@ -226,7 +236,7 @@ def _tag(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):
-        return "whole" if -(2**63) <= value < 2**63 else "huge"
+        return "whole" if abs(value) <= 2**53 else "long" if -(2**63) <= value < 2**63 else "huge"
     if isinstance(value, float):
         return "number"
     if isinstance(value, str):
@@ -237,15 +247,17 @@ def _tag(value: Any) -> str:
             return "null"
         if kinds == {"text"}:
             return "texts"
+        if kinds <= {"whole", "long"}:
+            return "wholes"
         if kinds <= {"whole", "number"}:
-            return "numbers" if "number" in kinds else "wholes"
+            return "numbers"
     return "other"
 
 
 def _type(tags: set[str]) -> pa.DataType:
     """Find the Arrow type of a property; texts where nothing else fits all values."""
     for fitting, kind in (
-        ({"whole"}, pa.int64()),
+        ({"whole", "long"}, pa.int64()),  # a long one beside fractions would lose digits
         ({"whole", "number"}, pa.float64()),
         ({"boolean"}, pa.bool_()),
         ({"texts"}, pa.list_(pa.string())),

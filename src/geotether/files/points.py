@@ -1,18 +1,22 @@
 """Points with columns: rows with a place each, read from any format of rows and written with further columns."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64
 
+from geotether.files.delimited import FAULT, RAW, described_lines
 from geotether.files.formats import FORMATS, format_of
-from geotether.files.geometry import geometry_column
 from geotether.files.places import PlaceFinder
-from geotether.files.rows import naming, read_rows
-from geotether.files.writers import list_column, refuse_bytes, write_csv, write_geojson, write_parquet
+from geotether.files.rows import naming, open_rows, read_rows
+from geotether.files.writers import list_column, write_points
+
+_LAYERS = (".gpkg", ".fgb")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +65,97 @@ def read_points(
         return PointRecords(finder.require(columns), columns, finder.place)
 
 
+@dataclass(frozen=True, eq=False)
+class OpenPoints:
+    """Points of an open file, to be read once from front to back.
+
+    Attributes:
+        schema: Of the tables.
+        chunks: Tables, and the longitude and latitude of their rows, shape (n, 2).
+        rejected: Reasons of rows that were left out, and how many; complete once all rows are read.
+    """
+
+    schema: pa.Schema
+    chunks: Iterator[tuple[pa.Table, Float64[np.ndarray, "n 2"]]]
+    rejected: Counter[str] = field(default_factory=Counter)
+
+
+@contextmanager
+def open_points(
+    path: str | Path,
+    out: str | Path,
+    lon: str | None = None,
+    lat: str | None = None,
+    crs: str | None = None,
+    layer: str | None = None,
+    reject: bool = False,
+    rows_at_once: int = 4096,
+) -> Iterator[OpenPoints]:
+    """Open a file of points to write its rows with further columns; memory does not grow with the file.
+
+    The cells of delimited text stay texts in a CSV; elsewhere they become numbers or booleans only if these say the
+    same (`read_delimited`, `keep`). Mixed values of GeoJSON and JSON lines stay JSON in GeoJSON.
+
+    Args:
+        path: As for `read_points`.
+        out: The file to write; its format decides what cells are kept as.
+        lon: As for `read_points`.
+        lat: As for `read_points`.
+        crs: As for `read_points`.
+        layer: As for `read_points`.
+        reject: Whether rows without a valid place, or that cannot be read, are left out and counted; else they are an
+            error.
+        rows_at_once: As for `open_rows`.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: As `read_points`, also while the rows are read.
+    """
+    keep = {"csv": "texts", "geojson": "json"}.get(output_format(out), "values")
+    with open_rows(path, layer, rows_at_once=rows_at_once, keep=keep) as rows, naming(Path(path), "points"):
+        typed = [name for name in rows.schema.names if name != FAULT and not name.startswith(RAW)]
+        source = {name: RAW + name if RAW + name in rows.schema.names else name for name in typed}
+        schema = pa.schema([rows.schema.field(at).with_name(name) for name, at in source.items()], rows.schema.metadata)
+        finder = PlaceFinder(
+            pa.schema([rows.schema.field(name) for name in typed], rows.schema.metadata), lon, lat, crs
+        )
+        points = OpenPoints(schema, iter(()))
+
+        def chunks() -> Iterator[tuple[pa.Table, Float64[np.ndarray, "n 2"]]]:
+            done = 0
+            for table in rows.tables:
+                if not table.num_rows:
+                    continue
+                lonlat, reasons = finder.find(table)
+                faults = table[FAULT].to_pylist() if FAULT in table.column_names else []
+                reasons |= {row: fault for row, fault in enumerate(faults) if fault is not None}
+                if reasons and not reject:
+                    if not done and not any(faults):
+                        finder.require(table)  # whose message counts the rows and detects swapped columns
+                    if any(faults) and rows.broken:
+                        said = described_lines(rows.broken)
+                        raise ValueError(f"{said}. Correct the file, or quote values with the delimiter.")
+                    row = min(reasons)
+                    raise ValueError(f"row {done + row} cannot be used: {reasons[row]}. Correct it or leave it out.")
+                points.rejected.update(reasons.values())
+                done += table.num_rows
+                kept = np.ones(table.num_rows, dtype=bool)
+                kept[list(reasons)] = False
+                if kept.any():
+                    columns = [table[at] for at in source.values()]
+                    chosen = pa.table(columns, schema=schema)
+                    yield (chosen, lonlat) if kept.all() else (chosen.filter(pa.array(kept)), lonlat[kept])
+            if not done:
+                raise ValueError("it has no rows.")
+            if points.rejected.total() == done:
+                reason, count = points.rejected.most_common(1)[0]
+                raise ValueError(f"none of the {done:,} rows can be used; most often: {reason} ({count:,}).")
+
+        object.__setattr__(points, "chunks", chunks())
+        yield points
+
+
 def output_format(path: str | Path) -> str:
-    """Tell the format that points are written in by the name of a file: "csv", "parquet" or "geojson".
+    """Tell the format that points are written in by the name of a file: "csv", "parquet", "geojson" or "layer".
 
     Args:
         path: The file, which need not exist.
@@ -71,58 +164,41 @@ def output_format(path: str | Path) -> str:
         ValueError: If the ending is not one of theirs.
 
     Example:
-        >>> output_format("towns.csv")
-        'csv'
+        >>> output_format("towns.csv"), output_format("towns.gpkg")
+        ('csv', 'layer')
     """
-    found = format_of(path, "rows")
-    if found is None or not found.written or Path(path).suffix.lower() not in found.endings:
-        known = [ending for one in FORMATS if one.written for ending in one.endings]
-        raise ValueError(
-            f"{path} ends in {Path(path).suffix or 'nothing'!r}; points are written to {', '.join(known)}."
-        )
-    return found.name
+    found, ending = format_of(path, "rows"), Path(path).suffix.lower()
+    if found is not None and ending in (*(found.endings if found.written else ()), *_LAYERS):
+        return found.name
+    known = [*(ending for one in FORMATS if one.written for ending in one.endings), *_LAYERS]
+    raise ValueError(f"{path} ends in {Path(path).suffix or 'nothing'!r}; points are written to {', '.join(known)}.")
 
 
-def write_columns(records: PointRecords, path: str | Path, extra: Mapping[str, np.ndarray]) -> None:
-    """Write points with all their columns and further ones.
-
-    An array of shape (n, d), such as embeddings, becomes one column of fixed-size lists in Parquet, a JSON
-    list in each cell of a CSV, and a list in each feature's properties in GeoJSON. A geometry stays a
-    geometry in Parquet and GeoJSON and becomes `lon` and `lat` in a CSV.
-
-    Args:
-        records: The points.
-        path: Ends in .csv, .tsv, .parquet, .geoparquet, .pq, .geojson or .json; replaced only once all is written.
-        extra: By name, arrays of shape (n,) or (n, d).
+def with_columns(columns: pa.Table, extra: Mapping[str, np.ndarray]) -> pa.Table:
+    """Add arrays of shape (n,) as columns of numbers, and of shape (n, d) as columns of lists.
 
     Raises:
-        ValueError: If the ending is unknown, an array has another length, there is a column of that name already, or a
-            column cannot be written to that format.
-        OSError: If the disk is full or the folder cannot be written to; an existing file is unchanged.
+        ValueError: If an array has another length, or there is a column of that name already.
     """
-    kind = output_format(path)
-    columns = records.columns
     for name, values in extra.items():
         if name in columns.column_names:
             raise ValueError(f"The points already have a column {name!r}; rename or drop it in the input.")
-        if len(values) != len(records) or np.ndim(values) not in (1, 2):
+        if len(values) != len(columns) or np.ndim(values) not in (1, 2):
             raise ValueError(
-                f"Column {name!r} has shape {np.shape(values)}, but there are {len(records)} points; "
+                f"Column {name!r} has shape {np.shape(values)}, but there are {len(columns)} points; "
                 "it needs shape (n,) or (n, d)."
             )
         columns = columns.append_column(name, list_column(values) if np.ndim(values) == 2 else pa.array(values))
-    geometry = geometry_column(columns.schema)
-    if kind == "parquet":
-        write_parquet(columns, path)
-        return
-    if geometry is not None:
-        columns = columns.drop_columns([geometry])
-    refuse_bytes(columns, path)
-    if kind == "geojson":
-        write_geojson(columns, records.lonlat, path)
-        return
-    if geometry is not None:
-        for place, (name, values) in enumerate(zip(("lon", "lat"), records.lonlat.T, strict=True)):
-            if name not in columns.column_names:
-                columns = columns.add_column(place, name, pa.array(np.ascontiguousarray(values)))
-    write_csv(columns, path)
+    return columns
+
+
+def write_columns(records: PointRecords, path: str | Path, extra: Mapping[str, np.ndarray]) -> None:
+    """Write points with all their columns and further ones; see `with_columns` and `write_points`.
+
+    Raises:
+        ValueError: If the ending is unknown, an array does not fit, or a column cannot be written to that format.
+        OSError: If the disk is full or the folder cannot be written to; an existing file is unchanged.
+    """
+    output_format(path)
+    columns = with_columns(records.columns, extra)
+    write_points(path, columns.schema, [(columns, records.lonlat)])

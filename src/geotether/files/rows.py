@@ -39,6 +39,7 @@ def open_rows(
     opened: Callable[[], Any] | None = None,
     kind: str | None = None,
     rows_at_once: int = 4096,
+    keep: str | None = None,
 ) -> Iterator[OpenRows]:
     """Open a file of rows in any format of `geotether.files.formats`.
 
@@ -49,6 +50,8 @@ def open_rows(
         opened: Opens the bytes of delimited text that is not a file by itself, such as a member of an archive.
         kind: Name of the format; None: inferred from the ending.
         rows_at_once: Most rows of a table; only GDAL's formats and Parquet follow it.
+        keep: What the rows are to be written again as: "texts", "values" or "json"; see `read_delimited` and
+            `read_json`.
 
     Yields:
         The rows. Errors name the file.
@@ -71,11 +74,11 @@ def open_rows(
             return
         broken: list[BrokenLine] = []
         if kind == "csv":
-            schema, tables = read_delimited(opened or (lambda: opened_bytes(path)), layout or Layout(), broken)
+            schema, tables = read_delimited(opened or (lambda: opened_bytes(path)), layout or Layout(), broken, keep)
         elif kind == "parquet":
             schema, tables = _read_parquet(path, rows_at_once)
         else:
-            schema, tables = read_json(path, by_line=kind == "json lines")
+            schema, tables = read_json(path, by_line=kind == "json lines", keep=keep)
         yield OpenRows(schema, tables, broken)
 
 

@@ -1,20 +1,31 @@
-"""The file formats that points are written to."""
+"""The file formats that points are written to, in chunks of any number.
 
-import datetime
+A column is written unchanged or refused by its name; only NaN and infinity become null in GeoJSON, which has neither.
+"""
+
+import contextlib
 import decimal
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Float64
 
 from geotether.files.disk import replacing_file
-from geotether.files.values import is_bytes
+from geotether.files.formats import format_of
+from geotether.files.geometry import geometry_column, geometry_notes
+from geotether.files.json_records import JSON_TEXT
+from geotether.files.values import is_bytes, is_list, is_text, without_dictionary
+from geotether.geodesy.crs import WGS84, is_wgs84, lonlat_of_xy
 
-_ROWS_AT_ONCE = 4096
+Chunks = Iterable[tuple[pa.Table, Float64[np.ndarray, "n 2"]]]
+_DRIVERS = {".gpkg": "GPKG", ".fgb": "FlatGeobuf"}
+_SPECIAL = r'[",;\t\r\n|]'  # what a cell with one of these needs quotes for
 
 
 def list_column(values: np.ndarray) -> pa.Array:
@@ -33,89 +44,283 @@ def list_column(values: np.ndarray) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).reshape(-1)), values.shape[1])
 
 
-def refuse_bytes(columns: pa.Table, path: str | Path) -> None:
-    """Raise ValueError if a column contains bytes, which text cannot hold."""
-    for column in columns.schema:
-        if is_bytes(column.type):
+def write_parquet(columns: pa.Table, path: str | Path) -> None:
+    """Write Parquet, compressed, with a checksum for every page."""
+    write_points(path, columns.schema, [(columns, np.empty((0, 2)))])
+
+
+def write_points(path: str | Path, schema: pa.Schema, chunks: Chunks) -> None:
+    """Write points in chunks; the file is replaced only once all are written.
+
+    A geometry stays a geometry; in a CSV it becomes the columns `lon` and `lat`. Points without one get it in GeoJSON,
+    GeoPackage and FlatGeobuf.
+
+    Args:
+        path: Its ending decides the format; see `refuse_columns`.
+        schema: Of all tables.
+        chunks: Tables, and the longitude and latitude of their rows, shape (n, 2).
+
+    Raises:
+        ValueError: If a column cannot be written unchanged; it is named.
+        OSError: If the disk is full or the folder cannot be written to; an existing file is unchanged.
+    """
+    refuse_columns(schema, path)
+    found = format_of(path, "rows")
+    write = {"parquet": _write_parquet, "geojson": _write_geojson, "layer": _write_layer}.get(
+        found.name if found else "", _write_csv
+    )
+    with replacing_file(path) as part:
+        write(part, schema, chunks, Path(path).suffix.lower())
+
+
+def refuse_columns(schema: pa.Schema, path: str | Path) -> None:
+    """Raise ValueError, naming the column, if the format of `path` cannot hold the type of a column."""
+    found, geometry = format_of(path, "rows"), geometry_column(schema)
+    if found is None or found.name == "parquet":
+        return
+    for field in schema:
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        wrong = pa.types.is_duration(kind) or pa.types.is_map(kind) or pa.types.is_union(kind)
+        wrong |= is_bytes(kind) or pa.types.is_fixed_size_binary(kind)
+        if found.name == "layer":
+            wrong |= pa.types.is_nested(kind) or pa.types.is_decimal(kind) or pa.types.is_time(kind)
+        if wrong and field.name != geometry:
+            said = "bytes" if is_bytes(kind) else str(kind)
             raise ValueError(
-                f"Column {column.name!r} contains bytes, which {path} cannot hold; write a .parquet file instead."
+                f"Column {field.name!r} contains {said}, which {path} cannot hold unchanged; write a .parquet file."
             )
 
 
-def write_parquet(columns: pa.Table, path: str | Path) -> None:
-    """Write Parquet, compressed, with a checksum for every page."""
+def _write_parquet(part: Path, schema: pa.Schema, chunks: Chunks, ending: str) -> None:
     import pyarrow.parquet as pq
 
     # An open file, because given a path pyarrow deletes whatever is there when it fails, devices included.
-    with replacing_file(path) as part, part.open("wb") as file:
-        pq.write_table(columns, file, compression="zstd", write_page_checksum=True)
-
-
-def write_csv(columns: pa.Table, path: str | Path) -> None:
-    """Write CSV, tab-separated where the ending is .tsv; lists become JSON in their cell."""
-    from pyarrow.csv import CSVWriter, WriteOptions
-
-    nested = [field.name for field in columns.schema if pa.types.is_nested(field.type)]
-    schema = pa.schema([pa.field(f.name, pa.string()) if f.name in nested else f for f in columns.schema])
-    options = WriteOptions(delimiter="\t" if Path(path).suffix.lower() == ".tsv" else ",")
     with (
-        replacing_file(path) as part,
         part.open("wb") as file,
-        CSVWriter(file, schema, write_options=options) as writer,
+        pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
-        for batch in columns.to_batches(_ROWS_AT_ONCE):
-            arrays = [_as_json(batch[name]) if name in nested else batch[name] for name in columns.column_names]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
+        for table, _ in chunks:
+            writer.write_table(table)
 
 
-def _as_json(column: pa.Array) -> pa.Array:
-    return pa.array([None if value is None else _json(value) for value in _plain_values(column)], pa.string())
+def _write_csv(part: Path, schema: pa.Schema, chunks: Chunks, ending: str) -> None:
+    """Write delimited text; lists and structs become JSON in their cell."""
+    mark = "\t" if ending == ".tsv" else ","
+    geometry = geometry_column(schema)
+    names = [name for name in schema.names if name != geometry]
+    added = [] if geometry is None else [name for name in ("lon", "lat") if name not in names]
+    with part.open("wb") as file:
+        file.write((mark.join(_quoted(pa.array(added + names)).to_pylist()) + "\n").encode())
+        for table, lonlat in chunks:
+            if geometry is not None:
+                _same_places(table, lonlat, part)
+            places = [pa.array(np.ascontiguousarray(lonlat[:, ("lon", "lat").index(name)])) for name in added]
+            cells = [_cells(pa.chunked_array([place])) for place in places] + [_cells(table[name]) for name in names]
+            lines = pc.binary_join_element_wise(*cells, mark) if len(cells) > 1 else cells[0]
+            file.write("".join(f"{line}\n" for line in lines.to_pylist()).encode())
 
 
-def write_geojson(columns: pa.Table, lonlat: np.ndarray, path: str | Path) -> None:
-    """Write a FeatureCollection of points with the columns as properties; numbers that are not finite become null."""
-    with replacing_file(path) as part, part.open("w", encoding="utf-8") as file:
-        file.write('{"type": "FeatureCollection", "features": [\n')
-        _write_features(columns, lonlat, file)
-        file.write("]}\n")
+def _same_places(table: pa.Table, lonlat: Float64[np.ndarray, "n 2"], path: Path) -> None:
+    """Refuse columns called lon and lat that do not tell where the geometry lies."""
+    for axis, name in enumerate(("lon", "lat")):
+        if name in table.column_names:
+            values = table[name].to_pylist()
+            if any(
+                not isinstance(value, int | float) or abs(value - place) > 1e-6
+                for value, place in zip(values, lonlat[:, axis].tolist(), strict=True)
+            ):
+                raise ValueError(
+                    f"Column {name!r} is not the place of the geometry, but would be read as such in a CSV; write "
+                    ".parquet, .geojson or .gpkg, or rename the column."
+                )
 
 
-def _write_features(columns: pa.Table, lonlat: np.ndarray, file: TextIO) -> None:
-    done = 0
-    for batch in columns.to_batches(_ROWS_AT_ONCE):
-        values = [_plain_values(column) for column in batch.columns]
-        for row in range(batch.num_rows):
-            properties = {name: column[row] for name, column in zip(columns.column_names, values, strict=True)}
-            place = {"type": "Point", "coordinates": lonlat[done].tolist()}
-            feature = {"type": "Feature", "geometry": place, "properties": properties}
-            done += 1
-            file.write(_json(feature) + (",\n" if done < len(lonlat) else "\n"))
+def _cells(column: pa.ChunkedArray) -> pa.Array:
+    """Texts of cells, in quotes where needed; nothing for null."""
+    if pa.types.is_nested(column.type):
+        rows = _json_values(column, column.type)
+        column = pa.chunked_array([pa.array([None if row is None else dumped(row) for row in rows], pa.string())])
+    return _quoted(pc.fill_null(as_texts(column).combine_chunks(), ""))
 
 
-def _plain_values(column: pa.Array) -> list[Any]:
+def _quoted(texts: pa.Array) -> pa.Array:
+    quotes = pc.match_substring_regex(texts, _SPECIAL)
+    inside = pc.replace_substring(texts, '"', '""')
+    return pc.if_else(quotes, pc.binary_join_element_wise('"', inside, '"', ""), texts)
+
+
+def as_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Convert cells to texts from which the same values are read; times are in ISO 8601, with a zone in UTC."""
+    column = without_dictionary(column)
+    kind = column.type
+    if pa.types.is_float16(kind):
+        column = column.cast(pa.float32())
+    if not pa.types.is_timestamp(kind):
+        return column.cast(pa.string())
+    if kind.tz is not None:
+        column = column.cast(pa.timestamp(kind.unit, "UTC"))
+    return pc.replace_substring(column.cast(pa.string()), " ", "T")
+
+
+def _write_geojson(part: Path, schema: pa.Schema, chunks: Chunks, ending: str) -> None:
+    """Write a FeatureCollection with the columns as properties; numbers that are not finite become null."""
+    geometry = geometry_column(schema)
+    crs = None if geometry is None else geometry_notes(schema)["columns"].get(geometry, {}).get("crs", WGS84)
+    names = [name for name in schema.names if name != geometry]
+    with part.open("w", encoding="utf-8") as file:
+        file.write('{"type": "FeatureCollection", "features": [')
+        mark = "\n"
+        for table, lonlat in chunks:
+            shapes = _shapes(None if geometry is None else table[geometry], lonlat, crs)
+            columns = [_properties(schema.field(name), table[name]) for name in names]
+            keys = [f"{dumped(name)}: " for name in names]
+            for shape, row in zip(shapes, zip(*columns, strict=True) if names else [()] * len(shapes), strict=True):
+                inside = ", ".join(map("".join, zip(keys, row, strict=True)))
+                file.write(f'{mark}{{"type": "Feature", "geometry": {shape}, "properties": {{{inside}}}}}')
+                mark = ",\n"
+        file.write("\n]}\n")
+
+
+def _shapes(column: pa.ChunkedArray | None, lonlat: Float64[np.ndarray, "n 2"], crs: Any) -> list[str]:
+    """Geometries as GeoJSON in degrees."""
+    points = [f'{{"type": "Point", "coordinates": {dumped(place)}}}' for place in lonlat.tolist()]
+    if column is None or not is_bytes(column.type):
+        return points
+    import shapely
+
+    wkb = np.empty(len(column), dtype=object)
+    wkb[:] = column.to_pylist()
+    shapes = shapely.from_wkb(wkb, on_invalid="ignore")
+    plain = (shapely.get_type_id(shapes) == 0) & ~shapely.has_z(shapes)
+    if plain.all():
+        return points
+    if not is_wgs84(crs):
+
+        def in_degrees(xyz: Any) -> Any:
+            return np.concatenate([lonlat_of_xy(np.ascontiguousarray(xyz[:, :2]), crs), xyz[:, 2:]], axis=1)
+
+        deep = shapely.has_z(shapes)
+        shapes[~deep] = shapely.transform(shapes[~deep], in_degrees)
+        shapes[deep] = shapely.transform(shapes[deep], in_degrees, include_z=True)
+    return [
+        point if easy else text for point, easy, text in zip(points, plain, shapely.to_geojson(shapes), strict=True)
+    ]
+
+
+def _properties(field: pa.Field, column: pa.ChunkedArray) -> list[str]:
+    """Cells as JSON texts."""
+    if field.metadata and JSON_TEXT in field.metadata:
+        return ["null" if value is None else value for value in column.to_pylist()]
+    column = without_dictionary(column)
+    kind = column.type
+    if pa.types.is_temporal(kind):
+        column = as_texts(column)
+    if pa.types.is_decimal(kind):
+        return ["null" if value is None else _json_number(field.name, value) for value in column.to_pylist()]
+    return [dumped(value) for value in _json_values(column, kind)]
+
+
+def _json_number(name: str, value: decimal.Decimal) -> str:
+    if decimal.Decimal(repr(float(value))) != value:
+        raise ValueError(
+            f"Column {name!r} contains {value}, which has more digits than a number of GeoJSON; write .parquet or .csv."
+        )
+    return f"{value:f}"
+
+
+def _json_values(column: pa.ChunkedArray, kind: pa.DataType) -> list[Any]:
     """Convert values to those of JSON. Float32 keeps its own few digits instead of those of its float64 twin."""
-    of_float32 = pa.types.is_float32(column.type) or (
-        pa.types.is_nested(column.type) and pa.types.is_float32(getattr(column.type, "value_type", pa.null()))
-    )
-    convert = (lambda number: float(str(np.float32(number)))) if of_float32 else float
-    return [_plain(value, convert) for value in column.to_pylist()]
+    inner = kind.value_type if is_list(kind) else kind
+    return [_plain(value, pa.types.is_float32(inner)) for value in column.to_pylist()]
 
 
-def _plain(value: Any, convert: Callable[[float], float]) -> Any:
+def _plain(value: Any, short: bool) -> Any:
     if isinstance(value, float):
-        return convert(value) if math.isfinite(value) else None
+        if not math.isfinite(value):
+            return None
+        return float(str(np.float32(value))) if short else value
     if isinstance(value, list | tuple):
-        return [_plain(item, convert) for item in value]
+        return [_plain(item, short) for item in value]
     if isinstance(value, dict):
-        return {key: _plain(item, convert) for key, item in value.items()}
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
+        return {key: _plain(item, short) for key, item in value.items()}
     if isinstance(value, decimal.Decimal):
         return float(value)
-    if isinstance(value, datetime.timedelta):
-        return value.total_seconds()
-    return value
+    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _json(value: Any) -> str:
+def dumped(value: Any) -> str:
+    """Return strict JSON in Unicode."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _write_layer(part: Path, schema: pa.Schema, chunks: Chunks, ending: str) -> None:
+    """Write a GeoPackage or FlatGeobuf by GDAL, with one layer."""
+    import pyogrio
+
+    own = geometry_column(schema)
+    names = [name for name in schema.names if name != own]
+    geometry = next(name for name in ("geom", "geometry", "the_geom", "shape_") if name not in names)
+    crs = geometry_notes(schema)["columns"].get(own, {}).get("crs", WGS84) if own else WGS84
+    fields = [pa.field(geometry, pa.binary(), metadata={b"ARROW:extension:name": b"geoarrow.wkb"})]
+    fields += [pa.field(name, _layer_type(schema.field(name).type, ending)) for name in names]
+    wanted = pa.schema(fields)
+    failed: list[BaseException] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        import shapely
+
+        try:
+            for table, lonlat in chunks:
+                shapes = pa.array(shapely.to_wkb(shapely.points(lonlat)), pa.binary()) if own is None else table[own]
+                columns = [shapes, *(_layer_column(table[field.name], field) for field in list(wanted)[1:])]
+                yield from pa.table(columns, schema=wanted).combine_chunks().to_batches()
+        except BaseException as error:  # GDAL would keep only its text
+            failed.append(error)
+            raise
+
+    # GDAL chooses by the ending, and keeps a GeoPackage's journal beside it.
+    target = part.with_name(part.name + ending)
+    try:
+        kind = "Point" if own is None else "Unknown"
+        reader = pa.RecordBatchReader.from_batches(wanted, batches())
+        options = {"driver": _DRIVERS[ending], "geometry_name": geometry, "geometry_type": kind, "crs": _layer_crs(crs)}
+        options |= {"SPATIAL_INDEX": "NO"} if ending == ".fgb" else {}  # which would sort the rows
+        pyogrio.write_arrow(reader, target, layer=part.name.split(".")[1], **options)
+        target.replace(part)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, RuntimeError, pa.ArrowException) as error:
+        if failed:
+            raise failed[0] from None
+        raise ValueError(f"{_DRIVERS[ending]} cannot hold these columns: {error}") from error
+    finally:
+        for left in part.parent.glob(f"{target.name}*"):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+
+def _layer_crs(crs: Any) -> str:
+    return "EPSG:4326" if is_wgs84(crs) else crs if isinstance(crs, str) else json.dumps(crs)
+
+
+def _layer_type(kind: pa.DataType, ending: str) -> pa.DataType:
+    """Choose what GDAL keeps; as texts, dates in FlatGeobuf and times without a zone, which would become UTC."""
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if is_text(inner) or pa.types.is_null(inner):
+        return pa.string()
+    if pa.types.is_timestamp(inner):
+        return pa.timestamp("ms", "UTC") if inner.tz and ending == ".gpkg" else pa.string()
+    if pa.types.is_uint64(inner) or pa.types.is_uint32(inner):
+        return pa.int64()
+    if pa.types.is_float16(inner):
+        return pa.float32()
+    if pa.types.is_date(inner):
+        return pa.date32() if ending == ".gpkg" else pa.string()
+    return inner
+
+
+def _layer_column(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    try:
+        return as_texts(column) if pa.types.is_string(field.type) else without_dictionary(column).cast(field.type)
+    except pa.ArrowInvalid as error:
+        raise ValueError(
+            f"Column {field.name!r} contains {column.type} that do not fit {field.type} ({error}); write .parquet."
+        ) from error
