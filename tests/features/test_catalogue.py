@@ -6,9 +6,6 @@ import sys
 
 import pytest
 
-from geotether.features.catalogue import FEATURES, features_class, make_features
-from geotether.features.featurizer import Featurizer
-
 PLUGIN = """
 import numpy as np
 from geotether.features.catalogue import register_feature
@@ -65,9 +62,3 @@ def test_features_of_a_plugin_build_a_table_and_are_asked_for_when_they_are_miss
     assert missing.returncode == 1
     assert "'lengths'" in missing.stderr
     assert "lengths_plugin.py" in missing.stderr
-
-
-@pytest.mark.parametrize("name", ["columns", "ngrams", "convolution", "vectors"])
-def test_features_by_name(name):
-    assert isinstance(make_features(name), Featurizer)
-    assert features_class(name).__module__ == FEATURES[name].partition(":")[0]

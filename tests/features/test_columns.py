@@ -1,13 +1,10 @@
 """Mirrors src/geotether/features/columns.py, column_kinds.py and column_encodings.py."""
 
 import datetime
-import json
 import logging
-import pickle
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from geotether.features.columns import ColumnFeatures
@@ -181,33 +178,6 @@ def test_many_sparse_codes_are_projected_like_a_pca():
     np.testing.assert_allclose(np.abs(mine), np.abs(want), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("options", [{}, {"dim": 5}, {"hash_buckets": 3, "max_levels": 1, "missing": "fill"}])
-def test_restored_features_are_the_same_bit_for_bit(table, options):
-    features = ColumnFeatures(**options).fit(table)
-    values, arrays = features.fitted()
-    again = ColumnFeatures(**json.loads(json.dumps(features.settings())))
-    again = pickle.loads(pickle.dumps(again.restore(json.loads(json.dumps(values)), arrays)))
-    np.testing.assert_array_equal(again.transform(table), features.transform(table))
-    assert again.names() == features.names()
-    assert again.ignored_ == features.ignored_
-
-
-@pytest.mark.parametrize("options", [{}, {"dim": 5}])
-def test_a_row_does_not_depend_on_its_company(table, options):
-    features = ColumnFeatures(**options).fit(table)
-    together = features.transform(table)
-    for start, stop in ((0, 1), (7, 30), (399, 400), (100, 271)):
-        np.testing.assert_array_equal(features.transform(table.slice(start, stop - start)), together[start:stop])
-    assert features.transform(table.slice(0, 0)).shape == (0, together.shape[1])
-    assert features.transform(table).dtype == np.float32
-
-
-def test_the_order_of_columns_does_not_matter(table):
-    features = ColumnFeatures().fit(table)
-    turned = table.select(table.column_names[::-1])
-    np.testing.assert_array_equal(features.transform(turned), features.transform(table))
-
-
 def test_single_rows_are_refused():
     columns = pa.table(
         {"height": ["3", "4.5", "tall", None] + ["5"] * 30, "kind": ["oak", "elm", "oak", None] + ["oak", "elm"] * 15}
@@ -286,27 +256,7 @@ def test_unfit_declarations_are_named(table, options, message):
         ColumnFeatures(**options).fit(table)
 
 
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"max_levels": 0}, "max_levels must be 1 or more"),
-        ({"min_count": 0}, "min_count must be 1 or more"),
-        ({"hash_buckets": -1}, "hash_buckets must be 0 or more"),
-        ({"clip": 0.0}, "clip must be above 0"),
-        ({"missing": "drop"}, '"flag" or "fill", got \'drop\''),
-        ({"dim": 0}, "dim must be 1 or more"),
-        ({"infer": False}, "declare columns"),
-        ({"numeric": [1]}, "names of columns or patterns"),
-    ],
-)
-def test_unfit_options_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        ColumnFeatures(**options)
-
-
 def test_misuse_is_named(table):
-    with pytest.raises(ValueError, match="call fit"):
-        ColumnFeatures().transform(table)
     with pytest.raises(TypeError, match="an Arrow table, got dict"):
         ColumnFeatures().fit({"a": [1]})
     with pytest.raises(ValueError, match="no rows to fit to"):
@@ -315,18 +265,6 @@ def test_misuse_is_named(table):
         ColumnFeatures().fit(table).transform(table.drop_columns(["temp"]))
     with pytest.raises(ValueError, match="declared categorical, but has the type struct"):
         ColumnFeatures(categorical="a").fit(pa.table({"a": [{"b": 1}] * 30}))
-
-
-def test_real_birds_need_no_declaration(shared_data):
-    birds = pq.read_table(shared_data / "pretrain" / "birds_avonet.parquet").drop_columns(["lon", "lat"])
-    features = ColumnFeatures().fit(birds)
-    assert set(features.ignored_) == {"species", "Min_Latitude", "Max_Latitude"}
-    logs = {name for name in features.names() if name.startswith("log ")}
-    assert {"log Mass", "log Range_Size", "log Wing_Length"} <= logs
-    assert {"Trophic_Niche=Invertivore", "order=Passeriformes", "Habitat missing"} <= set(features.names())
-    matrix = features.transform(birds)
-    assert np.isfinite(matrix).all()
-    assert features.refuse(birds) == {}
 
 
 def test_texts_point_to_the_source_that_reads_them():

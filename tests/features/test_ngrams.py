@@ -1,12 +1,8 @@
 """Mirrors src/geotether/features/ngrams.py."""
 
-import json
-import pickle
-
 import numpy as np
 import pytest
 
-from geotether.features.featurizer import Featurizer
 from geotether.features.ngrams import NgramFeatures
 
 DUTCH = ["Wageningen", "Groningen", "Scheveningen", "Vlissingen", "Harlingen", "Vlaardingen", "Beringen", "Tongeren"]
@@ -46,13 +42,6 @@ def test_full_rank_keeps_all_inner_products():
     np.testing.assert_allclose(np.linalg.norm(weighted, axis=1), 1, rtol=1e-5)
 
 
-def test_the_same_texts_and_seed_give_the_same_features():
-    def run():
-        return NgramFeatures(dim=4, seed=5).fit(DUTCH).transform(CHINESE)
-
-    np.testing.assert_array_equal(run(), run())
-
-
 def test_fitting_and_transforming_at_once_is_the_same():
     texts, rows = DUTCH + CHINESE, np.array([0, 3, 5, 8, 9, 12])
     want = NgramFeatures(dim=4, seed=0).fit([texts[row] for row in rows]).transform(texts)
@@ -81,31 +70,6 @@ def test_unfit_texts_are_refused(texts, message):
 
 
 def test_misuse_is_named():
-    with pytest.raises(ValueError, match="call fit"):
-        NgramFeatures().transform(DUTCH)
     with pytest.raises(TypeError, match="one string"):
         NgramFeatures(dim=2).fit("Wageningen")
-    with pytest.raises(ValueError, match="dim must be 1"):
-        NgramFeatures(dim=0)
-    with pytest.raises(ValueError, match=r"got \(4, 2\)"):
-        NgramFeatures(ngram_range=(4, 2))
-
-
-def test_restored_features_are_the_same_bit_for_bit():
-    features = NgramFeatures(dim=4, seed=1).fit(DUTCH + CHINESE)
-    values, arrays = features.fitted()
-    again = NgramFeatures(**json.loads(json.dumps(features.settings())))
-    again = pickle.loads(pickle.dumps(again.restore(json.loads(json.dumps(values)), arrays)))
-    assert isinstance(again, Featurizer)
-    want = features.transform(DUTCH)
-    np.testing.assert_array_equal(again.transform(DUTCH), want)
-    for row, text in enumerate(DUTCH):
-        np.testing.assert_array_equal(again.transform([text])[0], want[row])
-    assert again.names() == ["direction 1", "direction 2", "direction 3", "direction 4"]
-    assert again.refuse(["a", " ", ""]) == {1: "empty text", 2: "empty text"}
-
-
-def test_a_range_from_yaml_is_a_list():
-    assert NgramFeatures(ngram_range=[1, 3]).ngram_range == (1, 3)
-    with pytest.raises(ValueError, match=r"got \[1, 2, 3\]"):
-        NgramFeatures(ngram_range=[1, 2, 3])
+    assert NgramFeatures().refuse(["a", " ", ""]) == {1: "empty text", 2: "empty text"}

@@ -1,7 +1,5 @@
 """Mirrors src/geotether/features/vectors.py, with projection.py behind it."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -29,27 +27,12 @@ def test_options_are_those_of_scikit_learn():
     assert features.names() == ["direction 1", "direction 2", "direction 3"]
 
 
-@pytest.mark.parametrize("options", [{}, {"standardise": True, "normalise": True, "dim": 2}])
-def test_rows_are_the_same_after_restoring_and_alone(options):
-    features = VectorFeatures(**options).fit(VECTORS)
-    values, arrays = features.fitted()
-    again = VectorFeatures(**features.settings()).restore(json.loads(json.dumps(values)), arrays)
-    want = features.transform(VECTORS)
-    np.testing.assert_array_equal(again.transform(VECTORS), want)
-    for start, stop in ((0, 1), (3, 70), (199, 200)):
-        np.testing.assert_array_equal(again.transform(VECTORS[start:stop]), want[start:stop])
-
-
 def test_a_constant_and_a_zero_vector_stay_finite():
     flat = np.array([[0, 0], [0, 0], [0, 3]], dtype=np.float32)
     assert np.isfinite(VectorFeatures(standardise=True, normalise=True).fit(flat).transform(flat)).all()
 
 
 def test_misuse_is_named():
-    with pytest.raises(ValueError, match="dim must be 1"):
-        VectorFeatures(dim=0)
-    with pytest.raises(ValueError, match="call fit"):
-        VectorFeatures().transform(VECTORS)
     with pytest.raises(ValueError, match=r"have 4 numbers.*5"):
         VectorFeatures().fit(VECTORS).transform(VECTORS[:, :4])
     with pytest.raises(TypeError, match="shape"):

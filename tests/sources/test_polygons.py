@@ -1,7 +1,6 @@
 """Mirrors src/geotether/sources/polygons.py."""
 
 import logging
-import sys
 
 import numpy as np
 import pyarrow as pa
@@ -134,10 +133,3 @@ def test_published_polygons_give_the_labels_that_were_made_of_them(shared_data):
     assert countries.columns["continent"].tolist() == points["continent"].to_pylist()
     regions = find_polygons(folder / "ecoregions_resolve2017_simplified.parquet", lonlat, ["biome_num"])
     assert regions.columns["biome_num"].tolist() == points["biome_num"].to_pylist()
-
-
-def test_without_pyogrio_the_extra_is_named(write, monkeypatch):
-    path = write("boxes.gpkg")
-    monkeypatch.setitem(sys.modules, "pyogrio", None)
-    with pytest.raises(ImportError, match=r"pip install 'geotether\[geo\]'"):
-        find_polygons(path, np.array([[0.0, 0.0]]))

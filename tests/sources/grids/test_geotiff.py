@@ -1,7 +1,5 @@
 """Mirrors src/geotether/sources/grids/geotiff.py."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -99,12 +97,6 @@ def test_a_raster_without_a_crs_is_in_the_one_given_or_in_degrees_with_a_warning
     assert "b.tif has no CRS; its bounds (0.0, 77.0, 4.0, 80.0)" in caplog.text
     with pytest.raises(ValueError, match=r"c\.tif states its own CRS"):
         GdalRaster(write_geotiff(tmp_path / "c.tif", CELLS), crs="EPSG:32632")
-
-
-def test_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "rasterio", None)
-    with pytest.raises(ImportError, match=r"pip install 'geotether\[geo\]'"):
-        GdalRaster(tmp_path / "a.tif")
 
 
 def test_a_crs_without_relation_to_the_earth_is_named_by_every_reader(tmp_path, write_geotiff):
