@@ -102,6 +102,9 @@ def test_wrong_values_are_refused(columns, message):
         ({"targets": {"x": np.array(["a", None, "b", "c"], dtype=object)}}, "'x'.*row 1 is None"),
         ({"targets": {"x": np.zeros(4, dtype="datetime64[D]")}}, "'x'.*datetime64"),
         ({"time": np.arange(4)}, r"astype\('datetime64\[ms\]'\)"),
+        ({"lonlat": np.ma.array(LONLAT, mask=LONLAT > 5)}, "lonlat is a masked array"),
+        ({"features": np.ma.array(np.eye(4), mask=np.eye(4))}, "masked array"),
+        ({"targets": {"x": np.ma.array(np.arange(4), mask=[0, 1, 0, 0])}}, "'x'.* masked array"),
     ],
 )
 def test_wrong_types_are_refused(columns, message):

@@ -122,7 +122,10 @@ def _spec(given: str, settings: list[str] | None, **typed: Any) -> Any:
     options = {key: value for key, value in typed.items() if value is not None}
     for over in [options, *map(parse_override, settings or ())]:
         layer = overlay(layer, flatten_source(over))
-    return TableSpec.of(layer, path.parent if is_yaml else ".")
+    try:
+        return TableSpec.of(layer, path.parent if is_yaml else ".")
+    except ValueError as error:
+        raise ValueError(f"{given}: {error}" if given not in str(error) else str(error)) from error
 
 
 def _summary(out: Path, table: Any) -> str:

@@ -18,7 +18,7 @@ from geotether.featurizing.rows import choose_rows, rows_at_once, spoken_reasons
 from geotether.featurizing.specification import TableSpec
 from geotether.featurizing.transform import fit_transform, load_transform, save_transform, transform_path
 from geotether.featurizing.workers import run_parts
-from geotether.files.disk import replacing_file, size_in_words
+from geotether.files.disk import naming, replacing_file, size_in_words
 from geotether.files.places import BEYOND_LATITUDE, SWAPPED
 from geotether.geodesy.coordinates import too_many_for_slips
 from geotether.sources.source import Rejected
@@ -67,7 +67,7 @@ def build_table(
         OSError: If the table cannot be written, a worker died, or another process builds the same table.
         ImportError: If an extra is missing; the message has the install command.
     """
-    return _table(Job.of(TableSpec.of(spec), out, name), workers, progress, resume)
+    return _table(_planned(spec, out, name), workers, progress, resume)
 
 
 def apply_transform(
@@ -97,7 +97,7 @@ def apply_transform(
     """
     spec = TableSpec.of(spec)
     try:
-        job = Job.of(_with_defaults(transform, spec), out, name, transform)
+        job = _planned(_with_defaults(transform, spec), out, name, transform)
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"{error}{_other_source(spec, load_transform(transform).source)}") from error
     return _table(job, workers, progress, resume)
@@ -123,9 +123,17 @@ def cached_table(
         workers: As for `build_table`, which raises the same errors.
         progress: As for `build_table`.
     """
-    job = Job.of(TableSpec.of(spec), Path(folder) / f"{name}.parquet", name)
-    _make_files(job, workers, progress, resume=True)
+    job = _planned(spec, Path(folder) / f"{name}.parquet", name)
+    _make_files(job, workers, progress, resume=True, wait=True)
     return job.out
+
+
+def _planned(
+    spec: TableSpec | Mapping[str, Any], out: str | Path, name: str | None, transform: str | Path | None = None
+) -> Job:
+    spec = TableSpec.of(spec)
+    with naming(spec.place):
+        return Job.of(spec, out, name, transform)
 
 
 def _table(job: Job, workers: int | None, progress: str, resume: bool) -> Table:
@@ -135,7 +143,7 @@ def _table(job: Job, workers: int | None, progress: str, resume: bool) -> Table:
     return table
 
 
-def _make_files(job: Job, workers: int | None, progress: str, resume: bool) -> dict[str, Any]:
+def _make_files(job: Job, workers: int | None, progress: str, resume: bool, wait: bool = False) -> dict[str, Any]:
     """Make the files of a table; returns `seconds` and `megabytes`, or nothing if the table was up to date."""
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be 1 or more, got {workers}.")
@@ -143,7 +151,7 @@ def _make_files(job: Job, workers: int | None, progress: str, resume: bool) -> d
         raise ValueError(f"Progress is shown as one of {', '.join(STYLES)}; got {progress!r}.")
     began = time.monotonic()
     try:
-        with job.locked():
+        with job.locked(wait), naming(job.spec.place):
             if resume and job.is_up_to_date():
                 job.remove_folder()
                 job.renew_origin()

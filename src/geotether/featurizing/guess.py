@@ -91,7 +91,7 @@ def _of_zip(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [Path(name).name.lower() for name in archive.namelist()]
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, NotImplementedError):
         return None
     if any(name in _ARCHIVE for name in names):
         return "darwin_core"

@@ -125,9 +125,9 @@ class Job:
         return Origin(spec.licence, spec.origin, spec.citation, spec.url, dict(made))
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, wait: bool) -> Iterator[None]:
         """Hold the table against other processes, and remove what a killed job left of a finished table."""
-        with writing(self.out):
+        with writing(self.out, wait=wait):
             shutil.rmtree(_done(self.folder), ignore_errors=True)
             yield
 

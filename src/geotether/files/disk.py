@@ -8,10 +8,13 @@ import re
 import secrets
 import shutil
 import socket
+import struct
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from zipfile import BadZipFile
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _LOCKED = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -19,6 +22,8 @@ _LOCKED = {errno.EROFS, errno.EACCES, errno.EPERM}
 WHOLE_BYTES = 2**28
 _END_BYTES = 2**20
 _UNFINISHED = re.compile(r"\.(?P<name>.+)\.\d+-[0-9a-f]{8}\.(part|old)", re.DOTALL)
+# What libraries raise on damaged files.
+_OF_CONTENT = (ValueError, LookupError, ArithmeticError, RuntimeError, EOFError, zlib.error, struct.error, BadZipFile)
 _OWNER = b"process "
 _log = logging.getLogger(__name__)
 
@@ -215,7 +220,9 @@ def _is_same(path: Path, other: str | Path) -> bool:
 
 
 @contextmanager
-def writing(out: str | Path, *, folder: bool = False, inputs: Iterable[str | Path] = ()) -> Iterator[None]:
+def writing(
+    out: str | Path, *, folder: bool = False, inputs: Iterable[str | Path] = (), wait: bool = False
+) -> Iterator[None]:
     """Own an output while a command writes it: checked, locked, and swept of what killed commands left.
 
     The lock is the file `.NAME.lock` beside the output. The system releases it when this process ends, however it
@@ -225,6 +232,7 @@ def writing(out: str | Path, *, folder: bool = False, inputs: Iterable[str | Pat
         out: The file or folder to be written; missing parents are created.
         folder: As for `check_output`.
         inputs: As for `check_output`, whose errors are raised too.
+        wait: Wait for another process that writes it, rather than raise.
 
     Raises:
         BlockingIOError: If another process writes it; the message names that process.
@@ -245,7 +253,7 @@ def writing(out: str | Path, *, folder: bool = False, inputs: Iterable[str | Pat
     with ExitStack() as stack:
         try:
             made = _make_parents(target)
-            stack.enter_context(_locked(target))
+            stack.enter_context(_locked(target, wait))
         except BlockingIOError:
             raise
         except OSError as error:
@@ -260,9 +268,9 @@ def writing(out: str | Path, *, folder: bool = False, inputs: Iterable[str | Pat
 
 
 @contextmanager
-def _locked(target: Path) -> Iterator[None]:
+def _locked(target: Path, wait: bool) -> Iterator[None]:
     path = target.with_name(f".{target.name}.lock")
-    descriptor = _open_lock(path, target)
+    descriptor = _open_lock(path, target, wait)
     try:
         os.truncate(descriptor, 0)
         os.write(descriptor, _OWNER + f"{os.getpid()} on {socket.gethostname()} ({' '.join(sys.argv)[:500]})".encode())
@@ -272,27 +280,30 @@ def _locked(target: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open_lock(path: Path, target: Path) -> int:
+def _open_lock(path: Path, target: Path, wait: bool) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         if not _lock(descriptor):
-            with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
-                owner = file.read(2000).strip() or "unknown"
-            raise BlockingIOError(
-                f"Another process writes {target}: {owner}. Wait for it, end it, or choose another output."
-            )
+            owner = os.read(descriptor, 2000).decode("utf-8", "replace") or "unknown"
+            if not wait:
+                os.close(descriptor)
+                raise BlockingIOError(
+                    f"Another process writes {target}: {owner}. Wait for it, end it, or choose another output."
+                )
+            _log.info("Waiting for another process that writes %s: %s.", target, owner)
+            _lock(descriptor, wait=True)
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):
                 return descriptor
         os.close(descriptor)  # its owner removed the file after it was opened here
 
 
-def _lock(descriptor: int) -> bool:
+def _lock(descriptor: int, wait: bool = False) -> bool:
     """Lock an open file; return False if another process has locked it. Without such locks, all are free."""
     try:
         import fcntl
 
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except (ImportError, OSError) as error:  # Windows, or a file system that cannot lock
@@ -346,19 +357,22 @@ def _remove_lock(path: Path) -> bool:
 
 
 @contextmanager
-def locked(path: str | Path) -> Iterator[None]:
-    """Hold an existing file or folder against other processes.
-
-    Raises:
-        FileExistsError: If another process holds it.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
+def naming(path: str | Path) -> Iterator[None]:
+    """Begin errors that the content of a file causes with its name, and make those of libraries a ValueError."""
     try:
-        if not _lock(descriptor):
-            raise FileExistsError(f"Another process is working on {path}; wait for it, or end it.")
         yield
-    finally:
-        os.close(descriptor)
+    except Exception as error:
+        text = str(error) or type(error).__name__
+        if type(error) is ValueError:
+            if str(path) in text:
+                raise
+            raise ValueError(f"{path}: {text}") from error
+        if isinstance(error, MemoryError):
+            raise ValueError(f"{path} is too large for the memory: {text}") from error
+        unnamed = type(error) is OSError and error.errno is None  # as pyarrow raises them
+        if not (unnamed or isinstance(error, _OF_CONTENT) or type(error).__module__.startswith("pyarrow")):
+            raise
+        raise ValueError(f"{path} is damaged or cannot be read: {text.rstrip('.')}.") from error
 
 
 def size_in_words(size: int | None) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from geotether.files.disk import replacing_file
+from geotether.files.disk import replacing_file, writing
 from geotether.files.values import is_list, is_number
 from geotether.suggestions import closest
 from geotether.user_folders import user_cache
@@ -82,7 +82,7 @@ def read_matrix(
     digest.update("\0".join(names).encode())
     cached = (cache_dir or user_cache()) / f"{digest.hexdigest()[:32]}.npy"
     if not cached.is_file():
-        with replacing_file(cached) as unfinished, unfinished.open("wb") as out:
+        with writing(cached, wait=True), replacing_file(cached) as unfinished, unfinished.open("wb") as out:
             # Written in order, not through a map: a full disk is then an error and does not kill the process.
             header = {"descr": "<f4", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(out, header)

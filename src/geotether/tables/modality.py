@@ -101,6 +101,12 @@ def set_fields(frozen: Any, **values: Any) -> Any:
     return frozen
 
 
+def refuse_masked(values: Any, what: str) -> None:
+    """Raise TypeError for a masked array, whose hidden values would otherwise be used."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{what} is a masked array; fill it first, such as values.astype(float).filled(numpy.nan).")
+
+
 def text_array(values: Any) -> np.ndarray:
     """Return texts as an object array: one long text then takes no more memory than its own."""
     if isinstance(values, np.ndarray):
@@ -136,6 +142,7 @@ def _num_bands(kind: str, values: np.ndarray) -> int:
 
 
 def _numbers(kind: str, values: Any) -> np.ndarray:
+    refuse_masked(values, "values")
     values = np.asanyarray(values)
     if values.dtype.kind not in "fiub":
         raise TypeError(f"values must be numbers, got {values.dtype}.")

@@ -12,7 +12,7 @@ import numpy as np
 
 from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
 from geotether.suggestions import closest
-from geotether.tables.modality import Modality, parts_of, set_fields, text_array
+from geotether.tables.modality import Modality, parts_of, refuse_masked, set_fields, text_array
 from geotether.tables.origin import Origin
 from geotether.tables.target import Target
 
@@ -109,6 +109,8 @@ class Table:
             if not self.modalities:
                 raise ValueError("it has no modality; it needs at least one.")
             set_fields(self, modalities=dict(self.modalities), targets=_targets(self.targets))
+            for name in COLUMNS:
+                refuse_masked(getattr(self, name), name)
             self._check_lengths()
             set_fields(self, id=_ids(self.id, len(self)))
             if self.lonlat is not None:

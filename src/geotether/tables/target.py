@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from geotether.tables.modality import set_fields, text_array
+from geotether.tables.modality import refuse_masked, set_fields, text_array
 
 TARGET_KINDS = ("classes", "labels", "numbers")
 
@@ -43,6 +43,7 @@ class Target:
         """Check and convert."""
         if self.kind not in TARGET_KINDS:
             raise ValueError(f"kind must be one of {', '.join(TARGET_KINDS)}, got {self.kind!r}.")
+        refuse_masked(self.values, "values")
         values, names = np.asarray(self.values), tuple(map(str, self.names))
         if values.dtype.kind not in "fiub":
             raise TypeError(f"values of a target must be numbers, got {values.dtype}.")
@@ -71,6 +72,7 @@ class Target:
             >>> Target.of_column("kind", ["oak", "", "ash"]).names
             ('ash', 'oak')
         """
+        refuse_masked(values, "it")
         if not isinstance(values, np.ndarray):
             values = np.array(values, dtype=object if any(isinstance(value, str) for value in values) else None)
         if values.ndim != 1:
