@@ -31,6 +31,21 @@ def test_answers_are_those_of_the_network(folder, make_fields):
     assert repr(model) == "PairedModel(radar, optical; predicts crop (classes) from any of radar, optical)"
 
 
+def test_predictions_of_a_table_carry_the_ids_and_places_of_the_rows_that_have_the_sensor(folder, make_fields):
+    model, table = load_paired(folder), make_fields()
+    present = np.flatnonzero(table.modality("optical").present)
+    assert len(present) == 119
+    found = model.predict("optical", table)
+    assert found.id.tolist() == table.id[present].tolist()
+    np.testing.assert_array_equal(found.lonlat, table.lonlat[present])
+    np.testing.assert_allclose(
+        found.scores, model.predict("optical", table.modality("optical").values[present]).scores, atol=1e-6
+    )
+    lacking = table.rows(np.setdiff1d(np.arange(120), present))
+    with pytest.raises(ValueError, match="None of 1 rows has optical"):
+        model.predict("optical", lacking)
+
+
 def test_it_is_described(folder):
     said = describe_model(folder)
     assert "A model of paired sensors, method mdico: radar, optical." in said

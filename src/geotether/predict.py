@@ -1,7 +1,7 @@
 """Load a model of paired sensors once; predict and embed from any one of them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from geotether.encoder import Encoder
 from geotether.encoders.build import known_names
 from geotether.encoders.colearner import CoLearner
 from geotether.encoders.sensor_heads import SensorClassifier
+from geotether.tables.table import Table
 from geotether.tables.target import TargetEncoding
 
 ROWS = 512
@@ -28,17 +29,20 @@ class Prediction:
         names: Of the classes or labels; of numbers one name with its unit.
         scores: Probabilities (n, k) of classes (rows add up to 1) or of labels (each by itself); numbers (n,) in their
             own unit.
+        id, lonlat: Of the rows, (n,) and (n, 2), if they were given as a table; None otherwise or without places.
     """
 
     kind: str
     names: tuple[str, ...]
     scores: np.ndarray
+    id: np.ndarray | None = None
+    lonlat: np.ndarray | None = None
 
     @property
     def best(self) -> np.ndarray:
         """The most probable class's name (n,), the labels above one half as True (n, k), or the numbers (n,)."""
         if self.kind == "classes":
-            return np.array(self.names)[self.scores.argmax(axis=1)]
+            return np.array(self.names, dtype=object)[self.scores.argmax(axis=1)]
         return self.scores > 0.5 if self.kind == "labels" else self.scores
 
 
@@ -114,17 +118,22 @@ class PairedModel:
         parts = ModelParts(location, self.config, self.provenance, self.card, paired=self.module, about=self.about)
         save_model(folder, parts)
 
-    def predict(self, modality: str, values: np.ndarray | Tensor) -> Prediction:
+    def predict(self, modality: str, values: np.ndarray | Tensor | Table) -> Prediction:
         """Predict from one sensor.
 
         Args:
             modality: One of `predicts_from`.
             values: Shape (n, *shape) as the modality had it in training: (n, d), (n, t, bands) or (n, bands, h, w). NaN
-                is missing; a series may be shorter than in training, its first steps are then taken as given.
+                is missing; a series may be shorter than in training, its first steps are then taken as given. Or a
+                table, of which the rows that have the modality are predicted; the result then has their ids and places.
 
         Raises:
             ValueError: If the model predicts nothing or not from this modality, or values have another shape.
         """
+        if isinstance(values, Table):
+            rows = rows_with(values, (modality,))
+            found = self.predict(modality, rows.modality(modality).values)
+            return replace(found, id=rows.id, lonlat=rows.lonlat)
         if self.answer is None:
             raise ValueError("This model was trained without a head: it embeds, but predicts nothing.")
         if modality not in self.predicts_from:
@@ -138,15 +147,20 @@ class PairedModel:
             return self._answer({modality: values}, lambda part: self.module({modality: part[modality]}))
         return self._answer({modality: values}, lambda part: self.module.predict(modality, part[modality]))  # type: ignore[union-attr, operator]
 
-    def predict_fused(self, values: Mapping[str, np.ndarray | Tensor]) -> Prediction:
+    def predict_fused(self, values: Mapping[str, np.ndarray | Tensor] | Table) -> Prediction:
         """Predict from all sensors together.
 
         Args:
-            values: Modality to values, as for `predict`; equally many rows.
+            values: Modality to values, as for `predict`; equally many rows. Or a table, of which the rows that have
+                all modalities are predicted.
 
         Raises:
             ValueError: If the model predicts from single sensors, or a modality is missing.
         """
+        if isinstance(values, Table):
+            rows = rows_with(values, self.modalities)
+            found = self.predict_fused({name: rows.modality(name).values for name in self.modalities})
+            return replace(found, id=rows.id, lonlat=rows.lonlat)
         if self.answer is None or not isinstance(self.module, SensorClassifier):
             raise ValueError(f"This model predicts from single sensors: {', '.join(self.predicts_from) or 'none'}.")
         missing = [name for name in self.modalities if name not in values]
@@ -200,6 +214,16 @@ class PairedModel:
             for start in range(0, next(iter(lengths.values())), ROWS):
                 found.append(forward({name: part[start : start + ROWS] for name, part in tensors.items()}).numpy())
         return found
+
+
+def rows_with(table: Table, modalities: Sequence[str]) -> Table:
+    """Take the rows that have all of some modalities; ValueError if there are none."""
+    present = np.stack([table.modality(name).present for name in modalities]).all(axis=0)
+    if not present.any():
+        raise ValueError(
+            f"None of {len(table)} rows has {' and '.join(modalities)}, so there is nothing to predict from."
+        )
+    return table.rows(np.flatnonzero(present))
 
 
 def load_paired(folder: str | Path) -> PairedModel:

@@ -1,15 +1,12 @@
 """`geotether paired`: train on samples of several sensors, and compare methods."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from geotether.cli.predict import open_samples
 from geotether.cli.pretrain import pretrain
-
-if TYPE_CHECKING:
-    from geotether.tables.table import Table
-    from geotether.training.config import PairedConfig
 
 paired_app = typer.Typer(help="Train on samples of several sensors, and compare methods.", no_args_is_help=True)
 
@@ -82,7 +79,7 @@ def compare(
     if without_test and folds is None:
         raise ValueError("--without-test leaves the table's own test rows out and judges by folds; give --folds 5 too.")
     names = method or (TIES_STUDY if settings.method == "ties" else COLEARNING_STUDY)
-    table = samples(config, settings)
+    table = open_samples(config, overrides or [])
     table = without_test_rows(table) if without_test else table
     variants = paired_variants(names, table, settings.modalities or list(table.modalities))
     if folds is None:
@@ -96,16 +93,3 @@ def compare(
     if ours == LINEAR:
         ours = next(iter(CONTRASTIVE))
     return f"{write_paired_report(outcomes, ours, out, shared)}\nThe report is {out / 'report.md'}"
-
-
-def samples(config: Path, settings: "PairedConfig") -> "Table":
-    """Open the samples that a configuration names.
-
-    Raises:
-        ValueError: If it does not name any.
-    """
-    from geotether.pairing.open import open_paired
-
-    if settings.paired is None:
-        raise ValueError(f"{config} does not say where the samples are: give `paired:`, a .npz or a mapping.")
-    return open_paired(settings.paired, settings.data)

@@ -26,9 +26,7 @@ def predict(
     ] = None,
 ) -> str:
     """Predict from any one sensor of a model that was trained with all; scores are shown where labels are known."""
-    import numpy as np
-
-    from geotether.predict import load_paired
+    from geotether.predict import load_paired, rows_with
 
     if out.suffix not in ENDINGS:
         raise ValueError(f"Predictions are written as {' or '.join(ENDINGS)}, got {out.name}.")
@@ -37,14 +35,8 @@ def predict(
     if split is not None:
         samples = samples.part(split)
     wanted = loaded.modalities if modality is None else (modality,)
-    present = np.stack([samples.modality(name).present for name in wanted]).all(0)
-    if not present.any():
-        raise ValueError(
-            f"None of {len(samples)} rows has {' and '.join(wanted)}, so there is nothing to predict from."
-        )
-    rows = samples.rows(np.flatnonzero(present))
-    values = {name: rows.modality(name).values for name in wanted}
-    found = loaded.predict_fused(values) if modality is None else loaded.predict(modality, values[modality])
+    rows = rows_with(samples, wanted)
+    found = loaded.predict_fused(rows) if modality is None else loaded.predict(modality, rows)
     write_predictions(out, rows, found, None if loaded.answer is None else loaded.answer.target)
     said = f"{len(rows):,} predictions are in {out}"
     if len(rows) < len(samples):
@@ -53,7 +45,7 @@ def predict(
 
 
 def open_samples(source: Path, overrides: Sequence[str] = ()) -> "Table":
-    """Open a .npz of geotether, or the samples that a YAML names under `paired:`."""
+    """Open a .npz of geotether, or the samples that a YAML names under `paired:`; errors name the file."""
     from geotether.pairing.open import open_paired
     from geotether.training.config import own_layer
 
@@ -62,17 +54,21 @@ def open_samples(source: Path, overrides: Sequence[str] = ()) -> "Table":
     layer = own_layer(source, overrides)
     if "paired" not in layer:
         raise ValueError(f"{source} does not say where the samples are: give `paired:`, a .npz or a mapping.")
-    return open_paired(layer["paired"], layer["data"])
+    try:
+        return open_paired(layer["paired"], layer["data"])
+    except ValueError as error:
+        raise ValueError(str(error) if str(source) in str(error) else f"{source}: {error}") from error
 
 
 def write_predictions(out: Path, rows: "Table", found: "Prediction", target: str | None = None) -> None:
-    """Write id, place, split and predictions: a class and its probability, one column per label, or a number.
+    """Write id, place (in Parquet also as points), split and predictions: a class, probabilities, or a number.
 
     The known values of `target` are written beside them, empty where unknown, so that errors can be inspected.
     """
     import pyarrow as pa
 
     from geotether.files.disk import replacing_file
+    from geotether.files.geometry import with_geometry
 
     columns: dict[str, Any] = {"id": rows.id}
     if rows.lonlat is not None:
@@ -85,6 +81,8 @@ def write_predictions(out: Path, rows: "Table", found: "Prediction", target: str
         columns |= {"prediction": found.best} if found.kind == "classes" else {}
         columns |= {f"probability {name}": found.scores[:, at] for at, name in enumerate(found.names)}
     written = pa.table({name: pa.array(column) for name, column in columns.items()})
+    if rows.lonlat is not None and out.suffix == ".parquet":
+        written = with_geometry(written, rows.lonlat)
     with replacing_file(out) as part:
         if out.suffix == ".csv":
             import pyarrow.csv
@@ -106,7 +104,7 @@ def known_columns(rows: "Table", name: str) -> dict[str, Any]:
     if target.kind == "labels":
         flags = np.nan_to_num(target.values).astype(bool)
         return {f"known {label}": pa.array(flags[:, at], mask=unknown) for at, label in enumerate(target.names)}
-    values = np.array(target.names)[target.values] if target.kind == "classes" else target.values
+    values = np.array(target.names, dtype=object)[target.values] if target.kind == "classes" else target.values
     return {f"known {name}": pa.array(values, mask=unknown)}
 
 
