@@ -23,15 +23,6 @@ def test_what_is_shared_beyond_the_class_is_told_from_what_only_the_class_shares
     assert left(np.hstack([common, rng.standard_normal((n, 1))])) == pytest.approx(0.5, abs=0.05)
 
 
-def test_one_column_is_learned_as_well_as_two(script):
-    rng = np.random.default_rng(0)
-    x, part = rng.standard_normal((300, 4)), rng.integers(0, 3, 300)
-    goal = x @ rng.standard_normal((4, 1)) + 0.01 * rng.standard_normal((300, 1))
-    fit = script.best_ridge(x, goal, part == 0, part == 1)
-    assert fit.shape == goal.shape
-    assert script.explained(goal[part == 2], fit[part == 2], 0.0) > 0.99
-
-
 def test_classes_that_training_lacks_are_seen_from_the_mean_of_all(script):
     values, classes = np.array([[1.0], [3.0], [10.0], [7.0]]), np.array([0, 0, 1, 2])
     training = np.array([True, True, True, False])

@@ -57,12 +57,6 @@ def test_melt_has_no_rests_but_can_be_seen_in_the_same_windows(script):
     assert [one.jump for one in seen] == pytest.approx([-0.3, 0.0])
 
 
-@pytest.mark.parametrize(("lines", "width", "message"), [([{"step": 0}], 1, "No line holds"), (SERIES, 0, "1 or more")])
-def test_wrong_input(script, lines, width, message):
-    with pytest.raises(ValueError, match=message):
-        script.loss_spikes(lines, width=width)
-
-
 def test_validation_lines_are_passed_over(script):
     lines = [*SERIES, {"step": 10, "validation/loss": 9.0, "validation/loss/a": 9.0}]
     assert script.modality_losses(lines) == script.modality_losses(SERIES)

@@ -2,8 +2,6 @@
 
 import shlex
 
-import pytest
-
 
 def test_the_commands_of_its_own_text_are_understood(script):
     lines = [line.strip() for line in script.__doc__.splitlines() if "world_model.py" in line]
@@ -13,17 +11,3 @@ def test_the_commands_of_its_own_text_are_understood(script):
     assert [one.what for one in asked] == ["judge", "places", "worth"]
     assert asked[0].models == ["world=runs/world/model", "NAME=MODEL"]
     assert (asked[2].without, asked[2].only) == (["climate"], ["satellite"])
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ("judge --data d --out o", "judge wants NAME=MODEL"),
-        ("judge --data d --out o model", "judge wants NAME=MODEL"),
-        ("worth --data d", "--out names the folder"),
-    ],
-)
-def test_what_is_missing_is_named(script, capsys, given, message):
-    with pytest.raises(SystemExit):
-        script.parsed(given.split())
-    assert message in capsys.readouterr().err

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from geotether.maps.figure import save_figure
-from geotether.maps.losses import loss_curves, read_losses, running_mean
+from geotether.maps.losses import loss_curves, read_losses
 
 
 def write(path, rows):
@@ -43,11 +43,6 @@ def test_switches_of_salt_are_marked_and_no_line_crosses_a_pause(salt, tmp_path)
     save_figure(figure, tmp_path / "losses.png", dpi=60)
 
 
-def test_melt_has_no_switches(tmp_path):
-    path = write(tmp_path / "m.jsonl", [{"step": s, "loss/a": 1.0, "loss/b": 2.0} for s in range(9)])
-    assert read_losses(path)[2] == []
-
-
 def test_losses_of_different_numbers_of_candidates_are_drawn_relative_to_chance(tmp_path):
     rows = [{"step": s, "loss/a": 4.0, "chance/a": 5.0} for s in range(9)]
     rows.append({"step": 8, "validation/loss/a": 6.5, "validation/chance/a": 7.0})
@@ -76,12 +71,6 @@ def test_a_single_training_loss_is_drawn_beside_every_held_out_loss(tmp_path):
     found = panels(loss_curves(write(tmp_path / "b.jsonl", rows)))
     assert list(found) == ["s1", "s2"]
     assert [drawn(axes, "training")[0].get_ydata().tolist() for axes in found.values()] == [[3.0, 2.0, 1.0]] * 2
-
-
-def test_running_mean_equals_a_hand_loop():
-    values = np.random.default_rng(0).standard_normal(20)
-    want = [values[max(0, i - 4) : i + 1].mean() for i in range(20)]
-    np.testing.assert_allclose(running_mean(values, 5), want)
 
 
 def test_a_file_without_losses_is_named(tmp_path):

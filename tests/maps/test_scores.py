@@ -57,10 +57,6 @@ def test_one_chart_per_task_with_named_lines(make_rows, tmp_path):
     save_figure(figure, tmp_path / "labels.png", dpi=60)
 
 
-def test_scores_of_one_seed_are_drawn(make_rows, tmp_path):
-    save_figure(accuracy_against_labels(make_rows(seeds=1)), tmp_path / "labels.png", dpi=60)
-
-
 @pytest.mark.parametrize("draw", [accuracy_against_labels, lambda *given: score_intervals(*given, 2700)])
 def test_missing_scores(make_rows, draw):
     with pytest.raises(ValueError, match="no scores for probe 'mlp'"):

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from matplotlib.colors import LogNorm
 
 from geotether.maps.figure import save_figure
-from geotether.maps.values import class_colours, colour_scale, predicted_and_true, value_maps
+from geotether.maps.values import predicted_and_true, value_maps
 
 LONLAT = np.array([[0.0, 0.0], [179.9, 10.0], [-180.0, -55.0], [30.0, 80.0]])
 
@@ -42,13 +41,6 @@ def test_a_backdrop_is_drawn_behind():
     _, behind, front = (group for group in figure.axes[0].collections if len(group.get_offsets()))
     assert (len(behind.get_offsets()), len(front.get_offsets())) == (4, 1)
     assert behind.get_zorder() < front.get_zorder()
-
-
-def test_scales_are_never_empty():
-    assert (colour_scale(np.array([3.0, 3.0]), False).vmin, colour_scale(np.array([]), False).vmax) == (2.5, 10.0)
-    scale = colour_scale(np.array([0.0, -1.0, 5.0]), True)
-    assert isinstance(scale, LogNorm)
-    assert (scale.vmin, scale.vmax) == (2.5, 10.0)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +94,3 @@ def test_integers_are_classes_and_constant_numbers_are_drawn(tmp_path):
 def test_no_places_are_an_error():
     with pytest.raises(ValueError, match="at least one place"):
         predicted_and_true(MANY[:0], np.ones(0), np.ones(0), "x")
-
-
-def test_colours_differ():
-    assert len(set(class_colours(150))) == 150

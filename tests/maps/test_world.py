@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geotether.maps.figure import save_figure
-from geotether.maps.world import Frame, coverage_map, map_panels, point_size
+from geotether.maps.world import Frame, coverage_map, map_panels
 
 
 def frame_of(west, east, south, north):
@@ -73,16 +73,6 @@ def test_the_world_has_land_and_a_village_has_none():
     assert [np.hypot(*(land - town).T).min() * 6371 < 100 for town in towns] == [True, True]
     assert np.hypot(*(land - sea[0]).T).min() * 6371 > 500
     assert len(land_of(frame_of(5.66, 5.67, 51.97, 51.98))) == 0
-
-
-def test_antarctica_is_drawn_only_for_places_there():
-    lows = [drawn(frame_of(-180, 180, south, 0)).get_ylim()[0] for south in (-50, -75)]
-    assert lows[1] < lows[0]
-
-
-def test_points_shrink_with_their_number():
-    assert point_size(100, 6) > point_size(3000, 6) > point_size(100_000, 6)
-    assert point_size(0, 6) == 60.0
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

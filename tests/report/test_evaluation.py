@@ -1,14 +1,12 @@
 """Mirrors src/geotether/report/evaluation.py and page.py."""
 
 import base64
-import math
 from html.parser import HTMLParser
 
 import pytest
 
 from geotether.maps.figure import new_figure, save_figure
-from geotether.probes.scores import Score
-from geotether.report.evaluation import score_cell, score_table, write_report
+from geotether.report.evaluation import score_table, write_report
 from geotether.report.page import Cell, PageRow, PageTable
 
 
@@ -109,17 +107,6 @@ def test_wrong_input_is_named(make_rows, tmp_path):
         write_report(tmp_path / "no", "t", make_rows(), {}, {})
     with pytest.raises(ValueError, match=r"no scores with 99 labels; there are \[243, 2700\]"):
         write_report(tmp_path, "t", make_rows(), {}, {}, labels=99)
-
-
-def test_the_largest_count_is_taken_without_2700(make_rows, tmp_path):
-    rows = [row for row in make_rows() if row.labels == 243]
-    assert "243 labels" in write_report(tmp_path, "t", rows, {}, {}).read_text(encoding="utf-8")
-
-
-def test_cells_show_the_interval_where_it_is_known():
-    assert score_cell(None) == Cell("")
-    assert score_cell(Score(0.5, math.nan, math.nan, 1, 1)) == Cell("0.500")
-    assert score_cell(Score(0.5, 0.4, 0.6, 5, 30), best=True) == Cell("0.500", "[0.400, 0.600]", style="best")
 
 
 def test_baselines_come_below_and_the_best_is_marked(make_outcomes):

@@ -5,7 +5,7 @@ import pytest
 from geotether.benchmark.baselines import BASELINES
 from geotether.benchmark.probing import PROBES
 from geotether.benchmark.score_table import outcome_grid
-from geotether.report.summary import GLOSSARY, plain_words, split_in_words, words_used
+from geotether.report.summary import GLOSSARY, plain_words, words_used
 from geotether.tasks.task import METRICS
 
 
@@ -36,13 +36,6 @@ def test_claims_follow_the_paired_interval(make_outcomes, quality, general, diff
 def test_without_baselines_only_the_best_is_named(make_outcomes):
     (said,) = plain_words(grid_of(make_outcomes({"a": 0.5, "b": 0.8})), [], "own", 2700)
     assert said.startswith("elevation: the best is b with R2 0.")
-
-
-@pytest.mark.parametrize(
-    ("split", "said"), [("blocks-2", "unseen blocks of 2 degrees"), ("continents", "unseen continents")]
-)
-def test_splits_in_words(split, said):
-    assert split_in_words(split) == said
 
 
 def test_every_probe_metric_and_baseline_is_explained():
