@@ -12,13 +12,12 @@ from geotether.objectives.sigmoid import sigmoid_loss
 from geotether.objectives.tying import tying_loss
 from geotether.training.config import ObjectiveConfig
 from geotether.training.location import (
+    LocationMethod,
     batch_loss,
     build_model,
     candidate_count,
-    check_tables,
     held_out_batch,
     pool_recall,
-    taking_part,
     validate,
 )
 
@@ -149,26 +148,26 @@ def test_recall_looks_at_a_pool_of_256():
 
 def test_a_run_needs_tables(small):
     with pytest.raises(ValueError, match="no feature table to train on"):
-        check_tables(small(), {})
+        LocationMethod(small(), {}).check()
 
 
 def test_a_table_needs_training_rows(planet, small):
     text = planet["text"]
     with pytest.raises(ValueError, match=r"table text has 0 rows whose split is 'train' \(of 50\).*'validation'"):
-        check_tables(small(), {"text": text.rows(text.split == "validation")})
+        LocationMethod(small(), {"text": text.rows(text.split == "validation")}).check()
 
 
 @pytest.mark.parametrize("override", ["keep=best", "patience=2"])
 def test_held_out_rows_are_needed_where_they_decide(planet, small, override):
     text = planet["text"]
     training_only = {"text": text.rows(text.split == "train")}
-    check_tables(small(), training_only)
+    LocationMethod(small(), training_only).check()
     with pytest.raises(ValueError, match="no table has two rows whose split is 'validation'"):
-        check_tables(small(override), training_only)
+        LocationMethod(small(override), training_only).check()
 
 
 def test_pairwise_takes_one_table(planet, small):
-    assert list(taking_part(small("schedule.name=pairwise", "schedule.modality=text"), planet)) == ["text"]
-    assert list(taking_part(small(), planet)) == list(planet)
+    assert list(LocationMethod(small("schedule.name=pairwise", "schedule.modality=text"), planet).tables) == ["text"]
+    assert list(LocationMethod(small(), planet).tables) == list(planet)
     with pytest.raises(ValueError, match=r"schedule\.modality is 'birds', but the tables are satellite, text, lights"):
-        taking_part(small("schedule.name=pairwise", "schedule.modality=birds"), planet)
+        LocationMethod(small("schedule.name=pairwise", "schedule.modality=birds"), planet)

@@ -15,7 +15,7 @@ from geotether.training.state import (
     Interruption,
     RunState,
     check_folder,
-    discard_state,
+    finish_state,
     load_state,
     pack_tensors,
     save_state,
@@ -106,44 +106,51 @@ def test_how_often_to_save_may_change(tmp_path):
     assert state.step == 1
 
 
-def test_damage_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no run to resume"):
-        load_state(tmp_path, IDENTITY)
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (None, "deserializing header"),
+        ({"format": 99}, "has format 99, this version reads 1"),
+        ({"file": "gone.safetensors"}, r"gone\.safetensors"),
+        ({"config": 3}, ""),
+        ({"tables": None}, ""),
+        ({"file": ["x"]}, ""),
+        ('{"format": 1, "st', r"state\.json"),
+        ("[1]", r"state\.json"),
+        ("[" * 100_000, r"state\.json"),
+    ],
+)
+def test_damage_is_named(tmp_path, content, named):
     save_state(tmp_path, RunState(step=1), {"x": torch.ones(100)}, IDENTITY)
-    file = tmp_path / "state" / "step-00000001.safetensors"
-    file.write_bytes(file.read_bytes()[:200])
-    with pytest.raises(ValueError, match=r"step-00000001\.safetensors is damaged"):
-        load_state(tmp_path, IDENTITY)
-    pointer = tmp_path / "state" / "state.json"
-    pointer.write_text(json.dumps({**json.loads(pointer.read_text()), "format": 99}))
-    with pytest.raises(ValueError, match="has format 99, this version reads 1"):
-        load_state(tmp_path, IDENTITY)
-    pointer.write_text('{"format": 1, "st')
-    with pytest.raises(ValueError, match=r"state\.json is damaged"):
+    file, pointer = tmp_path / "state" / "step-00000001.safetensors", tmp_path / "state" / "state.json"
+    if content is None:
+        file.write_bytes(file.read_bytes()[:200])
+    elif isinstance(content, str):
+        pointer.write_text(content)
+    else:
+        pointer.write_text(json.dumps({**json.loads(pointer.read_text()), **content}))
+    with pytest.raises(ValueError, match=rf"(?s)The state .*state\.json or its file is damaged .*{named}"):
         load_state(tmp_path, IDENTITY)
 
 
 def test_the_folder_is_checked_before_work_begins(tmp_path):
-    check_folder(tmp_path / "new", resume=False)
+    check_folder(tmp_path / "new", IDENTITY)
     with pytest.raises(FileNotFoundError, match="no run to resume"):
-        check_folder(tmp_path / "new", resume=True)
+        check_folder(tmp_path / "new", IDENTITY, resume=True)
     save_state(tmp_path, RunState(), {}, IDENTITY)
-    check_folder(tmp_path, resume=True)
+    check_folder(tmp_path, IDENTITY, resume=True)
     with pytest.raises(FileExistsError, match=r"--resume.* --fresh"):
-        check_folder(tmp_path, resume=False)
-    check_folder(tmp_path, resume=False, fresh=True)
-    discard_state(tmp_path)
-    check_folder(tmp_path, resume=False)
+        check_folder(tmp_path, IDENTITY)
+    check_folder(tmp_path, IDENTITY, fresh=True)
+    finish_state(tmp_path, keep=False)
+    check_folder(tmp_path, IDENTITY)
     assert list(tmp_path.iterdir()) == []
-    discard_state(tmp_path)  # nothing to do
-
-
-def test_foreign_files_are_found_before_work_begins(tmp_path):
+    finish_state(tmp_path, keep=False)  # nothing to do
     (tmp_path / "model").mkdir()
-    check_folder(tmp_path, resume=False)
+    check_folder(tmp_path, IDENTITY)
     (tmp_path / "model" / "thesis.docx").touch()
     with pytest.raises(FileExistsError, match="choose another folder"):
-        check_folder(tmp_path, resume=False)
+        check_folder(tmp_path, IDENTITY)
 
 
 @pytest.fixture(autouse=True)

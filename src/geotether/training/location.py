@@ -1,9 +1,9 @@
 """Location ties: modalities that share no samples, each tied to the places of its rows (MELT, SALT, pairwise)."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -48,9 +48,12 @@ class LocationMethod:
     """
 
     def __init__(self, config: RunConfig, tables: Mapping[str, Table], card_notes: str = "") -> None:
-        self.config = config
-        self.tables = taking_part(config, tables)
-        self.card_notes = card_notes
+        self.config, self.tables, self.card_notes = config, dict(tables), card_notes
+        modality = config.schedule.modality
+        if modality is not None:
+            if modality not in tables:
+                raise ValueError(f"schedule.modality is {modality!r}, but the tables are {', '.join(tables)}.")
+            self.tables = {modality: tables[modality]}
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -60,7 +63,22 @@ class LocationMethod:
 
     def check(self) -> None:
         """Check that every table has training rows and, where they are needed, validation rows."""
-        check_tables(self.config, self.tables)
+        if not self.tables:
+            raise ValueError("There is no feature table to train on; give at least one, as `tables: {name: path}`.")
+        for modality, table in self.tables.items():
+            rows = len(table) if table.split is None else int((table.split == "train").sum())
+            if rows < 2:
+                found = "none" if table.split is None else sorted(set(table.split.tolist()))
+                raise ValueError(
+                    f"The table {modality} has {rows} rows whose split is 'train' (of {len(table)}); "
+                    f"a contrast needs two or more. Its split column contains {found}."
+                )
+        held_out = [table for table in self.tables.values() if len(validation_rows(table)) >= 2]
+        if not held_out and (self.config.keep == "best" or self.config.patience is not None):
+            raise ValueError(
+                "keep: best and patience need validation rows, but no table has two rows whose split is 'validation'; "
+                "assign splits (geotether.tables.splits) or set keep: last and patience: null."
+            )
 
     def build(self, device: torch.device) -> nn.Module:
         """Select training and validation rows, make the schedule, and build encoder, heads and decoders."""
@@ -92,9 +110,13 @@ class LocationMethod:
             observed = torch.cat([model.encode_modality(name, rows) for name, rows in batch.features.items()])
         location, observed = location.float(), observed.float()
         loss, losses = batch_loss(model, location, observed, batch.lonlat, batch.groups, config.objective)
-        errors = batch_regression(model, location, batch.features, batch.groups) if model.decoders else []
-        if errors:
-            loss = loss + config.objective.regression_weight * mean_regression(errors)
+        errors = {}
+        for name, rows in batch.groups.items() if model.decoders else ():
+            decoder = model.decoders[name]
+            targets = decoder.targets(batch.features[name])  # type: ignore[operator]
+            errors[f"regression/{name}"] = regression_loss(decoder(location[rows]), targets)
+        if errors:  # each modality has equal weight, whatever its number of rows
+            loss = loss + config.objective.regression_weight * torch.stack(list(errors.values())).mean()
 
         values: dict[str, Tensor] = {}
         if model.specific is not None:
@@ -109,7 +131,7 @@ class LocationMethod:
                 values[f"chance/{name}"] = loss.new_tensor(math.log(candidates))
             values[f"recall@10/{name}"] = pool_recall(location[rows], observed[rows])
             values[f"logit_scale/{name}"] = model.logit_scale(name)
-        return loss, values | {f"regression/{name}": e for name, e in zip(batch.groups, errors, strict=False)}
+        return loss, values | errors
 
     def has_validation(self) -> bool:
         """Return whether a table has validation rows."""
@@ -143,47 +165,6 @@ def candidate_count(reading: str, rows: int, batch: int) -> int | None:
     return counts.get(reading, batch if reading in NEGATIVES else None)
 
 
-def check_tables(config: RunConfig, tables: Mapping[str, Table]) -> None:
-    """Raise if a run cannot be made from these tables.
-
-    Raises:
-        ValueError: If no table is given, one has fewer than two training rows, or validation is needed and
-            no table has validation rows.
-    """
-    if not tables:
-        raise ValueError("There is no feature table to train on; give at least one, as `tables: {name: path}`.")
-    held_out = 0  # of the table with most validation rows
-    for modality, table in tables.items():
-        split = None if table.split is None else table.split.astype(str)
-        rows = len(table) if split is None else int((split == "train").sum())
-        held_out = max(held_out, 0 if split is None else int((split == "validation").sum()))
-        if rows < 2:
-            found = "none" if split is None else sorted(set(split.tolist()))
-            raise ValueError(
-                f"The table {modality} has {rows} rows whose split is 'train' (of {len(table)}); "
-                f"a contrast needs two or more. Its split column contains {found}."
-            )
-    if held_out < 2 and (config.keep == "best" or config.patience is not None):
-        raise ValueError(
-            "keep: best and patience need validation rows, but no table has two rows whose split is 'validation'; "
-            "assign splits (geotether.tables.splits) or set keep: last and patience: null."
-        )
-
-
-def taking_part(config: RunConfig, tables: Mapping[str, Table]) -> dict[str, Table]:
-    """Select the tables that the schedule uses, in their order.
-
-    Raises:
-        ValueError: If the schedule's modality has no table.
-    """
-    modality = config.schedule.modality
-    if modality is None:
-        return dict(tables)
-    if modality not in tables:
-        raise ValueError(f"schedule.modality is {modality!r}, but the tables are {', '.join(tables)}.")
-    return {modality: tables[modality]}
-
-
 def batch_loss(
     model: TiedModel,
     location: Float[Tensor, "n d"],
@@ -211,35 +192,13 @@ def batch_loss(
     return mean_over_rows(losses, rows), losses
 
 
-def batch_regression(
-    model: TiedModel,
-    location: Float[Tensor, "n d"],
-    features: Mapping[str, Float[Tensor, "_ _"]],
-    groups: Mapping[str, slice],
-) -> list[Float[Tensor, ""]]:
-    """Compute the error of each modality's features as predicted from their places, in float32.
-
-    Returns:
-        One squared error per modality, in the order of `groups`; predicting the mean gives 1.
-    """
-    errors = []
-    for name, rows in groups.items():
-        decoder = model.decoders[name]
-        errors.append(regression_loss(decoder(location[rows]), decoder.targets(features[name])))  # type: ignore[operator]
-    return errors
-
-
 def batch_specific(
     parts: SpecificParts,
     shared: Float[Tensor, "n d"],
     features: Mapping[str, Float[Tensor, "_ _"]],
     groups: Mapping[str, slice],
 ) -> dict[str, Float[Tensor, ""]]:
-    """Compute the terms of the modality-specific parts, in float32; places do not enter.
-
-    Returns:
-        "discrimination" and "reconstruction"; see `disentangling_terms`.
-    """
+    """Compute the terms of the modality-specific parts, in float32; places do not enter. See `disentangling_terms`."""
     own = {name: parts.specific(name, rows).float() for name, rows in features.items()}
     return disentangling_terms(
         shared,
@@ -255,50 +214,42 @@ def batch_specific(
     )
 
 
-def mean_regression(errors: list[Float[Tensor, ""]]) -> Float[Tensor, ""]:
-    """Average over modalities: each has equal weight, whatever its number of rows in the batch."""
-    return torch.stack(errors).mean()
-
-
 def build_model(config: RunConfig, tables: Mapping[str, Table]) -> TiedModel:
     """Build the model with weights that depend on the configuration alone.
 
     The initial weights of a head or decoder depend on the seed and the name of its modality, so adding a modality does
     not change those of others.
     """
-    location = build_location_encoder(config.encoder.model_dump(), config.seed)
+    objective, encoder = config.objective, config.encoder
+    location = build_location_encoder(encoder.model_dump(), config.seed)
     heads: dict[str, ProjectionHead] = {}
+    decoders: dict[str, FeatureDecoder] = {}
     for modality, table in tables.items():
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(config.seed, 0, f"head of {modality}"))
+        with _seeded(config, f"head of {modality}"):
             heads[modality] = ProjectionHead(
-                table.dim, config.encoder.embed_dim, config.heads.hidden_dim, config.heads.dropout
+                table.dim, encoder.embed_dim, config.heads.hidden_dim, config.heads.dropout
             )
         heads[modality].fit_standardisation(table.features)
-    decoders: dict[str, FeatureDecoder] = {}
-    for modality, table in tables.items() if config.objective.regression_weight else ():
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(config.seed, 0, f"decoder of {modality}"))
-            decoders[modality] = FeatureDecoder(
-                config.encoder.embed_dim, table.dim, config.objective.regression_components
-            )
-        decoders[modality].fit(table.features)
-    specific = build_specific(config, tables) if config.objective.specific_dim else None
-    return TiedModel(location, heads, config.objective.init_temperature, decoders=decoders, specific=specific)
+        if objective.regression_weight:
+            with _seeded(config, f"decoder of {modality}"):
+                decoders[modality] = FeatureDecoder(encoder.embed_dim, table.dim, objective.regression_components)
+            decoders[modality].fit(table.features)
+    specific = None
+    if objective.specific_dim:
+        widths = {modality: table.dim for modality, table in tables.items()}
+        with _seeded(config, "specific parts"):
+            specific = SpecificParts(widths, encoder.embed_dim, objective.specific_dim, objective.regression_components)
+        for modality, table in tables.items():
+            specific.fit(modality, table.features)
+    return TiedModel(location, heads, objective.init_temperature, decoders=decoders, specific=specific)
 
 
-def build_specific(config: RunConfig, tables: Mapping[str, Table]) -> SpecificParts:
-    """Build the modality-specific branches."""
-    objective = config.objective
-    in_dims = {modality: table.dim for modality, table in tables.items()}
+@contextmanager
+def _seeded(config: RunConfig, purpose: str) -> Iterator[None]:
+    """Draw initial weights by the run's seed and a purpose; the caller's stream does not change."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derived_seed(config.seed, 0, "specific parts"))
-        parts = SpecificParts(
-            in_dims, config.encoder.embed_dim, objective.specific_dim, objective.regression_components
-        )
-    for modality, table in tables.items():
-        parts.fit(modality, table.features)
-    return parts
+        torch.manual_seed(derived_seed(config.seed, 0, purpose))
+        yield
 
 
 def build_memory(config: RunConfig, tables: Mapping[str, Table]) -> PlaceMemory | None:
@@ -328,17 +279,16 @@ RECALL_AT = 10
 RECALL_ROWS = 256
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """The validation rows of one modality, on the run's device.
-
-    Attributes:
-        lonlat: Longitude and latitude in degrees, float64, shape (n, 2).
-        features: Shape (n, d).
-    """
+class HeldOut(NamedTuple):
+    """The validation rows of one modality, on the run's device: degrees, float64, (n, 2), and features, (n, d)."""
 
     lonlat: Tensor
     features: Tensor
+
+
+def validation_rows(table: Table) -> np.ndarray:
+    """Return the numbers of the rows whose split is `validation`."""
+    return np.flatnonzero(table.split == "validation") if table.split is not None else np.arange(0)
 
 
 def held_out_batch(
@@ -351,9 +301,7 @@ def held_out_batch(
     """
     batch = {}
     for modality, table in tables.items():
-        if table.split is None:
-            continue
-        numbers = np.flatnonzero(table.split == "validation")
+        numbers = validation_rows(table)
         if len(numbers) < 2:
             continue
         generator = step_generator(derived_seed(seed, 0, modality), 0, "validation")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from geotether.files.disk import replacing_file
 from geotether.training.config import LoopConfig, config_yaml
 from geotether.training.metrics import MetricsFile, Progress, read_scalars
-from geotether.training.optimizer import average_into, build_optimizer, learning_rate_at, set_learning_rate
+from geotether.training.optimizer import average_into, build_optimizer, learning_rate_at
 from geotether.training.overfitting import OverfittingWatch, final_warning
 from geotether.training.randomness import seed_step
 from geotether.training.state import (
@@ -23,27 +23,17 @@ from geotether.training.state import (
     Interruption,
     RunInterrupted,
     RunState,
-    check_finished,
     check_folder,
-    discard_state,
-    interruption_message,
-    is_unfinished,
+    finish_state,
     load_state,
-    mark_finished,
     pack_tensors,
     save_state,
     unpack_tensors,
 )
 
-
-@runtime_checkable
-class Trained(Protocol):
-    """What a run returns: a model that can be saved as a folder, such as an `Encoder`."""
-
-    history: list[dict[str, Any]]
-
-    def save(self, folder: str | Path) -> None:
-        """Write the model folder."""
+if TYPE_CHECKING:
+    from geotether.encoder import Encoder
+    from geotether.predict import PairedModel
 
 
 @runtime_checkable
@@ -83,26 +73,8 @@ class Method(Protocol):
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Measure on the validation rows; `validation/loss` decides which weights are best."""
 
-    def finish(self, model: nn.Module, state: RunState) -> Trained:
+    def finish(self, model: nn.Module, state: RunState) -> "Encoder | PairedModel":
         """Make the trained model from the final module, which is in evaluation mode."""
-
-
-@runtime_checkable
-class Callback(Protocol):
-    """Anything that follows a run: a logger, a plot, an early stop of your own (raise RunInterrupted)."""
-
-    def on_step(self, step: int, values: Mapping[str, Any]) -> None:
-        """Receive the metrics of one step: `loss`, `loss/...`, and `validation/loss`, ... where it was validated."""
-
-
-def check_callbacks(callbacks: Sequence[Any]) -> None:
-    """Raise TypeError if one of the callbacks has no `on_step(step, values)`."""
-    for one in callbacks:
-        if not callable(getattr(one, "on_step", None)):
-            raise TypeError(
-                f"{one!r:.60} is a {type(one).__name__} without on_step(step, values); "
-                "write a class with that method, or take one from geotether.training.callbacks."
-            )
 
 
 def choose_device(wish: str) -> torch.device:
@@ -133,7 +105,7 @@ def train(
     progress: str = "auto",
     callbacks: Sequence[Any] = (),
     keep_state: bool = True,
-) -> Trained:
+) -> "Encoder | PairedModel":
     """Train by one method; the options are those of `geotether.training.pretraining.pretrain`.
 
     Everything random is a function of the seed and the step, so a run that was killed and resumed on the same machine
@@ -141,17 +113,17 @@ def train(
 
     Returns:
         The trained model, with the last weights, their average or the best, as configured.
-
-    Raises:
-        ValueError, TypeError, FinishedRunError, FileExistsError, RunInterrupted, FloatingPointError: As `pretrain`.
     """
     out, config = None if out is None else Path(out), method.config
-    check_callbacks(callbacks)
+    for one in callbacks:
+        if not callable(getattr(one, "on_step", None)):
+            raise TypeError(
+                f"{one!r:.60} is a {type(one).__name__} without on_step(step, values); "
+                "write a class with that method, or take one from geotether.training.callbacks."
+            )
     method.check()
     if out is not None:
-        if not fresh and not resume and not is_unfinished(out):
-            check_finished(out, method.identity)
-        check_folder(out, resume, fresh)
+        check_folder(out, method.identity, resume, fresh)
     device = choose_device(config.device)
     model = method.build(device)
     total_steps = config.steps or method.steps_in(config.epochs or 1)
@@ -187,7 +159,8 @@ def train(
             learning_rate = learning_rate_at(
                 step, total_steps, config.learning_rate, config.warmup_steps, config.final_share
             )
-            set_learning_rate(optimizer, learning_rate)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
             seed_step(config.seed, step, device)
             loss, parts = method.losses(model, step)
             optimizer.zero_grad()
@@ -222,7 +195,9 @@ def train(
             if out is not None and (interruption.requested or state.step % (config.save_every or math.inf) == 0):
                 save_state(out, state, pack_tensors(model, optimizer, averaged, best), method.identity)
             if interruption.requested:
-                raise RunInterrupted(interruption_message(state.step, total_steps, out))
+                kept = f"The state is saved in {out}: run the same command with --resume (or resume=True) to continue."
+                kept = "Nothing was saved, because no folder was given (out=...)." if out is None else kept
+                raise RunInterrupted(f"Stopped after step {state.step} of {total_steps}. {kept}")
 
     if out is not None and keep_state:
         save_state(out, state, pack_tensors(model, optimizer, averaged, best), method.identity)
@@ -235,8 +210,5 @@ def train(
         shown.say(warning)
     if out is not None:
         trained.save(out / MODEL_FOLDER)
-        if keep_state:
-            mark_finished(out)
-        else:
-            discard_state(out)
+        finish_state(out, keep_state)
     return trained

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import AdamW
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
@@ -40,12 +40,6 @@ def learning_rate_at(
     fall = max(total_steps - 1 - warmup_steps, 1)
     progress = min((step - warmup_steps) / fall, 1.0)
     return peak * (final_share + (1 - final_share) * (1 + math.cos(math.pi * progress)) / 2)
-
-
-def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:
-    """Set the learning rate of every group for the next updates."""
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
 
 
 def average_into(averaged: Iterable[torch.Tensor], current: Iterable[torch.Tensor], decay: float, step: int) -> None:

@@ -110,11 +110,9 @@ def pretrain(
             method = _location_method(tables, config, card_notes)
         else:
             method = _paired_method(tables, config)
-        trained = train(
+        return train(
             method, out, resume=resume, fresh=fresh, progress=progress, callbacks=callbacks, keep_state=keep_state
         )
-    assert isinstance(trained, Encoder | PairedModel)
-    return trained
 
 
 def _location_method(tables: Any, config: RunConfig, card_notes: str) -> LocationMethod:

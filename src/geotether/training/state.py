@@ -1,6 +1,7 @@
 """The state of a run on disk, so that a killed or interrupted run resumes and a finished one can be extended."""
 
 import json
+import shutil
 import signal
 import threading
 from collections.abc import Mapping
@@ -65,27 +66,30 @@ class RunState:
         return False
 
 
+class FinishedRunError(FileExistsError):
+    """The folder contains this run, finished: same configuration, same data."""
+
+
 def is_unfinished(folder: Path) -> bool:
     """Return whether a run's folder contains a run that was interrupted."""
     pointer = folder / FOLDER_NAME / POINTER_NAME
-    return pointer.is_file() and not _is_finished(pointer)
-
-
-def _is_finished(pointer: Path) -> bool:
     try:
-        return bool(json.loads(pointer.read_text(encoding="utf-8")).get("finished"))
-    except (ValueError, AttributeError):  # damaged: `load_state` explains it
-        return False
+        return pointer.is_file() and not read_json(pointer).get("finished")
+    except ValueError:  # damaged: `load_state` explains it
+        return True
 
 
-def check_folder(folder: Path, resume: bool, fresh: bool = False) -> None:
-    """Check that a run's folder contains a run to resume if and only if one is to be resumed.
+def check_folder(folder: Path, identity: Mapping[str, Any], resume: bool = False, fresh: bool = False) -> None:
+    """Check that nothing is overwritten, and that there is a run to resume if one is to be resumed.
 
     Raises:
-        ValueError: If both are set.
-        FileExistsError: If it contains an unfinished run and neither is set, or `model` contains other files.
+        ValueError: If both `resume` and `fresh` are set.
         FileNotFoundError: If `resume` is set and there is nothing to resume.
+        FinishedRunError: If the folder's model comes from the same configuration and data.
+        FileExistsError: If the folder contains an unfinished run, a model of another configuration or other data
+            (the differences are named), or foreign files in `model`.
     """
+    model = folder / MODEL_FOLDER
     if resume and fresh:
         raise ValueError("resume continues the run that is there and fresh starts again: give one of them.")
     if resume and not (folder / FOLDER_NAME / POINTER_NAME).is_file():
@@ -95,9 +99,31 @@ def check_folder(folder: Path, resume: bool, fresh: bool = False) -> None:
             f"{folder} contains an unfinished run. Resume it (--resume, in Python resume=True), choose another folder, "
             "or start again with --fresh (fresh=True)."
         )
-    model = folder / MODEL_FOLDER
-    if model.exists() and not (model / "config.json").is_file() and not (model.is_dir() and not any(model.iterdir())):
+    if model.exists() and not (model / CONFIG).is_file() and not (model.is_dir() and not any(model.iterdir())):
         raise FileExistsError(f"{model} contains other files than a model; choose another folder.")
+    if resume or fresh or not (model / CONFIG).is_file():
+        return
+    longer = False
+    try:
+        tables = read_json(model / PROVENANCE).get("tables", {})
+        saved = {
+            "config": dict(read_json(model / CONFIG)["config"]),
+            "tables": {name: facts["sha256"] for name, facts in tables.items()},
+        }
+        differing = differences(saved, identity)
+        longer = _is_longer(saved["config"], identity["config"]) and not differences(saved, identity, lengths=False)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        differing = [f"  its configuration and tables cannot be read from {model}"]
+    if not differing:
+        raise FinishedRunError(
+            f"{folder} contains this run already, and it is finished: the model is {model}. "
+            "To train it again, add --fresh (in Python fresh=True); to extend it, give more steps with --resume."
+        )
+    raise FileExistsError(
+        f"{folder} contains a finished run of another configuration or of other data, which is not overwritten. "
+        f"{'Extend it with --resume (resume=True), choose' if longer else 'Choose'} another folder, or overwrite with "
+        "--fresh (in Python fresh=True). Differences:\n" + "\n".join(differing)
+    )
 
 
 def pack_tensors(
@@ -164,22 +190,25 @@ def load_state(folder: Path, identity: Mapping[str, Any], device: str = "cpu") -
     """Load the state of a run.
 
     Raises:
-        FileNotFoundError: If there is no state.
         ValueError: If it belongs to another configuration or other tables (what differs is named), or is damaged.
+        FinishedRunError: If it is finished, and not to be extended.
     """
     place = folder / FOLDER_NAME
     pointer = place / POINTER_NAME
-    if not pointer.is_file():
-        raise FileNotFoundError(f"{folder} contains no run to resume; start it without resume.")
     try:
-        saved = json.loads(pointer.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"The state {pointer} is damaged ({error}): delete {place} and start again.") from error
-    if saved.get("format") != FORMAT:
-        raise ValueError(f"{pointer} has format {saved.get('format')!r}, this version reads {FORMAT}: start again.")
-    finished = bool(saved.get("finished"))
-    differing = differences(saved, identity, lengths=not finished)
-    if finished and not differing and not _is_longer(saved["config"], identity["config"]):
+        saved = read_json(pointer)
+        if saved.get("format") != FORMAT:
+            raise ValueError(f"it has format {saved.get('format')!r}, this version reads {FORMAT}")
+        finished = bool(saved.get("finished"))
+        differing = differences(saved, identity, lengths=not finished)
+        same = finished and not differing and not _is_longer(saved["config"], identity["config"])
+        tensors = load_file(place / saved["file"], device=device)
+        state = RunState(**{name: saved.get(name) for name in RunState.__dataclass_fields__})
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"The state {pointer} or its file is damaged ({error}): delete {place} and start again."
+        ) from error
+    if same:
         raise FinishedRunError(
             f"The run in {folder} is finished. To extend it, give more steps or epochs than it had; "
             "to train it again, add --fresh (in Python fresh=True)."
@@ -189,16 +218,22 @@ def load_state(folder: Path, identity: Mapping[str, Any], device: str = "cpu") -
             f"The run in {folder} cannot be resumed with these settings; "
             f"give the same ones or choose another folder:\n" + "\n".join(differing)
         )
-    try:
-        tensors = load_file(place / saved["file"], device=device)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(
-            f"The state {place / saved['file']} is damaged ({error}): delete {place} and start again."
-        ) from error
-    state = RunState(**{name: saved.get(name) for name in RunState.__dataclass_fields__})
     if finished:  # an extended run may pass the point at which it stopped early
         state.stopped, state.stale_validations = False, 0
     return state, tensors
+
+
+def finish_state(folder: Path, keep: bool) -> None:
+    """Note that a run's model is complete, so that the run can be extended; or remove the state."""
+    place = folder / FOLDER_NAME
+    pointer = place / POINTER_NAME
+    if keep:
+        saved = read_json(pointer)
+        with replacing_file(pointer) as part:
+            part.write_text(json.dumps(saved | {"finished": True}, indent=1), encoding="utf-8")
+    else:
+        pointer.unlink(missing_ok=True)  # first, so that a crash here cannot leave a dangling pointer
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _is_longer(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
@@ -230,60 +265,6 @@ def differences(saved: Mapping[str, Any], identity: Mapping[str, Any], lengths: 
     if not lines and list(tables_before) != list(tables_now):
         lines.append(f"  tables: the run had them in the order {list(tables_before)}, now {list(tables_now)}")
     return lines
-
-
-def mark_finished(folder: Path) -> None:
-    """Note in a run's state that its model is complete; the state stays, so that the run can be extended."""
-    pointer = folder / FOLDER_NAME / POINTER_NAME
-    saved = json.loads(pointer.read_text(encoding="utf-8"))
-    with replacing_file(pointer) as part:
-        part.write_text(json.dumps(saved | {"finished": True}, indent=1), encoding="utf-8")
-
-
-def discard_state(folder: Path) -> None:
-    """Remove the state of a finished run."""
-    place = folder / FOLDER_NAME
-    (place / POINTER_NAME).unlink(missing_ok=True)  # first, so that a crash here cannot leave a dangling pointer
-    for leftover in place.iterdir() if place.is_dir() else ():
-        leftover.unlink()
-    if place.is_dir():
-        place.rmdir()
-
-
-class FinishedRunError(FileExistsError):
-    """The folder contains this run, finished: same configuration, same data."""
-
-
-def check_finished(folder: Path, identity: Mapping[str, Any]) -> None:
-    """Check that no finished run would be overwritten.
-
-    Raises:
-        FinishedRunError: If the folder's model comes from the same configuration and data.
-        FileExistsError: If it comes from others; the differences are named.
-    """
-    model, longer = folder / MODEL_FOLDER, False
-    if not (model / CONFIG).is_file():
-        return
-    try:
-        tables = read_json(model / PROVENANCE).get("tables", {})
-        saved = {
-            "config": dict(read_json(model / CONFIG)["config"]),
-            "tables": {name: facts["sha256"] for name, facts in tables.items()},
-        }
-        differing = differences(saved, identity)
-        longer = _is_longer(saved["config"], identity["config"]) and not differences(saved, identity, lengths=False)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        differing = [f"  its configuration and tables cannot be read from {model}"]
-    if not differing:
-        raise FinishedRunError(
-            f"{folder} contains this run already, and it is finished: the model is {model}. "
-            "To train it again, add --fresh (in Python fresh=True); to extend it, give more steps with --resume."
-        )
-    raise FileExistsError(
-        f"{folder} contains a finished run of another configuration or of other data, which is not overwritten. "
-        f"{'Extend it with --resume (resume=True), choose' if longer else 'Choose'} another folder, or overwrite with "
-        "--fresh (in Python fresh=True). Differences:\n" + "\n".join(differing)
-    )
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -321,16 +302,3 @@ class Interruption:
     ) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-
-
-def interruption_message(step: int, total_steps: int, folder: Path | None) -> str:
-    """Return what was saved and how to continue.
-
-    Example:
-        >>> interruption_message(120, 500, None)
-        'Stopped after step 120 of 500. Nothing was saved, because no folder was given (out=...).'
-    """
-    stopped = f"Stopped after step {step} of {total_steps}."
-    if folder is None:
-        return f"{stopped} Nothing was saved, because no folder was given (out=...)."
-    return f"{stopped} The state is saved in {folder}: run the same command with --resume (or resume=True) to continue."
