@@ -94,28 +94,6 @@ def test_rooms_limit_what_is_followed(package):
     assert {file.parent.name for file in found} == {"training", "encoders"}
 
 
-@pytest.mark.parametrize("module", [TRAINING, JUDGING])
-@pytest.mark.parametrize(
-    ("old", "new", "same"),
-    [
-        ('"""One ridge."""', '"""Ridge."""', True),
-        ("# small", "# tiny", True),
-        ("alpha = 1.0", "alpha = 2.0", False),
-    ],
-)
-def test_training_and_judging_follow_the_code_and_not_its_comments(package, monkeypatch, module, old, new, same):
-    text = '"""One ridge."""\nalpha = 1.0  # small\n'
-    (package / "benchmark").mkdir()
-    (package / "benchmark/bench.py").write_text("import geotether.geodesy.angles\n")
-    (package / "geodesy/angles.py").write_text(text)
-    rooms = JUDGING_ROOMS if module == JUDGING else None
-    code_hash.cache_clear()
-    before = code_hash(module, rooms)
-    (package / "geodesy/angles.py").write_text(text.replace(old, new))
-    later()
-    assert (code_hash(module, rooms) == before) == same
-
-
 def test_of_the_real_package():
     training = {file.relative_to(PACKAGE).as_posix() for file in source_files(TRAINING)}
     assert {"training/loop.py", "training/location.py", "objectives/tying.py", "batches/schedule.py",
@@ -125,13 +103,3 @@ def test_of_the_real_package():
     assert {"probes/linear.py", "benchmark/plan.py", "benchmark/outcome.py", "tasks/task.py", "moments.py"} <= judging
     assert {file.split("/")[0] for file in judging} == {*JUDGING_ROOMS} - {"moments"} | {"moments.py"}
     assert code_hash(TRAINING) != judging_hash()
-
-
-def test_an_unknown_module_is_said():
-    with pytest.raises(ValueError, match=r"no module 'training\.lop'"):
-        source_files("training.lop")
-
-
-def test_a_value_that_is_no_docstring_counts():
-    assert meaning("x = 'a'") != meaning("x = 'b'")
-    assert meaning("def f():\n    'a'") == meaning("def f():\n    'b'")

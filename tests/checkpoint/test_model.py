@@ -6,7 +6,6 @@ import os
 import pickle
 import re
 import resource
-import shutil
 import subprocess
 import sys
 import time
@@ -158,6 +157,9 @@ def test_wrong_paths_are_named(folder):
         load_model(folder.parent)
     with pytest.raises(ValueError, match=r"is a file; give the model's folder"):
         load_model(folder / "model.safetensors")
+    (folder / "config.json").write_text('{"format": "geotether-model", "format_version": 1}')
+    with pytest.raises(ValueError, match="has no encoder, heads, weights_sha256, config"):
+        load_model(folder)
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -1])
@@ -165,13 +167,6 @@ def test_truncated_weights_are_named(folder, keep):
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ValueError, match=r"truncated or not a safetensors file.*Copy the model folder again"):
-        load_model(folder)
-
-
-@pytest.mark.parametrize("name", ["config.json", "provenance.json"])
-def test_truncated_json_is_named(folder, name):
-    (folder / name).write_text((folder / name).read_text()[:-5])
-    with pytest.raises(ValueError, match=f"{name} is truncated or not a JSON"):
         load_model(folder)
 
 
@@ -313,15 +308,6 @@ def test_odd_json_is_answered_with_the_name_of_the_file(folder, name, content):
     assert name in (refusal(folder) or "")
 
 
-def test_configurations_of_others_are_named(folder):
-    (folder / "config.json").write_text('{"format": "geotether-model", "format_version": 1}')
-    with pytest.raises(ValueError, match="has no encoder, heads, weights_sha256, config"):
-        load_model(folder)
-    (folder / "config.json").write_text("[1]")
-    with pytest.raises(ValueError, match="contains a list, not an object"):
-        load_model(folder)
-
-
 def test_missing_extra_and_converted_weights_are_named(folder):
     weights = load_file(folder / "model.safetensors")
     first = sorted(weights)[0]
@@ -355,11 +341,6 @@ def test_a_full_disk_leaves_the_old_model(folder):
     assert "the disk is full or a size limit was reached" in child.stderr
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert names(folder.parent) == ["model"]
-
-
-def test_a_moved_folder_loads(folder, tmp_path, location):
-    shutil.move(folder, tmp_path / "elsewhere")
-    torch.testing.assert_close(load_model(tmp_path / "elsewhere").location(PLACES), location(PLACES))
 
 
 def test_double_precision_comes_back_double(tmp_path):

@@ -110,6 +110,7 @@ def test_plugins_of_the_command_line_are_written_down(tmp_path, monkeypatch):
         ("precision=fp8", r"precision: .*'float32' or 'bf16'"),
         ("objective.init_temperature=0", r"objective\.init_temperature"),
         ("encoder=3", r"encoder: .*\(got 3\)"),
+        ("encoder.readout=output", r"set memory\.components=0"),
     ],
 )
 def test_a_fault_is_answered_with_its_path_and_what_is_known(override, message):

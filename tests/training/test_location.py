@@ -89,20 +89,6 @@ def test_weights_depend_on_the_seed_and_the_modality_alone(planet, small):
     assert not torch.equal(other["heads.text.projection.1.weight"], three["heads.text.projection.1.weight"])
 
 
-def test_the_global_stream_is_left_alone(planet, small):
-    torch.manual_seed(0)
-    want = torch.rand(3)
-    torch.manual_seed(0)
-    build_model(small(), planet)
-    assert torch.equal(torch.rand(3), want)
-
-
-def test_features_are_standardised_by_the_rows_given(planet, small):
-    text = planet["text"]
-    model = build_model(small(), {"text": text})
-    np.testing.assert_allclose(model.heads["text"].mean.numpy(), text.features.mean(0), atol=1e-5)
-
-
 def test_only_validation_rows_are_looked_at(planet):
     batch = held_out_batch(planet, rows=1000, seed=0)
     assert list(batch) == list(planet)
@@ -116,11 +102,7 @@ def test_the_batch_is_fixed_and_limited(planet):
     assert first.shape == (20, 2)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-
-
-def test_a_table_without_held_out_rows_is_left_out(planet):
-    text = planet["text"]
-    tables = {"text": text, "lights": planet["lights"].rows(planet["lights"].split == "train")}
+    tables = {"text": planet["text"], "lights": planet["lights"].rows(planet["lights"].split == "train")}
     assert list(held_out_batch(tables, rows=20, seed=0)) == ["text"]
 
 
@@ -146,15 +128,14 @@ def test_recall_looks_at_a_pool_of_256():
     assert pool_recall(collapsed, collapsed).item() == pytest.approx(10 / 256)
 
 
-def test_a_run_needs_tables(small):
-    with pytest.raises(ValueError, match="no feature table to train on"):
-        LocationMethod(small(), {}).check()
-
-
-def test_a_table_needs_training_rows(planet, small):
-    text = planet["text"]
-    with pytest.raises(ValueError, match=r"table text has 0 rows whose split is 'train' \(of 50\).*'validation'"):
-        LocationMethod(small(), {"text": text.rows(text.split == "validation")}).check()
+def test_tables_and_training_rows_are_needed(planet, small):
+    text = planet["text"].rows(planet["text"].split == "validation")
+    for tables, message in (
+        ({}, "no feature table to train on"),
+        ({"text": text}, r"table text has 0 rows whose split is 'train' \(of 50\).*'validation'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            LocationMethod(small(), tables).check()
 
 
 @pytest.mark.parametrize("override", ["keep=best", "patience=2"])

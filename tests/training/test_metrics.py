@@ -26,12 +26,6 @@ def test_a_resumed_run_drops_what_it_is_about_to_do_again(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
-def test_a_new_run_starts_an_empty_file(tmp_path):
-    (tmp_path / "metrics.jsonl").write_text('{"step": 0}\n')
-    with MetricsFile(tmp_path, first_step=0):
-        assert read_metrics(tmp_path) == []
-
-
 def test_damage_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no metrics file"):
         read_metrics(tmp_path / "metrics.jsonl")
@@ -59,6 +53,15 @@ def test_plain_lines_are_few_and_hold_no_control_characters(capsys):
     assert not any("\x1b" in line or "\r" in line for line in lines)
 
 
+def test_silence_and_unknown_styles(capsys):
+    with Progress(total_steps=2, style="none") as progress:
+        progress.show(0, LINE)
+        progress.say("nothing")
+    assert capsys.readouterr() == ("", "")
+    with pytest.raises(ValueError, match="auto, bar, lines, none; got 'loud'"):
+        Progress(total_steps=2, style="loud")
+
+
 def test_a_terminal_gets_a_bar(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
@@ -71,23 +74,3 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     assert "4/4" in shown
     assert "loss 6.234" in shown or "loss 6.235" in shown
     assert "held out [bold] 5.0" in shown  # brackets are text, not markup
-
-
-def test_validation_names_chance(capsys):
-    with Progress(total_steps=4) as progress:
-        progress.show_validation(
-            3, {"validation/loss": 5.5, "validation/loss/text": 5.5, "validation/chance/text": 6.931}
-        )
-    assert capsys.readouterr().err == "held out after step 4: 5.5000  text 5.500 (chance 6.93)\n"
-
-
-def test_silence(capsys):
-    with Progress(total_steps=2, style="none") as progress:
-        progress.show(0, LINE)
-        progress.say("nothing")
-    assert capsys.readouterr() == ("", "")
-
-
-def test_an_unknown_style_is_named():
-    with pytest.raises(ValueError, match="auto, bar, lines, none; got 'loud'"):
-        Progress(total_steps=2, style="loud")

@@ -47,16 +47,9 @@ def test_the_rate_rises_then_falls_to_its_share():
     assert rates[0] == pytest.approx(1e-3 / 11)
     middle = rates[10 + 89 // 2]
     assert middle == pytest.approx(1e-3 * (1 + 0.05) / 2, rel=0.03)  # a cosine passes half way in the middle
-
-
-@pytest.mark.parametrize("total_steps", [1, 2])
-def test_short_and_constant_rates(total_steps):
-    assert learning_rate_at(0, total_steps, 0.5) == 0.5
-    assert learning_rate_at(total_steps - 1, total_steps, 0.5, final_share=1.0) == 0.5
-
-
-def test_warm_up_longer_than_the_run_keeps_rising():
-    assert learning_rate_at(4, 5, 1.0, warmup_steps=9) == pytest.approx(0.5)
+    assert learning_rate_at(4, 5, 1.0, warmup_steps=9) == pytest.approx(0.5)  # a warm-up longer than the run
+    for total in (1, 2):
+        assert learning_rate_at(0, total, 0.5) == learning_rate_at(total - 1, total, 0.5, final_share=1.0) == 0.5
 
 
 def test_the_average_is_the_hand_loop():

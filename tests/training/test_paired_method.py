@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from sklearn.utils.class_weight import compute_class_weight
 
-from geotether.tables.target import TargetEncoding
-from geotether.training.paired_method import class_weights, labelled_rows
+from geotether.training.paired_method import labelled_rows
 
 
 def test_a_larger_share_holds_the_smaller_and_all_are_known(make_fields):
@@ -29,13 +27,3 @@ def test_every_class_and_label_has_a_row(make_fields, name):
     rows = labelled_rows(table.target(name), 0.001, seed=0)
     values = table.target(name).values[rows]
     assert (values.sum(0).min() >= 1) if name == "flags" else set(values.tolist()) == {0, 1, 2}
-
-
-def test_classes_are_balanced_as_scikit_learn_does(make_fields):
-    table = make_fields()
-    answer = TargetEncoding.fit("crop", table.target("crop"), np.arange(len(table)))
-    encoded = answer.encode(table.target("crop"))
-    known = encoded[encoded >= 0]
-    expected = compute_class_weight("balanced", classes=np.arange(3), y=known)
-    np.testing.assert_allclose(class_weights(answer, encoded, balanced=True).numpy(), expected, rtol=1e-6)
-    assert class_weights(answer, encoded, balanced=False) is None

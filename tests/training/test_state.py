@@ -4,7 +4,6 @@ import copy
 import json
 import os
 import signal
-import threading
 
 import pytest
 import torch
@@ -100,12 +99,6 @@ def test_another_run_is_refused_and_the_difference_named(tmp_path, change, messa
         load_state(tmp_path, {**IDENTITY, **change})
 
 
-def test_how_often_to_save_may_change(tmp_path):
-    save_state(tmp_path, RunState(step=1), {}, IDENTITY)
-    state, _ = load_state(tmp_path, {**IDENTITY, "config": {**IDENTITY["config"], "save_every": 1}})
-    assert state.step == 1
-
-
 @pytest.mark.parametrize(
     ("content", "named"),
     [
@@ -183,16 +176,3 @@ def test_what_is_ignored_stays_ignored():
     with Interruption() as interruption:
         os.kill(os.getpid(), signal.SIGINT)
         assert not interruption.requested
-
-
-def test_other_threads_are_left_alone():
-    seen = []
-
-    def work() -> None:
-        with Interruption() as interruption:
-            seen.append(interruption.requested)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert seen == [False]
