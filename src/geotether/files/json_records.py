@@ -1,4 +1,4 @@
-"""JSON of any size: one object per line, or the features of a GeoJSON collection."""
+"""JSON of any size: one object per line, an array of objects, or the features of a GeoJSON collection."""
 
 import io
 import json
@@ -59,7 +59,7 @@ def read_json(path: Path, by_line: bool, keep: str | None = None) -> tuple[pa.Sc
             mixed = {JSON_TEXT: b""} if keep == "json" and is_mixed and pa.types.is_string(kind) else None
             fields.append(pa.field(name, kind, metadata=mixed))
     schema = pa.schema(fields)
-    if geometry or not by_line:
+    if geometry or "is_geojson" in notes:
         about = {"encoding": "WKB"} | ({"crs": notes["crs"]} if "crs" in notes else {})
         schema = with_geometry_note(schema.insert(0, pa.field("geometry", pa.binary())), about)
     schema = schema.append(pa.field(FAULT, pa.string()))
@@ -127,16 +127,17 @@ def _lines(file: io.TextIOBase) -> Iterator[Record]:
         except (ValueError, RecursionError):
             yield {}, None, "the line is not JSON"
             continue
-        if not isinstance(value, dict):
-            yield {}, None, "the line is not a JSON object"
-        else:
-            yield _feature(value) if value.get("type") == "Feature" else (value, None, None)
+        yield _record(value) if isinstance(value, dict) else ({}, None, "the line is not a JSON object")
 
 
 def _collection(file: io.TextIOBase, notes: dict[str, Any]) -> Iterator[Record]:
-    """Yield the features of a collection one by one, without holding the rest."""
+    """Yield the features of a collection, or the objects of an array, one by one, without holding the rest."""
     stream = _Stream(file)
-    hint = 'it must be {"type": "FeatureCollection", "features": [...]}'
+    hint = 'it must be {"type": "FeatureCollection", "features": [...]}, or an array of objects'
+    if stream.next() == "[":
+        yield from map(_record, stream.items())
+        return
+    notes["is_geojson"] = True
     if stream.next() != "{":
         raise ValueError(f"it is not a GeoJSON FeatureCollection; {hint}.")
     stream.skip()
@@ -146,13 +147,7 @@ def _collection(file: io.TextIOBase, notes: dict[str, Any]) -> Iterator[Record]:
         stream.expect(":")
         if name == "features" and stream.next() == "[":
             found = True
-            stream.skip()
-            while stream.next() != "]":
-                feature = stream.value()
-                yield _feature(feature) if isinstance(feature, dict) else ({}, None, "the feature is not a JSON object")
-                if stream.next() != "]":
-                    stream.expect(",")
-            stream.skip()
+            yield from (_record(item, is_feature=True) for item in stream.items())
         else:
             value = stream.value()
             if name == "crs" and isinstance(value, dict):
@@ -163,6 +158,12 @@ def _collection(file: io.TextIOBase, notes: dict[str, Any]) -> Iterator[Record]:
             stream.expect(",")
     if not found:
         raise ValueError(f"it is not a GeoJSON FeatureCollection; {hint}.")
+
+
+def _record(item: Any, is_feature: bool = False) -> Record:
+    if not isinstance(item, dict):
+        return {}, None, "the feature is not a JSON object"
+    return _feature(item) if is_feature or item.get("type") == "Feature" else (item, None, None)
 
 
 class _Stream:
@@ -197,6 +198,15 @@ class _Stream:
         found = self.next()
         if found != wanted:
             raise ValueError(f"it is not JSON: {found!r} where {wanted!r} was expected.")
+        self.skip()
+
+    def items(self) -> Iterator[Any]:
+        """Yield the items of the array that comes next."""
+        self.skip()
+        while self.next() != "]":
+            yield self.value()
+            if self.next() != "]":
+                self.expect(",")
         self.skip()
 
     def value(self) -> Any:

@@ -136,7 +136,7 @@ class ImagesSource:
         if self._index is not None:
             self._index.open(Path(folder))
             self._count = len(self._index)
-            table, _, _ = self._index.read(0, _LOOK_AT)
+            table, _, _ = self._index.observe(0, _LOOK_AT)
             named = [file for file in self._paths(table) if file]
             if named and not any((self._folder / file).exists() for file in named):
                 raise ValueError(

@@ -119,7 +119,8 @@ class RowFile:
             All of them with every column; all of them as observations without content, whose places need not be valid;
             and the reasons for rejecting rows, by position. `geotether.sources.source.usable` combines the three.
         """
-        table = self.rows.read(start, stop)
+        with naming(self.path, self.format):
+            table = self.rows.read(start, stop)
         faults: dict[int, str] = {}
         if FAULT in table.column_names:
             given = table[FAULT].to_pylist()

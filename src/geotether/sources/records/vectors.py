@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from geotether.files.arrays import reading_arrays
 from geotether.files.disk import file_fingerprint, replacing_file
 from geotether.files.formats import endings_of
 from geotether.files.places import refuse_places
@@ -194,7 +195,8 @@ def _unpack(path: Path, name: str | list[str] | None, folder: Path) -> Path:
         if not isinstance(chosen, str) or chosen not in names:
             raise ValueError(f"{path} contains {', '.join(names)}; name one with column=, got {name!r}.")
         target = folder / "vectors.npy"
-        array = array[chosen]
+        with reading_arrays(path):
+            array = array[chosen]
         with replacing_file(target) as part, part.open("wb") as file:
             np.save(file, array, allow_pickle=False)
     else:
@@ -205,10 +207,8 @@ def _unpack(path: Path, name: str | list[str] | None, folder: Path) -> Path:
 
 
 def _load(path: Path) -> Any:
-    try:
+    with reading_arrays(path):
         return np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path} is damaged or is not a NumPy array of numbers: {error}") from error
 
 
 def _is_list_of_numbers(kind: pa.DataType) -> bool:
