@@ -100,7 +100,7 @@ def without_rare(labels: Shaped[np.ndarray, " n"], fewest: int) -> Shaped[np.nda
         ['a', 'a', None, None]
     """
     known = np.array([label is not None for label in labels], dtype=bool)
-    _, which, counts = np.unique(labels[known].astype(str), return_inverse=True, return_counts=True)
+    _, which, counts = np.unique(labels[known], return_inverse=True, return_counts=True)
     kept = labels.copy()
     kept[np.flatnonzero(known)[counts[which] < fewest]] = None
     return kept

@@ -1,5 +1,6 @@
 """NetCDF and Zarr as stored: their groups, and what the attributes of CF say of missing data, ranges and packing."""
 
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -151,6 +152,8 @@ def open_groups(path: Path) -> dict[str, Any]:
     engine = "zarr" if path.is_dir() else _engine(path)
     off = dict.fromkeys(("cache", "mask_and_scale", "decode_times", "decode_coords"), False)
     options: dict[str, Any] = {"engine": engine, **off}
+    told = sys.unraisablehook
+    sys.unraisablehook = lambda _: None  # h5netcdf cannot close what it could not open
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that are not consolidated
@@ -161,7 +164,10 @@ def open_groups(path: Path) -> dict[str, Any]:
                 _drop_default_fills(path, groups)
             return groups
     except Exception as error:  # engines raise errors of their own
-        raise ValueError(f"{path} is damaged or not NetCDF or Zarr: {error}") from error
+        reason = f"{error}"
+    finally:
+        sys.unraisablehook = told
+    raise ValueError(f"{path} is damaged or not NetCDF or Zarr: {reason}")
 
 
 def decoded(dataset: Any) -> Any:

@@ -63,12 +63,15 @@ class GdalRaster:
     def read(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         """Read cells as stored, shape (height, width, bands); cells without data are `missing`."""
         import rasterio
+        import rasterio.errors
         from rasterio.windows import Window
 
-        with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
-            piece = self._dataset.read(
-                self._numbers, window=Window(left, top, width, height), masked=self._masked, out_dtype=self.dtype
-            )
+        window = Window(left, top, width, height)
+        try:
+            with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
+                piece = self._dataset.read(self._numbers, window=window, masked=self._masked, out_dtype=self.dtype)
+        except rasterio.errors.RasterioError as error:
+            raise ValueError(f"{self.path} is damaged or cut short: {error}") from error
         if self._masked:
             piece = np.where(np.ma.getmaskarray(piece), self.dtype.type(np.nan), piece.data)
         return np.moveaxis(piece, 0, -1)

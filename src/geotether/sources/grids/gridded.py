@@ -96,10 +96,13 @@ class GriddedRaster:
     def read(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         """Read cells with scale and offset applied, shape (height, width, bands); NaN without data."""
         piece = {self._y: slice(top, top + height), self._x: slice(left, left + width)}
-        parts = [
-            packing.values(array.isel(piece).transpose(self._y, self._x, ...).to_numpy()).reshape(height, width, -1)
-            for array, packing in zip(self._arrays, self._packings, strict=True)
-        ]
+        parts = []
+        for array, packing in zip(self._arrays, self._packings, strict=True):
+            try:
+                cells = array.isel(piece).transpose(self._y, self._x, ...).to_numpy()
+            except Exception as error:  # decoders raise errors of their own
+                raise ValueError(f"{self.path} is damaged: {array.name!r} cannot be read ({error}).") from error
+            parts.append(packing.values(cells).reshape(height, width, -1))
         return np.concatenate(parts, axis=-1)[..., self._chosen].astype(self.dtype, copy=False)
 
     def files(self) -> list[Path]:

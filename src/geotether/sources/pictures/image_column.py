@@ -13,7 +13,7 @@ from geotether.files.disk import file_fingerprint, replacing_file
 from geotether.files.formats import PARQUET_ENDINGS
 from geotether.files.places import PlaceFinder, listed_columns
 from geotether.files.rows import naming
-from geotether.files.values import is_text
+from geotether.files.values import is_text, usual_schema
 from geotether.sources.pictures.pixels import (
     MAX_PIXELS,
     ImageError,
@@ -115,7 +115,8 @@ class ImageColumnSource:
             raise ValueError(f"{self._originals[0]} has no rows.")
         self._count = count
         for file in self._files if self._labels else ():
-            labels = pq.read_table(file, columns=list(self._labels))
+            with naming(file, "parquet"):
+                labels = pq.read_table(file, columns=list(self._labels))
             gaps = {name for name in self._labels if labels[name].null_count and not is_text(labels[name].type)}
             self._with_gaps |= gaps
 
@@ -147,7 +148,7 @@ class ImageColumnSource:
         copy = folder / f"images-{number:05d}-{file_fingerprint(original)[:16]}.parquet"
         if copy.is_file():
             return copy
-        with pq.ParquetFile(original) as file, replacing_file(copy) as part:
+        with replacing_file(copy) as part, naming(original, "parquet"), pq.ParquetFile(original) as file:
             facts = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
             row_bytes = max(1, sum(group.total_byte_size for group in facts) // max(1, file.metadata.num_rows))
             schema = pa.schema([file.schema_arrow.field(name) for name in self._columns()], file.schema_arrow.metadata)
@@ -170,7 +171,7 @@ class ImageColumnSource:
         first, last = bisect_right(begins, start) - 1, bisect_right(begins, max(start, stop - 1))
         tables = []
         for number, groups in itertools.groupby(self._groups[first:last], key=lambda group: group[0]):
-            with pq.ParquetFile(self._files[number]) as file:
+            with naming(self._files[number], "parquet"), pq.ParquetFile(self._files[number]) as file:
                 wanted = [group for _, group, _ in groups]
                 # Threads would hold several row groups in memory.
                 tables.append(file.read_row_groups(wanted, columns=self._columns(), use_threads=False))
@@ -193,10 +194,8 @@ def _schema(files: list[Path]) -> pa.Schema:
 
     found = None
     for file in files:
-        try:
-            schema = pq.read_schema(file)
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{file} is damaged or not a Parquet file: {error}") from error
+        with naming(file, "parquet"):
+            schema = usual_schema(pq.read_schema(file))
         if found is not None and set(found.names) != set(schema.names):
             odd = ", ".join(sorted(set(found.names) ^ set(schema.names)))
             raise ValueError(f"{file} and {files[0]} have different columns: {odd}.")
@@ -232,7 +231,7 @@ def _image_column(file: Path, schema: pa.Schema, column: str | None) -> str:
         return column
     candidates = [field.name for field in schema if _holds_bytes(field.type)]
     images = []
-    with pq.ParquetFile(file) as parquet:
+    with naming(file, "parquet"), pq.ParquetFile(file) as parquet:
         batches = parquet.iter_batches(_LOOK_AT, columns=candidates)
         first = next(batches, pa.RecordBatch.from_pylist([])) if candidates else pa.RecordBatch.from_pylist([])
     for name in first.schema.names:
