@@ -66,6 +66,12 @@ def test_the_date_line_is_one_meridian_and_polygons_may_cross_it(write):
     beyond = write("beyond.geojson", [(170, -20, 190, -10), (-190, 0, -170, 10), (300, -5, 310, 5)])
     places = np.array([[175.0, -15.0], [-175.0, -15.0], [185.0, -15.0], [175.0, 5.0], [-175.0, 5.0], [-55.0, 0.0]])
     assert find_polygons(beyond, places).row.tolist() == [0, 0, 0, 1, 1, 2]
+    fiji = shapely.Polygon([(179, -18), (-179, -18), (-179, -16), (179, -16)])  # not cut
+    uncut = write(
+        "uncut.gpkg", table=gpd.GeoDataFrame({"n": [1, 2]}, geometry=[fiji, shapely.box(0, 0, 5, 5)], crs=4326)
+    )
+    places = np.array([[179.5, -17.0], [-179.5, -17.0], [180.0, -17.0], [0.0, -17.0], [178.0, -17.0], [1.0, 1.0]])
+    assert find_polygons(uncut, places).row.tolist() == [0, 0, 0, -1, -1, 1]
 
 
 def test_poles_lie_in_the_polygon_that_ends_there(write):

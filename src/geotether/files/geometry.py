@@ -113,11 +113,11 @@ def points_of_geometry(
     apart = 0
     for row in extended.tolist():
         try:
-            shape = _unwrapped(shapes[row], turn)
+            shape = unwrapped(shapes[row], turn)
             west, south, east, north = shape.bounds
             apart += shape.geom_type == "MultiPoint" and max(east - west, north - south) > (turn / 36_000 or 1000.0)
             shapes[row] = shapely.point_on_surface(shape)
-        except _AroundPoleError as error:
+        except AroundPoleError as error:
             shapes[row] = shapely.Point(0.0, error.args[0])
         except (shapely.errors.GEOSException, ValueError):
             shapes[row], reasons[row] = None, "invalid geometry"
@@ -131,11 +131,11 @@ def points_of_geometry(
     return xy, reasons, apart
 
 
-class _AroundPoleError(Exception):
+class AroundPoleError(Exception):
     """A ring that winds around a pole, whose latitude is the argument."""
 
 
-def _unwrapped(shape: Any, turn: float) -> Any:
+def unwrapped(shape: Any, turn: float) -> Any:
     """Undo jumps of more than half a turn within each ring or line, and move holes into their polygon."""
     import shapely
 
@@ -148,7 +148,7 @@ def _unwrapped(shape: Any, turn: float) -> Any:
         if ((jumps > turn / 2) & (jumps < turn)).any():
             points[:, 0] = np.unwrap(points[:, 0], period=turn)
             if ring.is_ring and abs(points[0, 0] - points[-1, 0]) > turn / 2:
-                raise _AroundPoleError(np.copysign(90.0 if turn == 360.0 else np.nan, points[:, 1].mean()))
+                raise AroundPoleError(np.copysign(90.0 if turn == 360.0 else np.nan, points[:, 1].mean()))
         return points
 
     def mended(part: Any) -> Any:

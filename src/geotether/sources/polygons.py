@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Float64, Integer
 
 from geotether.files.formats import PARQUET_ENDINGS
-from geotether.files.geometry import geometry_column, geometry_notes
+from geotether.files.geometry import AroundPoleError, geometry_column, geometry_notes, unwrapped
 from geotether.files.rows import OpenRows, open_rows
 from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
 from geotether.geodesy.crs import WGS84, is_geographic, xy_of_lonlat
@@ -72,8 +72,8 @@ def find_polygons(
     """Find the polygon that contains each place.
 
     The file is streamed, 16 polygons at a time, against a search tree of the places, so memory does not grow with the
-    file. Places are converted to the file's CRS (WGS 84 where it has none); polygons beyond 180 degrees and places on
-    the date line are found on both sides; invalid polygons are repaired first and counted.
+    file. Places are converted to the file's CRS (WGS 84 where it has none); polygons beyond or across 180 degrees, cut
+    there or not, and places on the date line are found on both sides; invalid polygons are repaired and counted.
 
     Args:
         path: GeoPackage, Shapefile, GeoJSON or GeoParquet with polygons.
@@ -101,8 +101,9 @@ def find_polygons(
         about = geometry_notes(rows.schema)["columns"][geometry]
         xy, owner = _places_in(about.get("crs") or WGS84, lonlat)
         tree = shapely.STRtree(shapely.points(xy))
+        turn = 360.0 if is_geographic(about.get("crs") or WGS84) else 0.0
         for table in rows.tables:
-            shapes = shapely.from_wkb(_objects(table[geometry]))
+            shapes = _shapes(table[geometry], path, turn)
             # Checking the validity of a coast of a million vertices takes seconds, so only polygons near places are.
             near = np.unique(tree.query(shapes)[0])
             wrong = near[~shapely.is_valid(shapes[near])]
@@ -157,6 +158,21 @@ def _places_in(crs: Any, lonlat: Float[np.ndarray, "n 2"]) -> tuple[Float64[np.n
     # Files run from -180 to 180, or as far as 360; -180 and 180 are one meridian.
     kept = [np.ones(len(xy), dtype=bool), turned[1][:, 0] <= 360.0, turned[2][:, 0] >= -200.0]
     return np.concatenate([t[k] for t, k in zip(turned, kept, strict=True)]), np.concatenate([places[k] for k in kept])
+
+
+def _shapes(column: pa.ChunkedArray, path: Path, turn: float) -> np.ndarray:
+    """Read polygons; those that cross 180 degrees in a file that does not cut them there go on beyond it."""
+    import shapely
+
+    try:
+        shapes = shapely.from_wkb(_objects(column))
+        west, _, east, _ = shapely.bounds(shapes).T
+        for row in np.flatnonzero(east - west > turn / 2).tolist() if turn else ():
+            with suppress(AroundPoleError):
+                shapes[row] = unwrapped(shapes[row], turn)
+    except shapely.errors.ShapelyError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    return shapes
 
 
 def _objects(column: pa.ChunkedArray) -> np.ndarray:

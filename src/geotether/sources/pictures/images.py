@@ -203,7 +203,7 @@ class ImagesSource:
 
     def _paths(self, table: pa.Table) -> np.ndarray:
         """Return the paths of some rows, those written on Windows with "/"."""
-        files = texts_of(table[self._column]).astype(object)
+        files = texts_of(table[self._column])
         for row, file in enumerate(files):
             if "\\" in file and not (self._folder / file).exists():
                 files[row] = file.replace("\\", "/")
