@@ -60,7 +60,7 @@ def later():
     code._cache.cache_clear()
 
 
-def test_a_later_process_parses_what_has_changed_alone(package, monkeypatch):
+def test_a_later_process_parses_only_changed_files(package, monkeypatch):
     before = code_hash()
     parsed = []
     monkeypatch.setattr(code, "meaning", lambda source: parsed.append(source) or meaning(source))
@@ -74,7 +74,7 @@ def test_a_later_process_parses_what_has_changed_alone(package, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", ["{", "[1]", '{"a": 3}', '{"a": [1, 2]}'])
-def test_a_damaged_note_is_nothing_worse_than_none(package, tmp_path, damage):
+def test_a_damaged_note_is_treated_as_missing(package, tmp_path, damage):
     before = code_hash()
     (note,) = (tmp_path / "home/geotether/code").iterdir()
     note.write_text(damage)
@@ -82,7 +82,7 @@ def test_a_damaged_note_is_nothing_worse_than_none(package, tmp_path, damage):
     assert code_hash() == before
 
 
-def test_where_nothing_can_be_kept_files_are_parsed_each_time(package, tmp_path):
+def test_files_are_parsed_each_time_without_a_cache_folder(package, tmp_path):
     (tmp_path / "home").write_text("a file where the folder would be")
     before = code_hash()
     later()

@@ -45,7 +45,7 @@ def wanted(model):
         return model.module.handout(torch.tensor(LONLAT)).numpy()
 
 
-def test_gives_what_the_encoder_hands_out(model, wanted):
+def test_it_returns_the_output_of_the_encoder(model, wanted):
     got = model.encode(lon=LONLAT[:, 0], lat=LONLAT[:, 1])
     assert (got.dtype, got.shape, model.dim) == (np.float32, (4, 12), 12)
     np.testing.assert_array_equal(got, wanted)
@@ -53,7 +53,7 @@ def test_gives_what_the_encoder_hands_out(model, wanted):
     assert (model.config, model.provenance) == ({"a": 1}, {"seed": 0})
 
 
-def test_numbers_lists_and_nothing(model, wanted):
+def test_numbers_lists_and_null(model, wanted):
     np.testing.assert_allclose(model.encode(lon=5.66, lat=51.97), wanted[:1], atol=1e-6)
     np.testing.assert_allclose(model.encode(lon=[5.66], lat=[51.97]), wanted[:1], atol=1e-6)
     assert model.encode(lon=[], lat=[]).shape == (0, 12)
@@ -84,7 +84,7 @@ def test_geodataframes_of_any_crs_are_encoded(model, wanted, frame, crs):
     np.testing.assert_allclose(model.encode(frame.to_crs(crs).geometry), wanted[:3], atol=1e-5)
 
 
-def test_the_row_that_is_no_point_is_named(model, frame):
+def test_the_row_that_is_not_a_point_is_named(model, frame):
     from shapely import LineString, Point
 
     for geometry, message in (
@@ -98,7 +98,7 @@ def test_the_row_that_is_no_point_is_named(model, frame):
             model.encode(broken)
 
 
-def test_a_frame_without_crs_is_refused(model, frame):
+def test_a_frame_without_a_crs_is_an_error(model, frame):
     with pytest.raises(ValueError, match=r"no CRS; set it with \.set_crs\('OGC:CRS84'\)"):
         model.encode(frame.set_crs(None, allow_override=True))
 
@@ -154,7 +154,7 @@ def test_a_folder_is_loaded_as_a_folder_and_nothing_else(model, wanted, tmp_path
         Encoder.load(tmp_path / "x.ckpt")
 
 
-def test_what_is_not_there_is_named(tmp_path):
+def test_missing_and_foreign_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no file .*satclip\.ckpt"):
         load(tmp_path / "satclip.ckpt")
     with pytest.raises(FileNotFoundError, match="there is no such folder"):

@@ -101,7 +101,7 @@ def test_attributes_are_kept():
         (max, "max does not say what it takes; wrap it"),
     ],
 )
-def test_what_is_no_encoder_is_named(thing, message):
+def test_an_object_that_is_not_an_encoder_is_named(thing, message):
     with pytest.raises(TypeError, match=message):
         load_encoder(thing)
 
@@ -174,7 +174,7 @@ def test_models_and_files_are_opened(tmp_path):
         ("{file}", ValueError, r"neither a PyTorch file nor safetensors"),
     ],
 )
-def test_wrong_forms_are_answered_with_what_to_type(code, spec, error, message):
+def test_an_error_about_a_wrong_form_says_what_to_type(code, spec, error, message):
     with pytest.raises(error, match=message):
         named_encoder(spec.format(file=code))
 
@@ -207,7 +207,7 @@ def test_chunks_do_not_matter(chunk_rows):
         ),
     ],
 )
-def test_unfit_answers_are_named(answer, message):
+def test_invalid_predictions_are_named(answer, message):
     with pytest.raises((TypeError, ValueError), match=message):
         encode_places(answer, CORNERS)
 

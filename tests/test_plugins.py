@@ -86,14 +86,14 @@ def shapes(monkeypatch):
     return Registry("shape", "geotether.shapes", {"square": float})
 
 
-def test_a_name_is_given_once(shapes):
+def test_a_repeated_name_is_an_error(shapes):
     shapes.register("circle")(Path)
     for name in ("square", "circle"):
         with pytest.raises(ValueError, match=name):
             shapes.register(name)(int)
 
 
-def test_a_class_that_is_defined_again_replaces_itself(shapes):
+def test_redefining_a_class_replaces_it(shapes):
     def define():
         class Circle:
             pass

@@ -21,7 +21,7 @@ def folder(make_fields, small_pairing, tmp_path):
     return tmp_path / "run" / "model"
 
 
-def test_answers_are_those_of_the_network(folder, make_fields):
+def test_predictions_are_those_of_the_network(folder, make_fields):
     model, radar = load_paired(folder), make_fields().modality("radar").values
     found = model.predict("radar", radar)
     with torch.no_grad():
@@ -64,7 +64,7 @@ def test_it_is_described(folder):
         (["method=ties", "ties.label=0", "target=null"], "target               none", None),
     ],
 )
-def test_what_it_needs_is_described(make_fields, small_pairing, tmp_path, overrides, target, needs):
+def test_the_requirements_are_described(make_fields, small_pairing, tmp_path, overrides, target, needs):
     config = load_config(overrides=[*small_pairing, *overrides])
     pretrain(make_fields(), config=config, out=tmp_path / "run", progress="none")
     said = describe_model(tmp_path / "run" / "model")
@@ -82,7 +82,7 @@ def test_rows_do_not_depend_on_each_other_and_no_rows_give_none(folder, make_fie
     assert model.embed("optical", make_fields().modality("optical").values).shape == (120, 16)
 
 
-def test_a_shorter_series_is_taken_as_far_as_it_goes(folder, make_fields):
+def test_a_shorter_series_is_cut_where_it_ends(folder, make_fields):
     model, radar = load_paired(folder), make_fields().modality("radar").values.copy()
     radar[:, 4:] = np.nan
     np.testing.assert_allclose(
@@ -99,7 +99,7 @@ def test_a_shorter_series_is_taken_as_far_as_it_goes(folder, make_fields):
         ("radar", (3, 6), "shape"),
     ],
 )
-def test_what_does_not_fit_is_said(folder, modality, shape, message):
+def test_inputs_that_do_not_fit_are_reported(folder, modality, shape, message):
     with pytest.raises(ValueError, match=message):
         load_paired(folder).predict(modality, np.zeros(shape))
 

@@ -51,7 +51,7 @@ def test_values_are_yaml_and_exponents_are_numbers(text, value):
         "- " * 5000 + "a",
     ],
 )
-def test_what_yaml_cannot_hold_is_refused_with_the_name_of_the_file(tmp_path, text):
+def test_values_that_yaml_cannot_contain_are_an_error_that_names_the_file(tmp_path, text):
     (tmp_path / "odd.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=r"odd\.yaml"):
         read_yaml(tmp_path / "odd.yaml")

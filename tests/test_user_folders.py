@@ -9,7 +9,7 @@ from geotether.user_folders import user_cache, user_data
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="XDG folders are those of Linux")
-def test_both_follow_the_environment_and_else_the_home(monkeypatch, tmp_path):
+def test_folders_follow_the_environment_or_the_home(monkeypatch, tmp_path):
     for variable, folder, usual in (
         ("XDG_CACHE_HOME", user_cache, ".cache"),
         ("XDG_DATA_HOME", user_data, ".local/share"),

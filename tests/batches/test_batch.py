@@ -49,7 +49,7 @@ def test_rows_keep_their_places(tables):
     assert end == 20
 
 
-def test_salt_brings_the_active_table_alone(tables):
+def test_salt_batches_contain_only_the_active_table(tables):
     batch = assemble(tables, schedule_for(tables, "salt"), step=4, seed=0)
     assert batch.groups == {"text": slice(0, 20)}
     assert list(batch.features) == ["text"]
@@ -105,7 +105,7 @@ def test_every_row_comes_once_an_epoch(size, count):
         assert sorted(stream[epoch * size : (epoch + 1) * size]) == list(range(size))
 
 
-def test_can_be_entered_anywhere():
+def test_rows_from_any_start_equal_the_stream():
     stream = rows_at(10, 0, 60, seed=1, modality="image")
     for start in range(45):
         permutation.cache_clear()
@@ -130,7 +130,7 @@ def test_orders_are_evenly_spread():
     assert ((counts - 100) ** 2 / 100).sum() < 49.7  # the 99.9 % quantile
 
 
-def test_the_order_is_fixed_for_good():
+def test_the_order_never_changes():
     """Changing it would change every published run: these numbers may not move."""
     assert permutation(6, 0, "text", 0).tolist() == [0, 3, 4, 1, 5, 2]
     assert not permutation(6, 0, "text", 0).flags.writeable

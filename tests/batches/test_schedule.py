@@ -111,7 +111,7 @@ def test_pairwise_takes_the_only_table():
         ("pairwise", {"modality": "txt"}, r"Unknown modality 'txt'; known: image, text\. Did you mean 'text'"),
     ],
 )
-def test_what_is_unknown_is_answered_with_the_known(name, options, message):
+def test_an_error_about_an_unknown_name_lists_the_known_names(name, options, message):
     with pytest.raises(ValueError, match=message):
         build_schedule(name, {"image": 300, "text": 100}, 50, **options)
 
@@ -128,7 +128,7 @@ def test_sizes_are_checked(name, sizes, batch, message):
         build_schedule(name, {"text": 100}, 10).rows_before("txt", 3)
 
 
-def test_a_batch_too_small_for_all_modalities_is_refused():
+def test_a_batch_too_small_for_all_modalities_is_an_error():
     with pytest.raises(ValueError, match="3 tables in a batch need at least 2 rows each: set batch_size to 6"):
         build_schedule("melt", {"a": 9, "b": 9, "c": 9}, 5)
 
@@ -159,5 +159,5 @@ def test_shares_sum_to_the_rows_and_follow_the_weights(seed):
         (100, [3, 1], [75, 25]),
     ],
 )
-def test_agrees_with_shares_worked_out_on_paper(rows, weights, want):
+def test_agrees_with_shares_computed_by_hand(rows, weights, want):
     assert apportion(rows, weights) == want

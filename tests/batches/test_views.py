@@ -58,7 +58,7 @@ def test_rows_never_mix(case):
     assert not torch.equal(changed[[0, 3]].nan_to_num(), got[[0, 3]].nan_to_num())
 
 
-def test_what_is_missing_stays_missing_and_spreads_no_further(case):
+def test_missing_values_stay_missing_and_do_not_spread(case):
     views, values = case
     gone = torch.full_like(values, float("nan"))
     assert views(gone, seeded()).isnan().all()
@@ -175,7 +175,7 @@ def symmetries(chip, flips, turns):
         (True, False, (3, 5), 4),
     ],
 )
-def test_flips_and_turns_are_those_of_numpy_each_as_often(flips, turns, size, count):
+def test_flips_and_turns_equal_numpy_and_are_equally_frequent(flips, turns, size, count):
     values = numbered(4000, *size)
     looked = [chip.numpy().tobytes() for chip in look_at_chips(values, flips=flips, turns=turns)]
     want = symmetries(values[0].numpy(), flips, turns)

@@ -36,7 +36,7 @@ def test_widths_and_names(location):
     assert set(widths) == set(BASELINES)
 
 
-def test_untrained_forgets_the_weights_and_follows_its_seed(location):
+def test_the_untrained_copy_has_new_weights_from_its_seed(location):
     with torch.no_grad():
         for parameter in location.parameters():
             parameter.add_(1.0)

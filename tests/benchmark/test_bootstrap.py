@@ -36,14 +36,14 @@ def test_rows_of_one_block_are_not_counted_as_independent():
     assert many.high - many.low < 0.05
 
 
-def test_a_block_judged_by_two_seeds_is_drawn_for_both():
+def test_a_block_tested_by_two_seeds_is_drawn_for_both():
     one, two = outcome([1, 2, 3], [[9, 9], [9, 0], [9, 4]]), outcome([3, 2, 1][::-1], [[9, 9], [9, 0], [9, 4]], seed=1)
     alone = replicates([outcome([1, 2, 3], [[9, 9], [9, 0], [9, 4]], split="blocks-10")])
     together = replicates([one, two])
     np.testing.assert_allclose(together, alone)
 
 
-def test_blocks_are_drawn_within_the_fold_that_judges_them():
+def test_blocks_are_drawn_within_their_test_fold():
     counts = draw_blocks((np.arange(3).tobytes(), np.arange(3, 8).tobytes()))
     assert counts.shape == (REPEATS, 8)
     assert set(counts[:, :3].sum(axis=1)) == {3.0}

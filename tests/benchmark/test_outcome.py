@@ -40,7 +40,7 @@ def test_a_block_drawn_twice_counts_twice():
     assert got == pytest.approx(reference(true[rows], predicted[rows]), abs=1e-6)
 
 
-def test_what_is_not_defined_is_nan():
+def test_undefined_scores_are_nan():
     for metric, width in [("R2", 4), ("accuracy", 2), ("micro F1", 3)]:
         assert math.isnan(float(score_of_sums(metric, np.zeros(width))))
     _, sums = block_sums("R2", np.full(5, 1e6), np.arange(5.0), np.zeros(5, dtype=int))

@@ -61,5 +61,5 @@ def test_too_many_labels_are_named():
         draw_rows(np.arange(10), 11, 0)
 
 
-def test_rungs_that_do_not_fit_are_given_back():
+def test_label_counts_above_the_rows_are_returned_separately():
     assert rungs(243) == ([243], [810, 2700, 9000, 30_000, 100_000])

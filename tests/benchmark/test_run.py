@@ -91,7 +91,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def test_poisoned_test_labels_change_no_prediction_and_no_choice():
+def test_changed_test_labels_change_no_prediction_and_no_choice():
     """Nothing is ever tuned on test rows: other labels there leave everything but the score as it was."""
     runs = [list(predictions(xyz, make_tasks(poison), ALL)) for poison in (False, True)]
     assert len(runs[0]) == 2 * (len(ALL) * 2 - 1)  # two seeds; logistic answers classes only
@@ -101,7 +101,7 @@ def test_poisoned_test_labels_change_no_prediction_and_no_choice():
         np.testing.assert_array_equal(clean.rows, poisoned.rows)
 
 
-def test_poisoned_test_labels_change_no_score_on_validation():
+def test_changed_test_labels_change_no_score_on_validation():
     runs = [
         evaluate({"xyz": xyz}, make_tasks(poison), ("ridge",), ("own", "random"), (100,), (0,), on="validation")
         for poison in (False, True)
@@ -122,7 +122,7 @@ def test_one_decomposition_serves_all_tasks_and_linear_probes(monkeypatch):
     assert linear.RidgeDecomposition is decomposition.RidgeDecomposition
 
 
-def test_an_encoder_may_bring_its_own_probe():
+def test_an_encoder_may_have_its_own_probe():
     rows = evaluate({"nearest": judged_only(xyz, ("neighbors_in_space",))}, make_tasks(), ("ridge",), **QUICK)
     assert {row.probe for row in rows} == {"neighbors_in_space"}
     assert next(r.value for r in rows if r.task == "zone") > 0.6
@@ -171,7 +171,7 @@ def test_changing_widths_are_refused():
 
 
 @pytest.mark.parametrize("split", ["blocks-40", "continents", "random"])
-def test_poisoned_judged_labels_change_no_choice_on_any_split(split):
+def test_changed_test_labels_change_no_choice_on_any_split(split):
     """As above where rows are parted anew: whatever the seed judges is poisoned for it."""
     tasks = make_tasks()
     continent = np.where(tasks[0].lonlat[:, 0] > 0, "east", "west")
@@ -252,7 +252,7 @@ def test_classes_that_only_judged_rows_have_are_counted_and_said(caplog):
     assert f"up to {judged - 1} of {judged} judged rows" in caplog.text
 
 
-def test_what_is_in_the_store_is_not_computed_again(tmp_path, monkeypatch):
+def test_stored_results_are_not_computed_again(tmp_path, monkeypatch):
     with ResultStore(tmp_path / "outcomes.sqlite") as store:
         first = evaluate({"xyz": xyz}, make_tasks(), ("ridge", "mean"), **QUICK, store=store)
         assert len(store) == 4

@@ -43,7 +43,7 @@ def test_missing_folders_are_made_and_foreign_files_are_named(make_outcomes, tmp
         read_scores(tmp_path / "x.csv")
 
 
-def test_seeds_of_one_score_are_put_together(make_outcomes):
+def test_seeds_of_a_score_are_combined(make_outcomes):
     found = collect(make_outcomes(QUALITY, labels=(243, 2700)))
     assert len(found) == 6
     assert [one.seed for one in found["elevation", "ours", "ridge", "own", 243]] == [0, 1, 2]
@@ -66,6 +66,6 @@ def test_markdown_has_the_best_in_bold(make_outcomes):
     assert lines[3].startswith("| xyz | 0.")
 
 
-def test_no_such_scores_lists_what_there_is(make_outcomes):
+def test_an_error_about_missing_scores_lists_the_existing_ones(make_outcomes):
     with pytest.raises(ValueError, match=r"no scores for probe 'ridge', split 'random'.*\('ridge', 'own', 2700\)"):
         score_grid(make_outcomes(), "ridge", "random", 2700)

@@ -33,7 +33,7 @@ def test_no_judged_row_is_within_the_buffer_of_a_training_row(task, split, seed)
 
 
 @pytest.mark.parametrize("split", BLOCKS)
-def test_five_seeds_judge_every_row_once_in_whole_blocks(task, split):
+def test_five_seeds_test_every_row_once_in_whole_blocks(task, split):
     judged = [one(task, split, seed=seed, buffer_km=0).judged for seed in range(5)]
     assert sorted(np.concatenate(judged).tolist()) == list(range(1500))
     blocks = [set(block_id(LONLAT[rows], block_side_km(split))) for rows in judged]
@@ -89,14 +89,14 @@ def test_test_rows_are_not_used_when_judged_on_validation(task, split):
     assert "test" not in set(SPLIT[parting.train]) | set(SPLIT[parting.judged])
 
 
-def test_blocks_judged_on_validation_leave_the_tested_fold_out(task):
+def test_blocks_evaluated_on_validation_exclude_the_test_fold(task):
     for seed in (0, 4):
         tested = set(one(task, "blocks-10", seed=seed).judged)
         parting = one(task, "blocks-10", "validation", seed)
         assert not tested & (set(parting.train) | set(parting.judged))
 
 
-def test_without_a_split_a_fifth_is_judged():
+def test_without_a_split_a_fifth_of_the_rows_is_tested():
     parting = one(Task("t", "regression", LONLAT, LONLAT[:, 1].copy()), "random")
     assert len(parting.judged) == 300
 
@@ -110,12 +110,12 @@ def test_without_a_split_a_fifth_is_judged():
         ("continents", "validation", "no validation part"),
     ],
 )
-def test_unknown_names_are_answered(task, split, on, message):
+def test_an_error_about_unknown_names_lists_the_known_ones(task, split, on, message):
     with pytest.raises(ValueError, match=message):
         part_rows(task, split, on, 0)
 
 
-def test_what_a_split_needs_is_said():
+def test_an_error_says_what_a_split_needs():
     small = Task("t", "regression", LONLAT[:50] / 100, LONLAT[:50, 1].copy())
     with pytest.raises(ValueError, match=r"fills . blocks of split 'blocks-40', too few for 5 folds"):
         part_rows(small, "blocks-40", "test", 0)

@@ -32,7 +32,7 @@ def test_outcomes_come_back_whole(tmp_path):
         assert len(store) == 2
 
 
-def test_all_of_a_batch_or_none(tmp_path):
+def test_a_failed_batch_stores_nothing(tmp_path):
     def batch():
         yield "a", ORIGIN, make()
         raise OSError("killed")
@@ -43,7 +43,7 @@ def test_all_of_a_batch_or_none(tmp_path):
         assert len(store) == 0
 
 
-def test_the_key_holds_all_that_decides():
+def test_the_key_contains_everything_that_affects_the_result():
     def key(**change):
         parts = {"encoder_hash": "e", "task_hash": "t", "code_hash": "c", "settings": "s"} | change
         return Origin(**parts).key("name", "ridge", "own", 10, 0, "")
@@ -54,7 +54,7 @@ def test_the_key_holds_all_that_decides():
     assert len({ORIGIN.key(*one) for one in asked}) == 3
 
 
-def test_a_foreign_file_is_named_and_left_alone(tmp_path):
+def test_a_foreign_file_is_named_and_unchanged(tmp_path):
     path = tmp_path / "outcomes.sqlite"
     path.write_text("these are no outcomes at all, but a long enough text to be looked at")
     with pytest.raises(ValueError, match=r"is not a store of outcomes: .*; move it away"):
@@ -83,7 +83,7 @@ def test_a_store_of_the_first_version_is_read_and_continued(tmp_path):
         assert len(store) == 2
 
 
-def test_plain_rows_come_back(tmp_path):
+def test_plain_rows_are_read_back(tmp_path):
     with ResultStore(tmp_path / "outcomes.sqlite") as store:
         store.put_rows("a", ORIGIN, [{"value": 0.5}, {"value": math.nan}])
         first, second = store.get_rows("a")
@@ -110,9 +110,9 @@ def test_content_shape_and_type_decide():
         {"split": np.array(["train"] * 3 + ["test"])}, {"continent": np.array(list("aabb"))},
     ],
 )  # fmt: skip
-def test_whatever_can_change_a_score_changes_the_hash(change):
+def test_everything_that_can_change_a_score_changes_the_hash(change):
     assert task_hash(replace(TASK, **change)) != task_hash(TASK)
 
 
-def test_what_is_for_figures_only_does_not():
+def test_the_key_excludes_code_that_only_draws():
     assert task_hash(replace(TASK, unit="m")) == task_hash(TASK)

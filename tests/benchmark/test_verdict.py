@@ -46,12 +46,12 @@ def test_paired_differences_see_what_single_intervals_hide():
     assert difference(outcomes("b", noise=2), outcomes("a", 0.03, noise=1)).high == pytest.approx(-found.low)
 
 
-def test_an_encoder_cannot_be_told_from_itself():
+def test_an_encoder_does_not_differ_from_itself():
     same = difference(outcomes("a"), outcomes("b"))
     assert (same.mean, same.low, same.high, same.clear) == (0.0, 0.0, 0.0, False)
 
 
-def test_others_rows_or_seeds_are_refused():
+def test_other_rows_or_seeds_are_an_error():
     with pytest.raises(ValueError, match="a and b were not judged on the same rows of t"):
         difference(outcomes("a"), outcomes("b", seeds=(0, 2)))
     with pytest.raises(ValueError, match="evaluated together"):
@@ -62,7 +62,7 @@ def test_seeds_may_come_in_any_order():
     assert difference(outcomes("a", 0.05), outcomes("b")[::-1]) == difference(outcomes("a", 0.05), outcomes("b"))
 
 
-def test_the_mean_over_tasks_is_the_mean_of_their_differences():
+def test_the_difference_of_means_is_the_mean_of_differences():
     pairs = [(outcomes("a", 0.04, task=t), outcomes("b", task=t)) for t in ("t", "uu")]
     found = mean_difference(pairs)
     assert found.mean == pytest.approx(np.mean([difference(*pair).mean for pair in pairs]))
@@ -83,7 +83,7 @@ def test_words_claim_no_more_than_the_interval(found, words):
     assert in_words("A", "B", found) == words
 
 
-def test_ranks_are_best_first_with_their_doubt():
+def test_ranks_are_best_first_with_intervals():
     found = []
     for task in ("t", "uu"):
         shift = 0.001 if task == "t" else -0.001
@@ -119,7 +119,7 @@ def test_one_task_has_no_mean(make_outcomes):
     assert [one.task for one in verdicts(make_outcomes(), "ridge", "own", 2700)] == ["elevation, R2"]
 
 
-def test_ranks_leave_out_who_does_not_answer_all(three_encoders, make_outcomes):
+def test_ranks_omit_encoders_without_all_tasks(three_encoders, make_outcomes):
     more = three_encoders + make_outcomes({"half": 0.95})
     assert list(mean_ranks(more, "ridge", "own", 2700)) == ["a", "b", "xyz"]
     assert mean_ranks(more, "ridge", "own", 2700)["a"][0] == 1.0

@@ -93,7 +93,7 @@ def test_random_frequencies_come_back(tmp_path, positional):
     torch.testing.assert_close(load_model(tmp_path / "model").location(PLACES), encoder(PLACES), rtol=0, atol=0)
 
 
-def test_heads_come_back(location, tmp_path):
+def test_heads_are_saved_and_restored(location, tmp_path):
     heads = torch.nn.ModuleDict({"text": ProjectionHead(5, 4), "night_lights": ProjectionHead(7, 4, hidden_dim=6)})
     heads["text"].fit_standardisation(np.random.default_rng(0).normal(3, 2, (9, 5)))
     Encoder(location, heads=heads).save(tmp_path / "model")
@@ -112,7 +112,7 @@ def test_saving_again_replaces_the_model_and_keeps_other_files(folder, location)
     assert names(folder.parent) == ["model"]
 
 
-def test_a_folder_of_something_else_is_left_alone(location, tmp_path):
+def test_a_folder_of_another_kind_is_unchanged(location, tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(FileExistsError, match="contains other files than a model"):
         Encoder(location).save(tmp_path)
@@ -128,7 +128,7 @@ def test_a_folder_of_something_else_is_left_alone(location, tmp_path):
         (None, ValueError, "not finite"),
     ],
 )
-def test_what_cannot_be_saved_is_named_and_nothing_is_written(location, tmp_path, provenance, error, message):
+def test_values_that_cannot_be_saved_are_named_and_nothing_is_written(location, tmp_path, provenance, error, message):
     if provenance is None:
         with torch.no_grad():
             next(location.parameters())[0] = float("nan")
@@ -289,7 +289,7 @@ NETWORK, HARMONICS = ENCODER["network"], ENCODER["positional"]
     ],
     ids=lambda changes: json.dumps(changes)[-70:],
 )
-def test_a_configuration_that_cannot_be_is_refused_at_once(folder, changes):
+def test_an_impossible_configuration_is_an_error_at_once(folder, changes):
     """Sizes are compared with the weights before anything is built; in folders of older versions, without a hash."""
     edit(folder, **changes)
     started = time.monotonic()

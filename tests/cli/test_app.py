@@ -54,7 +54,7 @@ def test_pretrain_leaves_a_model_metrics_and_curves(run_folder):
     assert load(run_folder / "model").dim > 0
 
 
-def test_a_finished_run_is_left_as_it_is(geotether, run_folder):
+def test_a_finished_run_is_unchanged(geotether, run_folder):
     config, model = run_folder.parent / "run.yaml", run_folder / "model" / "model.safetensors"
     before = model.stat().st_mtime_ns
     status, said, _ = geotether("pretrain", config, "--out", run_folder)
@@ -109,7 +109,7 @@ def test_describe_a_model_and_a_table(geotether, run_folder, tmp_path):
     assert f"geotether table build {tmp_path / 'x.geojson'} --out x.parquet" in errors
 
 
-def test_evaluate_on_a_file_of_ones_own(geotether, run_folder, tmp_path):
+def test_evaluate_on_a_users_file(geotether, run_folder, tmp_path):
     rng = np.random.default_rng(1)
     lon, lat = rng.uniform(-180, 180, 900), np.degrees(np.arcsin(rng.uniform(-0.98, 0.98, 900)))
     lines = [
@@ -197,7 +197,7 @@ def test_an_unfinished_run_is_not_overwritten(geotether, tmp_path):
 
 
 @pytest.mark.parametrize(("given", "found"), [(None, ("PASSIVE", "3000")), ("ACTIVE", ("ACTIVE", None))])
-def test_waiting_threads_spin_briefly_unless_asked_to(geotether, monkeypatch, given, found):
+def test_waiting_threads_spin_briefly_by_default(geotether, monkeypatch, given, found):
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         monkeypatch.setenv(name, given or "")  # so that what the command sets is undone
         monkeypatch.delenv(name)

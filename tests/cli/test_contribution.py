@@ -52,7 +52,7 @@ def test_from_configuration_to_tables(study):
         ({"budget": 50, "seeds": 2}, "set the budget to 120 or more"),
     ],
 )
-def test_wrong_options_are_said(study, options, message):
+def test_wrong_options_are_reported(study, options, message):
     with pytest.raises(ValueError, match=message):
         contribution(study / "run.yaml", study / "out", **options)
     assert not (study / "out").exists()

@@ -62,7 +62,7 @@ def test_list_and_info(geotether, tmp_path):
     assert "Did you mean 'resolve-ecoregions'" in errors
 
 
-def test_get_asks_and_says_what_to_do_next(geotether, registry, tmp_path, monkeypatch):
+def test_get_asks_for_consent_and_gives_the_next_step(geotether, registry, tmp_path, monkeypatch):
     status, _, errors = geotether("data", "get", "towns", "--registry", registry)
     assert status == 1
     assert "an unknown number of bytes" in errors
@@ -78,7 +78,7 @@ def test_get_asks_and_says_what_to_do_next(geotether, registry, tmp_path, monkey
 
 
 @pytest.mark.parametrize("answer", ["y\n", "n\n"])
-def test_on_a_terminal_one_may_answer(geotether, registry, tmp_path, monkeypatch, answer):
+def test_consent_can_be_given_on_a_terminal(geotether, registry, tmp_path, monkeypatch, answer):
     import io
 
     typed = io.StringIO(answer)
@@ -88,14 +88,14 @@ def test_on_a_terminal_one_may_answer(geotether, registry, tmp_path, monkeypatch
     assert (status == 0) == (answer == "y\n") == (tmp_path / "data" / "towns" / "towns.csv").exists()
 
 
-def test_what_must_be_fetched_by_hand(geotether, tmp_path):
+def test_data_that_must_be_downloaded_by_hand(geotether, tmp_path):
     status, _, errors = geotether("data", "get", "gadm")
     assert status == 1
     assert "non-commercial" in errors
     assert f"Put it at {tmp_path / 'data' / 'gadm' / 'gadm_410-levels.zip'}" in errors
 
 
-def test_a_task_that_is_none(registry):
+def test_a_data_set_with_an_unknown_task(registry):
     entry = yaml.safe_load(registry.read_text())[0]
     registry.write_text(yaml.safe_dump([{**entry, "builder": {"task": "biome"}}]))
     with pytest.raises(ValueError, match="data set towns: there is no task 'biome'; known: countries"):
@@ -107,5 +107,5 @@ def test_a_task_that_is_none(registry):
     [(None, "unknown"), (500, "0.5 kB"), (123_456, "123 kB"), (2_811_199, "2.8 MB"), (465_969_062, "466 MB"),
      (2_683_857_383, "2.7 GB")],
 )  # fmt: skip
-def test_sizes_for_people(size, words):
+def test_sizes_are_formatted_for_reading(size, words):
     assert size_in_words(size) == words

@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_all_that_can_be_asked_for(folder, tmp_path):
+def test_diagnose_with_all_options(folder, tmp_path):
     said = diagnose(
         str(folder / "run" / "model"),
         out=tmp_path / "out",
@@ -81,7 +81,7 @@ def test_without_an_output_folder_only_the_table_is_given(folder, tmp_path, monk
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_of_the_demo_planet_is_held_against_the_planet(folder, tmp_path):
+def test_a_model_of_the_demo_planet_is_compared_with_its_places(folder, tmp_path):
     provenance = {"tables": {"night_lights": {}, "place_texts": {}}}
     Encoder(build_location_encoder(ENCODER, seed=0), {}, provenance).save(tmp_path / "model")
     said = diagnose(str(tmp_path / "model"), points=folder / "sites.csv", places=60)
@@ -90,7 +90,7 @@ def test_a_model_of_the_demo_planet_is_held_against_the_planet(folder, tmp_path)
     assert "satellite" not in said
 
 
-def test_a_tolerance_decides_what_is_right(folder):
+def test_the_tolerance_decides_what_counts_as_correct(folder):
     shares = []
     for tolerance in (0.0, 100.0):
         said = diagnose(

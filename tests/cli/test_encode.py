@@ -183,7 +183,7 @@ def test_columns_come_back_unchanged(geotether, encoder, tmp_path, ending, out):
 TOWNS = "name,lon,lat\nWageningen,5.66,51.97\nnowhere,,\nSydney,151.21,-33.87\nodd,1,2,3\n"
 
 
-def test_bad_rows_are_refused_or_left_out_and_counted(geotether, encoder, tmp_path):
+def test_bad_rows_are_an_error_or_omitted_and_counted(geotether, encoder, tmp_path):
     (tmp_path / "towns.csv").write_text(TOWNS)
     status, _, errors = geotether("encode", encoder, tmp_path / "towns.csv", "--out", tmp_path / "o.csv")
     assert (status, "towns.csv" in errors, "row 1" in errors, (tmp_path / "o.csv").exists()) == (1, True, True, False)

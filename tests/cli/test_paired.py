@@ -66,7 +66,7 @@ def test_train_and_predict_from_one_sensor(config, make_fields, tmp_path):
 
 
 @pytest.mark.parametrize("target", ["flags", "yield"])
-def test_what_is_known_stands_beside_predictions(make_fields, tmp_path, target):
+def test_predictions_include_the_known_values(make_fields, tmp_path, target):
     rows = make_fields()
     names, known = rows.target(target).names, rows.target(target).known
     scores = np.full((len(rows), len(names)), 0.5) if target == "flags" else np.full(len(rows), 5.0)
@@ -81,7 +81,7 @@ def test_what_is_known_stands_beside_predictions(make_fields, tmp_path, target):
     assert not {"split", "known other"} & set(pyarrow.parquet.read_table(tmp_path / "q.parquet").column_names)
 
 
-def test_what_cannot_be_predicted(config, tmp_path):
+def test_rows_and_sensors_that_cannot_be_predicted(config, tmp_path):
     from geotether.training.pretraining import pretrain
 
     pretrain(config=config, out=tmp_path / "run", progress="none")
@@ -130,6 +130,6 @@ def test_help_names_all_methods():
     assert sorted(named.split("; ")) == sorted(METHOD_NAMES)
 
 
-def test_a_fault_is_one_line(config, geotether, tmp_path):
+def test_an_error_is_one_line(config, geotether, tmp_path):
     status, _, errors = geotether("paired", "train", config, "--out", tmp_path / "r", "--set", "target=crops")
     assert (status, "crops" in errors, "Traceback" in errors) == (1, True, False)

@@ -51,7 +51,7 @@ def test_a_file_and_options(run, places, tmp_path):
     assert run("build", places, "--out", tmp_path / "t.parquet", "--source", "toy", "--fresh")[0] == 0
 
 
-def test_a_specification_and_what_is_typed_over_it(run, places, tmp_path):
+def test_overrides_take_precedence_over_a_specification(run, places, tmp_path):
     (tmp_path / "toys.yaml").write_text(
         "path: places.npy\nsource: toy\nfeatures: toy\nbroken: 30\ntolerance: 5e-1\nlicence: CC0\n"
     )
@@ -83,7 +83,7 @@ def test_a_specification_and_what_is_typed_over_it(run, places, tmp_path):
         (["places.npy", "--set", "seed"], "written key=value"),
     ],
 )
-def test_wrong_input_ends_in_words(run, places, tmp_path, monkeypatch, arguments, message):
+def test_wrong_input_is_an_error(run, places, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     Path("empty.yaml").touch()
     Path("letter.docx").touch()
@@ -103,7 +103,7 @@ def test_sources_are_listed_with_their_options(run):
     assert "num_filters=256" in out
 
 
-def test_what_cannot_be_imported_is_listed_with_the_reason(run, monkeypatch):
+def test_plugins_that_fail_to_import_are_listed_with_the_reason(run, monkeypatch):
     monkeypatch.setitem(SOURCES, "broken", "nowhere.to.be.found:Source")
     assert "broken\n    not available: No module named 'nowhere'" in run("sources")[1]
 
@@ -159,7 +159,7 @@ def test_a_source_of_another_package_builds_a_table(installed, tmp_path):
     assert table.origin.made["rejected"] == {"latitude outside [-90, 90]": 1}
 
 
-def test_a_source_of_another_package_is_listed_and_its_errors_are_said(installed, tmp_path):
+def test_a_source_of_another_package_is_listed_with_its_import_error(installed, tmp_path):
     assert "gpx\n    Heights along the tracks of a GPS receiver." in geotether_with(installed, "sources").stdout
     (tmp_path / "walk.gpx").write_text("no XML")
     done = geotether_with(installed, "build", tmp_path / "walk.gpx", "--source", "gpx", "--out", tmp_path / "w.parquet")

@@ -6,7 +6,7 @@ from geotether.cli.tasks import build_tasks, list_tasks
 from geotether.tasks.specification import BUILDERS, read_tasks
 
 
-def test_built_tasks_are_said_and_can_be_read_again(tmp_path):
+def test_built_tasks_are_listed_and_can_be_read_again(tmp_path):
     (tmp_path / "stations.csv").write_text("Lon,Lat,meanT\n1,2,3\n4,5,\n6,7,8\n")
     (tmp_path / "sites.csv").write_text("lon,lat,y,part\n1,2,3,train\n4,5,7,train\n")
     spec = tmp_path / "spec.yaml"
@@ -24,7 +24,7 @@ def test_built_tasks_are_said_and_can_be_read_again(tmp_path):
         build_tasks(tmp_path / "none.yaml", tmp_path / "out")
 
 
-def test_every_builder_is_listed_with_what_it_asks_and_takes():
+def test_every_builder_is_listed_with_its_requirements_and_options():
     said = list_tasks()
     for name in BUILDERS:
         assert f"\n{name}\n    Build " in f"\n{said}"

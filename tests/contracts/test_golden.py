@@ -242,13 +242,13 @@ def test_weights_of_paired_recipes_after_twenty_steps(planet, tmp_path, recipe):
         shutil.copytree(tmp_path / "run" / "model", GOLDEN / "paired_model")
 
 
-def test_a_model_folder_of_an_earlier_version_encodes_as_then(planet, tmp_path):
+def test_a_model_folder_of_an_earlier_version_encodes_equally(planet, tmp_path):
     run("encode", GOLDEN / "model", planet / "colour.parquet", "--out", tmp_path / "out.parquet")
     recorded("embeddings of the recorded model", table_of(tmp_path / "out.parquet"))
     run("describe", GOLDEN / "model")
 
 
-def test_a_paired_model_folder_of_an_earlier_version_predicts_as_then(planet, tmp_path):
+def test_a_paired_model_folder_of_an_earlier_version_predicts_equally(planet, tmp_path):
     out = tmp_path / "out.parquet"
     run("predict", GOLDEN / "paired_model", planet / "fields.npz", "--modality", "radar", "--out", out)
     recorded("predictions of the recorded model", table_of(out))

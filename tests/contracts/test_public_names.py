@@ -26,7 +26,7 @@ def test_lazy_names_and_the_names_for_type_checkers_are_the_same():
     assert sorted(geotether.__all__) == sorted([*homes, "__version__"])
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones():
+def test_an_error_about_an_unknown_name_lists_the_known_ones():
     with pytest.raises(AttributeError, match="pretrain"):
         geotether.pretrian  # noqa: B018
 

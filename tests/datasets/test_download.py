@@ -41,7 +41,7 @@ def test_another_size_than_known_or_agreed_to(site, tmp_path, fault, options):
         fetch(tmp_path, site.put("file.bin", CONTENT, faults=[fault]), **options)
 
 
-def test_compression_by_the_server_is_undone_unless_the_file_itself_is_compressed(site, tmp_path):
+def test_http_compression_is_undone_unless_the_file_itself_is_compressed(site, tmp_path):
     packed = gzip.compress(CONTENT)
     address = site.put("file.bin", packed, Content_Encoding="gzip")
     assert fetch(tmp_path, address, size=len(CONTENT)) == CONTENT
@@ -60,7 +60,7 @@ def test_compression_by_the_server_is_undone_unless_the_file_itself_is_compresse
         ("drop:1000", "ConnectionError"),
     ],
 )
-def test_what_an_answer_means(site, tmp_path, fault, kind):
+def test_meanings_of_answers_to_the_prompt(site, tmp_path, fault, kind):
     with pytest.raises(OSError) as error:
         fetch(tmp_path, site.put("file.bin", CONTENT, faults=[fault]))
     assert type(error.value).__name__ == kind
@@ -77,13 +77,13 @@ def test_redirects_are_followed_and_circles_end(site, tmp_path):
         fetch(tmp_path, circle)
 
 
-def test_a_disk_that_is_too_small(site, tmp_path, monkeypatch):
+def test_a_disk_that_is_too_small_is_an_error(site, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(OSError, match="needs 700,000 bytes, but only 1,000 are free"):
         fetch(tmp_path, site.put("file.bin", CONTENT))
 
 
-def test_the_size_that_a_server_tells(site):
+def test_the_size_that_the_server_reports(site):
     address = site.put("file.bin", CONTENT)
     assert asked_size(address) == len(CONTENT)
     assert site.gets("file.bin") == []

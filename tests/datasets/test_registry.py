@@ -23,7 +23,7 @@ GOOD = {
 }
 
 
-def test_the_promised_data_sets_are_there():
+def test_the_required_data_sets_are_registered():
     assert set(WANTED) <= set(read_registry())
 
 
@@ -41,7 +41,7 @@ def test_every_entry_can_be_used(name):
 
 
 @pytest.mark.parametrize("name", ["gadm", "gpw4"])
-def test_what_may_not_be_passed_on_is_fetched_by_hand(name):
+def test_data_sets_to_be_downloaded_by_hand_give_their_address(name):
     assert read_registry()[name].by_hand
     assert "by hand" not in read_registry()[name].how_to
     assert "http" in read_registry()[name].how_to
@@ -52,7 +52,7 @@ def write(path, *entries):
     return path
 
 
-def test_a_registry_of_ones_own_comes_after_the_built_in(tmp_path, monkeypatch):
+def test_a_user_registry_is_added_to_the_built_in_one(tmp_path, monkeypatch):
     mine = write(tmp_path / "mine.yaml", GOOD, {**GOOD, "name": "etopo"})
     ours = write(tmp_path / "ours.yaml", {**GOOD, "title": "Ours"})
     assert read_registry(mine)["etopo"].title == "Towns"
@@ -116,6 +116,6 @@ def test_wrong_files(tmp_path, monkeypatch):
         read_registry(write(tmp_path / "a.yaml", GOOD, GOOD))
 
 
-def test_an_unknown_name_is_answered_with_the_closest():
+def test_an_error_about_an_unknown_name_suggests_the_closest():
     with pytest.raises(ValueError, match=r"no data set 'glotolog'; known: s2-100k, .*Did you mean 'glottolog'\?"):
         find_dataset(read_registry(), "glotolog")

@@ -59,7 +59,7 @@ def test_wrong_bytes_are_deleted_and_both_hashes_named(site, registry, tmp_path)
     assert names(tmp_path / "data") == []
 
 
-def test_a_connection_that_breaks_is_tried_again(site, registry, tmp_path):
+def test_a_broken_connection_is_retried(site, registry, tmp_path):
     address = site.put("t", TOWNS, faults=["drop:20", "status:503", None])
     mine = registry({"name": "towns.csv", "address": address, "sha256": SHA256})
     assert get(mine).read_bytes() == TOWNS
@@ -71,7 +71,7 @@ def test_a_connection_that_breaks_is_tried_again(site, registry, tmp_path):
     assert names(tmp_path / "data") == ["towns/SHA256SUMS"]
 
 
-def test_a_web_page_is_not_a_file(site, registry, tmp_path):
+def test_a_downloaded_web_page_is_refused(site, registry, tmp_path):
     page = site.put("login", b"<html>who are you?</html>", Content_Type="text/html; charset=utf-8")
     mine = registry({"name": "towns.csv", "address": site.put("t", TOWNS, faults=[f"redirect:{page}"])})
     with pytest.raises(PermissionError, match=r"web page \(http.*/login\)"):
@@ -97,7 +97,7 @@ def test_without_a_hash_the_first_use_is_trusted_and_the_next_checked(site, regi
         get(mine)
 
 
-def test_renewing_in_vain_leaves_the_old_file(site, registry):
+def test_a_failed_renewal_keeps_the_old_file(site, registry):
     path = get(mine := registry({"name": "towns.csv", "address": site.put("t", TOWNS)}))
     site.faults["t"] = ["status:404"]
     with pytest.raises(FileNotFoundError, match="not there any more"):
@@ -117,7 +117,7 @@ def test_a_changed_file_is_not_overwritten(site, registry):
     assert path.read_bytes() == b"cut"
 
 
-def test_the_next_address_is_tried(site, registry, caplog):
+def test_the_next_url_is_tried(site, registry, caplog):
     caplog.set_level(logging.INFO, "geotether")
     gone, good = f"{site.address}/gone", site.put("t", TOWNS)
     wrong = site.put("w", OTHER)
@@ -125,7 +125,7 @@ def test_the_next_address_is_tried(site, registry, caplog):
     assert [f"{address} " in caplog.text for address in (gone, wrong)] == [True, True]
 
 
-def test_offline_it_says_where_to_put_the_file_and_verifies_it_there(registry, tmp_path, caplog):
+def test_offline_the_error_says_where_to_put_the_file_and_it_is_verified_there(registry, tmp_path, caplog):
     caplog.set_level(logging.INFO, "geotether")
     addresses = ["http://127.0.0.1:1/towns.csv", "http://nowhere.invalid/towns.csv"]
     mine = registry({"name": "towns.csv", "address": addresses, "sha256": SHA256})
@@ -225,7 +225,7 @@ def test_an_unknown_size_counts_as_large(site, registry):
     assert get(mine, lambda question: True).read_bytes() == TOWNS
 
 
-def test_a_size_that_was_not_agreed_to_is_not_taken(site, registry):
+def test_a_download_of_another_size_needs_consent(site, registry):
     mine = registry({"name": "towns.csv", "address": site.put("t", TOWNS)})
 
     def grow():
@@ -236,7 +236,7 @@ def test_a_size_that_was_not_agreed_to_is_not_taken(site, registry):
         get(mine, unasked_bytes=1000)
 
 
-def test_a_full_disk_is_seen_before(site, registry, monkeypatch):
+def test_a_full_disk_is_detected_before_writing(site, registry, monkeypatch):
     import shutil
 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10}))
@@ -246,7 +246,7 @@ def test_a_full_disk_is_seen_before(site, registry, monkeypatch):
     assert site.gets("t") == []
 
 
-def test_where_data_are_kept(tmp_path, monkeypatch):
+def test_the_folder_of_downloaded_data(tmp_path, monkeypatch):
     assert data_folder("~/maps") == Path.home() / "maps"
     assert data_folder() == tmp_path / "data"
     monkeypatch.delenv("GEOTETHER_DATA")
@@ -278,7 +278,7 @@ def test_two_processes_never_fetch_the_same(site, registry, tmp_path):
         get(registry({"name": "towns.csv", "address": site.put("t", TOWNS)}))
 
 
-def test_a_disk_that_fills_up_is_named(site, registry, monkeypatch):
+def test_a_full_disk_during_writing_is_reported(site, registry, monkeypatch):
     from geotether.datasets.download import Downloader
 
     def full(*_):

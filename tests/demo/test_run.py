@@ -107,7 +107,7 @@ def test_the_model_loads_and_its_card_shows_the_scores(demo):
     assert set(model.provenance["tables"]) == {"satellite", "night_lights", "place_texts"}
 
 
-def test_an_interrupted_demo_goes_on_when_it_is_run_again(tmp_path, monkeypatch):
+def test_an_interrupted_demo_continues_when_it_is_run_again(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     lonlat = np.stack([rng.uniform(-180, 180, 400), rng.uniform(-80, 80, 400)], -1)
     tables = {"satellite": Table.single("satellite", lonlat, rng.standard_normal((400, 4), np.float32))}

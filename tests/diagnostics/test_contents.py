@@ -60,7 +60,7 @@ def test_features_of_a_built_table_have_names_and_missing_values(soil):
     assert "(one)" in said["constant"]
 
 
-def test_all_that_is_told(soil):
+def test_the_summary_of_a_table(soil):
     found = contents(soil)
     assert headline(found) == "A feature table, soil: 400 rows of 5 features."
     assert found.split == {"train": 200, "validation": 100, "test": 100}
@@ -75,7 +75,7 @@ def test_all_that_is_told(soil):
     assert soil.content_hash in text
 
 
-def test_a_table_on_disk_is_looked_at_in_part(soil, tmp_path, monkeypatch):
+def test_a_table_on_disk_is_sampled(soil, tmp_path, monkeypatch):
     write_table(soil, tmp_path / "soil.parquet")
     mapped = read_table(tmp_path / "soil.parquet", memory_share=0, cache_dir=tmp_path)
     assert isinstance(mapped.features, np.memmap)
@@ -110,7 +110,7 @@ def test_duplicates_are_counted_as_pandas_does():
     assert duplicated(np.array([[0.0, 0.0], [-0.0, 0.0]])) == (2, 1), "minus zero is zero"
 
 
-def test_where_a_table_comes_from():
+def test_the_origin_of_a_table():
     made = {"rows": {"read": 1200, "used": 1000, "rejected": 200}, "rejected": {"empty text": 200}, "geotether": "0.4"}
     origin = {"licence": "CC0", "citation": "Nobody (2024)", "made": made}
     assert origin_lines(origin) == [

@@ -20,7 +20,7 @@ def wrapped(lonlat):
     return np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
 
 
-def test_a_smooth_encoder_is_whole():
+def test_a_smooth_encoder_has_no_jump():
     found = continuity(unit_vectors)
     np.testing.assert_allclose(found.seam, 1.0, atol=1e-6)
     assert found.pole_spread == pytest.approx((0.0, 0.0), abs=1e-12)
@@ -29,7 +29,7 @@ def test_a_smooth_encoder_is_whole():
     assert found.verdict == "No seam at the antimeridian; both poles are one place."
 
 
-def test_plain_degrees_are_torn_everywhere():
+def test_plain_degrees_have_a_seam_at_every_latitude():
     found = continuity(degrees)
     # The jump is 360 degrees, a step of 1 km at the equator 1 / 111.19 degree.
     assert found.seam[found.lats == 0.0] == pytest.approx(360 * 111.195, rel=1e-3)
@@ -39,7 +39,7 @@ def test_plain_degrees_are_torn_everywhere():
         assert part in found.verdict
 
 
-def test_wrapped_degrees_are_torn_at_the_poles_only():
+def test_wrapped_degrees_have_a_seam_at_the_poles_only():
     found = continuity(wrapped)
     np.testing.assert_allclose(found.seam, 1.0, atol=1e-3)
     assert not found.seamless
@@ -66,7 +66,7 @@ def test_a_jump_across_one_pole_is_found():
     ("positional", "whole"),
     [({"name": "spherical_harmonics", "l_max": 6}, True), ({"name": "cartesian"}, True), ({"name": "direct"}, False)],
 )
-def test_the_librarys_own_encoders(positional, whole):
+def test_the_encoders_of_the_package(positional, whole):
     parts = {"positional": positional, "network": {"name": "siren", "hidden_dim": 16}, "embed_dim": 8}
     location = build_location_encoder(parts, seed=0).eval()
 

@@ -12,7 +12,7 @@ from geotether.geodesy.distance import EARTH_RADIUS_KM
 from geotether.probes.geobias import geo_bias
 
 
-def test_everything_at_once():
+def test_all_options_at_once():
     test, tables = even_places(60, seed=5), {"photos": even_places(50, seed=6)}
     correct = {"rain": np.arange(60) % 3 > 0}
     found = diagnose(unit_vectors, even_places(300), tables, test, correct, resolution_places=10)

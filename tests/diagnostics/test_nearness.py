@@ -69,7 +69,7 @@ def test_wrong_input(places, tables, message):
         nearness(places, tables)
 
 
-def test_the_overlap_is_that_of_every_pair(soil):
+def test_the_overlap_equals_that_of_all_pairs(soil):
     other = Table.single("rain", even_places(150, 5), np.ones((150, 2), np.float32) * np.arange(150)[:, None])
     found = overlap(soil, other)
     km = great_circle_km(soil.lonlat[:, None], other.lonlat[None])  # every pair

@@ -32,7 +32,7 @@ def test_draws_repeat_with_their_seed_and_do_not_repeat_places():
 
 @pytest.mark.parametrize("km", [0.5, 500.0, 12_000.0])
 @pytest.mark.parametrize("bearing", [0.0, 77.0, 180.0, 300.0])
-def test_moving_goes_as_far_as_told(km, bearing):
+def test_jitter_moves_places_by_the_given_distance(km, bearing):
     np.testing.assert_allclose(great_circle_km(CORNERS, move(CORNERS, np.array([bearing]), km)), km, rtol=1e-8)
 
 

@@ -37,7 +37,7 @@ def test_finer_encoders_have_a_finer_resolution():
         assert got.median_km == pytest.approx(width_km * np.sqrt(2 * np.log(2)), rel=0.1)
 
 
-def test_a_common_part_hides_the_rest_until_it_is_taken_off():
+def test_centring_reveals_what_a_common_part_hides():
     def encoder(lonlat):
         return np.concatenate([unit_vectors(lonlat), np.full((len(lonlat), 1), 3.0)], axis=1)
 
@@ -49,7 +49,7 @@ def test_a_common_part_hides_the_rest_until_it_is_taken_off():
     assert (raw.centered, centered.centered) == (False, True)
 
 
-def test_a_collapsed_encoder_never_falls():
+def test_the_similarity_of_a_collapsed_encoder_never_falls():
     got = effective_resolution(lambda p: np.ones((len(p), 3)), CORNERS)
     assert np.isinf(got.km).all()
     assert np.isinf(effective_resolution(lambda p: np.ones((len(p), 3)), CORNERS, centered=True).km).all()
@@ -80,7 +80,7 @@ def test_crossings_are_interpolated_and_the_first_counts():
     assert np.isinf(got[3])
 
 
-def test_cosines_equal_a_loop_and_know_zero_rows():
+def test_cosines_equal_a_loop_also_for_zero_rows():
     rng = np.random.default_rng(0)
     left, right = rng.standard_normal((6, 3)), rng.standard_normal((6, 3))
     left[4] = right[4] = left[5] = 0.0

@@ -35,13 +35,13 @@ def test_the_table_says_what_was_measured(found):
     assert len(columns) == 1
 
 
-def test_a_collapsed_encoder_is_put_into_words():
+def test_a_collapsed_encoder_is_described():
     said = table_of(diagnose(lambda p: np.ones((len(p), 2)), even_places(12), resolution_places=2))
     assert "undefined (TwoNN), undefined (MLE); 11 of 12 equal to others, left out" in said
     assert "beyond 10,000 km for 100% of the places" in said
 
 
-def test_a_resolution_partly_beyond_the_rings():
+def test_a_resolution_beyond_the_rings_is_described():
     km = np.array([100.0, 200.0, 300.0, np.inf])
     one = Resolution(np.zeros((4, 2)), km, np.array([50.0, 5000.0]), np.ones(2), 0.5, False)
     assert resolution_words(one) == "300 km (200 km to beyond 5,000 km); beyond 5,000 km for 25% of the places"

@@ -73,7 +73,7 @@ def test_each_term_teaches_the_parts_that_the_wiring_says(values, names, wiring,
 
 
 @pytest.mark.parametrize(("wiring", "learns"), [("figure", True), ("code", False)])
-def test_the_weights_behind_the_unused_part_learn_in_the_figures_wiring_alone(values, wiring, learns):
+def test_weights_of_the_unused_part_learn_only_in_some_wirings(values, wiring, learns):
     model = model_of(wiring)
     sum(terms(model, values)[0].values()).backward()
     for encoder in model.unique.values():
@@ -92,7 +92,7 @@ def test_without_the_unused_part_the_unique_encoder_is_half_as_wide(values):
         model.discriminate_other(part.shared)
 
 
-def test_with_the_shared_part_alone_there_is_no_unique_encoder(values):
+def test_with_only_the_shared_part_no_unique_encoder_is_built(values):
     model = model_of("shared_only")
     part = model.parts("s1", values["s1"])
     assert (part.specific.shape, part.shared.shape) == ((16, 0), (16, 6))
@@ -116,7 +116,7 @@ def test_parts_are_those_of_the_published_architecture(values):
     assert model.discriminate_specific(part.specific).shape == model.discriminate_other(part.unused).shape == (16, 3)
 
 
-def test_both_encoders_of_a_modality_start_alike_and_are_not_the_same():
+def test_both_encoders_of_a_modality_start_equal_and_are_separate():
     model = model_of()
     torch.testing.assert_close(model.unique["s1"].state_dict(), model.common["s1"].state_dict())
     with torch.no_grad():
@@ -125,7 +125,7 @@ def test_both_encoders_of_a_modality_start_alike_and_are_not_the_same():
 
 
 @pytest.mark.parametrize("wiring", WIRINGS)
-def test_predicting_touches_no_other_modality(values, wiring):
+def test_predicting_reads_no_other_modality(values, wiring):
     model = model_of(wiring).eval()
     want = model.predict("s1", values["s1"])
     with torch.no_grad():

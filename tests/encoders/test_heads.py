@@ -40,7 +40,7 @@ def test_decoding_the_targets_gives_the_features_back(features):
     np.testing.assert_allclose(got.numpy(), features, atol=1e-3)
 
 
-def test_a_column_that_never_varies_is_left_alone(features):
+def test_a_constant_column_is_unchanged(features):
     features[:, 2] = 5.0
     decoder = FeatureDecoder(8, 10)
     decoder.fit(features)
@@ -72,7 +72,7 @@ def tables():
     return found
 
 
-def test_the_place_never_meets_the_specific_part(tables):
+def test_the_specific_part_is_never_contrasted_with_the_place(tables):
     """Without its own terms nothing reaches it; with them the location encoder is reached by contrast alone."""
     off = ["objective.discrimination_weight=0", "objective.reconstruction_weight=0"]
     for extra, reached in ((off, False), ([], True)):
@@ -104,7 +104,7 @@ def test_the_model_folder_keeps_it(tables, tmp_path):
     assert load_model(tmp_path / "b" / "model").specific is None
 
 
-def test_salt_tells_one_modality_at_a_time(tables, tmp_path):
+def test_discrimination_under_salt_is_finite(tables, tmp_path):
     overrides = [*SMALL, "objective.specific_dim=4", "schedule.name=salt", "schedule.switch=step"]
     pretrain(tables, config=load_config(overrides=overrides), out=tmp_path, progress="none")
     assert np.isfinite([line["discrimination"] for line in read_metrics(tmp_path)]).all()

@@ -14,7 +14,7 @@ def seeded():
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_drops_the_share_it_names_and_keeps_the_mean(share):
+def test_it_drops_the_given_share_and_keeps_the_mean(share):
     dropout = ByteDropout(share)
     out = dropout(torch.ones(1000, 777))
     dropped = (out == 0).double().mean().item()
@@ -25,7 +25,7 @@ def test_drops_the_share_it_names_and_keeps_the_mean(share):
     assert out.mean().item() == pytest.approx(1.0, abs=0.02)
 
 
-def test_neighbours_in_memory_are_independent():
+def test_neighbouring_decisions_are_independent():
     """Eight decisions come from one random word."""
     kept = (ByteDropout(0.5)(torch.ones(200_000, 8)) > 0).double()
     off_diagonal = torch.corrcoef(kept.T) - torch.eye(8)
@@ -39,7 +39,7 @@ def test_the_gradient_flows_where_activations_were_kept():
     torch.testing.assert_close(x.grad, out.detach())
 
 
-def test_does_nothing_when_evaluating_or_off():
+def test_it_does_nothing_in_evaluation_mode_or_when_off():
     x = torch.randn(4, 4)
     assert ByteDropout(0.5).eval()(x) is x
     assert ByteDropout(0.0)(x) is x
@@ -63,7 +63,7 @@ def test_many_rows_are_normalised_as_by_torch():
         ours(torch.zeros(4))
 
 
-def test_a_single_row_takes_the_running_statistics_and_leaves_them():
+def test_a_single_row_uses_the_running_statistics_unchanged():
     norm = BatchNorm(4)
     norm(torch.randn(50, 4, generator=torch.Generator().manual_seed(0)) * 3 + 1)
     before = {name: value.clone() for name, value in norm.state_dict().items()}

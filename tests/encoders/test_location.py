@@ -72,7 +72,7 @@ def test_weights_depend_on_the_seed_alone():
         assert not torch.equal(a, c)
 
 
-def test_autocast_leaves_the_angles_alone(places):
+def test_autocast_does_not_change_the_angles(places):
     encoder = build_location_encoder({**CONFIG, "positional": {"name": "spherical_harmonics", "l_max": 12}}, seed=0)
     want = encoder.features(places)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -109,14 +109,14 @@ def test_gradient_reaches_every_weight_and_the_place(places):
         ({"embeddim": 3}, "Unknown key 'embeddim'.*did you mean 'embed_dim'"),
     ],
 )
-def test_unknown_words_are_answered_with_the_known_ones(change, message):
+def test_an_error_about_unknown_words_lists_the_known_ones(change, message):
     with pytest.raises(ValueError, match=message):
         build_location_encoder({**CONFIG, **change}, seed=0)
     with pytest.raises(ValueError, match="needs a 'network'"):
         build_location_encoder({"positional": {"name": "wrap"}}, seed=0)
 
 
-def test_a_stranger_has_no_config():
+def test_a_foreign_checkpoint_has_no_configuration():
     class Mine(nn.Module):
         out_dim = 25
 

@@ -46,18 +46,18 @@ def test_equals_a_loop_over_all_places(memory, observed, place):
     np.testing.assert_allclose(wind[0].numpy(), 2 * want, atol=4e-3)
 
 
-def test_both_sides_of_the_antimeridian_remember_the_same(memory):
+def test_the_memory_is_equal_on_both_sides_of_the_antimeridian(memory):
     west, east = memory(torch.tensor([[-180.0, 20.0], [180.0, 20.0]], dtype=torch.float64))[0]
     torch.testing.assert_close(west, east)
 
 
-def test_fewer_places_than_neighbours_are_all_averaged():
+def test_with_fewer_places_than_neighbours_all_are_averaged():
     memory = PlaceMemory({"rain": (1, 1)}, neighbors=16)
     memory.fill("rain", np.array([[5.0, 5.0]]), np.array([[3.0]], dtype=np.float32))
     assert memory(torch.zeros(2, 2, dtype=torch.float64))[0].tolist() == [[3.0], [3.0]]
 
 
-def test_a_loaded_memory_forgets_what_it_held_before(memory, observed):
+def test_loading_a_memory_replaces_its_content(memory, observed):
     place = torch.tensor([[10.0, 10.0]], dtype=torch.float64)
     other = PlaceMemory(**memory.config)
     other(place)  # builds its search trees on nothing
@@ -73,7 +73,7 @@ def test_places_seen_twice_are_averaged():
     assert values.tolist() == [[7.0], [2.0]]
 
 
-def test_an_encoder_hands_its_memory_out_and_takes_it_back_from_a_file(memory):
+def test_an_encoder_saves_and_restores_its_memory(memory):
     encoder = build_location_encoder(CONFIG, seed=0)
     plain = encoder.handout_dim
     encoder.remember(memory)

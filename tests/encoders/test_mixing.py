@@ -33,7 +33,7 @@ def test_equals_the_matrix_product_of_signs_hadamard_and_cosines(blocks):
 
 
 @pytest.mark.parametrize(("total", "wanted"), [(1, 32), (32, 32), (33, 64), (1361, 1376), (2048, 2048)])
-def test_is_as_wide_as_the_next_multiple_of_32(total, wanted):
+def test_the_width_is_the_next_multiple_of_32(total, wanted):
     assert BlockMixing([total]).out_dim == wanted
 
 

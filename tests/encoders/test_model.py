@@ -45,7 +45,7 @@ def test_standardisation_is_saved_and_refuses_other_widths():
         head.fit_standardisation(np.zeros((0, 5)))
 
 
-def test_head_is_linear_unless_asked():
+def test_the_head_is_linear_by_default():
     linear, deep = ProjectionHead(5, 8).eval(), ProjectionHead(5, 8, hidden_dim=6).eval()
     a, b = torch.randn(2, 9, 5, generator=torch.Generator().manual_seed(0))
     for head, straight in ((linear, True), (deep, False)):
@@ -63,7 +63,7 @@ def test_logit_scale_starts_at_clips_and_is_capped(model):
     assert model.logit_scale("night-lights").item() == pytest.approx(1 / 0.07)
 
 
-def test_unknown_modalities_are_answered_with_the_known_ones(model):
+def test_an_error_about_unknown_modalities_lists_the_known_ones(model):
     for call in (lambda: model.logit_scale("texts"), lambda: model.encode_modality("texts", torch.zeros(1, 5))):
         with pytest.raises(
             ValueError, match=r"Unknown modality 'texts'; did you mean 'text'\? Known: text, night-lights"

@@ -54,7 +54,7 @@ def test_residual_mlp_equals_the_definition(x):
     check(net, x, normed(h), affine(net.output, normed(h)))
 
 
-def test_linear_hands_its_input_on(x):
+def test_the_linear_encoder_returns_its_input(x):
     net = Linear(10, 4)
     check(net, x, x.numpy(), affine(net.output, x.double().numpy()))
 

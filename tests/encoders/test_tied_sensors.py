@@ -18,7 +18,7 @@ def values():
     return {name: torch.randn(7, *sensor["shape"], generator=generator) for name, sensor in SENSORS.items()}
 
 
-def test_users_get_the_encoding_and_contrasts_its_projection(values):
+def test_users_get_the_encoding_and_the_contrast_uses_its_projection(values):
     model = TiedSensors(SENSORS, dim=10, proj_dim=6, hidden_dim=4).eval()
     encoded = model.encode("rgb", values["rgb"])
     torch.testing.assert_close(encoded, model.encoders["rgb"](values["rgb"]))
@@ -36,7 +36,7 @@ def test_nothing_but_the_shared_part_is_projected(values):
     assert model.discriminate(model.specific(encoded)).shape == (7, 2)
 
 
-def test_without_a_specific_part_there_is_nothing_to_tell_modalities_by(values):
+def test_without_a_specific_part_discrimination_is_an_error(values):
     model = TiedSensors(SENSORS, dim=10, proj_dim=6)
     specific = model.specific(model.encode("rgb", values["rgb"]))
     assert specific.shape == (7, 0)
@@ -44,7 +44,7 @@ def test_without_a_specific_part_there_is_nothing_to_tell_modalities_by(values):
         model.discriminate(specific)
 
 
-def test_ties_to_the_location_have_learned_temperatures():
+def test_location_ties_have_learned_temperatures():
     model = TiedSensors(SENSORS, proj_dim=6, location=LOCATION, init_temperature=0.07)
     assert model.logit_scale("rgb").item() == pytest.approx(1 / 0.07)
     model.logit_scale("rgb").backward()

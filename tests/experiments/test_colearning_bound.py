@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 
-def test_what_is_shared_beyond_the_class_is_told_from_what_only_the_class_shares(script):
+def test_sharing_within_classes_is_distinguished_from_sharing_the_class(script):
     rng = np.random.default_rng(0)
     n = 3000
     classes, own, common = rng.integers(0, 3, n), rng.standard_normal((n, 2)), rng.standard_normal((n, 1))

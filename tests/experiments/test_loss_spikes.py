@@ -15,7 +15,7 @@ def salt(*turns):
 SERIES = salt(("a", [5.0, 4.0, 3.0]), ("b", [7.0, 6.0]), ("a", [4.5, 3.5, 2.5]), ("b", [6.0, 5.0]), ("a", [3.0]))
 
 
-def test_a_series_made_by_hand(script):
+def test_spikes_of_a_hand_made_series(script):
     first, second, third = script.loss_spikes(SERIES)
     assert [one.rest for one in (first, second, third)] == [
         script.Rest("a", 2, 5),
@@ -48,7 +48,7 @@ def test_noise_is_the_spread_of_steps_within_turns(script):
     assert math.isnan(script.step_noise({0: 1.0, 1: 2.0}))
 
 
-def test_melt_has_no_rests_but_can_be_seen_in_the_same_windows(script):
+def test_melt_has_no_pauses_and_is_measured_in_the_windows_of_salt(script):
     lines = [{"step": step, "loss": 5.0 - step / 10, "loss/a": 5.0 - step / 10, "loss/b": 4.0} for step in range(9)]
     assert script.rests(lines) == []
     assert script.loss_spikes(lines) == []
@@ -57,6 +57,6 @@ def test_melt_has_no_rests_but_can_be_seen_in_the_same_windows(script):
     assert [one.jump for one in seen] == pytest.approx([-0.3, 0.0])
 
 
-def test_validation_lines_are_passed_over(script):
+def test_validation_lines_are_skipped(script):
     lines = [*SERIES, {"step": 10, "validation/loss": 9.0, "validation/loss/a": 9.0}]
     assert script.modality_losses(lines) == script.modality_losses(SERIES)

@@ -6,7 +6,7 @@ import pytest
 pd = pytest.importorskip("pandas")
 
 
-def test_a_gap_becomes_the_mean_and_is_told_of(script):
+def test_a_gap_becomes_the_mean_and_is_marked(script):
     frame = pd.DataFrame({"mass": [0.0, np.e - 1, None], "level": [1.0, 2.0, 3.0]})
     np.testing.assert_allclose(script.numbers(frame, ["level"], ["mass"]), [[1, 0, 0], [2, 1, 0], [3, 0.5, 1]])
 
@@ -28,7 +28,7 @@ def test_tables_are_standardised_on_training_rows(script):
 
 
 @pytest.mark.parametrize("name", ["birds", "mammals", "languages", "airports", "climate"])
-def test_real_sources_tell_no_place_outright(script, shared_data, name):
+def test_real_sources_contain_no_coordinate_as_a_feature(script, shared_data, name):
     table = script.BUILDERS[name](shared_data / "pretrain")
     assert np.isfinite(table.features).all()
     assert set(table.split) == {"train", "validation"}

@@ -52,7 +52,7 @@ def test_safetensors_and_pth_are_the_same(small, images):
     np.testing.assert_array_equal(BackboneFeatures("test_resnet", str(folder / "r.pth")).transform(images), ours)
 
 
-def test_grey_is_colour_and_other_numbers_mean_the_same(small):
+def test_grey_images_equal_colour_images_in_any_number_type(small):
     folder, models = small
     features = BackboneFeatures("test_resnet", str(folder / "resnet.safetensors"))
     grey = np.random.default_rng(1).integers(0, 256, (160, 160, 1), dtype=np.uint8)
@@ -82,7 +82,7 @@ def test_other_bands_need_in_chans(small, tmp_path):
     assert "3 bands, the backbone takes 5" in features.refuse([five[..., :3]])[0]
 
 
-def test_pixels_that_are_none_are_named(small):
+def test_invalid_pixels_are_named(small):
     features = BackboneFeatures("test_resnet", str(small[0] / "resnet.safetensors"))
     holed = np.zeros((9, 9, 3), np.float32)
     holed[0, 0, 0] = np.nan

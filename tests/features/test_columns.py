@@ -109,7 +109,7 @@ def test_rare_values_may_be_hashed():
     assert (matrix[:300].sum(axis=0)[1:] > 20).all()
 
 
-def test_a_list_sets_several_levels(table):
+def test_a_list_of_categories_becomes_several_indicators(table):
     features = ColumnFeatures().fit(table)
     matrix = features.transform(table)
     assert column(features, "habitats=forest", matrix).tolist() == [1] * ROWS
@@ -137,7 +137,7 @@ def test_dates_lie_on_a_circle():
     assert matrix[-1].tolist() == [0, 0, 0, 0, 0, 1]
 
 
-def test_only_what_varies_of_a_date_is_told():
+def test_only_the_varying_parts_of_a_date_are_encoded():
     years = pa.table({"day": pa.array([datetime.date(year, 1, 1) for year in range(1990, 2020)])})
     assert ColumnFeatures().fit(years).names() == ["day year"]
     one_year = pa.table({"day": [f"2024-{month:02d}-03" for month in range(1, 13)] * 3})
@@ -198,7 +198,7 @@ def test_dictionaries_and_gaps_do_not_change_levels(table):
     np.testing.assert_array_equal(features.transform(gappy), [[1, 0], [0, 0], [0, 1]])
 
 
-def test_infinity_is_a_gap():
+def test_infinity_counts_as_missing():
     columns = pa.table({"a": [1.0, 2.0, np.inf, 4.0, 5.0]})
     features = ColumnFeatures().fit(columns)
     assert features.names() == ["a", "a missing"]
@@ -222,7 +222,7 @@ def test_infinity_is_a_gap():
         ("vector", [[0.1, 0.2]] * 60, "source 'vectors'"),
     ],
 )
-def test_what_is_ignored_and_why(name, values, reason):
+def test_ignored_files_and_the_reasons(name, values, reason):
     columns = pa.table({"good": RNG.normal(size=60), name: pa.array(list(values))})
     features = ColumnFeatures().fit(columns)
     assert features.names() == ["good"]
@@ -251,7 +251,7 @@ def test_a_declared_column_is_used_whatever_its_name(table):
         ({"dim": 99}, "dim=99 needs as many features.*got 15 features of 400 rows"),
     ],
 )
-def test_unfit_declarations_are_named(table, options, message):
+def test_invalid_declarations_are_named(table, options, message):
     with pytest.raises(ValueError, match=message):
         ColumnFeatures(**options).fit(table)
 
@@ -267,7 +267,7 @@ def test_misuse_is_named(table):
         ColumnFeatures(categorical="a").fit(pa.table({"a": [{"b": 1}] * 30}))
 
 
-def test_texts_point_to_the_source_that_reads_them():
+def test_an_error_about_texts_names_the_source_that_reads_them():
     notes = [f"stone {number} river" for number in range(60)]
     hint = r"--source texts --set column=note"
     with pytest.raises(ValueError, match=r"No column is left.*" + hint):
@@ -280,7 +280,7 @@ def test_texts_point_to_the_source_that_reads_them():
 
 
 @pytest.mark.parametrize("form", ["{:02d}/{:02d}/2003", "{}.{}.03", "{}-{}-2003 12:30"])
-def test_dates_of_uncertain_order_are_called_so(form):
+def test_dates_of_ambiguous_order_are_reported_as_ambiguous(form):
     days = [form.format(number % 28 + 1, number % 12 + 1) for number in range(60)]
     features = ColumnFeatures().fit(pa.table({"seen": days, "mass": RNG.normal(size=60)}))
     assert features.ignored_["seen"].startswith(f"dates written as {days[0]}, which is ambiguous; write them as")

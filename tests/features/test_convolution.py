@@ -44,7 +44,7 @@ def test_batches_order_and_threads_do_not_matter(images, threads):
         torch.set_num_threads(before)
 
 
-def test_the_seed_decides(images):
+def test_the_result_depends_on_the_seed(images):
     def run(seed):
         return RandomConvolution(num_filters=8, patch_size=3, seed=seed).fit(images).transform(images)
 
@@ -70,7 +70,7 @@ def test_mostly_black_images_still_give_different_filters():
         (np.arange(4, dtype=np.uint8).repeat(64).reshape(4, 8, 8, 1), "patches have any contrast"),
     ],
 )
-def test_unfit_images_are_refused(images, message):
+def test_invalid_images_are_errors(images, message):
     with pytest.raises(ValueError, match=message):
         RandomConvolution(num_filters=2, patch_size=3).fit(images)
 
@@ -95,7 +95,7 @@ def test_a_scale_divides_all_values(images):
     np.testing.assert_allclose(features.transform(whole), want, rtol=1e-4, atol=1e-5)
 
 
-def test_images_it_cannot_take_are_named(images):
+def test_images_it_cannot_read_are_named(images):
     features = RandomConvolution(num_filters=2).fit(images)
     odd = [images[0], images[1][:2], images[2][..., :1], images[3].astype(np.uint16), images[4][..., 0]]
     reasons = features.refuse(odd)
@@ -149,7 +149,7 @@ def test_equals_scipy(kind, bias, strip, monkeypatch):
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-6)
 
 
-def test_what_never_rises_is_exactly_zero():
+def test_responses_below_the_bias_are_exactly_zero():
     """So that an image of the night has zeros, not rounding errors, whatever the bias."""
     filters = np.full((2, 3, 3, 1), 1e-3, np.float32)
     dark = np.random.default_rng(0).integers(0, 40, (3, 50, 50, 1), dtype=np.uint8)
@@ -159,7 +159,7 @@ def test_what_never_rises_is_exactly_zero():
     assert (bright[:, 2:] == 0).all()
 
 
-def test_a_strided_image_is_as_good_as_its_copy():
+def test_a_strided_image_equals_its_copy():
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 6), dtype=np.uint8)
     filters = np.random.default_rng(1).normal(size=(3, 3, 3, 3)).astype(np.float32)
     view = image[::-2, ::3, ::2]

@@ -7,7 +7,7 @@ import torch
 from geotether.features.frozen import cached_file, in_equal_batches, read_weights, weights_digest
 
 
-def test_batches_have_one_size_and_rows_their_place():
+def test_batches_have_equal_sizes_and_rows_their_positions():
     sizes = []
 
     def run(pixels):
@@ -32,7 +32,7 @@ def test_code_in_a_file_is_not_run(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_fetched_file_lies_where_torch_keeps_it(tmp_path, monkeypatch):
+def test_a_downloaded_file_is_in_the_cache_of_torch(tmp_path, monkeypatch):
     """Fetched only when that is allowed; here from a file on disk."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     torch.save({"weight": torch.ones(2)}, tmp_path / "w.pth")

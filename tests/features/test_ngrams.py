@@ -64,7 +64,7 @@ def test_unseen_ngrams_give_zeros():
         (["a"] * 9, "different n-grams, too few for 4"),
     ],
 )
-def test_unfit_texts_are_refused(texts, message):
+def test_invalid_texts_are_errors(texts, message):
     with pytest.raises(ValueError, match=message):
         NgramFeatures(dim=4).fit(texts)
 

@@ -43,7 +43,7 @@ def test_options_change_what_is_read(sentence_model):
     np.testing.assert_allclose(raw / np.linalg.norm(raw, axis=1, keepdims=True), plain, atol=1e-5)
 
 
-def test_a_model_that_is_not_here_says_what_to_put_where(tmp_path, monkeypatch, torchvision_imports):
+def test_an_error_about_a_missing_model_says_which_file_to_put_where(tmp_path, monkeypatch, torchvision_imports):
     pytest.importorskip("sentence_transformers")
     with pytest.raises(FileNotFoundError, match=r"missing.*download=true.*model.safetensors.*\.cache/huggingface"):
         SentenceFeatures(model="nobody/has-this-model").fit(TEXTS)
@@ -77,7 +77,7 @@ def test_a_missing_library_names_the_extra(monkeypatch):
         SentenceFeatures().fit(TEXTS)
 
 
-def test_a_library_that_does_not_import_is_not_called_missing(monkeypatch, tmp_path):
+def test_a_library_that_fails_to_import_is_not_reported_as_missing(monkeypatch, tmp_path):
     (tmp_path / "sentence_transformers.py").write_text("raise ImportError('cannot import name Cache')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "sentence_transformers", raising=False)

@@ -64,7 +64,7 @@ def test_vit_small_takes_a_state_dict_without_its_last_norm(tmp_path):
     assert features.transform([np.full((64, 64, 13), 0.2, np.float32)]).shape == (1, 384)
 
 
-def test_images_it_cannot_take_are_named(published, digits):
+def test_images_it_cannot_read_are_named(published, digits):
     features = Ssl4eoFeatures("resnet18", str(published[0]))
     good = reflectance(digits[0])[:8, :8]
     holed = good.copy()

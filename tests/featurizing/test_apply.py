@@ -35,7 +35,7 @@ def test_the_same_row_gets_the_same_features_bit_for_bit(table, places, tmp_path
     assert transform_path(tmp_path / "new.parquet").read_bytes() == transform_path(tmp_path / "t.parquet").read_bytes()
 
 
-def test_options_may_be_others(table, places, tmp_path):
+def test_other_options_are_accepted(table, places, tmp_path):
     new = apply(places, tmp_path, ids="none", rows=100, split={"block_km": 2000})
     assert len(new) == 100
     assert set(new.split.tolist()) == {"train", "validation"}
@@ -70,7 +70,7 @@ def test_other_features_are_refused(table, places, tmp_path, options, message):
         apply(places, tmp_path, **options)
 
 
-def test_another_kind_of_file_names_the_source_that_was_taken(places, tmp_path):
+def test_an_error_about_another_kind_of_file_names_the_source(places, tmp_path):
     lines = [f'{{"lon": {n}, "lat": {n}, "text": "stone {n} river"}}' for n in range(40)]
     (tmp_path / "wiki.jsonl").write_text("\n".join(lines))
     spec = {"path": str(tmp_path / "wiki.jsonl"), "features": {"name": "ngrams", "dim": 4}}
@@ -88,7 +88,7 @@ def test_another_kind_of_file_names_the_source_that_was_taken(places, tmp_path):
     assert "earlier table" not in str(said.value)
 
 
-def test_a_missing_or_foreign_transform_is_said(table, places, tmp_path):
+def test_a_missing_or_foreign_transform_is_reported(table, places, tmp_path):
     transform = transform_path(tmp_path / "t.parquet")
     transform.write_text("no tensors")
     with pytest.raises(ValueError, match="not a transform"):
@@ -101,7 +101,7 @@ def test_a_missing_or_foreign_transform_is_said(table, places, tmp_path):
         apply(places, tmp_path)
 
 
-def test_another_transform_makes_the_table_anew(table, places, tmp_path, caplog):
+def test_another_transform_rebuilds_the_table(table, places, tmp_path, caplog):
     caplog.set_level("INFO", "geotether")
     first = apply(places, tmp_path)
     apply(places, tmp_path)

@@ -62,7 +62,7 @@ def test_the_split_is_that_of_the_places_and_the_fit_sees_training_rows_only(pla
     assert table.features[0, 0] == np.float32(-np.mean(seen))
 
 
-def test_features_that_learn_nothing_need_no_luck(places, tmp_path, monkeypatch):
+def test_features_without_fitting_are_deterministic(places, tmp_path, monkeypatch):
     import toy_places
 
     monkeypatch.setattr(toy_places.ToyFeatures, "fit_rows", 1)
@@ -135,7 +135,7 @@ def test_fewer_rows_are_drawn_at_random(places, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["columns", "texts"])
-def test_other_kinds_are_drawn_and_joined_too(places, tmp_path, monkeypatch, kind):
+def test_other_kinds_of_content_are_drawn_and_joined(places, tmp_path, monkeypatch, kind):
     import toy_places
 
     class OfRows(toy_places.ToyFeatures):
@@ -214,7 +214,7 @@ def test_the_split_by_default_gives_way_where_places_are_near_each_other(places,
     assert "no split, so all rows are for training: they lie in too few blocks of 500 km" in caplog.text
 
 
-def test_a_split_that_is_asked_for_is_none_that_gave_way_by_default(places, tmp_path, monkeypatch):
+def test_a_requested_split_does_not_fall_back(places, tmp_path, monkeypatch):
     from geotether.featurizing import build as room
 
     np.save(places, np.random.default_rng(0).uniform(5, 5.1, (60, 2)))
@@ -238,7 +238,7 @@ def test_a_split_that_is_asked_for_is_none_that_gave_way_by_default(places, tmp_
         build(places, out, split={"block_km": 500})
 
 
-def test_a_table_that_is_up_to_date_stays(places, tmp_path, caplog):
+def test_an_up_to_date_table_is_unchanged(places, tmp_path, caplog):
     log, out = tmp_path / "reads.log", tmp_path / "t.parquet"
     build(places, out, log=str(log))
     first, reads = out.stat().st_mtime_ns, log.read_text()
@@ -256,7 +256,7 @@ def test_a_table_that_is_up_to_date_stays(places, tmp_path, caplog):
     assert (tmp_path / "t.transform.safetensors").is_file()
 
 
-def test_texts_and_tolerance_compute_nothing_anew(places, tmp_path, caplog):
+def test_changed_texts_and_tolerance_recompute_nothing(places, tmp_path, caplog):
     log, out = tmp_path / "reads.log", tmp_path / "t.parquet"
     build(places, out, broken=50, log=str(log), licence="CC BY 4.0", citation="Toys, 2020")
     reads, first = log.read_text(), files_of(out)
@@ -277,7 +277,7 @@ def test_texts_and_tolerance_compute_nothing_anew(places, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("tolerance", [0.05, 1.0])
-def test_a_table_survives_a_job_that_fails_in_its_place(places, tmp_path, caplog, tolerance):
+def test_a_failed_job_keeps_the_old_table(places, tmp_path, caplog, tolerance):
     good, out = np.load(places), tmp_path / "t.parquet"
     build(places, out, tolerance=tolerance)
     before = files_of(out)

@@ -29,7 +29,7 @@ def found(places, tmp_path):
     "change",
     [{"seed": 1}, {"features": {"width": 2}}, {"licence": "CC0"}, {"split": None}, {"tolerance": 0.1}, {"ids": "rows"}],
 )
-def test_another_specification_builds_it_anew(found, change):
+def test_another_specification_rebuilds_the_table(found, change):
     assert found()
     assert found(**change)
     assert not found(**change)
@@ -51,13 +51,13 @@ def test_a_folder_that_moves_keeps_its_tables(found, places, tmp_path):
     assert not found()
 
 
-def test_a_damaged_table_is_built_anew(found, tmp_path):
+def test_a_damaged_table_is_rebuilt(found, tmp_path):
     found()
     (tmp_path / "cache" / "toys.parquet").write_text("no Parquet")
     assert found()
 
 
-def test_a_strangers_class_is_told_by_its_file(places):
+def test_a_foreign_class_is_identified_by_its_code(places):
     import toy_places
 
     code = room.features_code(toy_places.ToySource(places), toy_places.ToyFeatures())

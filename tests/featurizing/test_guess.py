@@ -42,7 +42,7 @@ def test_parquet_by_its_columns(tmp_path, columns, source):
     assert guess_source(tmp_path / "a.parquet") == source
 
 
-def test_a_geometry_is_no_image(tmp_path):
+def test_a_geometry_is_not_an_image(tmp_path):
     from geotether.files.geometry import with_geometry
 
     table = with_geometry(pa.table({"mass": [1.0]}), np.array([[5.0, 52.0]]))
@@ -74,7 +74,7 @@ def test_folders(tmp_path):
     assert found == ["images", "sentinel2", "raster", "raster"]
 
 
-def test_where_nothing_is_inferred_the_sources_are_listed(tmp_path):
+def test_if_no_source_is_inferred_the_sources_are_listed(tmp_path):
     (tmp_path / "a.docx").touch()
     with pytest.raises(ValueError, match=r"files ending in '\.docx'; .* columns, .*vectors"):
         guess_source(tmp_path / "a.docx")

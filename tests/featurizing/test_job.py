@@ -123,7 +123,7 @@ def undisturbed(lasting_places, tmp_path_factory):
     "before",
     ["fit_transform", "gather", "write_table", "replace", "2nd replace", "2nd rmtree"],
 )
-def test_killed_just_before(lasting_places, undisturbed, tmp_path, caplog, before):
+def test_a_job_killed_just_before_the_end(lasting_places, undisturbed, tmp_path, caplog, before):
     places, out, marker = lasting_places, tmp_path / "t.parquet", tmp_path / "now"
     process = start(places, out, before, marker)
     until(marker.exists, process)
@@ -139,7 +139,7 @@ def test_killed_just_before(lasting_places, undisturbed, tmp_path, caplog, befor
     assert ("up to date" in caplog.text) == (before == "2nd rmtree")
 
 
-def test_killed_among_the_parts_again_and_again(lasting_places, undisturbed, tmp_path):
+def test_a_job_killed_between_parts_repeatedly(lasting_places, undisturbed, tmp_path):
     places, out, log, gate = lasting_places, tmp_path / "t.parquet", tmp_path / "reads.log", tmp_path / "gate"
     options = {"log": str(log), "pause": 0.1, "gate": str(gate)}  # the last part waits, however late the kill comes
     kept = {}
@@ -165,7 +165,7 @@ def test_killed_among_the_parts_again_and_again(lasting_places, undisturbed, tmp
     assert read_table(out).content_hash == read_table(tmp_path / "u.parquet").content_hash
 
 
-def test_nobody_outlives_the_main_process(lasting_places, tmp_path):
+def test_no_worker_outlives_the_main_process(lasting_places, tmp_path):
     out, log = tmp_path / "t.parquet", tmp_path / "reads.log"
     process = start(lasting_places, out, log=str(log), pause=100, workers=2)  # no worker comes to an end by itself
     pids = set()
@@ -192,7 +192,7 @@ def test_a_worker_that_dies_is_said_and_the_same_command_goes_on(lasting_places,
     assert out.exists()
 
 
-def test_ctrl_c_ends_everybody_and_says_how_to_go_on(lasting_places, tmp_path):
+def test_ctrl_c_ends_all_processes_and_says_how_to_continue(lasting_places, tmp_path):
     out = tmp_path / "t.parquet"
     endless = command(lasting_places, out, gate=str(tmp_path / "never"), workers=2)
     process = subprocess.Popen(endless, env=ENVIRONMENT, start_new_session=True,
@@ -249,7 +249,7 @@ def unfinished(places, out, monkeypatch, **options):
         ({"code": 1}, "starts again: the code that makes the features has changed."),
     ],
 )
-def test_a_job_of_something_else_starts_anew_and_says_why(places, tmp_path, monkeypatch, caplog, change, message):
+def test_another_job_starts_again_and_says_why(places, tmp_path, monkeypatch, caplog, change, message):
     from geotether.featurizing import job
 
     out = tmp_path / "t.parquet"
@@ -265,7 +265,7 @@ def test_a_job_of_something_else_starts_anew_and_says_why(places, tmp_path, monk
 
 
 @pytest.mark.parametrize("change", [{"tolerance": 0.5}, {"licence": "CC0"}, {"url": "https://example.org"}])
-def test_what_does_not_change_the_features_keeps_the_parts(places, tmp_path, monkeypatch, caplog, change):
+def test_options_that_do_not_affect_the_features_keep_the_parts(places, tmp_path, monkeypatch, caplog, change):
     out = tmp_path / "t.parquet"
     unfinished(places, out, monkeypatch)
     caplog.set_level("INFO", "geotether")
@@ -279,7 +279,7 @@ def test_two_processes_never_build_the_same_table(places, tmp_path):
     assert build(places, tmp_path / "t.parquet", ids="rows").id[0] == "row 0"
 
 
-def test_a_folder_of_somebody_else_is_left_alone(places, tmp_path):
+def test_a_foreign_folder_is_unchanged(places, tmp_path):
     (tmp_path / ".t.job").mkdir()
     (tmp_path / ".t.job" / "thesis.txt").write_text("three years")
     with pytest.raises(ValueError, match="is in the way: it is not a job of geotether"):
@@ -287,7 +287,7 @@ def test_a_folder_of_somebody_else_is_left_alone(places, tmp_path):
     assert (tmp_path / ".t.job" / "thesis.txt").exists()
 
 
-def test_what_cannot_travel_to_a_worker_is_said(places, tmp_path, monkeypatch):
+def test_a_source_that_cannot_be_pickled_is_reported(places, tmp_path, monkeypatch):
     import toy_places
 
     class Unpicklable(toy_places.ToySource):

@@ -17,7 +17,7 @@ def test_about_twenty_plain_lines_where_there_is_no_terminal(capsys):
     assert "left" not in lines[-1]
 
 
-def test_what_an_earlier_run_did_does_not_count_for_the_speed(capsys, monkeypatch):
+def test_the_speed_excludes_the_rows_of_an_earlier_run(capsys, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("geotether.featurizing.progress.time.monotonic", lambda: now[0])
     with row_progress("birds", total=1000, first=900) as show:
@@ -26,7 +26,7 @@ def test_what_an_earlier_run_did_does_not_count_for_the_speed(capsys, monkeypatc
     assert "5 rows/s  10 s left" in capsys.readouterr().err
 
 
-def test_a_bar_draws_and_none_is_silent(capsys):
+def test_the_bar_style_draws_and_none_is_silent(capsys):
     for style in ("bar", "none"):
         with row_progress("birds", total=10, style=style) as show:
             show(10, 1)

@@ -52,7 +52,7 @@ def test_runs_put_together_are_the_whole(source, chosen, at_once):
         ([pa.table({"a": [1]}), pa.table({"a": [2, 3]})], (3, 1)),
     ],
 )
-def test_contents_of_every_kind_are_joined(parts, shape):
+def test_contents_of_every_kind_are_concatenated(parts, shape):
     found = join_content(parts)
     assert len(found) == 3
     assert getattr(found, "shape", None) == shape
@@ -81,7 +81,7 @@ def test_bytes(content, expected):
         (Observations(np.array([4]), np.zeros((1, 2)), ["a"]), ValueError, "1 usable and 0 rejected"),
     ],
 )
-def test_a_source_that_breaks_its_word_is_named(source, monkeypatch, answer, error, message):
+def test_a_source_that_violates_its_contract_is_named(source, monkeypatch, answer, error, message):
     def read(start, stop):
         if isinstance(answer, Exception):
             raise answer

@@ -45,7 +45,7 @@ def test_paths(tmp_path, monkeypatch):
     assert TableSpec.of({"path": "postgres://host/birds"}, "base").place == "postgres://host/birds"
 
 
-def test_rows_and_seed_reach_a_source_that_has_them_and_paths_are_seen_from_the_base(toys, tmp_path, monkeypatch):
+def test_rows_and_seed_are_passed_to_a_source_and_paths_are_relative_to_the_base(toys, tmp_path, monkeypatch):
     import toy_places
 
     class Sampled(toy_places.ToySource):

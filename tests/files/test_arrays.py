@@ -30,7 +30,7 @@ def read(path):
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_whatever_is_damaged_is_an_error_that_begins_with_the_name(tmp_path, damaged, name):
+def test_every_damaged_file_is_an_error_that_begins_with_its_name(tmp_path, damaged, name):
     path, said = tmp_path / name, []
     path.write_bytes(GOOD[name])
     assert sum(map(len, read(path))) > 7

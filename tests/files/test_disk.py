@@ -22,7 +22,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_takes_the_place_of_the_old_one(tmp_path):
+def test_a_file_replaces_the_old_one(tmp_path):
     target = tmp_path / "new" / "deep" / "note.txt"
     for text in ("one", "two"):
         with replacing_file(target) as part:
@@ -76,7 +76,7 @@ def test_a_path_through_a_file_is_named(tmp_path, replacing):
 
 
 @pytest.mark.parametrize("replacing", [replacing_file, replacing_folder])
-def test_a_read_only_disk_refuses_everything_and_is_named(tmp_path, monkeypatch, replacing):
+def test_a_read_only_disk_is_an_error_that_names_it(tmp_path, monkeypatch, replacing):
     """Even clearing up is refused there, which must not hide the reason."""
 
     def refuse(*_, **__):
@@ -102,12 +102,12 @@ def test_a_read_only_folder_is_named(tmp_path, monkeypatch):
     assert names(tmp_path) == ["note.txt"]
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_a_folder_is_not_a_file(tmp_path):
     with pytest.raises(IsADirectoryError, match="Give the name of a file"), replacing_file(tmp_path):
         pass
 
 
-def test_a_folder_takes_the_place_of_the_old_one_and_keeps_what_else_lay_there(tmp_path):
+def test_a_folder_replaces_the_old_one_and_keeps_other_files(tmp_path):
     target = tmp_path / "model"
     target.mkdir()
     (target / "a").write_text("old")
@@ -194,7 +194,7 @@ with writing(sys.argv[1], folder=True):
 """
 
 
-def test_another_process_is_named_and_its_death_frees_the_output(tmp_path):
+def test_another_process_is_named_and_its_end_frees_the_output(tmp_path):
     out = tmp_path / "new" / "run"
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

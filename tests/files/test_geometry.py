@@ -55,7 +55,7 @@ def test_all_dialects_of_binary_points_are_read():
         (shapely.to_wkb(shapely.Point()), "empty geometry"),
     ],
 )
-def test_a_row_without_a_point_is_rejected_or_named(second, reason):
+def test_a_row_without_a_point_is_rejected_or_reported(second, reason):
     table = geo_table([shapely.to_wkb(shapely.Point(0, 0)), second])
     lonlat, reasons = PlaceFinder(table.schema).find(table)
     assert np.isnan(lonlat[1]).all()

@@ -62,7 +62,7 @@ def test_columns_of_coordinates_are_found_by_name(tmp_path, header):
         ("lon,lat\n0\n1,2,3\n", r"the line has 1 values, the header 2: line 2, '0'; and 1 more do not fit\. Correct"),
     ],
 )
-def test_an_unfit_csv_is_refused(tmp_path, text, message):
+def test_an_unsuitable_csv_is_an_error(tmp_path, text, message):
     (tmp_path / "p.csv").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         read_points(tmp_path / "p.csv")
@@ -107,7 +107,7 @@ def test_geojson_gives_properties_and_geometry(tmp_path):
         ([feature([0, 0])], {"type": "Topology"}, "Topology, not a FeatureCollection"),
     ],
 )
-def test_unfit_geojson_is_refused(tmp_path, features, more, message):
+def test_invalid_geojson_is_an_error(tmp_path, features, more, message):
     with pytest.raises(ValueError, match=message):
         read_points(write_geojson(tmp_path / "p.geojson", features, **more))
 
@@ -180,7 +180,7 @@ def test_dates_and_decimals_survive_text(tmp_path):
         ("out.csv", {"e": np.zeros((3, 2, 2))}, r"shape \(3, 2, 2\)"),
     ],
 )
-def test_unfit_output_is_refused(points_csv, tmp_path, path, extra, message):
+def test_invalid_output_is_an_error(points_csv, tmp_path, path, extra, message):
     with pytest.raises(ValueError, match=message):
         write_columns(read_points(points_csv), tmp_path / path, extra)
     assert not (tmp_path / path).exists()

@@ -70,6 +70,6 @@ def test_pixels_of_a_square_that_nearly_covers_the_earth_keep_their_area():
 
 
 @pytest.mark.parametrize("km, size, words", [(0, 3, "above 0"), (1e5, 3, "up to 18,002"), (1, 0, "size must be 1")])
-def test_what_is_no_square_is_refused(km, size, words):
+def test_a_side_that_is_not_square_is_an_error(km, size, words):
     with pytest.raises(ValueError, match=words):
         ground_squares(CENTERS, km, size)

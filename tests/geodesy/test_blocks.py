@@ -62,7 +62,7 @@ def test_one_block_can_hold_the_earth():
     assert set(block_id(uniform_on_the_sphere(100), 20_000)) == {0}
 
 
-def test_errors_say_what_is_possible():
+def test_errors_list_the_possible_values():
     for bad in (0, -5, float("nan"), 50_000):
         with pytest.raises(ValueError, match=r"block_km must lie in \[0\.1, 20015\]"):
             block_id(np.zeros((1, 2)), bad)

@@ -35,12 +35,12 @@ def test_valid_places_pass(kind, shape):
         ((500_000.0, 4_649_776.0), "EPSG:4326"),
     ],
 )
-def test_a_bad_row_is_named(kind, bad, message):
+def test_a_bad_row_is_reported(kind, bad, message):
     with pytest.raises(ValueError, match=message):
         check_lonlat(kind(np.array([(5.66, 51.97), (0, 0), bad])))
 
 
-def test_a_swap_is_named_only_if_swapping_mends_the_rows():
+def test_a_swap_is_suggested_only_if_swapping_fixes_the_rows():
     def said(lonlat):
         with pytest.raises(ValueError, match="rows are not") as error:
             check_lonlat(lonlat)
@@ -75,12 +75,12 @@ def test_as_lonlat_takes_any_column(kind):
     assert got.dtype == np.float64
 
 
-def test_as_lonlat_takes_numbers_and_nothing():
+def test_as_lonlat_accepts_numbers_and_empty_input():
     np.testing.assert_array_equal(as_lonlat(lon=5, lat=51), [[5.0, 51.0]])
     assert as_lonlat(lon=[], lat=[]).shape == (0, 2)
 
 
-def test_as_lonlat_refuses_with_a_reason():
+def test_as_lonlat_gives_a_reason_for_an_error():
     with pytest.raises(ValueError, match="lon has 2 values and lat has 1"):
         as_lonlat(lon=[1, 2], lat=[1])
     with pytest.raises(TypeError, match="lat must be numbers in degrees, got 'north'"):
@@ -91,7 +91,7 @@ def test_as_lonlat_refuses_with_a_reason():
         as_lonlat(lon=-33.87, lat=151.21)
 
 
-def test_swaps_are_suspected_but_not_proven():
+def test_swapped_coordinates_are_suspected():
     world = np.stack([np.linspace(-170, 170, 50), np.linspace(-50, 70, 50)], axis=1)
     assert swap_suspicion(world) is None
     assert "other way round" in swap_suspicion(world[:, ::-1])

@@ -35,7 +35,7 @@ def test_areas_are_equal():
     np.testing.assert_allclose(area, np.cos(np.radians(places[:, 1])), rtol=1e-4)
 
 
-def test_longitudes_beyond_the_edge_turn_back():
+def test_longitudes_beyond_the_edge_wrap():
     np.testing.assert_allclose(equal_earth(np.array([[190.0, 10.0]])), equal_earth(np.array([[-170.0, 10.0]])))
     east, west = equal_earth(np.array([[180.0, 10.0], [-180.0, 10.0]]))
     assert east[0] == -west[0] > 0

@@ -58,6 +58,6 @@ def test_nearest_agrees_with_all_pairs():
     np.testing.assert_allclose(nearest_km(a, b), want, atol=1e-6)
 
 
-def test_nearest_of_nothing_is_infinitely_far():
+def test_the_nearest_of_no_places_is_infinitely_far():
     assert np.isinf(nearest_km(world(3, 0), np.empty((0, 2)))).all()
     assert nearest_km(np.empty((0, 2)), world(3, 0)).shape == (0,)

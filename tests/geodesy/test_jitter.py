@@ -39,14 +39,14 @@ def test_no_direction_is_preferred(place):
     np.testing.assert_allclose([east.mean(), north.mean()], 0, atol=30)
 
 
-def test_around_the_pole_every_longitude_turns_up():
+def test_every_longitude_occurs_around_the_pole():
     _, moved = jittered((0.0, 90.0), 1000.0)
     shares, _ = np.histogram(moved[:, 0], bins=8, range=(-180, 180))
     np.testing.assert_allclose(shares / len(moved), 1 / 8, atol=0.02)
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_results_are_places(place):
+def test_the_result_is_valid_places(place):
     _, moved = jittered(place, 200_000.0)
     assert np.isfinite(moved).all()
     assert (np.abs(moved[:, 1]) <= 90).all()

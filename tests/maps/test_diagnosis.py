@@ -33,7 +33,7 @@ def test_resolution_dimension_and_continuity_are_drawn(tmp_path, encoder):
         assert save_figure(figure, tmp_path / f"{number}.png", dpi=50).stat().st_size > 3000
 
 
-def test_the_similarity_curve_is_the_measured_one():
+def test_the_similarity_curve_shows_the_measured_values():
     one = effective_resolution(unit_vectors, PLACES)
     lines = similarity_curve(one, one).axes[0].lines
     np.testing.assert_array_equal(lines[0].get_ydata(), one.similarity)

@@ -98,7 +98,7 @@ def test_weights_of_classes_reach_task_and_auxiliary(outputs):
     torch.testing.assert_close(found["auxiliary"], want["auxiliary"])
 
 
-def test_absent_rows_may_hold_anything(outputs):
+def test_absent_rows_may_contain_anything(outputs):
     want = colearning_terms(outputs, "classes", CLASSES, present=PRESENT)
     s1 = outputs["s1"]
     fields = (s1.task, s1.auxiliary_specific, s1.auxiliary_shared, s1.shared, s1.sensor_of_specific, s1.sensor_of_other)
@@ -128,7 +128,7 @@ def test_a_batch_without_targets_is_finite(outputs):
     assert math.isfinite(weighted_sum(found).item())
 
 
-def test_sensors_without_a_row_are_left_out_of_the_mean(outputs):
+def test_sensors_without_rows_are_excluded_from_the_mean(outputs):
     nobody = {"s1": torch.zeros(6, dtype=torch.bool)}
     found = colearning_terms(outputs, "classes", CLASSES, present=nobody)
     assert found["task"].item() == pytest.approx(cross_entropy(outputs["s2"].task, CLASSES.tolist(), ALL), abs=1e-6)
@@ -142,7 +142,7 @@ def test_one_row_is_a_batch(outputs):
     assert found["task"].item() > 0
 
 
-def test_without_an_other_part_the_specific_one_is_judged_alone(outputs):
+def test_discrimination_without_shared_outputs_uses_the_specific_ones(outputs):
     alone = {name: SensorOutputs(sensor_of_specific=own.sensor_of_specific) for name, own in outputs.items()}
     found = colearning_terms(alone, "classes", CLASSES, terms=["discrimination"])
     want = sum(cross_entropy(own.sensor_of_specific, [m] * 6, ALL) for m, own in enumerate(outputs.values())) / 2
@@ -174,7 +174,7 @@ def test_distillation_equals_the_definition(kind, temperature):
 
 
 @pytest.mark.parametrize("kind", ["classes", "labels", "numbers"])
-def test_the_teacher_gets_no_gradient_and_is_the_optimum(kind):
+def test_the_teacher_has_no_gradient_and_its_output_is_the_optimum(kind):
     width = 1 if kind == "numbers" else 4
     student, teacher = torch.randn(2, 5, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     student.requires_grad_()
@@ -230,7 +230,7 @@ def test_learned_weights_equal_their_definition(form):
 
 
 @pytest.mark.parametrize("form", ["kendall", "corrected"])
-def test_learns_the_best_variance(form):
+def test_learned_weights_reach_the_closed_form(form):
     """Both have a closed form: L, and the root of 2 v^2 = L (1 + v)."""
     weights = UncertaintyWeights(["task", "contrast"], form).double()
     optimiser = torch.optim.LBFGS(weights.parameters(), max_iter=100, line_search_fn="strong_wolfe")

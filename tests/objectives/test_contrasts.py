@@ -25,7 +25,7 @@ CONTRASTS = {
 
 
 @pytest.mark.parametrize("contrast", CONTRASTS.values(), ids=CONTRASTS)
-def test_sides_and_lengths_do_not_matter(random_pair, contrast):
+def test_the_order_and_length_of_embeddings_do_not_matter(random_pair, contrast):
     left, right = random_pair(6, 8)
     want = contrast(left, right)
     torch.testing.assert_close(contrast(right, left), want)

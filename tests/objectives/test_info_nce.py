@@ -44,13 +44,13 @@ def test_gradient_is_exact(random_pair, random_mask, scale, chunk_rows):
     assert torch.autograd.gradcheck(loss, (left, right, log_scale), atol=1e-4, rtol=1e-4)
 
 
-def test_no_information_costs_log_n():
+def test_without_information_the_loss_is_log_n():
     same = torch.ones(32, 4)
     assert info_nce(same, same, 14.3).item() == pytest.approx(math.log(32))
 
 
 @pytest.mark.parametrize("scale", [1.0, 14.3, 60.0, 100.0])
-def test_float32_is_as_good_as_its_digits(random_pair, scale):
+def test_float32_is_accurate_to_its_digits(random_pair, scale):
     """At 100 opposite pairs have logits that float32 cannot exponentiate as they are."""
     left, right = random_pair(64, 4)
     left.data[:8] = right.data[:8]

@@ -21,7 +21,7 @@ def test_agrees_with_haversine(random_places, km, haversine_km):
 
 @pytest.mark.parametrize("latitude", [-89.999, -45.0, 0.0, 60.0])
 @pytest.mark.parametrize("metres", [5.0, 200.0])
-def test_tells_metres_apart(latitude, metres):
+def test_it_resolves_metres(latitude, metres):
     """In float32 these would all be one place."""
     step = math.degrees(metres / 6_371_008.8)
     here = torch.tensor([[12.5, latitude]], dtype=torch.float64)
@@ -29,7 +29,7 @@ def test_tells_metres_apart(latitude, metres):
     assert closer_than_km(here, there, metres / 1000).tolist() == [[True, False]]
 
 
-def test_zero_asks_for_the_same_place():
+def test_a_distance_of_zero_selects_equal_places():
     places = torch.tensor([[180.0, 20.0], [-180.0, 20.0], [180.0, 20.001], [0.0, 90.0], [99.0, 90.0]]).double()
     same = closer_than_km(places, places, 0.0)
     want = torch.eye(5, dtype=torch.bool)
@@ -37,7 +37,7 @@ def test_zero_asks_for_the_same_place():
     assert torch.equal(same, want)
 
 
-def test_half_way_round_is_everywhere(random_places):
+def test_half_the_circumference_includes_every_place(random_places):
     antipodes = torch.tensor([[0.0, 90.0], [0.0, -90.0], [30.0, 0.0], [-150.0, 0.0]]).double()
     places = torch.cat([random_places(20), antipodes])
     assert closer_than_km(places, places, 20_100.0).all()
@@ -48,7 +48,7 @@ def test_no_places_have_no_pairs():
     assert closer_than_km(none, torch.zeros(3, 2, dtype=torch.float64), 10.0).shape == (0, 3)
 
 
-def test_blocks_are_those_of_the_whole(random_places):
+def test_blocks_of_a_part_equal_those_of_the_whole(random_places):
     lonlat = random_places(40)
     whole = closer_than_km(lonlat, lonlat, 3000.0)
     nearby = NearbyPairs(lonlat, 3000.0)

@@ -95,7 +95,7 @@ def test_with_one_label_a_row_it_is_supcon(random_pair):
     torch.testing.assert_close(got, want)
 
 
-def test_unlabelled_rows_neither_pull_nor_push(batch):
+def test_unlabelled_rows_have_no_influence(batch):
     z, labels = batch
     want = multilabel_contrast(z, labels, 0.1)
     with torch.no_grad():
@@ -123,7 +123,7 @@ def test_a_batch_without_partners_is_zero_with_a_zero_gradient(random_pair, labe
 
 
 @pytest.mark.parametrize("temperature", [0.01, 0.1])
-def test_float32_is_as_good_as_its_digits(temperature):
+def test_float32_is_accurate_to_its_digits(temperature):
     """Large label sets in common: the sums that stand in for the pairs must not lose what single pairs keep."""
     generator = torch.Generator().manual_seed(2)
     labels = (torch.rand(800, 3, generator=generator) < 0.5).double()

@@ -19,7 +19,7 @@ def test_equals_sorting(random_pair, k, chunk_rows):
 
 
 @pytest.mark.parametrize("k", [1, 4, 10, 20])
-def test_collapsed_embeddings_score_as_guessing_does(k):
+def test_collapsed_embeddings_score_like_guessing(k):
     same = torch.ones(10, 4)
     assert recall_at_k(same, same, k).item() == pytest.approx(min(k / 10, 1))
 
@@ -29,7 +29,7 @@ def test_two_equal_candidates_share_a_hit():
     assert recall_at_k(right, right, k=1).item() == pytest.approx((0.5 + 0.5 + 1 + 1) / 4)
 
 
-def test_what_is_not_a_number_is_not_found():
+def test_nan_places_are_not_found():
     broken = torch.full((4, 3), torch.nan)
     assert recall_at_k(broken, broken, k=1).isnan()
 
@@ -43,6 +43,6 @@ def test_half_precision_is_widened(random_pair):
     assert recall_at_k(left, right, k=5) == recall_at_k(left.float(), right.float(), k=5)
 
 
-def test_k_of_none_is_refused():
+def test_k_of_zero_is_an_error():
     with pytest.raises(ValueError, match="k must be 1 or more, got 0"):
         recall_at_k(torch.eye(3), torch.eye(3), k=0)

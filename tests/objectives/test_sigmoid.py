@@ -43,7 +43,7 @@ def test_gradient_is_exact(random_pair, random_mask, chunk_rows):
     assert torch.autograd.gradcheck(loss, (*random_pair(6, 3), scale, bias))
 
 
-def test_start_of_the_paper_costs_the_bias():
+def test_the_initial_loss_of_the_paper_is_about_the_bias():
     """With scale 0 every match costs softplus(10) and every negative next to nothing."""
     same = torch.ones(32, 4)
     assert sigmoid_loss(same, same, 0.0, -10.0).item() == pytest.approx(10.0 + 32 * 4.54e-5, rel=1e-4)

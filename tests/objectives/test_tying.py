@@ -88,7 +88,7 @@ def test_gradient_is_exact(random_pair, random_mask, negatives, largest_scale):
 
 
 @pytest.mark.parametrize("negatives", NEGATIVES)
-def test_places_leave_out_what_their_distances_say(random_pair, random_places, negatives, haversine_km):
+def test_nearby_pairs_are_excluded_by_great_circle_distance(random_pair, random_places, negatives, haversine_km):
     """Oracle for the distances: haversine, pair by pair."""
     location, modality = random_pair(12, 6)
     lonlat = random_places(12)
@@ -102,7 +102,7 @@ def test_places_leave_out_what_their_distances_say(random_pair, random_places, n
     "negatives, rivals",
     [("modality_to_location", 12), ("location_to_modality", 12), ("all_pairs", 23), ("within_modality", None)],
 )
-def test_no_information_costs_the_log_of_the_candidates(negatives, rivals):
+def test_without_information_the_loss_is_the_log_of_the_candidates(negatives, rivals):
     same = torch.ones(12, 4)
     losses = tying_loss(same, same, GROUPS, SCALES, negatives)
     want = [math.log(rivals or rows.stop - rows.start) for rows in GROUPS]
@@ -139,7 +139,7 @@ def test_sigmoid_takes_each_modality_by_itself(random_pair, random_mask):
         ({"ignore": NearbyPairs(torch.zeros(9, 2, dtype=torch.float64), 1.0)}, "has 9 rows, but the batch has 12 rows"),
     ],
 )
-def test_what_does_not_fit_is_named(random_pair, change, message):
+def test_inputs_that_do_not_fit_are_named(random_pair, change, message):
     location, modality = random_pair(12, 6)
     fitting = {
         "location": location,

@@ -42,7 +42,7 @@ def test_gradient_is_exact(random_pair, temperature):
     assert torch.autograd.gradcheck(nt_xent, (a, b, tau), eps=1e-7, atol=1e-3, rtol=1e-3)
 
 
-def test_no_information_costs_the_log_of_all_others():
+def test_without_information_the_loss_is_the_log_of_all_others():
     same = torch.ones(8, 4)
     assert nt_xent(same, same, 0.1).item() == pytest.approx(math.log(15), abs=1e-5)
 
@@ -60,7 +60,7 @@ def test_a_pair_of_sensors_uses_the_rows_that_have_both(sensors, present, nt_xen
     assert pairwise_nt_xent(sensors, 0.1, present).item() == pytest.approx(want, abs=1e-6)
 
 
-def test_what_stands_in_absent_rows_is_never_looked_at(sensors, present):
+def test_values_of_absent_rows_are_never_used(sensors, present):
     want = pairwise_nt_xent(sensors, 0.1, present)
     want_gradient = torch.autograd.grad(want, sensors["s1"])[0]
     with torch.no_grad():
@@ -73,7 +73,7 @@ def test_what_stands_in_absent_rows_is_never_looked_at(sensors, present):
     assert (gradient[present["s1"]].abs().sum(dim=1) > 0).all()
 
 
-def test_sensors_that_never_meet_add_nothing(random_pair):
+def test_sensors_without_common_rows_add_nothing(random_pair):
     a, b = random_pair(4, 3)
     present = {"a": torch.tensor([True, True, False, False]), "b": torch.tensor([False, False, True, True])}
     for loss in (pairwise_nt_xent({"a": a, "b": b}, 0.1, present), across_sensors({"a": a, "b": b}, 0.1, present)):

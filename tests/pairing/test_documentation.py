@@ -16,7 +16,7 @@ def test_every_example_is_a_specification(block):
     assert make_spec(parse_yaml(block, "the page")).path
 
 
-def test_a_table_from_python_is_made_as_shown():
+def test_a_table_from_python_equals_the_documentation():
     block = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[-1]
     made = {}
     exec(block, made)

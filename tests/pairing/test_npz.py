@@ -46,7 +46,7 @@ def opened(arrays, tmp_path):
     return read
 
 
-def test_everything_at_once(opened, arrays):
+def test_all_options_at_once(opened, arrays):
     table = opened(
         targets={
             "crop": {"kind": "classes", "values": "y", "names": "names", "unknown": -1},

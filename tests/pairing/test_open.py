@@ -73,7 +73,7 @@ def test_every_layout_can_be_imported():
         assert callable(getattr(layouts.import_module(module), function)), name
 
 
-def test_paths_of_a_yaml_are_seen_from_its_folder_or_from_data(tmp_path):
+def test_paths_of_a_yaml_are_relative_to_its_folder_or_to_data(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.ones((2, 1)))
     (tmp_path / "recipes").mkdir()
     text = "paired: {path: PATH, modalities: {x: {kind: vector, values: x}}}"
@@ -87,7 +87,7 @@ def test_paths_of_a_yaml_are_seen_from_its_folder_or_from_data(tmp_path):
     assert len(open_paired(tmp_path / "all.yaml", "/nowhere")) == 2
 
 
-def test_a_file_does_not_say_what_is_in_it(tmp_path):
+def test_a_file_without_a_specification_is_an_error(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.ones((2, 1)))
     with pytest.raises(ValueError, match=r"d\.npz.*modalities"):
         open_paired(tmp_path / "d.npz")

@@ -14,7 +14,7 @@ def test_the_part_of_a_larger_file(tmp_path):
         read_paired_spec(tmp_path / "none.yaml")
 
 
-def test_faults_of_a_file_name_it(tmp_path):
+def test_errors_of_a_file_name_it(tmp_path):
     (tmp_path / "run.yaml").write_text("paired: {pth: a.npz}\n")
     with pytest.raises(ValueError, match=r"run\.yaml: .*") as caught:
         read_paired_spec(tmp_path / "run.yaml")

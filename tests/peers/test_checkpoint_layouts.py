@@ -9,7 +9,7 @@ from geotether.loading import load
 from geotether.peers.checkpoint_layouts import open_checkpoint
 
 
-def test_an_unknown_layout_is_answered_with_the_known_ones(saved):
+def test_an_error_about_an_unknown_layout_lists_the_known_ones(saved):
     path = saved({"encoder.weight": torch.ones(2, 2), "encoder.bias": torch.ones(2)}, "satclip.ckpt")
     with pytest.raises(
         ValueError,
@@ -24,7 +24,7 @@ def test_a_file_without_arrays_is_named(saved):
         open_checkpoint(saved({"epoch": 3}))
 
 
-def test_one_file_of_our_own_folder_is_answered_with_the_folder(tmp_path):
+def test_an_error_about_a_file_of_a_model_folder_names_the_folder(tmp_path):
     parts = {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 4}
     Encoder(build_location_encoder(parts, seed=0)).save(tmp_path / "model")
     with pytest.raises(ValueError, match=r"a geotether model; give its folder, .*model\."):

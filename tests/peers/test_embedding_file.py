@@ -38,7 +38,7 @@ def test_places_are_found_in_any_order_and_more_than_once(write):
     assert repr(file) == "EmbeddingFile(3 numbers at 5 places, theirs.parquet)"
 
 
-def test_one_place_has_many_names(write):
+def test_a_place_has_several_equivalent_coordinates(write):
     """The antimeridian from both sides, a whole turn, any longitude at the pole, and 10 cm of rounding."""
     file = EmbeddingFile(write(table()))
     for row, lon, lat in ((2, -180.0, -17.0), (1, 285.99, 40.71), (3, -99.0, 90.0), (0, 5.66 + 9e-7, 51.97)):
@@ -59,7 +59,7 @@ def test_the_first_missing_place_is_named(write):
             EmbeddingFile(path).encode(lon=lon, lat=lat)
 
 
-def test_what_our_own_command_writes_is_read(tmp_path):
+def test_embeddings_written_by_encode_are_read(tmp_path):
     records = PointRecords(LONLAT, pa.table({"lon": LONLAT[:, 0], "lat": LONLAT[:, 1], "town": list("abcde")}))
     write_columns(records, tmp_path / "out.parquet", {"embedding": EMBEDDINGS})
     np.testing.assert_array_equal(load(tmp_path / "out.parquet").encode(records), EMBEDDINGS)
@@ -110,7 +110,7 @@ def test_places_in_single_precision_are_found_by_their_doubles(write):
         file.encode(lon=places[:1, 0] + 2e-5, lat=places[:1, 1])
 
 
-def test_the_kind_of_file_is_told_by_its_content(write):
+def test_the_kind_of_file_is_inferred_from_its_content(write):
     path = write(table(), "theirs.bin")
     assert load(path).provenance == {
         "layout": "embedding file",
@@ -172,7 +172,7 @@ PLACES = {"lon": LONLAT[:2, 0], "lat": LONLAT[:2, 1]}
         ({"lon": [51.97, -33.87], "lat": [5.66, 151.21], "e0": [1.0, 2.0]}, "row 1 is .*the other way round"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_named(write, columns, message):
+def test_errors_name_the_file_and_the_cause(write, columns, message):
     path = write(pa.table(columns))
     with pytest.raises(ValueError, match=rf"theirs\.parquet.*{message}"):
         EmbeddingFile(path)

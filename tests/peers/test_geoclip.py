@@ -68,7 +68,7 @@ def test_the_provenance_says_what_it_is(saved, geoclip):
     assert not location.training
 
 
-def test_it_can_be_kept_as_a_model_folder(tmp_path, saved, geoclip):
+def test_it_can_be_saved_as_a_model_folder(tmp_path, saved, geoclip):
     model = load(saved(geoclip(features=8, capsule_dim=6, embed_dim=5)))
     model.save(tmp_path / "model")
     again = Encoder.load(tmp_path / "model")
@@ -95,7 +95,7 @@ def test_it_can_be_kept_as_a_model_folder(tmp_path, saved, geoclip):
         ({"LocEnc4.head.0.bias": torch.ones(5)}, None, r"no array 'LocEnc3\.capsule\.0\.b'"),
     ],
 )
-def test_what_does_not_fit_is_named(saved, geoclip, arrays, without, message):
+def test_inputs_that_do_not_fit_are_named(saved, geoclip, arrays, without, message):
     state = geoclip(features=8, capsule_dim=6, embed_dim=5) | arrays
     state.pop(without, None)
     with pytest.raises(ValueError, match=message):

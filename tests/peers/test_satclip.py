@@ -55,7 +55,7 @@ def test_the_released_sizes_agree_with_the_published_formulas(saved, satclip, le
     assert sum(parameter.numel() for parameter in model.module.parameters()) == count
 
 
-def test_even_in_float32_it_agrees_within_a_ten_thousandth(saved, satclip):
+def test_float32_agrees_within_a_ten_thousandth(saved, satclip):
     content = satclip(40)
     model = load(saved(content))
     model.module.float()
@@ -144,7 +144,7 @@ def changed(content, settings=None, arrays=None, without=()):
         ({"arrays": {"model.location.nnet.last_layer.bias": torch.full((8,), torch.nan)}}, "not finite"),
     ],
 )
-def test_what_does_not_fit_is_named(saved, satclip, change, message):
+def test_inputs_that_do_not_fit_are_named(saved, satclip, change, message):
     path = saved(changed(satclip(10, capacity=16, embed_dim=8), **change))
     with pytest.raises(ValueError, match=message):
         open_checkpoint(path)

@@ -113,14 +113,14 @@ def test_other_files_are_named(tmp_path, content, message):
         read_weights(path)
 
 
-def test_half_a_download_is_named(saved):
+def test_a_partial_download_is_reported(saved):
     path = saved(ARRAYS)
     path.write_bytes(path.read_bytes()[:-300])
     with pytest.raises(ValueError, match=r"truncated or damaged.*download it again"):
         read_weights(path)
 
 
-def test_what_is_no_state_dict_is_named(saved):
+def test_an_object_that_is_not_a_state_dict_is_named(saved):
     with pytest.raises(ValueError, match="contains a Tensor, not arrays by name"):
         read_weights(saved(torch.ones(3)))
 
@@ -130,7 +130,7 @@ def test_a_missing_file_is_named(tmp_path):
         read_weights(tmp_path / "none.ckpt")
 
 
-def test_old_torch_is_not_trusted(saved, monkeypatch):
+def test_torch_before_2_6_is_refused(saved, monkeypatch):
     path = saved(ARRAYS)
     monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
     with pytest.raises(ImportError, match=r"needs torch 2\.6 or newer; this is 2\.5\.1"):
@@ -138,7 +138,7 @@ def test_old_torch_is_not_trusted(saved, monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
-def test_whatever_is_damaged_is_named(tmp_path, damaged, form):
+def test_every_damaged_file_is_named(tmp_path, damaged, form):
     path, refused = tmp_path / "w.ckpt", 0
     if form == "safetensors":
         save_file(ARRAYS, path, metadata={"hyper_parameters": '{"legendre_polys": 10}'})

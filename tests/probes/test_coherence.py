@@ -88,7 +88,7 @@ def test_rows_without_labels_are_left_out(clusters):
     assert found.left_out == want.left_out + 3
 
 
-def test_collapsed_embeddings_are_judged_without_a_warning():
+def test_collapsed_embeddings_are_evaluated_without_a_warning():
     labels = np.repeat(np.eye(3), 6, axis=0)
     found = coherence(np.ones((18, 4)), labels)
     assert (found.silhouette, found.nmi) == pytest.approx((0, 0), abs=1e-6)
@@ -116,7 +116,7 @@ def test_overlap_of_classes_and_rows_equals_a_loop():
     assert 0 < sum(want) < 15
 
 
-def test_the_training_rows_decide_about_test_rows():
+def test_overlap_of_test_rows_depends_on_training_rows():
     """Water and forest come together in training, so they overlap in test, whatever else the test rows hold."""
     training = np.array([[1, 1, 0, 0]] * 6 + [[0, 0, 1, 1]] + [[0, 0, 1, 0], [0, 0, 0, 1]] * 3 + [[1, 0, 1, 0]])
     test = np.array([[1, 1, 0, 0], [0, 0, 1, 1], [1, 0, 0, 0], [0, 1, 0, 1]])

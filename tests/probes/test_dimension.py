@@ -51,7 +51,7 @@ def test_local_dimension_equals_scikit_dimension(skdim):
     np.testing.assert_allclose(local_dimension(rows, k=100), want, rtol=1e-9)
 
 
-def test_a_sphere_has_two_dimensions_in_any_space():
+def test_a_sphere_has_two_dimensions_in_any_embedding():
     rows = sphere(1500)
     assert two_nn(rows).value == pytest.approx(2.0, abs=0.15)
     assert mle_dimension(rows).value == pytest.approx(2.0, abs=0.1)
@@ -94,7 +94,7 @@ def test_a_collapsed_encoder_has_no_dimension_rather_than_an_error():
     assert (effective_rank(rows), participation_ratio(rows)) == (0.0, 0.0)
 
 
-def test_where_all_neighbours_are_equally_far_the_local_dimension_is_undefined():
+def test_the_local_dimension_is_undefined_if_all_neighbours_are_equally_far():
     assert np.isnan(local_dimension(np.eye(6), k=3)).all()
     assert np.isnan(mle_dimension(np.eye(6), k=3).value)
     assert np.isnan(two_nn(np.eye(6)).value)

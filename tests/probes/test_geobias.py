@@ -85,7 +85,7 @@ def test_the_poles_and_turning_the_earth_do_not_matter():
     np.testing.assert_allclose(moved.marked_at, here.marked_at, rtol=1e-6)
 
 
-def test_places_at_the_very_same_spot_are_others():
+def test_rows_at_the_same_place_are_neighbours():
     points = unit_vectors(np.array([[0.0, 0.0]] * 8 + [[5.0, 5.0]] * 2))
     links = nearest_others(points, 4)
     assert links.shape == (10, 4)
@@ -93,7 +93,7 @@ def test_places_at_the_very_same_spot_are_others():
     assert (links[:8] < 8).all()
 
 
-def test_a_draw_of_centres_is_a_part_of_all_and_repeats():
+def test_a_draw_of_centres_is_a_repeatable_subset():
     lonlat, correct = places(80), np.arange(80) % 2 == 0
     everything = geo_bias(lonlat, correct, max_centers=None)
     some, again = (geo_bias(lonlat, correct, max_centers=10, seed=4) for _ in range(2))
@@ -112,7 +112,7 @@ def test_no_wrong_answers_and_a_single_place():
     assert lonely.marked == pytest.approx(lonely.unmarked)  # one value among zeros, whatever its sign
 
 
-def test_right_answers():
+def test_correct_predictions():
     true, said = np.array([0.0, 10.0, 20.0]), np.array([1.0, 14.0, 25.0])
     assert is_correct(true, said, "regression").tolist() == [True, True, False]  # half of 8.16 is 4.08
     assert is_correct(true, said, "regression", tolerance=1).tolist() == [True, False, False]

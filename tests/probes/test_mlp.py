@@ -17,7 +17,7 @@ def ring():
 
 
 @pytest.mark.parametrize("num_layers", [1, 2])
-def test_sees_what_a_linear_probe_cannot(ring, num_layers):
+def test_the_mlp_fits_what_a_linear_probe_cannot(ring, num_layers):
     features, distance = ring
     probe = MlpProbe(num_layers=num_layers, hidden_dim=64, learning_rate=5e-3, max_epochs=200, patience=20).fit(
         features[:400], distance[:400], np.arange(400) % 10

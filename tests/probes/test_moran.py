@@ -30,7 +30,7 @@ def test_permutation_moments_are_exact():
     assert moran_moments(values, links) == pytest.approx((np.mean(sums), np.std(sums)))
 
 
-def test_chance_patterns_surprise_as_chance_does():
+def test_random_patterns_have_the_expected_surprise():
     """Two-sided tail probabilities of dealt values are about uniform, so the mean surprise is about 1 nat."""
     links, rng = graph(120, 4), np.random.default_rng(3)
     values = np.repeat([0.0, 1.0, -1.0], [80, 25, 15])
@@ -49,7 +49,7 @@ def test_surprisal_is_the_log_of_the_two_sided_tail_and_does_not_underflow():
     assert surprisal(5.0, 1.0, 0.0) == 0.0
 
 
-def test_a_cluster_surprises_and_its_sign_does_not_matter():
+def test_a_cluster_is_surprising_whatever_its_sign():
     links = np.array([[(i - 2) % 60, (i - 1) % 60, (i + 1) % 60, (i + 2) % 60] for i in range(60)])
     values = np.where(np.arange(60) < 12, 1.0, 0.0)
     together = surprisal(moran_sum(values, links), *moran_moments(values, links))

@@ -69,7 +69,7 @@ def test_thresholds_are_those_of_the_validation_rows():
     np.testing.assert_array_equal(probe.predict(features), probe.columns(features) >= want)
 
 
-def test_judges_test_rows():
+def test_it_evaluates_test_rows():
     features, labels = problem(400, 6)
     probe = MultiLabelProbe().fit(features[:300], labels[:300])
     found = probe.judge(features[300:], labels[300:])

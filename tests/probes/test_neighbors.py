@@ -27,7 +27,7 @@ def test_distance_crosses_the_antimeridian_and_the_pole():
     assert probe.predict(np.array([[-179.5, 0.0], [180.0, 89.0]])).tolist() == ["a", "c"]
 
 
-def test_count_is_chosen_as_by_a_hand_loop():
+def test_the_count_is_chosen_as_by_a_hand_loop():
     train = places(120)
     value = np.sin(3 * np.radians(train[:, 1])) + 0.5 * np.random.default_rng(2).standard_normal(120)
     folds, counts = np.arange(120) % 6, (1, 4, 16)

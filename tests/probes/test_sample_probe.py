@@ -63,7 +63,7 @@ def test_wrong_input_is_named(rows):
         fit_sample_probe("numbers", (x[:1], y[:1]), None, 1)
 
 
-def test_a_column_that_hardly_varies_in_training_does_not_explode_in_test():
+def test_a_nearly_constant_training_column_does_not_explode_in_test():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((200, 3))
     y = x[:, 0] + 0.1 * rng.standard_normal(200)

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from geotether.probes.scores import Score, average_precisions, choose_thresholds, f1_scores, judge_labels
 
 
-def test_written_with_its_interval_where_there_is_one():
+def test_a_score_is_formatted_with_its_interval_if_known():
     assert str(Score(3.0, math.nan, math.nan, 1, 1)) == "3.000"
     assert str(Score(0.5, 0.25, 0.75, 5, 40)) == "0.500 [0.250, 0.750]"
 

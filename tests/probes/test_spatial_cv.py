@@ -28,7 +28,7 @@ def test_fewer_blocks_than_folds_make_fewer_folds():
     assert set(block_folds(np.zeros((3, 2)), 5, 500.0)) == {0}
 
 
-def test_the_seed_deals_otherwise(places):
+def test_another_seed_gives_another_assignment(places):
     one, two = (block_folds(places, 5, 1000.0, seed) for seed in (0, 1))
     assert (one != two).any()
     np.testing.assert_array_equal(one, block_folds(places, 5, 1000.0, 0))

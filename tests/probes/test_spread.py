@@ -35,7 +35,7 @@ def test_chunks_do_not_matter():
     assert uniformity(rows) == pytest.approx(want)
 
 
-def test_the_ends_of_the_scales(rows):
+def test_alignment_and_uniformity_at_their_limits(rows):
     assert alignment(rows, 2 * rows) == pytest.approx(0.0, abs=1e-12)
     assert alignment(rows, -rows) == pytest.approx(4.0)
     assert uniformity(np.ones((9, 4))) == pytest.approx(0.0, abs=1e-12)

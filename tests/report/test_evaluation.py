@@ -53,7 +53,7 @@ def figure(tmp_path):
     return save_figure(new_figure(1, 1), tmp_path / "map.png", dpi=40)
 
 
-def test_holds_everything_and_needs_nothing_else(make_rows, tmp_path, figure):
+def test_the_page_contains_everything_and_needs_no_other_file(make_rows, tmp_path, figure):
     path = write_report(
         tmp_path,
         "A title",
@@ -109,7 +109,7 @@ def test_wrong_input_is_named(make_rows, tmp_path):
         write_report(tmp_path, "t", make_rows(), {}, {}, labels=99)
 
 
-def test_baselines_come_below_and_the_best_is_marked(make_outcomes):
+def test_baselines_are_listed_last_and_the_best_is_marked(make_outcomes):
     outcomes = make_outcomes({"xyz": 0.9, "mine": 0.1}, labels=(10,), seeds=(0,))
     table = score_table(outcomes, "ridge", "own", 10, ["xyz"])
     assert [(row.name, row.faint, row.cells[0].style) for row in table.rows] == [

@@ -42,7 +42,7 @@ def test_every_probe_metric_and_baseline_is_explained():
     assert set(PROBES) | set(METRICS.values()) | set(BASELINES) <= set(GLOSSARY)
 
 
-def test_only_words_that_occur_are_listed():
+def test_the_glossary_lists_only_words_that_occur():
     used = {"ridge", "blocks-10", "my encoder", "my encoder + Fourier features"}
     assert set(words_used(used)) == {
         "ridge", "blocks split", "+ Fourier features", "labels", "interval", "verdict", "probe"

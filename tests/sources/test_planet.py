@@ -61,6 +61,6 @@ def test_the_split_is_made_of_whole_blocks_with_a_buffer(probes):
     assert len(train) >= 9000
 
 
-def test_unknown_chips_are_answered_with_the_known_ones():
+def test_an_error_about_unknown_chips_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"'radar'.* satellite, night_lights"):
         read_chips("radar")

@@ -33,7 +33,7 @@ def write(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["boxes.gpkg", "boxes.shp", "boxes.geojson", "boxes.parquet"])
-def test_every_format_tells_the_polygon_of_each_place(write, name):
+def test_every_format_gives_the_polygon_of_each_place(write, name):
     path = write(name)
     assert polygon_columns(path) == ["name", "code"]
     assert polygon_layers(path) == ["boxes"]
@@ -47,7 +47,7 @@ def test_every_format_tells_the_polygon_of_each_place(write, name):
     assert find_polygons(path, np.array([[10.0, 5.0], [20.0, 5.0]])).row.tolist() == [0, 1]
 
 
-def test_the_answer_is_shapelys_one_by_one(write, monkeypatch):
+def test_answers_equal_shapely_point_by_point(write, monkeypatch):
     monkeypatch.setattr(polygons, "POLYGONS_AT_ONCE", 7)  # several batches
     rng = np.random.default_rng(0)
     circles = shapely.buffer(shapely.points(rng.uniform(-60, 60, (40, 2))), rng.uniform(2, 15, 40))
@@ -98,7 +98,7 @@ def test_invalid_polygons_are_mended_and_counted(write, caplog):
     assert "1 invalid polygons" in caplog.text
 
 
-def test_layers_are_told_apart(write):
+def test_layers_are_distinguished(write):
     write("levels.gpkg", [(0, 0, 10, 10)], layer="ADM_0")
     path = write("levels.gpkg", [(0, 0, 5, 10), (5, 0, 10, 10)], layer="ADM_1")
     assert polygon_layers(path) == ["ADM_0", "ADM_1"]

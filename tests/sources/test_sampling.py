@@ -19,7 +19,7 @@ def test_places_are_uniform_by_area(south, north):
     assert sample_sphere(0).shape == (0, 2)
 
 
-def test_the_seed_decides_and_fewer_are_the_first_of_more():
+def test_the_result_depends_on_the_seed_and_fewer_rows_are_a_prefix():
     np.testing.assert_array_equal(sample_sphere(50, seed=3), sample_sphere(100, seed=3)[:50])
     assert (sample_sphere(50, seed=3) != sample_sphere(50, seed=4)).all()
 

@@ -56,7 +56,7 @@ def read(path):
         return list(csv.DictReader(file))
 
 
-def test_the_folder_holds_all_that_was_promised(comparison):
+def test_the_folder_contains_all_documented_files(comparison):
     found, out = comparison
     assert sorted(p.name for p in out.iterdir()) == [
         "coordbench.csv", "figures", "outcomes.sqlite", "report.html", "scores.csv", "summary.csv", "verdicts.csv"
@@ -68,7 +68,7 @@ def test_the_folder_holds_all_that_was_promised(comparison):
     )
 
 
-def test_every_baseline_stands_beside_the_encoders(comparison):
+def test_every_baseline_is_evaluated_with_the_encoders(comparison):
     found, _ = comparison
     assert set(found.baselines) == {
         "mean", "nearest in space", "inverse distance", "xyz", "raw harmonics", "raw Fourier features",
@@ -77,7 +77,7 @@ def test_every_baseline_stands_beside_the_encoders(comparison):
     assert {one.probe for one in found.outcomes if one.encoder == "useful + Fourier features"} == {"ridge"}
 
 
-def test_a_better_encoder_is_told_from_a_worse_one(comparison):
+def test_a_better_encoder_is_distinguished_from_a_worse_one(comparison):
     _, out = comparison
     said = [
         one for one in read(out / "verdicts.csv")
@@ -124,7 +124,7 @@ def test_the_same_command_again_computes_nothing(comparison, monkeypatch, caplog
     assert "useful: 40 outcomes, 40 of them from before" in caplog.text
 
 
-def test_results_of_another_encoder_of_the_same_name_are_not_mixed_in(comparison, tmp_path):
+def test_results_of_another_encoder_of_the_same_name_are_kept_apart(comparison, tmp_path):
     _, out = comparison
     quick = {**QUICK, "probes": ("ridge",), "splits": ("random",)}
     other = compare({"useful": useless, "useless": useful}, make_tasks(), out, **quick)
@@ -144,7 +144,7 @@ study.compare(encoders, study.make_tasks(), sys.argv[1], **study.QUICK)
 """
 
 
-def test_a_killed_comparison_goes_on_where_it_stopped(comparison, tmp_path, caplog):
+def test_a_killed_comparison_continues(comparison, tmp_path, caplog):
     """Killed outright once some outcomes are there; the same call then finishes with the same scores."""
     found, _ = comparison
     out = tmp_path / "killed"
@@ -173,7 +173,7 @@ def count(path):
         return 0
 
 
-def test_each_architecture_is_there_untrained_once():
+def test_each_architecture_is_included_untrained_once():
     models = {name: Encoder(build_location_encoder(PARTS, seed=i)) for i, name in enumerate("ab")}
     for name, sizes in {"one": {"rain": (2, 1)}, "two": {"rain": (2, 1), "wind": (3, 1)}}.items():  # memories differ
         parts = PARTS | {"readout": "mixed_positional_and_output", "memory": {"sizes": sizes}}
@@ -189,7 +189,7 @@ def test_each_architecture_is_there_untrained_once():
     assert beside["untrained (wide)"](place).shape == (1, 6)
 
 
-def test_where_encoders_come_from():
+def test_encoders_from_every_kind_of_source():
     model = Encoder(build_location_encoder(PARTS, seed=0), provenance={"recipe": "default"})
     assert origin_of(model) == "Encoder(4 numbers per place, spherical_harmonics + linear) default"
     assert origin_of(useful) == "useful"
@@ -203,13 +203,13 @@ def test_where_encoders_come_from():
         (lambda lon, lat: np.ones((len(lon), 1 + len(lon) % 7)), "encoder 'e' returned 6 columns before and 4 now"),
     ],
 )
-def test_unfit_encoders_are_named(encoder, message, tmp_path):
+def test_invalid_encoders_are_named(encoder, message, tmp_path):
     tasks = [make_tasks()[0], Task("few", "regression", unit_vectors(make_tasks(500)[0].lonlat)[:, :2] * 80,
              np.arange(500.0))]  # fmt: skip
     with pytest.raises(ValueError, match=message):
         compare({"e": encoder}, tasks, tmp_path, **QUICK)
 
 
-def test_a_baselines_name_is_not_for_an_encoder(tmp_path):
+def test_an_encoder_cannot_have_the_name_of_a_baseline(tmp_path):
     with pytest.raises(ValueError, match="'xyz' is the name of a baseline; give the encoder another"):
         compare({"xyz": useful}, make_tasks(), tmp_path, **QUICK)

@@ -105,7 +105,7 @@ def test_a_study_from_tables_to_page(config, tables, tasks, tmp_path, monkeypatc
         ({"draws": 0}, "draws and labels must be 1 or more"),
     ],
 )
-def test_wrong_options_are_said_before_any_training(config, tables, tasks, tmp_path, options, message):
+def test_wrong_options_are_reported_before_training(config, tables, tasks, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         measure_contribution(config(), tables, tasks, tmp_path / "out", **{"seeds": (0,), **options})
     assert not (tmp_path / "out").exists()
@@ -160,7 +160,7 @@ def test_effects_are_differences_of_the_right_variants():
     assert {(e.score.seeds, e.score.blocks) for e in found} == {(2, BLOCKS)}
 
 
-def test_of_two_modalities_the_other_alone_stands_for_being_without():
+def test_of_two_modalities_the_run_without_one_is_the_other_alone():
     base = {"all": 0.96, "only a": 0.72, "only b": 0.4, "untrained": 0.32}
     found = contribution_effects(make_judged(base), variants(["a", "b"]))
     means = {(e.modality, e.kind): e.score.mean for e in found if e.task == "biome"}
@@ -197,7 +197,7 @@ def test_seeds_that_differ_widen_the_interval():
     assert (found.low, found.high) == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])), abs=0.05)
 
 
-def test_what_was_judged_otherwise_is_refused():
+def test_outcomes_of_other_settings_are_an_error():
     judged = make_judged()
     ours = of_task(judged["all"], "country")
     with pytest.raises(ValueError, match="same seeds"):
@@ -237,7 +237,7 @@ def test_every_variant_and_seed_is_judged_on_the_same_draws(tasks):
     assert paired_effect(of_task(judged["good"], "height"), of_task(judged["bad"], "height")).low > 0
 
 
-def test_a_store_is_that_of_evaluate(tasks, tmp_path):
+def test_the_store_is_shared_with_evaluate(tasks, tmp_path):
     plans = plan_tasks(tasks, ("own",), (100,), (0,), "test", BUFFER_KM)
     with ResultStore(tmp_path / "outcomes.sqlite") as store:
         judged = judge_variants({"xy": {0: lambda p: p}}, plans, store=store)
@@ -248,7 +248,7 @@ def test_a_store_is_that_of_evaluate(tasks, tmp_path):
 
 
 @pytest.mark.parametrize("count", [3, 4, 10])
-def test_every_choice_that_is_needed_comes_once(count):
+def test_every_required_choice_occurs_once(count):
     names = [f"m{i}" for i in range(count)]
     found = {variant.modalities for variant in variants(names)}
     every = {c for size in (1, count - 1, count) for c in itertools.combinations(names, size)}
@@ -256,7 +256,7 @@ def test_every_choice_that_is_needed_comes_once(count):
     assert len(variants(names)) == 2 * count + 1
 
 
-def test_of_two_modalities_being_without_one_is_the_other_alone():
+def test_of_two_modalities_leaving_one_out_equals_the_other_alone():
     assert variants(["image", "text"]) == [
         Variant("all", ("image", "text")),
         Variant("only text", ("text",)),
@@ -278,6 +278,6 @@ def test_only_what_is_asked_for():
         (["image", "text"], ["imag"], "Unknown modality 'imag'; did you mean 'image'"),
     ],
 )
-def test_wrong_names_are_said(names, wanted, message):
+def test_wrong_names_are_reported(names, wanted, message):
     with pytest.raises(ValueError, match=message):
         variants(names, wanted)

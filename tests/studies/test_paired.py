@@ -44,7 +44,7 @@ def test_every_method_is_trained_and_judged(make_fields, given, tmp_path):
     assert len((tmp_path / "outcomes.csv").read_text().splitlines()) == len(found) + 1
 
 
-def test_what_is_done_is_not_done_again_and_changes_are(make_fields, given, tmp_path, monkeypatch):
+def test_finished_parts_are_kept_and_changed_ones_recomputed(make_fields, given, tmp_path, monkeypatch):
     table, trained = make_fields(), []
     pretrain = paired.pretrain
     monkeypatch.setattr(paired, "pretrain", lambda *a, **o: trained.append(1) or pretrain(*a, **o))
@@ -56,7 +56,7 @@ def test_what_is_done_is_not_done_again_and_changes_are(make_fields, given, tmp_
     assert len(trained) == 4
 
 
-def test_code_that_trains_or_judges_decides_too(make_fields, given, tmp_path, monkeypatch):
+def test_the_key_includes_code_that_trains_or_evaluates(make_fields, given, tmp_path, monkeypatch):
     table, codes = make_fields(), {paired.TRAINING: "a", paired.JUDGING: "b"}
     monkeypatch.setattr(paired, "code_hash", codes.get)
     sizes = []
@@ -68,7 +68,7 @@ def test_code_that_trains_or_judges_decides_too(make_fields, given, tmp_path, mo
     assert sizes == [2, 2, 4, 6]
 
 
-def test_the_lines_of_an_earlier_store_are_taken_over(tmp_path):
+def test_the_lines_of_an_earlier_store_are_imported(tmp_path):
     one = PairedOutcome("linear", "s1", "direct", 1.0, 0, "accuracy", 0.5)
     line = json.dumps({"key": "k", "outcomes": [asdict(one)]})
     (tmp_path / "outcomes.jsonl").write_text(f"{line}\n")
@@ -79,7 +79,7 @@ def test_the_lines_of_an_earlier_store_are_taken_over(tmp_path):
             assert len(store) == 1
 
 
-def test_what_sees_no_label_is_trained_once_for_all_shares(make_fields, given, tmp_path, monkeypatch):
+def test_methods_without_labels_are_trained_once_for_all_shares(make_fields, given, tmp_path, monkeypatch):
     table, trained = make_fields(), []
     pretrain = paired.pretrain
     monkeypatch.setattr(paired, "pretrain", lambda *a, **o: trained.append(o["config"].recipe) or pretrain(*a, **o))
@@ -94,7 +94,7 @@ def test_what_sees_no_label_is_trained_once_for_all_shares(make_fields, given, t
     assert text.count("| clip (embedding) minus | judged by | radar | optical | radar+optical |") == 2 * 3
 
 
-def test_ablations_hold_whatever_weights_are_given(make_fields, given):
+def test_ablations_apply_to_any_weights(make_fields, given):
     table = make_fields()
     given = {**given, "ties": {"view": 0.5, "sample": 2.0, "label": 3.0, "location": 1.0, "labelled_share": 0.3}}
     names = ["mosaic", "mosaic with location", "mosaic without label", "labels alone", "simclr", "clip"]
@@ -137,7 +137,7 @@ def test_shares_of_labels_are_what_the_probe_sees(make_fields, given, tmp_path):
     assert (tmp_path / "labels.png").stat().st_size > 10_000
 
 
-def test_what_fine_tunes_decides_too(make_fields, given, tmp_path):
+def test_the_key_includes_code_that_fine_tunes(make_fields, given, tmp_path):
     table, given = make_fields(), {**given, "steps": 2}
     keys = []
     for steps in (2, 2, 3):

@@ -50,7 +50,7 @@ def test_equal_batches_leave_the_batch_as_it_is(config, tables):
         (["schedule={name: pairwise, modality: text}"], "batch", "takes melt or salt"),
     ],
 )
-def test_what_cannot_be_equal_is_said(config, tables, overrides, equal, message):
+def test_settings_that_prevent_equal_budgets_are_reported(config, tables, overrides, equal, message):
     with pytest.raises(ValueError, match=message):
         variant_config(config(*overrides), tables, ("text",), 3, equal)
 
@@ -79,7 +79,7 @@ def test_a_finished_run_is_found_and_not_repeated(config, tables, tmp_path, coun
     assert (record["code_hash"], record["data_hash"]) == (first.code_hash, first.data_hash)
 
 
-def test_an_interrupted_run_goes_on_to_the_same_weights(config, tables, tmp_path, monkeypatch, counted):
+def test_an_interrupted_run_continues_to_the_same_weights(config, tables, tmp_path, monkeypatch, counted):
     whole = pretrain_variant(config(), tables, ("text", "sound"), 1, tmp_path / "whole")
     counting = loop.seed_step
 
@@ -98,7 +98,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(config, tables, tmp_path
     assert (cut.model / "model.safetensors").read_bytes() == (whole.model / "model.safetensors").read_bytes()
 
 
-def test_other_settings_data_code_or_seed_never_meet(config, tables, tmp_path, monkeypatch):
+def test_results_of_other_settings_data_code_or_seeds_are_separate(config, tables, tmp_path, monkeypatch):
     quick = config("steps=2")
     names = ("image", "text")
     runs = [pretrain_variant(quick, tables, names, 0, tmp_path)]
@@ -115,7 +115,9 @@ def test_other_settings_data_code_or_seed_never_meet(config, tables, tmp_path, m
     assert pretrain_variant(quick, tables | {"sound": other}, names, 0, tmp_path) == runs[-1]
 
 
-def test_what_other_code_trained_is_found_on_request_and_never_trained(config, tables, tmp_path, monkeypatch, counted):
+def test_runs_of_other_code_are_found_on_request_and_never_trained_again(
+    config, tables, tmp_path, monkeypatch, counted
+):
     quick, names = config("steps=2"), ("image", "text")
     old = pretrain_variant(quick, tables, names, 0, tmp_path)
     monkeypatch.setattr(pretraining, "code_hash", lambda module: "later code")

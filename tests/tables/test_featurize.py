@@ -39,7 +39,7 @@ def test_lengths_that_differ_are_named():
         featurize_texts("n", LONLAT, TEXTS, NgramFeatures(dim=3), SPLIT[:3])
 
 
-def test_the_text_table_tells_where_a_name_is_from():
+def test_text_features_predict_the_region_of_a_name():
     table, texts = planet_table("place_texts"), read_place_texts()
     np.testing.assert_allclose(table.lonlat, texts.lonlat)
     np.testing.assert_array_equal(table.split.astype(str), texts.split.astype(str))

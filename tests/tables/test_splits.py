@@ -36,7 +36,7 @@ def test_blocks_are_whole_and_decided_by_the_seed_alone(places):
         np.testing.assert_array_equal(block_parts(places[rows], 1000.0, SHARES, 4), splits[4][rows])
 
 
-def test_the_buffer_keeps_parts_apart_and_is_no_larger(places):
+def test_the_buffer_separates_parts_and_is_as_small_as_possible(places):
     places = places[:600]
     plain = assign_split(places, block_km=2000.0, shares=SHARES, seed=0)
     split = assign_split(places, block_km=2000.0, shares=SHARES, seed=0, buffer_km=300.0)
@@ -53,7 +53,7 @@ def test_the_buffer_keeps_parts_apart_and_is_no_larger(places):
         assert (split[row] == "buffer") == near
 
 
-def test_places_of_other_tables_are_kept_clear_of(places):
+def test_rows_near_places_of_other_tables_are_not_used(places):
     away = np.array([[0.0, 0.0], [180.0, 10.0]])
     split = assign_split(places, block_km=1000.0, shares=SHARES, seed=0, buffer_km=1500.0, away_from=away)
     used = places[np.isin(split, ["train", "validation"])]
@@ -72,7 +72,7 @@ def test_places_of_other_tables_are_kept_clear_of(places):
         ({"block_km": 0.0}, "block_km must lie in"),
     ],
 )
-def test_unfit_options_are_refused(places, options, message):
+def test_invalid_options_are_errors(places, options, message):
     with pytest.raises(ValueError, match=message):
         assign_split(places, **{"block_km": 1000.0, "shares": SHARES, "seed": 0, **options})
 

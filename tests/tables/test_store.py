@@ -219,7 +219,7 @@ RAGGED = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0, 7.0], [8.0, 9.0]]
         ({"rain": [1, 2, 3, 4], "lat": [0, 0, None, 0]}, {"features": "rain"}, r"row 2 is \(179\.5, nan\)"),
     ],
 )
-def test_unfit_files_are_refused(tmp_path, columns, options, message):
+def test_invalid_files_are_errors(tmp_path, columns, options, message):
     with pytest.raises(ValueError, match=message):
         read_table(write_columns(tmp_path / "t.parquet", **columns), **options)
 
@@ -306,7 +306,7 @@ def limited(*arguments):
     )
 
 
-def test_no_room_is_an_error_and_leaves_nothing(tmp_path):
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
     """The kernel refuses the write halfway, as on a full disk."""
     features = np.random.default_rng(0).normal(size=(5000, 64)).astype(np.float32)
     lonlat = np.stack([np.linspace(-180, 179, 5000), np.linspace(-90, 90, 5000)], axis=1)
@@ -324,7 +324,7 @@ def test_no_room_is_an_error_and_leaves_nothing(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_device_is_named_and_stays(table, monkeypatch):
+def test_a_full_device_is_reported_and_not_removed(table, monkeypatch):
     def refuse(path):
         raise AssertionError(f"{path} was about to be deleted")
 

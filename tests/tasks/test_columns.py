@@ -56,6 +56,6 @@ def test_words_of_published_splits_are_understood_and_said(caplog):
         splits_of("part", chunked(["a", "b"]), {"c": "train"})
 
 
-def test_a_value_that_is_no_time_is_named():
+def test_a_value_that_is_not_a_time_is_named():
     with pytest.raises(ValueError, match="time column 'when' has 'spring' in row 1"):
         task_times("when", chunked(["2020-01-01", "spring"]))

@@ -154,7 +154,7 @@ def test_no_place_is_drawn_on_lakes_ice_or_sea(tmp_path):
     assert set(biome_task(path, rows=50, level="realm").target) == {"AT", "NT", "NA"}
 
 
-def test_elevations_lie_on_land_and_are_those_of_the_cells(tmp_path, dem):
+def test_elevations_are_on_land_and_equal_the_cells(tmp_path, dem):
     box = [shapely.box(-170, -50, -10, 80)]
     file, land = dem(tmp_path / "etopo.tif"), save(tmp_path / "land.shp", {"n": [1]}, box)
     task = elevation_task(file, rows=300, land=land)
@@ -167,7 +167,7 @@ def test_elevations_lie_on_land_and_are_those_of_the_cells(tmp_path, dem):
     assert set(same.continent) == {"Africa"}
 
 
-def test_without_land_the_sea_floor_is_warned_of(tmp_path, caplog, dem):
+def test_without_a_land_mask_the_sea_floor_is_warned_of(tmp_path, caplog, dem):
     task = elevation_task(dem(tmp_path / "etopo.tif"), rows=300)
     assert (task.target < -3000).mean() == pytest.approx(0.5, abs=0.1)
     assert "sea floor" in caplog.text
@@ -184,7 +184,7 @@ def test_elevations_of_terrarium_tiles(tmp_path, caplog):
     assert elevation_at(tmp_path, np.array([[0.0, 50.0]]), zoom=1) == 11.5
 
 
-def test_people_are_drawn_where_the_raster_has_data(tmp_path, gpw):
+def test_population_samples_are_drawn_where_the_raster_has_data(tmp_path, gpw):
     path = gpw(tmp_path / "gpw.tif", [[0.0, 12.5, SEA, SEA], [SEA, SEA, SEA, 3000.0]])
     task = population_task(path, rows=300)
     assert (task.label, task.num_missing) == ("population density (log(1 + people/km²))", 0)

@@ -65,7 +65,7 @@ def test_the_four_tasks_share_their_places_and_miss_nothing(planet):
     np.testing.assert_array_equal(paper_tasks(planet, rows=20, seed=3)[0].lonlat, lonlat[:20])
 
 
-def test_land_keeps_the_sea_out_and_tiles_may_tell_the_elevation(planet):
+def test_the_land_mask_excludes_the_sea_and_tiles_may_give_the_elevation(planet):
     box = gpd.GeoDataFrame({"n": [1]}, geometry=[shapely.box(-30, -20, 40, 20)], crs=4326)
     box.to_file(planet / "ne_10m_land.shp", engine="pyogrio")
     (planet / "ETOPO_2022.tif").unlink()
@@ -101,7 +101,7 @@ def test_files_are_found_by_their_published_names(tmp_path):
         find_paper_files(folder / "none")
 
 
-def test_a_file_that_is_gone_is_named(planet):
+def test_a_deleted_file_is_reported(planet):
     files = replace(find_paper_files(planet), land=Path("gone.shp"))
     with pytest.raises(FileNotFoundError, match=r"no file gone.shp for land"):
         paper_tasks(files, rows=10)

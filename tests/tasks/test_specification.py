@@ -66,7 +66,7 @@ def test_one_task_alone_and_a_key_tasks_are_understood(tmp_path, text):
         ("a: [", "is not valid YAML"),
     ],
 )
-def test_wrong_specifications_are_answered(tmp_path, text, message):
+def test_wrong_specifications_are_explained(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
         read_tasks(write(tmp_path, text))
 
@@ -95,7 +95,7 @@ SPLIT = np.array(["train", "train", "train", ""])
 TIME = np.array(["2020-01-01T00:00:05", "NaT", "1969-07-20", "2021-01-01"], dtype="datetime64[s]")
 
 
-def test_what_is_written_is_read_back(tmp_path):
+def test_writing_and_reading_back_is_the_identity(tmp_path):
     tasks = [
         Task("house value", "regression", LONLAT, np.array([1.5, np.nan, 2.5, 0.0]), SPLIT, "USD", "log1p", time=TIME),
         Task("land / sea", "classification", LONLAT, np.array(["a", None, "b", "a"], dtype=object)),
@@ -126,7 +126,7 @@ def test_geopandas_reads_the_table_as_it_is(tmp_path):
     assert pq.read_schema(tmp_path / "a.parquet").names == ["geometry", "lon", "lat", "label"]
 
 
-def test_names_that_would_be_one_file_are_refused(tmp_path):
+def test_names_that_map_to_the_same_file_are_an_error(tmp_path):
     tasks = [Task(name, "regression", LONLAT, np.arange(4.0)) for name in ("a b", "a-b")]
     with pytest.raises(ValueError, match=r"two tasks would be written to a-b.parquet"):
         write_tasks(tasks, tmp_path)

@@ -22,7 +22,7 @@ def write(path, text=CSV):
     return path
 
 
-def test_a_csv_and_a_few_words_make_a_task(tmp_path):
+def test_a_csv_and_a_short_specification_make_a_task(tmp_path):
     path = write(tmp_path / "fields.csv")
     task = table_task(
         path, "yield", name="grain", unit="t/ha", lon="x_deg", lat="y_deg", time="year", split="part",
@@ -60,7 +60,7 @@ def test_rows_without_coordinates_are_left_out_with_a_warning(tmp_path, caplog):
     assert "1 of 3 rows have no coordinates" in caplog.text
 
 
-def test_two_labels_at_one_place_are_kept_and_warned_of(tmp_path, caplog):
+def test_two_labels_at_one_place_are_kept_with_a_warning(tmp_path, caplog):
     path = write(tmp_path / "twice.csv", "lon,lat,y\n1,2,3\n1,2,4\n5,6,7\n")
     with caplog.at_level(logging.WARNING):
         task = table_task(path, "y")
@@ -84,7 +84,7 @@ def test_two_labels_at_one_place_are_kept_and_warned_of(tmp_path, caplog):
         ({"label": "yield", "lon": "crop"}, r"crop is not a number"),
     ],
 )
-def test_wrong_words_are_answered(tmp_path, options, message):
+def test_wrong_words_are_explained(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         table_task(write(tmp_path / "fields.csv"), **{"lon": "x_deg", "lat": "y_deg", **options})
 

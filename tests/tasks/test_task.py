@@ -51,7 +51,7 @@ def test_wrong_labels_are_named(target, options, error, message):
         make(target, **options)
 
 
-def test_a_missing_column_is_answered_with_the_known_ones():
+def test_an_error_about_a_missing_column_lists_the_columns():
     labels = {"elevation": np.arange(6.0), "country": np.array(list("abcabc"))}
     with pytest.raises(ValueError, match=r"there are country, elevation\. Did you mean 'elevation'"):
         Task.from_labels(labels, "elevatoin", LONLAT, SPLIT)
@@ -92,7 +92,7 @@ def test_multilabel_rows_are_vectors_of_0_and_1():
         Task("t", "multilabel", LONLAT, labels, label_names=("one",))
 
 
-def test_columns_beside_the_label_have_a_row_a_place():
+def test_columns_beside_the_label_have_one_row_per_place():
     with pytest.raises(ValueError, match=r"6 places, but continent has shape \(2,\)"):
         make(np.arange(6.0), continent=np.array(["Asia", "Africa"]))
     assert make(np.arange(1.0, 7.0), transform="log10", unit="m").label == "t (log10 m)"

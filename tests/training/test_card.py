@@ -9,7 +9,7 @@ from geotether.training.card import model_card, plain_settings, run_provenance
 from geotether.training.state import RunState
 
 
-def test_the_card_says_what_a_stranger_needs(planet, small):
+def test_the_card_describes_the_model_completely(planet, small):
     config = small("ema_decay=0.9", "keep=best")
     provenance = run_provenance(config, planet, RunState(step=30, best_step=20))
     card = model_card(plain_settings(config), provenance, {"handout_dim": 48}, notes="## Scores\n\nnone yet")
@@ -24,7 +24,7 @@ def test_the_card_says_what_a_stranger_needs(planet, small):
     assert "None" not in card
 
 
-def test_provenance_is_plain_and_knows_no_machine(planet, small, tmp_path):
+def test_provenance_is_plain_and_names_no_machine(planet, small, tmp_path):
     config = small(f"tables.text={tmp_path}/text.parquet")
     provenance = run_provenance(config, planet, RunState(step=30, seconds=1.26))
     text = json.dumps([provenance, plain_settings(config)])

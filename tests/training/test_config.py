@@ -41,7 +41,7 @@ def test_paper_is_the_published_setting():
     assert paper.final_share == 1.0  # a constant rate
 
 
-def test_layers_win_in_order(tmp_path):
+def test_later_layers_take_precedence(tmp_path):
     file = tmp_path / "run.yaml"
     file.write_text("recipe: paper\nseed: 3\nlearning_rate: 2e-4\nencoder: {positional: {l_max: 9}}\n")
     config = load_config(file, ["learning_rate=1e-3", "steps=20"])
@@ -59,7 +59,7 @@ def test_another_positional_encoding_drops_the_options_of_the_first():
     assert config.encoder.network == {"name": "linear"}
 
 
-def test_tables_are_seen_from_the_file(tmp_path, monkeypatch):
+def test_table_paths_are_relative_to_the_file(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.yaml").write_text("tables: {text: places.parquet}\n")
     monkeypatch.chdir(tmp_path)
@@ -113,7 +113,7 @@ def test_plugins_of_the_command_line_are_written_down(tmp_path, monkeypatch):
         ("encoder.readout=output", r"set memory\.components=0"),
     ],
 )
-def test_a_fault_is_answered_with_its_path_and_what_is_known(override, message):
+def test_an_error_names_its_path_and_the_known_keys(override, message):
     with pytest.raises(ValueError, match=message):
         load_config(overrides=[override])
 
@@ -124,7 +124,7 @@ def test_every_fault_is_named_at_once():
     assert "pydantic" not in str(caught.value)
 
 
-def test_the_length_is_given_once():
+def test_a_length_given_twice_is_an_error():
     with pytest.raises(ValueError, match="steps or epochs"):
         make_config({"steps": 3, "epochs": 1})
     with pytest.raises(ValueError, match="steps or epochs"):
@@ -136,7 +136,7 @@ def test_keeping_the_best_needs_validation():
         load_config(overrides=["keep=best", "validate_every=null"])
 
 
-def test_every_setting_is_explained():
+def test_every_setting_is_documented():
     for kind in (RunConfig, PairedConfig):
         for field in kind.model_fields:
             explained = LoopConfig.__doc__ if field in LoopConfig.model_fields else kind.__doc__
@@ -186,13 +186,13 @@ def test_the_published_settings_of_mdico():
     assert (terms.temperature, terms.wiring, terms.weighting) == (0.1, "figure", "fixed")
 
 
-def test_what_is_written_reads_back(tmp_path):
+def test_a_written_table_is_read_back_equal(tmp_path):
     config = load_config(overrides=["target=crop", "paired={path: x.npz}", f"data={tmp_path}"])
     (tmp_path / "config.yaml").write_text(config_yaml(config))
     assert load_config(tmp_path / "config.yaml") == config
 
 
-def test_paths_are_seen_from_the_file(tmp_path):
+def test_paths_are_relative_to_the_file(tmp_path):
     (tmp_path / "c.yaml").write_text("paired: x.npz\ntarget: crop\n")
     config = load_config(tmp_path / "c.yaml")
     assert (config.paired, config.data) == (tmp_path / "x.npz", tmp_path)
@@ -201,7 +201,7 @@ def test_paths_are_seen_from_the_file(tmp_path):
     }  # fmt: skip
 
 
-def test_what_is_said_of_one_recipe_is_for_that_alone(tmp_path):
+def test_an_override_for_one_recipe_applies_to_it_alone(tmp_path):
     (tmp_path / "c.yaml").write_text("target: crop\nepochs: 7\nrecipes: {fused: {steps: 40}, clip: {dim: 32}}\n")
     fused = load_config(tmp_path / "c.yaml", recipe="fused")
     assert (fused.epochs, fused.steps, fused.dim) == (None, 40, 128)
@@ -213,7 +213,7 @@ def test_what_is_said_of_one_recipe_is_for_that_alone(tmp_path):
         over_recipe("clip", {"recipes": {"fused": 3}})
 
 
-def test_what_is_typed_goes_over_what_the_file_says_of_one_recipe(tmp_path):
+def test_typed_overrides_take_precedence_over_those_of_one_recipe(tmp_path):
     (tmp_path / "c.yaml").write_text(
         "target: crop\nepochs: 3\nrecipes: {fused: {steps: 9, learning_rate: 0.5}, mosaic: {ties: {label: 3}}}"
     )
@@ -254,7 +254,7 @@ def test_every_recipe_file_fits_every_method(file, recipe):
         (["target=crop", "colearnin.task=1"], "Did you mean 'colearning'"),
     ],
 )
-def test_faults_are_named(overrides, message):
+def test_errors_are_reported_by_name(overrides, message):
     with pytest.raises(ValueError, match="The configuration cannot be used") as error:
         load_config(overrides=overrides)
     assert message in str(error.value)

@@ -89,7 +89,7 @@ def finish(child: subprocess.Popen) -> None:
     assert child.returncode == 0, said
 
 
-def test_killed_and_resumed_equals_left_alone(folder, planet):
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(folder, planet):
     cut = start(folder, "cut")
     config, tables = load_config(folder / "run.yaml"), {name: planet[name] for name in ("satellite", "text")}
     wait_for(cut, folder / "cut", 5)

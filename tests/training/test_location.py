@@ -53,7 +53,7 @@ def test_sigmoid_takes_the_modality_s_own_bias(parts):
 
 
 @pytest.mark.parametrize("reading", ["within_modality", "modality_to_location", "sigmoid"])
-def test_near_rows_are_not_each_other_s_negatives(parts, reading):
+def test_nearby_rows_are_not_negatives_of_each_other(parts, reading):
     """Rows 0 and 1 share a place: what they look like to each other must not matter."""
     model, location, observed, lonlat = parts
     changed = location.clone()
@@ -106,7 +106,7 @@ def test_the_batch_is_fixed_and_limited(planet):
     assert list(held_out_batch(tables, rows=20, seed=0)) == ["text"]
 
 
-def test_an_untrained_model_knows_little_and_says_the_same_twice(planet, small):
+def test_validation_of_an_untrained_model_is_repeatable_and_near_chance(planet, small):
     model = build_model(small("encoder.network.dropout=0.5", "objective.init_temperature=1"), planet).train()
     batch = held_out_batch(planet, rows=1000, seed=0)
     line, again = validate(model, batch), validate(model, batch)
@@ -118,7 +118,7 @@ def test_an_untrained_model_knows_little_and_says_the_same_twice(planet, small):
     assert line["validation/loss"] == pytest.approx(np.mean([line[f"validation/loss/{m}"] for m in batch]))
 
 
-def test_recall_looks_at_a_pool_of_256():
+def test_recall_uses_a_pool_of_256():
     same = torch.eye(512)
     assert pool_recall(same, same).item() == 1.0
     wrong_beyond = same.clone()

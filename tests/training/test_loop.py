@@ -120,7 +120,7 @@ def test_the_best_weights_are_kept_and_a_stale_run_stops(planet, small, tmp_path
     assert_equal_bits(weights_of(model), weights_of(until_best))
 
 
-def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_bits(planet, small, tmp_path, monkeypatch):
+def test_ctrl_c_saves_the_state_and_the_resumed_run_is_identical(planet, small, tmp_path, monkeypatch):
     config = small("steps=12", "ema_decay=0.9", "keep=best", "validate_every=2", "jitter_m=500", "save_every=null")
     whole = weights_of(pretrain(planet, config=config, out=tmp_path / "whole", progress="none"))
 
@@ -201,7 +201,7 @@ def test_an_extended_run_equals_a_longer_one(planet, small, tmp_path, overrides)
             pretrain(planet, config=changed, out=tmp_path / "parts", resume=True, progress="none")
 
 
-def test_a_run_can_leave_no_state(planet, small, tmp_path):
+def test_a_run_can_keep_no_state(planet, small, tmp_path):
     pretrain(planet, config=small("steps=2"), out=tmp_path, progress="none", keep_state=False)
     assert not (tmp_path / "state").exists()
     with pytest.raises(FileNotFoundError):
@@ -241,7 +241,7 @@ def test_it_runs_outside_the_main_thread(planet, small):
     assert caught == []
 
 
-def test_an_exploding_run_says_so(planet, small, monkeypatch):
+def test_an_exploding_run_is_reported(planet, small, monkeypatch):
     monkeypatch.setattr("geotether.training.loop.read_scalars", lambda values: dict.fromkeys(values, float("nan")))
     with pytest.raises(FloatingPointError, match="The loss is nan at step 0: lower learning_rate"):
         pretrain(planet, config=small(), progress="none")

@@ -14,7 +14,7 @@ def test_lines_are_on_disk_before_the_file_is_closed(tmp_path):
         assert json.loads((tmp_path / "metrics.jsonl").read_text()) == {"step": 0, "loss": 6.25}
 
 
-def test_a_resumed_run_drops_what_it_is_about_to_do_again(tmp_path):
+def test_a_resumed_run_drops_the_lines_of_repeated_steps(tmp_path):
     with MetricsFile(tmp_path, first_step=0) as metrics:
         for step in range(5):
             metrics.write({"step": step, "run": 1})
@@ -42,7 +42,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_plain_lines_are_few_and_hold_no_control_characters(capsys):
+def test_plain_progress_lines_are_few_and_have_no_control_characters(capsys):
     with Progress(total_steps=500) as progress:
         for step in range(500):
             progress.show(step, LINE)
@@ -53,7 +53,7 @@ def test_plain_lines_are_few_and_hold_no_control_characters(capsys):
     assert not any("\x1b" in line or "\r" in line for line in lines)
 
 
-def test_silence_and_unknown_styles(capsys):
+def test_the_style_none_is_silent_and_unknown_styles_are_errors(capsys):
     with Progress(total_steps=2, style="none") as progress:
         progress.show(0, LINE)
         progress.say("nothing")

@@ -26,7 +26,7 @@ def test_only_matrices_decay():
         torch.testing.assert_close(weight.detach(), want, msg=name)
 
 
-def test_a_head_that_took_no_part_is_left_alone():
+def test_an_unused_head_is_unchanged():
     """SALT: the inactive modality must neither decay nor coast on its momentum."""
     active, idle = nn.Linear(2, 2), nn.Linear(2, 2)
     optimizer = build_optimizer(nn.ModuleList([active, idle]), 0.1, 0.5)
@@ -52,7 +52,7 @@ def test_the_rate_rises_then_falls_to_its_share():
         assert learning_rate_at(0, total, 0.5) == learning_rate_at(total - 1, total, 0.5, final_share=1.0) == 0.5
 
 
-def test_the_average_is_the_hand_loop():
+def test_the_average_equals_a_hand_loop():
     generator = torch.Generator().manual_seed(0)
     average, by_hand = [torch.zeros(3)], torch.zeros(3)
     for step in range(200):

@@ -26,7 +26,7 @@ def validation(a, b, chance=5.0):
         ([(9, 4), (8, 4), (8.1, 4), (8.2, 4)], 3),
     ],
 )
-def test_a_loss_that_climbs_above_chance_is_told_once(course, said_at):
+def test_a_loss_that_rises_above_chance_is_reported_once(course, said_at):
     watch = OverfittingWatch()
     said = [watch.notice(validation(*losses)) for losses in course]
     assert [number for number, text in enumerate(said) if text] == ([] if said_at is None else [said_at])
@@ -35,17 +35,17 @@ def test_a_loss_that_climbs_above_chance_is_told_once(course, said_at):
         assert f"loss of {'b' if course[said_at][1] > 5 else 'a'} rises" in said[said_at]
 
 
-def test_a_loss_that_is_no_number_is_left_to_the_loop():
+def test_a_nan_loss_is_left_to_the_loop():
     watch = OverfittingWatch()
     assert [watch.notice(validation(loss, 4)) for loss in (float("nan"), float("inf"), 4)] == ["", "", ""]
 
 
-def test_what_has_no_chance_is_not_compared():
+def test_losses_without_a_chance_level_are_not_compared():
     assert above_chance({"validation/loss": 9.0, "validation/loss/a": 9.0}) == []
     assert OverfittingWatch().notice({"validation/loss": 9.0}) == ""
 
 
-def test_the_final_warning_is_of_the_model_that_is_handed_out():
+def test_the_final_warning_is_about_the_returned_model():
     lines = [{"step": 0, "loss": 9.0}, *({"step": n, **validation(4, 4 + n)} for n in range(3))]
     assert "above chance: b 6.00 (chance 5.00). What is learned" in final_warning(lines)
     assert final_warning(lines, best=True) == ""
@@ -54,7 +54,7 @@ def test_the_final_warning_is_of_the_model_that_is_handed_out():
     assert final_warning([validation(4 + n, 4, chance=math.log(8)) for n in range(4)]) == ""  # eight rows
 
 
-def test_a_run_on_noise_says_so(tmp_path, capsys):
+def test_a_run_on_noise_is_warned_of(tmp_path, capsys):
     rng = np.random.default_rng(0)
     lonlat = np.stack([rng.uniform(-180, 180, 240), rng.uniform(-80, 80, 240)], axis=1)
     split = np.where(np.arange(240) % 4 == 0, "validation", "train")

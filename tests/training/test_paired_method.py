@@ -6,7 +6,7 @@ import pytest
 from geotether.training.paired_method import labelled_rows
 
 
-def test_a_larger_share_holds_the_smaller_and_all_are_known(make_fields):
+def test_a_larger_share_contains_the_smaller_one_and_known_rows_only(make_fields):
     table = make_fields()
     known = set(np.flatnonzero(table.target("crop").known).tolist())
     before: set[int] = set()

@@ -36,7 +36,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("target", ["crop", "flags", "yield"])
-def test_what_co_learning_teaches_is_predicted_from_any_one_sensor(make_fields, configure, tmp_path, target):
+def test_a_co_learned_target_is_predicted_from_any_single_sensor(make_fields, configure, tmp_path, target):
     table = make_fields(300)
     pretrain(table, config=configure("mdico", f"target={target}", "steps=60"), out=tmp_path, progress="none")
     model = load_paired(tmp_path / "model")
@@ -51,7 +51,9 @@ def test_what_co_learning_teaches_is_predicted_from_any_one_sensor(make_fields, 
 
 
 @pytest.mark.parametrize("recipe", ["mdico", "mosaic"])
-def test_interrupted_and_resumed_equals_left_alone(make_fields, configure, tmp_path, monkeypatch, recipe):
+def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
+    make_fields, configure, tmp_path, monkeypatch, recipe
+):
     table, config = make_fields(), configure(recipe, "augment=true", "keep=best")
     left_alone = pretrain(table, config=config, out=tmp_path / "whole", progress="none")
     kind = PAIRED_METHODS[config.method]
@@ -97,7 +99,7 @@ def test_every_term_is_in_the_metrics_and_can_be_switched_off(make_fields, confi
         assert f"loss/{term}" not in read_metrics(tmp_path / term)[0]
 
 
-def test_learned_weights_of_terms_are_left_behind(make_fields, configure, tmp_path):
+def test_learned_weights_of_terms_are_not_saved(make_fields, configure, tmp_path):
     pretrain(make_fields(), config=configure("mdico", "colearning.weighting=corrected"), out=tmp_path, progress="none")
     assert load_paired(tmp_path / "model").predicts_from == ("radar", "optical")
     assert not [name for name in load_paired(tmp_path / "model").module.state_dict() if "variance" in name]
@@ -121,7 +123,7 @@ def test_wirings_differ_in_what_reaches_the_unused_part(make_fields, configure):
         assert gradient[:half].abs().sum() > 0
 
 
-def test_a_distilled_student_learns_from_its_teacher_without_labels_counting(make_fields, configure):
+def test_a_distilled_student_learns_from_its_teacher_without_labels(make_fields, configure):
     """With all weight on the teacher, the student answers as the teacher does more than as an untaught one."""
     table = make_fields(300, gaps=False)
     config = configure("distilled", "modality=radar", "distillation.weight=1", "steps=150", "validate_every=null",
@@ -243,7 +245,7 @@ def test_the_tables_of_a_model_are_found_again(raw):
     assert trained_tables(Encoder(loaded.module)) == {}
 
 
-def test_a_second_time_nothing_is_built(raw):
+def test_nothing_is_built_a_second_time(raw):
     config = load_config(raw / "run.yaml")
     open_tables(config, workers=1, progress="none")
     built = table_folder(config, "wells") / "wells.parquet"
@@ -254,7 +256,7 @@ def test_a_second_time_nothing_is_built(raw):
     assert len(open_tables(config, workers=1, progress="none")["wells"]) == 201
 
 
-def test_other_specifications_do_not_take_each_others_place(raw):
+def test_other_specifications_do_not_overwrite_each_other(raw):
     config = load_config(raw / "run.yaml")
     other = load_config(raw / "run.yaml", ["tables.wells.features={name: columns, max_levels: 3}"])
     assert table_folder(config, "wells") != table_folder(other, "wells")
@@ -297,7 +299,7 @@ def test_licences_reach_provenance_and_card(raw):
         ("tables.ready=absent.parquet", "Modality 'ready'.*absent.parquet"),
     ],
 )
-def test_a_fault_names_the_modality(raw, override, message):
+def test_an_error_names_the_modality(raw, override, message):
     config = load_config(raw / "run.yaml", [override])
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         open_tables(config, workers=1, progress="none")

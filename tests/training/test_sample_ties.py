@@ -86,7 +86,7 @@ def test_ties_without_labels_need_no_target(make_fields, configure, tmp_path):
     assert {key for key in read_metrics(tmp_path)[0] if key.startswith("loss/")} == {"loss/view"}
 
 
-def test_the_location_and_other_sensors_never_meet_the_specific_part(make_fields, configure):
+def test_the_specific_part_is_never_contrasted_with_the_location_or_other_sensors(make_fields, configure):
     """Only views and discrimination teach the numbers that are the sensor's own."""
     table = make_fields()
     for weights, reached in (

@@ -43,7 +43,7 @@ def train(model: nn.Module, optimizer: AdamW, steps: range) -> None:
         optimizer.step()
 
 
-def test_a_run_goes_on_as_if_nothing_had_happened(tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     straight, _ = trained(7)
     model, optimizer = trained(4)
     averaged, best = copy.deepcopy(model), {"0.weight": torch.ones(4, 3)}
@@ -93,7 +93,7 @@ def test_a_crash_while_saving_leaves_the_old_state(tmp_path, monkeypatch):
         ({"tables": {"lights": "b2", "text": "a1"}}, r"in the order \['text', 'lights'\], now \['lights', 'text'\]"),
     ],
 )
-def test_another_run_is_refused_and_the_difference_named(tmp_path, change, message):
+def test_another_run_is_an_error_that_names_the_difference(tmp_path, change, message):
     save_state(tmp_path, RunState(step=1), {}, IDENTITY)
     with pytest.raises(ValueError, match=message):
         load_state(tmp_path, {**IDENTITY, **change})
@@ -155,7 +155,7 @@ def usual_handlers():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_request_waits(number):
+def test_the_first_interrupt_waits(number):
     with Interruption() as interruption:
         assert not interruption.requested
         os.kill(os.getpid(), number)
@@ -171,7 +171,7 @@ def test_the_second_request_stops_at_once_and_handlers_are_put_back():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_what_is_ignored_stays_ignored():
+def test_ignored_columns_stay_ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Interruption() as interruption:
         os.kill(os.getpid(), signal.SIGINT)

@@ -78,7 +78,7 @@ def test_functions_are_orthonormal():
 
 
 @pytest.mark.parametrize("places", [[(-180, 35), (180, 35)], [(0, 90), (137, 90)], [(0, -90), (137, -90)]])
-def test_has_no_seam_at_the_antimeridian_and_the_poles(places):
+def test_the_encoding_has_no_seam_at_the_antimeridian_and_the_poles(places):
     first, second = SphericalHarmonics(199)(torch.tensor(places, dtype=torch.float64))
     torch.testing.assert_close(first, second, rtol=0, atol=1e-11)
 
@@ -121,14 +121,14 @@ def test_rows_do_not_depend_on_their_neighbours():
     torch.testing.assert_close(whole[-7:], SphericalHarmonics(9)(places[-7:]), rtol=0, atol=1e-14)
 
 
-def test_none_one_and_float32_places(corners):
+def test_no_place_one_place_and_float32_places(corners):
     assert SphericalHarmonics(l_max=5)(corners[:0]).shape == (0, 36)
     assert SphericalHarmonics(l_max=5)(corners[:1], dtype=torch.float32).shape == (1, 36)
     coarse = corners.float()
     torch.testing.assert_close(SphericalHarmonics(40)(coarse), SphericalHarmonics(40)(coarse.double()), rtol=0, atol=0)
 
 
-def test_casting_the_module_loses_nothing(corners):
+def test_casting_the_module_does_not_change_the_features(corners):
     encoding = SphericalHarmonics(l_max=12)
     want = encoding(corners)
     torch.testing.assert_close(encoding.to(torch.bfloat16)(corners), want, rtol=0, atol=0)

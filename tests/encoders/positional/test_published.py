@@ -148,7 +148,7 @@ def test_a_whole_turn_is_the_same_place(name):
 
 
 @pytest.mark.parametrize("name", POSITIONAL)
-def test_bad_coordinates_are_refused_at_the_door(name):
+def test_bad_coordinates_are_an_error_before_encoding(name):
     with pytest.raises(ValueError, match=r"row 0 is \(nan, 0\)"):
         build(name)(torch.tensor([[float("nan"), 0.0]], dtype=torch.float64))
 
@@ -186,7 +186,7 @@ def test_an_edge_that_is_kept_has_two_codes_for_one_meridian():
 
 
 @pytest.mark.parametrize("name", [f.__name__ for f in SCALED])
-def test_at_factor_one_alone_the_planar_terms_of_longitude_close(name):
+def test_the_planar_terms_of_longitude_are_periodic_only_at_factor_one(name):
     encoding = POSITIONAL[name](num_scales=1)
     west, east = encoding(torch.tensor([[-180.0, 0.0], [180 - 1e-9, 0.0]], dtype=torch.float64))
     seam = (west - east).abs().max().item()

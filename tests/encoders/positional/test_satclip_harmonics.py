@@ -50,5 +50,5 @@ def test_the_first_functions_are_those_printed_in_the_published_code():
     np.testing.assert_allclose(got.numpy(), want, atol=1e-12)
 
 
-def test_the_factors_are_no_weights():
+def test_the_factors_are_not_in_the_state_dict():
     assert SatCLIPHarmonics(10).state_dict() == {}

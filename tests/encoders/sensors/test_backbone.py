@@ -77,7 +77,7 @@ def test_weights_that_do_not_fit_are_refused(weights, tmp_path):
         TimmBackbone((3, 32, 32), 8, model="test_resnet", weights=str(tmp_path / "pickle.pth"))
 
 
-def test_an_unknown_model_is_answered_with_alike_ones(torchvision_imports):
+def test_an_error_about_an_unknown_model_suggests_similar_ones(torchvision_imports):
     with pytest.raises(ValueError, match=r"no model 'test_resne'. Did you mean test_resnet"):
         TimmBackbone((3, 32, 32), 8, model="test_resne")
 

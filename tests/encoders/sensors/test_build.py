@@ -55,7 +55,7 @@ def test_an_encoder_is_rebuilt_from_json_with_equal_outputs(config, kind, shape)
         (None, "vector", (0,), "each 1 or more"),
     ],
 )
-def test_what_cannot_be_built_is_named(config, kind, shape, message):
+def test_an_unbuildable_specification_is_named(config, kind, shape, message):
     with pytest.raises(ValueError, match=message):
         build_sensor_encoder(config, kind, shape, 6)
 

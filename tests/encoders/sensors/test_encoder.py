@@ -74,7 +74,7 @@ def test_components_are_of_training_rows_and_uncorrelated(monkeypatch):
     assert told.standardise(torch.full((1, 6), float("nan")))[0].tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]
 
 
-def test_a_number_that_hardly_varies_cannot_decide_everything_in_another_row():
+def test_a_nearly_constant_number_cannot_dominate_other_rows():
     values = np.random.default_rng(0).standard_normal((200, 3)).astype(np.float32)
     values[:, 2] = 0.0
     values[0, 2] = 1e-3
@@ -99,7 +99,7 @@ def test_rows_do_not_depend_on_each_other(observed):
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_a_batch_may_hold_one_row_or_none(observed, rows):
+def test_a_batch_may_have_one_row_or_none(observed, rows):
     kind, values = observed
     assert encoder_of(kind, values).train()(torch.from_numpy(values[:rows])).shape == (rows, 5)
 
@@ -121,7 +121,7 @@ def test_the_logarithm_of_nothing_is_missing():
 
 
 @pytest.mark.parametrize(("band", "scale"), [(7.0, 1.0), (np.nan, 1.0)])
-def test_a_band_that_never_varies_or_never_comes_is_left_alone(band, scale):
+def test_a_constant_or_absent_band_is_unchanged(band, scale):
     values = np.random.default_rng(0).standard_normal((30, 2)).astype(np.float32)
     values[:, 1] = band
     encoder = build_sensor_encoder(None, "vector", (2,), 3)
@@ -159,7 +159,7 @@ def test_values_that_do_not_fit_are_refused(kind, shape, came, message):
         build_sensor_encoder(None, kind, shape, 4)(torch.zeros(came))
 
 
-def test_chips_of_another_size_are_taken_by_a_network_without_places():
+def test_a_network_without_positions_accepts_chips_of_another_size():
     assert build_sensor_encoder({"name": "resnet"}, "chip", (2, 16, 16), 4)(torch.zeros(3, 2, 37, 20)).shape == (3, 4)
     with pytest.raises(ValueError, match=r"37 x 20 pixels, .* takes only 16 x 16.*'resnet'"):
         build_sensor_encoder({"name": "mlp"}, "chip", (2, 16, 16), 4)(torch.zeros(3, 2, 37, 20))
@@ -188,7 +188,7 @@ def test_components_are_those_of_scikit_learn_but_for_their_sign():
     np.testing.assert_allclose(np.abs(got), np.abs(want), atol=1e-9)
 
 
-def test_what_does_not_vary_becomes_nothing():
+def test_whitening_does_not_amplify_rounding_noise():
     # Three columns that are one: a single component has variance, and noise is not blown up to variance 1.
     rows = np.random.default_rng(2).standard_normal((30, 1)) @ np.ones((1, 3))
     axes = whitening_axes(np.cov(rows.T, bias=True), 3)

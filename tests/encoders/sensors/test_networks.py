@@ -58,7 +58,7 @@ def test_stages_halve_the_map_and_double_its_channels():
     assert shapes == [(16, 16, 16)] * 2 + [(32, 8, 8)] * 2 + [(64, 4, 4)] * 2
 
 
-def test_a_block_is_two_convolutions_beside_a_short_cut():
+def test_a_block_is_two_convolutions_with_a_shortcut():
     block = ResidualBlock(8, 16, stride=2)
     x = torch.randn(2, 8, 6, 6, generator=torch.Generator().manual_seed(0))
     inner = nn.functional.relu(block.first_norm(block.first(x)))
@@ -76,7 +76,7 @@ def test_no_pixel_is_left_out(size):
     assert x.grad.ne(0).all()
 
 
-def test_brightness_is_forgotten_by_groups_and_kept_by_batches_or_statistics():
+def test_group_norm_removes_brightness_but_batch_norm_and_statistics_keep_it():
     x = torch.randn(4, 2, 16, 16, generator=torch.Generator().manual_seed(0))
     forgets = ResNet((2, 16, 16), 8).eval()
     torch.testing.assert_close(forgets(10 * x), forgets(x), atol=1e-3, rtol=0)

@@ -131,12 +131,12 @@ def test_missing_files_are_counted_or_tolerated(version_2):
         ({"countries": ["Portgal"]}, "no country 'Portgal'.*known: Austria, Finland"),
     ],
 )
-def test_options_that_cannot_be_meant(version_2, options, message):
+def test_implausible_options_are_errors(version_2, options, message):
     with pytest.raises(ValueError, match=message):
         read_bigearthnet(version_2, **options)
 
 
-def test_a_table_of_other_labels_or_columns_is_refused(version_2):
+def test_a_table_with_other_labels_or_columns_is_an_error(version_2):
     change_table(version_2, labels=[["Arable land"], ["Marine water"], ["Pastures"]])
     with pytest.raises(ValueError, match=r"26_58.*'Marine water'.*'Marine waters'"):
         read_bigearthnet(version_2)
@@ -197,7 +197,7 @@ def test_version_1_takes_the_split_from_lists(version_1):
     assert read_bigearthnet(version_1, modalities=["s1"], split="train").id.tolist() == [RADAR[0]]
 
 
-def test_a_partner_that_is_not_there(version_1, tmp_path_factory):
+def test_a_missing_partner(version_1, tmp_path_factory):
     shutil.rmtree(version_1 / "BigEarthNet-S1-v1.0" / RADAR[2])
     with pytest.raises(FileNotFoundError, match=r"s1: 1 of 2 rows"):
         read_bigearthnet(version_1)

@@ -29,7 +29,7 @@ def test_chips_are_kept_in_their_number_type(tmp_path, on_disk, dtype, kept):
     assert np.isnan(empty).all() if kept == "float32" else not empty.any()
 
 
-def test_a_smaller_type_goes_into_a_larger_one_not_the_other_way(tmp_path):
+def test_integers_are_widened_but_not_narrowed(tmp_path):
     rows = ChipRows("s2", 2)
     rows.add(np.zeros((1, 2, 2), np.uint16))
     rows.add(np.full((1, 2, 2), 255, np.uint8))

@@ -33,7 +33,7 @@ def test_names_are_checked():
     assert check_names("band", "a", ["a", "b"]) == ["a"]
 
 
-def test_missing_files_are_told_by_modality(tmp_path):
+def test_missing_files_are_reported_by_modality(tmp_path):
     files = {"s1": [[tmp_path / f"{row}.tif"] for row in range(5)], "s2": [[tmp_path / "0.tif"]] * 4 + [[]]}
     (tmp_path / "0.tif").touch()
     with pytest.raises(

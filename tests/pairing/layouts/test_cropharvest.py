@@ -89,7 +89,7 @@ def test_labels_without_an_array_can_be_an_error(data):
         read_cropharvest(data, tolerate_missing=False)
 
 
-def test_nothing_there(tmp_path, write_labels):
+def test_a_folder_without_labels_or_arrays(tmp_path, write_labels):
     with pytest.raises(FileNotFoundError, match="CropHarvest has its labels there"):
         read_cropharvest(tmp_path)
     write_labels(LABELS)
@@ -97,7 +97,7 @@ def test_nothing_there(tmp_path, write_labels):
         read_cropharvest(tmp_path)
 
 
-def test_what_is_wrong_in_the_files_is_named(data, write_labels, write_h5):
+def test_errors_in_the_files_are_named(data, write_labels, write_h5):
     file = data / "features" / "arrays" / "0_togo.h5"
     write_h5(file, array=np.zeros((12, 17)))
     with pytest.raises(ValueError, match=r"0_togo\.h5 has an array of shape \(12, 17\), not \(12, 18\)"):
@@ -135,7 +135,7 @@ def test_a_label_that_cannot_be_read_is_named_with_its_file(data, write_labels, 
 @pytest.mark.parametrize(
     "content", [b"{", b"[]", b'{"features": 3}', b'{"features": [3]}', b"\xff\xfe{}", b"[" * 10**5]
 )
-def test_labels_that_are_no_labels_are_named(data, content):
+def test_values_that_are_not_labels_are_named(data, content):
     (data / "labels.geojson").write_bytes(content)
     with pytest.raises(ValueError, match=str(data)):
         read_layout("cropharvest", data)

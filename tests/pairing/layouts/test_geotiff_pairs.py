@@ -80,7 +80,7 @@ def test_images_without_a_place(data, write_tif):
     assert table.lonlat is None
 
 
-def test_what_does_not_fit_is_named(data, write_tif):
+def test_inputs_that_do_not_fit_are_named(data, write_tif):
     for options, message in [
         ({"files": {"s1": "a_S1RTC.tif"}}, "has no {id}"),
         ({"bands": {"s3": ["VV"]}}, "'s3', but files has only s1, s2"),

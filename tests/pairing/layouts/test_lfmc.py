@@ -115,7 +115,7 @@ def test_parquet_and_gaps(tmp_path):
         ({}, {"modalities": ["s2"]}, "no modality 's2'; known: s1, optical"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, change, options, message):
+def test_errors_name_the_cause(tmp_path, change, options, message):
     path = write_csv(tmp_path / "f.csv", [{**row(0), **change}, {**row(1), **change}], [0, 1])
     with pytest.raises(ValueError, match=message):
         read_lfmc(path, **options)

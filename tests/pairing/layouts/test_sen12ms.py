@@ -124,7 +124,7 @@ def test_missing_files(data):
     assert len(read_sen12ms(data, modalities=["s2"], tolerate_missing=True)) == 3
 
 
-def test_a_damaged_radar_patch_of_nothing_but_nan_is_missing(data, write_tif):
+def test_a_radar_patch_of_only_nan_is_missing(data, write_tif):
     """ROIs1868_summer_s1_146_p202 of the published set holds NaN."""
     file = data / "ROIs1868_summer" / "s1_15" / "ROIs1868_summer_s1_15_p7.tif"
     write_tif(file, np.full((2, 8, 8), np.nan, np.float32))
@@ -141,7 +141,7 @@ def test_a_damaged_radar_patch_of_nothing_but_nan_is_missing(data, write_tif):
         ({"s2_bands": ["B8a"]}, "Did you mean 'B8A'"),
     ],
 )
-def test_options_that_cannot_be_meant(data, options, message):
+def test_implausible_options_are_errors(data, options, message):
     with pytest.raises(ValueError, match=message):
         read_sen12ms(data, **options)
 

@@ -47,7 +47,7 @@ def test_so2sat_is_read_part_by_part(so2sat, torchgeo_datasets):
     assert len(read_torchgeo(so2sat, "So2Sat", SENSORS, splits=["train"], limit=2)) == 2
 
 
-def test_what_torchgeo_refuses_is_told(so2sat, torchgeo_datasets, tmp_path):
+def test_errors_of_torchgeo_are_reported(so2sat, torchgeo_datasets, tmp_path):
     for given, message in [
         ({"dataset": "So2sat"}, "There is no data set .* 'So2sat'.*Did you mean 'So2Sat'"),
         ({"dataset": "Sentinel2"}, "There is no data set without geographic index in torchgeo"),

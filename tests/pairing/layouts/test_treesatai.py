@@ -117,7 +117,7 @@ def test_the_older_archive_has_single_images(tmp_path, write_tif):
     assert table.time is None
 
 
-def test_places_come_from_outlines_where_aerial_images_are_not_there(data):
+def test_places_come_from_outlines_if_aerial_images_are_missing(data):
     places = read_treesatai(data).lonlat
     features = []
     for number, name in enumerate(SAMPLES):
@@ -160,12 +160,12 @@ def test_missing_files(data):
         ({"threshold": 7}, "threshold .*got"),
     ],
 )
-def test_options_that_cannot_be_meant(data, options, message):
+def test_implausible_options_are_errors(data, options, message):
     with pytest.raises(ValueError, match=message):
         read_treesatai(data, **options)
 
 
-def test_what_is_wrong_in_the_files_is_named(data, write_h5, write_tif):
+def test_errors_in_the_files_are_named(data, write_h5, write_tif):
     file = data / "sentinel-ts" / f"{SAMPLES[0]}_2018.h5"
     good = series(0, [0, 0, 0])
     for change, message in [

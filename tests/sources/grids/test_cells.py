@@ -64,7 +64,7 @@ def test_decoding_keeps_every_digit_and_marks_no_data(path):
     assert found[0, 2, 1] == 300 * 700 + 6
 
 
-def test_a_copy_is_kept_and_not_made_again(path, tmp_path, monkeypatch):
+def test_a_copy_is_reused(path, tmp_path, monkeypatch):
     raster = open_raster(path)
     monkeypatch.setattr(module, "_PIECE_BYTES", 1)
     copy = copy_raster(raster, tmp_path / "job" / "copy.npy")
@@ -78,7 +78,7 @@ def test_a_copy_is_kept_and_not_made_again(path, tmp_path, monkeypatch):
     assert [file.name for file in (tmp_path / "job").iterdir()] == ["copy.npy"]
 
 
-def test_a_copy_pays_for_many_places_in_a_raster_of_bounded_size(path, monkeypatch):
+def test_a_raster_is_copied_for_many_places_unless_it_is_large(path, monkeypatch):
     raster = open_raster(path)
     assert not copy_pays(raster, 5)
     assert copy_pays(raster, 6)

@@ -63,14 +63,14 @@ def test_no_data_by_number_nan_mask_and_alpha(tmp_path, write_geotiff):
     assert np.argwhere(np.isnan(raster.read(0, 0, 6, 8))).tolist() == [[0, 5, 0], [0, 5, 1]]
 
 
-def test_scale_and_offset_of_each_band(tmp_path, write_geotiff):
+def test_each_band_has_its_scale_and_offset(tmp_path, write_geotiff):
     path = write_geotiff(tmp_path / "a.tif", CELLS, nodata=0, scales=(0.5, 2.0), offsets=(100.0, -1.0))
     raster = GdalRaster(path, bands=[2, 1])
     found = decode(raster, raster.read(0, 0, 1, 2))
     np.testing.assert_array_equal(found, [[[95.0, NAN], [97.0, 100.5]]])
 
 
-def test_what_is_no_raster_or_lies_nowhere_is_refused(tmp_path, write_geotiff):
+def test_a_file_that_is_not_a_raster_or_has_no_place_is_an_error(tmp_path, write_geotiff):
     with pytest.raises(FileNotFoundError, match=r"none\.tif"):
         GdalRaster(tmp_path / "none.tif")
     (tmp_path / "text.tif").write_text("not a raster")

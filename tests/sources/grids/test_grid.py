@@ -38,7 +38,7 @@ def test_a_rotated_grid_in_any_crs_finds_its_own_middles(crs):
     assert (lonlat[:, 1] < north).all()
 
 
-def test_a_turn_is_known_where_columns_are_meridians():
+def test_a_full_turn_is_known_only_if_columns_are_meridians():
     world_m = 20_037_508.342789244
     assert Grid(100, 100, (world_m / 50, 0, -world_m, 0, -world_m / 50, world_m), "EPSG:3857").wraps
     assert not Grid(100, 50, (world_m / 50, 0, 0, 0, -world_m / 50, world_m), "EPSG:3857").wraps

@@ -69,7 +69,7 @@ def test_every_format_and_order_of_axes_gives_the_cell_that_holds_the_place(tmp_
     np.testing.assert_allclose(values(raster, PLACES), want, atol=6e-4)  # half a step of the packing
 
 
-def test_what_is_missing_is_nan(tmp_path):
+def test_missing_values_are_nan(tmp_path):
     data = climate()
     data["t2m"] = data["t2m"].where(data["lat"] > 0)
     packed = {"t2m": {"dtype": "int16", "scale_factor": 0.001, "add_offset": 12.0, "_FillValue": -32768}}
@@ -183,7 +183,7 @@ def test_rotated_grids_are_read_by_their_mapping_or_by_the_option(tmp_path, curv
         ),
     ],
 )
-def test_a_rotated_grid_whose_mapping_is_lost_is_never_degrees(tmp_path, options, said):
+def test_a_rotated_grid_without_its_mapping_is_an_error(tmp_path, options, said):
     with pytest.raises(ValueError, match=rf"a\.nc.*({said})"):
         GriddedRaster(save(tmp_path, "a.nc", rotated(**options)[0]), variable="t")
 
@@ -229,7 +229,7 @@ def test_only_pieces_are_read(tmp_path):
     assert len(raster.files()) > 20
 
 
-def test_what_cannot_be_read_is_refused_with_what_there_is(tmp_path, monkeypatch):
+def test_an_error_about_unreadable_columns_lists_the_columns(tmp_path, monkeypatch):
     path = save(tmp_path, "a.nc3.nc", climate())
     with pytest.raises(ValueError, match=r"no variable 'rain' on a grid; known: (t2m, height|height, t2m)"):
         GriddedRaster(path, variable="rain")
@@ -274,7 +274,7 @@ def test_what_cannot_be_read_is_refused_with_what_there_is(tmp_path, monkeypatch
         GriddedRaster(path)
 
 
-def test_too_many_bands_ask_for_a_choice(tmp_path):
+def test_too_many_bands_require_a_choice(tmp_path):
     data = xarray.Dataset(
         {"t": (("hour", "lat", "lon"), np.zeros((2500, 2, 2)))},
         {"hour": np.arange(2500), "lat": [1.0, 2], "lon": [1.0, 2]},

@@ -69,7 +69,7 @@ def test_a_small_raster_is_sampled_within_its_bounds_also_across_the_antimeridia
     assert 50 < (lonlat[:, 0] < 0).sum() < 150
 
 
-def test_where_nothing_is_left_the_message_says_where_it_was_lost(world, tmp_path, monkeypatch, write_geotiff):
+def test_if_no_place_is_left_the_message_says_at_which_step(world, tmp_path, monkeypatch, write_geotiff):
     monkeypatch.setattr("geotether.sources.sampling.FEWEST_DRAWS", 2000)
     empty = write_geotiff(tmp_path / "mask.tif", np.zeros((2, 4), np.uint8))
     with pytest.raises(ValueError, match=r"only 0 of the 3 places.*: 2000 drawn, 2000 in the raster, 0 on the mask\."):

@@ -89,7 +89,7 @@ def test_windows_are_the_same_in_any_runs_and_processes_with_and_without_a_copy(
     assert len(set(places)) == 60
 
 
-def test_a_second_prepare_in_the_same_folder_makes_nothing_anew(world, tmp_path):
+def test_a_second_prepare_in_the_same_folder_makes_nothing_again(world, tmp_path):
     first = prepared(RasterSource(world, take="window", pixels=3, sample=40), tmp_path / "job")
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "job").iterdir()}
     again = prepared(RasterSource(world, take="window", pixels=3, sample=40), tmp_path / "job")

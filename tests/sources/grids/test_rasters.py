@@ -29,7 +29,7 @@ def test_poles_and_the_date_line_belong_to_the_map(world):
     np.testing.assert_array_equal(raster_values(world, edges), [0, 0, 60, 60, 29, 71])
 
 
-def test_a_corner_stored_with_a_rounding_error_keeps_the_pole(tmp_path, write_geotiff):
+def test_a_corner_with_a_rounding_error_includes_the_pole(tmp_path, write_geotiff):
     path = write_geotiff(
         tmp_path / "gpw.tif", np.ones((720, 1440), np.uint8), (0.25, 0, -180, 0, -0.25, 89.99999999999991)
     )
@@ -85,7 +85,7 @@ def test_terrarium_tiles_hold_metres_where_web_mercator_puts_them(tmp_path):
     np.testing.assert_array_equal(terrarium_values(folder, lonlat[:2], zoom=0)[0], [-11_000.0, -11_000.0])
 
 
-def test_a_pixel_within_a_tile_is_the_one_above_the_place(tmp_path):
+def test_a_place_gets_the_pixel_that_contains_it(tmp_path):
     row = np.arange(8)
     pixels = np.zeros((8, 8, 3), np.uint8)
     pixels[..., 0], pixels[..., 1] = 128, row[:, None] * 8 + row

@@ -104,7 +104,7 @@ def test_windows_of_cells_are_north_up_and_go_on_around_the_earth(tmp_path, worl
     np.testing.assert_allclose(got[0][0, ..., 0], surface(*np.meshgrid(wrap_longitude(lon), lat)), atol=1e-5)
 
 
-def test_what_lies_outside_or_has_no_data_is_missing(tmp_path, write):
+def test_places_outside_or_without_data_are_missing(tmp_path, write):
     region = np.arange(64, dtype=np.int16).reshape(8, 8)
     cells = write(tmp_path / "a.tif", region, (1, 0, 0, 0, -1, 8), nodata=20)
     values, missing = cut_windows(cells, np.array([[4.5, 5.5], [0.5, 7.5], [100.0, 0.0]]), Window(pixels=3))

@@ -103,7 +103,7 @@ def test_degrees_below_zero_lie_south_and_west_as_the_reference_says(lat, lon):
         ({1: "N", 2: (0, 0, 0), 3: "E", 4: (0, 0, 0)}, "GPS position 0, 0"),
     ],
 )
-def test_positions_that_are_none_have_a_reason(gps, reason):
+def test_invalid_positions_have_a_reason(gps, reason):
     place, got = photo_place(Written(gps))
     assert np.isnan(place).all()
     assert got.startswith(reason)

@@ -123,7 +123,7 @@ def test_the_structs_of_hugging_face_in_several_shards(tmp_path, opened):
     assert [one.reason for one in found.rejected] == ["no image (empty cell)"]
 
 
-def test_a_geometry_says_where(tmp_path, opened):
+def test_a_geometry_gives_the_place(tmp_path, opened):
     lonlat = np.array([[5.66, 51.97], [180.0, -90.0]])
     table = with_geometry(pa.table({"image": [encoded(0)[1], encoded(1)[1]]}), lonlat)
     pq.write_table(table, tmp_path / "geo.parquet")

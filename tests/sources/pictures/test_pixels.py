@@ -191,7 +191,7 @@ def test_bombs_are_refused_before_they_are_decoded(colour, monkeypatch):
         read_photo(tiff(np.zeros((20, 30, 9), np.uint16)), max_pixels=600)  # 18 bytes each
 
 
-def test_a_place_can_be_asked_for(colour):
+def test_a_single_place_can_be_requested(colour):
     with pytest.raises(ImageError, match="no GPS position in its EXIF"):
         read_photo(encoded(colour), needs_place=True)
 

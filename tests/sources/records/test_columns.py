@@ -83,7 +83,7 @@ def test_types_are_decided_by_all_rows_not_the_first(tmp_path, opened):
     assert last[0]["late number"] == 59998
 
 
-def test_namibia_is_no_gap_but_a_missing_number_is(tmp_path, opened):
+def test_na_is_a_text_label_but_a_missing_number(tmp_path, opened):
     (tmp_path / "p.csv").write_text('lon,lat,iso,n\n17,-22,NA,NA\n17,-22,"Two\nlines, one",3\n')
     assert opened("p.csv").read(0, 2).content.to_pylist() == [
         {"iso": "NA", "n": None},
@@ -213,7 +213,7 @@ def test_layers_are_named(tmp_path, opened):
         ("lon,lat,v\n1,2,3\n", {"labels": 3}, "labels are names of columns"),
     ],
 )  # fmt: skip
-def test_an_unfit_file_is_refused(tmp_path, opened, text, options, message):
+def test_an_unsuitable_file_is_an_error(tmp_path, opened, text, options, message):
     (tmp_path / "p.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         opened("p.csv", **options)
@@ -243,7 +243,7 @@ def test_other_bytes_are_refused(tmp_path, opened):
         ('{"features": [', "ends too early"),
     ],
 )
-def test_unfit_geojson_is_refused(tmp_path, opened, text, message):
+def test_invalid_geojson_is_an_error(tmp_path, opened, text, message):
     (tmp_path / "p.geojson").write_text(text)
     with pytest.raises(ValueError, match=message):
         opened("p.geojson")

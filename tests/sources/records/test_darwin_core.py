@@ -92,7 +92,7 @@ def test_doubtful_rows_are_kept_when_asked(tmp_path, opened):
     assert seen.id.tolist() == ["1", "2", "3", "4", "5", "6", "8"]
 
 
-def test_one_text_among_uncertainties_does_not_turn_the_filter_off(tmp_path, opened):
+def test_one_text_among_uncertainties_does_not_disable_the_filter(tmp_path, opened):
     rows = ["5\t52\t10", "5\t52\t5000 m", "5\t52\t2000", "5\t52\t"]
     head = "decimalLongitude\tdecimalLatitude\tcoordinateUncertaintyInMeters\tspecies"
     (tmp_path / "g.csv").write_text("\n".join([head, *(f"{row}\tx" for row in rows)]) + "\n")
@@ -130,7 +130,7 @@ def test_quotes_and_commas_as_meta_says(tmp_path, opened):
         ),
     ],
 )
-def test_unfit_archives_are_refused(tmp_path, opened, files, message):
+def test_invalid_archives_are_errors(tmp_path, opened, files, message):
     with zipfile.ZipFile(tmp_path / "g.zip", "w") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
@@ -138,7 +138,7 @@ def test_unfit_archives_are_refused(tmp_path, opened, files, message):
         opened("g.zip")
 
 
-def test_other_unfit_input_is_named(tmp_path, opened):
+def test_other_invalid_input_is_named(tmp_path, opened):
     with pytest.raises(FileNotFoundError, match="There is no file"):
         opened("g.zip")
     (tmp_path / "g.zip").write_text("no zip")

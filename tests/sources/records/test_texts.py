@@ -40,7 +40,7 @@ def test_articles_come_line_by_line_and_a_broken_line_costs_one_row(tmp_path, op
     assert source.read(3, 6).content == [ARTICLES[3]["extract"]]
 
 
-def test_any_table_will_do(tmp_path, opened):
+def test_any_table_is_accepted(tmp_path, opened):
     table = pa.table(
         {"lon": [1.0, 2.0], "lat": [3.0, 4.0], "note": ["one", None], "source": ["a", "b"], "when": ["1998", "1999"]}
     )
@@ -57,7 +57,7 @@ def test_any_table_will_do(tmp_path, opened):
         opened("t.parquet")
 
 
-def test_columns_are_joined_without_saying_the_same_twice(tmp_path, opened):
+def test_columns_are_joined_without_repeating_information(tmp_path, opened):
     table = pa.table(
         {
             "lon": [1.0, 2.0, 3.0], "lat": [0.0] * 3,
@@ -90,7 +90,7 @@ def test_sentences_keep_all_their_words(tmp_path, opened):
         ({"also": [1]}, "also are names of columns"),
     ],
 )
-def test_unfit_options_are_refused(tmp_path, opened, options, message):
+def test_invalid_options_are_errors(tmp_path, opened, options, message):
     (tmp_path / "t.jsonl").write_text('{"lon": 1, "lat": 2, "text": "a", "tags": ["x"]}\n')
     with pytest.raises(ValueError, match=message):
         opened("t.jsonl", **options)

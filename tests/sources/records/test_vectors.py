@@ -97,13 +97,13 @@ def test_vectors_of_another_width_and_with_holes_are_rejected(tmp_path, opened):
         ({"positions": "p.npy"}, "a table with places of its own"),
     ],
 )
-def test_unfit_options_are_refused(tmp_path, opened, options, message):
+def test_invalid_options_are_errors(tmp_path, opened, options, message):
     (tmp_path / "v.csv").write_text("lon,lat,a,b,name\n1,2,3,4,x\n")
     with pytest.raises(ValueError, match=message):
         opened("v.csv", **options)
 
 
-def test_unfit_arrays_are_refused(tmp_path, opened):
+def test_invalid_arrays_are_errors(tmp_path, opened):
     np.save(tmp_path / "v.npy", VECTORS)
     np.save(tmp_path / "p.npy", LONLAT[:3])
     with pytest.raises(ValueError, match="its places with positions="):
