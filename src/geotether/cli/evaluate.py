@@ -36,7 +36,7 @@ def evaluate(
     from geotether.benchmark.run import evaluate
     from geotether.benchmark.score_table import markdown_table, write_scores
     from geotether.encoder import Encoder
-    from geotether.loading import EncoderFunction, load_encoder
+    from geotether.loading import EncoderFunction, load_encoder, name_of
     from geotether.maps import accuracy_against_labels, save_figure
     from geotether.report import write_report
 
@@ -63,21 +63,15 @@ def evaluate(
         write_scores(rows, out / "scores.csv")
         drawn = [one for one in rows if not is_joined(one.encoder)]
         figures = {
-            f"Scores against the number of labels ({split} split, {name}).": save_figure(
+            f"Scores ({split} split, {name}).": save_figure(
                 accuracy_against_labels(drawn, name, split), out / "figures" / f"labels_{split}_{name}.png"
             )
             for name, split in pairs
         }
-        title = f"{run_name(model)}, evaluated on {'the demo planet' if points is None else points.name}"
+        title = f"{name_of(model)}, evaluated on {'the demo planet' if points is None else points.name}"
         report = write_report(out, title, rows, figures, loaded.provenance, labels=most, own_split=own_split)
         tables.append(f"The report is {report}")
     return "\n\n".join(tables)
-
-
-def run_name(model: Path) -> str:
-    """Return the name of a model folder, or of the run's folder around one that is called `model`."""
-    folder = model.resolve()
-    return folder.parent.name if folder.name == "model" and folder.parent.name else folder.name
 
 
 def labelled_tasks(points: Path | None, labels: Sequence[str], split_column: str) -> "tuple[list[Task], str]":
