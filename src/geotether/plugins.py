@@ -74,7 +74,7 @@ class Registry(dict[str, Any]):
         return {**origin, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()} if file else origin
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or (isinstance(name, str) and self._find(name))
+        return isinstance(name, str) and (super().__contains__(name) or self._find(name))
 
     def __missing__(self, name: str) -> Any:
         if self._find(name):

@@ -17,7 +17,7 @@ _MOST_VALUES = 1_000_000  # more come from aliases that multiply or contain them
 class _Loader(yaml.SafeLoader):
     """YAML 1.1, except that `1e-4` is a number, not a string, and that a key must not be repeated."""
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
@@ -169,5 +169,5 @@ def error_lines(error: ValidationError, root: str) -> list[str]:
         plain = one["type"] == "unknown_name" or isinstance(one["input"], Mapping | BaseModel)
         got = "" if plain else f" (got {one['input']!r})"
         path = f"{root}{path}".rstrip(".") if root.endswith(".") else path or root
-        lines.append(f"  {path}: {one['msg']}{got}")
+        lines.append(f"  {path}: {one['msg'].removeprefix('Value error, ')}{got}")
     return lines

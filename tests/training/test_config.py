@@ -94,7 +94,7 @@ def test_plugins_of_the_command_line_are_written_down(tmp_path, monkeypatch):
         ("encoder.network.name=sirens", r"encoder\.network: unknown network name 'sirens'\. Did you mean 'siren'\?"),
         ("encoder.readout=last", r"encoder\.readout: unknown readout 'last'.*hidden_and_output"),
         ("objective.reading=within", r"objective\.reading: unknown reading 'within'.*all_pairs.*sigmoid"),
-        ("schedule.name=pepper", r"schedule: unknown schedule 'pepper'\. Known: melt, salt, pairwise"),
+        ("schedule.name=pepper", r"schedule.name: unknown schedule 'pepper'\. Known: melt, salt, pairwise"),
         ("schedule.switch=step", r"schedule\.switch: unknown key 'switch' for the schedule melt"),
         ("schedule.shares=half", r"schedule\.shares: .*'equal' or 'proportional'"),
         (

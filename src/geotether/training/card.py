@@ -1,5 +1,6 @@
 """The provenance of a model, and the model card that is written from it."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -167,18 +168,11 @@ def table_facts(table: Table, paired: bool = False) -> dict[str, Any]:
         "sha256": table.content_hash,
         "rows": len(table),
         **({"sensors": sensors} if paired else {"dim": table.dim}),
-        "split": _split_counts(table.split, len(table)),
+        "split": dict(sorted(Counter(["train"] * len(table) if table.split is None else table.split.tolist()).items())),
         "features": [str(name) for name in table.origin.made.get("features") or []][:NAMED_FEATURES],
         "labels": list(table.targets),
         **_origin_facts(table.origin),
     }
-
-
-def _split_counts(split: np.ndarray | None, rows: int) -> dict[str, int]:
-    if split is None:
-        return {"train": rows}
-    names, counts = np.unique(np.asarray(split, dtype=str), return_counts=True)
-    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
 
 
 def _origin_facts(origin: Origin) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -41,8 +43,6 @@ class SupervisedMethod(PairedMethod):
     def build(self, device: torch.device) -> nn.Module:
         """Build the encoders and the head."""
         self.prepare(device)
-        assert self.answer is not None
-        assert self.targets is not None
         self.weights = class_weights(self.answer, self.targets.numpy(), self.config.balanced)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self.config.seed, 0, "weights"))
@@ -54,12 +54,10 @@ class SupervisedMethod(PairedMethod):
 
     def make(self) -> nn.Module:
         """Build the network with its initial weights."""
-        assert self.answer is not None
         return SensorClassifier(self.sensor_settings(self._sensors), self.answer.num_outputs, self.config.dim)
 
-    def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def losses(self, model: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss of the head's predictions."""
-        assert self.answer is not None
         values, targets, _ = self.inputs(step)
         with in_precision(self.config, self.device):
             outputs = model(values)
@@ -67,7 +65,6 @@ class SupervisedMethod(PairedMethod):
 
     def inputs(self, step: int) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
         """Return the values of a step, augmented if configured, its targets, and which rows have which sensor."""
-        assert self.targets is not None
         rows = self.rows_of(step)
         batch = self.batch(rows)
         values = self.augmented(batch, step, "view") if self.config.augment else batch.values
@@ -75,32 +72,25 @@ class SupervisedMethod(PairedMethod):
 
     def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Compute the task's loss, with balanced classes if configured."""
-        assert self.answer is not None
         weights = None if self.weights is None else self.weights.to(outputs.device)
         return task_loss(self.answer.kind, outputs, targets, weights)
 
-    def answers(self, model: nn.Module, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def answers(self, model: Any, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return raw outputs by the sensors they are predicted from."""
         return {"+".join(self._sensors): model(values)}
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
+    def validate(self, model: Any) -> dict[str, float]:
         """Compute the loss on the validation rows: from each sensor, and their mean."""
-        assert self.answer is not None
-        assert self.held_out is not None
         target = torch.from_numpy(self.answer.encode(self.held_out.target(self.answer.target)))
-        was_training = model.training
-        model.eval()
         found: dict[str, list[Tensor]] = {}
         present: dict[str, list[Tensor]] = {}
-        with torch.no_grad():
-            for start in range(0, len(self.held_out), EVALUATED_ROWS):
-                rows = range(start, min(start + EVALUATED_ROWS, len(self.held_out)))
-                batch = gather_samples(self.held_out, torch.tensor(rows).numpy(), self._sensors).to(self.device)
-                for name, outputs in self.answers(model, batch.values).items():
-                    found.setdefault(name, []).append(outputs.float())
-                    there = batch.present.get(name, torch.ones(len(rows), dtype=torch.bool, device=self.device))
-                    present.setdefault(name, []).append(there)
-        model.train(was_training)
+        for start in range(0, len(self.held_out), EVALUATED_ROWS):
+            rows = np.arange(start, min(start + EVALUATED_ROWS, len(self.held_out)))
+            batch = gather_samples(self.held_out, rows, self._sensors).to(self.device)
+            for name, outputs in self.answers(model, batch.values).items():
+                found.setdefault(name, []).append(outputs.float())
+                there = batch.present.get(name, torch.ones(len(rows), dtype=torch.bool, device=self.device))
+                present.setdefault(name, []).append(there)
         losses = {}
         for name, parts in found.items():
             rows_there = torch.cat(present[name])
@@ -137,9 +127,8 @@ class DistilledMethod(SupervisedMethod):
         """All sensors, so that teacher and student see the same rows."""
         return self.modalities
 
-    def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def losses(self, model: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss of the student relative to the labels and to the teacher."""
-        assert self.answer is not None
         share = self.config.distillation.weight
         values, targets, _ = self.inputs(step)
         everything = gather_samples(self.training, self.rows_of(step), self.modalities).to(self.device)
@@ -165,7 +154,6 @@ class ColearningMethod(SupervisedMethod):
 
     def make(self) -> nn.Module:
         """Build the co-learner, with learned weights of its terms if configured."""
-        assert self.answer is not None
         options = self.config.colearning
         model = CoLearner(
             self.sensor_settings(self._sensors),
@@ -189,10 +177,8 @@ class ColearningMethod(SupervisedMethod):
             weights["discrimination"] = options.discrimination
         return {name: weight for name, weight in weights.items() if weight}
 
-    def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def losses(self, model: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the weighted sum of the terms."""
-        assert isinstance(model, CoLearner)
-        assert self.answer is not None
         values, targets, present = self.inputs(step)
         outputs: dict[str, SensorOutputs] = {}
         with in_precision(self.config, self.device):
@@ -212,15 +198,14 @@ class ColearningMethod(SupervisedMethod):
         loss = weighted_sum(terms, self.term_weights) if learned is None else learned(terms)
         return loss, {f"loss/{name}": term for name, term in terms.items()}
 
-    def finish(self, model: nn.Module, state: RunState) -> PairedModel:
+    def finish(self, model: Any, state: RunState) -> PairedModel:
         """Drop the learned weights of the loss terms, which are not part of the predictor."""
         if hasattr(model, "term_weights"):
             del model.term_weights
         return super().finish(model, state)
 
-    def answers(self, model: nn.Module, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def answers(self, model: Any, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return raw outputs from each sensor alone."""
-        assert isinstance(model, CoLearner)
         return {name: model.predict(name, rows) for name, rows in values.items()}
 
     def predicts_from(self) -> tuple[str, ...]:

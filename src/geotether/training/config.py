@@ -1,12 +1,12 @@
 """The configuration of a run, of any method: one typed, validated tree, readable as YAML."""
 
-from collections.abc import Mapping, Sequence
+import importlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from geotether.batches.schedule import SCHEDULE_OPTIONS
 from geotether.plugins import constructor_arguments, plugins_in_use, use_plugins
@@ -23,6 +23,22 @@ METHODS = {
     "distilled": "one sensor alone, distilled from a model of all sensors",
     "ties": "contrast between views, sensors, labels and places (MoSAiC and its parts)",
 }
+
+
+def _late(module: str) -> Any:
+    """Import a module of the package when it is needed: this one must not import torch."""
+    return importlib.import_module(f"geotether.{module}")
+
+
+def known(what: str, names: Callable[[], Any]) -> AfterValidator:
+    """Make a validator that refuses a name that is not in a registry, with the names in it."""
+
+    def check(value: str) -> str:
+        if value not in names():
+            raise unknown_name(what, value, getattr(names(), "names", lambda: names())())
+        return value
+
+    return AfterValidator(check)
 
 
 class LoopConfig(Section):
@@ -53,7 +69,7 @@ class LoopConfig(Section):
     """
 
     recipe: str | None = None
-    method: str = LOCATION_TIES
+    method: Annotated[str, known("method", lambda: METHODS)] = LOCATION_TIES
     data: Path | None = None
     batch_size: int = Field(default=2048, ge=2)
     steps: int | None = Field(default=None, ge=1)
@@ -81,24 +97,17 @@ class LoopConfig(Section):
         given = data.get("plugins") if isinstance(data, Mapping) else None
         if isinstance(given, list):
             try:
-                use_plugins(given)
+                use_plugins([str(plugin) for plugin in given])
             except FileNotFoundError as error:
-                raise PydanticCustomError("plugin", "{text}", {"text": str(error)}) from error
+                raise ValueError(str(error)) from error
         return data
-
-    @field_validator("method")
-    @classmethod
-    def _know_method(cls, value: str) -> str:
-        if value not in METHODS:
-            raise unknown_name("method", value, METHODS)
-        return value
 
     @model_validator(mode="after")
     def _agree_on_length_and_validation(self) -> "LoopConfig":
         if (self.steps is None) == (self.epochs is None):
-            raise PydanticCustomError("length", "give the length of the run as either steps or epochs.")
+            raise ValueError("give the length of the run as either steps or epochs.")
         if self.validate_every is None and (self.keep == "best" or self.patience is not None):
-            raise PydanticCustomError("validation", "keep: best and patience need validate_every.")
+            raise ValueError("keep: best and patience need validate_every.")
         return self
 
 
@@ -108,25 +117,13 @@ class EncoderConfig(Section):
     positional: dict[str, Any] = Field(default_factory=lambda: {"name": "spherical_harmonics", "l_max": 9})
     network: dict[str, Any] = Field(default_factory=lambda: {"name": "siren"})
     embed_dim: int = Field(default=256, ge=1)
-    readout: str = "output"
-
-    @field_validator("readout")
-    @classmethod
-    def _know_readout(cls, value: str) -> str:
-        from geotether.encoders.location import READOUTS
-
-        if value not in READOUTS:
-            raise unknown_name("readout", value, READOUTS)
-        return value
+    readout: Annotated[str, known("readout", lambda: _late("encoders.location").READOUTS)] = "output"
 
     @field_validator("positional", "network")
     @classmethod
     def _know_name_and_options(cls, value: dict[str, Any], info: Any) -> dict[str, Any]:
-        # Imported late, so that this module does not import torch.
-        if info.field_name == "positional":
-            from geotether.encoders.positional import POSITIONAL as REGISTRY
-        else:
-            from geotether.encoders.networks import NETWORKS as REGISTRY
+        places = info.field_name == "positional"
+        REGISTRY = _late("encoders.positional").POSITIONAL if places else _late("encoders.networks").NETWORKS
         if value.get("name") not in REGISTRY:
             raise unknown_name(f"{info.field_name} name", value.get("name"), REGISTRY.names())
         options = set(constructor_arguments(REGISTRY[value["name"]])) - {"in_dim", "out_dim"}
@@ -152,7 +149,7 @@ class ObjectiveConfig(Section):
     from it and `reconstruction_weight` of predicting the features from both parts.
     """
 
-    reading: str = "within_modality"
+    reading: Annotated[str, known("reading", lambda: _late("objectives.negatives").OBJECTIVES)] = "within_modality"
     ignore_km: float | None = Field(default=None, ge=0)
     chunk_rows: int | None = Field(default=None, ge=1)
     init_temperature: float = Field(default=0.07, ge=0.01, le=10)
@@ -161,15 +158,6 @@ class ObjectiveConfig(Section):
     specific_dim: int = Field(default=0, ge=0)
     discrimination_weight: float = Field(default=1.0, ge=0)
     reconstruction_weight: float = Field(default=1.0, ge=0)
-
-    @field_validator("reading")
-    @classmethod
-    def _know_reading(cls, value: str) -> str:
-        from geotether.objectives.negatives import OBJECTIVES
-
-        if value not in OBJECTIVES:
-            raise unknown_name("reading", value, OBJECTIVES.names())
-        return value
 
 
 class MemoryConfig(Section):
@@ -186,16 +174,14 @@ class MemoryConfig(Section):
 class ScheduleConfig(Section):
     """Which ties are active at which step; see `geotether.batches.schedule`."""
 
-    name: str = "melt"
+    name: Annotated[str, known("schedule", lambda: SCHEDULE_OPTIONS)] = "melt"
     shares: Literal["equal", "proportional"] | None = None
     switch: Literal["epoch", "step"] | None = None
     steps_per_epoch: Annotated[int, Field(ge=1)] | Literal["smallest"] | None = None
     modality: str | None = None
 
     @model_validator(mode="after")
-    def _know_name_and_options(self) -> "ScheduleConfig":
-        if self.name not in SCHEDULE_OPTIONS:
-            raise unknown_name("schedule", self.name, SCHEDULE_OPTIONS)
+    def _know_options(self) -> "ScheduleConfig":
         for key in self.options:
             if key not in SCHEDULE_OPTIONS[self.name]:
                 raise unknown_name("key", key, SCHEDULE_OPTIONS[self.name], f" for the schedule {self.name}")
@@ -243,16 +229,13 @@ class RunConfig(LoopConfig):
                 try:
                     TableSpec.of(given)
                 except ValueError as error:
-                    raise PydanticCustomError("table", "{text}", {"text": f"{name}: {error}"}) from error
+                    raise ValueError(f"{name}: {error}") from error
         return value
 
     @model_validator(mode="after")
     def _agree(self) -> "RunConfig":
         if self.memory.components and not self.encoder.readout.startswith("mixed_"):
-            raise PydanticCustomError(
-                "memory",
-                "a memory needs an encoder.readout that starts with mixed_; or set memory.components=0.",
-            )
+            raise ValueError("a memory needs an encoder.readout that starts with mixed_; or set memory.components=0.")
         return self
 
 
@@ -276,7 +259,7 @@ class ColearningConfig(Section):
     @model_validator(mode="after")
     def _learn_something(self) -> "ColearningConfig":
         if not (self.task or self.auxiliary):
-            raise PydanticCustomError("terms", "task or auxiliary must be above 0, or no label is used.")
+            raise ValueError("task or auxiliary must be above 0, or no label is used.")
         return self
 
 
@@ -312,9 +295,9 @@ class TiesConfig(Section):
     @model_validator(mode="after")
     def _tie_something(self) -> "TiesConfig":
         if not (self.view or self.sample or self.label or self.location):
-            raise PydanticCustomError("ties", "one of view, sample, label and location must be above 0.")
+            raise ValueError("one of view, sample, label and location must be above 0.")
         if self.discrimination and not self.specific_dim:
-            raise PydanticCustomError("ties", "discrimination needs specific_dim above 0; set it, or discrimination=0.")
+            raise ValueError("discrimination needs specific_dim above 0; set it, or discrimination=0.")
         return self
 
 
@@ -340,9 +323,8 @@ class PairedConfig(LoopConfig):
         validation_rows: Maximum number of validation rows.
     """
 
-    method: str = "mdico"
+    method: Annotated[str, known("method", lambda: METHODS)] = "mdico"
     paired: Path | dict[str, Any] | None = None
-    method: str = "mdico"
     modalities: list[str] | None = None
     modality: str | None = None
     target: str | None = None
@@ -362,21 +344,15 @@ class PairedConfig(LoopConfig):
     @model_validator(mode="after")
     def _agree(self) -> "PairedConfig":
         if self.method in ("single", "distilled") and self.modality is None:
-            raise PydanticCustomError("modality", "{m}", {"m": f"the method {self.method} needs modality=NAME."})
+            raise ValueError(f"the method {self.method} needs modality=NAME.")
         if self.method not in ("single", "distilled") and self.modality is not None:
-            raise PydanticCustomError(
-                "modality", "{m}", {"m": f"the method {self.method} takes all sensors; modality belongs to single."}
-            )
+            raise ValueError(f"the method {self.method} takes all sensors; modality belongs to single.")
         if self.start_from is not None and self.method not in ("single", "fused", "distilled"):
-            raise PydanticCustomError(
-                "start_from", "{m}", {"m": f"start_from is for single, fused and distilled, not for {self.method}."}
-            )
+            raise ValueError(f"start_from is for single, fused and distilled, not for {self.method}.")
         if self.method == "ties" and self.ties.specific_dim >= self.dim:
-            raise PydanticCustomError("specific_dim", "{m}", {"m": f"ties.specific_dim must be below dim, {self.dim}."})
+            raise ValueError(f"ties.specific_dim must be below dim, {self.dim}.")
         if self.target is None and (self.method != "ties" or self.ties.label):
-            raise PydanticCustomError(
-                "target", "a method that learns from labels needs target=NAME; ties without labels: ties.label=0."
-            )
+            raise ValueError("a method that learns from labels needs target=NAME; ties without labels: ties.label=0.")
         return self
 
 
@@ -486,7 +462,9 @@ def _with_folder(layer: dict[str, Any], folder: Path) -> dict[str, Any]:
     def seen(value: Any) -> Any:
         return folder / Path(value).expanduser() if isinstance(value, str | Path) else value
 
-    absolute = {key: seen(layer[key]) for key in ("data", "cache", "paired", "start_from") if key in layer}
+    absolute: dict[str, Any] = {
+        key: seen(layer[key]) for key in ("data", "cache", "paired", "start_from") if key in layer
+    }
     if isinstance(layer.get("plugins"), list):
         absolute["plugins"] = [str(seen(one)) if str(one).endswith(".py") else one for one in layer["plugins"]]
     if isinstance(layer.get("tables"), dict):

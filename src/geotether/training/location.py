@@ -98,9 +98,8 @@ class LocationMethod:
         """Count as the schedule does."""
         return self.schedule.epoch_of(step)
 
-    def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def losses(self, model: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Contrast places with what was observed there and, if the objective says so, regress it on the place."""
-        assert isinstance(model, TiedModel)
         config = self.config
         batch = assemble(self.training, self.schedule, step, config.seed).to(self.device)
         jitter = step_generator(config.seed, step, "jitter", self.device)
@@ -137,14 +136,12 @@ class LocationMethod:
         """Return whether a table has validation rows."""
         return bool(self.held_out)
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
+    def validate(self, model: Any) -> dict[str, float]:
         """Retrieve held-out observations from places and places from observations."""
-        assert isinstance(model, TiedModel)
         return validate(model, self.held_out)
 
-    def finish(self, model: nn.Module, state: RunState) -> Encoder:
+    def finish(self, model: Any, state: RunState) -> Encoder:
         """Fill the memory with training rows, fix the mixed readout, and describe the encoder."""
-        assert isinstance(model, TiedModel)
         location = model.location
         location.remember(build_memory(self.config, self.training))
         location.settle()
@@ -319,7 +316,7 @@ def validate(model: TiedModel, batch: Mapping[str, HeldOut]) -> dict[str, float]
     objectives and schedules can be compared. An uninformed model scores `chance`.
 
     Args:
-        model: Model, put into evaluation mode temporarily: no dropout, no jitter.
+        model: Model in evaluation mode.
         batch: From `held_out_batch`.
 
     Returns:
@@ -327,20 +324,16 @@ def validate(model: TiedModel, batch: Mapping[str, HeldOut]) -> dict[str, float]
         `validation/recall@10/M`, with decoders `validation/regression/M` (predicting the mean gives 1), for every
         modality M, and `validation/loss`, the mean of the first.
     """
-    was_training = model.training
-    model.eval()
     values: dict[str, Tensor] = {}
-    with torch.no_grad():
-        for modality, held_out in batch.items():
-            location = model.location(held_out.lonlat)
-            observed = model.encode_modality(modality, held_out.features)
-            values[f"validation/loss/{modality}"] = info_nce(location, observed, model.logit_scale(modality))
-            values[f"validation/recall@{RECALL_AT}/{modality}"] = pool_recall(location, observed)
-            if model.decoders:
-                decoder = model.decoders[modality]
-                error = regression_loss(decoder(location), decoder.targets(held_out.features))  # type: ignore[operator]
-                values[f"validation/regression/{modality}"] = error
-    model.train(was_training)
+    for modality, held_out in batch.items():
+        location = model.location(held_out.lonlat)
+        observed = model.encode_modality(modality, held_out.features)
+        values[f"validation/loss/{modality}"] = info_nce(location, observed, model.logit_scale(modality))
+        values[f"validation/recall@{RECALL_AT}/{modality}"] = pool_recall(location, observed)
+        if model.decoders:
+            decoder = model.decoders[modality]
+            error = regression_loss(decoder(location), decoder.targets(held_out.features))  # type: ignore[operator]
+            values[f"validation/regression/{modality}"] = error
     line = read_scalars(values)
     line |= {f"validation/chance/{modality}": math.log(len(part.lonlat)) for modality, part in batch.items()}
     line["validation/loss"] = sum(line[f"validation/loss/{modality}"] for modality in batch) / len(batch)

@@ -71,7 +71,7 @@ class Method(Protocol):
         """Return whether there are validation rows."""
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Measure on the validation rows; `validation/loss` decides which weights are best."""
+        """Measure on the validation rows, in evaluation mode; `validation/loss` decides which weights are best."""
 
     def finish(self, model: nn.Module, state: RunState) -> "Encoder | PairedModel":
         """Make the trained model from the final module, which is in evaluation mode."""
@@ -182,7 +182,9 @@ def train(
                 )
             shown.show(step, line)
             if watched and (state.step % (validate_every or 1) == 0 or state.step == total_steps):
-                line |= method.validate(averaged or model)
+                with torch.no_grad():
+                    line |= method.validate((averaged or model).eval())
+                model.train()
                 shown.show_validation(step, line)
                 if warning := overfitting.notice(line):
                     shown.say(warning)

@@ -51,7 +51,7 @@ class PairedMethod:
         # Settings may name sensors of the table that do not take part in this run.
         for name in (*config.encoders, *config.views, *self.modalities):
             table.modality(name)
-        self.answer: TargetEncoding | None = None
+        self.answer: Any = None
         if config.target is not None:
             self.answer = TargetEncoding.fit(config.target, table.target(config.target), table.numbers("train"))
 
@@ -89,12 +89,12 @@ class PairedMethod:
         useful, labelled = self._training_rows
         self.training = self.table.rows(useful)
         self.batch_rows = min(config.batch_size, len(self.training))
-        self.targets: Tensor | None = None
+        self.targets: Any = None
         if self.answer is not None:
             known = np.flatnonzero(np.isin(useful, labelled))
             encoded = self.answer.encode(self.training.target(self.answer.target), known)
             self.targets = torch.from_numpy(encoded)
-        self.held_out = self.table.rows(self._held_out_rows) if self.has_validation() else None
+        self.held_out: Any = self.table.rows(self._held_out_rows) if self.has_validation() else None
         self.views: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
             name: make_views(config.views.get(name), self.training.modality(name).kind) for name in self._sensors
         }

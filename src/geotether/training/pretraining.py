@@ -106,9 +106,11 @@ def pretrain(
             recipe = "mdico"
         config = load_config(config, [settings] if settings else [], recipe)
     with nullcontext() if out is None else writing(out, folder=True):  # before tables are built, which takes long
+        method: Any
         if isinstance(config, RunConfig):
             method = _location_method(tables, config, card_notes)
         else:
+            assert isinstance(config, PairedConfig)
             method = _paired_method(tables, config)
         return train(
             method, out, resume=resume, fresh=fresh, progress=progress, callbacks=callbacks, keep_state=keep_state
@@ -193,10 +195,10 @@ def trained_tables(encoder: Encoder) -> dict[str, Table]:
     """
     if encoder.tables or encoder.folder is None or not (encoder.folder.parent / "config.yaml").is_file():
         return dict(encoder.tables)
-    found = {}
+    found: dict[str, Table] = {}
     with suppress(ValueError, OSError, TypeError, AttributeError, LookupError):
         layer = read_layer(encoder.folder.parent / "config.yaml")  # not validated: that would import plug-ins
-        folders = {key: Path(layer[key]) for key in ("data", "cache") if layer.get(key)}
+        folders: Any = {key: Path(layer[key]) for key in ("data", "cache") if layer.get(key)}
         config = RunConfig.model_construct(tables=layer["tables"], **folders)
         for name, facts in encoder.provenance["tables"].items():
             given = layer["tables"].get(name, "")

@@ -1,6 +1,7 @@
 """Contrast on paired sensors: views of an observation, sensors of a sample, shared labels, and places (MoSAiC)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,8 +65,6 @@ class TiesMethod(PairedMethod):
 
     def _label_rows(self) -> Tensor:
         """Return the labels of the training rows as 0 and 1, NaN where unknown; a class is a set of one label."""
-        assert self.answer is not None
-        assert self.targets is not None
         return as_label_sets(self.targets, self.answer.kind, self.answer.num_outputs)
 
     def rows_of(self, step: int) -> np.ndarray:
@@ -82,9 +81,8 @@ class TiesMethod(PairedMethod):
                 parts.append(pool[rows_at(len(pool), step * rows, rows, self.config.seed, name)])
         return np.concatenate(parts)
 
-    def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def losses(self, model: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the weighted sum of the ties."""
-        assert isinstance(model, TiedSensors)
         rows = self.rows_of(step)
         batch = self.batch(rows)
         views = [self.augmented(batch, step, "first view")]
@@ -146,40 +144,33 @@ class TiesMethod(PairedMethod):
             ).mean()
         return terms
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
+    def validate(self, model: Any) -> dict[str, float]:
         """Compute the same ties on validation rows, always with the same views."""
-        assert isinstance(model, TiedSensors)
-        assert self.held_out is not None
         batch = gather_samples(self.held_out, np.arange(len(self.held_out)), self.modalities).to(self.device)
         labels = None
         if self.labels is not None and self.answer is not None:
             encoded = torch.from_numpy(self.answer.encode(self.held_out.target(self.answer.target)))
             labels = as_label_sets(encoded, self.answer.kind, self.answer.num_outputs).to(self.device)
-        was_training = model.training
-        model.eval()
         totals: list[dict[str, Tensor]] = []
-        with torch.no_grad():
-            for start in range(0, max(len(self.held_out) - 1, 1), self.batch_rows):  # no part of a single row
-                part = slice(start, start + self.batch_rows)
-                views = []
-                for purpose in ("first", "second")[: 2 if self.config.ties.view else 1]:
-                    view = {}
-                    for name, values in batch.values.items():
-                        drawn = step_generator(self.config.seed, start, f"validation {purpose} {name}", self.device)
-                        view[name] = self.views[name](values[part], drawn)
-                    views.append(view)
-                present = {name: there[part] for name, there in batch.present.items()}
-                lonlat = None if batch.lonlat is None else batch.lonlat[part]
-                own = None if labels is None else labels[part]
-                totals.append(self.terms(model, views, present, own, lonlat))
-        model.train(was_training)
+        for start in range(0, max(len(self.held_out) - 1, 1), self.batch_rows):  # no part of a single row
+            part = slice(start, start + self.batch_rows)
+            views = []
+            for purpose in ("first", "second")[: 2 if self.config.ties.view else 1]:
+                view = {}
+                for name, values in batch.values.items():
+                    drawn = step_generator(self.config.seed, start, f"validation {purpose} {name}", self.device)
+                    view[name] = self.views[name](values[part], drawn)
+                views.append(view)
+            present = {name: there[part] for name, there in batch.present.items()}
+            lonlat = None if batch.lonlat is None else batch.lonlat[part]
+            own = None if labels is None else labels[part]
+            totals.append(self.terms(model, views, present, own, lonlat))
         means = {name: torch.stack([terms[name] for terms in totals]).mean() for name in totals[0]}
         line = read_scalars({f"validation/loss/{name}": mean for name, mean in means.items()})
         return {**line, "validation/loss": float(self.total(means))}
 
-    def finish(self, model: nn.Module, state: RunState) -> PairedModel:
+    def finish(self, model: Any, state: RunState) -> PairedModel:
         """Fix what the location encoder returns."""
-        assert isinstance(model, TiedSensors)
         if model.location is not None:
             model.location.settle()
         return super().finish(model, state)

@@ -203,7 +203,8 @@ def load_state(folder: Path, identity: Mapping[str, Any], device: str = "cpu") -
         differing = differences(saved, identity, lengths=not finished)
         same = finished and not differing and not _is_longer(saved["config"], identity["config"])
         tensors = load_file(place / saved["file"], device=device)
-        state = RunState(**{name: saved.get(name) for name in RunState.__dataclass_fields__})
+        known: dict[str, Any] = {name: saved.get(name) for name in RunState.__dataclass_fields__}
+        state = RunState(**known)
     except (OSError, SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"The state {pointer} or its file is damaged ({error}): delete {place} and start again."
