@@ -1,10 +1,12 @@
 """Mirrors src/geotether/features/columns.py, column_kinds.py and column_encodings.py."""
 
 import datetime
+import decimal
 import logging
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from geotether.features.columns import ColumnFeatures
@@ -198,6 +200,35 @@ def test_dictionaries_and_gaps_do_not_change_levels(table):
     np.testing.assert_array_equal(features.transform(gappy), [[1, 0], [0, 0], [0, 1]])
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([decimal.Decimal(f"{n}.5") for n in range(40)]),
+        pa.array([decimal.Decimal(f"{n}.5") for n in range(40)], pa.decimal32(9, 1)),
+        pa.array(np.arange(40) + 0.5, pa.float32()).cast(pa.float16()),
+        pa.array(np.arange(40) + 0.5).dictionary_encode(),
+        pc.run_end_encode(pa.array(np.arange(40) + 0.5)),
+        pa.array([f"{n}.5" for n in range(40)], pa.string_view()),
+    ],
+    ids=lambda values: str(values.type),
+)
+def test_numbers_of_every_type_are_the_same(values):
+    plain, other = pa.table({"a": np.arange(40) + 0.5}), pa.table({"a": values})
+    declared = {"numeric": "a"}  # texts are not numbers by themselves
+    want = ColumnFeatures(**declared).fit(plain).transform(plain)
+    np.testing.assert_array_equal(ColumnFeatures(**declared).fit(other).transform(other), want)
+
+
+def test_whole_numbers_beyond_53_bits_are_numbers():
+    ids = pa.table(
+        {
+            "cell": pa.array(np.uint64(2**63) + np.arange(40, dtype=np.uint64) ** 5 * np.uint64(3)),
+            "a": np.arange(40) / 7,
+        }
+    )
+    assert ColumnFeatures().fit(ids).kinds_["cell"] == "numeric"
+
+
 def test_infinity_counts_as_missing():
     columns = pa.table({"a": [1.0, 2.0, np.inf, 4.0, 5.0]})
     features = ColumnFeatures().fit(columns)
@@ -214,6 +245,11 @@ def test_infinity_counts_as_missing():
         ("species", [f"s{n}" for n in range(60)], "all different"),
         ("text", [f"{'long ' * 20}{n % 3}" for n in range(60)], "source 'texts'"),
         ("rare", ["a", "b", "c"] * 6 + [None] * 42, "no value occurs 20 times"),
+        ("height", [*map(str, range(100, 158)), "n.b.", "low"], "numbers, except 'n.b.', 'low' in 2 rows"),
+        ("figures", [f"{n}.5" for n in range(60)], "all numbers; declare it numeric"),
+        ("few", ["1", "2"] * 29 + ["1", "?!"], "numbers, except '?!' in 1 rows"),
+        ("span", pa.array([5] * 30 + [7] * 30, pa.duration("s")), "type duration"),
+        ("clock", pa.array([5] * 30 + [7] * 30, pa.time32("s")), "type time32"),
         ("empty", [None] * 60, "no values"),
         ("blank", [""] * 60, "no values"),
         ("same", [3.0] * 60, "constant"),
@@ -222,8 +258,10 @@ def test_infinity_counts_as_missing():
         ("vector", [[0.1, 0.2]] * 60, "source 'vectors'"),
     ],
 )
-def test_ignored_files_and_the_reasons(name, values, reason):
-    columns = pa.table({"good": RNG.normal(size=60), name: pa.array(list(values))})
+def test_ignored_columns_and_the_reasons(name, values, reason):
+    columns = pa.table(
+        {"good": RNG.normal(size=60), name: pa.array(values if isinstance(values, pa.Array) else list(values))}
+    )
     features = ColumnFeatures().fit(columns)
     assert features.names() == ["good"]
     assert reason in features.ignored_[name]

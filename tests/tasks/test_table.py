@@ -54,7 +54,8 @@ def test_several_labels_make_a_multilabel_task(tmp_path):
 
 def test_rows_without_coordinates_are_left_out_with_a_warning(tmp_path, caplog):
     path = write(tmp_path / "gaps.csv", "lon,lat,y\n1,2,3\n,2,4\n5,6,7\n")
-    columns, lonlat = read_labelled(path)
+    columns, lonlat, rows = read_labelled(path)
+    assert rows.tolist() == [0, 2]
     assert lonlat.tolist() == [[1, 2], [5, 6]]
     assert columns["y"].to_pylist() == [3, 7]
     assert "1 of 3 rows have no coordinates" in caplog.text
@@ -87,6 +88,24 @@ def test_two_labels_at_one_place_are_kept_with_a_warning(tmp_path, caplog):
 def test_wrong_words_are_explained(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         table_task(write(tmp_path / "fields.csv"), **{"lon": "x_deg", "lat": "y_deg", **options})
+
+
+def test_rows_are_those_of_the_file_in_every_message(tmp_path, caplog):
+    lines = [f"{n},2,{n * 1.5},2020-01-{n % 28 + 1:02d}" for n in range(40)]
+    for row, line, options, said in (
+        (8, "8,2,n.b.,2020-01-01", {}, "'n.b.' (row 8)"),
+        (8, "8,2,inf,2020-01-01", {}, "of row 8 is inf"),
+        (9, "8,2,3,spring", {"time": "day"}, "'spring' in row 9"),
+    ):
+        changed = [*lines[:row], line, *lines[row + 1 :]]
+        changed[3] = ",,1,2020-01-01"  # a row without a place, which is left out
+        path = write(tmp_path / "t.csv", "\n".join(["lon,lat,y,day", *changed]))
+        if row == 8 and "n.b." in line:
+            assert table_task(path, "y", **options).kind == "regression"
+            assert said in caplog.text
+        else:
+            with pytest.raises(ValueError, match=f"t.csv: .*{said}"):
+                table_task(path, "y", **options)
 
 
 @pytest.mark.parametrize(

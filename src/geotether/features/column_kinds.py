@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geotether.files.values import is_list, is_number, is_text
+from geotether.files.numbers import numbers_of, odd_among_numbers
+from geotether.files.values import is_list, is_number, is_text, usual
 from geotether.geodesy.dates import is_time, times_of
 
 KINDS = ("numeric", "categorical", "boolean", "date")
@@ -45,7 +46,7 @@ def as_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     while pa.types.is_dictionary(column.type) or isinstance(column.type, pa.BaseExtensionType):
         inner = column.type.value_type if pa.types.is_dictionary(column.type) else column.type.storage_type
         column = column.cast(inner)
-    return column
+    return usual(column)
 
 
 def infer_kind(name: str, column: pa.ChunkedArray, min_count: int) -> str:
@@ -89,7 +90,7 @@ def _given(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _kind_of_numbers(name: str, given: pa.ChunkedArray, distinct: int) -> str:
-    values = np.asarray(given.cast(pa.float64()).to_numpy())
+    values = np.asarray(given.cast(pa.float64(), safe=False).to_numpy())
     if distinct <= 2 and set(np.unique(values).tolist()) <= {0.0, 1.0}:
         return "boolean"
     whole = bool((values == np.round(values)).all())
@@ -114,8 +115,15 @@ def _kind_of_texts(name: str, given: pa.ChunkedArray, distinct: int, min_count: 
             raise UnsuitedError(
                 f"dates written as {given[0].as_py()}, which is ambiguous; write them as 2003-06-21 (ISO 8601)"
             )
+        if odd := odd_among_numbers(given):
+            few = ", ".join(map(repr, list(dict.fromkeys(map(str, odd.values())))[:3]))
+            raise UnsuitedError(
+                f"numbers, except {few} in {len(odd)} rows; correct these, or declare it: numeric rejects these rows"
+            )
         if words_of(name) & ID_WORDS:
             raise UnsuitedError("its name says that it is an id or a code; declare it if it is a class")
+        if 2 * distinct > len(given) and not numbers_of(given)[1]:
+            raise UnsuitedError("texts that are all numbers; declare it numeric")
         if distinct == len(given):
             raise UnsuitedError("texts that are all different: ids, or texts for the source 'texts'", is_text=True)
         length = pc.mean(pc.utf8_length(given)).as_py()

@@ -14,7 +14,7 @@ from geotether.files.places import lonlat_of_columns
 from geotether.files.rows import open_rows, read_rows
 from geotether.files.values import is_number
 from geotether.geodesy.coordinates import check_lonlat
-from geotether.tasks.columns import labels_of, splits_of, task_times
+from geotether.tasks.columns import MOST_CLASSES, labels_of, splits_of, task_times
 from geotether.tasks.drawn import continents_at
 from geotether.tasks.table import read_labelled
 from geotether.tasks.task import Task
@@ -52,8 +52,6 @@ MOSAIKS_LAYOUT = (
     "(treecover, elevation, population, y for night lights, income, length for roads, price_per_sqft, Val)"
 )
 CANONICAL = ("lon", "lat", "timestamp", "timestamp_end", "split", "id", "geometry")
-# Integers with at most this many different values are classes, as in the benchmark's own harness.
-MOST_CLASSES = 100
 COORDBENCH_LAYOUT = "known layout: lon, lat, timestamp, timestamp_end, split, id and one or more label columns"
 _log = logging.getLogger(__name__)
 
@@ -70,7 +68,7 @@ def temperature_task(file: Path, label: str | None = None, countries: Path | Non
     Raises:
         ValueError: If the layout is unknown; as for `read_labelled`.
     """
-    columns, lonlat = read_labelled(file)
+    columns, lonlat, _ = read_labelled(file)
     names = {name.lower(): name for name in columns.column_names}
     if label is not None:
         found = names.get(label.lower())
@@ -108,7 +106,7 @@ def housing_task(file: Path, countries: Path | None = None) -> Task:
     if file.suffix.lower() == ".data":
         columns, lonlat = _read_statlib(file)
     else:
-        columns, lonlat = read_labelled(file)
+        columns, lonlat, _ = read_labelled(file)
     found = [name for name in columns.column_names if name.lower() in HOUSING_LABELS]
     if not found:
         raise ValueError(f"{file} has the columns {', '.join(columns.column_names)}; {HOUSING_LAYOUTS}.")
@@ -155,7 +153,7 @@ def mosaiks_task(
     if places is not None:
         columns, lonlat = _placed_by_id(file, header, places)
     elif {"lon", "lat"} <= {*lower} or {"longitude", "latitude"} <= {*lower}:
-        columns, lonlat = read_labelled(file)
+        columns, lonlat, _ = read_labelled(file)
     else:
         raise ValueError(f"{file} has no lon and lat; give places, another label table that has ID, lon and lat.")
     target = labels_of(found, columns[found], NO_DATA)
@@ -190,7 +188,7 @@ def _mosaiks_about(file: Path, found: str) -> tuple[str, str, str | None]:
 
 
 def _placed_by_id(file: Path, columns: pa.Table, places: Path) -> tuple[pa.Table, Float64[np.ndarray, "n 2"]]:
-    table, lonlat = read_labelled(places)
+    table, lonlat, _ = read_labelled(places)
     ids = [next((n for n in t.column_names if n.strip().lower() == "id"), None) for t in (columns, table)]
     if ids[0] is None or ids[1] is None:
         raise ValueError(
@@ -229,7 +227,7 @@ def coordbench_task(
     Raises:
         ValueError: If the layout is unknown, or there are several labels and none is named.
     """
-    columns, lonlat = read_labelled(file)
+    columns, lonlat, _ = read_labelled(file)
     labels = [name for name in columns.column_names if name not in CANONICAL]
     if label is None and len(labels) == 1:
         label = labels[0]

@@ -218,7 +218,7 @@ def table_of(task: Task) -> tuple[pa.Table, dict[str, Any]]:
         columns["label"] = _labels(task.target)
     for name, values in (("split", task.split), ("time", task.time), ("continent", task.continent)):
         if values is not None:
-            columns[name] = pa.array(values.astype("datetime64[s]") if name == "time" else values.astype(str))
+            columns[name] = pa.array(values.astype("datetime64[s]") if name == "time" else [*map(str, values)])
             entry[name] = name
     return pa.table(columns), {key: value for key, value in entry.items() if value not in (None, "")}
 

@@ -3,16 +3,16 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float64
+from jaxtyping import Float64, Integer
 
 from geotether.files.geometry import NO_GEOMETRY
 from geotether.files.places import NO_PLACE, PlaceFinder
 from geotether.files.rows import naming, read_rows
-from geotether.files.values import is_list, is_number
+from geotether.files.values import is_list, texts_of
 from geotether.suggestions import closest
 from geotether.tasks.columns import indicators_of, labels_of, splits_of, task_times
 from geotether.tasks.task import Task
@@ -62,36 +62,55 @@ def table_task(
         ValueError: If a column is missing (those found are listed) or cannot be used; as in `Task`.
         TypeError: As in `Task`.
     """
-    columns, lonlat = read_labelled(table, lon, lat)
+    table = Path(table)
+    columns, lonlat, rows = read_labelled(table, lon, lat)
     wanted = [label] if isinstance(label, str) else list(label)
     for role, names in (("label", wanted), ("time", [time]), ("split", [split]), ("continent", [continent])):
         for column in names:
             if column is not None:
                 _know(table, columns, column, role)
-    if kind is None:
-        kind = _kind_of(columns, wanted)
+    if kind is None and (len(wanted) > 1 or is_list(columns[wanted[0]].type)):
+        kind = "multilabel"
     if kind != "multilabel" and len(wanted) > 1:
         raise ValueError(f"{table}: several label columns need kind: multilabel; got kind {kind!r}.")
     options: dict[str, Any] = {}
-    if kind == "multilabel":
-        target, options["label_names"] = indicators_of(columns.select(wanted), missing)
-    else:
-        target = labels_of(wanted[0], columns[wanted[0]], missing)
-    if split is not None:
-        options["split"] = splits_of(split, columns[split], rename_split or {})
-    elif rename_split:
-        raise ValueError(f"{table}: rename_split needs split, the name of the column.")
-    if time is not None:
-        options["time"] = task_times(time, columns[time])
+    with naming(table, "table"):
+        if kind == "multilabel":
+            target, options["label_names"] = indicators_of(columns.select(wanted), missing)
+        else:
+            target = labels_of(wanted[0], columns[wanted[0]], missing, kind, rows)
+            kind = kind or ("regression" if target.dtype.kind in "fiu" else "classification")
+            endless = np.isinf(target) if target.dtype.kind == "f" else np.zeros(1, dtype=bool)
+            if endless.any():
+                first = int(endless.argmax())
+                raise ValueError(f"the label {wanted[0]!r} of row {rows[first]} is {target[first]}, not finite.")
+        if split is not None:
+            options["split"] = splits_of(split, columns[split], rename_split or {})
+        elif rename_split:
+            raise ValueError("rename_split needs split, the name of the column.")
+        if time is not None:
+            options["time"] = task_times(time, columns[time], rows)
     if continent is not None:
-        options["continent"] = np.array([str(v) if v is not None else "" for v in columns[continent].to_pylist()])
-    title = name or (wanted[0].removeprefix("label:") if len(wanted) == 1 else Path(table).stem)
+        options["continent"] = texts_of(columns[continent])
+    title = name or (wanted[0].removeprefix("label:") if len(wanted) == 1 else table.stem)
     return Task(title, kind, lonlat, target, unit=unit, transform=transform, **options)
 
 
-def read_labelled(
-    table: Path, lon: str | None = None, lat: str | None = None
-) -> tuple[pa.Table, Float64[np.ndarray, "n 2"]]:
+class Labelled(NamedTuple):
+    """The rows of a table that have coordinates.
+
+    Attributes:
+        columns: All columns.
+        lonlat: Places in degrees, shape (n, 2).
+        rows: Number of each row in the file.
+    """
+
+    columns: pa.Table
+    lonlat: Float64[np.ndarray, "n 2"]
+    rows: Integer[np.ndarray, " n"]
+
+
+def read_labelled(table: Path, lon: str | None = None, lat: str | None = None) -> Labelled:
     """Read a table and its places, without the rows that have no coordinates.
 
     Args:
@@ -108,11 +127,11 @@ def read_labelled(
         finder = PlaceFinder(columns.schema, lon, lat)
         lonlat, reasons = finder.find(columns)
         unplaced = [row for row, reason in reasons.items() if reason in (NO_PLACE, NO_GEOMETRY)]
+        rows = np.setdiff1d(np.arange(len(lonlat)), unplaced)
         if unplaced:
             _log.warning("%s: %d of %d rows have no coordinates and are left out.", table, len(unplaced), len(lonlat))
-            placed = np.setdiff1d(np.arange(len(lonlat)), unplaced)
-            columns = columns.take(pa.array(placed))
-        return columns, finder.require(columns)
+            columns = columns.take(pa.array(rows))
+        return Labelled(columns, finder.require(columns), rows)
 
 
 def _know(table: Path, columns: pa.Table, name: str, role: str) -> None:
@@ -120,10 +139,3 @@ def _know(table: Path, columns: pa.Table, name: str, role: str) -> None:
         hint = closest(name, columns.column_names)
         known = ", ".join(columns.column_names)
         raise ValueError(f"{table} has no {role} column {name!r}; there are {known}.{hint}")
-
-
-def _kind_of(columns: pa.Table, wanted: Sequence[str]) -> str:
-    kind = columns[wanted[0]].type
-    if len(wanted) > 1 or is_list(kind):
-        return "multilabel"
-    return "regression" if is_number(kind) else "classification"

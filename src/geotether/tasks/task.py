@@ -126,7 +126,7 @@ class Task:
         if self.kind == "classification":
             blank = "" if "text" in found else 0
             kept = [v if ok else blank for v, ok in zip(self.target.tolist(), self.valid, strict=True)]
-            return np.array(kept)
+            return np.array(kept, dtype=object if "text" in found else None)
         if "text" in found:
             example = self.target[self.valid].ravel().tolist()[0]
             raise TypeError(
@@ -249,7 +249,7 @@ def conflicting_rows(lonlat: Float[np.ndarray, "n 2"], values: Shaped[np.ndarray
         array([ True,  True, False])
     """
     _, place = np.unique(lonlat, axis=0, return_inverse=True)
-    _, label = np.unique(values, axis=0, return_inverse=True)
+    _, label = np.unique(values, axis=0 if values.ndim > 1 else None, return_inverse=True)
     place, label = place.ravel(), label.ravel()
     pairs = np.unique(np.stack([place, label], axis=1), axis=0)
     labels_at_place = np.bincount(pairs[:, 0], minlength=len(lonlat))
