@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from geotether.encoders.colearner import CoLearner
 from geotether.encoders.heads import FeatureDecoder, ProjectionHead, SpecificParts
+from geotether.encoders.layers import ByteDropout
 from geotether.encoders.location import LocationEncoder
 from geotether.encoders.memory import PlaceMemory
 from geotether.encoders.mixing import BlockMixing
@@ -12,11 +14,18 @@ from geotether.encoders.model import TiedModel
 from geotether.encoders.networks import NETWORKS, Capsules, Linear
 from geotether.encoders.positional import POSITIONAL, Cartesian
 from geotether.encoders.sensors.networks import ResNet
+from geotether.encoders.tied_sensors import TiedSensors
 
 SPHERE, MAP, PLACE = POSITIONAL["sphere_fourier"], POSITIONAL["equal_earth_fourier"], LocationEncoder
 HARMONICS, SATCLIP = POSITIONAL["spherical_harmonics"], POSITIONAL["satclip_harmonics"]
 SCALED = [POSITIONAL[name] for name in ("grid", "theory", "sphere_c", "sphere_c_plus", "sphere_m", "sphere_m_plus")]
 DEEP = [NETWORKS[name] for name in ("siren", "mlp", "residual_mlp")]
+
+
+DEM = {"dem": {"kind": "vector", "shape": [3]}}
+BOTH = {**DEM, "soil": {"kind": "vector", "shape": [2]}}
+PLACES = LocationEncoder(Cartesian(), Linear(3, 8))
+ROWS = np.zeros((2, 2)), np.zeros((2, 1), np.float32)
 
 
 def tied(heads, **options):
@@ -59,6 +68,19 @@ def tied(heads, **options):
             (tied, ({name: ProjectionHead(5, 8)},), {}, "is not a valid name")
             for name in ("a.b", "", "keys", "two words")
         ),
+        *((ByteDropout, (share,), {}, "dropout must be") for share in (-0.1, 1.0, np.nan)),
+        (ProjectionHead(5, 8).fit_standardisation, (np.zeros((0, 5)),), {}, r"got shape \(0, 5\)"),
+        (BlockMixing([3, 49]), ([torch.zeros(2, 3), torch.zeros(2, 50)],), {}, r"got \[3, 50\]"),
+        (PlaceMemory({"rain": (2, 1)}).fill, ("snow", *ROWS), {}, r"values of shape \(2, 1\) for 'snow'"),
+        (PlaceMemory({"rain": (2, 3)}).fill, ("rain", *ROWS), {}, "got 2 places and values of shape"),
+        (TiedSensors, (DEM,), {"dim": 4, "specific_dim": 4}, "specific_dim 0 to dim - 1"),
+        (TiedSensors, (DEM,), {"init_temperature": 0.0}, "init_temperature must be more than 0"),
+        (TiedSensors, (DEM,), {"proj_dim": 5, "location": PLACES}, "return 5 numbers, the location encoder 8; set"),
+        (CoLearner, (DEM, 4), {}, "needs two modalities or more, got dem"),
+        (CoLearner, (BOTH, 4), {"wiring": "paper"}, "Unknown wiring 'paper'; known: figure, code, no_unused"),
+        (CoLearner, (BOTH, 4), {"dim": 13}, "dim even"),
+        (CoLearner, (BOTH, 0), {}, "num_outputs must be 1 or more"),
+        (TiedSensors(DEM).fit, ("dem", np.zeros((0, 3))), {}, r"rows of shape \(3,\), got shape \(0, 3\)"),
         (ResNet, ((2, 16, 16), 8), {"norm": "layer"}, "norm must be one of group, batch, got 'layer'"),
     ],
 )

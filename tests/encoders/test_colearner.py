@@ -155,27 +155,3 @@ def test_a_layer_norm_is_at_the_encoders_output(values):
     part = model.parts("s1", values["s1"])
     unique = torch.cat([part.specific, part.unused], dim=1)
     torch.testing.assert_close(unique.mean(dim=1), torch.zeros(16), atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: CoLearner({"s1": SENSORS["s1"]}, 4), "needs two modalities or more, got s1; for one alone"),
-        (lambda: model_of("paper"), "Unknown wiring 'paper'; known: figure, code, no_unused, shared_only"),
-        (lambda: CoLearner(SENSORS, 4, dim=13), "dim even"),
-        (lambda: CoLearner(SENSORS, 0), "num_outputs must be 1 or more"),
-        (
-            lambda: model_of().predict("s3", torch.zeros(2, 6, 2)),
-            "was not trained with the modality 's3'.*nown: s1, s2, dem",
-        ),
-        (lambda: model_of().predict("s1", torch.zeros(2, 6, 5)), "'s1': got 5 bands, but the encoder was built for 2"),
-        (
-            lambda: model_of().predict("s1", torch.zeros(2, 7, 2)),
-            "'s1': Got a series of 7 steps.* trained for up to 6",
-        ),
-        (lambda: model_of().fit("s3", np.zeros((2, 6, 2), np.float32)), "was not trained with the modality 's3'"),
-    ],
-)
-def test_wrong_input_is_named(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()

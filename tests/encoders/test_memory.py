@@ -96,10 +96,3 @@ def test_a_plain_readout_refuses_a_memory(memory):
     encoder = build_location_encoder({**CONFIG, "readout": "output"}, seed=0)
     with pytest.raises(ValueError, match="starts with mixed_, got 'output'"):
         encoder.remember(memory)
-
-
-def test_other_shapes_and_names_are_refused(memory, observed):
-    with pytest.raises(ValueError, match=r"values of shape \(50, 3\) for 'snow'"):
-        memory.fill("snow", *observed)
-    with pytest.raises(ValueError, match=r"got 50 places and values of shape \(50, 2\) for 'rain'"):
-        memory.fill("rain", observed[0], observed[1][:, :2])

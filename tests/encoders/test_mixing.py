@@ -60,8 +60,3 @@ def test_blocks_take_the_sizes_asked_for(blocks):
     assert mixing(blocks).var(0, unbiased=False).sum().item() == pytest.approx(4.25, rel=1e-4)
     with pytest.raises(ValueError, match=r"size above 0, got \[1.0, 0.0\] for 2 blocks"):
         BlockMixing([3, 50], sizes=[1, 0])
-
-
-def test_other_widths_are_refused(blocks):
-    with pytest.raises(ValueError, match=r"Blocks of \[3, 49\] columns are needed, got \[3, 50\]"):
-        BlockMixing([3, 49])(blocks)

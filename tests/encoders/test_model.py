@@ -33,18 +33,6 @@ def test_standardisation_agrees_with_scikit_learn():
     assert head(torch.from_numpy(features)).isfinite().all()
 
 
-def test_standardisation_is_saved_and_refuses_other_widths():
-    head = ProjectionHead(5, 8)
-    head.fit_standardisation(np.random.default_rng(0).normal(size=(20, 5)))
-    again = ProjectionHead(5, 8)
-    again.load_state_dict(head.state_dict())
-    assert torch.equal(again.mean, head.mean)
-    with pytest.raises(ValueError, match=r"Need rows of 5 features, got shape \(3, 4\)"):
-        head.fit_standardisation(np.zeros((3, 4)))
-    with pytest.raises(ValueError, match=r"got shape \(0, 5\)"):
-        head.fit_standardisation(np.zeros((0, 5)))
-
-
 def test_the_head_is_linear_by_default():
     linear, deep = ProjectionHead(5, 8).eval(), ProjectionHead(5, 8, hidden_dim=6).eval()
     a, b = torch.randn(2, 9, 5, generator=torch.Generator().manual_seed(0))

@@ -56,20 +56,3 @@ def test_location_ties_have_learned_temperatures():
     assert len(alone.log_logit_scale) == 0
     with pytest.raises(ValueError, match="no location encoder"):
         alone.logit_scale("rgb")
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"dim": 4, "specific_dim": 4}, "specific_dim 0 to dim - 1"),
-        ({"hidden_dim": -1}, "hidden_dim 0"),
-        ({"init_temperature": 0.0}, "init_temperature must be more than 0"),
-        (
-            {"proj_dim": 8, "location": LOCATION},
-            "projections return 8 numbers, the location encoder 6; set proj_dim",
-        ),
-    ],
-)
-def test_sizes_that_do_not_fit_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        TiedSensors(SENSORS, **options)

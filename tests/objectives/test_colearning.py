@@ -67,28 +67,6 @@ def test_terms_equal_the_formula(nt_xent_by_hand, outputs, present):
     assert list(found) == list(TERMS)
 
 
-@pytest.mark.parametrize("kind", ["labels", "numbers"])
-def test_other_kinds_of_target(outputs, kind):
-    want = 0.0
-    if kind == "labels":
-        targets = torch.tensor([[1, 0, 1], [0, 1, 0], [math.nan] * 3, [0, 0, 0], [1, 1, 1], [0, 0, 1]])
-        for own in outputs.values():
-            known = [0, 1, 3, 4, 5]
-            p, y = own.task.detach()[known].sigmoid(), targets[known]
-            want -= (y * p.log() + (1 - y) * (1 - p).log()).mean().item() / 2
-    else:
-        targets = torch.tensor([0.1, math.nan, -2.0, 0.3, 1.0, 0.0])
-        outputs = {
-            name: SensorOutputs(own.task[:, :1], own.task[:, 1:2], own.task[:, 2:], own.shared, own.sensor_of_specific)
-            for name, own in outputs.items()
-        }
-        for own in outputs.values():
-            rows = [0, 2, 3, 4, 5]
-            want += sum((own.task[i, 0].item() - targets[i].item()) ** 2 for i in rows) / 5 / 2
-    found = colearning_terms(outputs, kind, targets)
-    assert found["task"].item() == pytest.approx(want, abs=1e-6)
-
-
 def test_weights_of_classes_reach_task_and_auxiliary(outputs):
     weight = torch.tensor([0.0, 0.0, 1.0])
     found = colearning_terms(outputs, "classes", CLASSES, class_weights=weight)

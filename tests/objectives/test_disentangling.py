@@ -95,23 +95,19 @@ def test_a_group_may_be_any_modality(batch):
     torch.testing.assert_close(found["discrimination"], want)
 
 
-def test_wrong_input_is_named(batch):
-    location, shared, logits, rebuilt, features = batch
-
-    def terms(*args, **options):
-        return disentangling_terms(location, shared, GROUP, SCALE, "within_modality", *args, **options)
-
-    with pytest.raises(ValueError, match="one or more of location, discrimination, reconstruction; got shared"):
-        terms(terms=["shared"])
-    with pytest.raises(ValueError, match="needs `modality_of_specific`"):
-        terms()
-    with pytest.raises(ValueError, match="needs `rebuilt` and `features`"):
-        terms(logits)
-    with pytest.raises(ValueError, match=r"the modalities \[0, 1, 2\], but modality_of_specific has logits for 2"):
-        terms(logits[:, :2], rebuilt, features)
-    with pytest.raises(ValueError, match="rebuilt has 2 entries for 3 groups"):
-        terms(logits, rebuilt[:2], features)
-    with pytest.raises(ValueError, match=r"group 1 has 3 rows, but rebuilt has shape \(3, 5\) and features \(3, 4\)"):
-        terms(logits, rebuilt, [features[0], features[1][:, :4], features[2]])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((lambda logits, rebuilt, _: ()), "needs `modality_of_specific`"),
+        ((lambda logits, rebuilt, _: (logits,)), "needs `rebuilt` and `features`"),
+        ((lambda logits, rebuilt, wanted: (logits[:, :2], rebuilt, wanted)), "has logits for 2"),
+        ((lambda logits, rebuilt, wanted: (logits, rebuilt[:2], wanted)), "rebuilt has 2 entries for 3 groups"),
+        ((lambda logits, rebuilt, wanted: (logits, rebuilt, [one[:, :2] for one in wanted])), r"group 1 .*\(3, 5\)"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_errors(batch, given, message):
+    location, shared, *others = batch
+    with pytest.raises(ValueError, match=message):
+        disentangling_terms(location, shared, GROUP, SCALE, "within_modality", *given(*others))
     with pytest.raises(ValueError, match="shared part has 9 rows, the specific one 8"):
         join_parts(shared, shared[:8])

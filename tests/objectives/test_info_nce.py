@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from geotether.objectives.info_nce import info_nce
-from geotether.objectives.masks import NearbyPairs
 
 
 def by_hand(left, right, scale, ignore):
@@ -62,16 +61,6 @@ def test_float32_is_accurate_to_its_digits(random_pair, scale):
     (want,) = torch.autograd.grad(exact, left)
     (got,) = torch.autograd.grad(rough, left)
     torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-5 * want.abs().max().item())
-
-
-def test_nearby_pairs_equal_their_matrix(random_pair, random_places):
-    left, right = random_pair(40, 8)
-    lonlat = random_places(40)
-    dense = NearbyPairs(lonlat, 3000.0)(slice(0, 40), slice(0, 40))
-    assert dense.sum() > 60
-    torch.testing.assert_close(
-        info_nce(left, right, 14.3, NearbyPairs(lonlat, 3000.0), chunk_rows=7), info_nce(left, right, 14.3, dense)
-    )
 
 
 def test_chunks_of_no_rows_are_refused(random_pair):

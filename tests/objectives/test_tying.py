@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from geotether.objectives.info_nce import info_nce
 from geotether.objectives.masks import NearbyPairs
 from geotether.objectives.negatives import NEGATIVES
 from geotether.objectives.sigmoid import sigmoid_loss
@@ -107,12 +106,6 @@ def test_without_information_the_loss_is_the_log_of_the_candidates(negatives, ri
     losses = tying_loss(same, same, GROUPS, SCALES, negatives)
     want = [math.log(rivals or rows.stop - rows.start) for rows in GROUPS]
     assert [loss.item() for loss in losses] == pytest.approx(want, rel=1e-5)
-
-
-def test_one_modality_within_itself_is_clip(random_pair):
-    location, modality = random_pair(12, 6)
-    (loss,) = tying_loss(location, modality, [slice(0, 12)], [14.3], "within_modality")
-    torch.testing.assert_close(loss, info_nce(location, modality, 14.3))
 
 
 def test_sigmoid_takes_each_modality_by_itself(random_pair, random_mask):

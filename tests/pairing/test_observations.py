@@ -82,18 +82,3 @@ def test_gather():
     gathered = gather(3, iter(series), modality("series"))
     np.testing.assert_array_equal(gathered.values[:, :, 0], [[1, 1, np.nan], [1, 1, 1], [np.nan] * 3])
     assert gathered.present.tolist() == [True, True, False]
-
-
-@pytest.mark.parametrize(
-    "kind, one, two, message",
-    [
-        ("chip", CHIP, np.ones((1, 3, 3), np.uint8), r"y has shape \(1, 3, 3\) and x has \(1, 2, 2\). Give size"),
-        ("chip", CHIP, np.ones((1, 2, 2)), "y holds float64 and x holds uint8; write all in one number type"),
-        ("series", np.ones((2, 1)), np.ones((2, 2)), r"y has shape \(2, 2\) and x has \(2, 1\)"),
-        ("chip", None, None, "none of 2 rows has an observation"),
-        ("series", None, None, "none of 2 rows has an observation"),
-    ],
-)
-def test_observations_that_cannot_be_gathered(kind, one, two, message):
-    with pytest.raises(ValueError, match=message):
-        gather(2, [(0, "x", one), (1, "y", two)], modality(kind))

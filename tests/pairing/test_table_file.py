@@ -73,6 +73,11 @@ GOOD, WIDER = encoded(np.zeros((4, 4), np.uint8)), encoded(np.zeros((4, 5), np.u
     "kind, cells, message",
     [
         ("chip", [GOOD, WIDER], r"'x', row 1 has shape \(1, 4, 5\) and column 'x', row 0 has \(1, 4, 4\)"),
+        (
+            "chip",
+            [GOOD, as_npy(np.ones((1, 4, 4)))],
+            "row 1 holds float64 and column 'x', row 0 holds uint8",
+        ),
         ("chip", [GOOD, GOOD[:40]], "modality 'x': column 'x', row 1: damaged or cut short PNG"),
         ("chip", [b"hello", GOOD], r"row 0: .*image"),
         ("vector", [GOOD], "is an image, so its modality is a chip, not a vector"),

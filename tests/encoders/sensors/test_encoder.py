@@ -165,12 +165,6 @@ def test_a_network_without_positions_accepts_chips_of_another_size():
         build_sensor_encoder({"name": "mlp"}, "chip", (2, 16, 16), 4)(torch.zeros(3, 2, 37, 20))
 
 
-@pytest.mark.parametrize("values", [np.zeros((0, 6), np.float32), np.zeros((3, 5), np.float32)])
-def test_fitting_needs_rows_of_the_shape(values):
-    with pytest.raises(ValueError, match=r"Need rows of shape \(6,\), got shape"):
-        build_sensor_encoder(None, "vector", (6,), 4).fit(values)
-
-
 def test_a_network_for_something_else_is_refused():
     with pytest.raises(ValueError, match=r"takes chip of shape \(2, 16, 16\), not chip of shape \(3, 16, 16\)"):
         SensorEncoder(ResNet((2, 16, 16), 4), {"name": "resnet"}, "chip", (2, 16, 16), missing_channel=True)

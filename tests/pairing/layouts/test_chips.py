@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from geotether.pairing.layouts import chips
 from geotether.pairing.layouts.chips import ChipRows
 
 CHIPS = np.random.default_rng(0).integers(0, 9, (4, 2, 3, 3))
@@ -47,9 +46,3 @@ def test_infinite_pixels_and_missing_folders_are_named(tmp_path):
         ChipRows("s1", 2, ("VV", "VH")).add(np.where(np.arange(18).reshape(2, 3, 3) == 11, -np.inf, 0.0), "p30.tif")
     with pytest.raises(ValueError, match="none of 2 rows has s1"):
         ChipRows("s1", 2).sensor()
-
-
-def test_options_of_the_grid_are_checked():
-    for size, enlarge, said in ((0, "bilinear", "size .*0"), (8, "linear", "bilinear, nearest, cubic.*'linear'")):
-        with pytest.raises(ValueError, match=said):
-            chips.check_size(size, enlarge)

@@ -58,17 +58,6 @@ def test_other_names_and_folders(tmp_path, write_tif):
     assert read_geotiff_pairs(tmp_path, files=files).id.tolist() == ["x1", "x2"]
 
 
-def test_missing_files(data):
-    (data / "a_S1RTC.tif").unlink()
-    with pytest.raises(
-        FileNotFoundError, match=r"1 of 4 files are missing \(s1: 1 of 2 rows\), such as .*a_S1RTC\.tif"
-    ):
-        read_geotiff_pairs(data)
-    table = read_geotiff_pairs(data, tolerate_missing=True, tile=5)
-    assert table.modality("s1").present.tolist() == [False] * 4 + [True] * 4
-    assert table.modality("s2").present.all()
-
-
 def test_images_without_a_place(data, write_tif):
     for kind, bands in (("S1RTC", 2), ("S2L2A", 3)):
         write_tif(data / f"a_{kind}.tif", np.ones((bands, 10, 14), np.float64 if bands == 2 else np.int16), crs=None)

@@ -28,3 +28,34 @@ def test_unknown_layouts_and_options(tmp_path):
         read_layout("lfmc", tmp_path, {"month": 3})
     with pytest.raises(FileNotFoundError, match="no file or folder"):
         read_layout("lfmc", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("treesatai", {"series": "weeks"}, "series must be one of months, dates"),
+        ("treesatai", {"steps": 5}, "months are always 12"),
+        ("treesatai", {"series": "dates", "steps": 0}, "steps must be 1"),
+        ("treesatai", {"max_cloud": 101}, "percentage"),
+        ("treesatai", {"threshold": 7}, "threshold .*got"),
+        ("sen12ms", {"scheme": "IGBP"}, "no scheme 'IGBP'"),
+        ("sen12ms", {"threshold": 0}, "threshold .*got"),
+        ("sen12ms", {"seasons": ["autumn"]}, "no season 'autumn'; known: spring"),
+        ("sen12ms", {"modalities": []}, "at least one modality. Known: s1, s2"),
+        ("sen12ms", {"s2_bands": ["B8a"]}, "Did you mean 'B8A'"),
+        ("sen12ms", {"size": 0}, "size .*0"),
+        ("bigearthnet", {"enlarge": "linear"}, "bilinear, nearest, cubic.*'linear'"),
+        ("bigearthnet", {"s2_bands": ["B10"]}, "no band of Sentinel-2 'B10'"),
+        ("bigearthnet", {"classes": 20}, "must be 19 or 43"),
+        ("geotiff_pairs", {"tile": 0}, "tile must be"),
+    ],
+)
+def test_implausible_options_are_errors(tmp_path, name, options, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        read_layout(name, tmp_path, options)
+
+
+@pytest.mark.parametrize("name", ["bigearthnet", "cropharvest", "geotiff_pairs", "lfmc", "sen12ms", "treesatai"])
+def test_an_empty_folder_is_an_error_that_names_it(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=str(tmp_path)):
+        read_layout(name, tmp_path)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geotether.pairing.layouts.sen12ms import IGBP, S2_BANDS, SIMPLE, igbp_shares, land_cover_targets, read_sen12ms
+from geotether.pairing.layouts.sen12ms import IGBP, SIMPLE, igbp_shares, land_cover_targets, read_sen12ms
 
 # Season, scene, patch, and the codes of the first band of its land cover.
 PATCHES = [
@@ -129,29 +129,3 @@ def test_a_radar_patch_of_only_nan_is_missing(data, write_tif):
     file = data / "ROIs1868_summer" / "s1_15" / "ROIs1868_summer_s1_15_p7.tif"
     write_tif(file, np.full((2, 8, 8), np.nan, np.float32))
     assert read_sen12ms(data).modality("s1").present.tolist() == [True, True, False, True]
-
-
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"scheme": "IGBP"}, "no scheme 'IGBP'"),
-        ({"threshold": 0}, "threshold .*got"),
-        ({"seasons": ["autumn"]}, "no season 'autumn'; known: spring"),
-        ({"modalities": []}, "at least one modality. Known: s1, s2"),
-        ({"s2_bands": ["B8a"]}, "Did you mean 'B8A'"),
-    ],
-)
-def test_implausible_options_are_errors(data, options, message):
-    with pytest.raises(ValueError, match=message):
-        read_sen12ms(data, **options)
-
-
-def test_other_bands_and_empty_folders(data, write_tif, tmp_path):
-    file = data / "ROIs1868_summer" / "s2_15" / "ROIs1868_summer_s2_15_p7.tif"
-    write_tif(file, np.zeros((12, 8, 8), np.uint16))
-    with pytest.raises(ValueError, match=r"s2_15_p7\.tif has 12 bands, not 13"):
-        read_sen12ms(data)
-    assert len(S2_BANDS) == 13
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="has no patches of SEN12MS"):
-        read_sen12ms(tmp_path / "empty")

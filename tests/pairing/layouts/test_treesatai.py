@@ -150,21 +150,6 @@ def test_missing_files(data):
         read_treesatai(data, modalities=["s1_image", "aerial"], tolerate_missing=True)
 
 
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"series": "weeks"}, "series must be one of months, dates"),
-        ({"steps": 5}, "months are always 12"),
-        ({"series": "dates", "steps": 0}, "steps must be 1"),
-        ({"max_cloud": 101}, "percentage"),
-        ({"threshold": 7}, "threshold .*got"),
-    ],
-)
-def test_implausible_options_are_errors(data, options, message):
-    with pytest.raises(ValueError, match=message):
-        read_treesatai(data, **options)
-
-
 def test_errors_in_the_files_are_named(data, write_h5, write_tif):
     file = data / "sentinel-ts" / f"{SAMPLES[0]}_2018.h5"
     good = series(0, [0, 0, 0])
@@ -196,11 +181,6 @@ def test_errors_in_the_files_are_named(data, write_h5, write_tif):
     labels.write_text("{}")
     with pytest.raises(ValueError, match="has no labels for Fagus"):
         read_treesatai(data, modalities=["s2"], split="val")
-
-
-def test_an_empty_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="is not a TreeSatAI"):
-        read_treesatai(tmp_path)
 
 
 def test_a_real_sample(shared_data):
