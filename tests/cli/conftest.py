@@ -1,10 +1,22 @@
 """Run the command line in this process."""
 
+import importlib.util
 import sys
+from pathlib import Path
 
 import pytest
 
 from geotether.cli.app import main
+
+
+@pytest.fixture(scope="session")
+def small_files():
+    """Writers of a small file in every format: the module of mutated inputs."""
+    path = Path(__file__).parents[1] / "contracts" / "mutated_inputs.py"
+    module = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("mutated_inputs", path))
+    sys.modules[spec.name] = module  # where dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

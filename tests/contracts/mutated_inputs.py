@@ -275,6 +275,7 @@ def write_seeds(root):
             "split=null",
         )
         seeds.append(Seed(name, build, files, (f"x{ending}",), times=4))
+        seeds.append(Seed(name, ("describe", file), files, (f"x{ending}",), times=4))
         if ending in (".csv", ".parquet", ".geojson", ".gpkg", ".jsonl"):
             (root / name / "tasks.yaml").write_text(
                 f"- {{name: height, table: x{ending}, label: height, time: seen}}\n"
@@ -340,6 +341,7 @@ def write_seeds(root):
         more = ("--set", f"places={points}", "--set", "tolerance=0.9")
         build = ("table", "build", f"{{0}}/x{ending}", *built, *more)
         seeds.append(Seed(name, build, files, (f"x{ending}",), times=8))
+        seeds.append(Seed(name, ("describe", f"{{0}}/x{ending}"), files, (f"x{ending}",), times=3))
     raster_file(folder("raster zarr 3") / "three.zarr")
     build = ("table", "build", "{0}/three.zarr", *built, "--set", f"places={points}", "--set", "tolerance=0.9")
     seeds.append(Seed("raster zarr 3", build, "three.zarr/**/*", ("three.zarr",), times=8))

@@ -58,7 +58,7 @@ PLACEHOLDERS = {
     "FILE": "birds.csv", "TABLE.parquet": "table.parquet", "CONFIG.yaml": "run.yaml", "DIR": "made",
     "MODEL": "runs/first/model", "POINTS.csv": "sites.csv", "POINTS.parquet": "points.parquet", "COLUMN": "mass",
     "ENCODER": "runs/first/model", "ENCODER...": "runs/first/model", "TASKS.yaml": "tasks.yaml",
-    "FIELDS.yaml": "fields.yaml", "FIELDS": "fields.yaml", "MODEL|TABLE": "runs/first/model", "key=value": "seed=3",
+    "FIELDS.yaml": "fields.yaml", "FIELDS": "fields.yaml", "FILE|MODEL|TABLE": "birds.csv", "key=value": "seed=3",
 }  # fmt: skip
 CODE_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.S | re.M)
 

@@ -1,46 +1,75 @@
-"""`geotether describe`: summaries of models and tables."""
+"""`geotether describe`: summaries of models, feature tables and any file that can become one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 NAMED_AT_MOST = 20
+CHECKPOINTS = (".ckpt", ".pt", ".pth", ".bin", ".safetensors")
 AXES = {"series": ("steps", "bands"), "chip": ("bands", "rows", "columns"), "vector": ("numbers",)}
 
 
 def describe(
-    thing: Annotated[Path, typer.Argument(metavar="MODEL|TABLE", help="A model folder or a .parquet table.")],
+    thing: Annotated[
+        Path,
+        typer.Argument(metavar="FILE|MODEL|TABLE", help="Any file or folder of data, a model, or a feature table."),
+    ],
     out: Annotated[Path | None, typer.Option(help="Of a table: folder for figures, numbers and a page.")] = None,
     beside: Annotated[Path | None, typer.Option(help="Another table, to measure the overlap of the two.")] = None,
+    drawing: Annotated[Path | None, typer.Option("--map", help="Of a file: PNG of where its rows lie.")] = None,
+    source: Annotated[str | None, typer.Option(help="Of a file: the source that reads it; else inferred.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Of a file: options as of table build; repeat."),
+    ] = None,
 ) -> str:
-    """Describe a model or a feature table."""
+    """Describe what `table build` would read of a file, or a model, or a feature table."""
     if is_table(thing):
         return describe_table(thing, out, beside)
-    if thing.is_file():
-        raise ValueError(
-            f"{thing} is neither a model's folder nor a feature table (.parquet); `geotether table build` makes a "
-            "table of a file of places."
-        )
     if out is not None or beside is not None:
         raise ValueError(
             f"--out and --beside are for tables (.parquet), and {thing} is not one; try geotether diagnose."
         )
-    return describe_model(thing)
+    if thing.suffix.lower() in CHECKPOINTS or (thing / "config.json").is_file():
+        return describe_model(thing)
+    if not thing.exists():
+        raise FileNotFoundError(f"There is no file or folder {thing}.")
+    if thing.suffix.lower() in (".yaml", ".yml"):
+        raise ValueError(f"{thing} is a configuration or specification; table build, tasks build or pretrain read it.")
+    from geotether.cli.describe_file import describe_file
+    from geotether.settings import parse_override
+    from geotether.training.config import overlay
+
+    options: dict[str, Any] = {}
+    for setting in settings or ():
+        options = overlay(options, parse_override(setting))
+    return describe_file(thing, source, options, drawing)
 
 
 def is_table(thing: Path) -> bool:
-    """Check by its ending whether a file is a feature table, as `geotether table build` writes them."""
+    """Whether a file is a feature table, as `geotether table build` writes them; ValueError if it is damaged."""
     from geotether.files.formats import PARQUET_ENDINGS
 
-    return thing.suffix.lower() in PARQUET_ENDINGS
+    if thing.suffix.lower() not in PARQUET_ENDINGS or not thing.is_file():
+        return False
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(thing)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{thing} is damaged or is not a Parquet file: {error}.") from error
+    return b"geotether" in (schema.metadata or {}) or "features" in schema.names
 
 
 def describe_model(folder: Path) -> str:
     """Describe a model folder.
 
     Args:
-        folder: From `pretrain`, `demo` or `paired train`.
+        folder: From `pretrain`, `demo` or `paired train`; or a checkpoint of SatCLIP or GeoCLIP.
 
     Returns:
         A few lines of plain text.
@@ -51,11 +80,30 @@ def describe_model(folder: Path) -> str:
     """
     from geotether.checkpoint.model import load_model
     from geotether.encoder import Encoder
+    from geotether.loading import load
 
-    parts = load_model(folder)
-    if parts.paired is not None:
-        return _describe_paired(parts)
-    model = Encoder.of(parts)
+    if folder.is_file():
+        model: Any = load(folder)
+    else:
+        parts = load_model(folder)
+        with _reading_provenance(folder):
+            if parts.paired is not None:
+                return _describe_paired(parts)
+            model = Encoder.of(parts)
+    with _reading_provenance(folder):
+        return _describe_encoder(model)
+
+
+@contextmanager
+def _reading_provenance(folder: Path) -> Iterator[None]:
+    """Raise ValueError where provenance.json, which decides nothing, is not as written."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{folder / 'provenance.json'} is damaged: {type(error).__name__}: {error}.") from error
+
+
+def _describe_encoder(model: Any) -> str:
     encoder, provenance = model.module.config, model.provenance
     weights = sum(parameter.numel() for parameter in model.module.parameters())
     lines = [
@@ -63,7 +111,7 @@ def describe_model(folder: Path) -> str:
         f"  positional encoding  {_spoken(encoder['positional'])}",
         f"  network              {_spoken(encoder['network'])}; {weights:,} weights",
     ]
-    for name, facts in provenance.get("tables", {}).items():
+    for name, facts in (provenance.get("tables") or {}).items():
         parts = ", ".join(f"{count:,} {part}" for part, count in facts["split"].items())
         lines.append(f"  modality             {name}: {facts['rows']:,} rows ({parts}) of {facts['dim']} features")
     if "steps" in provenance:
