@@ -277,3 +277,11 @@ def test_results_of_other_code_or_data_are_not_taken_from_the_store(tmp_path, mo
         more = {"buffer_km": 60.0} if changed == "buffer" else {}
         evaluate({"e": encoder}, tasks, ("ridge",), **QUICK, store=store, **more)
         assert len(store) == 4
+
+
+def test_progress_is_logged_at_most_every_few_seconds(caplog, monkeypatch):
+    caplog.set_level("INFO", logger="geotether")
+    for seconds, lines in ((1e9, 0), (-1.0, 2)):
+        monkeypatch.setattr("geotether.benchmark.run.SILENT_SECONDS", seconds)
+        evaluate({"xyz": xyz, "also": xyz}, make_tasks()[:1], probes=("ridge",), **QUICK)
+        assert sum("of 2" in record.message for record in caplog.records) == lines
