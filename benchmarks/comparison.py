@@ -1,11 +1,11 @@
-"""What a comparison costs: six encoders, four tasks, two splits, five seeds, the label ladder, ridge and kNN.
+"""Measure the cost of a comparison: six encoders, four tasks, two splits, five seeds, the label ladder, ridge and kNN.
 
     python benchmarks/comparison.py [--out FOLDER]
 
 The encoders have the shapes of published ones (SatCLIP at L = 10 and 40, GeoCLIP, the recipe `default` twice, a
-function of 64 columns) with random weights: time does not depend on what was learned. Baselines and joined encoders
-come on top, as in any comparison. Then one ridge over all strengths, as a multiple of one decomposition of its training
-matrix.
+function of 64 columns) with random weights, because time does not depend on what was learned. Baselines and joined
+encoders are added, as in any comparison. Then one ridge over all strengths is timed, as a multiple of one
+decomposition of its training matrix.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from geotether.training.config import load_config
 
 
 def encoders() -> dict[str, EncoderFunction]:
-    """Six encoders of published shapes with random weights."""
+    """Make six encoders of published shapes with random weights."""
     default = load_config().encoder.model_dump()
     satclip = {
         f"SatCLIP L{degrees} shape": {
@@ -63,7 +63,7 @@ def encoders() -> dict[str, EncoderFunction]:
 
 
 def ridge_ratio(rows: int, columns: int) -> str:
-    """Cost of choosing among all strengths and fitting, against decompositions of the training matrix."""
+    """Measure the cost of choosing among all strengths and fitting, against decompositions of the training matrix."""
     rng = np.random.default_rng(0)
     x = (rng.standard_normal((rows, 60)) @ rng.standard_normal((60, columns))).astype(np.float32)
     x += 0.3 * rng.standard_normal(x.shape).astype(np.float32)

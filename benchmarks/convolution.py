@@ -1,10 +1,10 @@
-"""Random convolutional features against the bare `conv2d` calls with the same filters on the same images.
+"""Compare random convolutional features with the bare `conv2d` calls with the same filters on the same images.
 
     python benchmarks/convolution.py [PARQUET] [--images 40000] [--threads 1 2]
 
-PARQUET holds encoded images in a column (JPEG or PNG); without it random pixels are taken. Everything but the decoding
-is timed on pixels in memory. The bare calls take pixels that are floating-point numbers already, in the layout and the
-number of images a call that are fastest here; both sides take turns, a thousand images each.
+PARQUET holds encoded images in a column (JPEG or PNG); without it, random pixels are used. Everything except decoding
+is timed on pixels in memory. The bare calls get pixels that are floating-point numbers already, in the layout and with
+the number of images per call that are fastest here; both sides alternate, a thousand images each.
 """
 
 import argparse
@@ -23,7 +23,7 @@ TURN = 1000
 
 
 def load(path: str | None, count: int) -> tuple[np.ndarray, float]:
-    """Pixels of so many images, and the seconds that reading and decoding took."""
+    """Return the pixels of a number of images, and the seconds that reading and decoding took."""
     if path is None:
         return np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), dtype=np.uint8), 0.0
     with TemporaryDirectory() as folder:
@@ -39,7 +39,7 @@ def load(path: str | None, count: int) -> tuple[np.ndarray, float]:
 
 
 def bare(pixels: torch.Tensor, filters: torch.Tensor, offsets: torch.Tensor, layout: torch.memory_format, size: int):
-    """The convolutions alone, and the seconds they took."""
+    """Compute the convolutions alone; return them and the seconds they took."""
     pixels, filters = pixels.contiguous(memory_format=layout), filters.contiguous(memory_format=layout)
     started = time.perf_counter()
     for start in range(0, len(pixels), size):
@@ -62,7 +62,7 @@ def main() -> None:
     offsets = torch.from_numpy(-features.offsets_)
     print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, {len(images)} images of", end=" ")
     print(f"{' x '.join(map(str, images.shape[1:]))}, {arguments.filters} filters of 3 x 3")
-    print("threads | bare conv2d (layout, images a call) | features | features / bare | decoding / all")
+    print("threads | bare conv2d (layout, images per call) | features | features / bare | decoding / all")
     for threads in arguments.threads:
         torch.set_num_threads(threads)
         sample = torch.from_numpy(images[:256]).permute(0, 3, 1, 2).float()

@@ -1,8 +1,8 @@
-"""Places encoded a second, on one call of 1,000,000 places.
+"""Measure places encoded per second, in one call with 1,000,000 places.
 
     python benchmarks/encoding.py [--places 1000000] [MODEL ...]
 
-Without a model folder it takes fresh encoders of the recipes' shapes: speed does not depend on the weights.
+Without a model folder it uses new encoders of the recipes' shapes: speed does not depend on the weights.
 """
 
 import argparse
@@ -38,7 +38,9 @@ def main() -> None:
         started = time.perf_counter()
         model.encode(lon=lon, lat=lat)
         seconds = time.perf_counter() - started
-        print(f"{name}: {arguments.places / seconds:,.0f} places a second ({model.dim} numbers each, {seconds:.1f} s)")
+        print(
+            f"{name}: {arguments.places / seconds:,.0f} places per second ({model.dim} numbers each, {seconds:.1f} s)"
+        )
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB")
 
 

@@ -1,11 +1,11 @@
-"""What each loss on paired sensors costs beside its matrix products.
+"""Compare the cost of each loss on paired sensors with its matrix products.
 
     python benchmarks/paired_losses.py [--batch 256 1024] [--width 128] [--labels 19] [--device cpu]
 
-Two sensors, two views, float32, forward and backward. "Products" are those that the loss cannot do without (embedding
-against embedding, and both products of backward) on tensors of the same shapes, and nothing else: no softmax, no
-normalisation, no labels. Everything runs in one process, in turns, so that a noisy machine disturbs all alike; the
-medians are compared.
+Two sensors, two views, float32, forward and backward. "Products" are those that the loss needs at least (embeddings
+by embeddings, and both products of backward) on tensors of the same shapes, and nothing else: no softmax, no
+normalisation, no labels. Everything alternates in one process, so that other load affects all alike; medians are
+compared.
 """
 
 import argparse
@@ -29,7 +29,7 @@ FEATURES = 256
 
 
 def products(rows: int, columns: int, width: int, device: str) -> Callable[[], None]:
-    """The similarities of (rows, columns) pairs and the gradients of both sides."""
+    """Compute the similarities of (rows, columns) pairs and the gradients of both sides."""
     left, right = torch.randn(rows, width, device=device), torch.randn(columns, width, device=device)
     gradient = torch.randn(rows, columns, device=device)
 
@@ -49,7 +49,7 @@ def backward_of(loss: Callable[[], Tensor], leaves: list[Tensor]) -> Callable[[]
 
 
 def build(n: int, width: int, k: int, device: str) -> dict[str, tuple[Callable[[], None], Callable[[], None]]]:
-    """Of each loss its run and the run of its products."""
+    """Return for each loss a function that computes it and one that computes its products."""
 
     def random(*shape: int) -> Tensor:
         return torch.randn(*shape, device=device, requires_grad=True)
@@ -76,7 +76,7 @@ def build(n: int, width: int, k: int, device: str) -> dict[str, tuple[Callable[[
     shared = products(2 * n, 2 * n, half, device)
 
     def contrast(labels: Tensor) -> Tensor:
-        """All terms of MoSAiC."""
+        """Compute all terms of MoSAiC."""
         across = (across_sensors({"s1": a, "s2": c}, TAU) + across_sensors({"s1": b, "s2": d}, TAU)) / 2
         return within_sensors(views, TAU) + across + multilabel_contrast(*merge(views, labels), TAU)
 

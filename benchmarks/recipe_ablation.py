@@ -1,9 +1,9 @@
-"""What each choice of the recipe `default` is worth, judged on validation blocks of the demo planet.
+"""Measure what each choice of the recipe `default` is worth, on validation blocks of the demo planet.
 
     python benchmarks/recipe_ablation.py [--seeds 2] [--only NAME ...]
 
-Each variant changes one thing, is pre-trained once a seed, and is probed by ridge with 2,700 labels of the training
-blocks on the validation blocks (test blocks are never looked at), five draws of labels each. Prints a Markdown
+Each variant changes one thing, is pre-trained once per seed, and is probed by ridge with 2,700 labels of the training
+blocks on the validation blocks (test blocks are never used), five draws of labels each. Prints a Markdown
 table: mean over seeds and draws, and the 95 % interval by bootstrap over blocks and draws.
 """
 

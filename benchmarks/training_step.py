@@ -1,9 +1,9 @@
-"""What a training step costs beside its matrix multiplications, and the harmonics' share of it.
+"""Compare the cost of a training step with its matrix multiplications, and measure the harmonics' share of it.
 
     python benchmarks/training_step.py [--batch-size 2048] [--l-max 29] [--modalities 3] [--width 512]
 
-Everything is timed in one process, in turns, so that a noisy machine disturbs all parts alike; the medians
-are compared. "Multiplications alone" runs every matrix product of the step (forward, and both products of
+Everything alternates in one process, so that other load affects all parts alike; medians are compared.
+ "Multiplications alone" runs every matrix product of the step (forward, and both products of
 backward) on tensors of the same shapes and nothing else: no sine, no softmax, no optimiser, no data.
 """
 

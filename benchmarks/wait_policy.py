@@ -1,9 +1,9 @@
-"""What OMP_WAIT_POLICY=PASSIVE and GOMP_SPINCOUNT=3000, which the command line sets, change about a training step.
+"""Measure the effect of OMP_WAIT_POLICY=PASSIVE and GOMP_SPINCOUNT=3000 (set by the command line) on a training step.
 
     python benchmarks/wait_policy.py [--steps 20] [--turns 3]
 
-Each policy trains in a process of its own, alternately, first beside nothing else and then beside two processes that
-keep a core busy each. Medians over steps are reported, and their ratios; both are meaningful only if the machine is
+Each policy trains in its own process, alternately, first without other load and then beside two processes that keep
+one core busy each. Medians over steps are reported, and their ratios; both are meaningful only if the machine is
 otherwise idle.
 """
 

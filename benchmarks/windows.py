@@ -1,9 +1,9 @@
-"""Windows cut a second from a raster, beside what can be had at best.
+"""Measure windows cut from a raster per second, compared with a lower bound of the time.
 
     python benchmarks/windows.py RASTER [--windows 20000] [--pixels 64] [--km 180]
 
-The floor is what any way of cutting pays: every tile decoded once by rasterio, and each window copied once out of an
-array in memory. Windows are cut in runs of 1,000 rows, as the job that builds a table does, in one process.
+The floor is the least that any method needs: decoding every tile once with rasterio, and copying each window once from
+an array in memory. Windows are cut in runs of 1,000 rows in one process, as the job that builds a table does.
 """
 
 import argparse

@@ -1,15 +1,15 @@
-"""How much of what the other sensors know can a sensor learn at all? A look before co-learning is blamed.
+"""Measure how much of the information of other sensors a sensor can learn at all: an upper bound for co-learning.
 
     python experiments/colearning_bound.py recipes/paired/worldcereal.yaml --set data=DATA [--folds 5]
 
-For every sensor and fold of whole groups, by ridge regression from what the sensor saw (its strength chosen on the
-validation fold), on test rows, means over folds with 95 % intervals:
+For every sensor and fold of whole groups, ridge regression from the sensor's data (its strength chosen on the
+validation fold) gives on test rows, as means over folds with 95 % intervals:
 
-* R2 of the other sensors' leading components, and of the answers (log-probabilities, numbers) of a model of all sensors
-  that was trained on the other folds;
-* the same within classes: both sides less the mean of their class. A teacher or a second sensor can only help beyond
-  the labels with what is left there, and only as far as the sensor can tell it;
-* the score of a student of the labels, of one of the teacher's answers, and of one of both, halves.
+* R2 of the other sensors' leading components, and of the predictions (log-probabilities, numbers) of a model of all
+  sensors that was trained on the other folds;
+* the same within classes: both sides minus the mean of their class. A teacher or a second sensor can help beyond the
+  labels only with what remains, and only as far as the sensor can predict it;
+* the score of a student of the labels, of one of the teacher's predictions, and of one of both in equal parts.
 """
 
 import argparse
@@ -30,35 +30,35 @@ COMPONENTS = 10
 
 
 def standardised(features, training):
-    """Columns of mean 0 and spread 1 over training rows; what is missing becomes the mean."""
+    """Scale columns to mean 0 and standard deviation 1 over training rows; missing values become the mean."""
     seen = np.where(np.isfinite(features), features, np.nan)
     mean, spread = np.nanmean(seen[training], axis=0), np.nanstd(seen[training], axis=0)
     return np.nan_to_num((seen - mean) / np.where(spread > 0, spread, np.inf)).clip(-10, 10)
 
 
 def explained(truth, predicted, baseline):
-    """Share of the variance around the baseline that a prediction explains, over all columns."""
+    """Return the share of the variance around the baseline that a prediction explains, over all columns."""
     return 1 - np.square(truth - predicted).sum() / np.square(truth - baseline).sum()
 
 
 def best_ridge(x, y, training, validation):
-    """Predictions of all rows by ridge regression, its strength the best on validation rows."""
+    """Predict all rows by ridge regression with the strength that is best on validation rows."""
     from sklearn.linear_model import Ridge
 
-    # For goals of one column scikit-learn gives (n,), which would be spread over all pairs of rows.
+    # For goals with one column scikit-learn returns (n,), which would broadcast over all pairs of rows.
     fits = [Ridge(strength).fit(x[training], y[training]).predict(x).reshape(y.shape) for strength in STRENGTHS]
     errors = [np.square(y[validation] - fit[validation]).sum() for fit in fits]
     return fits[int(np.argmin(errors))]
 
 
 def within(values, classes, training):
-    """Values less the training mean of their class, of all rows for a class that training lacks; numbers: one class."""
+    """Subtract each row's class mean in training, or the mean of all if training lacks it; numbers are one class."""
     means = {c: values[training & (classes == c)].mean(0) for c in np.unique(classes[training])}
     return values - np.stack([means.get(c, values[training].mean(0)) for c in classes])
 
 
 def bound(table, config, folder):
-    """What one fold says: (sensor, measure) to value."""
+    """Compute the measures of one fold: (sensor, measure) to value."""
     pretrain(table, config=config, out=folder, progress="none")
     teacher = load_paired(folder / "model")
     rows = table.rows(np.flatnonzero(table.target(config.target).known))

@@ -1,4 +1,4 @@
-"""How calm a run was: what a modality's loss does while the modality rests, against the noise of its batches."""
+"""Measure the stability of a run: how each modality's loss changes over its pauses, relative to the noise of steps."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ class Rest:
 
 @dataclass(frozen=True)
 class Spike:
-    """What a loss did over a pause.
+    """The change of a loss over a pause.
 
     Attributes:
         rest: The pause.
@@ -50,7 +50,7 @@ class Spike:
 
     @property
     def jump(self) -> float:
-        """Rise of the modality's own loss over the pause, in nats; negative if it fell."""
+        """The rise of the modality's own loss over the pause, in nats; negative if it fell."""
         return self.after - self.before
 
     @property
@@ -60,7 +60,7 @@ class Spike:
 
 
 def modality_losses(lines: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, float]]:
-    """Modality to step to training loss, from the lines of a metrics file.
+    """Return modality to step to training loss, from the lines of a metrics file.
 
     Args:
         lines: From `read_metrics`.
@@ -79,7 +79,7 @@ def modality_losses(lines: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, f
 
 
 def rests(lines: Sequence[Mapping[str, Any]]) -> list[Rest]:
-    """Find where modalities paused and came back; a run of MELT has no such place.
+    """Find where modalities paused and returned; a run of MELT has no pauses.
 
     Args:
         lines: From `read_metrics`.
@@ -100,7 +100,7 @@ def rests(lines: Sequence[Mapping[str, Any]]) -> list[Rest]:
 
 
 def loss_spikes(lines: Sequence[Mapping[str, Any]], at: Sequence[Rest] | None = None, width: int = 1) -> list[Spike]:
-    """Measure what each modality's loss did over each pause.
+    """Measure the change of each modality's loss over each pause.
 
     Args:
         lines: From `read_metrics`.
@@ -138,7 +138,7 @@ def loss_spikes(lines: Sequence[Mapping[str, Any]], at: Sequence[Rest] | None = 
 
 
 def step_noise(losses: Mapping[int, float]) -> float:
-    """Standard deviation of the difference between consecutive steps; NaN for fewer than two differences.
+    """Return the standard deviation of the difference between consecutive steps; NaN for fewer than two differences.
 
     Args:
         losses: Step to loss.
@@ -152,7 +152,7 @@ def step_noise(losses: Mapping[int, float]) -> float:
 
 
 def _run(losses: Mapping[int, float], start: int, direction: int, most: int) -> list[int]:
-    """Consecutive steps from `start` on, in one direction, at most so many."""
+    """Return consecutive steps from `start` on, in one direction, up to a number."""
     steps: list[int] = []
     while len(steps) < most and start + direction * len(steps) in losses:
         steps.append(start + direction * len(steps))

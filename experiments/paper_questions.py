@@ -1,17 +1,17 @@
-"""The questions of the paper on location tying, answered on real data with equal steps for all models.
+"""Answer the questions of the paper on location tying on real data, with equal steps for all models.
 
     python experiments/world_tables.py --data DATA --out TABLES
     python experiments/paper_questions.py --data DATA --tables TABLES --out RUNS [--question 1 ...] [--seeds 3]
 
-1. MELT and SALT against the pairwise baseline.   2. Loss spikes at SALT's switches, against MELT at the same steps.
-3. Growth with the number of modalities, under `paper` and under `default`.   4. The readings of MELT's loss.
+1. MELT and SALT compared with the pairwise baseline.   2. Loss spikes at SALT's switches, and MELT at the same steps.
+3. Scores by number of modalities, under `paper` and under `default`.   4. The possible negatives of MELT's loss.
 
-`paper` is the recipe of that name with degree 9 (SatCLIP's L = 10) in place of 39 and with fewer steps, so that all
-of it takes about half an hour of one core a seed; batch, rate and the rest are the recipe's. Every model sees equally
-many steps and batches of one size, as in the paper. Interrupted or run again, it goes on where it stopped. Judged on
-`downstream/downstream_points_30k.parquet`: ridge, whole 10-degree blocks held out. Prints Markdown.
+`paper` is the recipe of that name with degree 9 (SatCLIP's L = 10) instead of 39 and with fewer steps, so that
+everything takes about half an hour on one core per seed; batch, rate and the rest are the recipe's. All models get the
+same number of steps and batches of the same size, as in the paper. An interrupted or repeated run continues. Models
+are evaluated on `downstream/downstream_points_30k.parquet`: ridge, whole 10-degree blocks held out. Prints Markdown.
 
-Source: Hecht et al. (2026), arXiv:2606.20167, whose abstract and captions were read; what is asked here is ours.
+Source: Hecht et al. (2026), arXiv:2606.20167, of which the abstract and captions were read; the questions are ours.
 """
 
 import argparse
@@ -90,7 +90,7 @@ Runs = dict[str, dict[int, TrainedRun]]
 
 
 def settings(model: Model) -> RunConfig:
-    """The configuration of a model, without its length."""
+    """Return the configuration of a model, without its length."""
     overrides = [*(PAPER if model.recipe == "paper" else ALWAYS), *model.overrides]
     return load_config(overrides=overrides, recipe=model.recipe)
 
@@ -98,7 +98,7 @@ def settings(model: Model) -> RunConfig:
 def train(
     model: Model, tables: dict[str, Table], seed: int, steps: int, out: Path, code: str | None = None
 ) -> TrainedRun:
-    """Train one model or find it trained; `default` keeps its own 300 steps."""
+    """Train one model or find the trained one; `default` keeps its own 300 steps."""
     config, chosen = settings(model), {name: tables[name] for name in model.names}
     steps = steps if model.recipe == "paper" else config.steps or steps
     config = variant_config(config, chosen, model.names, steps, "batch")
@@ -106,7 +106,7 @@ def train(
 
 
 def world_tasks(data: Path) -> list[Task]:
-    """The four tasks of the paper at 30,000 land points; whole 10-degree blocks are held out."""
+    """Return the four tasks of the paper at 30,000 land points; whole 10-degree blocks are held out."""
     frame = pd.read_parquet(data / "downstream" / "downstream_points_30k.parquet")
     lonlat = frame[["lon", "lat"]].to_numpy(np.float64)
     split = frame["split_block10"].replace({"val": "validation"}).to_numpy(str)
@@ -122,13 +122,13 @@ def world_tasks(data: Path) -> list[Task]:
 
 
 def models_of(questions: Iterable[int]) -> list[str]:
-    """Names of all models that the questions need, in the order of `MODELS`."""
+    """Return the names of all models that the questions need, in the order of `MODELS`."""
     needed = {name for question in questions for name in QUESTIONS[question]}
     return [name for name in MODELS if name in needed]
 
 
 def judge(runs: Runs, data: Path, out: Path, split: str) -> Judged:
-    """Judge all models and, for each architecture, what training has to beat."""
+    """Evaluate all models and, for each architecture, its untrained baselines."""
     encoders: dict[str, dict[int, EncoderFunction]] = {}
     for name, by_seed in runs.items():
         encoders[name] = {seed: load_encoder(Encoder.load(run.model)) for seed, run in by_seed.items()}
@@ -143,7 +143,7 @@ def judge(runs: Runs, data: Path, out: Path, split: str) -> Judged:
 
 
 def score_lines(judged: Judged, names: list[str]) -> list[str]:
-    """Mean scores over seeds and draws, without intervals: those of the differences say more."""
+    """Return mean scores over seeds and draws, without intervals: those of the differences are more precise."""
     tasks = tasks_in(next(iter(judged.values())))
     lines = ["| model | " + " | ".join(tasks) + " |", "|---" + "|---:" * len(tasks) + "|"]
     for name in names:
@@ -153,7 +153,7 @@ def score_lines(judged: Judged, names: list[str]) -> list[str]:
 
 
 def difference_lines(judged: Judged, pairs: list[tuple[str, str]]) -> list[str]:
-    """Paired differences in points with intervals over blocks, labels and seeds; bold where zero is left out."""
+    """Return paired differences in points with intervals over blocks, labels and seeds; bold if they exclude zero."""
     tasks = tasks_in(next(iter(judged.values())))
     lines = ["| difference | " + " | ".join(tasks) + " |", "|---" + "|---:" * len(tasks) + "|"]
     for ours, theirs in pairs:
@@ -167,7 +167,7 @@ def difference_lines(judged: Judged, pairs: list[tuple[str, str]]) -> list[str]:
 
 
 def spike_lines(runs: Runs) -> list[str]:
-    """Loss over the pauses of SALT, and MELT in the same windows."""
+    """Return the loss over the pauses of SALT, and MELT in the same windows."""
     lines = [
         "| run | modality | returns | jump of its own loss | in noise | above 2 noise | jump of the combined loss | "
         "of it in noise | largest rise of validation loss |",
@@ -193,19 +193,19 @@ def spike_lines(runs: Runs) -> list[str]:
 
 
 def spread(values: Iterable[float]) -> str:
-    """Mean and the middle 95 % of values."""
+    """Return the mean and the middle 95 % of values."""
     low, high = np.percentile(list(values), [2.5, 97.5])
     return f"{np.mean(list(values)):+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def validation_losses(lines: list[dict], modality: str) -> list[float]:
-    """Validation losses of a modality after the first quarter of a run, in which all losses fall anyway."""
+    """Return validation losses of a modality after the first quarter of a run, in which all losses fall."""
     found = [line for line in lines if "validation/loss" in line]
     return [line[f"validation/loss/{modality}"] for line in found[len(found) // 4 :]]
 
 
 def answer(question: int, runs: Runs, judged: Judged) -> list[str]:
-    """The tables of one question."""
+    """Return the tables of one question."""
     names = QUESTIONS[question]
     if question == 2:
         return spike_lines(runs)
@@ -226,14 +226,16 @@ def answer(question: int, runs: Runs, judged: Judged) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds downstream/")
+    parser.add_argument("--data", type=Path, required=True, help="folder with downstream/")
     parser.add_argument("--tables", type=Path, required=True, help="from world_tables.py")
     parser.add_argument("--out", type=Path, required=True, help="folder for the models")
     parser.add_argument("--question", type=int, nargs="*", choices=list(QUESTIONS), default=list(QUESTIONS))
     parser.add_argument("--steps", type=int, default=400, help="of every model under `paper`")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--split", nargs="*", default=["own"], help="own (its 10-degree blocks), blocks-10, ...")
-    parser.add_argument("--trained-by", metavar="HASH", help="judge what code of this hash trained; trains nothing")
+    parser.add_argument(
+        "--trained-by", metavar="HASH", help="evaluate models trained by code of this hash; trains nothing"
+    )
     parser.add_argument("--train-only", action="store_true")
     arguments = parser.parse_args()
     names = models_of(arguments.question)

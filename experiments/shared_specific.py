@@ -1,10 +1,10 @@
-"""Does contrast with the place throw away what only the modality knows? Measured on held-out rows of the demo planet.
+"""Measure whether contrast with the place discards modality-specific information, on held-out rows of the demo planet.
 
     python experiments/shared_specific.py [--specific 32] [--seeds 3]
 
-The location encoder meets the shared part alone. How much of each modality's features (variance of their 64 leading
-components) can be predicted linearly from the shared part, the specific part and both, on validation blocks; beside
-them the same heads untrained, which throw nothing away on purpose.
+Only the shared part is contrasted with the location encoder. The script reports how much of each modality's features
+(variance of their 64 leading components) can be predicted linearly from the shared part, the specific part and both,
+on validation blocks, and the same for untrained heads.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from geotether.training.pretraining import pretrain
 
 
 def parts_of(model, name, features):
-    """Shared, specific and both, as arrays."""
+    """Return the shared part, the specific part and both, as arrays."""
     rows = torch.tensor(np.asarray(features))
     with torch.no_grad():
         shared = torch.nn.functional.normalize(model.encode_modality(name, rows), dim=1).numpy()
@@ -30,7 +30,7 @@ def parts_of(model, name, features):
 
 
 def explained(train, test, target_train, target_test):
-    """Share of the variance that ridge regression explains on test rows."""
+    """Return the share of the variance that ridge regression explains on test rows."""
     scale = train.std(0) + 1e-9
     fitted = Ridge(alpha=10.0).fit((train - train.mean(0)) / scale, target_train)
     left = np.square(target_test - fitted.predict((test - train.mean(0)) / scale)).sum()

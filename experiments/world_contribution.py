@@ -1,9 +1,9 @@
-"""What each real modality is worth under the recipe `default`, by `geotether.studies.contribution`.
+"""Measure what each real modality is worth under the recipe `default`, by `geotether.studies.contribution`.
 
     python experiments/world_contribution.py --data DATA --tables TABLES --out OUT [--modalities satellite text ...]
 
-The same as `geotether contribution`, on the four tasks of `paper_questions.py`: population density is judged on a
-logarithm and biomes are classes, which a file of points cannot say of itself. Interrupted, it goes on where it stopped.
+The same as `geotether contribution`, on the four tasks of `paper_questions.py`: population density is evaluated on a
+logarithm and biomes are classes, which a file of points cannot express. An interrupted run continues.
 """
 
 import argparse
@@ -21,12 +21,12 @@ MODALITIES = ["satellite", "text", "night_lights", "climate", "languages"]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds downstream/")
+    parser.add_argument("--data", type=Path, required=True, help="folder with downstream/")
     parser.add_argument("--tables", type=Path, required=True, help="from world_tables.py")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--modalities", nargs="*", default=MODALITIES, metavar="NAME")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--budget", type=int, help="steps of all runs together; else 300 each")
+    parser.add_argument("--budget", type=int, help="steps of all runs together; by default 300 each")
     parser.add_argument("--equal", choices=["rows", "batch"], default="rows")
     parser.add_argument("--split", default="own", help="own (10-degree blocks of the table), blocks-10, ...")
     arguments = parser.parse_args()

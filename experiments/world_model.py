@@ -1,14 +1,15 @@
-"""The world model of recipes/world.yaml on its four tasks, and what each of its modalities is worth.
+"""Evaluate the world model of recipes/world.yaml on its four tasks, and measure what each of its modalities is worth.
 
     geotether pretrain recipes/world.yaml --set data=DATA --out runs/world
     python experiments/world_model.py judge --data DATA --out OUT world=runs/world/model NAME=MODEL ...
     python experiments/world_model.py places --data DATA
     python experiments/world_model.py worth --data DATA --out OUT [--without climate] [--only satellite]
 
-`judge` scores models beside the baselines of the first one, and beside the first one less one of its parts (ridge,
-2,700 labels, 10-degree blocks; every place is judged once in five seeds), and pairs the first with all others. `places`
-says what the features of each modality tell of the place they were seen at. `worth` trains the world model with all
-modalities and without each in turn, the rest being equal, and pairs them. Interrupted, `judge` and `worth` go on.
+`judge` scores models, the baselines of the first one, and the first one without one of its parts (ridge, 2,700 labels,
+10-degree blocks; every place is tested once in five seeds), and compares the first with all others in pairs. `places`
+measures what the features of each modality reveal about their place. `worth` trains the world model with all
+modalities and without each in turn, all else equal, and compares them in pairs. Interrupted, `judge` and `worth`
+continue.
 """
 
 import argparse
@@ -41,7 +42,7 @@ ALL = "all"
 
 
 def score(encoders: Mapping[str, object], data: Path, out: Path) -> dict[str, dict[str, list[Outcome]]]:
-    """Encoder to task to outcomes."""
+    """Return encoder to task to outcomes."""
     plans = plan_tasks(world_tasks(data), ("blocks-10",), (2700,), range(5), "test", BUFFER_KM)
     with ResultStore(out / "outcomes.sqlite") as store:
         found = evaluate_plans(encoders, plans, ("ridge",), f"test {BUFFER_KM:g}", store=store)
@@ -52,7 +53,7 @@ def score(encoders: Mapping[str, object], data: Path, out: Path) -> dict[str, di
 
 
 def score_lines(scores: Mapping[str, Mapping[str, Sequence[Outcome]]]) -> list[str]:
-    """Mean scores over five folds, and the mean of the tasks."""
+    """Return mean scores over five folds, and the mean of the tasks."""
     tasks = list(next(iter(scores.values())))
     lines = ["| encoder | " + " | ".join(tasks) + " | mean |", "|---" + "|---:" * (len(tasks) + 1) + "|"]
     for name, by_task in scores.items():
@@ -64,7 +65,7 @@ def score_lines(scores: Mapping[str, Mapping[str, Sequence[Outcome]]]) -> list[s
 def difference_lines(
     scores: Mapping[str, Mapping[str, Sequence[Outcome]]], first: str, others: Sequence[str], said: str
 ) -> list[str]:
-    """First minus each other, in points with 95 % intervals over blocks; bold where the interval leaves zero out."""
+    """Return the first minus each other, in points with 95 % intervals over blocks; bold where they exclude zero."""
     tasks = list(scores[first])
     lines = [f"| {said} | " + " | ".join(tasks) + " | mean |", "|---" + "|---:" * (len(tasks) + 1) + "|"]
     for other in others:
@@ -78,7 +79,7 @@ def difference_lines(
 
 
 def judge(models: Sequence[str], data: Path, out: Path) -> list[str]:
-    """Score models beside the baselines of the first."""
+    """Score models and the baselines of the first."""
     paths = dict(model.partition("=")[::2] for model in models)
     opened = {name: Encoder.load(path) for name, path in paths.items()}
     baselines = baseline_encoders(next(iter(opened.values())).module)
@@ -91,7 +92,7 @@ def judge(models: Sequence[str], data: Path, out: Path) -> list[str]:
 
 
 def lessened(folder: str) -> dict[str, object]:
-    """The model without its memory, its memory without what was trained, and its parts joined but not mixed."""
+    """Return the model without its memory, its memory with an untrained network, and its parts joined but not mixed."""
     if Encoder.load(folder).module.memory is None:
         return {}
     encoders = {}
@@ -114,7 +115,7 @@ def lessened(folder: str) -> dict[str, object]:
 
 
 def places(data: Path, overrides: Sequence[str]) -> list[str]:
-    """R2 of the unit vector of an observation's own place from its features, by ridge, in held-out 500 km blocks."""
+    """Return R2 of the unit vector of an observation's place, predicted by ridge in held-out 500 km blocks."""
     from sklearn.linear_model import RidgeCV
 
     lines = ["| modality | rows | features | R2 of its place |", "|---|---:|---:|---:|"]
@@ -133,7 +134,7 @@ def places(data: Path, overrides: Sequence[str]) -> list[str]:
 def worth(
     data: Path, out: Path, steps: int, excluded: Sequence[str], only: Sequence[str], overrides: Sequence[str]
 ) -> list[str]:
-    """Train with all modalities and without each in turn, the rest being equal, and pair them."""
+    """Train with all modalities and without each in turn, all else equal, and compare them in pairs."""
     settings = [f"data={data}", f"steps={steps}", "validate_every=null", *(f"tables.{n}=null" for n in excluded)]
     config = load_config(WORLD, [*settings, *overrides])
     tables = open_tables(config)
@@ -145,7 +146,7 @@ def worth(
         folder = out / name.replace(" ", "_")
         if not (folder / "model").is_dir():
             logging.info("training %s", name)
-            # As many rows of each modality a step as with all of them.
+            # The same number of rows of each modality per step as with all of them.
             equal = config.model_copy(update={"batch_size": share * len(kept)})
             pretrain(kept, config=equal, out=folder, resume=is_unfinished(folder), progress="none")
         encoders[name] = load_encoder(Encoder.load(folder / "model"))
@@ -155,15 +156,20 @@ def worth(
 
 
 def parsed(given: Sequence[str] | None = None) -> argparse.Namespace:
-    """What was asked for on the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["judge", "places", "worth"])
-    parser.add_argument("models", nargs="*", metavar="NAME=MODEL", help="for judge: model folders, the first is ours")
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds pretrain/ and downstream/")
+    parser.add_argument(
+        "models",
+        nargs="*",
+        metavar="NAME=MODEL",
+        help="for judge: model folders, the first is compared with the others",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with pretrain/ and downstream/")
     parser.add_argument("--out", type=Path, help="folder for models and outcomes")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="modalities left out of all models")
-    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="modalities whose worth is asked")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="modalities to measure")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     arguments = parser.parse_intermixed_args(given)
     if arguments.what != "places" and arguments.out is None:

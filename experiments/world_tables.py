@@ -1,13 +1,13 @@
-"""Feature tables of the real, mutually unpaired sources under DATA/pretrain, for the experiments beside this file.
+"""Make feature tables of the real, mutually unpaired sources under DATA/pretrain, for the experiments in this folder.
 
     python experiments/world_tables.py --data DATA --out TABLES [--only satellite text ...]
 
-One Parquet file a modality; one that is there already is left as it is. Chips become random convolutional features,
-texts and place names character n-grams, measurements logarithms or plain numbers (a gap becomes the mean and a second
-column that says so), classes 0/1 columns. Columns that name a country, a province or a time zone, and the limits of a
-species' range in degrees, say outright where something is and are never used. Texts may still name the country
-they speak of. All tables hold out the same blocks for watching the loss; no block is held out for the downstream
-tasks, whose labels no table has: what was seen at a test place may be trained on, its labels never.
+One Parquet file per modality; existing files are kept. Chips become random convolutional features, texts and place
+names character n-grams, measurements logarithms or plain numbers (a gap becomes the mean, marked in a second column),
+classes 0/1 columns. Columns that name a country, a province or a time zone, and the limits of a species' range in
+degrees, reveal the place and are never used. Texts may still name the country they describe. All tables hold out the
+same blocks for validation; no block is held out for the downstream tasks, whose labels are in no table: observations
+at test places may be used for training, their labels never.
 """
 
 import argparse
@@ -33,13 +33,13 @@ MISSING_SHARE = 0.001  # below it a gap is filled and not told of
 
 
 def places_of(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Places and their split; one seed for all tables, so that all hold out the same blocks."""
+    """Return places and their split; one seed for all tables, so that all hold out the same blocks."""
     lonlat = frame[["lon", "lat"]].to_numpy(np.float64)
     return lonlat, np.asarray(assign_split(lonlat, BLOCK_KM, SHARES, SEED))
 
 
 def numbers(frame: pd.DataFrame, plain: list[str] | None = None, logs: list[str] | None = None) -> np.ndarray:
-    """Columns of numbers, some as log(1 + x); a gap becomes the column's mean and a 1 in a second column."""
+    """Return columns of numbers, some as log(1 + x); a gap becomes the column's mean and a 1 in a second column."""
     columns = []
     for name in [*(plain or []), *(logs or [])]:
         values = frame[name].to_numpy(np.float64)
@@ -52,7 +52,7 @@ def numbers(frame: pd.DataFrame, plain: list[str] | None = None, logs: list[str]
 
 
 def classes(frame: pd.DataFrame, columns: list[str], most: int = 40, least_rows: int = 20) -> np.ndarray:
-    """0/1 columns for the most frequent values of each column; a gap or a rare value is 0 in all of them."""
+    """Return 0/1 columns for the most frequent values of each column; a gap or a rare value is 0 in all of them."""
     found = []
     for name in columns:
         counts = frame[name].value_counts()
@@ -62,7 +62,7 @@ def classes(frame: pd.DataFrame, columns: list[str], most: int = 40, least_rows:
 
 
 def measured(name: str, frame: pd.DataFrame, *features: np.ndarray) -> Table:
-    """A table of numbers, standardised."""
+    """Make a table of standardised numbers."""
     lonlat, split = places_of(frame)
     matrix = np.concatenate(features, axis=1)
     train = matrix[split == "train"]
@@ -72,7 +72,7 @@ def measured(name: str, frame: pd.DataFrame, *features: np.ndarray) -> Table:
 
 
 def chips(name: str, frame: pd.DataFrame, column: str, mode: str, filters: int) -> Table:
-    """A table of chips."""
+    """Make a table of chips."""
     lonlat, split = places_of(frame)
     pixels = np.stack([np.asarray(Image.open(io.BytesIO(data)).convert(mode)) for data in frame[column]])
     pixels = pixels.reshape(*pixels.shape[:3], -1)
@@ -80,7 +80,7 @@ def chips(name: str, frame: pd.DataFrame, column: str, mode: str, filters: int) 
 
 
 def texts(name: str, frame: pd.DataFrame, column: str, dim: int) -> Table:
-    """A table of texts; empty ones are left out."""
+    """Make a table of texts without the empty ones."""
     frame = frame[frame[column].fillna("").str.strip() != ""]
     lonlat, split = places_of(frame)
     return featurize_texts(name, lonlat, frame[column].tolist(), NgramFeatures(dim, seed=SEED), split)
@@ -130,7 +130,7 @@ def mammals(folder: Path) -> Table:
 
 
 def languages(folder: Path) -> Table:
-    """Typological features, one column a value; most are unknown for most languages, so they are projected."""
+    """Make a table of typological features, one column per value, projected because most values are unknown."""
     frame = pd.read_parquet(folder / "languages_wals.parquet")
     asked = [c for c in frame if re.fullmatch(r"\d+[A-Z]", c)]
     matrix = classes(frame, asked, least_rows=10)
@@ -155,7 +155,7 @@ def airports(folder: Path) -> Table:
 
 
 def places(folder: Path) -> Table:
-    """Names of towns in all languages; neither country nor province nor population."""
+    """Make a table of town names in all languages, without country, province or population."""
     frame = pd.read_parquet(folder / "places_naturalearth.parquet")
     names = ["name", *[c for c in frame if c.startswith("name_")]]
     frame["names"] = [" ".join(dict.fromkeys(n for n in row if isinstance(n, str))) for row in frame[names].to_numpy()]
@@ -172,14 +172,14 @@ BUILDERS: dict[str, Callable[[Path], Table]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds pretrain/")
+    parser.add_argument("--data", type=Path, required=True, help="folder with pretrain/")
     parser.add_argument("--out", type=Path, required=True, help="folder for the tables")
     parser.add_argument("--only", nargs="*", choices=list(BUILDERS), metavar="NAME")
     arguments = parser.parse_args()
     for name in arguments.only or BUILDERS:
         path, started = arguments.out / f"{name}.parquet", time.perf_counter()
         if path.is_file():
-            print(f"{name}: {path} is there already", flush=True)
+            print(f"{name}: {path} exists", flush=True)
             continue
         table = BUILDERS[name](arguments.data / "pretrain")
         write_table(table, path)

