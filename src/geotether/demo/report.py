@@ -37,19 +37,7 @@ def draw_figures(
     scores: Sequence[Outcome],
     name: str,
 ) -> dict[str, Path]:
-    """Draw the places of the data, the losses, predictions and true values, and scores against labels.
-
-    Args:
-        out: The demo's folder, with `metrics.jsonl`; figures go to `figures/`.
-        tables: The modalities.
-        tasks: The tasks, at the same places.
-        encoder: Encoder whose predictions are mapped.
-        scores: Outcomes of `evaluate`.
-        name: Name of the encoder in the titles.
-
-    Returns:
-        Caption to file, in reading order.
-    """
+    """Draw places, losses, predictions beside true values, and scores; return caption to file, in reading order."""
     from sklearn.metrics import accuracy_score, r2_score
 
     figures: dict[str, Path] = {}

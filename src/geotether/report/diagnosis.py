@@ -30,7 +30,7 @@ def write_diagnosis(
     judged: Mapping[str, Float[np.ndarray, "_ 2"]],
     provenance: Mapping[str, object],
 ) -> Path:
-    """Write `diagnosis.html`, `diagnosis.json`, `places.csv` and `figures/`.
+    """Write `diagnosis.html`, `diagnosis.json`, `places.csv` and `figures/`; return the path of the page.
 
     Args:
         out: Folder to write to.
@@ -38,9 +38,6 @@ def write_diagnosis(
         found: From `diagnose`.
         judged: Task to the places at which its geographic bias was measured.
         provenance: How the model was made.
-
-    Returns:
-        Path of the page.
 
     Raises:
         OSError: If the disk is full or the folder cannot be written to.

@@ -18,16 +18,7 @@ LISTED = 200
 
 
 def write_description(out: Path, table: Table, found: Contents, both: Overlap | None) -> Path:
-    """Draw and write what is known of a table.
-
-    Args:
-        out: Folder for `describe.html`, `describe.json` and `figures/`.
-        table: The table.
-        found: Its contents.
-        both: Its overlap with another table, or None.
-
-    Returns:
-        Path of the page.
+    """Write `describe.html`, `describe.json` and `figures/` about a table; return the path of the page.
 
     Raises:
         OSError: If the disk is full or the folder cannot be written to.
