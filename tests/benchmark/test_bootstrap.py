@@ -29,11 +29,19 @@ def test_the_interval_is_that_of_a_hand_loop_over_blocks():
 
 
 def test_rows_of_one_block_are_not_counted_as_independent():
-    """A thousand rows in four blocks say no more than four blocks: the interval stays wide."""
-    few = score([outcome(range(4), [[250, 250], [250, 0], [250, 200], [250, 50]])])
+    """A thousand rows in sixteen blocks say no more than sixteen blocks: the interval stays wide."""
+    few = score([outcome(range(16), [[250, 250], [250, 0], [250, 200], [250, 50]] * 4)])
     many = score([outcome(range(100), [[10, 5]] * 50 + [[10, 4], [10, 6]] * 25)])
-    assert few.high - few.low > 0.5
+    assert few.high - few.low > 0.25
     assert many.high - many.low < 0.05
+
+
+@pytest.mark.parametrize(("blocks", "given"), [(1, False), (14, False), (15, True)])
+def test_too_few_blocks_have_a_score_without_an_interval(blocks, given):
+    found = score([outcome(range(blocks), [[10, 1 + block % 9] for block in range(blocks)])])
+    assert 0 < found.mean < 1
+    assert np.isfinite([found.low, found.high]).all() == given
+    assert ("[" in str(found)) == given
 
 
 def test_a_block_tested_by_two_seeds_is_drawn_for_both():

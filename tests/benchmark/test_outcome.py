@@ -47,8 +47,9 @@ def test_undefined_scores_are_nan():
     assert math.isnan(float(score_of_sums("R2", sums.sum(axis=0))))
 
 
-def test_blocks_of_intervals_are_never_small():
-    lonlat = np.stack([RNG.uniform(-180, 180, 50), RNG.uniform(-80, 80, 50)], axis=1)
-    for split in ("random", "own", "blocks-2"):
-        np.testing.assert_array_equal(interval_blocks(lonlat, split), block_id(lonlat, 1000.0))
-    assert len(set(interval_blocks(lonlat, "blocks-40"))) < len(set(interval_blocks(lonlat, "blocks-20")))
+@pytest.mark.parametrize(
+    ("split", "side"), [("random", 1000.0), ("own", 1000.0), ("blocks-50km", 50.0), ("blocks-40", 4447.8)]
+)
+def test_blocks_of_intervals_follow_the_split(split, side):
+    lonlat = np.stack([RNG.uniform(-5, 5, 50), RNG.uniform(40, 50, 50)], axis=1)
+    np.testing.assert_array_equal(interval_blocks(lonlat, split), block_id(lonlat, side))

@@ -14,9 +14,11 @@ from sklearn.preprocessing import StandardScaler
 from geotether.benchmark import bench
 from geotether.benchmark.baselines import judged_only, xyz
 from geotether.benchmark.bench import Bench
+from geotether.benchmark.bootstrap import score
 from geotether.benchmark.plan import draw, plan_tasks
 from geotether.benchmark.probing import PROBES
 from geotether.benchmark.run import evaluate
+from geotether.benchmark.score_table import markdown_table
 from geotether.benchmark.splitting import part_rows
 from geotether.benchmark.store import ResultStore
 from geotether.geodesy.blocks import block_id
@@ -285,3 +287,40 @@ def test_progress_is_logged_at_most_every_few_seconds(caplog, monkeypatch):
         monkeypatch.setattr("geotether.benchmark.run.SILENT_SECONDS", seconds)
         evaluate({"xyz": xyz, "also": xyz}, make_tasks()[:1], probes=("ridge",), **QUICK)
         assert sum("of 2" in record.message for record in caplog.records) == lines
+
+
+def presence(test_class):
+    """Seldom present, in the north-west corner only; the judged part of the own split has one class, or both."""
+    height = make_tasks()[0]
+    present = np.where((height.lonlat[:, 0] < -90) & (height.lonlat[:, 1] > 30), "yes", "no")
+    if test_class:
+        present[height.split == "test"] = test_class
+    return Task("owl", "classification", height.lonlat, present, height.split)
+
+
+@pytest.mark.parametrize("test_class", ["no", "yes"])
+def test_judged_rows_of_one_class_are_said_and_have_no_score(caplog, tmp_path, test_class):
+    task = presence(test_class)
+    with ResultStore(tmp_path / "outcomes.sqlite") as store:
+        for _ in range(2):  # from the store, too
+            found = evaluate({"xyz": xyz}, [task], ("ridge", "mean"), ("own",), (100,), (0, 1), store=store)
+            assert np.isnan([one.value for one in found]).all()
+            assert np.isnan([score([one]).mean for one in found]).all()
+    assert f"all {len(task.rows('test'))} judged rows have one class, '{test_class}'" in caplog.text
+    table = markdown_table(found, "ridge", "own", 100)
+    assert "undefined" in table
+    assert "**" not in table
+    assert "1.000" not in table
+
+
+def test_some_folds_of_one_class_keep_their_scores_and_are_counted(caplog):
+    """The shares of the majority are those of pandas, fold by fold."""
+    task = replace(presence(None), split=None)
+    found = evaluate({"xyz": xyz}, [task], ("mean",), ("blocks-40",), (100,), range(5))
+    wanted = []
+    for seed in range(5):
+        (parting,) = part_rows(task, "blocks-40", "test", seed)
+        wanted.append((task.values[parting.judged] == "no").mean())
+    assert [one.value for one in found] == pytest.approx(wanted)
+    assert 1 <= wanted.count(1.0) < 5
+    assert f"{wanted.count(1.0)} of 5 judged parts have one class ('no')" in caplog.text

@@ -105,7 +105,8 @@ def test_without_a_split_a_fifth_of_the_rows_is_tested():
     ("split", "on", "message"),
     [
         ("blocks", "test", "splits are own, random, continents, blocks-2, .* got 'blocks'"),
-        ("blocks-100", "test", "0.1 to 90 degrees"),
+        ("blocks-100", "test", "blocks-100"),
+        ("blocks-0.5km", "test", "blocks-0.5km"),
         ("own", "tset", "one of test, validation"),
         ("continents", "validation", "no validation part"),
     ],
@@ -117,7 +118,7 @@ def test_an_error_about_unknown_names_lists_the_known_ones(task, split, on, mess
 
 def test_an_error_says_what_a_split_needs():
     small = Task("t", "regression", LONLAT[:50] / 100, LONLAT[:50, 1].copy())
-    with pytest.raises(ValueError, match=r"fills . blocks of split 'blocks-40', too few for 5 folds"):
+    with pytest.raises(ValueError, match=r"fills . blocks of split 'blocks-40', too few .* such as blocks-50km"):
         part_rows(small, "blocks-40", "test", 0)
     with pytest.raises(ValueError, match="give it a `continent` column"):
         part_rows(small, "continents", "test", 0)

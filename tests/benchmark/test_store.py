@@ -57,9 +57,62 @@ def test_the_key_contains_everything_that_affects_the_result():
 def test_a_foreign_file_is_named_and_unchanged(tmp_path):
     path = tmp_path / "outcomes.sqlite"
     path.write_text("these are no outcomes at all, but a long enough text to be looked at")
-    with pytest.raises(ValueError, match=r"is not a store of outcomes: .*; move it away"):
+    with pytest.raises(ValueError, match=r"outcomes\.sqlite is not a store of outcomes"):
         ResultStore(path)
     assert path.read_text().startswith("these are")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE outcomes SET row = '{}'",
+        "UPDATE outcomes SET row = 'not JSON'",
+        "UPDATE outcomes SET row = '[1]'",
+        "UPDATE outcomes SET blocks = 'text'",
+        "UPDATE outcomes SET blocks = x'0011'",
+        "UPDATE outcomes SET sums = x'0011223344556677'",
+        "ALTER TABLE outcomes RENAME COLUMN sums TO other",
+    ],
+)
+def test_damaged_rows_are_refused_with_the_files_name(tmp_path, damage):
+    with ResultStore(tmp_path / "outcomes.sqlite") as store:
+        store.put([("a", ORIGIN, make())])
+        with store.connection:
+            store.connection.execute(damage)
+        with pytest.raises(ValueError, match=r"outcomes\.sqlite is not a store of outcomes, or damaged"):
+            store.get("a")
+
+
+def test_bytes_flipped_anywhere_in_the_file_are_an_error_with_its_name_or_no_error(tmp_path):
+    path, rng = tmp_path / "outcomes.sqlite", np.random.default_rng(0)
+    with ResultStore(path) as store:
+        store.put([(str(key), ORIGIN, make()) for key in range(30)])
+    good = path.read_bytes()
+    for _ in range(150):
+        content = bytearray(good)
+        for place in rng.integers(0, len(good), rng.integers(1, 30)):
+            content[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(content[: rng.integers(1, len(good))] if rng.random() < 0.2 else content)
+        try:
+            with ResultStore(path) as store:
+                len(store)
+                store.get("7")
+                store.put([("new", ORIGIN, make())])
+        except (ValueError, OSError) as error:
+            assert "outcomes.sqlite" in str(error)  # noqa: PT017
+
+
+def test_a_full_disk_is_named_and_keeps_what_is_stored(tmp_path):
+    """SQLite raises the same error for a page limit as for a full disk."""
+    path = tmp_path / "outcomes.sqlite"
+    with ResultStore(path) as store:
+        store.put([("a", ORIGIN, make())])
+        store.connection.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(OSError, match=r"outcomes\.sqlite: the disk is full"):
+            store.put_rows("b", ORIGIN, [{"text": "x" * 100_000}])
+    with ResultStore(path) as store:
+        assert store.get("a").row() == make().row()
+        assert len(store) == 1
 
 
 def test_a_store_of_the_first_version_is_read_and_continued(tmp_path):

@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 
+from geotether.benchmark.bootstrap import interval, replicates
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.score_table import write_rows
 from geotether.benchmark.verdict import (
@@ -18,6 +19,8 @@ from geotether.benchmark.verdict import (
     verdicts,
 )
 from geotether.probes.scores import Score
+
+NAN = float("nan")
 
 
 def outcomes(encoder, shift=0.0, seeds=(0, 1), noise=0, task="t"):
@@ -69,6 +72,40 @@ def test_the_difference_of_means_is_the_mean_of_differences():
     assert found.low - 1e-9 <= found.mean <= found.high + 1e-9
 
 
+def r2_outcomes(encoder, errors, spread):
+    """R2 in one row of 10 places per block: squared errors and squares of the true values given per block."""
+    sums = np.stack([np.full(len(errors), 10.0), np.zeros(len(errors)), spread, errors], axis=1)
+    value = float(1 - sums[:, 3].sum() / sums[:, 2].sum())
+    blocks = np.arange(len(errors), dtype=np.int64)
+    return [Outcome("t", encoder, "ridge", "own", 10, 0, "", "R2", value, "", blocks, sums)]
+
+
+def test_no_difference_is_reported_that_the_scores_own_ranges_forbid():
+    """One block holds nearly all the variance: draws without it have an R2 far below zero."""
+    spread = np.append(np.full(19, 0.01), 100.0)
+    ours, theirs = r2_outcomes("a", np.full(20, 1.0), spread), r2_outcomes("b", np.full(20, 2.0), spread)
+    found = difference(ours, theirs)
+    (low, high), (other_low, other_high) = (interval(replicates(one), one[0].value) for one in (ours, theirs))
+    assert low - other_high - 1e-9 <= found.low <= found.mean <= found.high <= high - other_low + 1e-9
+    assert found.high <= 1 - other_low
+
+
+def test_few_blocks_have_a_difference_without_an_interval():
+    few, many = (np.append(np.full(count, 1.0), 3.0) for count in (13, 14))
+    for errors, given in ((few, False), (many, True)):
+        found = difference(r2_outcomes("a", errors, 5 * errors), r2_outcomes("b", errors + 1, 5 * errors))
+        assert found.mean > 0
+        assert (found.blocks, found.clear) == (len(errors), given)
+        assert np.isnan([found.low, found.high]).all() != given
+
+
+def test_a_task_without_a_defined_score_is_left_out_of_the_mean():
+    pairs = [(outcomes("a", 0.04), outcomes("b"))]
+    undefined = [[one.undefined() for one in outcomes(name, task="uu")] for name in "ab"]
+    assert mean_difference([*pairs, tuple(undefined)]).mean == difference(*pairs[0]).mean
+    assert np.isnan(mean_difference([tuple(undefined)]).mean)
+
+
 @pytest.mark.parametrize(
     ("found", "words"),
     [
@@ -76,7 +113,11 @@ def test_the_difference_of_means_is_the_mean_of_differences():
         (Score(-0.027, -0.034, -0.021), "B is better than A by 2.1 to 3.4 points"),
         (Score(0.01, 0.0003, 0.02), "A is better than B by up to 2.0 points"),
         (Score(0.0, -0.005, 0.012), "A and B cannot be told apart (-0.5 to +1.2 points)"),
-        (Score(0.0, float("nan"), float("nan")), "A and B cannot be compared: no draw has a defined score"),
+        (Score(NAN, NAN, NAN), "A and B cannot be compared: no draw has a defined score"),
+        (
+            Score(0.3, NAN, NAN, 5, 4),
+            "A and B cannot be told apart (+30.0 points; 4 of the 15 blocks that an interval needs)",
+        ),
     ],
 )
 def test_words_claim_no_more_than_the_interval(found, words):

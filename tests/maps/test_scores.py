@@ -123,8 +123,3 @@ def test_nothing_clear_and_a_missing_pair(tmp_path):
     save_figure(figure, tmp_path / "matrix.png", dpi=50)
     with pytest.raises(ValueError, match="at least one effect"):
         contribution_matrix({})
-
-
-def test_a_single_number_of_labels_is_drawn_with_intervals(make_outcomes):
-    figure = accuracy_against_labels(make_outcomes({"xyz": 0.2, "ours": 0.8}, labels=(243,)))
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["ours", "xyz"]

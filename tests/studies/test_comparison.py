@@ -3,11 +3,14 @@
 import csv
 import logging
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +18,11 @@ import pytest
 from geotether.benchmark import bench
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
+from geotether.files.disk import writing
 from geotether.geodesy.coordinates import unit_vectors
 from geotether.loading import load_encoder
 from geotether.studies.comparison import baselines_of, compare, origin_of
+from geotether.tasks import read_tasks
 from geotether.tasks.task import Task
 
 QUICK = {"probes": ("ridge", "neighbors"), "splits": ("blocks-40", "random"), "labels": (60, 5000), "seeds": range(5)}
@@ -163,6 +168,56 @@ def test_a_killed_comparison_continues(comparison, tmp_path, caplog):
     assert "from before" in caplog.text
     for one, other in zip(resumed.outcomes, found.outcomes, strict=True):
         assert one.value == pytest.approx(other.value, abs=1e-6)
+
+
+GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "compare"
+OLD = {"probes": ("ridge",), "splits": ("blocks-20",), "labels": (60,), "seeds": (0, 1)}
+
+
+def plain(lon, lat):
+    """The encoder of the recorded comparison: arithmetic that is exact on every machine."""
+    return np.stack([lon, lat, lon * lat, lat * lat], axis=1)
+
+
+def test_the_scores_of_a_store_of_an_earlier_version_count(tmp_path, monkeypatch):
+    """Made by commit 7f3391b. Encoders whose features differ in the last bit on another machine are judged again."""
+    out, judged = shutil.copytree(GOLDEN, tmp_path / "out"), []
+    judge = bench.Bench.judge
+    monkeypatch.setattr(bench.Bench, "judge", lambda self, *rest: judged.append(self.name) or judge(self, *rest))
+    before = {(one["task"], one["seed"]): one["value"] for one in read(out / "scores.csv") if one["encoder"] == "plain"}
+    found = compare({"plain": plain}, read_tasks(GOLDEN / "tasks.yaml"), out, **OLD)
+    assert "plain" not in judged
+    own = {(one.task, str(one.seed)): str(one.value) for one in found.outcomes if one.encoder == "plain"}
+    assert own == before
+    # The earlier version drew larger blocks for the intervals of fine splits: those are judged again.
+    compare({"plain": plain}, read_tasks(GOLDEN / "tasks.yaml"), out, **(OLD | {"splits": ("blocks-5",)}))
+    assert "plain" in judged
+
+
+def test_two_comparisons_do_not_write_one_folder(comparison, tmp_path):
+    out = tmp_path / "out"
+    with writing(out, folder=True), pytest.raises(BlockingIOError, match="out"):
+        compare({"useful": useful}, make_tasks(), out, **QUICK)
+    assert not (out / "outcomes.sqlite").exists()
+
+
+def test_debris_of_a_killed_comparison_is_removed(comparison):
+    _, out = comparison
+    debris = [out / ".scores.csv.4711-0123abcd.part", out / "figures" / ".labels.png.4711-0123abcd.part"]
+    for path in debris:
+        path.write_text("half")
+    compare({"useful": useful, "useless": useless}, make_tasks(), out, **QUICK)
+    assert not any(path.exists() for path in debris)
+
+
+def test_what_must_be_said_is_in_the_report(tmp_path):
+    tasks = [replace(task, lonlat=task.lonlat / 40) for task in make_tasks(300)]
+    found = compare({"useful": useful}, tasks, tmp_path, **(QUICK | {"splits": ("random",), "labels": (60,)}))
+    assert any("no interval can be given" in note for note in found.notes)
+    assert "no interval can be given" in (tmp_path / "report.html").read_text()
+    assert all(one["low"] == "nan" for one in read(tmp_path / "summary.csv"))
+    said = {one["verdict"].split(" (")[0] for one in read(tmp_path / "verdicts.csv")}
+    assert all("cannot be told apart" in one for one in said)
 
 
 def count(path):

@@ -1,7 +1,9 @@
 """Mirrors src/geotether/studies/paired.py, with paired_judge and paired_report."""
 
 import json
-from dataclasses import asdict, replace
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +12,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from geotether.benchmark.store import ResultStore
+from geotether.pairing.open import open_paired
 from geotether.studies import paired
 from geotether.studies.paired import COLEARNING_STUDY, METHOD_NAMES, TIES_STUDY, compare_paired, paired_variants
 from geotether.studies.paired_judge import PairedOutcome, fold_repeats, plain_features, seed_repeats, without_test_rows
 from geotether.studies.paired_report import difference_lines, main_measure, score_lines, write_paired_report
 from geotether.tables.modality import Modality
+from geotether.training.config import own_layer
 
 
 @pytest.fixture
@@ -68,15 +72,23 @@ def test_the_key_includes_code_that_trains_or_evaluates(make_fields, given, tmp_
     assert sizes == [2, 2, 4, 6]
 
 
-def test_the_lines_of_an_earlier_store_are_imported(tmp_path):
-    one = PairedOutcome("linear", "s1", "direct", 1.0, 0, "accuracy", 0.5)
-    line = json.dumps({"key": "k", "outcomes": [asdict(one)]})
-    (tmp_path / "outcomes.jsonl").write_text(f"{line}\n")
-    for _ in range(2):
-        with ResultStore(tmp_path / "outcomes.sqlite") as store:
-            paired.take_over(tmp_path / "outcomes.jsonl", store)
-            assert [PairedOutcome(**row) for row in store.get_rows("k")] == [one]
-            assert len(store) == 1
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+
+
+def test_the_results_of_an_earlier_version_count(tmp_path, monkeypatch):
+    """Made by commit 7f3391b on Python 3.11, as lines of JSON."""
+    shutil.copy(GOLDEN / "paired_compare" / "outcomes.jsonl", tmp_path)
+    given = own_layer(GOLDEN / "paired_compare" / "study.yaml", [])
+    table = open_paired(GOLDEN / "fields.npz")
+    for attribute in ("pretrain", "judge_linear"):
+        monkeypatch.setattr(paired, attribute, lambda *_, **__: pytest.fail("judged again"))
+    found = run(["linear", "single"], table, given, tmp_path)
+    lines = (tmp_path / "outcomes.jsonl").read_text().splitlines()
+    recorded = [PairedOutcome(**row) for line in lines for row in json.loads(line)["outcomes"]]
+    assert found == recorded
+    (tmp_path / "outcomes.jsonl").write_text(lines[0][:-9])
+    with pytest.raises(ValueError, match=r"outcomes\.jsonl is not a store of results, or damaged"):
+        run(["linear"], table, given, tmp_path)
 
 
 def test_methods_without_labels_are_trained_once_for_all_shares(make_fields, given, tmp_path, monkeypatch):

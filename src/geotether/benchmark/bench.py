@@ -8,7 +8,7 @@ from jaxtyping import Float
 from geotether.benchmark.outcome import Outcome, block_sums, interval_blocks, score_of_sums
 from geotether.benchmark.plan import Draw, Problem, draw
 from geotether.benchmark.probing import PROBES, Answer, TrainingRows
-from geotether.benchmark.splitting import Parting
+from geotether.benchmark.splitting import USUAL_BLOCK_KM, Parting, block_side_km
 from geotether.benchmark.store import Origin, ResultStore, array_hash, judging_hash, library_versions, task_hash
 from geotether.tasks.task import Task
 
@@ -50,9 +50,12 @@ class Bench:
         for labels in problem.labels if wanted is None else [one for one in problem.labels if one in wanted]:
             for parting in problem.partings:
                 if self.store is None:
-                    yield from self.judge(problem.split, parting, labels, problem.seed, self.probes, self.group)
+                    found = self.judge(problem.split, parting, labels, problem.seed, self.probes, self.group)
                 else:
-                    yield from self.kept(self.store, problem.split, parting, labels, problem.seed)
+                    found = self.kept(self.store, problem.split, parting, labels, problem.seed)
+                for one in found:
+                    # Whether all judged rows have one class depends on the other seeds, so the store keeps the scores.
+                    yield one.undefined() if one.task in problem.one_class else one
 
     def kept(self, store: ResultStore, split: str, parting: Parting, labels: int, seed: int) -> Iterator[Outcome]:
         """Yield the outcomes of one draw from the store; missing ones are computed and stored."""
@@ -60,9 +63,17 @@ class Bench:
         def key(task: str, probe: str) -> str:
             return self.origins[task].key(self.name, probe, split, labels, seed, parting.fold)
 
+        def find(task: str, probe: str) -> Outcome | None:
+            found = store.get(key(task, probe))
+            # The earlier version took larger blocks for the intervals of fine splits.
+            if found is None and (block_side_km(split) or USUAL_BLOCK_KM) >= USUAL_BLOCK_KM:
+                names = (self.name, probe, split, labels, seed, parting.fold)
+                found = store.get(self.origins[task].earlier_key(*names))
+            return found
+
         for probe in self.probes:
             answered = [task for task in self.group if task.kind in PROBES[probe].kinds]
-            found = {task.name: store.get(key(task.name, probe)) for task in answered}
+            found = {task.name: find(task.name, probe) for task in answered}
             missing = [task for task in answered if found[task.name] is None]
             if missing:
                 fresh = list(self.judge(split, parting, labels, seed, (probe,), missing))

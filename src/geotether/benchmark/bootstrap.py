@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from geotether.benchmark.outcome import Outcome, score_of_sums
+from geotether.benchmark.splitting import FEWEST_BLOCKS
 from geotether.probes.scores import Score
 
 REPEATS = 1000
@@ -115,17 +116,14 @@ def interval(values: Float64[np.ndarray, " r"], point: float) -> tuple[float, fl
 
 
 def score(outcomes: Sequence[Outcome]) -> Score:
-    """Return the mean over seeds and folds with its interval.
+    """Return the mean over seeds and folds (NaN where none is defined) with its interval, if it has blocks enough."""
+    mean, blocks = mean_value([one.value for one in outcomes]), count_blocks(outcomes)
+    return Score(mean, *block_interval(replicates(outcomes), mean, blocks), len({one.seed for one in outcomes}), blocks)
 
-    Args:
-        outcomes: As for `replicates`.
 
-    Returns:
-        The score; NaN where no outcome is defined.
-    """
-    mean = mean_value([one.value for one in outcomes])
-    seeds = len({one.seed for one in outcomes})
-    return Score(mean, *interval(replicates(outcomes), mean), seeds, count_blocks(outcomes))
+def block_interval(values: Float64[np.ndarray, " r"], point: float, blocks: int) -> tuple[float, float]:
+    """Return the interval, or NaN where there are fewer than `FEWEST_BLOCKS` blocks to draw."""
+    return interval(values, point) if blocks >= FEWEST_BLOCKS else (float("nan"), float("nan"))
 
 
 def mean_value(values: Sequence[float]) -> float:

@@ -1,6 +1,7 @@
 """The result of one probe on one encoder, as sums over spatial blocks from which scores and intervals follow."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64, Integer, Shaped
@@ -49,20 +50,26 @@ class Outcome:
     blocks: Int64[np.ndarray, " b"]
     sums: Float64[np.ndarray, "b s"]
 
+    def undefined(self) -> "Outcome":
+        """Return the outcome without a score, where every encoder would have the same."""
+        return replace(self, value=float("nan"), sums=np.zeros_like(self.sums))
+
     def row(self) -> Row:
         """Return the tidy row of a score table."""
         return {name: getattr(self, name) for name in COLUMNS}
+
+
+def with_scores(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return the outcomes whose score is defined, which figures can show."""
+    return [one for one in outcomes if not np.isnan(one.value)]
 
 
 COLUMNS = ("task", "encoder", "probe", "split", "labels", "metric", "seed", "fold", "value", "chosen")
 
 
 def interval_blocks(lonlat: Float[np.ndarray, "m 2"], split: str) -> Int64[np.ndarray, " m"]:
-    """Return the blocks for the intervals of a split: its own, but never smaller than the usual 1000 km.
-
-    Smaller blocks are not independent of their neighbours, and intervals would be too narrow.
-    """
-    return block_id(lonlat, max(block_side_km(split) or 0.0, USUAL_BLOCK_KM)).astype(np.int64)
+    """Return the blocks for the intervals of a split: its own, or blocks of 1000 km where it has none."""
+    return block_id(lonlat, block_side_km(split) or USUAL_BLOCK_KM).astype(np.int64)
 
 
 def block_sums(

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Integer
 
-from geotether.benchmark.splitting import USUAL_BLOCK_KM, Parting, block_side_km, part_rows
+from geotether.benchmark.outcome import interval_blocks
+from geotether.benchmark.splitting import (
+    FEWEST_BLOCKS,
+    USUAL_BLOCK_KM,
+    Parting,
+    block_side_km,
+    fitting_blocks,
+    part_rows,
+)
 from geotether.probes.spatial_cv import block_folds, random_folds
 from geotether.suggestions import closest
 from geotether.tasks.task import Task
@@ -25,20 +33,23 @@ class Problem:
         seed: The seed.
         partings: One, or one per continent.
         labels: The label counts that fit the training rows.
+        one_class: Names of the tasks whose judged rows all have one class, over all seeds; their accuracy is undefined.
     """
 
     split: str
     seed: int
     partings: list[Parting]
     labels: list[int]
+    one_class: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Tasks that share places, with one problem per split and seed."""
+    """Tasks that share places, with one problem per split and seed, and what must be said beside their scores."""
 
     group: list[Task]
     problems: list[Problem]
+    notes: list[str]
 
 
 def plan_tasks(
@@ -47,27 +58,28 @@ def plan_tasks(
     """Plan tasks, grouped by equal places, split and labelled rows; arguments as for `evaluate`.
 
     Raises:
-        ValueError: If two tasks have the same name, an argument is empty, or as in `problems_of`.
+        ValueError: If two tasks have the same name, an argument is empty, or as in `plan_group`.
     """
     if len({task.name for task in tasks}) < len(tasks):
         raise ValueError(f"tasks need different names, got {', '.join(task.name for task in tasks)}.")
     if not (tasks and splits and labels and seeds):
         raise ValueError("evaluate needs at least one encoder, task, split, label count and seed.")
-    return [Plan(group, problems_of(group, splits, labels, seeds, on, buffer_km)) for group in group_tasks(tasks)]
+    return [plan_group(group, splits, labels, seeds, on, buffer_km) for group in group_tasks(tasks)]
 
 
-def problems_of(
+def plan_group(
     group: Sequence[Task], splits: Sequence[str], labels: Sequence[int], seeds: Sequence[int], on: str, buffer_km: float
-) -> list[Problem]:
+) -> Plan:
     """Split the rows of a group of tasks for every split and seed, once for all encoders.
 
     Label counts above the number of training rows of a seed are skipped with a logged warning; where none fits, all
-    training rows are used. Judged rows with a class that no training row has are also logged.
+    training rows are used. What makes scores unusual is logged and becomes the plan's notes: judged rows with a class
+    that no training row has, judged parts of one class, and too few blocks for intervals.
 
     Raises:
         ValueError: If a task lacks what a split needs, or has too few rows for it.
     """
-    first, problems = group[0], []
+    first, problems, notes = group[0], [], []
     for split in splits:
         partings = {seed: part_rows(first, split, on, seed, buffer_km) for seed in seeds}
         available = min(len(parting.train) for found in partings.values() for parting in found)
@@ -79,23 +91,62 @@ def problems_of(
                 first.name, split, ", ".join(map(str, skipped)), available,
                 ", all of which are taken" if fitting == [available] else "",
             )  # fmt: skip
+        every = [one for found in partings.values() for one in found]
         for task in group:
-            warn_of_unseen(task, split, [one for found in partings.values() for one in found])
-        problems += [Problem(split, seed, partings[seed], fitting) for seed in seeds]
-    return problems
+            notes += [f"Task {task.name!r}, split {split!r}: {note}" for note in class_notes(task, every)]
+        lonlat = first.lonlat[np.concatenate([one.judged for one in every])]
+        if (blocks := len(np.unique(interval_blocks(lonlat, split)))) < FEWEST_BLOCKS:
+            smaller = f" Smaller blocks, such as split {fitting_blocks(lonlat)}, give intervals."
+            notes.append(
+                f"Split {split!r} of {', '.join(task.name for task in group)}: no interval can be given, because the "
+                f"judged places fill {blocks} {'block' if blocks == 1 else 'blocks'} of "
+                f"{block_side_km(split) or USUAL_BLOCK_KM:,.0f} km and {FEWEST_BLOCKS} are needed.{smaller}"
+            )
+        undefined = frozenset(task.name for task in group if len(judged_classes(task, every)) == 1)
+        problems += [Problem(split, seed, partings[seed], fitting, undefined) for seed in seeds]
+    for note in notes:
+        logger.warning("%s", note)
+    return Plan(list(group), problems, notes)
 
 
-def warn_of_unseen(task: Task, split: str, partings: Sequence[Parting]) -> None:
-    """Log how many judged rows have a class that no training row has."""
+def training_rows(plans: Sequence[Plan]) -> int:
+    """Return the smallest number of training rows of any task, split, seed and fold."""
+    return min(len(part.train) for plan in plans for problem in plan.problems for part in problem.partings)
+
+
+def judged_classes(task: Task, partings: Sequence[Parting]) -> list:
+    """Return the classes of the judged rows of some partings; none for other kinds of tasks."""
     if task.kind != "classification":
-        return
-    unseen = [~np.isin(task.values[one.judged], task.values[one.train]) for one in partings]
-    most = max(unseen, key=lambda rows: rows.mean())
-    if most.any():
-        logger.warning(
-            "task %r, split %r: up to %d of %d judged rows have a class that no training row has; they count as wrong.",
-            task.name, split, int(most.sum()), len(most),
-        )  # fmt: skip
+        return []
+    return np.unique(task.values[np.concatenate([one.judged for one in partings])]).tolist()
+
+
+def class_notes(task: Task, partings: Sequence[Parting]) -> list[str]:
+    """Say how many judged rows have a class that no training row has, and which judged parts have one class."""
+    if task.kind != "classification":
+        return []
+    notes = []
+    unseen = max((~np.isin(task.values[one.judged], task.values[one.train]) for one in partings), key=np.mean)
+    if unseen.any():
+        notes.append(
+            f"up to {int(unseen.sum())} of {len(unseen)} judged rows have a class that no training row has; they count "
+            "as wrong."
+        )
+    alone = [found[0] for one in partings if len(found := judged_classes(task, [one])) == 1]
+    classes = judged_classes(task, partings)
+    if len(classes) == 1:
+        rows = len(np.unique(np.concatenate([one.judged for one in partings])))
+        notes.append(
+            f"all {rows} judged rows have one class, {classes[0]!r}, so no encoder can be told from another and "
+            "accuracy is left undefined; use another split, or more places of the other classes."
+        )
+    elif alone:
+        names = ", ".join(map(repr, dict.fromkeys(alone)))
+        notes.append(
+            f"{len(alone)} of {len(partings)} judged parts have one class ({names}), so predicting it always is right "
+            "there; compare with the baseline 'mean'."
+        )
+    return notes
 
 
 def group_tasks(tasks: Sequence[Task]) -> list[list[Task]]:

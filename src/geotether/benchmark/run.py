@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from geotether.benchmark.bench import Bench
+from geotether.benchmark.leaks import leak_notes
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.plan import LADDER, Plan, check_names, plan_tasks
 from geotether.benchmark.probing import PROBES
@@ -65,7 +66,10 @@ def evaluate(
         ValueError: If a name is unknown or used twice, or an encoder returns NaN, a wrong shape or changing widths.
     """
     plans = plan_tasks(tasks, splits, labels, seeds, on, float(buffer_km))
-    return evaluate_plans(load_encoders(encoders), plans, probes, f"{on} {float(buffer_km):g}", num_folds, store)
+    opened = load_encoders(encoders)
+    for note in leak_notes(opened, plans, lambda model: getattr(model, "tables", {})):
+        logger.warning("%s", note)
+    return evaluate_plans(opened, plans, probes, f"{on} {float(buffer_km):g}", num_folds, store)
 
 
 def evaluate_plans(

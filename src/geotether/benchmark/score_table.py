@@ -1,6 +1,7 @@
 """Tables of scores: tidy CSV files, means with intervals, Markdown, and the row format of CoordBench."""
 
 import csv
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import numpy as np
 from geotether.benchmark.bootstrap import score
 from geotether.benchmark.outcome import COLUMNS, Outcome, Row
 from geotether.benchmark.probing import OWN_PROBES
-from geotether.benchmark.splitting import NUM_PARTS
+from geotether.benchmark.splitting import NUM_PARTS, block_side_km
 from geotether.files.disk import replacing_file
+from geotether.geodesy.distance import EARTH_RADIUS_KM
 from geotether.probes.scores import Score
 from geotether.tasks.task import Task
 
@@ -102,9 +104,9 @@ def score_grid(
 
 
 def best_of(grid: dict[tuple[str, str], Score], encoders: Sequence[str], task: str) -> str | None:
-    """Return the encoder with the highest mean on a task, the first of equals; None if there is none."""
-    there = [encoder for encoder in encoders if (encoder, task) in grid]
-    return max(there, key=lambda encoder: np.nan_to_num(grid[encoder, task].mean, nan=-np.inf), default=None)
+    """Return the encoder with the highest mean on a task, the first of equals; None where no score is defined."""
+    defined = [e for e in encoders if (e, task) in grid and not np.isnan(grid[e, task].mean)]
+    return max(defined, key=lambda encoder: grid[encoder, task].mean, default=None)
 
 
 def markdown_table(outcomes: Sequence[Outcome], probe: str = "ridge", split: str = "own", labels: int = 2700) -> str:
@@ -167,7 +169,7 @@ def coordbench_rows(
         if count != (labels or most[name, split]):
             continue
         said, task = score(own), by_name[name]
-        side = split.removeprefix("blocks-")
+        side_km = block_side_km(split) or 0.0
         rows.append(
             {
                 "dataset": name,
@@ -180,7 +182,7 @@ def coordbench_rows(
                 "ci_lower": said.low,
                 "ci_upper": said.high,
                 "n_folds": 1 if split == "own" else NUM_PARTS if split.startswith("blocks-") else len(own),
-                "cell_deg": float(side) if side != split else 0.0,
+                "cell_deg": round(math.degrees(side_km / EARTH_RADIUS_KM), 9),
                 "feature_dim": widths.get(encoder, 0),
                 "n_samples": int(task.valid.sum()),
                 "n_test": judged_rows(own),

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Float, Integer
 
-from geotether.geodesy.blocks import within_km_of
+from geotether.geodesy.blocks import block_id, within_km_of
 from geotether.geodesy.distance import EARTH_RADIUS_KM
 from geotether.probes.spatial_cv import block_folds
 from geotether.tasks.task import Task
@@ -23,6 +23,8 @@ BUFFER_KM = 50.0
 # Sizes of inner folds and of the blocks that intervals are drawn over, where the split itself has no blocks.
 USUAL_BLOCK_KM = 1000.0
 FEWEST_JUDGED = 20
+# With fewer blocks, bootstrap intervals are too narrow by an unknown amount, and none is given.
+FEWEST_BLOCKS = 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,25 +49,34 @@ def block_side_km(split: str) -> float | None:
         ValueError: If there is no such split.
 
     Example:
-        >>> round(block_side_km("blocks-10"))
-        1112
+        >>> round(block_side_km("blocks-10")), block_side_km("blocks-50km")
+        (1112, 50.0)
     """
-    found = re.fullmatch(r"blocks-(\d+(?:\.\d+)?)", split)
+    found = re.fullmatch(r"blocks-(\d+(?:\.\d+)?)(km)?", split)
     if found is None:
         if split not in KINDS:
-            raise ValueError(f"splits are {', '.join(KINDS)} (or blocks-N for another N in degrees); got {split!r}.")
+            raise ValueError(
+                f"splits are {', '.join(KINDS)} (or blocks-N for another N in degrees, blocks-Nkm); got {split!r}."
+            )
         return None
-    degrees = float(found[1])
-    if not 0.1 <= degrees <= 90:
-        raise ValueError(f"the blocks of split {split!r} must have a side of 0.1 to 90 degrees.")
-    return math.radians(degrees) * EARTH_RADIUS_KM
+    side = float(found[1]) if found[2] else math.radians(float(found[1])) * EARTH_RADIUS_KM
+    if not 1 <= side <= 10_010:
+        raise ValueError(f"the blocks of split {split!r} must have a side of 1 km to 90 degrees.")
+    return side
+
+
+def fitting_blocks(lonlat: Float[np.ndarray, "n 2"]) -> str:
+    """Name a split for places in a small region: the largest of some sides with blocks enough for intervals."""
+    sides = (1000, 500, 250, 100, 50, 25, 10, 5, 2)
+    return f"blocks-{next((s for s in sides if len(np.unique(block_id(lonlat, float(s)))) >= FEWEST_BLOCKS), 1)}km"
 
 
 def part_rows(task: Task, split: str, on: str, seed: int, buffer_km: float | int = BUFFER_KM) -> list[Parting]:
     """Split the rows of a task.
 
-    * "blocks-N": equal-area blocks of N degrees are assigned to five folds; seed s holds out fold s mod 5 of assignment
-      s // 5, so that five seeds judge every place once. Training rows within the buffer of a judged row are dropped.
+    * "blocks-N", "blocks-Nkm": equal-area blocks of N degrees or km are assigned to five folds; seed s holds out fold
+      s mod 5 of assignment s // 5, so that five seeds judge every place once. Training rows within the buffer of a
+      judged row are dropped.
     * "continents": one parting per continent, which is held out completely, with the same buffer.
     * "own": the task's own split column, "train" against "test", the same for every seed, with the buffer of its
       publisher.
@@ -130,7 +141,7 @@ def _held_out_blocks(task: Task, split: str, side_km: float, on: str, seed: int)
     if found < NUM_PARTS:
         raise ValueError(
             f"task {task.name!r} fills {found} {'block' if found == 1 else 'blocks'} of split {split!r}, too few for "
-            f"{NUM_PARTS} folds; use smaller blocks."
+            f"{NUM_PARTS} folds; use smaller blocks, such as {fitting_blocks(task.lonlat[rows])}."
         )
     tested = folds == seed % NUM_PARTS
     if on == "test":
@@ -166,6 +177,7 @@ def _checked(task: Task, split: str, on: str, parting: Parting) -> Parting:
         where = f", {parting.fold} held out" if parting.fold else ""
         raise ValueError(
             f"task {task.name!r}, split {split!r}{where}: {len(parting.train)} rows to train on and "
-            f"{len(parting.judged)} to judge on ({on}); at least 2 of each are needed."
+            f"{len(parting.judged)} to judge on ({on}); at least 2 of each are needed. Training rows near judged ones "
+            "are dropped: smaller blocks or a smaller buffer (--buffer-km) leave more."
         )
     return parting

@@ -4,9 +4,11 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+import re
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +27,9 @@ CREATE TABLE IF NOT EXISTS outcomes (
     row TEXT NOT NULL, blocks BLOB NOT NULL, sums BLOB NOT NULL
 )
 """
+# Hash of the code and libraries of an earlier version that gives the same scores: what it stored counts. Empty this
+# when a change of the judging code is meant to change scores.
+SAME_SCORES = "13831d82d5a13273"
 # What decides a score once features and tasks are there; both are hashed by content.
 JUDGING, JUDGING_ROOMS = "benchmark.bench", ("geodesy", "moments", "probes", "tasks", "benchmark")
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
@@ -51,6 +56,11 @@ class Origin:
         parts = [self.encoder_hash, self.task_hash, self.code_hash, self.settings]
         return hashlib.sha256(json.dumps([*parts, *names]).encode()).hexdigest()
 
+    def earlier_key(self, *names: str | int | float) -> str:
+        """Return the key that the version of `SAME_SCORES` gave the result; its code hash covered the libraries."""
+        settings = self.settings.removesuffix(f" {library_versions()}")
+        return replace(self, code_hash=SAME_SCORES, settings=settings).key(*names)
+
 
 class ResultStore:
     """A SQLite file of results.
@@ -74,13 +84,25 @@ class ResultStore:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with self._named_errors():
             self.connection = sqlite3.connect(self.path)
             self.connection.execute(SCHEMA)
-        except sqlite3.OperationalError as error:
-            raise OSError(f"cannot write outcomes to {self.path}: {error}.") from error
-        except sqlite3.DatabaseError as error:
-            raise ValueError(f"{self.path} is not a store of outcomes: {error}; move it away.") from error
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Raise what SQLite and damaged rows cause as errors that name the file."""
+        try:
+            yield
+        except (sqlite3.OperationalError, sqlite3.InternalError) as error:
+            if not re.search("no such (table|column)|malformed", str(error)):
+                what = "the disk is full" if "full" in str(error) else str(error)
+                raise OSError(f"Cannot write outcomes to {self.path}: {what}; what is stored is kept.") from error
+            raise self._damaged(error) from error
+        except (sqlite3.DatabaseError, KeyError, TypeError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> ValueError:
+        return ValueError(f"{self.path} is not a store of outcomes, or damaged ({error}); delete it or move it away.")
 
     def __enter__(self) -> "ResultStore":
         return self
@@ -91,7 +113,8 @@ class ResultStore:
         self.close()
 
     def __len__(self) -> int:
-        return int(self.connection.execute("SELECT count(*) FROM outcomes").fetchone()[0])
+        with self._named_errors():
+            return int(self.connection.execute("SELECT count(*) FROM outcomes").fetchone()[0])
 
     def close(self) -> None:
         """Close the file."""
@@ -99,16 +122,17 @@ class ResultStore:
 
     def get(self, key: str) -> Outcome | None:
         """Return the outcome under a key, or None."""
-        found = self._find(key)
-        if found is None:
-            return None
-        row, blocks = json.loads(found[0]), np.frombuffer(found[1], dtype=np.int64)
-        row["value"] = float("nan") if row["value"] is None else row["value"]
-        return Outcome(**row, blocks=blocks, sums=np.frombuffer(found[2]).reshape(len(blocks), -1))
+        with self._named_errors():
+            if (found := self._find(key)) is None:
+                return None
+            row, blocks = json.loads(found[0]), np.frombuffer(found[1], dtype=np.int64)
+            row["value"] = float("nan") if row["value"] is None else row["value"]
+            return Outcome(**row, blocks=blocks, sums=np.frombuffer(found[2]).reshape(len(blocks), -1))
 
     def put(self, outcomes: Iterable[tuple[str, Origin, Outcome]]) -> None:
         """Write outcomes under their keys, all or none."""
-        with self.connection:
+        outcomes = list(outcomes)
+        with self._named_errors(), self.connection:
             for key, origin, outcome in outcomes:
                 row = {name: getattr(outcome, name) for name in COLUMNS}
                 row["value"] = None if np.isnan(outcome.value) else outcome.value
@@ -116,12 +140,13 @@ class ResultStore:
 
     def get_rows(self, key: str) -> list[dict[str, Any]] | None:
         """Return the plain rows under a key, or None; for results that have no sums over blocks."""
-        found = self._find(key)
-        return None if found is None else json.loads(found[0])
+        with self._named_errors():
+            found = self._find(key)
+            return None if found is None else json.loads(found[0])
 
     def put_rows(self, key: str, origin: Origin, rows: list[dict[str, Any]]) -> None:
         """Write plain rows under one key."""
-        with self.connection:
+        with self._named_errors(), self.connection:
             self._insert(key, origin, rows, b"", b"")
 
     def _find(self, key: str) -> tuple[str, bytes, bytes] | None:
@@ -157,9 +182,8 @@ def array_hash(*arrays: Shaped[np.ndarray, "..."] | None) -> str:
             digest.update(b"none;")
             continue
         if array.dtype.kind in "OUS":
-            array = np.array(["" if v is None else str(v) for v in array.ravel().tolist()]).reshape(array.shape)
-            content = "\0".join(array.ravel().tolist()).encode()
-            digest.update(f"text {array.shape};".encode() + content)
+            content = "\0".join("" if v is None else str(v) for v in array.ravel().tolist())
+            digest.update(f"text {array.shape};{content}".encode())
         else:
             digest.update(f"{array.dtype} {array.shape};".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from geotether.benchmark.bootstrap import count_blocks, interval, mean_value, replicates, score
+from geotether.benchmark.bootstrap import block_interval, count_blocks, interval, mean_value, replicates, score
 from geotether.benchmark.outcome import Outcome, Row
 from geotether.benchmark.score_table import collect, outcome_grid
+from geotether.benchmark.splitting import FEWEST_BLOCKS
 from geotether.probes.scores import Score
 
 MEAN = "mean of tasks"
@@ -52,20 +53,32 @@ def in_order_of(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> list[Outc
 def mean_difference(pairs: Sequence[tuple[Sequence[Outcome], Sequence[Outcome]]]) -> Score:
     """Return the mean of several differences, one pair of outcomes per task; equal blocks are drawn together.
 
-    The number of blocks is that of the task with most.
+    Tasks without a defined score are left out. The number of blocks is that of the task with fewest. The interval never
+    exceeds what the intervals of both scores allow: R2 has no lower limit, and a few draws can be far below all others.
     """
     found = [paired(ours, theirs) for ours, theirs in pairs]
-    mean = float(np.mean([one for one, _ in found]))
-    drawn = np.mean([one for _, one in found], axis=0)
-    blocks = max(count_blocks(ours) for ours, _ in pairs)
-    return Score(mean, *interval(drawn, mean), len({one.seed for one in pairs[0][0]}), blocks)
+    kept = [number for number, (mean, *_) in enumerate(found) if not math.isnan(mean)] or range(len(pairs))
+    mean, blocks = float(np.mean([found[k][0] for k in kept])), min(count_blocks(pairs[k][0]) for k in kept)
+    low, high = block_interval(np.mean([found[k][1] - found[k][2] for k in kept], axis=0), mean, blocks)
+    if not math.isnan(low):
+        ends = [[interval(found[k][1 + side], mean_score(pairs[k][side])) for side in (0, 1)] for k in kept]
+        ours, theirs = np.mean(ends, axis=0)
+        low, high = max(low, min(mean, ours[0] - theirs[1])), min(high, max(mean, ours[1] - theirs[0]))
+    return Score(mean, float(low), float(high), len({one.seed for one in pairs[0][0]}), blocks)
 
 
-def paired(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> tuple[float, Float64[np.ndarray, " r"]]:
-    """Return the mean difference and its bootstrap replicates, with the same draws for both encoders."""
+def mean_score(outcomes: Sequence[Outcome]) -> float:
+    """Return the mean of the defined scores; NaN if there is none."""
+    return mean_value([one.value for one in outcomes])
+
+
+def paired(
+    ours: Sequence[Outcome], theirs: Sequence[Outcome]
+) -> tuple[float, Float64[np.ndarray, " r"], Float64[np.ndarray, " r"]]:
+    """Return the mean difference, and the bootstrap replicates of both encoders from the same draws."""
     theirs = in_order_of(ours, theirs)
     mean = mean_value([a.value - b.value for a, b in zip(ours, theirs, strict=True)])
-    return mean, replicates(ours) - replicates(theirs)
+    return mean, replicates(ours), replicates(theirs)
 
 
 def in_words(name: str, other: str, found: Score) -> str:
@@ -78,8 +91,11 @@ def in_words(name: str, other: str, found: Score) -> str:
         'A and B cannot be told apart (-0.5 to +1.2 points)'
     """
     low, high = 100 * found.low, 100 * found.high
-    if math.isnan(low):
+    if math.isnan(found.mean):
         return f"{name} and {other} cannot be compared: no draw has a defined score"
+    if math.isnan(low):
+        few = f"{found.blocks} of the {FEWEST_BLOCKS} blocks that an interval needs"
+        return f"{name} and {other} cannot be told apart ({100 * found.mean:+.1f} points; {few})"
     if found.clear:
         better, worse = (name, other) if found.low > 0 else (other, name)
         least, most = sorted((abs(low), abs(high)))
@@ -145,7 +161,7 @@ def mean_ranks(
     grid = outcome_grid(outcomes, probe, split, labels)
     names, tasks = (list(dict.fromkeys(key[i] for key in grid)) for i in (0, 1))
     names = [name for name in names if all((name, task) in grid for task in tasks)]
-    means = np.array([[mean_value([one.value for one in grid[name, task]]) for task in tasks] for name in names])
+    means = np.array([[mean_score(grid[name, task]) for task in tasks] for name in names])
     drawn = np.stack([np.stack([replicates(grid[name, task]) for task in tasks]) for name in names])  # (e, t, r)
     point, spread = (rankdata(-np.nan_to_num(one, nan=-np.inf), axis=0).mean(axis=1) for one in (means, drawn))
     found = {name: (float(point[i]), *interval(spread[i], float(point[i]))) for i, name in enumerate(names)}

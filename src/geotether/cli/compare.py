@@ -24,7 +24,7 @@ def compare(
     ] = None,
     probe: Annotated[list[str] | None, typer.Option(help="ridge, neighbors, logistic or mlp; repeat.")] = None,
     split: Annotated[
-        list[str] | None, typer.Option(help="blocks-2, -10, -20, -40, continents, own or random; repeat.")
+        list[str] | None, typer.Option(help="blocks-2, -10, -20, -40, blocks-50km, continents, own or random; repeat.")
     ] = None,
     labels: Annotated[
         list[int] | None, typer.Option(help="Numbers of labels instead of 243, 810, ...; repeat.")
@@ -59,6 +59,7 @@ def compare(
         if one.name in found.names and one.other in found.names
     ]
     parts = (
+        *found.notes,
         f"{first_probe} probe, split {first_split}, {found.labels:,} labels, mean of {seeds} seeds "
         "[95 % interval over blocks]",
         markdown_table(plain, first_probe, first_split, found.labels),

@@ -44,7 +44,7 @@ def loss_curves(metrics_jsonl: Path | str) -> Figure:
     shared = train.pop(ONLY, []) if len(train) == 1 and held_out else []  # one loss of all modalities together
     names = list(dict.fromkeys([*train, *held_out]))
     relative = not any(math.isnan(chance) for part in (train, held_out) for one in part.values() for *_, chance in one)
-    columns = min(len(names), 3 if len(names) in (5, 6, 9) else 4)
+    columns = min(len(names), 4 if len(names) > 6 else 3)
     lines = math.ceil(len(names) / columns)
     figure = new_figure(max(3.3 * columns, 6.0), 2.6 * lines + 0.9)
     panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)

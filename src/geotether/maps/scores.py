@@ -76,8 +76,6 @@ def score_intervals(
 def accuracy_against_labels(outcomes: Sequence[Outcome], probe: str = "ridge", split: str = "own") -> Figure:
     """Draw mean scores over the label ladder, of at most seven encoders: the user's own before baselines.
 
-    With a single number of labels, `score_intervals` is drawn instead.
-
     Args:
         outcomes: From `evaluate`.
         probe: The probe.
@@ -87,13 +85,10 @@ def accuracy_against_labels(outcomes: Sequence[Outcome], probe: str = "ridge", s
         ValueError: If no row fits.
     """
     charts: dict[tuple[str, str], dict[str, dict[float, Score]]] = {}
-    counts = sorted({one.labels for one in outcomes if one.split == split})
-    for labels in counts:
+    for labels in sorted({one.labels for one in outcomes if one.split == split}):
         for (encoder, task), score in score_grid(outcomes, probe, split, labels)[2].items():
             name, metric = task.rsplit(", ", 1)
             charts.setdefault((name, metric), {}).setdefault(encoder, {})[labels] = score
-    if len(counts) == 1:
-        return score_intervals(outcomes, probe, split, counts[0], BASELINES)
     if not charts:
         score_grid(outcomes, probe, split, -1)  # raises, and lists what exists
     return draw_ladders(charts, "labels", f"Score against labels ({probe}, split {split})")

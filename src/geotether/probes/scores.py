@@ -39,7 +39,9 @@ class Score:
         return mean if math.isnan(self.low) else f"{mean} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
 
     def __str__(self) -> str:
-        """Write as 0.710 [0.690, 0.730]."""
+        """Write as 0.710 [0.690, 0.730], 0.710 without an interval, or "undefined"."""
+        if math.isnan(self.mean):
+            return "undefined"
         if math.isnan(self.low):
             return f"{self.mean:.3f}"
         return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"

@@ -16,7 +16,8 @@ def split_in_words(split: str) -> str:
         'unseen blocks of 10 degrees'
     """
     if split.startswith("blocks-"):
-        return f"unseen blocks of {split.removeprefix('blocks-')} degrees"
+        side = split.removeprefix("blocks-")
+        return f"unseen blocks of {side.replace('km', ' km') if side.endswith('km') else side + ' degrees'}"
     return {"own": "the task's own split", "random": "a random split", "continents": "unseen continents"}[split]
 
 
@@ -43,8 +44,9 @@ def plain_words(
         ours = best_of(scores, judged, task)
         theirs = best_of(scores, [e for e in encoders if e in baselines], task)
         if ours is None or theirs is None:
-            one = ours or theirs or ""
-            sentences.append(f"{name}: the best is {one} with {metric} {scores[one, task]}.")
+            one = ours or theirs
+            best = f"the best is {one} with {metric} {scores[one, task]}" if one else f"no {metric} is defined"
+            sentences.append(f"{name}: {best}.")
             continue
         found = difference(grid[ours, task], grid[theirs, task])
         wins += found.low > 0

@@ -15,7 +15,8 @@ from geotether.benchmark.baselines import (
     judged_only,
     place_baselines,
 )
-from geotether.benchmark.outcome import Outcome
+from geotether.benchmark.leaks import leak_notes
+from geotether.benchmark.outcome import Outcome, with_scores
 from geotether.benchmark.plan import LADDER, Plan, check_names, plan_tasks
 from geotether.benchmark.probing import LINEAR_PROBES, PROBES
 from geotether.benchmark.run import evaluate_plans
@@ -35,6 +36,7 @@ from geotether.benchmark.verdict import (
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.location import LocationEncoder
+from geotether.files.disk import writing
 from geotether.loading import EncoderFunction, load_encoders
 from geotether.maps.figure import save_figure
 from geotether.maps.scores import accuracy_against_labels, score_intervals
@@ -44,6 +46,7 @@ from geotether.report.page import Cell, PageRow, PageTable
 from geotether.report.summary import split_in_words
 from geotether.tasks.task import Task
 from geotether.training.config import load_config
+from geotether.training.pretraining import trained_tables
 from geotether.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -76,6 +79,8 @@ class Comparison:
         labels: The label count of tables and verdicts: 2,700, else the largest that all tasks and splits have.
         report: The page.
         provenance: How it was made.
+        notes: What must be said beside the scores: labels that an encoder was trained on, judged parts of one class,
+            too few blocks for intervals.
     """
 
     names: tuple[str, ...]
@@ -84,6 +89,7 @@ class Comparison:
     labels: int
     report: Path
     provenance: dict[str, object]
+    notes: tuple[str, ...] = ()
 
 
 def compare(
@@ -118,6 +124,7 @@ def compare(
 
     Raises:
         ValueError: If a name is a baseline's, a name is unknown, or an encoder returns wrong shapes or NaN.
+        BlockingIOError: If another process writes to the folder.
         OSError: If the folder cannot be written to.
     """
     out, started = Path(out), time.perf_counter()
@@ -132,9 +139,7 @@ def compare(
         raise ValueError(
             f"{taken[0]!r} is the name of a baseline; give the encoder another name, such as mine={taken[0]}."
         )
-    out.mkdir(parents=True, exist_ok=True)
-    with ResultStore(out / "outcomes.sqlite") as store:
-        outcomes = evaluate_plans(opened | beside, plans, probes, f"test {float(buffer_km):g}", store=store)
+    notes = [*leak_notes(opened, plans, trained_tables), *(note for plan in plans for note in plan.notes)]
     provenance: dict[str, object] = {
         "geotether": __version__,
         "code": judging_hash(),
@@ -147,9 +152,13 @@ def compare(
         "buffer_km": float(buffer_km),
         "encoders": {name: origin_of(thing) for name, thing in encoders.items()},
     }
-    found = Comparison(tuple(opened), tuple(beside), outcomes, rung, out / "report.html", provenance)
-    write_tables(found, tasks, widths_of(opened | beside, tasks), out)
-    write_comparison_report(found, out)
+    with writing(out, folder=True):
+        with ResultStore(out / "outcomes.sqlite") as store:
+            outcomes = evaluate_plans(opened | beside, plans, probes, f"test {float(buffer_km):g}", store=store)
+        page = out / "report.html"
+        found = Comparison(tuple(opened), tuple(beside), outcomes, rung, page, provenance, tuple(notes))
+        write_tables(found, tasks, widths_of(opened | beside, tasks), out)
+        write_comparison_report(found, out)
     logger.info("%6.0f s  tables, figures and report", time.perf_counter() - started)
     return found
 
@@ -246,7 +255,7 @@ def write_comparison_report(found: Comparison, out: Path) -> None:
         draw_figures(found, out),
         found.provenance,
         subtitle=f"{len({one.task for one in found.outcomes})} tasks, {len(found.baselines)} baselines",
-        introduction=INTRODUCTION,
+        introduction=(*found.notes, *INTRODUCTION),
         labels=found.labels,
         baselines=found.baselines,
         sections=sections,
@@ -257,9 +266,11 @@ def draw_figures(found: Comparison, out: Path) -> dict[str, Path]:
     """Draw intervals and charts over labels for every probe and split; return captions and files."""
     figures: dict[str, Path] = {}
     plain = [name for name in found.baselines if not is_joined(name)]
-    kept = [one for one in found.outcomes if one.encoder in found.names or one.encoder in plain]
-    few = [one for one in found.outcomes if one.encoder in found.names or one.encoder in DRAWN]
+    kept = with_scores(one for one in found.outcomes if one.encoder in found.names or one.encoder in plain)
+    few = [one for one in kept if one.encoder in found.names or one.encoder in DRAWN]
     for probe, split in tables_of(found):
+        if not any((one.probe, one.split, one.labels) == (probe, split, found.labels) for one in kept):
+            continue
         where = f"{probe}, {split_in_words(split)}"
         figure = score_intervals(kept, probe, split, found.labels, plain)
         caption = f"Scores with 95 % intervals ({where}, {found.labels:,} labels); baselines in grey."

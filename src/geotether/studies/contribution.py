@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from geotether.benchmark.baselines import baseline_encoders
-from geotether.benchmark.bootstrap import REPEATS, count_blocks, interval
+from geotether.benchmark.bootstrap import REPEATS, block_interval, count_blocks
 from geotether.benchmark.outcome import Outcome, Row
 from geotether.benchmark.plan import Plan, check_names, plan_tasks
 from geotether.benchmark.probing import PROBES
@@ -20,7 +20,7 @@ from geotether.benchmark.verdict import paired
 from geotether.code import code_hash
 from geotether.encoder import Encoder
 from geotether.encoders.build import known_names
-from geotether.files.disk import replacing_file
+from geotether.files.disk import replacing_file, writing
 from geotether.loading import EncoderFunction, load_encoder
 from geotether.maps.figure import save_figure
 from geotether.maps.scores import contribution_matrix
@@ -160,6 +160,7 @@ def measure_contribution(
         ValueError: If there are fewer than two modalities, a name is unknown, there is no seed or draw, or the budget
             is too small; all before anything is trained.
         RunInterrupted: After Ctrl-C, once the state is saved.
+        BlockingIOError: If another process writes to the folder.
         OSError: If the folder cannot be written to.
     """
     if not seeds or len(set(seeds)) < len(seeds):
@@ -173,25 +174,26 @@ def measure_contribution(
     configs = {v.name: variant_config(config, tables, v.modalities, steps, equal) for v in chosen}
     logger.info("%d variants x %d seeds, %d steps each", len(chosen), len(seeds), steps)
 
-    runs: dict[tuple[str, int], TrainedRun] = {}
-    for seed in seeds:
-        for variant in chosen:
-            done = pretrain_variant(configs[variant.name], tables, variant.modalities, seed, out / RUNS)
-            runs[variant.name, seed] = done
-            logger.info("seed %d, %s: %s", seed, variant.name, done.folder.name)
+    with writing(out, folder=True):
+        runs: dict[tuple[str, int], TrainedRun] = {}
+        for seed in seeds:
+            for variant in chosen:
+                done = pretrain_variant(configs[variant.name], tables, variant.modalities, seed, out / RUNS)
+                runs[variant.name, seed] = done
+                logger.info("seed %d, %s: %s", seed, variant.name, done.folder.name)
 
-    with ResultStore(out / OUTCOMES) as store:
-        judged = judge_variants(encoders_of(runs, chosen, seeds), plans, probe, store)
-    effects = contribution_effects(judged, chosen)
-    facts: Row = {
-        "probe": probe, "split": split, "labels": labels, "draws": draws, "steps": steps, "equal": equal,
-        "recipe": config.recipe or "", "data_hash": data_hash(tables),
-        "code_hash": runs[ALL, seeds[0]].code_hash, "judging_hash": judging_hash(),
-    }  # fmt: skip
-    hashes = {task.name: task_hash(task) for task in tasks}
-    write_rows(score_rows(judged, runs, hashes), out / SCORES)
-    write_rows([{**effect.row(), "task_hash": hashes[effect.task], **facts} for effect in effects], out / EFFECTS)
-    return Contribution(effects, write_page(effects, facts, out), steps, len(runs))
+        with ResultStore(out / OUTCOMES) as store:
+            judged = judge_variants(encoders_of(runs, chosen, seeds), plans, probe, store)
+        effects = contribution_effects(judged, chosen)
+        facts: Row = {
+            "probe": probe, "split": split, "labels": labels, "draws": draws, "steps": steps, "equal": equal,
+            "recipe": config.recipe or "", "data_hash": data_hash(tables),
+            "code_hash": runs[ALL, seeds[0]].code_hash, "judging_hash": judging_hash(),
+        }  # fmt: skip
+        hashes = {task.name: task_hash(task) for task in tasks}
+        write_rows(score_rows(judged, runs, hashes), out / SCORES)
+        write_rows([{**effect.row(), "task_hash": hashes[effect.task], **facts} for effect in effects], out / EFFECTS)
+        return Contribution(effects, write_page(effects, facts, out), steps, len(runs))
 
 
 def encoders_of(
@@ -262,12 +264,12 @@ def paired_effect(ours: Mapping[int, Sequence[Outcome]], theirs: Mapping[int, Se
     if ours.keys() != theirs.keys() or not ours:
         raise ValueError(f"Only variants of the same seeds can be compared, got {sorted(ours)} and {sorted(theirs)}.")
     by_seed = [paired(ours[seed], theirs[seed]) for seed in ours]
-    drawn = np.stack([replicated for _, replicated in by_seed])
+    drawn = np.stack([mine - others for _, mine, others in by_seed])
     count = len(ours)
     weights = np.random.default_rng(2).multinomial(count, np.full(count, 1 / count), size=REPEATS) / count
-    mean = float(np.mean([one for one, _ in by_seed]))
-    low, high = interval((drawn.T * weights).sum(axis=1), mean)
-    return Score(mean, low, high, count, count_blocks(next(iter(ours.values()))))
+    mean = float(np.mean([one for one, *_ in by_seed]))
+    blocks = count_blocks(next(iter(ours.values())))
+    return Score(mean, *block_interval((drawn.T * weights).sum(axis=1), mean, blocks), count, blocks)
 
 
 def tasks_in(by_seed: Mapping[int, Sequence[Outcome]]) -> list[str]:

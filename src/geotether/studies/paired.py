@@ -11,6 +11,7 @@ from typing import Any
 
 from geotether.benchmark.store import Origin, ResultStore
 from geotether.code import code_hash
+from geotether.files.disk import writing
 from geotether.predict import load_paired
 from geotether.studies.paired_judge import TUNED, PairedOutcome, Repeat, judge_embedding, judge_linear, judge_model
 from geotether.suggestions import closest
@@ -21,8 +22,10 @@ from geotether.training.pretraining import pretrain
 logger = logging.getLogger(__name__)
 
 OUTCOMES = "outcomes.sqlite"
-# The store of earlier versions, whose lines are taken over.
+# The store of an earlier version, whose lines are taken over, and the hash of its code, which gives the same scores.
+# Empty the latter when a change of training or judging is meant to change scores.
 OLD_OUTCOMES = "outcomes.jsonl"
+SAME_SCORES = "71fef8796e647ca431e5e50e822d80e3c98650178af485c6fd7d659a80fe497c"
 # The modules whose code decides an outcome.
 TRAINING, JUDGING = "training.pretraining", "studies.paired_judge"
 LINEAR = "linear"
@@ -148,11 +151,12 @@ def compare_paired(
 
     Raises:
         ValueError: If settings and rows do not fit.
+        BlockingIOError: If another process writes to the folder.
     """
     out = Path(out)
     outcomes: list[PairedOutcome] = []
     trained: set[Path] = set()
-    with ResultStore(out / OUTCOMES) as store:
+    with writing(out, folder=True), ResultStore(out / OUTCOMES) as store:
         take_over(out / OLD_OUTCOMES, store)
         for repeat in repeats:
             for share in labels:
@@ -161,7 +165,7 @@ def compare_paired(
                     tuned = FUSED.configure(given, repeat.seed, share) if fine_tune and variant.is_contrastive else None
                     origin = origin_of(config, repeat, tuned)
                     key = origin.key(variant.name, repeat.number)
-                    rows = store.get_rows(key)
+                    rows = store.get_rows(key) or store.get_rows(earlier_key(variant, config, repeat, tuned))
                     if rows is None:
                         started = time.perf_counter()
                         found = _run(variant, config, repeat, tuned, out / "models", trained)
@@ -206,20 +210,36 @@ def _run(
 
 def origin_of(config: PairedConfig, repeat: Repeat, tuned: PairedConfig | None) -> Origin:
     """Return what decides the outcomes of a run: its settings, its rows, and the code that trains and judges."""
-    settings, tuning = (
-        json.dumps(one and one.model_dump(mode="json", exclude={"paired", "data"}), sort_keys=True)
-        for one in (config, tuned)
-    )
+    settings, tuning = (json.dumps(one, sort_keys=True) for one in plain_settings(config, tuned))
     digest = hashlib.sha256(settings.encode()).hexdigest()
     return Origin(digest, repeat.table.content_hash, f"{code_hash(TRAINING)} {code_hash(JUDGING)}", tuning)
 
 
+def plain_settings(*configs: PairedConfig | None) -> list[dict[str, Any] | None]:
+    """Return the settings that decide a result; where the rows come from does not."""
+    return [one and one.model_dump(mode="json", exclude={"paired", "data"}) for one in configs]
+
+
+def earlier_key(variant: PairedVariant, config: PairedConfig, repeat: Repeat, tuned: PairedConfig | None) -> str:
+    """Return the key of a result in `OLD_OUTCOMES`."""
+    settings, tuning = plain_settings(config, tuned)
+    facts = {"method": variant.name, "config": settings, "table": repeat.table.content_hash, "repeat": repeat.number}
+    facts |= {"code": SAME_SCORES, "fine_tune": tuning}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
 def take_over(path: Path, store: ResultStore) -> None:
     """Copy the results of an earlier version's store, which has one line per key, unless the new store has them."""
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        entry = json.loads(line)
-        if store.get_rows(entry["key"]) is None:
-            store.put_rows(entry["key"], Origin("", "", "", OLD_OUTCOMES), entry["outcomes"])
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        entries = {entry["key"]: entry["outcomes"] for entry in map(json.loads, lines)}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not a store of results, or damaged ({error}); delete it or move it away."
+        ) from error
+    for key, outcomes in entries.items():
+        if store.get_rows(key) is None:
+            store.put_rows(key, Origin("", "", "", OLD_OUTCOMES), outcomes)
 
 
 def _named(variant: PairedVariant, repeat: Repeat, share: float) -> str:

@@ -1,7 +1,8 @@
 """Means and paired differences of methods on paired sensors by Student's t over folds or seeds, and their report."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,12 @@ from geotether.probes.scores import Score
 from geotether.studies.paired_judge import PairedOutcome
 
 FIRST_MEASURES = ("accuracy", "macro mAP", "R2")
+# Ranges of measures other than 0 to 1.
+RANGES = {
+    **dict.fromkeys(("kappa", "silhouette", "AMI"), (-1.0, 1.0)),
+    **dict.fromkeys(("RMSE", "MAE"), (0.0, math.inf)),
+    "R2": (-math.inf, 1.0),
+}
 
 
 def t_interval(values: Sequence[float], shared: float = 0.0) -> Score:
@@ -51,9 +58,15 @@ def t_interval(values: Sequence[float], shared: float = 0.0) -> Score:
 
 
 def mean_score(outcomes: Iterable[PairedOutcome], **which: object) -> Score | None:
-    """Average the outcomes with these fields, first within each unit; None if there are none."""
-    values = unit_means({one: one.value for one in outcomes if _has(one, which)})
-    return t_interval(values) if values else None
+    """Average the outcomes with these fields, first within each unit; None if there are none.
+
+    The interval stays within the range of the measure.
+    """
+    values = {one: one.value for one in outcomes if _has(one, which)}
+    if not values:
+        return None
+    found, (least, most) = t_interval(unit_means(values)), RANGES.get(next(iter(values)).measure, (0.0, 1.0))
+    return replace(found, low=_within(found.low, least, most), high=_within(found.high, least, most))
 
 
 def paired_difference(
@@ -66,12 +79,24 @@ def paired_difference(
     """Average ours minus theirs over the repeats of both, first within each unit; None without a common repeat.
 
     `ours` and `theirs` are fields of the two sets of outcomes, such as method and source; `both` are fields of both.
+    The interval never exceeds what the ranges of both scores allow.
     """
     outcomes = list(outcomes)
     mine = {one.repeat: one for one in outcomes if _has(one, {**both, **ours})}
     other = {one.repeat: one for one in outcomes if _has(one, {**both, **theirs})}
-    differences = {mine[at]: mine[at].value - other[at].value for at in sorted(mine.keys() & other.keys())}
-    return t_interval(unit_means(differences), shared) if differences else None
+    repeats = sorted(mine.keys() & other.keys())
+    if not repeats:
+        return None
+    found = t_interval(unit_means({mine[at]: mine[at].value - other[at].value for at in repeats}), shared)
+    left, right = (mean_score([one[at] for at in repeats]) for one in (mine, other))
+    if left is None or right is None or math.isnan(found.low):
+        return found
+    least, most = min(found.mean, left.low - right.high), max(found.mean, left.high - right.low)
+    return replace(found, low=_within(found.low, least, most), high=_within(found.high, least, most))
+
+
+def _within(value: float, least: float, most: float) -> float:
+    return value if math.isnan(value) else min(max(value, least), most)
 
 
 def unit_means(values: Mapping[PairedOutcome, float]) -> list[float]:
@@ -136,8 +161,33 @@ def difference_lines(
     return markdown_rows([f"{ours} ({how}) minus", "judged by"], sources, lines) if lines else ""
 
 
+def verdict_lines(
+    outcomes: Sequence[PairedOutcome], ours: str, measure: str, labels: float, shared: float = 0.0
+) -> list[str]:
+    """Say which methods one method can be told from, as far as the (widened) intervals of the differences allow."""
+    chosen = [one for one in outcomes if (one.measure, one.labels, one.rows) == (measure, labels, "all")]
+    own = list(dict.fromkeys((one.how, one.source) for one in chosen if one.method == ours))
+    found: dict[str, list[str]] = {"better than": [], "worse than": [], "not to be told apart from": []}
+    for method, judged in dict.fromkeys((one.method, one.how) for one in chosen if one.method != ours):
+        for how, source in own:
+            theirs = {"method": method, "how": judged}
+            one = paired_difference(chosen, {"method": ours, "how": how}, theirs, shared, source=source)
+            if one is not None:
+                verdict = list(found)[2 if not one.clear else 0 if one.low > 0 else 1]
+                found[verdict].append(f"{method} ({'' if how == judged else f'{how} against '}{judged}, {source})")
+    told = [verdict for verdict, names in found.items() if names]
+    if told == ["not to be told apart from"]:
+        units = len({one.unit if one.unit is not None else one.repeat for one in chosen})
+        why = "one repeat has no interval" if units < 2 else "no 95 % interval of a difference excludes zero"
+        return [f"**By {measure}, {ours} cannot be told apart from any other method: {why}.**"]
+    lines = "\n".join(f"* {verdict} {', '.join(found[verdict])}" for verdict in told)
+    return [f"By {measure}, {ours} is", lines] if told else []
+
+
 def write_paired_report(outcomes: Sequence[PairedOutcome], ours: str, out: Path, shared: float = 0.0) -> str:
     """Write `outcomes.csv`, `report.md` and, with several shares of labels, `labels.png`.
+
+    The report says first which methods can be told apart.
 
     Args:
         outcomes: Of all methods.
@@ -154,9 +204,10 @@ def write_paired_report(outcomes: Sequence[PairedOutcome], ours: str, out: Path,
     mean = f"{repeats} repeats"
     if None not in {one.unit for one in outcomes}:
         mean = f"{units} folds" + (f", each trained {repeats // units} times and averaged" if repeats > units else "")
-    parts = [f"Mean {measure} of {mean} [95 % interval, Student's t]; differences in points of 0.01."]
+    parts = verdict_lines(outcomes, ours, measure, shares[-1], shared)
+    parts.append(f"Mean {measure} of {mean} [95 % interval, Student's t]; differences in points of 0.01.")
     if shared:
-        parts[0] += (
+        parts[-1] += (
             "\nBold: the interval excludes zero; †: also after widening it for training rows that folds share (Nadeau "
             "& Bengio 2003)."
         )
