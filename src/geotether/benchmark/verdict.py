@@ -56,29 +56,28 @@ def mean_difference(pairs: Sequence[tuple[Sequence[Outcome], Sequence[Outcome]]]
     Tasks without a defined score are left out. The number of blocks is that of the task with fewest. The interval never
     exceeds what the intervals of both scores allow: R2 has no lower limit, and a few draws can be far below all others.
     """
-    found = [paired(ours, theirs) for ours, theirs in pairs]
-    kept = [number for number, (mean, *_) in enumerate(found) if not math.isnan(mean)] or range(len(pairs))
-    mean, blocks = float(np.mean([found[k][0] for k in kept])), min(count_blocks(pairs[k][0]) for k in kept)
-    low, high = block_interval(np.mean([found[k][1] - found[k][2] for k in kept], axis=0), mean, blocks)
+    found = [(paired(ours, theirs), count_blocks(ours)) for ours, theirs in pairs]
+    found = [one for one in found if not math.isnan(one[0][0])] or found
+    mean, blocks = float(np.mean([one[0] for one, _ in found])), min(count for _, count in found)
+    low, high = block_interval(np.mean([one[1] for one, _ in found], axis=0), mean, blocks)
     if not math.isnan(low):
-        ends = [[interval(found[k][1 + side], mean_score(pairs[k][side])) for side in (0, 1)] for k in kept]
-        ours, theirs = np.mean(ends, axis=0)
-        low, high = max(low, min(mean, ours[0] - theirs[1])), min(high, max(mean, ours[1] - theirs[0]))
-    return Score(mean, float(low), float(high), len({one.seed for one in pairs[0][0]}), blocks)
-
-
-def mean_score(outcomes: Sequence[Outcome]) -> float:
-    """Return the mean of the defined scores; NaN if there is none."""
-    return mean_value([one.value for one in outcomes])
+        least, most = np.mean([one[2] for one, _ in found], axis=0).tolist()
+        low, high = max(low, min(mean, least)), min(high, max(mean, most))
+    return Score(mean, low, high, len({one.seed for one in pairs[0][0]}), blocks)
 
 
 def paired(
     ours: Sequence[Outcome], theirs: Sequence[Outcome]
-) -> tuple[float, Float64[np.ndarray, " r"], Float64[np.ndarray, " r"]]:
-    """Return the mean difference, and the bootstrap replicates of both encoders from the same draws."""
+) -> tuple[float, Float64[np.ndarray, " r"], tuple[float, float]]:
+    """Return the mean difference, its replicates from equal draws, and the range that both intervals allow."""
     theirs = in_order_of(ours, theirs)
     mean = mean_value([a.value - b.value for a, b in zip(ours, theirs, strict=True)])
-    return mean, replicates(ours), replicates(theirs)
+    drawn = [replicates(one) for one in (ours, theirs)]
+    (low, high), (other_low, other_high) = (
+        interval(values, mean_value([one.value for one in own]))
+        for values, own in zip(drawn, (ours, theirs), strict=True)
+    )
+    return mean, drawn[0] - drawn[1], (low - other_high, high - other_low)
 
 
 def in_words(name: str, other: str, found: Score) -> str:
@@ -161,7 +160,7 @@ def mean_ranks(
     grid = outcome_grid(outcomes, probe, split, labels)
     names, tasks = (list(dict.fromkeys(key[i] for key in grid)) for i in (0, 1))
     names = [name for name in names if all((name, task) in grid for task in tasks)]
-    means = np.array([[mean_score(grid[name, task]) for task in tasks] for name in names])
+    means = np.array([[mean_value([one.value for one in grid[name, task]]) for task in tasks] for name in names])
     drawn = np.stack([np.stack([replicates(grid[name, task]) for task in tasks]) for name in names])  # (e, t, r)
     point, spread = (rankdata(-np.nan_to_num(one, nan=-np.inf), axis=0).mean(axis=1) for one in (means, drawn))
     found = {name: (float(point[i]), *interval(spread[i], float(point[i]))) for i, name in enumerate(names)}

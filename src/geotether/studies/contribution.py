@@ -264,7 +264,7 @@ def paired_effect(ours: Mapping[int, Sequence[Outcome]], theirs: Mapping[int, Se
     if ours.keys() != theirs.keys() or not ours:
         raise ValueError(f"Only variants of the same seeds can be compared, got {sorted(ours)} and {sorted(theirs)}.")
     by_seed = [paired(ours[seed], theirs[seed]) for seed in ours]
-    drawn = np.stack([mine - others for _, mine, others in by_seed])
+    drawn = np.stack([one for _, one, _ in by_seed])
     count = len(ours)
     weights = np.random.default_rng(2).multinomial(count, np.full(count, 1 / count), size=REPEATS) / count
     mean = float(np.mean([one for one, *_ in by_seed]))

@@ -217,7 +217,7 @@ def origin_of(config: PairedConfig, repeat: Repeat, tuned: PairedConfig | None) 
 
 def plain_settings(*configs: PairedConfig | None) -> list[dict[str, Any] | None]:
     """Return the settings that decide a result; where the rows come from does not."""
-    return [one and one.model_dump(mode="json", exclude={"paired", "data"}) for one in configs]
+    return [None if one is None else one.model_dump(mode="json", exclude={"paired", "data"}) for one in configs]
 
 
 def earlier_key(variant: PairedVariant, config: PairedConfig, repeat: Repeat, tuned: PairedConfig | None) -> str:
