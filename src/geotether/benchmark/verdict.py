@@ -72,12 +72,9 @@ def paired(
     """Return the mean difference, its replicates from equal draws, and the range that both intervals allow."""
     theirs = in_order_of(ours, theirs)
     mean = mean_value([a.value - b.value for a, b in zip(ours, theirs, strict=True)])
-    drawn = [replicates(one) for one in (ours, theirs)]
-    (low, high), (other_low, other_high) = (
-        interval(values, mean_value([one.value for one in own]))
-        for values, own in zip(drawn, (ours, theirs), strict=True)
-    )
-    return mean, drawn[0] - drawn[1], (low - other_high, high - other_low)
+    both = [(replicates(one), mean_value([outcome.value for outcome in one])) for one in (ours, theirs)]
+    (low, high), (other_low, other_high) = (interval(*one) for one in both)
+    return mean, both[0][0] - both[1][0], (low - other_high, high - other_low)
 
 
 def in_words(name: str, other: str, found: Score) -> str:
