@@ -9,13 +9,10 @@ _BLOCK = 64
 
 
 def principal_directions(matrix: Float[np.ndarray, "n d"], dim: int) -> Float64[np.ndarray, "k d"]:
-    """Find the directions in which the centred rows of a matrix differ most.
+    """Find the directions in which the centred rows of a matrix differ most, shape (dim, d), largest variance first.
 
-    Returns:
-        Shape (dim, d), orthonormal, largest variance first; the largest entry of each is positive.
-
-    Raises:
-        ValueError: If there are fewer than `dim` columns or rows.
+    They are orthonormal, and the largest entry of each is positive. ValueError if there are fewer than `dim` columns or
+    rows.
 
     Example:
         >>> principal_directions(np.array([[3.0, 0.0], [-3.0, 0.1], [0.0, -0.1]]), 1).round(2)

@@ -4,7 +4,7 @@ import zipfile
 from itertools import islice
 from pathlib import Path
 
-from geotether.files.formats import endings_of, format_of, opened_bytes, unpacking
+from geotether.files.formats import UNREAD_IMAGES, endings_of, format_of, opened_bytes, unpacking
 from geotether.sources.catalogue import source_names
 
 # The source that reads a format where nothing in the file says otherwise.
@@ -67,7 +67,8 @@ def _of_folder(path: Path) -> str | None:
     if (path / "index.csv").is_file() and (path / "images").is_dir():
         return "sentinel2"
     files = islice(path.rglob("*"), _ENTRIES)
-    return "images" if any(file.suffix.lower() in endings_of("image") for file in files) else None
+    known = {*endings_of("image"), *UNREAD_IMAGES}  # the source says which it does not read
+    return "images" if any(file.suffix.lower() in known for file in files) else None
 
 
 def _of_file(path: Path) -> str | None:

@@ -44,6 +44,26 @@ FORMATS = (
     Format("zarr", "raster", (".zarr",), extra="geo"),
     Format("image", "image", (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")),
 )
+# Images that are not read; telling so is better than passing over them.
+UNREAD_IMAGES = (
+    *(
+        ".heic",
+        ".heif",
+        ".hif",
+        ".avif",
+        ".jxl",
+        ".jp2",
+        ".j2k",
+        ".jpx",
+        ".jxr",
+        ".dng",
+        ".cr2",
+        ".cr3",
+        ".nef",
+        ".arw",
+    ),
+    *(".orf", ".raf", ".rw2", ".srw", ".pef", ".raw", ".psd", ".svg", ".tga", ".ppm", ".pgm", ".exr"),
+)
 
 
 def endings_of(*wanted: str) -> tuple[str, ...]:

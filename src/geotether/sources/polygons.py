@@ -28,8 +28,8 @@ class Holders:
 
     Attributes:
         row: Its row in the file, shape (n,); -1 where no polygon contains it. On a shared border the first counts.
-        columns: Its attributes by column name, each an object array of shape (n,), None where there is none.
-        num_repaired: How many invalid polygons were repaired; those far from every place are not checked.
+        columns: Its attributes by column name, object arrays of shape (n,), None where there is none.
+        num_repaired: How many invalid polygons near places were repaired.
     """
 
     row: Integer[np.ndarray, " n"]

@@ -100,12 +100,9 @@ def indicators_of(
 ) -> tuple[Float64[np.ndarray, "n c"], tuple[str, ...]]:
     """Convert label columns to one column of 0 and 1 per label.
 
-    Args:
-        columns: Columns of 0 and 1 (or bool), or one column of lists of labels.
-        missing: Values that mark an unknown label; in lists, labels to ignore.
-
-    Returns:
-        Shape (n, c), NaN where unknown, a row of NaN where a list is null; and the names of the labels.
+    They are columns of 0 and 1 (or bool) or one column of lists of labels; values in `missing` are unknown, or ignored
+    in lists. The result, shape (n, c), is NaN where unknown, in a whole row where a list is null; with it come the
+    names of the labels.
 
     Raises:
         ValueError: If a column contains anything but 0, 1 and missing values, or all lists are empty.

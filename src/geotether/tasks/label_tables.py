@@ -59,14 +59,9 @@ _log = logging.getLogger(__name__)
 def temperature_task(file: Path, label: str | None = None, countries: Path | None = None) -> Task:
     """Build the task of the mean annual air temperature at about 3,000 weather stations, in °C.
 
-    Args:
-        file: `stationDataAll.csv` as published, or the same as Parquet. Columns are found by name, because copies
-            differ in whether longitude or latitude comes first.
-        label: Another column, such as meanP for precipitation; it gets no unit. None: meanT.
-        countries: Natural Earth file for the continents. None: they stay unknown.
-
-    Raises:
-        ValueError: If the layout is unknown; as for `read_labelled`.
+    `file` is `stationDataAll.csv` as published, or the same as Parquet; columns are found by name, because copies
+    differ in whether longitude or latitude comes first. `label` is another column, such as meanP for precipitation,
+    without a unit. ValueError if the layout is unknown; as for `read_labelled`.
     """
     columns, lonlat, _ = read_labelled(file)
     names = {name.lower(): name for name in columns.column_names}
@@ -90,17 +85,11 @@ def temperature_task(file: Path, label: str | None = None, countries: Path | Non
 
 
 def housing_task(file: Path, countries: Path | None = None) -> Task:
-    """Build the task of the median house value of 20,640 block groups in California.
+    """Build the task of the median house value of 20,640 block groups in California, in USD.
 
-    Args:
-        file: StatLib's `cal_housing.data`, Kaggle's `housing.csv`, or scikit-learn's frame written as CSV or Parquet.
-        countries: Natural Earth file for the continents. None: they stay unknown.
-
-    Returns:
-        A regression task in USD (scikit-learn's frame: in 100,000 USD), capped at 500,001 in the source.
-
-    Raises:
-        ValueError: If the layout is unknown; as for `read_labelled`.
+    `file` is StatLib's `cal_housing.data`, Kaggle's `housing.csv`, or scikit-learn's frame written as CSV or Parquet
+    (in 100,000 USD); values are capped at 500,001 in the source. ValueError if the layout is unknown; as for
+    `read_labelled`.
     """
     file = Path(file)
     if file.suffix.lower() == ".data":
@@ -131,14 +120,13 @@ def mosaiks_task(
 ) -> Task:
     """Build the task of one MOSAIKS label at up to 100,000 places in the contiguous United States.
 
+    Population, night lights and housing become log(1 + value); -999 is a missing label.
+
     Args:
         file: `outcomes_sampled_<label>_CONTUS_16_640_<UAR|POP>_100000_0.csv` as published, or the same as Parquet.
         label: Its label column. None: the only one.
         places: Another such table, to take lon and lat from by ID where `file` has none.
         countries: Natural Earth file for the continents. None: they stay unknown.
-
-    Returns:
-        A regression task; population, night lights and housing as log(1 + value). -999 is a missing label.
 
     Raises:
         ValueError: If the layout is unknown; as for `read_labelled`.

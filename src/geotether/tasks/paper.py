@@ -24,16 +24,7 @@ RASTER_ENDINGS = endings_of("geotiff")
 
 @dataclass(frozen=True)
 class PaperFiles:
-    """The files behind the four tasks.
-
-    Attributes:
-        countries: GADM or Natural Earth polygons.
-        population: Raster of people per km².
-        elevation: DEM raster, or a folder of terrarium tiles.
-        ecoregions: Olson's or RESOLVE's polygons.
-        land: Land polygons; None: those of `countries`.
-        continents: Natural Earth countries; None: those of `countries` where it has continents, else unknown.
-    """
+    """The files behind the four tasks; without `land`, and for continents, those of `countries` count."""
 
     countries: Path
     population: Path
@@ -105,11 +96,7 @@ def paper_tasks(
         min_class_rows: Countries and biomes with fewer rows than this are left out as missing labels; 1 keeps all.
 
     Returns:
-        Tasks "country", "population density", "elevation" and "biome", in that order, with continents where the country
-        file has them.
-
-    Raises:
-        ValueError: If a layout is unknown or too few places are found.
+        "country", "population density", "elevation" and "biome", with continents where the country file has them.
     """
     files = folder if isinstance(folder, PaperFiles) else find_paper_files(folder)
     for field in fields(files):

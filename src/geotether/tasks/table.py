@@ -97,13 +97,7 @@ def table_task(
 
 
 class Labelled(NamedTuple):
-    """The rows of a table that have coordinates.
-
-    Attributes:
-        columns: All columns.
-        lonlat: Places in degrees, shape (n, 2).
-        rows: Number of each row in the file.
-    """
+    """The rows of a table that have coordinates: columns, places in degrees, and the number of each row in the file."""
 
     columns: pa.Table
     lonlat: Float64[np.ndarray, "n 2"]
@@ -112,11 +106,6 @@ class Labelled(NamedTuple):
 
 def read_labelled(table: Path, lon: str | None = None, lat: str | None = None) -> Labelled:
     """Read a table and its places, without the rows that have no coordinates.
-
-    Args:
-        table: A file in any format of rows.
-        lon: Column of longitudes. None: found.
-        lat: Column of latitudes, together with `lon`.
 
     Raises:
         ValueError: If it is not of its format, is empty, lacks such columns, or a row has a wrong place.

@@ -56,18 +56,11 @@ class Packing:
 
 
 def packing_of(variable: Any, netcdf: bool) -> Packing:
-    """Read the attributes of a variable opened without masks and scales.
+    """Read the attributes of a variable opened without masks and scales; ValueError if one is not a number.
 
     `_FillValue`, `missing_value`, `valid_range`, `valid_min` and `valid_max` are in the units of stored cells; a range
     of floating-point numbers for packed integers is one of values. NetCDF's own fill values are missing data where
     there is no `_FillValue`, as in the NetCDF library.
-
-    Args:
-        variable: An xarray variable of numbers.
-        netcdf: Whether the file is NetCDF.
-
-    Raises:
-        ValueError: If an attribute is not a number.
     """
     attributes = variable.attrs
     kept = np.dtype(bool if variable.dtype.kind == "b" else variable.dtype).newbyteorder("=")
@@ -133,10 +126,9 @@ def _as_stored(value: Any, stored: np.dtype) -> Any:
 
 
 def open_groups(path: Path) -> dict[str, Any]:
-    """Open all groups of a NetCDF file or a Zarr store lazily, with cells and times as stored.
+    """Open all groups of a NetCDF file or a Zarr store lazily, as datasets of xarray with cells and times as stored.
 
-    Returns:
-        Datasets of xarray by path of the group, "" for the root.
+    Their keys are the paths of the groups, "" for the root.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -17,14 +17,7 @@ from geotether.sources.sampling import on_land, sample_places
 
 @dataclass(frozen=True, eq=False)
 class RasterPlaces:
-    """Places with their ids and times.
-
-    Attributes:
-        lonlat: Degrees, shape (n, 2); valid except in the rows with a reason.
-        id: One text per place, or empty.
-        time: datetime64[ms] in UTC, or None.
-        reasons: Row to reason for rows that cannot be used.
-    """
+    """Places in degrees, ids (or none), times in UTC (or None), and row to reason for rows that cannot be used."""
 
     lonlat: Float64[np.ndarray, "n 2"]
     id: np.ndarray
@@ -33,12 +26,7 @@ class RasterPlaces:
 
 
 def given_places(path: Path, id: str | None = None, time: str | None = None) -> RasterPlaces:
-    """Read places from a file of points.
-
-    Args:
-        path: In any format of `geotether.files.formats` that holds rows.
-        id: Column of ids.
-        time: Column of dates or times, or one date for all, such as "2020-07-01".
+    """Read places, with the columns `id` and `time` (or one date for all), from a file of points in any format of rows.
 
     Raises:
         ValueError: If the file is damaged or empty, or has no columns of coordinates or of these names.
@@ -64,16 +52,8 @@ def sampled_places(
 ) -> Float64[np.ndarray, "n 2"]:
     """Draw places uniformly by area where the raster has data in any band, optionally on land or a mask.
 
-    Args:
-        cells: Of the raster.
-        rows: Number of places.
-        seed: Of the random numbers.
-        land: Polygons that must contain the places.
-        mask: A raster whose first band must be above 0 at the places.
-        latitudes: South and north limits.
-
-    Returns:
-        Degrees, shape (rows, 2), in the order of the raster's tiles, so that a run of places reads few tiles.
+    `land` are polygons that must contain the places, `mask` a raster whose first band must be above 0 there. The
+    places, in degrees, are in the order of the raster's tiles, so that a run of places reads few tiles.
 
     Raises:
         ValueError: If too few are found; the message counts how many passed each condition.

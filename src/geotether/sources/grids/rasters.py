@@ -39,16 +39,10 @@ def raster_values(path: str | Path, lonlat: Float[np.ndarray, "n 2"], band: int 
 def terrarium_values(
     folder: str | Path, lonlat: Float[np.ndarray, "n 2"], zoom: int | None = None
 ) -> tuple[Float64[np.ndarray, " n"], int]:
-    """Read elevations from terrarium tiles, `{zoom}/{x}/{y}.png` in Web Mercator.
+    """Read elevations in metres from terrarium tiles, `{zoom}/{x}/{y}.png` in Web Mercator.
 
-    Args:
-        folder: The folder that contains the zoom levels.
-        lonlat: Places in degrees, shape (n, 2).
-        zoom: Zoom level; FileNotFoundError if it is missing. None: the deepest available one.
-
-    Returns:
-        Metres, shape (n,), NaN beyond 85.0511 degrees of latitude and where a tile is missing or empty; and the number
-        of places whose tile is missing.
+    By default the zoom is the deepest. Elevations are NaN beyond 85.0511 degrees of latitude and where a tile is
+    missing or empty; with them comes the number of places whose tile is missing. A missing zoom is FileNotFoundError.
 
     Source:
         Mapzen / Tilezen, Joerd, docs/formats.md, "Terrarium": red * 256 + green + blue / 256 - 32768.

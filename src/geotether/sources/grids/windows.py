@@ -43,15 +43,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Query:
-    """What to compute at each place.
-
-    Attributes:
-        window: The cells to use.
-        statistics: Statistics of these cells; None: the cells themselves.
-        classes: Values whose share to compute.
-        max_missing: Places with a larger share of missing cells are rejected.
-        fill: Replacement for missing pixels of an image: "mean", "nearest" or a number.
-    """
+    """What to compute at each place: statistics and shares of classes in a window, or its cells themselves."""
 
     window: Window
     statistics: tuple[str, ...] | None = None
@@ -65,9 +57,8 @@ def image_rows(
 ) -> tuple[Num[np.ndarray, "m side side bands"], dict[int, str]]:
     """Cut an image around each place.
 
-    Returns:
-        Images, in the raster's own type for integers without scale, else float32; and the reason by position for places
-        without an image.
+    Images have the raster's own type for integers without scale, else float32; with them, the reason by position for
+    places without an image.
     """
     raster, side = cells.raster, query.window.side
     whole = raster.dtype.kind in "iu" and raster.scales is None
@@ -94,8 +85,7 @@ def image_rows(
 def column_rows(cells: Cells, lonlat: Float64[np.ndarray, "n 2"], query: Query) -> tuple[pa.Table, dict[int, str]]:
     """Return values, or statistics of a window or circle, at each place.
 
-    Returns:
-        Columns, float64, null where a band has no data; and the reason by position for places without values.
+    They are columns of float64, null where a band has no data; and the reason by position for places without values.
     """
     bands = cells.raster.names
     counted = in_circle(query.window.side).ravel() if query.window.km is not None else slice(None)
@@ -132,12 +122,9 @@ def cut_windows(
 ) -> tuple[Num[np.ndarray, "n side side bands"], Bool[np.ndarray, "n side side bands"] | None]:
     """Cut a window around each of a few hundred places in degrees.
 
-    Windows continue across the antimeridian if the raster covers a full turn. Pixels outside the raster or without data
-    are missing.
-
-    Returns:
-        Pixels, as stored for integers without scale, else float64; and which are missing, None if none is. The values
-        of missing pixels are undefined.
+    Windows continue across the antimeridian if the raster covers a full turn. Pixels, as stored for integers without
+    scale, else float64, come with a mask of those outside the raster or without data (None if there are none), whose
+    values are undefined.
     """
     if window.km is None:
         rows, columns = _around(cells, lonlat, window.side)
@@ -260,15 +247,7 @@ def fill_missing(
 
 
 def in_circle(size: int) -> Bool[np.ndarray, "size size"]:
-    """Return which pixels of a square have their centre in the inscribed circle.
-
-    Example:
-        >>> in_circle(4).astype(int)
-        array([[0, 1, 1, 0],
-               [1, 1, 1, 1],
-               [1, 1, 1, 1],
-               [0, 1, 1, 0]])
-    """
+    """Return which pixels of a square have their centre in the inscribed circle."""
     offsets = np.arange(size) - (size - 1) / 2
     return np.hypot(offsets[:, None], offsets) <= size / 2
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from geotether.files.disk import files_fingerprint
-from geotether.files.formats import endings_of, format_of
+from geotether.files.formats import UNREAD_IMAGES, endings_of, format_of
 from geotether.files.places import find_name, listed_columns, refuse_places
 from geotether.files.random_access import CopiedRows, copy_rows
 from geotether.files.rows import column_names, open_rows
@@ -32,11 +32,6 @@ from geotether.sources.records.row_file import RowFile
 from geotether.sources.source import Observations, usable
 
 ENDINGS = endings_of("image")
-# Of images that are not read; telling so is better than passing over them.
-UNREAD = frozenset((
-    ".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".jxr", ".dng", ".cr2", ".cr3",
-    ".nef", ".arw", ".orf", ".raf", ".rw2", ".srw", ".pef", ".raw", ".psd", ".svg", ".tga", ".ppm", ".pgm", ".exr",
-))  # fmt: skip
 _LOOK_AT = 1000
 _log = logging.getLogger(__name__)
 # Names of the column of paths, including those of MP-16 and SatCLIP.
@@ -246,5 +241,5 @@ def _walk(folder: Path) -> Iterator[str]:
 def _left_out(folder: Path) -> str:
     """Count the images of a folder in formats that are not read; "" if there are none."""
     endings = Counter(Path(file).suffix.lower() for file in _walk(folder))
-    counts = [f"{count} {ending}" for ending, count in endings.most_common() if ending in UNREAD]
+    counts = [f"{count} {ending}" for ending, count in endings.most_common() if ending in UNREAD_IMAGES]
     return f" Left out: {', '.join(counts)} (formats that are not read; convert them to JPEG or PNG)." if counts else ""

@@ -42,11 +42,8 @@ class ImageError(ValueError):
 class Photo:
     """An image with the place and time in its metadata.
 
-    Attributes:
-        pixels: Shape (height, width, bands), in the number type of the file.
-        place: Longitude and latitude in degrees, NaN if unknown.
-        no_place: Why the place is unknown; empty if it is known.
-        time: datetime64[ms] in UTC, NaT if unknown.
+    `pixels` have shape (height, width, bands) and the number type of the file; `place` is longitude and latitude in
+    degrees, NaN if unknown, which `no_place` explains; `time` is datetime64[ms] in UTC, NaT if unknown.
     """
 
     pixels: np.ndarray
