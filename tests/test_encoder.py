@@ -1,6 +1,8 @@
 """Mirrors src/geotether/encoder.py."""
 
+import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +72,25 @@ def test_the_antimeridian_is_no_seam(model):
     np.testing.assert_allclose(west, east, atol=1e-5)
     np.testing.assert_allclose(west, around, atol=1e-5)
     np.testing.assert_allclose(model.encode(lon=286, lat=40), model.encode(lon=-74, lat=40), atol=1e-5)
+
+
+def test_tensors_with_a_gradient_are_encoded(model, wanted):
+    places = torch.tensor(LONLAT, requires_grad=True)
+    for found in (model.encode(places), model.encode(lon=places[:, 0], lat=places[:, 1])):
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_an_encoder_with_a_memory_is_pickled_to_spawned_processes():
+    memory = {"sizes": {"rain": [4, 2]}, "neighbors": 2, "reach_km": 5.0}
+    parts = {**ENCODER, "readout": "mixed_positional_and_output", "memory": memory}
+    encoder = Encoder(build_location_encoder(parts, seed=0))
+    encoder.module.memory.fill("rain", LONLAT, np.arange(8, dtype=np.float32).reshape(4, 2))
+    expected = encoder.encode(LONLAT)  # builds the search trees
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        np.testing.assert_array_equal(pool.apply(encoder.encode, (LONLAT,)), expected)
+    joblib = pytest.importorskip("joblib")
+    (found,) = joblib.Parallel(n_jobs=1)([joblib.delayed(pickle.loads(pickle.dumps(encoder)).encode)(LONLAT)])
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_tables_and_records_are_encoded(model, wanted):

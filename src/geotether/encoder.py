@@ -194,7 +194,7 @@ def _lonlat(places: Any, lon: Any, lat: Any) -> Float64[np.ndarray, "n 2"]:
     if places is None:
         if lon is None or lat is None:
             raise TypeError("encode needs lon= and lat=, or places such as an array (n, 2) or a GeoDataFrame.")
-        return as_lonlat(lon, lat)
+        return as_lonlat(*(one.detach().cpu() if hasattr(one, "detach") else one for one in (lon, lat)))
     if lon is not None or lat is not None:
         raise TypeError("encode takes either places or lon= and lat=, not both.")
     if hasattr(places, "lonlat"):

@@ -57,7 +57,9 @@ def test_pretrain_leaves_a_model_metrics_and_curves(run_folder):
 def test_a_finished_run_is_unchanged(geotether, run_folder):
     config, model = run_folder.parent / "run.yaml", run_folder / "model" / "model.safetensors"
     before = model.stat().st_mtime_ns
+    (run_folder / "losses.png").unlink()  # as after a kill in the last moment
     status, said, _ = geotether("pretrain", config, "--out", run_folder)
+    assert (run_folder / "losses.png").is_file()
     assert (status, "it is finished" in said, "--fresh" in said) == (0, True, True)
     status, _, errors = geotether("pretrain", config, "--out", run_folder, "--set", "steps=3")
     assert status == 1
