@@ -1,4 +1,4 @@
-"""Mirrors src/geotether/training/chance.py."""
+"""Mirrors src/geotether/training/overfitting.py."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 
 from geotether.tables.table import Table
 from geotether.training.config import load_config
-from geotether.training.overfitting import OverfittingWatch, above_chance, final_warning
+from geotether.training.overfitting import final_warning, rising_warning
 from geotether.training.pretraining import pretrain
 
 
@@ -24,25 +24,16 @@ def validation(a, b, chance=5.0):
         ([(9, 4), (8, 4), (8.1, 4), (7.9, 4), (8, 4)], None),  # noise on the way down
         ([(4, 4), (4, 5.1), (4, 5.3), (4, 5.4)], 2),
         ([(9, 4), (8, 4), (8.1, 4), (8.2, 4)], 3),
+        ([(math.nan, 4), (math.inf, 4), (4, 4)], None),  # left to the loop
     ],
 )
-def test_a_loss_that_rises_above_chance_is_reported_once(course, said_at):
-    watch = OverfittingWatch()
-    said = [watch.notice(validation(*losses)) for losses in course]
-    assert [number for number, text in enumerate(said) if text] == ([] if said_at is None else [said_at])
+def test_a_loss_that_rises_above_chance_is_reported(course, said_at):
+    lines = [{"step": 0, "loss": 9.0}, *(validation(*losses) for losses in course)]
+    said = [rising_warning(lines[: number + 2]) for number in range(len(course))]
+    assert next((number for number, text in enumerate(said) if text), None) == said_at
     if said_at is not None:
         assert "keep=best" in said[said_at]
         assert f"loss of {'b' if course[said_at][1] > 5 else 'a'} rises" in said[said_at]
-
-
-def test_a_nan_loss_is_left_to_the_loop():
-    watch = OverfittingWatch()
-    assert [watch.notice(validation(loss, 4)) for loss in (float("nan"), float("inf"), 4)] == ["", "", ""]
-
-
-def test_losses_without_a_chance_level_are_not_compared():
-    assert above_chance({"validation/loss": 9.0, "validation/loss/a": 9.0}) == []
-    assert OverfittingWatch().notice({"validation/loss": 9.0}) == ""
 
 
 def test_the_final_warning_is_about_the_returned_model():
@@ -52,6 +43,7 @@ def test_the_final_warning_is_about_the_returned_model():
     assert final_warning(lines[:3]) == ""  # two validations show no trend
     assert final_warning([validation(9 - n, 9 - n) for n in range(4)]) == ""  # above chance, but it still falls
     assert final_warning([validation(4 + n, 4, chance=math.log(8)) for n in range(4)]) == ""  # eight rows
+    assert final_warning([{"validation/loss": 9.0 + n} for n in range(4)]) == ""  # no level of chance
 
 
 def test_a_run_on_noise_is_warned_of(tmp_path, capsys):

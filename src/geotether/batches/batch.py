@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,19 +13,6 @@ from torch import Tensor
 
 from geotether.batches.schedule import TyingSchedule, check_known
 from geotether.tables.table import Table
-
-
-@runtime_checkable
-class Rows(Protocol):
-    """Anything with places and features, such as a feature table."""
-
-    @property
-    def lonlat(self) -> Float64[np.ndarray, "n 2"]:
-        """Longitude and latitude in degrees, shape (n, 2)."""
-
-    @property
-    def features(self) -> Float32[np.ndarray, "n d"]:
-        """Features, shape (n, d); may be a memory map."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +38,11 @@ class Batch:
         return Batch(self.lonlat.to(device, non_blocking=True), features, self.groups)
 
 
-def assemble(tables: Mapping[str, Rows], schedule: TyingSchedule, step: int, seed: int) -> Batch:
+def assemble(tables: Mapping[str, Any], schedule: TyingSchedule, step: int, seed: int) -> Batch:
     """Collect the rows of one step, as a pure function of tables, schedule, step and seed.
 
     Args:
-        tables: Modality to its training rows.
+        tables: Modality to its training rows, with `lonlat` (n, 2) and `features` (n, d), which may be a memory map.
         schedule: Which modalities take part, and with which rows.
         step: Number of the step, from 0.
         seed: Seed of the run.
@@ -135,9 +122,6 @@ def rows_at(size: int, start: int, count: int, seed: int, modality: str) -> Int6
         count: Number of rows wanted, 0 or more.
         seed: Seed of the run.
         modality: Name of the table, so that tables are shuffled independently.
-
-    Returns:
-        Row numbers in [0, size), shape (count,).
 
     Raises:
         ValueError: If `size` is less than 1, or `start` or `count` is negative.

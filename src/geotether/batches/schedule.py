@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from geotether.suggestions import closest
 
@@ -27,23 +27,6 @@ class Tie:
 
     modality: str
     rows: int
-
-
-@runtime_checkable
-class TyingSchedule(Protocol):
-    """The schedule as training uses it; every method is a pure function of the step."""
-
-    def ties(self, step: int) -> tuple[Tie, ...]:
-        """Return the ties that are active in a step, in the order of their rows in the batch."""
-
-    def rows_before(self, modality: str, step: int) -> int:
-        """Return the number of rows of a modality that were used before a step."""
-
-    def epoch_of(self, step: int) -> int:
-        """Return the epoch that a step belongs to, counted from 0."""
-
-    def steps_in(self, epochs: int) -> int:
-        """Return the number of steps in the first `epochs` epochs."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +186,9 @@ class SaltSchedule:
         return rounds * self._ends[-1] + (self._ends[rest - 1] if rest else 0)
 
 
+TyingSchedule = MeltSchedule | SaltSchedule
+
+
 def build_schedule(name: str, table_sizes: Mapping[str, int], batch_size: int, **options: Any) -> TyingSchedule:
     """Build a schedule by name.
 
@@ -212,9 +198,6 @@ def build_schedule(name: str, table_sizes: Mapping[str, int], batch_size: int, *
         batch_size: Rows of a batch.
         **options: `shares` for melt; `switch`, `steps_per_epoch` for salt; `modality` for pairwise,
             needed if there is more than one table.
-
-    Returns:
-        The schedule.
 
     Raises:
         ValueError: If the name, an option or the modality is unknown, or the sizes do not fit the schedule.
@@ -244,16 +227,11 @@ def apportion(rows: int, weights: Sequence[int], least: int = MIN_ROWS) -> list[
     Shares below `least` are raised to it; the others divide the remaining rows by largest remainder, ties to the
     earlier one.
 
-    Args:
-        rows: Rows to divide, at least `least` for each weight.
-        weights: Positive numbers.
-        least: Smallest share.
-
     Returns:
-        One share for each weight; they sum to `rows`.
+        One share for each weight, at least `least`; they sum to `rows`.
 
     Raises:
-        ValueError: If there are too few rows.
+        ValueError: If there are fewer than `least` rows for each weight.
 
     Source:
         The method of largest remainder (Hamilton 1792).
@@ -282,11 +260,7 @@ def apportion(rows: int, weights: Sequence[int], least: int = MIN_ROWS) -> list[
 
 
 def check_sizes(table_sizes: Mapping[str, int], batch_size: int, tables_in_a_batch: int) -> None:
-    """Raise if these tables cannot fill a batch.
-
-    Raises:
-        ValueError: If no table is given, one is empty, or the batch is too small.
-    """
+    """Raise ValueError if no table is given, one is empty, or the batch is too small."""
     if not table_sizes:
         raise ValueError("A schedule needs at least one table, got none.")
     for modality, size in table_sizes.items():
@@ -300,10 +274,6 @@ def check_sizes(table_sizes: Mapping[str, int], batch_size: int, tables_in_a_bat
 
 
 def check_known(what: str, name: object, known: Collection[str]) -> None:
-    """Raise if a name is not among the known ones.
-
-    Raises:
-        ValueError: If it is unknown; the message lists the known ones and the closest.
-    """
+    """Raise ValueError, with the known names and the closest, if a name is not among them."""
     if name not in known:
         raise ValueError(f"Unknown {what} {name!r}; known: {', '.join(known) or 'none'}.{closest(name, known)}")

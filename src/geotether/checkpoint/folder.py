@@ -31,23 +31,7 @@ def write_folder(
     provenance: Mapping[str, Any],
     card: str,
 ) -> None:
-    """Write a model folder, which replaces an older one only when complete.
-
-    Args:
-        folder: Folder to write; missing parents are created. An existing one must be empty or a model folder; other
-            files in it stay.
-        description: Plain values from which the model is built again.
-        weights: Tensors by name.
-        config: Settings of the run, plain values.
-        provenance: Where the model comes from, plain values.
-        card: Text of the model card, Markdown.
-
-    Raises:
-        FileExistsError: If `folder` contains other files than a model.
-        TypeError: If a value cannot be represented in JSON.
-        ValueError: If a weight is not finite.
-        OSError: If the disk is full or read-only; an older model is unchanged.
-    """
+    """Write a model folder, which replaces an older one only when complete; raises as `save_model` does."""
     if folder.is_dir() and any(folder.iterdir()) and _format_of(folder) != FORMAT:
         raise FileExistsError(f"{folder} contains other files than a model; choose a new or empty folder.")
     if broken := _not_finite(weights):
@@ -138,24 +122,13 @@ def _hash_of(about: Mapping[str, Any]) -> str:
 
 
 def plugin_record(parts: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return the entry `plugins` of a description: where the parts come from that plug-ins registered.
-
-    Args:
-        parts: Pairs of kind and name, such as ("positional", "mine").
-
-    Returns:
-        An empty mapping if all parts belong to the package.
-    """
+    """Return the entry `plugins` of a description: origins of the parts, (kind, name), that plug-ins registered."""
     found = origins(parts)
     return {"plugins": found} if found else {}
 
 
 def check_plugins(folder: Path, about: Mapping[str, Any]) -> None:
-    """Raise if a plug-in that the model needs is not loaded, and warn if its code has changed.
-
-    Raises:
-        ImportError: With the plug-in's module and file, and how the model was made.
-    """
+    """Raise ImportError if a plug-in that the model needs is not loaded, and warn if its code has changed."""
     needed = about.get("plugins", [])
     if needed:
         made = read_json(folder / PROVENANCE)
@@ -167,11 +140,7 @@ def check_plugins(folder: Path, about: Mapping[str, Any]) -> None:
 
 
 def fill_module(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, folder: Path) -> None:
-    """Load the weights whose names begin with `prefix` into a module, in the saved precision.
-
-    Raises:
-        ValueError: If names, shapes or types differ.
-    """
+    """Load the weights whose names begin with `prefix`, in the saved precision; refuse other names, shapes or types."""
     mine = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
     wanted = module.state_dict()
     wrong = sorted(wanted.keys() ^ mine.keys()) or [
@@ -195,11 +164,7 @@ def _format_of(folder: Path) -> Any:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a file that contains a JSON object.
-
-    Raises:
-        ValueError: If it is truncated or contains something else.
-    """
+    """Read a file that contains a JSON object; raise ValueError if it is damaged or contains something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

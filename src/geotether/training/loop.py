@@ -16,7 +16,7 @@ from geotether.files.disk import replacing_file
 from geotether.training.config import LoopConfig, config_yaml
 from geotether.training.metrics import MetricsFile, Progress, read_scalars
 from geotether.training.optimizer import average_into, build_optimizer, learning_rate_at
-from geotether.training.overfitting import OverfittingWatch, final_warning
+from geotether.training.overfitting import final_warning, rising_warning
 from geotether.training.randomness import seed_step
 from geotether.training.state import (
     MODEL_FOLDER,
@@ -139,7 +139,7 @@ def train(
         with replacing_file(out / "config.yaml") as part:
             part.write_text(config_yaml(config), encoding="utf-8")
         save_state(out, state, pack_tensors(model, optimizer, averaged, best), method.identity)
-    started, overfitting = time.perf_counter() - state.seconds, OverfittingWatch()
+    started, warned = time.perf_counter() - state.seconds, False
 
     with (
         Interruption() as interruption,
@@ -186,8 +186,9 @@ def train(
                     line |= method.validate((averaged or model).eval())
                 model.train()
                 shown.show_validation(step, line)
-                if warning := overfitting.notice(line):
+                if not warned and (warning := rising_warning([*metrics.lines, line])):
                     shown.say(warning)
+                    warned = True
                 if state.take(line["validation/loss"], config.min_delta) and config.keep == "best":
                     best = copy.deepcopy((averaged or model).state_dict())
                 state.stopped = config.patience is not None and state.stale_validations >= config.patience

@@ -13,73 +13,51 @@ ADVICE = (
 )
 
 
-class OverfittingWatch:
-    """Warns once when a modality's validation loss rises above chance.
+def rising_warning(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Name the modalities whose validation loss is above chance and was no lower twice than an earlier one.
 
-    Early in training the loss may be above chance and still falling, so it warns only when the last two validations
-    were both no lower than an earlier one.
+    Early in training the loss may be above chance and still falling.
+
+    Args:
+        lines: Metrics of the run so far.
     """
-
-    def __init__(self) -> None:
-        self._lowest: dict[str, float] = {}
-        self._stale: dict[str, int] = {}
-        self._said = False
-
-    def notice(self, line: Mapping[str, Any]) -> str:
-        """Record the `validation/loss/M` and, where known, `validation/chance/M` of every modality M.
-
-        Returns:
-            The warning; empty if there is none or it was given before.
-        """
-        for key in line:
-            if key.startswith(_LOSS):
-                lowest = self._lowest.get(key, float("inf"))
-                fell = line[key] < lowest or key not in self._lowest
-                self._stale[key] = 0 if fell else self._stale[key] + 1
-                self._lowest[key] = min(lowest, line[key])  # NaN leaves the lowest unchanged
-        climbing = [name for name in above_chance(line) if self._stale[_LOSS + name] >= 2 and _is_enough(line, name)]
-        if not climbing or self._said:
-            return ""
-        self._said = True
-        return f"The held-out loss of {_named(climbing)} rises above chance. {ADVICE}"
-
-
-def above_chance(line: Mapping[str, Any]) -> list[str]:
-    """Return the modalities whose validation loss is above chance.
-
-    Example:
-        >>> above_chance({"validation/loss/a": 6.1, "validation/chance/a": 5.5, "validation/loss/b": 7.0})
-        ['a']
-    """
-    names = [key.removeprefix(_CHANCE) for key in line if key.startswith(_CHANCE)]
-    return [name for name in names if line.get(f"{_LOSS}{name}", 0.0) > line[f"{_CHANCE}{name}"]]
+    names = [name for name, losses in above_chance(lines).items() if min(losses[-2:]) >= min(losses[:-2])]
+    named = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"The held-out loss of {named} rises above chance. {ADVICE}" if names else ""
 
 
 def final_warning(lines: Sequence[Mapping[str, Any]], best: bool = False) -> str:
     """Name the validation losses of the final model that are above chance and no longer fall.
 
-    Fewer than three validations, or fewer than fifty rows, say nothing about it.
-
     Args:
         lines: Metrics of the run.
         best: Whether the weights of the best validation were kept, not the last.
     """
-    validations = [line for line in lines if any(key.startswith(_CHANCE) for key in line)]
-    if len(validations) < _FEWEST_VALIDATIONS:
-        return ""
-    line = min(validations, key=lambda line: line["validation/loss"]) if best else validations[-1]
-    names = []
-    for name in above_chance(line):
-        earlier = [one[_LOSS + name] for one in validations[:-1] if _LOSS + name in one]
-        if _is_enough(line, name) and validations[-1][_LOSS + name] >= min(earlier):
-            names.append(f"{name} {line[_LOSS + name]:.2f} (chance {line[_CHANCE + name]:.2f})")
-    return f"The held-out loss of this model is above chance: {', '.join(names)}. {ADVICE}" if names else ""
+    validations = [line for line in lines if "validation/loss" in line]
+    line = min(validations, key=lambda line: line["validation/loss"], default={}) if best else None
+    said = [
+        f"{name} {(line or validations[-1])[_LOSS + name]:.2f} (chance {validations[-1][_CHANCE + name]:.2f})"
+        for name, losses in above_chance(lines, line).items()
+        if losses[-1] >= min(losses[:-1])
+    ]
+    return f"The held-out loss of this model is above chance: {', '.join(said)}. {ADVICE}" if said else ""
 
 
-def _is_enough(line: Mapping[str, Any], name: str) -> bool:
-    """Return whether a modality has enough validation rows; chance is the logarithm of their number."""
-    return math.exp(line[_CHANCE + name]) > _FEWEST_ROWS - 0.5
+def above_chance(lines: Sequence[Mapping[str, Any]], line: Mapping[str, Any] | None = None) -> dict[str, list[float]]:
+    """Return the modalities whose validation loss is above chance, with the losses of all validations.
 
+    Fewer than three validations, or fewer than fifty rows, show nothing; chance is the logarithm of their number.
 
-def _named(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    Args:
+        lines: Metrics of the run.
+        line: The validation to compare with chance; None for the last.
+    """
+    validations = [one for one in lines if "validation/loss" in one]
+    found = {}
+    for key in [key for key in validations[-1] if key.startswith(_CHANCE)] if validations else ():
+        loss, chance = key.replace(_CHANCE, _LOSS), validations[-1][key]
+        losses = [math.inf if math.isnan(one[loss]) else one[loss] for one in validations if loss in one]
+        enough = len(losses) >= _FEWEST_VALIDATIONS and math.exp(chance) > _FEWEST_ROWS - 0.5
+        if enough and (line or validations[-1])[loss] > chance:
+            found[key.removeprefix(_CHANCE)] = losses
+    return found
