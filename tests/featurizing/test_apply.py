@@ -96,6 +96,10 @@ def test_a_missing_or_foreign_transform_is_reported(table, places, tmp_path):
     save_file({"a": np.zeros(3)}, transform)
     with pytest.raises(ValueError, match="not a transform"):
         apply(places, tmp_path)
+    for note in ({"transform": 1}, {"transform": 1, "features": {"name": "toy"}}, {"transform": 1, "features": 3}):
+        save_file({"a": np.zeros(3)}, transform, {"geotether": json.dumps(note)})
+        with pytest.raises(ValueError, match=r"t\.transform\.safetensors is damaged"):
+            apply(places, tmp_path)
     transform.unlink()
     with pytest.raises(FileNotFoundError, match=r"There is no .*t\.transform\.safetensors, which"):
         apply(places, tmp_path)

@@ -400,3 +400,15 @@ def test_one_long_text_takes_no_more_memory_or_disk_than_its_own(tmp_path, endin
     assert found.target("kind").column[-8] == names[7]
     assert (tmp_path / f"long.{ending}").stat().st_size < 4e6
     assert most < 50e6  # fixed-width texts would take 6 GB
+
+
+def test_what_exceeds_the_memory_is_an_error_before_it_is_read(table, several, tmp_path, monkeypatch):
+    write_table(table, tmp_path / "t.parquet")
+    write_table(several, tmp_path / "t.npz")
+    with np.load(tmp_path / "t.npz") as file:
+        np.savez_compressed(tmp_path / "packed.npz", **dict(file))
+    monkeypatch.setattr("geotether.tables.matrix.total_memory", lambda: 500)
+    monkeypatch.setattr("geotether.tables.store.total_memory", lambda: 500)
+    for name, message in (("t.parquet", "4 rows need about"), ("packed.npz", "unpacked")):
+        with pytest.raises(ValueError, match=rf"{name}.*{message}"):
+            read_table(tmp_path / name)

@@ -19,9 +19,10 @@ from geotether.featurizing.specification import TableSpec
 from geotether.featurizing.transform import fit_transform, load_transform, save_transform, transform_path
 from geotether.featurizing.workers import run_parts
 from geotether.files.disk import naming, replacing_file, size_in_words
-from geotether.files.places import BEYOND_LATITUDE, SWAPPED
+from geotether.files.places import BEYOND_LATITUDE, SWAPPED, doubts_of
 from geotether.geodesy.coordinates import too_many_for_slips
 from geotether.sources.source import Rejected
+from geotether.tables.matrix import refuse_too_many
 from geotether.tables.modality import set_fields
 from geotether.tables.splits import assign_split
 from geotether.tables.store import read_table, write_table
@@ -179,6 +180,7 @@ def _prepared(job: Job) -> Work:
     count = len(job.source)
     if count == 0:
         raise ValueError(f"The source {job.spec.source!r} has no rows in {job.spec.path}.")
+    refuse_too_many(count if job.spec.rows is None else min(count, job.spec.rows))
     chosen = choose_rows(count, job.spec.rows, job.spec.seed)
     fitted = job.folder / "fitted.transform.safetensors"
     if not fitted.is_file():
@@ -245,6 +247,8 @@ def _finish(job: Job, work: Work) -> dict[str, Any]:
         "ids_changed": changed,
         "features": work.transform.names,
     }
+    for doubt in doubts_of(table.lonlat):
+        _log.warning("%s: %s", job.name, doubt)
     set_fields(table, split=_split(job, table), origin=job.origin(made))
     # All files are complete in the job's folder before each takes its place in one step. A table without its
     # transform is not up to date, so a kill among these steps never leaves files of two jobs that pass for one.
@@ -309,6 +313,8 @@ def _report(job: Job, made: Mapping[str, Any]) -> None:
     if rows["rejected"]:
         reasons = spoken_reasons(Counter(made["rejected"]))
         lines.append(f"{rows['rejected']:,} rows rejected, listed in {job.rejected_path}: {reasons}.")
+    if place := getattr(getattr(job.source, "finder", None), "place", ""):
+        lines[0] += f" Places: {place}."
     if twice["rows"]:
         lines.append(f"{twice['rows']:,} rows share {twice['places']:,} places.")
     if made["ids_changed"]:

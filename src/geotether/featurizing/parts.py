@@ -63,15 +63,17 @@ class Work:
         """Compute a part and write its file."""
         rows = PART_ROWS[self.source.kind]
         start, stop = number * rows, min((number + 1) * rows, self.count)
-        tables, rejected, used = [], [], 0
+        tables, used = [], 0
+        rejected: list[Rejected] = []
         for run in read_runs(self.source, start, stop, self.at_once, self.chosen):
             found, features = self.transform.apply(run)
-            rejected += [[one.row, one.id, one.reason] for one in found.rejected]
+            rejected += found.rejected
             used += len(found)
             if len(found):
                 tables.append(_columns(replace(found, content=None), features))
         content = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
-        note = {"used": used, "rejected": sorted(rejected, key=lambda one: one[0])}
+        rejected.sort(key=lambda one: one.row)
+        note = {"used": used, "rejected": [[one.row, one.id, one.reason] for one in rejected]}
         content = content.replace_schema_metadata({"part": json.dumps(note)})
         with replacing_file(self.part_file(number)) as file, pa.ipc.new_file(str(file), content.schema) as writer:
             writer.write_table(content)

@@ -51,8 +51,8 @@ def read_runs(
             continue
         wanted = chosen[np.searchsorted(chosen, first) : np.searchsorted(chosen, last)]
         # Rows between wanted ones are read too, except images: that costs less than many calls.
-        borders = np.flatnonzero(np.diff(wanted) > 1) + 1 if source.kind == "images" else []
-        for run in np.split(wanted, borders) if len(wanted) else []:
+        gaps = np.diff(wanted) > 1 if source.kind == "images" else np.empty(0, dtype=bool)
+        for run in np.split(wanted, np.flatnonzero(gaps) + 1) if len(wanted) else []:
             found = read_checked(source, int(run[0]), int(run[-1]) + 1)
             found = reject(found, dict.fromkeys(np.flatnonzero(~np.isin(found.row, run)).tolist(), ""))
             names = set(run.tolist())

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from geotether.files.disk import replacing_file, writing
+from geotether.files.disk import replacing_file, size_in_words, writing
 from geotether.files.values import is_list, is_number
 from geotether.suggestions import closest
 from geotether.user_folders import user_cache
 
 _ROWS_AT_ONCE = 16_384
+_ROW_BYTES = 200
 
 
 def feature_columns(schema: pa.Schema, features: str | Sequence[str]) -> list[str]:
@@ -101,6 +102,16 @@ def total_memory() -> int:
         return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     except (OSError, ValueError):  # no such limit, or "max"
         return total
+
+
+def refuse_too_many(count: int) -> None:
+    """Raise ValueError if the ids, places and labels of so many rows, which a table keeps in memory, do not fit."""
+    needed, there = count * _ROW_BYTES, total_memory()
+    if needed > there:
+        raise ValueError(
+            f"{count:,} rows need about {size_in_words(needed)} of memory as a table, and this machine has "
+            f"{size_in_words(there)}; take fewer rows."
+        )
 
 
 def _parts(file: pq.ParquetFile, names: list[str], width: int | None, rows: int) -> Iterator[np.ndarray]:

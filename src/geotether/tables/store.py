@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from geotether.files.arrays import reading_arrays
-from geotether.files.disk import replacing_file
+from geotether.files.disk import replacing_file, size_in_words
 from geotether.files.geometry import geometry_column, with_geometry
 from geotether.files.places import degrees_axis, lonlat_of_columns
 from geotether.files.values import is_text, without_dictionary
 from geotether.files.writers import list_column
 from geotether.geodesy.dates import times_of, why_no_time
-from geotether.tables.matrix import feature_columns, read_matrix, total_memory
+from geotether.tables.matrix import feature_columns, read_matrix, refuse_too_many, total_memory
 from geotether.tables.modality import Modality, parts_of, text_array
 from geotether.tables.origin import Origin, origin_of_note
 from geotether.tables.table import COLUMNS, Table
@@ -138,6 +138,7 @@ def read_table(
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             chosen = feature_columns(file.schema_arrow, features)
+            refuse_too_many(file.metadata.num_rows)
             columns = file.read(columns=_wanted(file.schema_arrow))
             lonlat = lonlat_of_columns(columns if columns.num_columns else file.schema_arrow.empty_table())
             if file.metadata.num_rows == 0:
@@ -281,33 +282,33 @@ def _stored_texts(texts: np.ndarray) -> np.ndarray:
 def _read_npz(path: Path, name: str | None, memory_share: float) -> Table:
     if not is_table_npz(path):
         raise ValueError(f"{path} was not written by write_table, or is damaged.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file[_ABOUT]))
-            most = memory_share * total_memory()
-            modalities = {}
-            for key, one in about["sensors"].items():
-                entry = f"values/{key}"
-                values = _mapped(path, file.zip.getinfo(f"{entry}.npy"), most)
-                values = file[entry] if values is None else values
-                complete = one.get("complete", False)
-                modalities[key] = Modality(one["kind"], values, file[f"present/{key}"], tuple(one["bands"]), complete)
-            targets = {}
-            for key, one in about["targets"].items():
-                values = file[f"target/{key}"]
-                if one["kind"] == "numbers" and values.dtype != np.float64:
-                    targets[key] = Target.of_column(one["names"][0], values)
-                else:
-                    targets[key] = Target(one["kind"], values, tuple(one["names"]))
-            columns = {column: file[column] for column in COLUMNS if column in file.files}
-            columns |= {
-                name: text_array(json.loads(one.tobytes())) for name, one in columns.items() if one.dtype == np.uint8
-            }
+    with reading_arrays(path), np.load(path, allow_pickle=False) as file:
+        memory = total_memory()
+        unpacked = sum(one.file_size for one in file.zip.infolist() if one.compress_type != zipfile.ZIP_STORED)
+        if unpacked > memory:
+            have = f"this machine has {size_in_words(memory)} of memory"
+            raise ValueError(f"{path} takes {size_in_words(unpacked)} unpacked, and {have}.")
+        about = json.loads(str(file[_ABOUT]))
+        modalities = {}
+        for key, one in about["sensors"].items():
+            values = _mapped(path, file.zip.getinfo(f"values/{key}.npy"), memory_share * memory)
+            values = file[f"values/{key}"] if values is None else values
+            complete = one.get("complete", False)
+            modalities[key] = Modality(one["kind"], values, file[f"present/{key}"], tuple(one["bands"]), complete)
+        targets = {}
+        for key, one in about["targets"].items():
+            values = file[f"target/{key}"]
+            if one["kind"] == "numbers" and values.dtype != np.float64:
+                targets[key] = Target.of_column(one["names"][0], values)
+            else:
+                targets[key] = Target(one["kind"], values, tuple(one["names"]))
+        columns = {column: file[column] for column in COLUMNS if column in file.files}
+        for column, values in columns.items():
+            if values.dtype == np.uint8:
+                columns[column] = text_array(json.loads(values.tobytes()))
         # A part of a table, such as rows to predict, may lack a modality or all values of a target.
         origin = Origin.of(about["origin"])
         return Table(name or about["name"], modalities, targets, **columns, origin=origin, is_part=True)
-    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
-        raise ValueError(f"{path} is damaged: {error}.") from error
 
 
 def _mapped(path: Path, entry: zipfile.ZipInfo, most: float) -> np.ndarray | None:
