@@ -41,18 +41,6 @@ def test_equals_torchgeo_with_the_division_done_once(published, digits):
         np.testing.assert_array_equal(image, copy)
 
 
-def test_a_real_patch(published, shared_data):
-    import rasterio
-
-    path = shared_data / "paired" / "format_samples" / "sentinel2_12band" / "satclip_patch_445.tif"
-    with rasterio.open(path) as file:
-        image = np.moveaxis(file.read(), 0, -1)
-    features = Ssl4eoFeatures("resnet18", str(published[0]), batch=1)
-    np.testing.assert_allclose(
-        features.transform([reflectance(image)]), by_torchgeo(published[1], [image]), rtol=1e-3, atol=1e-4
-    )
-
-
 def test_vit_small_takes_a_state_dict_without_its_last_norm(tmp_path):
     import torch
     from torchgeo.models import vit_small_patch16_224

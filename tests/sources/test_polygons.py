@@ -128,14 +128,3 @@ def test_wrong_files_are_named(write, tmp_path, name, columns, error, said):
     write("points.gpkg", table=gpd.GeoDataFrame({"n": [1]}, geometry=[shapely.Point(0, 0)], crs=4326))
     with pytest.raises(error, match=said):
         find_polygons(tmp_path / name, np.array([[0.0, 0.0]]), columns)
-
-
-def test_published_polygons_give_the_labels_that_were_made_of_them(shared_data):
-    folder = shared_data / "downstream"
-    points = pq.read_table(folder / "downstream_points_30k.parquet")
-    lonlat = np.stack([points["lon"], points["lat"]], 1)
-    countries = find_polygons(folder / "countries_ne50m.geojson", lonlat, ["adm0_a3", "continent"])
-    assert countries.columns["adm0_a3"].tolist() == points["country"].to_pylist()
-    assert countries.columns["continent"].tolist() == points["continent"].to_pylist()
-    regions = find_polygons(folder / "ecoregions_resolve2017_simplified.parquet", lonlat, ["biome_num"])
-    assert regions.columns["biome_num"].tolist() == points["biome_num"].to_pylist()

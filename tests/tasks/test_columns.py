@@ -109,6 +109,7 @@ def test_words_of_published_splits_are_understood_and_said(caplog):
         split = splits_of("part", chunked(["train", "val", "test", "dev", "trainval", None, "buffer"]))
     assert split.tolist() == ["train", "validation", "test", "validation", "train", "", "buffer"]
     assert "dev as validation, trainval as train, val as validation" in caplog.text
+    assert splits_of("part", chunked(["TRAIN", "Test", " Val"])).tolist() == ["train", "test", "validation"]
     assert splits_of("fold", chunked([0, 1, 2]), {"0": "train", "2": "test"}).tolist() == ["train", "1", "test"]
     with pytest.raises(ValueError, match="no rows in train, only a, b; say what its values mean"):
         splits_of("part", chunked(["a", "b"]))

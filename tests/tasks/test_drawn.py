@@ -220,18 +220,3 @@ def test_unknown_layouts_and_wrong_files_are_named(tmp_path, monkeypatch, dem, g
             build()
     with pytest.raises(FileNotFoundError, match=r"none\.tif"):
         elevation_task(tmp_path / "none.tif")
-
-
-def test_the_real_density_is_that_of_the_points(shared_data):
-    import pyarrow.parquet as pq
-
-    folder = shared_data / "downstream"
-    points = pq.read_table(folder / "downstream_points_30k.parquet")
-    lonlat = np.stack([points["lon"], points["lat"]], 1)
-    density = population_at(folder / "population_density_gpwv4_2020_15min.tif", lonlat)
-    assert (density.astype(np.float32) == np.asarray(points["population_density"])).mean() > 0.9999
-    task = population_task(
-        folder / "population_density_gpwv4_2020_15min.tif", rows=1000, countries=folder / "countries_ne50m.geojson"
-    )
-    assert task.target.mean() == pytest.approx(58, abs=30)  # 7.8 thousand million people on 134 million km²
-    assert "Antarctica" not in set(task.continent)

@@ -27,14 +27,6 @@ def test_stations_are_read_by_the_names_of_their_columns(tmp_path):
     assert temperature_task(tmp_path / "latfirst.csv").lonlat.tolist() == task.lonlat.tolist()
 
 
-def test_an_unknown_layout_of_temperature(tmp_path):
-    (tmp_path / "a.csv").write_text("lon,lat,height\n1,2,3\n4,5,6\n")
-    with pytest.raises(ValueError, match=r"no column 'meanT', only lon, lat, height; known layout: stationDataAll"):
-        temperature_task(tmp_path / "a.csv")
-    with pytest.raises(FileNotFoundError, match="no file"):
-        temperature_task(tmp_path / "none.csv")
-
-
 STATLIB = """-122.23,37.88,41,880.0,129.0,322.0,126.0,8.3252,452600.0
 -122.22,37.86,21,7099.0,1106.0,2401.0,1138.0,8.3014,358500.0
 """
@@ -63,17 +55,6 @@ def test_every_published_layout_holds_the_same_houses(tmp_path, name, text, unit
     assert task.label == f"house value ({unit})"
     assert task.lonlat.tolist() == [[-122.23, 37.88], [-122.22, 37.86]]
     assert (task.target * scale).tolist() == pytest.approx([452600, 358500])
-
-
-def test_an_unknown_layout_of_housing(tmp_path):
-    (tmp_path / "cal_housing.data").write_text("1,2,3\n4,5,6\n")
-    with pytest.raises(ValueError, match=r"nine numbers per row; known layouts: StatLib"):
-        housing_task(tmp_path / "cal_housing.data")
-    (tmp_path / "housing.csv").write_text("lon,lat,price\n1,2,3\n4,5,6\n")
-    with pytest.raises(ValueError, match=r"has the columns lon, lat, price; known layouts: StatLib"):
-        housing_task(tmp_path / "housing.csv")
-    with pytest.raises(FileNotFoundError, match="no file"):
-        housing_task(tmp_path / "none.data")
 
 
 def mosaiks_csv(folder, name, label, values, places=True):
@@ -123,19 +104,6 @@ def test_places_may_come_from_another_table_by_id(tmp_path, caplog):
         mosaiks_task(bare, places=tmp_path / "others.csv")
 
 
-def test_an_unknown_layout_of_mosaiks(tmp_path):
-    (tmp_path / "a.csv").write_text("ID,lon,lat,a,b\n1,2,3,4,5\n2,3,4,5,6\n")
-    with pytest.raises(
-        ValueError, match=r"no single column that must be the label, only ID, lon, lat, a, b; known layout"
-    ):
-        mosaiks_task(tmp_path / "a.csv")
-    assert mosaiks_task(tmp_path / "a.csv", label="b").target.tolist() == [5, 6]
-    with pytest.raises(ValueError, match="no column 'c'"):
-        mosaiks_task(tmp_path / "a.csv", label="c")
-    with pytest.raises(FileNotFoundError, match="no file"):
-        mosaiks_task(tmp_path / "none.csv")
-
-
 MS = 1_577_836_800_000  # 2020-01-01
 
 
@@ -178,10 +146,33 @@ def test_empty_split_and_time_are_none(tmp_path):
     assert task.time is None
 
 
-def test_several_labels_need_a_name(tmp_path):
+@pytest.mark.parametrize(
+    ("build", "text", "options", "said"),
+    [
+        (temperature_task, "lon,lat,height\n1,2,3\n4,5,6\n", {}, "'meanT', only lon, lat, height; .*stationDataAll"),
+        (housing_task, "lon,lat,price\n1,2,3\n4,5,6\n", {}, "lon, lat, price; .*StatLib"),
+        (mosaiks_task, "ID,lon,lat,a,b\n1,2,3,4,5\n2,3,4,5,6\n", {}, "only ID, lon, lat, a, b; known layout"),
+        (mosaiks_task, "ID,lon,lat,a,b\n1,2,3,4,5\n2,3,4,5,6\n", {"label": "c"}, "'c'"),
+        (coordbench_task, "lon,lat,a,b\n1,2,3,4\n2,3,4,5\n", {}, "labels a, b; .*lon, lat, timestamp"),
+        (coordbench_task, "lon,lat,split,b\n1,2,train,4\n2,3,test,5\n", {"label": "split"}, "no 'split'"),
+    ],
+)
+def test_an_unknown_layout_is_answered_with_the_known_ones(tmp_path, build, text, options, said):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(ValueError, match=rf"a\.csv .*{said}"):
+        build(tmp_path / "a.csv", **options)
+    with pytest.raises(FileNotFoundError, match=r"none\.csv"):
+        build(tmp_path / "none.csv")
+
+
+def test_houses_without_a_header_have_nine_numbers(tmp_path):
+    (tmp_path / "cal_housing.data").write_text("1,2,3\n4,5,6\n")
+    with pytest.raises(ValueError, match=r"cal_housing\.data.*nine numbers per row"):
+        housing_task(tmp_path / "cal_housing.data")
+
+
+def test_a_label_is_chosen_by_name(tmp_path):
     path = coordbench_table(tmp_path / "data.parquet", water=[0.1, 0.2, 0.3, 0.4], trees=[0.5, 0.6, 0.7, 0.8])
-    with pytest.raises(ValueError, match="has the labels water, trees; name one with label; known layout: lon, lat"):
-        coordbench_task(path)
-    with pytest.raises(ValueError, match="there is no 'split'"):
-        coordbench_task(path, label="split")
     assert coordbench_task(path, label="trees").target.tolist() == [0.5, 0.6, 0.7, 0.8]
+    (tmp_path / "a.csv").write_text("ID,lon,lat,a,b\n1,2,3,4,5\n2,3,4,5,6\n")
+    assert mosaiks_task(tmp_path / "a.csv", label="b").target.tolist() == [5, 6]

@@ -14,6 +14,7 @@ from geotether.geodesy.dates import times_of, why_no_time
 
 # What published splits call the parts that a task calls train, validation and test.
 SPLIT_WORDS = {
+    **{part: part for part in ("train", "validation", "test")},  # in any case
     "training": "train",
     "trainval": "train",
     "val": "validation",

@@ -10,9 +10,10 @@ import pyarrow as pa
 from jaxtyping import Float64
 
 from geotether.files.delimited import FAULT, Layout, described_lines
+from geotether.files.numbers import numbers_of
 from geotether.files.places import lonlat_of_columns
 from geotether.files.rows import open_rows, read_rows
-from geotether.files.values import is_number
+from geotether.files.values import is_number, texts_of
 from geotether.geodesy.coordinates import check_lonlat
 from geotether.tasks.columns import MOST_CLASSES, labels_of, splits_of, task_times
 from geotether.tasks.drawn import continents_at
@@ -182,8 +183,8 @@ def _placed_by_id(file: Path, columns: pa.Table, places: Path) -> tuple[pa.Table
         raise ValueError(
             f"places joins {file} and {places} by their column ID, which one of them does not have; {MOSAIKS_LAYOUT}."
         )
-    where = {str(key): row for row, key in enumerate(table[ids[1]].to_pylist())}
-    rows = np.array([where.get(str(key), -1) for key in columns[ids[0]].to_pylist()])
+    where = {key: row for row, key in enumerate(texts_of(table[ids[1]]))}
+    rows = np.array([where.get(key, -1) for key in texts_of(columns[ids[0]])])
     lost = int((rows < 0).sum())
     if lost:
         _log.warning("%s: %d of %d rows have an ID that is not in %s; left out.", file, lost, len(rows), places)
@@ -242,9 +243,11 @@ def coordbench_task(
 
 def _coordbench_times(column: pa.ChunkedArray) -> np.ndarray:
     """Read the benchmark's times, which are milliseconds since 1970 where they are whole numbers."""
-    if is_number(column.type):
-        column = column.cast(pa.int64()).cast(pa.timestamp("ms"))
-    return task_times("timestamp", column)
+    if not is_number(column.type):
+        return task_times("timestamp", column)
+    values, _ = numbers_of(column)
+    known = np.abs(values) < 2**62  # neither missing nor infinite
+    return np.where(known, np.where(known, values, 0).astype("datetime64[ms]"), np.datetime64("NaT")).astype("M8[s]")
 
 
 def _are_classes(target: np.ndarray) -> bool:

@@ -164,3 +164,14 @@ def test_a_group_uses_the_coordinates_of_the_root(tmp_path):
         cells.dims[1].attach_scale(file["lon"])
     np.testing.assert_array_equal(read(path), np.arange(8.0).reshape(2, 4))
     assert GriddedRaster(path, variable="data/v1/sm").grid.bounds() == (-2.5, -0.5, 1.5, 1.5)
+
+
+def test_hdf_5_without_named_dimensions_says_what_it_lacks(tmp_path):
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        group = file.create_group("Soil_Moisture")
+        for name in ("soil_moisture", "latitude", "longitude"):
+            group[name] = np.ones((3, 4))
+    with pytest.raises(
+        ValueError, match=r"a\.nc .*latitude, longitude have two dimensions.*'Soil_Moisture/soil_moisture'"
+    ):
+        GriddedRaster(tmp_path / "a.nc")

@@ -109,15 +109,3 @@ def test_missing_and_empty_tiles_are_nan_and_counted(tmp_path):
         terrarium_values(folder, np.array([[-90.0, 45.0]]), zoom=7)
     with pytest.raises(FileNotFoundError, match="contains no zoom level"):
         terrarium_values(folder / "1" / "0", np.array([[-90.0, 45.0]]))
-
-
-def test_published_rasters_give_the_labels_that_were_made_of_them(shared_data):
-    import pyarrow.parquet as pq
-
-    points = pq.read_table(shared_data / "downstream" / "downstream_points_30k.parquet")
-    lonlat = np.stack([points["lon"], points["lat"]], 1)
-    elevation = raster_values(shared_data / "downstream" / "elevation_etopo_20min.tif", lonlat)
-    np.testing.assert_array_equal(elevation, points["elevation_m"])
-    people = raster_values(shared_data / "downstream" / "population_density_gpwv4_2020_15min.tif", lonlat)
-    same = people.astype(np.float32) == np.asarray(points["population_density"])
-    assert same.mean() > 0.9999  # two of 30,000 differ

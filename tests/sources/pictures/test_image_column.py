@@ -199,11 +199,3 @@ def test_integer_labels_with_gaps_have_one_type_in_every_run(tmp_path, opened):
     source = opened(tmp_path / "a.parquet", labels="n")
     np.testing.assert_array_equal(source.read(0, 2).labels["n"], np.array([1.0, 2.0]))
     assert {source.read(start, start + 2).labels["n"].dtype for start in (0, 2)} == {np.dtype(float)}
-
-
-def test_published_chips(tmp_path, shared_data, opened):
-    for name, bands in (("satellite", 3), ("nightlight", 1)):
-        source = opened(shared_data / "pretrain" / f"{name}_chips_64px_500m.parquet", id="chip_id")
-        found = source.read(1998, 2002)
-        assert [image.shape for image in found.content] == [(64, 64, bands)] * 4
-        assert found.rejected == []

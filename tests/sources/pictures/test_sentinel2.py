@@ -1,7 +1,5 @@
 """Mirrors src/geotether/sources/pictures/sentinel2.py: the layout of S2-100K."""
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -63,17 +61,6 @@ def test_the_limit_of_size_and_the_fingerprint(tmp_path, s2, opened):
     source = opened(root, min_bytes=0)
     assert source.read(3, 4).rejected[0].reason == "damaged or cut short TIFF"
     assert source.fingerprint() != Sentinel2Source(root).fingerprint()
-
-
-def test_a_real_patch(tmp_path, shared_data, opened):
-    sample = shared_data / "paired" / "format_samples" / "sentinel2_12band" / "satclip_patch_445.tif"
-    (tmp_path / "images").mkdir()
-    shutil.copy(sample, tmp_path / "images" / "patch_445.tif")
-    (tmp_path / "index.csv").write_text("fn,lon,lat\npatch_445.tif,5.0,52.0\n")
-    (image,) = opened(tmp_path).read(0, 1).content
-    assert image.shape == (256, 256, 13)
-    np.testing.assert_array_equal(image, as_satclip_feeds(sample))
-    assert 0 < np.median(image) < 1
 
 
 def test_reflectance_puts_the_bands_in_their_order():

@@ -144,6 +144,8 @@ def open_groups(path: Path) -> dict[str, Any]:
     engine = "zarr" if path.is_dir() else _engine(path)
     off = dict.fromkeys(("cache", "mask_and_scale", "decode_times", "decode_coords"), False)
     options: dict[str, Any] = {"engine": engine, **off}
+    if engine == "h5netcdf":  # HDF 5 without named dimensions has no axes, which the message says
+        options["phony_dims"] = "access"
     told = sys.unraisablehook
     sys.unraisablehook = lambda _: None  # h5netcdf cannot close what it could not open
     try:
