@@ -1,7 +1,6 @@
 """Mirrors src/geotether/benchmark/store.py."""
 
 import math
-import sqlite3
 from dataclasses import replace
 
 import numpy as np
@@ -113,27 +112,6 @@ def test_a_full_disk_is_named_and_keeps_what_is_stored(tmp_path):
     with ResultStore(path) as store:
         assert store.get("a").row() == make().row()
         assert len(store) == 1
-
-
-def test_a_store_of_the_first_version_is_read_and_continued(tmp_path):
-    """The statement and the row are written out, as version 0.1 wrote them."""
-    old = sqlite3.connect(tmp_path / "outcomes.sqlite")
-    old.execute(
-        "CREATE TABLE outcomes (key TEXT PRIMARY KEY, encoder_hash TEXT NOT NULL, task_hash TEXT NOT NULL, "
-        "code_hash TEXT NOT NULL, row TEXT NOT NULL, blocks BLOB NOT NULL, sums BLOB NOT NULL)"
-    )
-    row = '{"task": "t", "encoder": "e", "probe": "ridge", "split": "own", "labels": 10, "metric": "accuracy", ' + (
-        '"seed": 0, "fold": "", "value": 0.5, "chosen": "alpha 1"}'
-    )
-    blocks, sums = make().blocks.tobytes(), make().sums.tobytes()
-    with old:
-        old.execute("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?)", ("a", "e", "t", "c", row, blocks, sums))
-    old.close()
-    with ResultStore(tmp_path / "outcomes.sqlite") as store:
-        assert store.get("a").row() == make().row()
-        np.testing.assert_array_equal(store.get("a").sums, make().sums)
-        store.put([("b", ORIGIN, make(0.7))])
-        assert len(store) == 2
 
 
 def test_plain_rows_are_read_back(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.diagnostics.continuity import continuity, ratio
+from geotether.diagnostics.continuity import continuity
 from geotether.encoders.build import build_location_encoder
 from geotether.geodesy.coordinates import unit_vectors
 
@@ -81,10 +81,6 @@ def test_a_collapsed_encoder_has_no_seam():
     found = continuity(lambda p: np.ones((len(p), 2)))
     assert found.seamless
     np.testing.assert_array_equal(found.seam, 0.0)
-
-
-def test_ratios_of_nothing():
-    assert (ratio(0.0, 0.0), ratio(1.0, 0.0), ratio(1.0, 2.0)) == (0.0, float("inf"), 0.5)
 
 
 @pytest.mark.parametrize(

@@ -30,15 +30,3 @@ def test_local_dimension_differs_between_a_smooth_and_a_rough_half_of_the_earth(
     north = places[:, 1] > 0
     assert np.median(found.local[north]) > 3.5
     assert np.median(found.local[~north]) == pytest.approx(2.0, abs=0.3)
-
-
-def test_a_collapsed_encoder_has_no_dimension():
-    found = dimensionality(lambda p: np.ones((len(p), 3)), even_places(20))
-    assert np.isnan(found.two_nn.value)
-    assert np.isnan(found.local_quartiles).all()
-    assert found.effective_rank == 0.0
-
-
-def test_too_few_places_are_refused():
-    with pytest.raises(ValueError, match="at least 3"):
-        dimensionality(unit_vectors, even_places(2))

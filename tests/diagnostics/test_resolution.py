@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from geotether.diagnostics.places import even_places
-from geotether.diagnostics.resolution import RINGS_KM, cosines, crossing_km, effective_resolution, resolutions
+from geotether.diagnostics.resolution import RINGS_KM, effective_resolution, resolutions
 from geotether.encoders.positional.harmonics import SphericalHarmonics
 from geotether.geodesy.coordinates import unit_vectors
 from geotether.geodesy.distance import EARTH_RADIUS_KM, great_circle_km
@@ -49,16 +49,24 @@ def test_centring_reveals_what_a_common_part_hides():
     assert (raw.centered, centered.centered) == (False, True)
 
 
+def test_the_first_crossing_counts_and_chunks_do_not_matter(monkeypatch):
+    """Along the equator the similarity falls to 0 at 90 degrees and rises again."""
+
+    def twice(lonlat):
+        return np.stack([np.cos(2 * np.radians(lonlat[:, 0])), np.sin(2 * np.radians(lonlat[:, 0]))], axis=1)
+
+    rings = np.linspace(500, 19_500, 39)
+    want = effective_resolution(twice, np.array([[20.0, 0.0]]), rings.tolist(), bearings=4, level=0.75)
+    monkeypatch.setattr("geotether.diagnostics.resolution.NUMBERS_AT_ONCE", 1)
+    got = effective_resolution(twice, np.array([[20.0, 0.0]]), rings.tolist(), bearings=4, level=0.75)
+    # North and south stay alike, so the mean falls to 0.75 where the cosine of twice the angle is one half.
+    assert got.median_km == want.median_km == pytest.approx(EARTH_RADIUS_KM * np.pi / 6, rel=0.01)
+
+
 def test_the_similarity_of_a_collapsed_encoder_never_falls():
     got = effective_resolution(lambda p: np.ones((len(p), 3)), CORNERS)
     assert np.isinf(got.km).all()
     assert np.isinf(effective_resolution(lambda p: np.ones((len(p), 3)), CORNERS, centered=True).km).all()
-
-
-def test_chunks_do_not_matter(monkeypatch):
-    want = effective_resolution(unit_vectors, CORNERS).km
-    monkeypatch.setattr("geotether.diagnostics.resolution.NUMBERS_AT_ONCE", 1)
-    np.testing.assert_allclose(effective_resolution(unit_vectors, CORNERS).km, want)
 
 
 def test_one_ring_compares_with_all_bearings():
@@ -70,22 +78,6 @@ def test_one_ring_compares_with_all_bearings():
 
     got = effective_resolution(encoder, np.array([[20.0, 0.0]]), (EARTH_RADIUS_KM * np.pi / 2.5,), bearings=4)
     assert got.similarity[0] == pytest.approx((2 + 2 * np.cos(np.pi / 2.5)) / 4)
-
-
-def test_crossings_are_interpolated_and_the_first_counts():
-    rings = np.array([10.0, 20.0, 30.0])
-    cosine = np.array([[0.9, 0.4, 0.9], [0.4, 0.9, 0.9], [0.9, 0.8, 0.5], [0.9, 0.8, 0.7]])
-    got = crossing_km(cosine, rings, 0.5)
-    assert got[:3] == pytest.approx([18.0, 10 * 0.5 / 0.6, 30.0])
-    assert np.isinf(got[3])
-
-
-def test_cosines_equal_a_loop_also_for_zero_rows():
-    rng = np.random.default_rng(0)
-    left, right = rng.standard_normal((6, 3)), rng.standard_normal((6, 3))
-    left[4] = right[4] = left[5] = 0.0
-    want = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in zip(left[:4], right[:4], strict=True)]
-    np.testing.assert_allclose(cosines(left, right), [*want, 1.0, 0.0])
 
 
 def test_quantiles_count_places_beyond():

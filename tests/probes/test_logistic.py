@@ -5,7 +5,6 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from geotether.probes.decomposition import RidgeDecomposition
 from geotether.probes.logistic import LogisticProbe, held_out_fifth
 
 
@@ -45,13 +44,6 @@ def test_penalty_is_chosen_on_the_held_out_fifth():
     folds = np.arange(300) % 10
     got = LogisticProbe(penalties=(1e-2, 1.0, 1e6)).fit(features, codes, folds)
     assert got.penalty_ < 1e6
-
-
-def test_takes_a_decomposition_made_before():
-    features, codes = problem(100, 8)
-    shared = LogisticProbe(penalties=(1.0,)).fit(RidgeDecomposition(features), codes)
-    alone = LogisticProbe(penalties=(1.0,)).fit(features, codes)
-    np.testing.assert_array_equal(shared.predict(features), alone.predict(features))
 
 
 def test_a_single_class_is_always_predicted():

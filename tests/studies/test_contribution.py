@@ -20,7 +20,6 @@ from geotether.studies.contribution import (
     ADDED,
     ALONE,
     Effect,
-    Variant,
     contribution_effects,
     effect_table,
     judge_variants,
@@ -28,7 +27,6 @@ from geotether.studies.contribution import (
     of_task,
     paired_effect,
     variants,
-    without,
 )
 from geotether.training import loop
 
@@ -167,12 +165,6 @@ def test_of_two_modalities_the_run_without_one_is_the_other_alone():
     assert means == pytest.approx({("a", ADDED): 0.56, ("b", ADDED): 0.24, ("a", ALONE): 0.4, ("b", ALONE): 0.08})
 
 
-def test_only_those_asked_for():
-    base = {name: value for name, value in BASE.items() if name in ("all", "without c", "only c", "untrained")}
-    found = contribution_effects(make_judged(base), variants(["a", "b", "c"], ["c"]))
-    assert {e.modality for e in found} == {"c"}
-
-
 def test_one_seed_is_the_difference_of_the_benchmark():
     judged = make_judged(seeds=1)
     ours, theirs = (noisy(of_task(judged[name], "country"), 2, i) for i, name in enumerate(("all", "only b")))
@@ -254,15 +246,6 @@ def test_every_required_choice_occurs_once(count):
     every = {c for size in (1, count - 1, count) for c in itertools.combinations(names, size)}
     assert found == every
     assert len(variants(names)) == 2 * count + 1
-
-
-def test_of_two_modalities_leaving_one_out_equals_the_other_alone():
-    assert variants(["image", "text"]) == [
-        Variant("all", ("image", "text")),
-        Variant("only text", ("text",)),
-        Variant("only image", ("image",)),
-    ]
-    assert without(["image", "text"], "image").name == "only text"
 
 
 def test_only_what_is_asked_for():

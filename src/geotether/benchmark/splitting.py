@@ -158,7 +158,7 @@ def _held_out_continents(task: Task, on: str) -> list[Parting]:
         )
     if on != "test":
         raise ValueError("the split 'continents' has no validation part; choose on 'own' or 'blocks-10'.")
-    continent = task.continent.astype(str)
+    continent = np.array(["" if name is None else str(name) for name in task.continent.tolist()], dtype=object)
     rows = np.flatnonzero(task.valid & (continent != ""))
     names, counts = np.unique(continent[rows], return_counts=True)
     large = names[counts >= FEWEST_JUDGED]
