@@ -46,6 +46,8 @@ def read_layout(name: str, path: str | Path, options: Mapping[str, Any] | None =
         raise FileNotFoundError(f"There is no file or folder {path}.")
     try:
         return read(path, **dict(options or {}))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
     except (TypeError, ValueError, LookupError, AttributeError) as error:
         if isinstance(error, ValueError) and str(path) in str(error):
             raise
