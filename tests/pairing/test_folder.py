@@ -135,6 +135,24 @@ def test_chips_that_differ_in_size(folder, write_geotiff):
         open_paired({**spec, "modalities": {"s1": MODALITIES["s1"]}})
 
 
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [("../secret", r"secret\.npy is outside .*data"), ("/etc/passwd", "/etc/passwd.npy is outside"), ("a/b", None)],
+)
+def test_cells_name_files_within_the_folder_also_on_windows(tmp_path, cell, message):
+    for name in ("data/a/b.npy", "secret.npy", "images/a/b.npy"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / name, np.arange(3))
+    (tmp_path / "data" / "index.csv").write_text(f"at\n{cell}\na{chr(92)}b\n")
+    for files in ("{at}.npy", "../images/{at}.npy"):
+        spec = {"path": str(tmp_path / "data"), "modalities": {"v": {"kind": "vector", "files": files}}}
+        if message and files.startswith("{"):
+            with pytest.raises(ValueError, match=message):
+                open_paired({**spec, "index": "index.csv"})
+        elif not message:
+            assert open_paired({**spec, "index": "index.csv"}).modality("v").present.all()
+
+
 def test_empty_cells_are_missing_modalities(folder):
     path, _ = folder
     (path / "index.csv").write_text("field,crop\nf2,rye\n,maize\n")

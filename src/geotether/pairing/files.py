@@ -1,5 +1,6 @@
 """Files of observations, found by patterns such as "s1/{id}_VV.tif"."""
 
+import os
 import re
 import string
 from collections.abc import Callable, Iterator
@@ -53,7 +54,7 @@ def observations_of_files(
             yield place, "", None
             continue
         try:
-            paths = [folder / pattern.format(**row) for pattern in patterns]
+            paths = [_filled_in(folder, pattern, row) for pattern in patterns]
         except (ValueError, TypeError) as error:  # such as {id:05d} where id is a text
             raise ValueError(f"files {patterns!r} cannot be filled in with {row}: {error}.") from error
         there = [path for path in paths if path.is_file()]
@@ -68,6 +69,17 @@ def observations_of_files(
         yield place, str(paths[0]), decode([(str(path), path.read_bytes()) for path in paths], spec)
     if not some:
         raise FileNotFoundError(f"There is no file for any of {len(rows)} rows; the first looked for was {first}.")
+
+
+def _filled_in(folder: Path, pattern: str, row: dict[str, Any]) -> Path:
+    """Return the path of a row's file; cells cannot lead out of the folder, and may be written on Windows."""
+    path = folder / pattern.format(**row)
+    if "\\" in str(path) and not path.exists():
+        path = folder / pattern.format(**row).replace("\\", "/")
+    base = os.path.normpath(folder / pattern.partition("{")[0].rpartition("/")[0])
+    if not Path(os.path.normpath(path)).is_relative_to(base):
+        raise ValueError(f"{path} is outside {base}")
+    return path
 
 
 def rows_of_files(folder: Path, modalities: dict[str, ModalitySpec]) -> pa.Table:
@@ -115,4 +127,4 @@ def _matching(folder: Path, pattern: str, fields: list[str]) -> Iterator[tuple[s
 
 def _natural(text: str) -> list[Any]:
     """Return a key that sorts S2_9 before S2_10."""
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"(\d+)", text)]
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in re.split(r"(\d+)", text)]
