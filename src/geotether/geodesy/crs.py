@@ -4,6 +4,7 @@ import functools
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,11 @@ from jaxtyping import Float, Float64
 
 from geotether.geodesy.coordinates import array_module
 
+_METRES = {
+    **dict.fromkeys(("m", "metre", "metres", "meter", "meters"), 1.0),
+    **dict.fromkeys(("km", "kilometre", "kilometres", "kilometer", "kilometers"), 1000.0),
+}
+_RADIANS = {"rad": 1.0, "radian": 1.0, "radians": 1.0, "microradian": 1e-6, "microradians": 1e-6, "urad": 1e-6}
 WGS84 = "OGC:CRS84"  # longitude and latitude in degrees
 # Coefficients A1 to A4 of the polynomial, Šavrič et al. (2018), section 3.
 A1, A2, A3, A4 = 1.340264, -0.081106, 0.000893, 0.003796
@@ -145,6 +151,40 @@ def full_turn(crs: str) -> float:
         quarter = x[2] - x[1]
         same = np.allclose([x[1] - x[0], x[4] - x[3], x[3] - x[1] + quarter], quarter, rtol=1e-9)
     return float(4.0 * quarter) if same and quarter > 0 else 0.0
+
+
+def crs_of_cf(attributes: Mapping[str, Any]) -> str:
+    """Return the CRS of a grid mapping of CF as WKT; ValueError if the attributes do not state one."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    text = attributes.get("crs_wkt") or attributes.get("spatial_ref")
+    try:
+        return (CRS.from_user_input(text) if text else CRS.from_cf(dict(attributes))).to_wkt()
+    except (CRSError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def unit_factor(unit: str, crs: str) -> float | None:
+    """Return the factor from a unit, in lower case, to that of x in a CRS; None if it does not fit.
+
+    Example:
+        >>> unit_factor("km", "EPSG:32632"), unit_factor("degrees_east", "OGC:CRS84"), unit_factor("m", "OGC:CRS84")
+        (1000.0, 1.0, None)
+    """
+    if unit in ("", "1"):
+        return 1.0
+    if is_geographic(crs):
+        degrees = unit.startswith("degree") or unit == "deg"
+        return 1.0 if degrees else math.degrees(_RADIANS[unit]) if unit in _RADIANS else None
+    about = _crs(crs)
+    first = about.axis_info[0] if about.axis_info else None
+    if unit in _METRES:
+        return _METRES[unit] / float(first.unit_conversion_factor if first else 1.0)
+    height = re.search(r'satellite height",\s*([\d.]+)', about.to_wkt(), re.IGNORECASE)
+    if unit in _RADIANS and height:  # scanning angles
+        return _RADIANS[unit] * float(height.group(1))
+    return 1.0 if first and unit.replace("_", " ") == first.unit_name.lower() else None
 
 
 def equal_earth(lonlat: Float[Any, "*batch 2"]) -> Float[Any, "*batch 2"]:

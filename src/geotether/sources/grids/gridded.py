@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from geotether.files.formats import endings_of
-from geotether.geodesy.crs import is_geographic, same_as_wgs84
+from geotether.geodesy.crs import WGS84, crs_of_cf, same_as_wgs84, unit_factor
 from geotether.geodesy.distance import great_circle_km
 from geotether.sources.grids.cf import decoded, open_groups, packing_of
 from geotether.sources.grids.geotiff import choose_bands
@@ -32,9 +32,6 @@ _AXES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
 # Names of axes that are degrees of the Earth where nothing else says so; x, y, rlon and rlat may be anything.
 _DEGREES = {"lon", "longitude", "long", "lng", "nav_lon", "lat", "latitude", "nav_lat"}
 _EARTH = {"longitude", "latitude", *_AXES["x"][1], *_AXES["y"][1]}
-_METRES = {"m": 1.0, "metre": 1.0, "metres": 1.0, "meter": 1.0, "meters": 1.0, "km": 1000.0, "kilometre": 1000.0,
-           "kilometres": 1000.0, "kilometer": 1000.0, "kilometers": 1000.0}  # fmt: skip
-_RADIANS = {"rad": 1.0, "radian": 1.0, "radians": 1.0, "microradian": 1e-6, "microradians": 1e-6, "urad": 1e-6}
 _MOST_BANDS = 2000
 _TILE_CELLS = 2_000_000
 
@@ -271,34 +268,16 @@ def _require_degrees(path: Path, dataset: Any, axes: tuple[str, str], lost: str)
 
 def _factor(path: Path, axis: Any, crs: str | None) -> float:
     """Return the factor from the unit of an axis to the unit of a CRS."""
-    from pyproj import CRS
-
     unit = str(axis.attrs.get("units", "")).strip().lower()
-    if unit in ("", "1"):
-        return 1.0
-    if crs is None or is_geographic(crs):
-        if unit.startswith("degree") or unit == "deg":
-            return 1.0
-        if unit in _RADIANS:
-            return math.degrees(_RADIANS[unit])
-    else:
-        about = CRS.from_user_input(crs)
-        if unit in _METRES:
-            return _METRES[unit] / float(about.axis_info[0].unit_conversion_factor if about.axis_info else 1.0)
-        height = re.search(r"satellite height\",\s*([\d.]+)", about.to_wkt(), re.IGNORECASE)
-        if unit in _RADIANS and height:  # scanning angles
-            return _RADIANS[unit] * float(height.group(1))
-        if about.axis_info and unit.replace("_", " ") == about.axis_info[0].unit_name.lower():
-            return 1.0
-    kind = "longitude and latitude" if crs is None else "its CRS"
-    raise ValueError(f"{path}: the axis {axis.name!r} is in {unit!r}, which does not fit {kind}.")
+    factor = unit_factor(unit, crs or WGS84)
+    if factor is None:
+        kind = "longitude and latitude" if crs is None else "its CRS"
+        raise ValueError(f"{path}: the axis {axis.name!r} is in {unit!r}, which does not fit {kind}.")
+    return factor
 
 
 def _crs_of(dataset: Any, array: Any, axes: tuple[str, str]) -> tuple[str | None, str]:
     """Return the CRS that the grid mapping of a variable states; or None and why the mapping cannot be used."""
-    from pyproj import CRS
-    from pyproj.exceptions import CRSError
-
     stated = str(array.attrs.get("grid_mapping", ""))
     # "crs", or "crsOSGB: x y crsWGS84: lat lon"
     named = re.findall(r"(\S+):((?:\s+[^\s:]+(?!\S))*)", stated) or [(stated, "")]
@@ -309,11 +288,10 @@ def _crs_of(dataset: Any, array: Any, axes: tuple[str, str]) -> tuple[str | None
         if mapping in dataset.variables:
             attributes = dataset[mapping].attrs
             try:
-                text = attributes.get("crs_wkt") or attributes.get("spatial_ref")
-                return (CRS.from_user_input(text) if text else CRS.from_cf(attributes)).to_wkt(), ""
-            except (CRSError, KeyError, ValueError, TypeError) as error:
+                return crs_of_cf(attributes), ""
+            except ValueError as error:
                 if attributes.get("grid_mapping_name") != "latitude_longitude":
-                    return None, f"its grid mapping {mapping!r} cannot be read ({type(error).__name__}: {error})"
+                    return None, f"its grid mapping {mapping!r} cannot be read ({error})"
     return None, ""
 
 

@@ -83,7 +83,7 @@ def _numbers(value: Any) -> list[float]:
     found = []
     for part in value if isinstance(value, list | tuple) else (value,):
         try:
-            top, bottom = part if isinstance(part, tuple) else (part, 1)
+            top, bottom = part if isinstance(part, tuple) else (part, 1)  # type: Any, Any
             top, bottom = getattr(top, "numerator", top), getattr(top, "denominator", 1) * bottom
             found.append(float(top) / float(bottom) if bottom else math.nan if top == 0 else math.inf)
         except (TypeError, ValueError, OverflowError):
