@@ -1,5 +1,6 @@
 """Delimited text of any size: types decided by all rows, malformed lines set aside."""
 
+import codecs
 import csv
 import io
 import logging
@@ -126,6 +127,7 @@ def read_delimited(
             packed file is truncated.
     """
     layout = with_header(opened, layout)
+    _check_bytes(opened, layout)
     kinds = _column_kinds(opened, layout)
     raw = list(kinds) if keep == "texts" else _inexact(opened, layout, kinds) if keep else []
     fields = [pa.field(name, _TYPES.get(kind, pa.float64())) for name, kind in kinds.items()]
@@ -194,28 +196,42 @@ def _cells(line: str, delimiter: str, layout: Layout) -> list[str]:
     return next(csv.reader([line], delimiter=delimiter, quotechar=layout.quote or '"', quoting=quoting), [])
 
 
-class _CheckedQuotes(io.RawIOBase):
-    """Bytes of a delimited text; reading them raises ValueError where a quote is not closed as it should be."""
+def _check_bytes(opened: Opened, layout: Layout) -> None:
+    """Raise ValueError where a quote is not closed or a character is not of the encoding.
 
-    def __init__(self, file: Any, layout: Layout) -> None:
-        self.file, self.width = file, len(layout.names or ())
+    A pass of its own: an error within Arrow's reader threads can keep the process from ending.
+    """
+    quotes = _Quotes(layout)
+    name = layout.encoding.lower().replace("_", "-")
+    decoder = codecs.getincrementaldecoder(layout.encoding)() if name not in ("utf-8", "utf8") else None
+    with unpacking(), closing(opened()) as file:
+        while True:
+            data = file.read(2**20)
+            try:
+                if decoder is not None:
+                    decoder.decode(data, final=not data)
+            except UnicodeDecodeError as error:
+                raise not_utf8(layout.encoding, error) from error
+            if layout.quote and not name.startswith(("utf-16", "utf-32")):
+                quotes.check(data)
+            if not data:
+                return
+
+
+class _Quotes:
+    """The quotes of a delimited text, checked as its bytes arrive; no bytes are its end."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.width = len(layout.names or ())
         self.quote, self.delimiter = str(layout.quote).encode(), str(layout.delimiter).encode()
-        self.kept, self.line = b"\n", 1  # what was read but not checked, after one byte; and its first line
+        self.kept, self.line = b"\n", 1  # what is not checked yet, after one byte; and its first line
+        self.is_start = True
 
-    def read(self, size: int = -1) -> bytes:
-        data = self.file.read(size)
-        if self.kept == b"\n" and self.line == 1:
-            self.kept += data.removeprefix(b"\xef\xbb\xbf")
-        else:
-            self.kept += data
-        self._check(is_end=not data)
-        return data
-
-    def readable(self) -> bool:
-        return True
-
-    def _check(self, is_end: bool) -> None:
-        text = self.kept + b"\n" * is_end
+    def check(self, data: bytes) -> None:
+        """Raise ValueError at a quote that is not closed as it should be."""
+        is_end = not data
+        text = self.kept + (data.removeprefix(b"\xef\xbb\xbf") if self.is_start else data) + b"\n" * is_end
+        self.is_start = False
         end = len(text) - 1
         signs, ends = np.frombuffer(text, np.uint8), np.frombuffer(self.delimiter + b"\r\n", np.uint8)
         at = np.flatnonzero(signs[1:end] == self.quote[0]) + 1
@@ -232,7 +248,7 @@ class _CheckedQuotes(io.RawIOBase):
             self._refuse(text, opened, "is never closed")
         start = max((opened or end) - 1, 0)
         self.line += text.count(b"\n", 1, start + 1)
-        self.kept = b"" if is_end else text[start:]
+        self.kept = text[start:]
 
     def _check_each(self, text: bytes, at: np.ndarray, end: int, ends: frozenset[int]) -> int:
         """Follow the quotes one by one; return where the last value that is still open begins, or 0."""
@@ -265,7 +281,7 @@ class _CheckedQuotes(io.RawIOBase):
         raise ValueError(f"the quote that opens in line {line} ({shown!r}) {what}. Correct this line.")
 
 
-def _texts(opened: Opened, layout: Layout, broken: list[BrokenLine], check: bool = False) -> Iterator[pa.RecordBatch]:
+def _texts(opened: Opened, layout: Layout, broken: list[BrokenLine]) -> Iterator[pa.RecordBatch]:
     """All cells as texts."""
     from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
 
@@ -276,9 +292,8 @@ def _texts(opened: Opened, layout: Layout, broken: list[BrokenLine], check: bool
     names = list(layout.names or ())
     with unpacking(), closing(opened()) as file:
         try:
-            wide = layout.encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
             reader = open_csv(
-                _CheckedQuotes(file, layout) if check and layout.quote and not wide else file,
+                file,
                 ReadOptions(use_threads=False, column_names=names, skip_rows=layout.skip, encoding=layout.encoding),
                 ParseOptions(
                     delimiter=layout.delimiter,
@@ -297,15 +312,13 @@ def _texts(opened: Opened, layout: Layout, broken: list[BrokenLine], check: bool
             if "UTF8" in str(error):
                 raise not_utf8("UTF-8", error) from error
             raise
-        except UnicodeDecodeError as error:
-            raise not_utf8(layout.encoding, error) from error
 
 
 def _column_kinds(opened: Opened, layout: Layout) -> dict[str, str]:
     """Find the narrowest kind that every value of a column has, by column."""
     left = {name: ["boolean", "whole", "unsigned", *STYLES] for name in layout.names or ()}
     seen, digits = dict.fromkeys(left, False), dict.fromkeys(left, True)
-    for texts in _texts(opened, layout, [], check=True):
+    for texts in _texts(opened, layout, []):
         for name, column in zip(left, texts.columns, strict=True):
             if left[name]:
                 given = trimmed(column).drop_null()
