@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from geotether.datasets import data_folder, get_dataset
-from geotether.datasets.retrieval import Checksums
 from geotether.files.disk import writing
 
 TOWNS = b"name,lon,lat\nWageningen,5.66,51.97\nSydney,151.21,-33.87\n"
@@ -236,16 +235,6 @@ def test_a_download_of_another_size_needs_consent(site, registry):
         get(mine, unasked_bytes=1000)
 
 
-def test_a_full_disk_is_detected_before_writing(site, registry, monkeypatch):
-    import shutil
-
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10}))
-    mine = registry({"name": "towns.csv", "address": site.put("t", TOWNS), "bytes": len(TOWNS)})
-    with pytest.raises(OSError, match="more bytes, but only 10 are free"):
-        get(mine)
-    assert site.gets("t") == []
-
-
 def test_the_folder_of_downloaded_data(tmp_path, monkeypatch):
     assert data_folder("~/maps") == Path.home() / "maps"
     assert data_folder() == tmp_path / "data"
@@ -260,16 +249,6 @@ def test_without_the_extra(site, registry, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(ImportError, match=r"pip install 'geotether\[data\]'"):
         get(registry({"name": "towns.csv", "address": site.put("t", TOWNS)}))
-
-
-def test_a_recorded_hash_is_replaced(tmp_path):
-    sums = Checksums(tmp_path)
-    for name, sha256 in (("a file.csv", EMPTY), ("maps/b.csv", EMPTY), ("a file.csv", "0" * 64)):
-        sums.record(name, sha256)
-    found = Checksums(tmp_path)
-    assert [found.get(name) for name in ("a file.csv", "maps/b.csv", "c")] == ["0" * 64, EMPTY, None]
-    (tmp_path / "SHA256SUMS").write_text("what a user wrote\n")
-    assert Checksums(tmp_path).get("a file.csv") is None
 
 
 def test_two_processes_never_fetch_the_same(site, registry, tmp_path):

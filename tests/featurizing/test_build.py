@@ -134,34 +134,6 @@ def test_fewer_rows_are_drawn_at_random(places, tmp_path):
     assert drawn[0] < 200
 
 
-@pytest.mark.parametrize("kind", ["columns", "texts"])
-def test_other_kinds_of_content_are_drawn_and_joined(places, tmp_path, monkeypatch, kind):
-    import toy_places
-
-    class OfRows(toy_places.ToyFeatures):
-        takes = kind
-
-        def images(self, content):
-            numbers = content["number"].to_pylist() if kind == "columns" else [int(text[5:]) for text in content]
-            return [np.full((1, 1, 1), number) for number in numbers]
-
-        def fit(self, content):
-            return super().fit(self.images(content))
-
-        def transform(self, content):
-            return super().transform(self.images(content))
-
-        def refuse(self, content):
-            return super().refuse(self.images(content))
-
-    monkeypatch.setattr(toy_places, "ToyFeatures", OfRows)
-    table = build(places, tmp_path / "t.parquet", kind=kind, rows=300, broken=100, features={"refuse": 33})
-    np.testing.assert_allclose(
-        table.features[:, 0] - table.features[0, 0], table.id.astype(int) - int(table.id[0]), atol=1e-3
-    )
-    assert "33" not in table.id.tolist()
-
-
 def test_time_becomes_features(places, tmp_path):
     table = build(places, tmp_path / "t.parquet", times=True, encode_time=["day_of_year", "hour", "year"])
     names = table.origin.made["features"]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from geotether.tables.modality import Modality, take_rows
+from geotether.tables.modality import Modality
 
 
 @pytest.mark.parametrize(
@@ -58,22 +58,8 @@ def test_wrong_inputs(arguments, message):
         Modality(*arguments)
 
 
-def test_texts_are_refused():
-    with pytest.raises(TypeError, match="numbers"):
-        Modality("vector", np.array([["a"]]))
-
-
 def test_rows_keep_their_order_and_presence():
     modality = Modality("vector", np.array([[0.0], [1.0], [np.nan]]), bands=("b",))
     taken = modality.rows(np.array([2, 0]))
     np.testing.assert_array_equal(taken.values, [[np.nan], [0.0]])
     assert (taken.present.tolist(), taken.bands) == ([False, True], ("b",))
-
-
-def test_rows_of_a_memory_map_stay_on_disk(tmp_path):
-    values = np.memmap(tmp_path / "v.dat", np.int16, "w+", shape=(5, 2, 3, 3))
-    values[:] = np.arange(90).reshape(values.shape)
-    taken = Modality("chip", values).rows(np.array([4, 1]))
-    assert isinstance(taken.values, np.memmap)
-    np.testing.assert_array_equal(taken.values, np.asarray(values)[[4, 1]])
-    assert take_rows(np.arange(3), np.array([2])).tolist() == [2]

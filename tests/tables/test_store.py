@@ -92,18 +92,13 @@ def test_reading_returns_what_was_written(table, tmp_path, ending):
         np.testing.assert_array_equal(back.target(name).column, target.column)
         assert back.target(name).column.dtype == target.column.dtype
     assert read_table(path, name="other").name == "other"
+    write_table(table.rows(slice(None)), tmp_path / f"again.{ending}")
+    assert path.read_bytes() == (tmp_path / f"again.{ending}").read_bytes()
     plain = Table.single("plain", LONLAT, np.eye(4))
     write_table(plain, path)
     back = read_table(path)
     assert (back.time, back.split, back.targets, back.origin.is_empty) == (None, None, {}, True)
     assert_same(back, plain)
-
-
-@pytest.mark.parametrize("ending", ["parquet", "npz"])
-def test_the_same_table_gives_the_same_bytes(table, tmp_path, ending):
-    write_table(table, tmp_path / f"1.{ending}")
-    write_table(table.rows(slice(None)), tmp_path / f"2.{ending}")
-    assert (tmp_path / f"1.{ending}").read_bytes() == (tmp_path / f"2.{ending}").read_bytes()
 
 
 @pytest.mark.parametrize("memory_share", [0.25, 0.0])
@@ -148,17 +143,6 @@ def test_duckdb_reads_it_with_plain_sql(table, tmp_path):
     assert [row[:3] for row in rows] == [("a", 5.66, 51.97), ("c", 179.5, 90.0)]
     assert [row[3] for row in rows] == table.features[[0, 2], 1].tolist()
     assert [row[4] for row in rows] == [12.0, 0.0]
-
-
-def test_a_table_by_geopandas_is_read(tmp_path):
-    geopandas = pytest.importorskip("geopandas")
-    points = geopandas.points_from_xy([5.66, 4.9], [51.97, 52.37], crs="OGC:CRS84").to_crs("EPSG:28992")
-    frame = geopandas.GeoDataFrame({"embedding": [[1.0, 2.0], [3.0, 4.0]]}, geometry=points)
-    frame.to_parquet(tmp_path / "dutch.parquet")
-    back = read_table(tmp_path / "dutch.parquet", features="embedding")
-    assert back.name == "dutch"
-    np.testing.assert_allclose(back.lonlat, [[5.66, 51.97], [4.9, 52.37]], atol=1e-8)
-    np.testing.assert_array_equal(back.features, [[1, 2], [3, 4]])
 
 
 @pytest.mark.parametrize("kind", [pa.list_(pa.float64()), pa.large_list(pa.int16()), pa.list_(pa.float16(), 2)])

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from geotether.settings import parse_yaml
+from geotether.settings import error_lines, parse_yaml, read_yaml
 from geotether.sources.catalogue import source_names
 from geotether.suggestions import closest
 
@@ -182,13 +182,8 @@ def read_registry(path: str | Path | None = None) -> dict[str, Dataset]:
     found = dict(_built_in())
     for one in (os.environ.get(REGISTRY_VARIABLE), path):
         if one:
-            if not Path(one).is_file():
-                where = f" (named by {REGISTRY_VARIABLE})" if one is not path else ""
-                raise FileNotFoundError(f"There is no registry {one}{where}.")
-            try:
-                found |= _parsed(Path(one).read_text(encoding="utf-8"), str(one))
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{one} is not in UTF-8: {error}") from error
+            named = f" (of {REGISTRY_VARIABLE})" if one is not path else ""
+            found |= _parsed(read_yaml(one, f"registry{named}"), str(one))
     return found
 
 
@@ -202,11 +197,11 @@ def find_dataset(registry: Mapping[str, Dataset], name: str) -> Dataset:
 @cache
 def _built_in() -> dict[str, Dataset]:
     file = files("geotether.datasets") / "registry.yaml"
-    return _parsed(file.read_text(encoding="utf-8"), "the built-in registry")
+    where = "the built-in registry"
+    return _parsed(parse_yaml(file.read_text(encoding="utf-8"), where), where)
 
 
-def _parsed(text: str, where: str) -> dict[str, Dataset]:
-    rows: Any = parse_yaml(text, where)
+def _parsed(rows: Any, where: str) -> dict[str, Dataset]:
     if not isinstance(rows, Sequence) or isinstance(rows, str):
         raise ValueError(f"{where} must be a list of data sets, each with name, title, files and so on.")
     found: dict[str, Dataset] = {}
@@ -215,9 +210,7 @@ def _parsed(text: str, where: str) -> dict[str, Dataset]:
         try:
             dataset = Dataset.model_validate(row)
         except ValidationError as error:
-            said = "; ".join(
-                f"{'.'.join(map(str, fault['loc'])) or 'entry'}: {fault['msg']}" for fault in error.errors()
-            )
+            said = "; ".join(line.strip() for line in error_lines(error, "entry"))
             raise ValueError(f"{where}, data set {called}: {said}") from error
         if dataset.name in found:
             raise ValueError(f"{where}: two data sets are called {dataset.name!r}.")
