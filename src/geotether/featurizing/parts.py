@@ -14,6 +14,7 @@ from geotether.featurizing.transform import Transform
 from geotether.files.disk import replacing_file
 from geotether.files.writers import list_column, write_parquet
 from geotether.sources.source import Observations, Rejected, Source
+from geotether.tables.modality import text_array
 from geotether.tables.store import TARGET_PREFIX, target_column
 from geotether.tables.table import Table
 
@@ -140,11 +141,13 @@ def unique_ids(rows: list[int], ids: list[str | None]) -> tuple[np.ndarray, int]
         >>> unique_ids([4, 7, 9], ["wren", "", "wren"])[0].tolist()
         ['wren', '7', 'wren#9']
     """
+    if not ids:
+        return text_array(rows), 0
     seen: set[str] = set()
     changed = 0
     found = np.empty(len(rows), dtype=object)
     for at, row in enumerate(rows):
-        own = (ids[at] or "") if ids else str(row)
+        own = ids[at] or ""
         name = own or str(row)
         while name in seen:
             name += f"#{row}"

@@ -16,7 +16,7 @@ from geotether.suggestions import closest
 from geotether.user_folders import user_cache
 
 _ROWS_AT_ONCE = 16_384
-_ROW_BYTES = 200
+_ROW_BYTES = 400
 
 
 def feature_columns(schema: pa.Schema, features: str | Sequence[str]) -> list[str]:

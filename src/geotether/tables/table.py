@@ -307,10 +307,11 @@ def _targets(given: Mapping[str, Any]) -> dict[str, Target]:
 
 def _ids(values: Any, count: int) -> np.ndarray:
     ids = text_array(values if len(values) else range(count))
-    first: dict[str, int] = {}
-    for row, name in enumerate(ids):
-        if first.setdefault(name, row) != row:
-            raise ValueError(f"ids must differ, but rows {first[name]} and {row} are both {name!r}.")
+    if len(values) and len(set(ids)) < count:
+        first: dict[str, int] = {}
+        for row, name in enumerate(ids):
+            if first.setdefault(name, row) != row:
+                raise ValueError(f"ids must differ, but rows {first[name]} and {row} are both {name!r}.")
     return ids
 
 
