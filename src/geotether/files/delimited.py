@@ -193,7 +193,10 @@ def _is_preamble(line: str) -> bool:
 def _cells(line: str, delimiter: str, layout: Layout) -> list[str]:
     quoting: Any = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
     line = line.rstrip("\r\n")
-    return next(csv.reader([line], delimiter=delimiter, quotechar=layout.quote or '"', quoting=quoting), [])
+    try:
+        return next(csv.reader([line], delimiter=delimiter, quotechar=layout.quote or '"', quoting=quoting), [])
+    except csv.Error as error:
+        raise ValueError(f"its header cannot be read: {error}.") from error
 
 
 def _check_bytes(opened: Opened, layout: Layout) -> None:

@@ -19,12 +19,16 @@ def geometry_notes(schema: pa.Schema) -> dict[str, Any]:
     """Read the `geo` entry of a schema; empty where there is none.
 
     Raises:
-        ValueError: If it is not JSON.
+        ValueError: If it is not JSON, or not of that form.
     """
     try:
-        return json.loads((schema.metadata or {}).get(b"geo", b"{}"))
-    except ValueError as error:
+        geo = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the file's 'geo' entry is not JSON: {error}.") from error
+    columns = geo.get("columns", {}) if isinstance(geo, dict) else None
+    if not isinstance(columns, dict) or not all(isinstance(one, dict) for one in columns.values()):
+        raise ValueError("the file's 'geo' entry is not that of GeoParquet.")
+    return {**geo, "columns": columns} if geo else {}
 
 
 def geometry_column(schema: pa.Schema) -> str | None:

@@ -230,6 +230,8 @@ def _feature(feature: dict[str, Any]) -> Record:
     geometry = feature.get("geometry")
     if not isinstance(geometry, dict):
         return row, None, None
+    if "type" not in geometry:
+        return row, None, "invalid geometry"
     place = geometry.get("coordinates")
     if geometry.get("type") == "Point" and not (
         isinstance(place, list)

@@ -1,7 +1,7 @@
 """Open any file of rows as Arrow tables, for all readers."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -189,18 +189,37 @@ def _open_layer(path: Path, layer: str | None, rows_at_once: int) -> Iterator[tu
         import pyogrio
     except ImportError:
         raise ImportError(f"{path} is read with pyogrio: pip install 'geotether[geo]'.") from None
+    faults = (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.CRSError)
     try:
         layers = [str(name) for name, _ in pyogrio.list_layers(path)]
-    except pyogrio.errors.DataSourceError as error:
+    except faults as error:
         raise ValueError(f"it is damaged or not a file that GDAL reads: {error}") from error
+    if not layers:
+        raise ValueError("it is damaged, or has no layers.")
     if layer is None and len(layers) > 1:
         raise ValueError(f"it has the layers {', '.join(layers)}; name one with layer= or --layer.")
     if layer is not None and layer not in layers:
         raise ValueError(f"it has no layer {layer!r}; there are {', '.join(layers) or 'none'}.")
     options = {"layer": layer or layers[0], "use_pyarrow": True, "batch_size": rows_at_once}
-    with pyogrio.open_arrow(path, encoding=_encoding(path), **options) as (about, reader):
-        schema = _layer_schema(reader.schema, about)
-        yield schema, (pa.Table.from_batches([batch.from_arrays(batch.columns, schema=schema)]) for batch in reader)
+    with ExitStack() as stack:
+        try:
+            about, reader = stack.enter_context(pyogrio.open_arrow(path, encoding=_encoding(path), **options))
+        except faults as error:
+            raise ValueError(f"it is damaged, or states a CRS that is: {error}") from error
+        yield (schema := _layer_schema(reader.schema, about)), _layer_tables(reader, schema)
+
+
+def _layer_tables(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Table]:
+    try:
+        for batch in reader:
+            batch.validate(full=True)  # what GDAL passes on of a damaged file may lie outside the memory
+            yield pa.Table.from_batches([batch.from_arrays(batch.columns, schema=schema)])
+    except pa.ArrowInvalid as error:
+        if "UTF8" in str(error):
+            raise UnicodeDecodeError("utf-8", b"", 0, 1, "invalid byte") from error
+        raise
+    except OSError as error:  # has a number as those of the system have
+        raise ValueError(f"it is damaged: {error}") from error
 
 
 def _layer_schema(schema: pa.Schema, about: dict[str, Any]) -> pa.Schema:
