@@ -17,6 +17,7 @@ _METRES = {
     **dict.fromkeys(("km", "kilometre", "kilometres", "kilometer", "kilometers"), 1000.0),
 }
 _RADIANS = {"rad": 1.0, "radian": 1.0, "radians": 1.0, "microradian": 1e-6, "microradians": 1e-6, "urad": 1e-6}
+_WITHOUT_LATITUDE = ("geostationary", "lambert_cylindrical_equal_area", "mercator", "sinusoidal")
 WGS84 = "OGC:CRS84"  # longitude and latitude in degrees
 # Coefficients A1 to A4 of the polynomial, Šavrič et al. (2018), section 3.
 A1, A2, A3, A4 = 1.340264, -0.081106, 0.000893, 0.003796
@@ -158,7 +159,13 @@ def crs_of_cf(attributes: Mapping[str, Any]) -> str:
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
-    text = attributes.get("crs_wkt") or attributes.get("spatial_ref")
+    text, name = attributes.get("crs_wkt") or attributes.get("spatial_ref"), attributes.get("grid_mapping_name")
+    if not text and name != "latitude_longitude":  # PROJ would take 0 for what is missing
+        needs = ["longitude"] + ["latitude|standard_parallel"] * (name not in _WITHOUT_LATITUDE)
+        needs += ["scale_factor"] * (name == "transverse_mercator")
+        for need in needs:
+            if not any(re.search(need, key) for key in attributes):
+                raise ValueError(f"{name} without {need.partition('|')[0]}")
     try:
         return (CRS.from_user_input(text) if text else CRS.from_cf(dict(attributes))).to_wkt()
     except (CRSError, KeyError, TypeError, AttributeError) as error:

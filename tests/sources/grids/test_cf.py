@@ -172,6 +172,6 @@ def test_hdf_5_without_named_dimensions_says_what_it_lacks(tmp_path):
         for name in ("soil_moisture", "latitude", "longitude"):
             group[name] = np.ones((3, 4))
     with pytest.raises(
-        ValueError, match=r"a\.nc .*latitude, longitude have two dimensions.*'Soil_Moisture/soil_moisture'"
+        ValueError, match=r"a\.nc .*latitude, longitude have two or more dimensions.*'Soil_Moisture/soil_moisture'"
     ):
         GriddedRaster(tmp_path / "a.nc")

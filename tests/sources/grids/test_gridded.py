@@ -175,6 +175,11 @@ def test_rotated_grids_are_read_by_their_mapping_or_by_the_option(tmp_path, curv
         ({"mapping": False, "grid_mapping": "", "attributes": False}, "'rlat'"),
         ({"mapping": {"grid_mapping_name": "no_such_projection"}}, "'pole' cannot be read"),
         ({"mapping": {}}, "'pole' cannot be read"),
+        ({"mapping": {"grid_mapping_name": "rotated_latitude_longitude"}}, "'pole' cannot be read"),
+        (
+            {"mapping": {"grid_mapping_name": "transverse_mercator", "longitude_of_central_meridian": 9.0}},
+            "'pole' cannot",
+        ),
         ({"mapping": False, "axes": ("lon", "lat"), "attributes": False}, "'pole' is not in the file"),
         ({"mapping": False, "grid_mapping": "", "axes": ("x", "y"), "attributes": False}, "no CRS for 'x' and 'y'"),
         (
@@ -214,6 +219,14 @@ def test_units_of_axes_fit_the_crs(tmp_path):
         GriddedRaster(save(tmp_path, "c.nc", climate()), crs="EPSG:32632", variable="height")
 
 
+def test_longitudes_may_go_on_from_355_to_0(tmp_path):
+    lon = np.array([350.0, 355, 0, 5, 10])
+    raster = GriddedRaster(save(tmp_path, "a.nc", climate(lon=lon, lat=LAT[:3], months=1)), variable="t2m")
+    assert raster.grid.bounds() == (347.5, 84, 372.5, 90)
+    places = np.stack([np.array([-10.0, -5.0, 0.0, 5.0, 370.0]), np.full(5, 87.0)], axis=1)
+    np.testing.assert_allclose(values(raster, places)[:, 0], surface(lon, 87.0))
+
+
 def test_gaussian_latitudes_take_the_nearest_row(tmp_path):
     lat = np.degrees(np.arcsin(np.polynomial.legendre.leggauss(32)[0]))
     raster = GriddedRaster(save(tmp_path, "a.nc3.nc", climate(lat=lat)), variable="height")
@@ -251,7 +264,7 @@ def test_an_error_about_unreadable_columns_lists_the_columns(tmp_path, monkeypat
         {"t": (("i", "j"), np.zeros((3, 4)))},
         {"lon": (("i", "j"), np.ones((3, 4))), "lat": (("i", "j"), np.ones((3, 4)))},
     )
-    with pytest.raises(ValueError, match="lon, lat have two dimensions: warp it"):
+    with pytest.raises(ValueError, match="lon, lat have two or more dimensions: warp it"):
         GriddedRaster(save(tmp_path, "swath.nc3.nc", swath))
     words = xarray.Dataset({"t": (("lat", "lon"), np.full((2, 2), "a"))}, {"lat": [1.0, 2], "lon": [1.0, 2]})
     with pytest.raises(ValueError, match="not numbers"):

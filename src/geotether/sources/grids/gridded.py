@@ -139,8 +139,8 @@ def _variables(
     if not grids:
         every = [(group, name, array) for group, one in datasets.items() for name, array in one.variables.items()]
         dims = {f"{group}/{name}".strip("/"): array.dims for group, name, array in every if name not in array.dims}
-        curved = [str(name) for _, name, array in every if array.ndim == 2 and _is_coordinate(str(name), array)]
-        hint = "have two dimensions: warp it to an even grid first (gdalwarp)"
+        curved = [str(name) for _, name, array in every if array.ndim > 1 and _is_coordinate(str(name), array)]
+        hint = "have two or more dimensions: warp it to an even grid first (gdalwarp)"
         why = f"; {', '.join(dict.fromkeys(curved))} {hint}" if curved else ""
         raise ValueError(
             f"{path} has no georeference: no variable has axes of longitude and latitude, or x and y, with "
@@ -244,10 +244,15 @@ def _centers(path: Path, axis: Any) -> np.ndarray:
     if packing is not None:
         stored = axis.to_numpy()
         centers = stored.view(packing.stored).astype(np.float64) * packing.scale + packing.offset
-    steps = np.diff(centers)
-    if len(centers) < 2 or not ((steps > 0).all() or (steps < 0).all()):
-        raise ValueError(f"{path}: the axis {axis.name!r} needs two or more values that increase or decrease.")
-    return centers
+    if not np.isfinite(centers).all():
+        raise ValueError(f"{path}: the axis {axis.name!r} has missing values.")
+    for found in (centers, np.unwrap(centers, period=360.0)):  # longitudes may go on from 355 to 0
+        steps = np.diff(found)
+        if len(found) > 1 and ((steps > 0).all() or (steps < 0).all()):
+            return found
+        if not _is_coordinate(str(axis.name), axis):
+            break
+    raise ValueError(f"{path}: the axis {axis.name!r} needs two or more values that increase or decrease.")
 
 
 def _require_degrees(path: Path, dataset: Any, axes: tuple[str, str], lost: str) -> None:
