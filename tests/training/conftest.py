@@ -1,5 +1,7 @@
 """A tiny synthetic planet: three unpaired modalities that are smooth functions of place."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -28,6 +30,14 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def default_sigint():
+    """A test run started in the background ignores Ctrl-C; tests of it need the usual handler."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -146,32 +146,19 @@ def test_the_folder_is_checked_before_work_begins(tmp_path):
         check_folder(tmp_path, IDENTITY)
 
 
-@pytest.fixture(autouse=True)
-def usual_handlers():
-    """A test run started in the background ignores Ctrl-C; these tests need it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_interrupt_waits(number):
+def test_the_first_request_waits_and_the_second_stops_at_once(default_sigint, number):
+    before = signal.getsignal(number)
     with Interruption() as interruption:
         assert not interruption.requested
         os.kill(os.getpid(), number)
         assert interruption.requested
-
-
-def test_the_second_request_stops_at_once_and_handlers_are_put_back():
-    before = signal.getsignal(signal.SIGINT)
-    with Interruption():
-        os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
 
 
-def test_ignored_columns_stay_ignored():
+def test_an_ignored_signal_stays_ignored(default_sigint):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Interruption() as interruption:
         os.kill(os.getpid(), signal.SIGINT)
