@@ -225,6 +225,13 @@ def test_missing_pixels_do_not_spread_over_a_crop():
     assert 17 / 256 < looked.isnan().float().mean().item() < 2 * 17 / 256  # enlarged with the box, no more
 
 
+def test_gain_in_decibels_is_gain_of_the_power():
+    power = torch.rand(5, 2, 8, 8, generator=torch.Generator().manual_seed(0)) + 0.1
+    linear = look_at_chips(power, gain=0.3)
+    decibels = look_at_chips(10 * power.log10(), gain=0.3, decibels=True)
+    torch.testing.assert_close(10 ** (decibels / 10), linear, rtol=1e-4, atol=1e-6)
+
+
 def test_gain_is_one_factor_a_band():
     looked = look_at_chips(torch.ones(3000, 3, 4, 4), gain=0.2)
     factors = looked[:, :, 0, 0]
