@@ -157,11 +157,3 @@ def test_responses_below_the_bias_are_exactly_zero():
     bright = rectified_means([np.full((9, 9, 1), 200, np.uint8)], filters, np.zeros(2, np.float32), 0.37)
     assert (bright[:, :2] > 1).all()
     assert (bright[:, 2:] == 0).all()
-
-
-def test_a_strided_image_equals_its_copy():
-    image = np.random.default_rng(0).integers(0, 256, (20, 30, 6), dtype=np.uint8)
-    filters = np.random.default_rng(1).normal(size=(3, 3, 3, 3)).astype(np.float32)
-    view = image[::-2, ::3, ::2]
-    args = (filters, np.zeros(3, np.float32), 0.1)
-    np.testing.assert_array_equal(rectified_means([view], *args), rectified_means([view.copy()], *args))

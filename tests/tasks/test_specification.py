@@ -3,7 +3,6 @@
 import inspect
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from geotether.tasks.specification import BUILDERS, BuiltInEntry, Entry, read_specification, read_tasks, write_tasks
@@ -115,15 +114,6 @@ def test_writing_and_reading_back_is_the_identity(tmp_path):
         for name in ("lonlat", "split", "time", "continent", "valid"):
             np.testing.assert_array_equal(getattr(task, name), getattr(again, name))
         np.testing.assert_array_equal(task.values[task.valid], again.values[again.valid])
-
-
-def test_geopandas_reads_the_table_as_it_is(tmp_path):
-    gpd = pytest.importorskip("geopandas")
-    write_tasks([Task("a", "regression", LONLAT, np.arange(4.0))], tmp_path)
-    frame = gpd.read_parquet(tmp_path / "a.parquet")
-    assert frame.crs == "OGC:CRS84"
-    np.testing.assert_array_equal(np.stack([frame.geometry.x, frame.geometry.y], 1), LONLAT)
-    assert pq.read_schema(tmp_path / "a.parquet").names == ["geometry", "lon", "lat", "label"]
 
 
 def test_names_that_map_to_the_same_file_are_an_error(tmp_path):

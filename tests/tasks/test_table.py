@@ -1,7 +1,5 @@
 """Mirrors src/geotether/tasks/table.py."""
 
-import logging
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -59,15 +57,6 @@ def test_rows_without_coordinates_are_left_out_with_a_warning(tmp_path, caplog):
     assert lonlat.tolist() == [[1, 2], [5, 6]]
     assert columns["y"].to_pylist() == [3, 7]
     assert "1 of 3 rows have no coordinates" in caplog.text
-
-
-def test_two_labels_at_one_place_are_kept_with_a_warning(tmp_path, caplog):
-    path = write(tmp_path / "twice.csv", "lon,lat,y\n1,2,3\n1,2,4\n5,6,7\n")
-    with caplog.at_level(logging.WARNING):
-        task = table_task(path, "y")
-    assert len(task.lonlat) == 3
-    assert task.num_conflicting == 2
-    assert "2 rows share their place" in caplog.text
 
 
 @pytest.mark.parametrize(

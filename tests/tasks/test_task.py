@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geotether.tasks.task import Task, conflicting_rows, is_known
+from geotether.tasks.task import Task, conflicting_rows
 
 LONLAT = np.stack([np.arange(6.0), np.zeros(6)], axis=1)
 SPLIT = np.array(["train"] * 4 + ["test"] * 2)
@@ -96,15 +96,6 @@ def test_columns_beside_the_label_have_one_row_per_place():
     with pytest.raises(ValueError, match=r"6 places, but continent has shape \(2,\)"):
         make(np.arange(6.0), continent=np.array(["Asia", "Africa"]))
     assert make(np.arange(1.0, 7.0), transform="log10", unit="m").label == "t (log10 m)"
-
-
-def test_missing_values_of_every_type():
-    assert is_known(np.array([1.0, np.nan])).tolist() == [True, False]
-    assert is_known(np.array([1, 0])).tolist() == [True, True]
-    assert is_known(np.array([[1.0, np.nan], [0.0, 1.0]])).tolist() == [False, True]
-    assert is_known(np.array(["a", "", None, float("nan"), 3], dtype=object)).tolist() == [
-        True, False, False, False, True
-    ]  # fmt: skip
 
 
 def test_conflicts_by_a_hand_loop():

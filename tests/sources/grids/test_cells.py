@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geotether.sources.grids import cells as module
-from geotether.sources.grids.cells import Cells, copy_pays, copy_raster, decode, open_raster
+from geotether.sources.grids.cells import Cells, copy_pays, copy_raster, open_raster
 
 rasterio = pytest.importorskip("rasterio")
 
@@ -28,13 +28,6 @@ def test_cells_in_any_order_with_and_without_a_copy_are_those_of_rasterio(path, 
     assert Cells(raster).take(row[:0], column[:0]).shape == (0, 5, 2)
 
 
-def test_rows_and_columns_broadcast(path, tmp_path):
-    raster = open_raster(path)
-    for cells in (Cells(raster), Cells(raster, copy_raster(raster, tmp_path / "copy.npy"))):
-        block = cells.take(np.arange(120, 140)[:, None], np.arange(250, 260))
-        np.testing.assert_array_equal(block, raster.read(120, 250, 20, 10))
-
-
 def test_few_tiles_are_kept_and_each_is_read_once_in_a_run(path, monkeypatch):
     monkeypatch.setattr(module, "KEPT_BYTES", 600_000)
     raster = open_raster(path)
@@ -55,13 +48,6 @@ def test_places_find_their_cell_and_the_edges_belong_to_the_map(path):
     assert row[:3].tolist() == [0, 299, 150]
     assert column[:3].tolist() == [0, 699, 350]
     assert cells.find(*cells.raster.grid.cells(lonlat[:3]))[2] is None
-
-
-def test_decoding_keeps_every_digit_and_marks_no_data(path):
-    raster = open_raster(path)
-    found = decode(raster, raster.read(0, 4, 1, 3))
-    np.testing.assert_array_equal(found[0, :, 0], [4, np.nan, 6])
-    assert found[0, 2, 1] == 300 * 700 + 6
 
 
 def test_a_copy_is_reused(path, tmp_path, monkeypatch):

@@ -69,14 +69,6 @@ def test_every_format_and_order_of_axes_gives_the_cell_that_holds_the_place(tmp_
     np.testing.assert_allclose(values(raster, PLACES), want, atol=6e-4)  # half a step of the packing
 
 
-def test_missing_values_are_nan(tmp_path):
-    data = climate()
-    data["t2m"] = data["t2m"].where(data["lat"] > 0)
-    packed = {"t2m": {"dtype": "int16", "scale_factor": 0.001, "add_offset": 12.0, "_FillValue": -32768}}
-    found = values(GriddedRaster(save(tmp_path, "a.nc3.nc", data, packed), variable="t2m"), PLACES)
-    np.testing.assert_array_equal(np.isnan(found[:, 0]), PLACES[:, 1] <= 0)
-
-
 def test_all_variables_on_the_grid_are_bands_and_may_be_chosen(tmp_path):
     path = save(tmp_path, "v3.zarr", climate())
     raster = GriddedRaster(path, select={"time": "2020-07"})

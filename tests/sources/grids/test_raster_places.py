@@ -23,15 +23,6 @@ def box(path, west, south, east, north):
     return path
 
 
-def test_a_sample_is_uniform_by_area_and_the_same_for_a_seed(world):
-    lonlat = sampled_places(world, 20_000, seed=3)
-    assert lonlat.shape == (20_000, 2)
-    assert (lonlat[:, 1] > 30).mean() == pytest.approx(0.25, abs=0.01)
-    assert (np.abs(lonlat[:, 0]) < 90).mean() == pytest.approx(0.5, abs=0.01)
-    np.testing.assert_array_equal(lonlat, sampled_places(world, 20_000, seed=3))
-    assert not np.array_equal(lonlat, sampled_places(world, 20_000, seed=4))
-
-
 def test_a_sample_comes_tile_by_tile(tmp_path, write_geotiff):
     tiles = {"tiled": True, "blockxsize": 256, "blockysize": 256}
     path = write_geotiff(tmp_path / "a.tif", np.ones((512, 1024), np.uint8), (0.35, 0, -179, 0, -0.35, 89), **tiles)

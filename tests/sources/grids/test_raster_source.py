@@ -8,11 +8,9 @@ import pytest
 
 from geotether.geodesy.azimuthal import ground_squares
 from geotether.geodesy.distance import great_circle_km
-from geotether.sources.catalogue import SOURCES
 from geotether.sources.grids import cells as cells_module
 from geotether.sources.grids.raster_source import RasterSource
 from geotether.sources.grids.rasters import raster_values
-from geotether.sources.source import Source
 
 rasterio = pytest.importorskip("rasterio")
 pytest.importorskip("pyproj")
@@ -37,15 +35,6 @@ def prepared(source, folder):
     folder.mkdir(exist_ok=True)
     source.prepare(folder)
     return source
-
-
-def test_it_is_a_source_of_columns_or_images(world, places):
-    source = RasterSource(world, places=str(places))
-    assert isinstance(source, Source)
-    assert SOURCES["raster"] == f"{RasterSource.__module__}:RasterSource"
-    assert (source.kind, source.features) == ("columns", "columns")
-    window = RasterSource(world, take="window", pixels=3, places=places)
-    assert (window.kind, window.features) == ("images", "convolution")
 
 
 def test_values_are_those_of_raster_values_and_rejected_rows_carry_their_number(world, places, tmp_path):
