@@ -64,6 +64,16 @@ def test_a_place_in_another_form_is_read(tmp_path, line, place):
 
 
 @pytest.mark.parametrize(
+    ("lines", "doubt"),
+    [(["0,0,1", "0,0,2"], "2 of 42 rows"), ([f"{lat},{-80 - lat / 9},1" for lat in range(40)], "50%")],
+)
+def test_doubtful_places_are_warned_of(tmp_path, caplog, lines, doubt):
+    caplog.set_level(logging.WARNING, logger="geotether")
+    build(tmp_path, "a.csv", rows(*lines))
+    assert doubt in caplog.text
+
+
+@pytest.mark.parametrize(
     ("name", "content"),
     [
         ("a.csv", "sep=;\n" + rows(sep=";")),
