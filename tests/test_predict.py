@@ -46,6 +46,18 @@ def test_predictions_of_a_table_carry_the_ids_and_places_of_the_rows_that_have_t
         model.predict("optical", lacking)
 
 
+def test_values_of_any_number_type_give_the_same_and_others_are_errors(folder, make_fields):
+    model, radar = load_paired(folder), make_fields().modality("radar").values[:9].copy()
+    radar[3, 2:] = np.nan
+    want = model.predict("radar", radar).scores
+    for given in (torch.tensor(radar, requires_grad=True), torch.tensor(radar).double(), radar.astype(np.float64)):
+        np.testing.assert_allclose(model.predict("radar", given).scores, want, atol=1e-6)
+    masked, dates = np.ma.masked_invalid(radar), np.full(radar.shape, "2020-01-01", "datetime64[D]")
+    for wrong in (masked, dates, radar.astype(str), radar.astype(complex)):
+        with pytest.raises(TypeError, match=r"values of radar (must be numbers|is a masked array)"):
+            model.predict("radar", wrong)
+
+
 def test_it_is_described(folder):
     said = describe_model(folder)
     assert "A model of paired sensors, method mdico: radar, optical." in said

@@ -14,6 +14,7 @@ from geotether.encoder import Encoder
 from geotether.encoders.build import known_names
 from geotether.encoders.colearner import CoLearner
 from geotether.encoders.sensor_heads import SensorClassifier
+from geotether.tables.modality import refuse_masked
 from geotether.tables.table import Table
 from geotether.tables.target import TargetEncoding
 
@@ -205,7 +206,7 @@ class PairedModel:
         return Prediction(answer.kind, answer.names, scores.numpy())
 
     def _run(self, values: Mapping[str, Any], forward: Any) -> list[np.ndarray]:
-        tensors = {name: torch.as_tensor(np.asarray(part, dtype=np.float32)) for name, part in values.items()}
+        tensors = {name: _as_numbers(name, part) for name, part in values.items()}
         lengths = {name: len(part) for name, part in tensors.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"Sensors have unequal rows: {', '.join(f'{n} {k}' for n, k in lengths.items())}.")
@@ -214,6 +215,17 @@ class PairedModel:
             for start in range(0, next(iter(lengths.values())), ROWS):
                 found.append(forward({name: part[start : start + ROWS] for name, part in tensors.items()}).numpy())
         return found
+
+
+def _as_numbers(name: str, values: Any) -> Tensor:
+    """Convert values to float32; TypeError if they are masked, texts, dates or objects."""
+    if isinstance(values, Tensor):
+        return values.detach().cpu().float()
+    refuse_masked(values, f"values of {name}")
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"values of {name} must be numbers, got {array.dtype}.")
+    return torch.as_tensor(array.astype(np.float32))
 
 
 def rows_with(table: Table, modalities: Sequence[str]) -> Table:

@@ -33,10 +33,6 @@ class ProjectionHead(nn.Module):
 
     Source:
         Chen et al. (2020), ICML, arXiv:2002.05709, section 4.2 (head with one hidden layer).
-
-    Example:
-        >>> ProjectionHead(in_dim=64, embed_dim=256)(torch.zeros(3, 64)).shape
-        torch.Size([3, 256])
     """
 
     mean: Tensor
@@ -99,11 +95,6 @@ class FeatureDecoder(nn.Module):
 
     Raises:
         ValueError: If a size is out of range.
-
-    Example:
-        >>> decoder = FeatureDecoder(embed_dim=256, in_dim=40, components=8)
-        >>> decoder(torch.zeros(3, 256)).shape, decoder.decode(torch.zeros(3, 256)).shape
-        (torch.Size([3, 8]), torch.Size([3, 40]))
     """
 
     mean: Tensor
@@ -176,11 +167,6 @@ class SpecificParts(nn.Module):
 
     Source:
         Ours, after the parts of MDiCo (Mena et al. 2025, arXiv:2510.19579).
-
-    Example:
-        >>> parts = SpecificParts({"text": 64, "light": 40}, shared_dim=16, specific_dim=4)
-        >>> parts.specific("text", torch.zeros(3, 64)).shape, parts.rebuilt("light", torch.zeros(2, 20)).shape
-        (torch.Size([3, 4]), torch.Size([2, 40]))
     """
 
     def __init__(self, in_dims: Mapping[str, int], shared_dim: int, specific_dim: int, components: int = 64) -> None:

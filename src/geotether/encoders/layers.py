@@ -51,10 +51,6 @@ class BatchNorm(nn.BatchNorm1d):
 
     Source:
         Ioffe & Szegedy (2015), ICML, arXiv:1502.03167.
-
-    Example:
-        >>> BatchNorm(4)(torch.ones(1, 4)).shape
-        torch.Size([1, 4])
     """
 
     def _check_input_dim(self, input: Tensor) -> None:

@@ -51,14 +51,6 @@ class LocationEncoder(nn.Module):
 
     Raises:
         ValueError: If the sizes do not fit or the readout is unknown.
-
-    Example:
-        >>> from geotether.encoders.networks import Siren
-        >>> from geotether.encoders.positional import SphericalHarmonics
-        >>> encoder = LocationEncoder(SphericalHarmonics(l_max=9), Siren(100, 256), "hidden_and_output")
-        >>> wageningen = torch.tensor([[5.66, 51.97]], dtype=torch.float64)
-        >>> encoder(wageningen).shape, encoder.handout(wageningen).shape
-        (torch.Size([1, 256]), torch.Size([1, 768]))
     """
 
     def __init__(

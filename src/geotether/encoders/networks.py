@@ -44,10 +44,6 @@ class Linear(Network):
 
     Source:
         "Linear" in Russwurm et al. (2024), ICLR, arXiv:2310.06743, section 3.2.
-
-    Example:
-        >>> Linear(in_dim=100, out_dim=256)(torch.zeros(3, 100)).shape
-        torch.Size([3, 256])
     """
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
@@ -72,10 +68,6 @@ class MLP(Network):
 
     Source:
         Hendrycks & Gimpel (2016), arXiv:1606.08415 (GELU).
-
-    Example:
-        >>> MLP(in_dim=100, out_dim=256)(torch.zeros(3, 100)).shape
-        torch.Size([3, 256])
     """
 
     def __init__(
@@ -105,10 +97,6 @@ class ResidualMLP(Network):
     Source:
         He et al. (2016), ECCV, arXiv:1603.05027 (normalisation before the block);
         Mac Aodha, Cole & Perona (2019), ICCV, arXiv:1906.05272 (residual location network).
-
-    Example:
-        >>> ResidualMLP(in_dim=100, out_dim=256)(torch.zeros(3, 100)).shape
-        torch.Size([3, 256])
     """
 
     def __init__(
@@ -145,10 +133,6 @@ class Siren(Network):
     Source:
         Sitzmann et al. (2020), NeurIPS, arXiv:2006.09661, section 3.2 (layers and initial weights);
         Klemmer et al. (2025), AAAI, arXiv:2311.17179 (frequencies and dropout).
-
-    Example:
-        >>> Siren(in_dim=100, out_dim=256)(torch.zeros(3, 100)).shape
-        torch.Size([3, 256])
     """
 
     def __init__(
@@ -201,10 +185,6 @@ class Capsules(Network):
 
     Source:
         Vivanco Cepeda, Nayak & Shah (2023), NeurIPS, arXiv:2309.16020, section 3.2.
-
-    Example:
-        >>> Capsules(in_dim=1536, out_dim=512, num_capsules=3)(torch.zeros(3, 1536)).shape
-        torch.Size([3, 512])
     """
 
     def __init__(

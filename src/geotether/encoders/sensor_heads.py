@@ -23,11 +23,6 @@ class SensorClassifier(SensorModel):
 
     Raises:
         ValueError: If a size is out of range or a sensor cannot be encoded.
-
-    Example:
-        >>> model = SensorClassifier({"s1": {"kind": "series", "shape": [12, 2]}}, num_outputs=9).eval()
-        >>> model({"s1": torch.zeros(5, 12, 2)}).shape
-        torch.Size([5, 9])
     """
 
     def __init__(self, sensors: Mapping[str, Mapping[str, Any]], num_outputs: int, dim: int = 128) -> None:

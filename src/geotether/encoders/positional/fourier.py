@@ -32,10 +32,6 @@ class SphereFourierFeatures(nn.Module):
     Source:
         Rahimi & Recht (2007), NeurIPS, section 3; the form cos, sin of 2 pi B v with Gaussian B is
         Tancik et al. (2020), NeurIPS, arXiv:2006.10739, section 6.1.
-
-    Example:
-        >>> SphereFourierFeatures(num_features=64, sigma=2.0, seed=0)(torch.zeros(1, 2).double()).shape
-        torch.Size([1, 128])
     """
 
     frequencies: Tensor
@@ -80,10 +76,6 @@ class EqualEarthFourierFeatures(nn.Module):
 
     Source:
         Vivanco Cepeda, Nayak & Shah (2023), NeurIPS, arXiv:2309.16020, section 3.2.
-
-    Example:
-        >>> EqualEarthFourierFeatures(sigmas=(1.0, 16.0), num_features=8, seed=0).out_dim
-        32
     """
 
     frequencies: Tensor

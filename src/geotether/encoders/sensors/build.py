@@ -55,11 +55,6 @@ def build_sensor_encoder(
     Raises:
         ValueError: If a name or keyword is unknown (with the known ones), out of range, or of another kind.
         ImportError: If the encoder needs an extra that is not installed.
-
-    Example:
-        >>> encoder = build_sensor_encoder({"name": "resnet", "width": 16}, "chip", (12, 16, 16), out_dim=64)
-        >>> build_sensor_encoder(encoder.config, "chip", [12, 16, 16], out_dim=64).config == encoder.config
-        True
     """
     row = tuple(int(size) for size in shape)
     check_shape(kind, row)

@@ -46,12 +46,6 @@ class SensorEncoder(nn.Module):
     Raises:
         ValueError: If the kind is unknown, the shape is not one of that kind, the network does not take it, or
             components are requested of a series or chip, or are too many.
-
-    Example:
-        >>> from geotether.encoders.sensors.build import build_sensor_encoder
-        >>> radar = build_sensor_encoder({"name": "tempcnn"}, "series", (12, 2), out_dim=128)
-        >>> radar.eval()(torch.zeros(3, 12, 2)).shape
-        torch.Size([3, 128])
     """
 
     mean: Tensor

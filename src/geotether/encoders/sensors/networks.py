@@ -31,10 +31,6 @@ class Perceptron(nn.Module):
 
     Raises:
         ValueError: If an option is out of range.
-
-    Example:
-        >>> Perceptron(shape=(40,), out_dim=128)(torch.zeros(3, 40)).shape
-        torch.Size([3, 128])
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("vector", "series", "chip")
@@ -85,10 +81,6 @@ class TempCNN(nn.Module):
     Source:
         Pelletier, Webb & Petitjean (2019), Remote Sensing 11(5):523, section 3 (three convolutions of 64);
         Mena et al. (2025), arXiv:2510.19579, released code (two of 128, the defaults here).
-
-    Example:
-        >>> TempCNN(shape=(12, 2), out_dim=128)(torch.zeros(3, 12, 2)).shape
-        torch.Size([3, 128])
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("series",)
@@ -179,11 +171,6 @@ class ResNet(nn.Module):
         He et al. (2016), CVPR, arXiv:1512.03385 (residual blocks); Wu & He (2018), ECCV, arXiv:1803.08494, and Ioffe &
         Szegedy (2015), ICML, arXiv:1502.03167 (normalisation of groups and of batches); Liu et al. (2022), CVPR,
         arXiv:2201.03545, section 2.2 (patches for a stem).
-
-    Example:
-        >>> network = ResNet(shape=(12, 16, 16), out_dim=128)
-        >>> network.patch, network(torch.zeros(3, 12, 16, 16)).shape
-        (2, torch.Size([3, 128]))
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("chip",)

@@ -139,8 +139,8 @@ def _patches_of_parquet(folder: Path, countries: Sequence[str] | None) -> pa.Tab
             row = int(table[name].is_null().to_numpy().argmax())
             raise ValueError(f"{folder / 'metadata.parquet'}: {name!r} has no value in row {row}.")
     if countries is not None:
-        known = sorted(set(table["country"].to_pylist()))
-        table = table.filter(pc.is_in(table["country"], pa.array(check_names("country", countries, known))))
+        chosen = check_names("country", countries, sorted(set(table["country"].to_pylist())))
+        table = table.filter(pc.is_in(table["country"], pa.array(chosen)))
     ids = table["patch_id"].to_pylist()
     # S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57 is in the folder of its scene, its name without the last two
     # numbers; S1A_IW_GRDH_1SDV_20170613T165043_33UUP_26_57 in a folder named without the tile, too.
