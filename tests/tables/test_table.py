@@ -58,7 +58,7 @@ def test_a_table_of_several_modalities():
     table = build_several()
     assert (len(table), table.is_single) == (4, False)
     assert table.split.tolist() == SPLIT.tolist()
-    assert table.modality("s2").present.sum() == 3
+    assert table.modality("s2").present.sum() == table.sensors["s2"].present.sum() == 3
     assert len(Table("one", {"s1": Modality("vector", np.ones((1, 1)))})) == 1
     with pytest.raises(ValueError, match=r"'fields'.*s1, s2.*Table\.single"):
         _ = table.features

@@ -187,8 +187,8 @@ def load_transform(path: str | Path) -> Transform:
         name = settings.pop("name")
         featurizer = make_features(name, settings).restore(note["fitted"], arrays)
         return Transform(name, featurizer, tuple(note["encode_time"]), note["source"], dict(note["options"]))
-    except (LookupError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged: {type(error).__name__}: {error}.") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
 def find_transform(path: str | Path) -> Path:

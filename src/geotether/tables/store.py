@@ -174,7 +174,9 @@ def read_origin(path: str | Path) -> Origin:
     """
     try:
         return origin_of_note((pq.read_schema(path).metadata or {}).get(_NOTE))
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None):
+            raise
         raise ValueError(f"{path} is damaged or is not a Parquet file: {str(error).rstrip('.')}.") from error
 
 

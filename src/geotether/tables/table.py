@@ -141,6 +141,11 @@ class Table:
         return f"Table({', '.join([repr(self.name), f'{len(self)} rows', *modalities, *self.targets])})"
 
     @property
+    def sensors(self) -> Mapping[str, Modality]:
+        """The modalities, by their name in earlier versions."""
+        return self.modalities
+
+    @property
     def is_single(self) -> bool:
         """Whether the table has one complete modality and places, as training with locations needs."""
         return len(self.modalities) == 1 and self._first.complete and self.lonlat is not None
