@@ -151,7 +151,7 @@ def unwrapped(shape: Any, turn: float) -> Any:
         jumps = np.abs(np.diff(points[:, 0]))
         if ((jumps > turn / 2) & (jumps < turn)).any():
             points[:, 0] = np.unwrap(points[:, 0], period=turn)
-            if ring.is_ring and abs(points[0, 0] - points[-1, 0]) > turn / 2:
+            if ring.is_closed and abs(points[0, 0] - points[-1, 0]) > turn / 2:
                 raise AroundPoleError(np.copysign(90.0 if turn == 360.0 else np.nan, points[:, 1].mean()))
         return points
 

@@ -90,6 +90,8 @@ def numbers_of(column: pa.ChunkedArray, comma: bool = False) -> tuple[Float64[np
         (array([5.66,  nan,  nan,  nan]), {2: 'five', 3: '1_0'})
     """
     column = usual(column)
+    if pa.types.is_decimal(column.type):  # directly, 350.84 would become 350.84000000000003
+        column = column.cast(pa.string()).cast(pa.float64())
     if is_number(column.type) or pa.types.is_null(column.type):
         return np.array(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64), {}
     if not is_text(column.type):
