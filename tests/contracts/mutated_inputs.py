@@ -36,6 +36,7 @@ from PIL import Image
 
 SECONDS, MEMORY = 10, 500 * 2**20
 ROWS = 12
+WITH_EXIF = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp")
 SOURCE = Path(__file__).parents[2] / "src" / "geotether"
 
 # --- right inputs -----------------------------------------------------------------------------------------
@@ -161,9 +162,9 @@ def image_folder(folder, ending):
         exif = Image.Exif()
         gps = {1: "NS"[number % 2], 2: (20.0 * number, 30.0, 0.0), 3: "EW"[number % 2], 4: (5.0, 15.0, 36.0)}
         exif[0x8825] = gps | {29: "2020:05:17", 7: (8.0, 30.0, 0.0)}
-        kept = {"exif": exif} if ending in (".jpg", ".jpeg", ".png", ".webp") else {}
+        kept = {"exif": exif} if ending in WITH_EXIF else {}
         picture(number).save(folder / f"{number}{ending}", **kept)
-    if ending not in (".jpg", ".jpeg", ".png", ".webp"):
+    if ending not in WITH_EXIF:
         lines = [f"{number}{ending},{5 * number},{number}" for number in range(3)]
         (folder / "index.txt").write_text("\n".join(["file,lon,lat", *lines]) + "\n")
 
@@ -185,253 +186,183 @@ def darwin_core(path):
         archive.writestr("occurrence.txt", "\n".join(["\t".join(["gbifID", *terms]), *rows]) + "\n")
 
 
-SMALL = """
-encoder: {positional: {name: spherical_harmonics, l_max: 2}, network: {hidden_dim: 8}, embed_dim: 4}
+RUN = """
+tables: {{colour: "{0}/colour.parquet", sound: "{0}/sound.parquet"}}
+encoder: {{positional: {{name: spherical_harmonics, l_max: 2}}, network: {{hidden_dim: 8}}, embed_dim: 4}}
+memory: {{components: 2}}
+objective: {{regression_components: 2}}
 steps: 2
 epochs: null
 batch_size: 8
 warmup_steps: 1
 validate_every: null
 device: cpu
-memory.components: 2
-objective.regression_components: 2
 """
+TABLE = """
+path: {0}
+source: columns
+time: seen
+labels: [kind]
+id: name
+split: null
+tolerance: 0.1
+where: {{wet: [true, false]}}
+features: {{name: columns, numeric: [height], categorical: [wet]}}
+licence: CC0
+citation: none
+"""
+TASKS = "- {{name: height, table: {0}, label: height, time: seen}}\n- {{name: kind, table: {0}, label: kind}}\n"
+PAIRED = """
+paired:
+  path: plots.csv
+  lon: lon
+  lat: lat
+  modalities: {radar: {kind: vector, columns: [r1, r2]}, optical: {kind: vector, columns: [o1, o2]}}
+  targets: {kind: {values: kind, kind: classes}}
+encoders: {radar: {name: mlp, hidden_dim: 4, num_layers: 1}, optical: {name: mlp, hidden_dim: 4, num_layers: 1}}
+target: kind
+dim: 4
+batch_size: 8
+device: cpu
+epochs: null
+steps: 2
+keep: last
+patience: null
+validate_every: null
+"""
+BUILT = "--out {out}.parquet --workers 1 --set split=null"
 
 
-def quietly(*arguments):
-    status, said, _ = run_command([str(one) for one in arguments])
-    assert status == 0, (arguments, said)
+def write_tables(folder):
+    """Write two feature tables."""
+    from geotether.tables.store import write_table
+    from geotether.tables.table import Table
+
+    folder.mkdir(parents=True)
+    split = np.array(["train", "train", "train", "validation"])[np.arange(40) % 4]
+    values = np.random.default_rng(4).standard_normal((40, 3)).astype(np.float32)
+    for name in ("colour", "sound"):
+        write_table(Table.single(name, places(2, 40), values, split=split), folder / f"{name}.parquet")
+
+
+def write_contents(folder):
+    """Write texts, arrays, vectors and images in a column, each into a folder of its name."""
+    given = columns()
+    for name in ("texts", "npy", "npz", "vectors", "chips"):
+        (folder / name).mkdir()
+    lines = [
+        json.dumps({"lon": x, "lat": y, "text": f"{kind} tree"}) for x, y, kind in named(given, "lon", "lat", "kind")
+    ]
+    (folder / "texts" / "notes.jsonl").write_text("\n".join(lines) + "\n")
+    vectors = np.random.default_rng(3).standard_normal((ROWS, 4)).astype(np.float32)
+    np.save(folder / "npy" / "v.npy", vectors)
+    np.savez(folder / "npz" / "v.npz", v=vectors, w=vectors)
+    pictures = []
+    for row in range(ROWS):
+        picture(row).save(file := io.BytesIO(), "PNG")
+        pictures.append(file.getvalue())
+    where = {"lon": given["lon"], "lat": given["lat"]}
+    pq.write_table(pa.table(where | {"embedding": list(vectors)}), folder / "vectors" / "v.parquet")
+    pq.write_table(pa.table(where | {"png": pa.array(pictures, pa.binary())}), folder / "chips" / "chips.parquet")
+
+
+def named(columns, *names):
+    return zip(*(columns[name] for name in names), strict=True)
+
+
+def write_labelled(path, lonlat, header, cells):
+    """Write a CSV of places with further cells."""
+    lines = [",".join(map(str, [*place, *more])) for place, more in zip(lonlat.tolist(), cells, strict=True)]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join([f"lon,lat,{header}", *lines]) + "\n")
 
 
 def write_seeds(root):
     """Write all right inputs and return their commands."""
     from geotether.files.formats import endings_of
-    from geotether.tables.store import write_table
-    from geotether.tables.table import Table
 
-    root.mkdir(parents=True, exist_ok=True)
     seeds = []
 
-    def folder(name):
+    def add(name, command, files="*", named=(), times=4):
         (root / name).mkdir(parents=True, exist_ok=True)
-        return root / name
+        words = tuple(word.replace("{points}", str(points)).replace("{model}", str(model)) for word in command.split())
+        seeds.append(Seed(name, words, files, tuple(named.split()) if isinstance(named, str) else named, times))
 
-    # Tables of features, a run, its model
-    lonlat = places(2, 40)
-    split = np.array(["train", "train", "train", "validation"])[np.arange(40) % 4]
-    values = np.random.default_rng(4).standard_normal((40, 3)).astype(np.float32)
-    for name in ("colour", "sound"):
-        write_table(Table.single(name, lonlat, values, split=split), folder("pretrain table") / f"{name}.parquet")
-    config = "tables: {colour: colour.parquet, sound: sound.parquet}\n" + SMALL.replace(
-        "memory.components: 2\n", "memory: {components: 2}\n"
-    ).replace("objective.regression_components: 2\n", "objective: {regression_components: 2}\n")
-    (root / "pretrain table" / "run.yaml").write_text(config)
-    quietly(
-        "pretrain",
-        root / "pretrain table" / "run.yaml",
-        "--out",
-        root / "pretrain table" / "run",
-        "--recipe",
-        "default",
-    )
-    shutil.copytree(root / "pretrain table" / "run" / "model", root / "model" / "model")
-    shutil.rmtree(root / "pretrain table" / "run")
-    model = str(root / "model" / "model")
-    (folder("pretrain yaml") / "run.yaml").write_text(
-        config.replace("colour.parquet", str(root / "pretrain table/colour.parquet")).replace(
-            "sound.parquet", str(root / "pretrain table/sound.parquet")
-        )
-    )
-    pretrain = ("pretrain", "{0}/run.yaml", "--out", "{out}.run")
-    seeds.append(Seed("pretrain yaml", pretrain, named=("run.yaml", "There is no file"), times=10))
-    seeds.append(Seed("pretrain table", pretrain, "*.parquet", ("colour", "sound"), times=4))
-    seeds.append(Seed("pretrain table", ("describe", "{0}/colour.parquet"), "colour.parquet", times=6))
-    points = str(root / "points.csv")
-    rows_file(Path(points))
-    seeds.append(Seed("model", ("describe", "{0}/model"), "model/*", ("model",), times=12))
-    seeds.append(Seed("model", ("encode", "{0}/model", points, "--out", "{out}.csv"), "model/*", ("model",), times=12))
+    points, model = root / "points.csv", root / "model" / "model"
+    write_tables(root / "tables")
+    rows_file(points)
+    (root / "tables" / "run.yaml").write_text(RUN.format("."))
+    quietly("pretrain", root / "tables" / "run.yaml", "--out", root / "run", "--recipe", "default")
+    shutil.copytree(root / "run" / "model", model)
+    add("pretrain", "pretrain {0}/run.yaml --out {out}.run", named=("run.yaml", "There is no file"), times=10)
+    (root / "pretrain" / "run.yaml").write_text(RUN.format(root / "tables"))
+    add("tables", "pretrain {0}/run.yaml --out {out}.run", "*.parquet", "colour sound")
+    add("tables", "describe {0}/colour.parquet", "colour.parquet", times=6)
+    add("model", "describe {0}/model", "model/*", "model", times=12)
+    add("model", "encode {0}/model {points} --out {out}.csv", "model/*", "model", times=12)
 
-    # Files of rows
-    named_by = [*endings_of("rows"), ".csv.gz", ".jsonl.gz"]
-    for ending in named_by:
-        name = f"rows{ending}"
-        rows_file(folder(name) / f"x{ending}")
-        files = "x.*"
-        file = f"{{0}}/x{ending}"
-        outs = ("csv", "geojson", "parquet")
-        out = "{out}." + outs[len(seeds) % 3]
-        seeds.append(Seed(name, ("encode", model, file, "--out", out), files, (f"x{ending}",), times=8))
-        build = (
-            "table",
-            "build",
-            file,
-            "--source",
-            "columns",
-            "--out",
-            "{out}.parquet",
-            "--workers",
-            "1",
-            "--set",
-            "split=null",
-        )
-        seeds.append(Seed(name, build, files, (f"x{ending}",), times=4))
-        seeds.append(Seed(name, ("describe", file), files, (f"x{ending}",), times=4))
+    for at, ending in enumerate([*endings_of("rows"), ".csv.gz", ".jsonl.gz"]):
+        name, file = f"rows{ending}", f"x{ending}"
+        out = ("csv", "geojson", "parquet")[at % 3]
+        add(name, f"encode {{model}} {{0}}/{file} --out {{out}}.{out}", "x.*", file, times=8)
+        add(name, f"table build {{0}}/{file} --source columns {BUILT}", "x.*", file)
+        add(name, f"describe {{0}}/{file}", "x.*", file)
+        rows_file(root / name / file)
         if ending in (".csv", ".parquet", ".geojson", ".gpkg", ".jsonl"):
-            (root / name / "tasks.yaml").write_text(
-                f"- {{name: height, table: x{ending}, label: height, time: seen}}\n"
-            )
-            tasks = ("tasks", "build", "{0}/tasks.yaml", "--out", "{out}.tasks")
-            seeds.append(Seed(name, tasks, files, (f"x{ending}",), times=4))
-            judged = ("evaluate", model, "--points", file, "--label", "height", "--label", "kind", "--seeds", "2")
-            seeds.append(Seed(name, judged, files, (f"x{ending}",), times=1))
-
-    # Texts, vectors, images in a column
-    given = columns()
-    lines = [
-        json.dumps({"lon": x, "lat": y, "text": f"{kind} of {height} m"})
-        for x, y, kind, height in zip(given["lon"], given["lat"], given["kind"], given["height"], strict=True)
-    ]
-    (folder("texts") / "notes.jsonl").write_text("\n".join(lines) + "\n")
-    built = ("--out", "{out}.parquet", "--workers", "1", "--set", "split=null")
-    seeds.append(
-        Seed("texts", ("table", "build", "{0}/notes.jsonl", *built, "--set", "features.dim=3"), named=("notes.jsonl",))
-    )
-    vectors = np.random.default_rng(3).standard_normal((ROWS, 4)).astype(np.float32)
-    np.save(folder("npy") / "v.npy", vectors)
-    np.savez(folder("npz") / "v.npz", v=vectors, w=vectors)
-    for ending in ("npy", "npz"):
-        more = ("--set", f"positions={points}", *(("--set", "column=v") if ending == "npz" else ()))
-        seeds.append(
-            Seed(ending, ("table", "build", "{0}/v." + ending, *built, *more), named=(f"v.{ending}",), times=8)
-        )
-    lists = pa.array(vectors.tolist(), pa.list_(pa.float32()))
-    pq.write_table(
-        pa.table({"lon": given["lon"], "lat": given["lat"], "embedding": lists}), folder("vectors") / "v.parquet"
-    )
-    seeds.append(Seed("vectors", ("table", "build", "{0}/v.parquet", *built), named=("v.parquet",)))
-    seeds.append(Seed("vectors", ("encode", "{0}/v.parquet", points, "--out", "{out}.geojson"), named=("v.parquet",)))
-    data = []
-    for row in range(ROWS):
-        picture(row).save(file := io.BytesIO(), "PNG")
-        data.append(file.getvalue())
-    chips = pa.table({"lon": given["lon"], "lat": given["lat"], "png": pa.array(data, pa.binary())})
-    pq.write_table(chips, folder("chips") / "chips.parquet")
-    seeds.append(
-        Seed(
-            "chips",
-            ("table", "build", "{0}/chips.parquet", *built, "--set", "features.num_filters=2"),
-            named=("chips.parquet",),
-        )
-    )
-    darwin_core(folder("darwin core") / "gbif.zip")
-    seeds.append(
-        Seed(
-            "darwin core",
-            ("table", "build", "{0}/gbif.zip", *built, "--set", "features.min_count=1"),
-            named=("gbif.zip",),
-            times=10,
-        )
-    )
-
-    # Rasters and images
-    for ending in endings_of("raster"):
-        name = f"raster{ending}"
-        raster_file(folder(name) / f"x{ending}")
-        files = {".zarr": "x.zarr/**/*", ".vrt": "x.vrt"}.get(ending, f"x{ending}")
-        more = ("--set", f"places={points}", "--set", "tolerance=0.9")
-        build = ("table", "build", f"{{0}}/x{ending}", *built, *more)
-        seeds.append(Seed(name, build, files, (f"x{ending}",), times=8))
-        seeds.append(Seed(name, ("describe", f"{{0}}/x{ending}"), files, (f"x{ending}",), times=3))
-    raster_file(folder("raster zarr 3") / "three.zarr")
-    build = ("table", "build", "{0}/three.zarr", *built, "--set", f"places={points}", "--set", "tolerance=0.9")
-    seeds.append(Seed("raster zarr 3", build, "three.zarr/**/*", ("three.zarr",), times=8))
+            (root / name / "tasks.yaml").write_text(TASKS.format(file))
+            add(name, "tasks build {0}/tasks.yaml --out {out}.tasks", "x.*", file)
+            add(name, f"evaluate {{model}} --points {{0}}/{file} --label height --label kind --seeds 2", "x.*", file, 1)
+    write_contents(root)
+    add("texts", f"table build {{0}}/notes.jsonl {BUILT} --set features.dim=3")
+    add("npy", f"table build {{0}}/v.npy {BUILT} --set positions={{points}}", times=8)
+    add("npz", f"table build {{0}}/v.npz {BUILT} --set positions={{points}} --set column=v", times=8)
+    add("vectors", f"table build {{0}}/v.parquet {BUILT}")
+    add("vectors", "encode {0}/v.parquet {points} --out {out}.geojson")
+    add("chips", f"table build {{0}}/chips.parquet {BUILT} --set features.num_filters=2")
+    add("darwin core", f"table build {{0}}/gbif.zip {BUILT} --set features.min_count=1", times=10)
+    darwin_core(root / "darwin core" / "gbif.zip")
+    for file in (*(f"x{ending}" for ending in endings_of("raster")), "three.zarr"):
+        files = f"{file}/**/*" if file.endswith(".zarr") else file
+        sampled = "--set places={points} --set tolerance=0.9"
+        add(f"raster {file}", f"table build {{0}}/{file} {BUILT} {sampled}", files, file, times=8)
+        add(f"raster {file}", f"describe {{0}}/{file}", files, file, times=3)
+        raster_file(root / f"raster {file}" / file)
     for ending in endings_of("image"):
-        name = f"images{ending}"
-        image_folder(folder(name) / "photos", ending)
-        more = ("--set", "size=8", "--set", "features.num_filters=2", "--set", "mode=RGB")
-        if ending not in (".jpg", ".jpeg", ".png", ".webp"):
-            more = (*more, "--set", "index={0}/photos/index.txt")
-        seeds.append(Seed(name, ("table", "build", "{0}/photos", *built, *more), "photos/*", ("photos",), times=8))
+        index = "" if ending in WITH_EXIF else "--set index={0}/photos/index.txt"
+        small = "--set size=8 --set features.num_filters=2 --set mode=RGB"
+        add(f"images{ending}", f"table build {{0}}/photos {BUILT} {small} {index}", "photos/*", "photos", times=8)
+        image_folder(root / f"images{ending}" / "photos", ending)
 
-    # Specifications
-    (folder("table yaml") / "spec.yaml").write_text(
-        f"path: {points}\nsource: columns\ntime: seen\nlabels: [kind]\nid: name\nsplit: null\ntolerance: 0.1\n"
-        "where: {wet: [true, false]}\nfeatures: {name: columns, numeric: [height], categorical: [wet]}\n"
-        "licence: CC0\ncitation: none\n"
-    )
-    seeds.append(
-        Seed(
-            "table yaml",
-            ("table", "build", "{0}/spec.yaml", "--out", "{out}.parquet", "--workers", "1"),
-            named=("spec.yaml", "points.csv"),
-            times=10,
-        )
-    )
-    (folder("tasks yaml") / "tasks.yaml").write_text(
-        f"- {{name: height, table: {points}, label: height, time: seen}}\n"
-        f"- {{name: kind, table: {points}, label: kind}}\n"
-    )
-    seeds.append(
-        Seed(
-            "tasks yaml",
-            ("tasks", "build", "{0}/tasks.yaml", "--out", "{out}.tasks"),
-            named=("tasks.yaml", "points.csv"),
-            times=6,
-        )
-    )
-    paired = folder("paired")
+    add("table yaml", f"table build {{0}}/spec.yaml {BUILT}", named="spec.yaml points.csv", times=10)
+    (root / "table yaml" / "spec.yaml").write_text(TABLE.format(points))
+    add("tasks yaml", "tasks build {0}/tasks.yaml --out {out}.tasks", named="tasks.yaml points.csv", times=6)
+    (root / "tasks yaml" / "tasks.yaml").write_text(TASKS.format(points))
+    add("paired", "paired train {0}/paired.yaml --out {out}.run", "paired.yaml", "paired.yaml plots.csv", times=5)
+    add("paired", "paired train {0}/paired.yaml --out {out}.run", "plots.csv", times=2)
+    (root / "paired" / "paired.yaml").write_text(PAIRED)
     rng = np.random.default_rng(8)
-    rows = [
-        ",".join(map(str, [*place, *rng.random(4).round(3), ("oak", "beech")[at % 2]]))
-        for at, place in enumerate(lonlat.tolist())
-    ]
-    (paired / "plots.csv").write_text("\n".join(["lon,lat,r1,r2,o1,o2,kind", *rows]) + "\n")
-    network = "{name: mlp, hidden_dim: 4, num_layers: 1}"
-    (paired / "paired.yaml").write_text(
-        "paired:\n  path: plots.csv\n  lon: lon\n  lat: lat\n  modalities:\n"
-        "    radar: {kind: vector, columns: [r1, r2]}\n    optical: {kind: vector, columns: [o1, o2]}\n"
-        "  targets: {kind: {values: kind, kind: classes}}\n"
-        f"encoders: {{radar: {network}, optical: {network}}}\ntarget: kind\ndim: 4\nbatch_size: 8\ndevice: cpu\n"
-        "epochs: null\nsteps: 2\nkeep: last\npatience: null\nvalidate_every: null\n"
-    )
-    train = ("paired", "train", "{0}/paired.yaml", "--out", "{out}.run")
-    seeds.append(Seed("paired", train, "paired.yaml", ("paired.yaml",), times=5))
-    seeds.append(Seed("paired", train, "plots.csv", ("plots.csv",), times=2))
+    cells = [[*rng.random(4).round(3), ("oak", "beech")[row % 2]] for row in range(40)]
+    write_labelled(root / "paired" / "plots.csv", places(2, 40), "r1,r2,o1,o2,kind", cells)
 
-    # Checkpoints of others
-    peers = folder("peers")
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from peers.conftest import geoclip_state, satclip_content
 
-    torch.save(satclip_content(4, 8, 1, 4), peers / "sat.ckpt")
-    torch.save(geoclip_state(4, 8, 4), peers / "geo.pt")
-    for name in ("sat.ckpt", "geo.pt"):
-        seeds.append(Seed("peers", ("encode", f"{{0}}/{name}", points, "--out", "{out}.csv"), name, (name,), times=10))
+    for name, content in {"sat.ckpt": satclip_content(4, 8, 1, 4), "geo.pt": geoclip_state(4, 8, 4)}.items():
+        add("peers", f"encode {{0}}/{name} {{points}} --out {{out}}.csv", name, times=10)
+        torch.save(content, root / "peers" / name)
 
-    # A comparison with its store
-    lonlat = places(6, 120)
-    text = [f"{x},{y},{np.cos(np.radians(y)):.3f}" for x, y in lonlat]
-    (folder("compare") / "sites.csv").write_text("\n".join(["lon,lat,warmth", *text]) + "\n")
+    options = "--probe ridge --split blocks-20 --labels 40 --seeds 2"
+    add("compare", f"compare {{model}} --tasks {{0}}/tasks.yaml --out {{0}}/out {options}", "out/*.sqlite", "sqlite", 1)
+    warmth = np.cos(np.radians(places(6, 120)[:, 1])).round(3).tolist()
+    write_labelled(root / "compare" / "sites.csv", places(6, 120), "warmth", [[one] for one in warmth])
     (root / "compare" / "tasks.yaml").write_text("- {name: warmth, table: sites.csv, label: warmth}\n")
-    judge = (
-        "compare",
-        model,
-        "--tasks",
-        "{0}/tasks.yaml",
-        "--out",
-        "{0}/out",
-        "--probe",
-        "ridge",
-        "--split",
-        "blocks-20",
-        "--labels",
-        "40",
-        "--seeds",
-        "2",
-    )
-    quietly(*(part.replace("{0}", str(root / "compare")) for part in judge))
-    seeds.append(Seed("compare", judge, "out/*.sqlite", ("sqlite",), times=1))
+    quietly(*fill(seeds[-1].command, root / "compare", root))
     return seeds
+
+
+def quietly(*arguments):
+    status, said, _ = run_command([str(one) for one in arguments])
+    assert status == 0, (arguments, said)
 
 
 # --- mutations -----------------------------------------------------------------------------------------------------
