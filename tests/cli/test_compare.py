@@ -56,19 +56,6 @@ def test_two_functions_are_compared_on_tasks_of_a_table(folder):
     assert {"good", "bad", "mean", "inverse distance", "good + Fourier features"} <= {row["encoder"] for row in rows}
 
 
-def test_tasks_are_built_once_and_read_again(folder):
-    done = run("tasks", "build", folder / "tasks.yaml", "--out", folder / "built")
-    assert done.exit_code == 0, done.output
-    again = named_tasks(str(folder / "built" / "tasks.yaml"))
-    assert [(task.name, task.kind, len(task.lonlat)) for task in again] == [
-        ("warmth", "regression", 500), ("zone", "classification", 500)
-    ]  # fmt: skip
-    listed = run("tasks", "list")
-    assert listed.exit_code == 0
-    for builder in ("countries", "population", "elevation", "biomes", "coordbench"):
-        assert builder in listed.output
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from geotether.cli.data import known_datasets
-from geotether.files.disk import size_in_words
 
 TOWNS = b"name,lon,lat\nWageningen,5.66,51.97\n"
 
@@ -100,12 +99,3 @@ def test_a_data_set_with_an_unknown_task(registry):
     registry.write_text(yaml.safe_dump([{**entry, "builder": {"task": "biome"}}]))
     with pytest.raises(ValueError, match="data set towns: there is no task 'biome'; known: countries"):
         known_datasets(registry)
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [(None, "unknown"), (500, "0.5 kB"), (123_456, "123 kB"), (2_811_199, "2.8 MB"), (465_969_062, "466 MB"),
-     (2_683_857_383, "2.7 GB")],
-)  # fmt: skip
-def test_sizes_are_formatted_for_reading(size, words):
-    assert size_in_words(size) == words

@@ -128,8 +128,3 @@ def test_nothing_that_draws_or_judges_is_loaded_before_training():
 def test_help_names_all_methods():
     named = METHODS_HELP.removeprefix("One of: ").split(". ")[0]
     assert sorted(named.split("; ")) == sorted(METHOD_NAMES)
-
-
-def test_an_error_is_one_line(config, geotether, tmp_path):
-    status, _, errors = geotether("paired", "train", config, "--out", tmp_path / "r", "--set", "target=crops")
-    assert (status, "crops" in errors, "Traceback" in errors) == (1, True, False)

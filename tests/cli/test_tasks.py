@@ -26,6 +26,7 @@ def test_built_tasks_are_listed_and_can_be_read_again(tmp_path):
 
 def test_every_builder_is_listed_with_its_requirements_and_options():
     said = list_tasks()
+    assert {"countries", "population", "elevation", "biomes", "coordbench"} <= set(BUILDERS)
     for name in BUILDERS:
         assert f"\n{name}\n    Build " in f"\n{said}"
     assert "file [rows] [seed] [land] [countries] [zoom] [south] [north]" in said
