@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Float64
 
 SHOWN, DIFFERENT, ROWS_AT_ONCE, IMAGES_AT_ONCE = 5, 1000, 4096, 32
@@ -150,7 +151,8 @@ class _Column:
 
     def __init__(self) -> None:
         self.kind, self.given, self.missing, self.numbers = "", 0, 0, 0
-        self.low, self.high = np.inf, -np.inf
+        self.low: Any = np.inf
+        self.high: Any = -np.inf
         self.levels: Counter[str] = Counter()
         self.odd: dict[int, Any] = {}
         self.dates: tuple[Any, Any] | None = (None, None)
@@ -169,13 +171,16 @@ class _Column:
             finite = values[np.isfinite(values)]
             self.numbers += len(finite)
             if len(finite):
-                self.low, self.high = min(self.low, finite.min()), max(self.high, finite.max())
+                ends = pc.min_max(column) if pa.types.is_integer(kind) else None  # with all digits
+                low, high = (finite.min(), finite.max()) if ends is None else (ends["min"].as_py(), ends["max"].as_py())
+                self.low, self.high = min(self.low, low), max(self.high, high)
             self.odd |= {first_row + row: value for row, value in odd.items()} if len(self.odd) < DIFFERENT else {}
         if (is_text(kind) or pa.types.is_boolean(kind)) and len(self.levels) <= DIFFERENT:
             self.levels.update(str(value) for value in column.to_pylist() if value is not None)
-        if self.dates is not None and (is_time(kind) or is_text(kind)):
+        days = pa.types.is_integer(kind) and self.low >= 10_000_101  # such as 20240615
+        if self.dates is not None and (is_time(kind) or is_text(kind) or days):
             times, unread = times_of(column)
-            if unread.any() or (is_text(kind) and self.numbers == self.given > 0 and self.high >= 10_000):
+            if unread.any():
                 self.dates = None
             elif (known := times[~np.isnat(times)]).size:
                 low, high = self.dates
@@ -197,7 +202,7 @@ class _Column:
             return "nothing: all are missing"
         if self.numbers and 9 * len(self.odd) <= self.numbers:
             odd = f"; NOT NUMBERS: {odd_in_words(self.odd)}" if self.odd else ""
-            return f"numbers {self.low:g} to {self.high:g}{missing}{odd}"
+            return f"numbers {_number(self.low)} to {_number(self.high)}{missing}{odd}"
         if self.levels:
             if len(self.levels) > DIFFERENT:
                 return f"texts, more than {DIFFERENT:,} different{missing}"
@@ -207,6 +212,10 @@ class _Column:
             what = "booleans" if self.kind == "bool" else f"texts, {len(self.levels):,} different"
             return f"{what}{missing}: {most}{more}"
         return f"{self.kind}{missing}"
+
+
+def _number(value: Any) -> str:
+    return str(int(value)) if float(value).is_integer() and abs(value) < 2**64 else f"{value:.6g}"
 
 
 def _place(source: Any, name: str, options: Mapping[str, Any]) -> str:
