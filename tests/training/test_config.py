@@ -263,3 +263,10 @@ def test_errors_are_reported_by_name(overrides, message):
 def test_an_unknown_recipe_is_named():
     with pytest.raises(ValueError, match=r"no recipe 'mosaik'.*Did you mean 'mosaic'"):
         recipe_layer("mosaik")
+
+
+@pytest.mark.parametrize("text", ["stepz: 3\n", "target: a\npaired: {path: a.npz, modalities: {s1: {kind: cube}}}\n"])
+def test_every_fault_of_a_file_begins_with_its_path(tmp_path, text):
+    (tmp_path / "run.yaml").write_text(text)
+    with pytest.raises(ValueError, match=f"^{tmp_path / 'run.yaml'}: "):
+        load_config(tmp_path / "run.yaml")

@@ -9,6 +9,7 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from geotether.batches.schedule import SCHEDULE_OPTIONS
+from geotether.pairing.specification import make_spec
 from geotether.plugins import constructor_arguments, plugins_in_use, use_plugins
 from geotether.settings import Section, error_lines, parse_override, read_layer, unknown_name
 from geotether.training.recipes import LOCATION_TIES, recipe_layer
@@ -413,7 +414,13 @@ def load_config(
     paired = layer.keys() & (PairedConfig.model_fields.keys() - RunConfig.model_fields.keys())
     usual = "mdico" if paired or layer.get("method", LOCATION_TIES) != LOCATION_TIES else "default"
     name = recipe or layer.get("recipe") or usual
-    return make_config({**over_recipe(name, layer), "recipe": name})
+    try:
+        config = make_config({**over_recipe(name, layer), "recipe": name})
+        if isinstance(config, PairedConfig) and isinstance(config.paired, Mapping):
+            make_spec(config.paired)
+    except ValueError as error:
+        raise ValueError(str(error) if path is None or str(path) in str(error) else f"{path}: {error}") from error
+    return config
 
 
 def over_recipe(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
