@@ -77,6 +77,7 @@ def test_other_quotes_are_read(tmp_path, value, want):
         ("p.csv", "#lon,lat,pop\n1,2,3\n3,4,5\n", [3, 5]),
         ("p.csv", "lon,lat,pop\r1,2,3\r3,4,5\r", [3, 5]),
         ("p.csv", "lon,lat,pop,\n1,2,3,\n3,4,5,\n", [3, 5]),
+        ("p.csv", "lon,lat,pop\n1,2,3,\n3,4,5,\n", [3, 5]),
     ],
 )  # fmt: skip
 def test_numbers_and_what_precedes_the_header(tmp_path, name, text, want):

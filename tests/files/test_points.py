@@ -30,17 +30,6 @@ def test_a_csv_keeps_its_columns(points_csv):
 
 
 @pytest.mark.parametrize(
-    "header",
-    ["lon,lat", "LONGITUDE,Latitude", "lng,lat", "long,y", "x,y", "lon;lat", "lon\tlat", "lon|lat", "\ufefflon,lat"],
-)
-def test_columns_of_coordinates_are_found_by_name(tmp_path, header):
-    path = tmp_path / "p.csv"
-    delimiter = next((mark for mark in ";\t|" if mark in header), ",")
-    path.write_text(f"{header}\n5.66{delimiter}51.97\n", encoding="utf-8")
-    np.testing.assert_array_equal(read_points(path).lonlat, LONLAT[:1])
-
-
-@pytest.mark.parametrize(
     "text, message",
     [
         (
@@ -66,16 +55,6 @@ def test_an_unsuitable_csv_is_an_error(tmp_path, text, message):
     (tmp_path / "p.csv").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         read_points(tmp_path / "p.csv")
-
-
-def test_unknown_endings_and_missing_files_are_named(tmp_path):
-    with pytest.raises(ValueError, match=r"ends in '\.xlsx'.*\.csv.*\.parquet.*\.geojson"):
-        read_points(tmp_path / "p.xlsx")
-    with pytest.raises(FileNotFoundError, match="There is no file"):
-        read_points(tmp_path / "p.csv")
-    (tmp_path / "d.csv").mkdir()
-    with pytest.raises(FileNotFoundError, match="is not a file"):
-        read_points(tmp_path / "d.csv")
 
 
 def feature(coordinates, kind="Point", **properties):

@@ -114,6 +114,10 @@ def test_positions_in_other_forms(tmp_path, name, content):
         ("p.jsonl", "[" * 200_000),
         ("p.geojson", '{"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": {"type": "Point", '
                       f'"coordinates": [{"1" * 400}, 1]}}, "properties": {{}}}}]}}'),
+        ("p.geojson", '{"type": "FeatureCollection", "features": [{"type": "Feature"'),
+        ("p.geojson", '{"type": "FeatureCollection", "features": [1 2]}'),
+        ("p.geojson", '{"type": "Topology"}'),
+        ("p.geojson", '{"features": ['),
         ("p.json", "[1, 2]"),
         ("p.parquet", "PAR1" + "x" * 99),
         ("p.geojson", '{"type": "FeatureCollection", "features": [{"properties": {"a": "M\udce4hre"}}]}'),

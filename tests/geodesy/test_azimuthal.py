@@ -7,18 +7,9 @@ from geotether.geodesy.azimuthal import LARGEST_KM, ground_squares
 from geotether.geodesy.coordinates import unit_vectors, wrap_longitude
 from geotether.geodesy.distance import great_circle_km
 
-CENTERS = np.array(
-    [
-        [5.66, 51.97],
-        [0.0, 0.0],
-        [179.99, 60.0],
-        [-180.0, -17.0],
-        [30.0, 89.9],
-        [30.0, -89.9],
-        [0.0, 90.0],
-        [77.0, -90.0],
-    ]
-)
+CENTERS = np.array([
+    [5.66, 51.97], [0, 0], [179.99, 60], [-180, -17], [30, 89.9], [30, -89.9], [0, 90], [77, -90],
+], dtype=float)  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [2, 3, 8])

@@ -159,6 +159,7 @@ def with_header(opened: Opened, layout: Layout = Layout()) -> Layout:
         with unpacking(), closing(io.TextIOWrapper(cast(Any, opened()), encoding=encoding, newline="")) as file:
             while len(lines) < _PREAMBLE and (not lines or _is_preamble(lines[-1])) and (line := file.readline()):
                 lines.append(line)
+            first = file.readline()
     except UnicodeDecodeError as error:
         raise not_utf8(layout.encoding, error) from None
     except LookupError:
@@ -174,7 +175,9 @@ def with_header(opened: Opened, layout: Layout = Layout()) -> Layout:
         if len(lines) > 1 and lines[-2].startswith("#") and any(map(_NUMBER.fullmatch, cells)):
             marked = _cells(lines[-2].lstrip("# "), delimiter, layout)
             cells, skip = (marked, skip - 1) if len(marked) == len(cells) else (cells, skip)
-        names = tuple(cells)
+        # The rows may end in a delimiter though the header does not.
+        ends = first.rstrip("\r\n").endswith(delimiter) and first.count(delimiter) == len(cells) > 0
+        names = (*cells, "") if ends else tuple(cells)
     delimiter = delimiter or max(",;\t|", key=header.count)
     if not names:
         raise ValueError("it is empty; its first line must name the columns.")

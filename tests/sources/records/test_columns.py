@@ -203,9 +203,6 @@ def test_layers_are_named(tmp_path, opened):
         ("a,b\n1,2\n", {}, r"p\.csv: there is no column for lon and lat; .*crs=.*Columns found: 'a', 'b'"),
         ("a,b\n1,2\n", {"lon": "a", "lat": "c"}, "no column 'c' for lat. Columns found: 'a', 'b'"),
         ("a,b\n1,2\n", {"lon": "a"}, "lon and lat are named together; got lon='a' and lat=None"),
-        ("lon,lat,v\n", {}, "it has no rows"),
-        ("", {}, "it is empty"),
-        ("lon,lat,v,v\n1,2,3,4\n", {}, "names column 'v' twice"),
         ("lon,lat,v\n51.97,151.2,1\n-33.8,120.1,1\n", {}, "none of the 2 rows can be used.*other way round"),
         ("lon,lat,v\n1,2,3\n", {"id": "key"}, "no column 'key'. Columns found: 'lon', 'lat', 'v'"),
         ("lon,lat,v\n1,2,3\n", {"ignore": "w"}, "no column 'w'"),
@@ -232,21 +229,6 @@ def test_other_bytes_are_refused(tmp_path, opened):
     (tmp_path / "p.xlsx").write_text("")
     with pytest.raises(ValueError, match=r"ends in '\.xlsx'; rows are read from \.csv.*\.gpkg.*\.csv\.gz"):
         opened("p.xlsx")
-
-
-@pytest.mark.parametrize(
-    "text, message",
-    [
-        ('{"type": "FeatureCollection", "features": [{"type": "Feature"', "not JSON"),
-        ('{"type": "FeatureCollection", "features": [1 2]}', "'2' where ',' was expected"),
-        ('{"type": "Topology"}', "FeatureCollection"),
-        ('{"features": [', "ends too early"),
-    ],
-)
-def test_invalid_geojson_is_an_error(tmp_path, opened, text, message):
-    (tmp_path / "p.geojson").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        opened("p.geojson")
 
 
 def test_geojson_of_mixed_properties_is_read_in_pieces(tmp_path, opened, monkeypatch):
