@@ -36,14 +36,11 @@ def scores(path):
         return list(csv.DictReader(file))
 
 
-def test_the_folder_is_complete(demo):
+def test_the_folder_is_complete_and_figures_are_not_blank(demo):
     out, report = demo
     assert report == out / "report.html"
     assert {"model", "single", "metrics.jsonl", "scores.csv", "figures"} <= {file.name for file in out.iterdir()}
     assert not (out / "state").exists()
-
-
-def test_figures_are_not_blank(demo):
     figures = sorted((demo[0] / "figures").glob("*.png"))
     assert {figure.stem for figure in figures} == {f"map_{task}" for task in TASKS} | {
         "accuracy_against_labels", "coverage", "losses",

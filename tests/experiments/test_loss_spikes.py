@@ -32,13 +32,6 @@ def test_spikes_of_a_hand_made_series(script):
     assert math.isnan(first.in_noise)
 
 
-def test_more_steps_on_both_sides(script):
-    first = script.loss_spikes(SERIES, width=2)[0]
-    assert (first.before, first.after) == (3.5, 4.0)
-    long = script.loss_spikes(SERIES, width=99)[0]
-    assert (long.before, long.after) == (4.0, 3.5)  # never beyond the turn
-
-
 def test_noise_is_the_spread_of_steps_within_turns(script):
     rng = np.random.default_rng(0)
     values = rng.normal(size=3000)
@@ -55,8 +48,3 @@ def test_melt_has_no_pauses_and_is_measured_in_the_windows_of_salt(script):
     seen = script.loss_spikes(lines, at=script.rests(SERIES))
     assert [one.rest for one in seen] == [script.Rest("a", 2, 5), script.Rest("b", 4, 8)]  # the run ends before step 10
     assert [one.jump for one in seen] == pytest.approx([-0.3, 0.0])
-
-
-def test_validation_lines_are_skipped(script):
-    lines = [*SERIES, {"step": 10, "validation/loss": 9.0, "validation/loss/a": 9.0}]
-    assert script.modality_losses(lines) == script.modality_losses(SERIES)

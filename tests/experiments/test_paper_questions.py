@@ -1,7 +1,5 @@
 """Mirrors experiments/paper_questions.py: which models a question needs, and what is printed."""
 
-import json
-
 import pytest
 
 pytest.importorskip("pandas")
@@ -21,18 +19,6 @@ def test_every_configuration_is_valid_and_pairs_have_equal_batches(script):
     assert script.settings(script.MODELS["S, symmetric (SatCLIP)"]).objective.reading == "within_modality"
 
 
-def test_the_tasks_are_the_four_of_the_paper(script, shared_data):
-    tasks = script.world_tasks(shared_data)
-    assert [(task.name, task.kind) for task in tasks] == [
-        ("country", "classification"), ("population_density", "regression"), ("elevation", "regression"),
-        ("biome", "classification"),
-    ]  # fmt: skip
-    for task in tasks:
-        assert len(task.rows("train")) > 15_000
-        assert len(task.rows("validation")) > 1000
-        assert len(task.rows("test")) > 1000
-
-
 def test_differences_are_written_with_their_intervals(script, make_outcomes):
     made = {name: make_outcomes({name: good}) for name, good in (("good", 0.9), ("bad", 0.2))}
     judged = {name: {0: found, 1: found} for name, found in made.items()}
@@ -40,26 +26,3 @@ def test_differences_are_written_with_their_intervals(script, make_outcomes):
     line = script.difference_lines(judged, [("good", "bad")])[2]
     assert line.startswith("| good - bad | **+")
     assert script.difference_lines(judged, [("bad", "bad")])[2] == "| bad - bad | +0.0 [0.0, 0.0] |"
-
-
-def test_spikes_are_read_from_the_runs(script, tmp_path):
-    turns = [name for _ in range(4) for name in script.STN for _ in range(3)]
-    lines = {
-        "salt": [{"step": s, "loss": 5.0 + s % 2, f"loss/{m}": 5.0 + s % 2} for s, m in enumerate(turns)],
-        "melt": [{"step": s, "loss": 5.0, **{f"loss/{m}": 5.0 - s / 100 for m in script.STN}} for s in range(36)],
-    }
-    run = type("Run", (), {})
-    runs = {}
-    for name in script.QUESTIONS[2]:
-        kind = "melt" if name.startswith("MELT") else "salt"
-        folder = tmp_path / name
-        folder.mkdir()
-        seen = [{"step": s, **dict.fromkeys(VALIDATION, 6.0 - s)} for s in (5, 9)]
-        (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*lines[kind], *seen]))
-        runs[name] = {0: run()}
-        runs[name][0].folder = folder
-    found = script.spike_lines(runs)
-    assert len(found) == 2 + 3 * len(runs)
-    # Three returns each, between 5 and 6 by turns under SALT; MELT falls by 0.07 over a pause of seven steps.
-    assert found[2].startswith("| MELT S+T+N | satellite | 3 | -0.070 (-0.070 to -0.070) |")
-    assert found[5].startswith("| SALT S+T+N | satellite | 3 | +0.333 (-0.900 to +1.000) |")

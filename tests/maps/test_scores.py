@@ -57,12 +57,6 @@ def test_one_chart_per_task_with_named_lines(make_rows, tmp_path):
     save_figure(figure, tmp_path / "labels.png", dpi=60)
 
 
-@pytest.mark.parametrize("draw", [accuracy_against_labels, lambda *given: score_intervals(*given, 2700)])
-def test_missing_scores(make_rows, draw):
-    with pytest.raises(ValueError, match="no scores for probe 'mlp'"):
-        draw(make_rows(), "mlp", "random")
-
-
 def ladder(*means):
     return {share: Score(mean, mean - 0.1, mean + 0.1, 5, 9) for share, mean in zip((0.5, 5, 100), means, strict=True)}
 

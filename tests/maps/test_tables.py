@@ -32,13 +32,6 @@ def test_places_are_drawn_by_split_and_counted(tmp_path, caplog):
     assert not caplog.records
 
 
-def test_places_without_a_split_many_and_one(tmp_path):
-    save_figure(split_map(np.array([[5.0, 52.0], [5.0, 52.0]]), None), tmp_path / "map.png", dpi=50)
-    figure = split_map(np.zeros((50_000, 2)), None)
-    assert figure.axes[0].get_legend() is None
-    assert len(figure.axes[0].collections[-1].get_offsets()) == 16_667
-
-
 @pytest.mark.parametrize("dim", [1, 3, 30, 500])
 def test_spread_of_any_width(tmp_path, dim):
     one = table("soil", -180, 180, -60, 80, dim=dim)

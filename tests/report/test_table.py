@@ -40,10 +40,6 @@ def test_page_figures_and_numbers(tables, tmp_path):
     assert numbers["features"]["rows_looked_at"] == 80
 
 
-def test_beside_a_table_of_the_same_name(tables):
-    assert "Beside soil in t0.parquet" in describe_table(tables[0], beside=tables[0])
-
-
 def test_wide_tables_list_some_features(tables, tmp_path):
     rng = np.random.default_rng(0)
     lonlat = np.stack([rng.uniform(3, 7, 30), rng.uniform(50, 54, 30)], 1)
@@ -60,19 +56,6 @@ def test_wrong_files(tables, tmp_path):
         ("nowhere.parquet", {}, "There is no file"),
         ("model", {"out": tmp_path / "out"}, r"are for tables \(.parquet\)"),
         ("t0.parquet", {"beside": tmp_path / "bad.parquet"}, "not a Parquet file"),
-        ("soil.csv", {}, "geotether table build"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=message):
             describe(tmp_path / given, **{"out": None, "beside": None, **options})
-
-
-def test_real_tables(shared_data, tmp_path):
-    import pyarrow.parquet as pq
-
-    birds = pq.read_table(shared_data / "pretrain" / "birds_avonet.parquet", columns=["lon", "lat", "Mass"]).to_pandas()
-    birds = birds.dropna().iloc[::5]
-    features = np.log(birds[["Mass"]].to_numpy(np.float32))
-    write_table(Table.single("birds", birds[["lon", "lat"]].to_numpy(), features), tmp_path / "birds.parquet")
-    said = describe_table(tmp_path / "birds.parquet", tmp_path / "out")
-    assert f"{len(birds):,} rows of 1 features" in said
-    assert (tmp_path / "out" / "figures" / "places.png").stat().st_size > 20_000
