@@ -73,8 +73,8 @@ def plan_group(
     """Split the rows of a group of tasks for every split and seed, once for all encoders.
 
     Label counts above the number of training rows of a seed are skipped with a logged warning; where none fits, all
-    training rows are used. What makes scores unusual is logged and becomes the plan's notes: judged rows with a class
-    that no training row has, judged parts of one class, and too few blocks for intervals.
+    training rows are used. The plan's notes tell what makes scores unusual: judged rows with a class that no training
+    row has, judged parts of one class, and too few blocks for intervals.
 
     Raises:
         ValueError: If a task lacks what a split needs, or has too few rows for it.
@@ -96,16 +96,15 @@ def plan_group(
             notes += [f"Task {task.name!r}, split {split!r}: {note}" for note in class_notes(task, every)]
         lonlat = first.lonlat[np.concatenate([one.judged for one in every])]
         if (blocks := len(np.unique(interval_blocks(lonlat, split)))) < FEWEST_BLOCKS:
-            smaller = f" Smaller blocks, such as split {fitting_blocks(lonlat)}, give intervals."
+            smaller = fitting_blocks(lonlat)
+            advice = f"Smaller blocks, such as split {smaller}, give intervals." if smaller else "Add more places."
             notes.append(
                 f"Split {split!r} of {', '.join(task.name for task in group)}: no interval can be given, because the "
                 f"judged places fill {blocks} {'block' if blocks == 1 else 'blocks'} of "
-                f"{block_side_km(split) or USUAL_BLOCK_KM:,.0f} km and {FEWEST_BLOCKS} are needed.{smaller}"
+                f"{block_side_km(split) or USUAL_BLOCK_KM:,.0f} km and {FEWEST_BLOCKS} are needed. {advice}"
             )
         undefined = frozenset(task.name for task in group if len(judged_classes(task, every)) == 1)
         problems += [Problem(split, seed, partings[seed], fitting, undefined) for seed in seeds]
-    for note in notes:
-        logger.warning("%s", note)
     return Plan(list(group), problems, notes)
 
 

@@ -67,9 +67,16 @@ def evaluate(
     """
     plans = plan_tasks(tasks, splits, labels, seeds, on, float(buffer_km))
     opened = load_encoders(encoders)
-    for note in leak_notes(opened, plans, lambda model: getattr(model, "tables", {})):
-        logger.warning("%s", note)
+    say(leak_notes(opened, plans, lambda model: getattr(model, "tables", {})), plans)
     return evaluate_plans(opened, plans, probes, f"{on} {float(buffer_km):g}", num_folds, store)
+
+
+def say(leaks: Sequence[str], plans: Sequence[Plan]) -> list[str]:
+    """Log what makes scores misleading, leaks first, and return it."""
+    notes = [*leaks, *(note for plan in plans for note in plan.notes)]
+    for note in notes:
+        logger.warning("%s", note)
+    return notes
 
 
 def evaluate_plans(

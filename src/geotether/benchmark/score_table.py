@@ -109,13 +109,19 @@ def best_of(grid: dict[tuple[str, str], Score], encoders: Sequence[str], task: s
     return max(defined, key=lambda encoder: grid[encoder, task].mean, default=None)
 
 
+def marked(grid: dict[tuple[str, str], Score], encoders: Sequence[str], task: str) -> str | None:
+    """Return the encoder to print in bold: the best one, unless all have the same score to three decimals."""
+    scores = {f"{grid[e, task].mean:.3f}" for e in encoders if (e, task) in grid}
+    return best_of(grid, encoders, task) if len(scores) > 1 or len(encoders) == 1 else None
+
+
 def markdown_table(outcomes: Sequence[Outcome], probe: str = "ridge", split: str = "own", labels: int = 2700) -> str:
     """Return a Markdown table of encoders by tasks, mean and 95 % interval, the best in bold.
 
     Arguments and errors are those of `outcome_grid`.
     """
     encoders, tasks, grid = score_grid(outcomes, probe, split, labels)
-    best = {task: best_of(grid, encoders, task) for task in tasks}
+    best = {task: marked(grid, encoders, task) for task in tasks}
     rows = []
     for encoder in encoders:
         cells = [str(grid[encoder, task]) if (encoder, task) in grid else "" for task in tasks]

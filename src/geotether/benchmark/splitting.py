@@ -66,9 +66,11 @@ def block_side_km(split: str) -> float | None:
 
 
 def fitting_blocks(lonlat: Float[np.ndarray, "n 2"]) -> str:
-    """Name a split for places in a small region: the largest of some sides with blocks enough for intervals."""
-    sides = (1000, 500, 250, 100, 50, 25, 10, 5, 2)
-    return f"blocks-{next((s for s in sides if len(np.unique(block_id(lonlat, float(s)))) >= FEWEST_BLOCKS), 1)}km"
+    """Name the split of the largest blocks that are enough for intervals; "" if there are too few places."""
+    for side in (1000, 500, 250, 100, 50, 25, 10, 5, 2, 1):
+        if len(np.unique(block_id(lonlat, float(side)))) >= FEWEST_BLOCKS:
+            return f"blocks-{side}km"
+    return ""
 
 
 def part_rows(task: Task, split: str, on: str, seed: int, buffer_km: float | int = BUFFER_KM) -> list[Parting]:
@@ -139,9 +141,10 @@ def _held_out_blocks(task: Task, split: str, side_km: float, on: str, seed: int)
     folds = block_folds(task.lonlat[rows], NUM_PARTS, side_km, seed // NUM_PARTS)
     found = int(folds.max()) + 1
     if found < NUM_PARTS:
+        fitting = fitting_blocks(task.lonlat[rows])
         raise ValueError(
             f"task {task.name!r} fills {found} {'block' if found == 1 else 'blocks'} of split {split!r}, too few for "
-            f"{NUM_PARTS} folds; use smaller blocks, such as {fitting_blocks(task.lonlat[rows])}."
+            f"{NUM_PARTS} folds; {f'use smaller blocks, such as {fitting}' if fitting else 'it has too few places'}."
         )
     tested = folds == seed % NUM_PARTS
     if on == "test":

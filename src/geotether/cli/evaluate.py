@@ -180,8 +180,8 @@ def labelled_tasks(
         except ValueError:
             raise ValueError(
                 f"{points.name} has no column {split_column!r}, and its places fill too few blocks of {BLOCK_KM:g} km "
-                f"to hold some out. Give --split {fitting_blocks(records.lonlat)}, or name a column of train, "
-                "validation and test by --split-column."
+                f"to hold some out. Give --split {fitting_blocks(records.lonlat) or 'random'}, or name a column of "
+                "train, validation and test by --split-column."
             ) from None
     known = {name: values.get(name, np.empty(0)) for name in names if name != split_column}
     tasks = [Task.from_labels(known, label, records.lonlat, split) for label in labels]

@@ -7,7 +7,7 @@ from pathlib import Path
 from geotether.benchmark.baselines import BASELINES, is_joined
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.probing import OWN_PROBES
-from geotether.benchmark.score_table import best_of, outcome_grid, score_grid
+from geotether.benchmark.score_table import marked, outcome_grid, score_grid
 from geotether.probes.scores import Score
 from geotether.report.page import Cell, PageRow, PageTable, write_page
 from geotether.report.summary import plain_words, split_in_words, words_used
@@ -97,7 +97,7 @@ def score_table(
     """Make a table of encoders by tasks: means with 95 % intervals, baselines last, the best of each task marked."""
     encoders, tasks, grid = score_grid(outcomes, probe, split, labels)
     encoders = [e for e in encoders if e not in baselines] + [e for e in encoders if e in baselines]
-    best = {task: best_of(grid, encoders, task) for task in tasks}
+    best = {task: marked(grid, encoders, task) for task in tasks}
     rows = []
     for encoder in encoders:
         cells = [score_cell(grid.get((encoder, task)), best[task] == encoder) for task in tasks]

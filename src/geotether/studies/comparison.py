@@ -19,7 +19,7 @@ from geotether.benchmark.leaks import leak_notes
 from geotether.benchmark.outcome import Outcome, with_scores
 from geotether.benchmark.plan import LADDER, Plan, check_names, plan_tasks
 from geotether.benchmark.probing import LINEAR_PROBES, PROBES
-from geotether.benchmark.run import evaluate_plans
+from geotether.benchmark.run import evaluate_plans, say
 from geotether.benchmark.score_table import collect, coordbench_rows, write_rows, write_scores
 from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import ResultStore, judging_hash, library_versions, task_hash
@@ -139,7 +139,7 @@ def compare(
         raise ValueError(
             f"{taken[0]!r} is the name of a baseline; give the encoder another name, such as mine={taken[0]}."
         )
-    notes = [*leak_notes(opened, plans, trained_tables), *(note for plan in plans for note in plan.notes)]
+    notes = say(leak_notes(opened, plans, trained_tables), plans)
     provenance: dict[str, object] = {
         "geotether": __version__,
         "code": judging_hash(),

@@ -12,7 +12,7 @@ from geotether.benchmark.bootstrap import REPEATS, block_interval, count_blocks
 from geotether.benchmark.outcome import Outcome, Row
 from geotether.benchmark.plan import Plan, check_names, plan_tasks
 from geotether.benchmark.probing import PROBES
-from geotether.benchmark.run import evaluate_plans
+from geotether.benchmark.run import evaluate_plans, say
 from geotether.benchmark.score_table import markdown_rows, write_rows
 from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import ResultStore, judging_hash, task_hash
@@ -169,6 +169,7 @@ def measure_contribution(
         raise ValueError(f"draws and labels must be 1 or more, got {draws} and {labels}.")
     check_names("probe", [probe], list(PROBES))
     plans = plan_tasks(tasks, (split,), (labels,), range(draws), "test", BUFFER_KM)
+    say((), plans)
     chosen = variants(list(tables), modalities)
     steps = steps_of(config, tables, len(chosen) * len(seeds), budget)
     configs = {v.name: variant_config(config, tables, v.modalities, steps, equal) for v in chosen}
