@@ -1,11 +1,13 @@
 """Mirrors src/geotether/studies/paired_report.py."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from geotether.studies.paired_judge import PairedOutcome
-from geotether.studies.paired_report import mean_score, paired_difference, t_interval
+from geotether.studies.paired_report import mean_score, paired_difference, t_interval, write_paired_report
 
 
 def outcome(method, repeat, value, source="s1", unit=None):
@@ -63,3 +65,52 @@ def test_one_repeat_has_no_interval_and_none_is_an_error():
     assert t_interval([0.5, np.nan, 0.7]).seeds == 2
     with pytest.raises(ValueError, match="no finite score"):
         t_interval([np.nan])
+
+
+def study(**values):
+    """Accuracy of methods on five folds."""
+    return [outcome(name, at, value) for name, own in values.items() for at, value in enumerate(own)]
+
+
+def test_the_report_begins_with_what_can_be_told_apart(tmp_path):
+    ours, close = [0.50, 0.61, 0.52, 0.60, 0.57], [0.52, 0.58, 0.55, 0.57, 0.60]
+    worse, better = [value - 0.1 for value in ours], [value + 0.2 for value in ours]
+    said = write_paired_report(study(mdico=ours, shared=close), "mdico", tmp_path)
+    first = "**By accuracy, mdico cannot be told apart from any other method: no 95 % interval"
+    assert said.startswith(first)
+    said = write_paired_report(study(mdico=ours, shared=close, single=worse, fused=better), "mdico", tmp_path)
+    assert said.splitlines()[:5] == [
+        "By accuracy, mdico is",
+        "",
+        "* better than single (direct, s1)",
+        "* worse than fused (direct, s1)",
+        "* not to be told apart from shared (direct, s1)",
+    ]
+    said = write_paired_report(study(mdico=[0.9], shared=[0.1]), "mdico", tmp_path)
+    assert said.startswith(
+        "**By accuracy, mdico cannot be told apart from any other method: one repeat has no interval"
+    )
+    assert write_paired_report(study(mdico=ours), "mdico", tmp_path).startswith("Mean accuracy")
+
+
+def test_the_widened_interval_decides_what_is_said_first(tmp_path):
+    ours = [0.50, 0.61, 0.52, 0.60, 0.57]
+    near = [value - step for value, step in zip(ours, (0.03, 0.01, 0.02, 0.06, 0.04), strict=True)]
+    assert write_paired_report(study(mdico=ours, near=near), "mdico", tmp_path).startswith("By accuracy, mdico is")
+    assert write_paired_report(study(mdico=ours, near=near), "mdico", tmp_path, shared=1 / 3).startswith(
+        "**By accuracy"
+    )
+
+
+def test_intervals_stay_within_the_range_of_the_measure():
+    outcomes = study(ours=[0.95, 0.7], theirs=[0.1, 0.3])
+    found = mean_score(outcomes, method="ours")
+    assert (found.low, found.high) == (0.0, 1.0)  # Student's t with one degree of freedom: -0.76 to 2.41
+    difference = paired_difference(outcomes, {"method": "ours"}, {"method": "theirs"})
+    assert -1 <= difference.low <= difference.mean <= difference.high <= 1
+    errors = [replace(one, measure="RMSE", value=10 * one.value) for one in outcomes]
+    assert mean_score(errors, method="ours").low == 0.0
+    assert mean_score(errors, method="ours").high > 20
+    r2 = [replace(one, measure="R2") for one in outcomes]
+    assert mean_score(r2, method="ours").low < -0.5
+    assert mean_score(r2, method="ours").high == 1.0
