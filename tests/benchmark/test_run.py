@@ -299,7 +299,7 @@ def presence(test_class):
 
 
 @pytest.mark.parametrize("test_class", ["no", "yes"])
-def test_judged_rows_of_one_class_are_said_and_have_no_score(caplog, tmp_path, test_class):
+def test_judged_rows_of_one_class_have_no_score_but_a_note(caplog, tmp_path, test_class):
     task = presence(test_class)
     with ResultStore(tmp_path / "outcomes.sqlite") as store:
         for _ in range(2):  # from the store, too
@@ -313,7 +313,7 @@ def test_judged_rows_of_one_class_are_said_and_have_no_score(caplog, tmp_path, t
     assert "1.000" not in table
 
 
-def test_some_folds_of_one_class_keep_their_scores_and_are_counted(caplog):
+def test_folds_of_one_class_keep_their_scores_and_are_counted(caplog):
     """The shares of the majority are those of pandas, fold by fold."""
     task = replace(presence(None), split=None)
     found = evaluate({"xyz": xyz}, [task], ("mean",), ("blocks-40",), (100,), range(5))

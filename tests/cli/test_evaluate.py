@@ -46,7 +46,7 @@ def test_a_judged_part_of_one_class_gets_no_score_that_looks_perfect(geotether, 
     assert "1.000" not in page
 
 
-def test_a_small_region_is_told_which_split_works_and_that_one_does(geotether, region):
+def test_an_error_about_a_small_region_suggests_a_split_that_works(geotether, region):
     options = ("evaluate", MODEL, "--points", region, "--label", "h", "--seeds", 2)
     status, _, errors = geotether(*options)
     assert status == 1
@@ -65,7 +65,7 @@ def test_a_small_region_is_told_which_split_works_and_that_one_does(geotether, r
     assert "[" not in random.split("| xyz |")[1].splitlines()[0]
 
 
-def test_options_that_exclude_each_other_and_a_buffer_that_leaves_nothing_are_named(geotether, region):
+def test_errors_name_options_that_exclude_each_other_or_leave_nothing(geotether, region):
     options = ("evaluate", MODEL, "--points", region, "--label", "h")
     assert "--block-km" in geotether(*options, "--split", "own", "--block-km", 10)[2]
     assert "--buffer-km" in geotether(*options, "--block-km", 5, "--buffer-km", 100)[2]
@@ -83,7 +83,7 @@ def test_the_number_of_labels_is_explained_and_can_be_chosen(geotether, tmp_path
     assert geotether(*options, "--labels", 480, "--seed", 7)[1] != every
 
 
-def test_a_label_that_the_model_was_trained_on_is_the_first_thing_said(geotether, tmp_path):
+def test_a_label_that_the_model_was_trained_on_is_reported_first(geotether, tmp_path):
     lonlat = even_places(300)
     ph = RNG.normal(6, 1, 300)
     table = Table.single("soil", lonlat, np.stack([ph, RNG.normal(0, 1, 300)], axis=1).astype(np.float32))

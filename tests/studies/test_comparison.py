@@ -210,7 +210,7 @@ def test_debris_of_a_killed_comparison_is_removed(comparison):
     assert not any(path.exists() for path in debris)
 
 
-def test_what_must_be_said_is_in_the_report(tmp_path):
+def test_notes_are_in_the_report(tmp_path):
     tasks = [replace(task, lonlat=task.lonlat / 40) for task in make_tasks(300)]
     found = compare({"useful": useful}, tasks, tmp_path, **(QUICK | {"splits": ("random",), "labels": (60,)}))
     assert any("no interval can be given" in note for note in found.notes)

@@ -136,11 +136,11 @@ def class_notes(task: Task, partings: Sequence[Parting]) -> list[str]:
     if len(classes) == 1:
         rows = len(np.unique(np.concatenate([one.judged for one in partings])))
         notes.append(
-            f"all {rows} judged rows have one class, {classes[0]!r}, so no encoder can be told from another and "
+            f"all {rows} judged rows have one class, {classes[0]!r:.60}, so no encoder can be told from another and "
             "accuracy is left undefined; use another split, or more places of the other classes."
         )
     elif alone:
-        names = ", ".join(map(repr, dict.fromkeys(alone)))
+        names = ", ".join(f"{name!r:.60}" for name in dict.fromkeys(alone))
         notes.append(
             f"{len(alone)} of {len(partings)} judged parts have one class ({names}), so predicting it always is right "
             "there; compare with the baseline 'mean'."

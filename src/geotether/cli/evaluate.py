@@ -154,6 +154,7 @@ def labelled_tasks(
 
     from geotether.benchmark.splitting import fitting_blocks
     from geotether.files.points import read_points
+    from geotether.files.rows import naming
     from geotether.files.values import texts_of
     from geotether.tables.splits import assign_split
     from geotether.tasks.columns import labels_of
@@ -163,7 +164,8 @@ def labelled_tasks(
         raise ValueError("--points and --label belong together, such as --points sites.csv --label yield.")
     records = read_points(points)
     names = records.columns.column_names
-    values = {name: labels_of(name, records.columns[name]) for name in labels if name in names}
+    with naming(points, "table"):
+        values = {name: labels_of(name, records.columns[name]) for name in labels if name in names}
     if not own:
         split, how = None, ""
     elif split_column in names:
@@ -184,7 +186,8 @@ def labelled_tasks(
                 "train, validation and test by --split-column."
             ) from None
     known = {name: values.get(name, np.empty(0)) for name in names if name != split_column}
-    tasks = [Task.from_labels(known, label, records.lonlat, split) for label in labels]
+    with naming(points, "table"):
+        tasks = [Task.from_labels(known, label, records.lonlat, split) for label in labels]
     if not own:
         return tasks, ""
     rows = ", ".join(f"{len(tasks[0].rows(part)):,} {part}" for part in SHARES)
