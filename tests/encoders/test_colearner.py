@@ -34,11 +34,11 @@ def terms(model, values):
     outputs = {
         name: SensorOutputs(
             task=model.logits(name, part),
-            auxiliary_specific=model.aux_logits(part.specific),
-            auxiliary_shared=model.aux_logits(part.shared),
+            auxiliary_specific=model.auxiliary(part.specific),
+            auxiliary_shared=model.auxiliary(part.shared),
             shared=part.shared,
-            sensor_of_specific=model.discriminate_specific(part.specific),
-            sensor_of_other=model.discriminate_other(model.other(part)),
+            sensor_of_specific=model.sensor_logits(part)[0],
+            sensor_of_other=model.sensor_logits(part)[1],
         )
         for name, part in parts.items()
     }
@@ -86,10 +86,8 @@ def test_without_the_unused_part_the_unique_encoder_is_half_as_wide(values):
     model = model_of("no_unused")
     part = model.parts("s1", values["s1"])
     assert (part.specific.shape, part.unused.shape, part.shared.shape) == ((16, 6), (16, 0), (16, 6))
-    assert model.other(part) is None
+    assert model.sensor_logits(part)[1] is None
     assert model.predict("s1", values["s1"]).shape == (16, 4)
-    with pytest.raises(ValueError, match="'no_unused' there is no second modality classifier"):
-        model.discriminate_other(part.shared)
 
 
 def test_with_only_the_shared_part_no_unique_encoder_is_built(values):
@@ -100,8 +98,7 @@ def test_with_only_the_shared_part_no_unique_encoder_is_built(values):
         model.eval().predict("s1", values["s1"]), model.main["s1"](model.parts("s1", values["s1"]).shared)
     )
     assert not any(name.startswith("unique") for name, _ in model.named_parameters())
-    with pytest.raises(ValueError, match="no specific part"):
-        model.discriminate_specific(part.specific)
+    assert model.sensor_logits(part) == (None, None)
 
 
 def test_parts_are_those_of_the_published_architecture(values):
@@ -113,7 +110,9 @@ def test_parts_are_those_of_the_published_architecture(values):
     torch.testing.assert_close(part.shared, norm(linear(common)).relu())
     joined = torch.cat([part.specific, part.shared], dim=1)
     torch.testing.assert_close(model.logits("s2", part), model.main["s2"](joined))
-    assert model.discriminate_specific(part.specific).shape == model.discriminate_other(part.unused).shape == (16, 3)
+    specific, other = model.sensor_logits(part)
+    torch.testing.assert_close(specific, model.specific_classifier(part.specific))
+    torch.testing.assert_close(other, model.other_classifier(part.unused))
 
 
 def test_both_encoders_of_a_modality_start_equal_and_are_separate():

@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from geotether.pairing.files import fields_of
 from geotether.pairing.open import open_paired
 
 rasterio = pytest.importorskip("rasterio")
@@ -158,9 +157,3 @@ def test_empty_cells_are_missing_modalities(folder):
     (path / "index.csv").write_text("field,crop\nf2,rye\n,maize\n")
     table = open_paired({"path": str(path), "modalities": {"s2": MODALITIES["s2"]}, "index": "index.csv"})
     assert table.modality("s2").present.tolist() == [True, False]
-
-
-def test_fields():
-    assert fields_of("{site}/{id}_{id}.tif") == ["site", "id"]
-    with pytest.raises(ValueError, match="braces"):
-        fields_of("{}.tif")

@@ -53,11 +53,6 @@ def test_numbers_that_mean_missing_become_nan():
     np.testing.assert_array_equal(got, [[1, np.nan], [np.nan, 3]])
 
 
-def test_short_series_end_in_nan():
-    got = arranged_rows(np.ones((1, 2, 1)), modality("series", shape=[3, 1]), "a")
-    np.testing.assert_array_equal(got, [[[1], [1], [np.nan]]])
-
-
 @pytest.mark.parametrize(
     "values, spec, message",
     [
@@ -75,11 +70,6 @@ def test_short_series_end_in_nan():
 def test_wrong_shapes(values, spec, message):
     with pytest.raises(ValueError, match=message):
         arranged_rows(values, spec, "a")
-
-
-def test_texts_are_refused():
-    with pytest.raises(TypeError, match="a must hold numbers, got <U1"):
-        arranged_rows(np.array([["x"]]), modality("vector"), "a")
 
 
 def test_gather():

@@ -67,12 +67,6 @@ def test_a_layout(layout, tmp_path):
         open_paired({**spec, "path": "elsewhere"}, tmp_path)
 
 
-def test_every_layout_can_be_imported():
-    for name in layouts.LAYOUTS:
-        module, _, function = layouts.LAYOUTS[name].partition(":")
-        assert callable(getattr(layouts.import_module(module), function)), name
-
-
 def test_paths_of_a_yaml_are_relative_to_its_folder_or_to_data(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.ones((2, 1)))
     (tmp_path / "recipes").mkdir()

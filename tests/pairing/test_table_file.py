@@ -173,7 +173,10 @@ def test_columns_of_numbers(opened):
         ({"kind": "vector", "columns": ["heihgt"]}, "modality 'x': .*'heihgt'. Did you mean 'height'?"),
         ({"kind": "vector", "values": "heihgt"}, "modality 'x': .*'heihgt'. Did you mean 'height'?"),
         ({"kind": "vector", "columns": "a_*"}, "there is no column 'a_.'"),
-        ({"kind": "vector", "columns": "name"}, "column 'name' holds string, not numbers"),
+        (
+            {"kind": "vector", "columns": "name"},
+            "column 'name' holds string, not numbers: 1 of 1 cells are 'x'",
+        ),
         ({"kind": "vector", "values": "name"}, "must hold numbers, images or lists such as .*, but row 0 is 'x'"),
         ({"kind": "series", "columns": {"a": "b*", "c": "height"}}, "band 'c' has 1 columns and 'a' has 2"),
         ({"kind": "vector", "values": "height", "at": "name"}, "at is for an npz"),
@@ -255,7 +258,7 @@ def test_a_codebook_names_codes(opened, tmp_path):
         ({"kind": "labels", "columns": "height"}, "label 'height' in row 0 is 5; labels are 0 or 1"),
         ({"kind": "labels", "values": "lists", "min_count": 3}, "no label occurs in 3 or more of 1 rows"),
         ({"kind": "classes", "values": "text", "names": "names"}, "'names' names an array of an npz"),
-        ({"kind": "numbers", "values": "text"}, "numbers need one number"),
+        ({"kind": "numbers", "values": "text"}, "1 of 1 values are not numbers: 'a;b' .row 0"),
     ],
 )
 def test_targets_that_cannot_be_used(opened, target, message):
@@ -314,14 +317,63 @@ def test_lists_as_json_in_a_csv(opened_csv):
         opened_csv('x\n"[1, 2]"\n"[1, ""a""]"\n', {"x": {"kind": "vector", "values": "x"}})
 
 
-@pytest.mark.parametrize(
-    "text, message",
-    [
-        ("a,b\n1,2\n3\n", r"d\.csv: the line has 1 values, the header 2"),
-        ("a,b\n", "it has no rows"),
-        ("a,a\n1,2\n", "the header names column 'a' twice"),
-    ],
-)
-def test_csv_files_that_cannot_be_read(opened_csv, text, message):
-    with pytest.raises(ValueError, match=message):
-        opened_csv(text, {"x": {"kind": "vector", "columns": "a"}})
+HEIGHT_OF_H = {"h": {"kind": "vector", "columns": "h"}}
+CODES = {"code": [1, 2, None, 10, 1, 2], "crop": ["wheat", "rice", None, "vine", "wheat", "rice"]}
+KINDS = {
+    "integers": {"code": pa.array(CODES["code"], pa.int8())},
+    "floats": {"code": pa.array(CODES["code"], pa.float32())},
+    "decimals": {"code": pa.array(CODES["code"], pa.decimal128(5, 2))},
+    "dictionaries": {"code": pa.array(CODES["code"]).dictionary_encode()},
+    "large": {"code": pa.array(CODES["code"], pa.uint64())},
+    "texts": {"code": pa.array([None if one is None else str(one) for one in CODES["code"]])},
+    "views": {"code": pa.array([None if one is None else str(one) for one in CODES["code"]], pa.string_view())},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ending", ["parquet", "csv", "tsv", "json lines"])
+def test_codes_with_gaps_are_the_same_classes_in_every_type_and_format(tmp_path, kind, ending):
+    columns = {"h": pa.array([1.5] * 6), "crop": pa.array(CODES["crop"]), **KINDS[kind]}
+    table, path = pa.table(columns), tmp_path / f"d.{ending.replace('json lines', 'jsonl')}"
+    frame = pd.DataFrame({name: column.to_pylist() for name, column in columns.items()}, dtype=object)
+    if ending == "parquet":
+        pq.write_table(table, path)
+    elif ending == "json lines":
+        if kind == "decimals":
+            pytest.skip("JSON has no decimals")
+        path.write_text(frame.to_json(orient="records", lines=True))
+    else:
+        frame.to_csv(path, index=False, sep="\t" if ending == "tsv" else ",")
+    targets = {"code": {"kind": "classes"}, "crop": {"kind": "classes"}}
+    found = open_paired(
+        {"path": str(path), "modalities": {"h": {"kind": "vector", "columns": "h"}}, "targets": targets}
+    )
+    code, crop = found.target("code"), found.target("crop")
+    assert [code.names[value] if value >= 0 else None for value in code.values] == ["1", "2", None, "10", "1", "2"]
+    assert [crop.names[value] if value >= 0 else None for value in crop.values] == CODES["crop"]
+    targets["code"]["names"] = {1: "wheat", 2: "rice", 10: "vine"}
+    found = open_paired(
+        {"path": str(path), "modalities": {"h": {"kind": "vector", "columns": "h"}}, "targets": targets}
+    )
+    named = found.target("code")
+    assert [named.names[value] if value >= 0 else None for value in named.values] == CODES["crop"]
+
+
+def test_ids_and_groups_that_are_whole_floats_keep_their_digits(opened):
+    table = opened({"h": [1.0, 2.0], "id": [7.0, 12.0], "block": [0.5, 1.0]}, HEIGHT_OF_H, id="id", group="block")
+    assert table.id.tolist() == ["7", "12"]
+    assert table.group.tolist() == ["0.5", "1.0"]
+
+
+def test_a_number_column_with_a_text_names_value_and_row(opened_csv, opened):
+    with pytest.raises(ValueError, match=r"'b' .*1 of 3 cells are 'n/a\?' .row 1.\. .*leave them empty"):
+        opened_csv("b,c\n1,2\nn/a?,3\n2,4\n", {"x": {"kind": "vector", "columns": "b"}})
+    found = opened({"b": ["1.5", None, "2"]}, {"x": {"kind": "vector", "columns": "b"}}).modality("x")
+    np.testing.assert_array_equal(found.values[:, 0], [1.5, np.nan, 2])
+
+
+def test_labels_of_codes_in_texts_take_names_of_numbers(opened_csv):
+    target = {"kind": "labels", "values": "y", "separator": ";", "names": {1: "wheat", 10: "vine"}, "unknown": -1}
+    table = opened_csv("h,y\n1,1;10\n2,10\n3,\n4,-1\n", HEIGHT_OF_H, targets={"y": target})
+    assert table.target("y").counts == {"wheat": 1, "vine": 2}
+    assert table.target("y").known.tolist() == [True, True, True, False]  # an empty text is no label

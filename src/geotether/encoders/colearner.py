@@ -139,26 +139,13 @@ class CoLearner(SensorModel):
         self.check_modality(name)
         return self.main[name](torch.cat([parts.specific, parts.shared], dim=1))
 
-    def aux_logits(self, part: Float[Tensor, "n h"]) -> Float[Tensor, "n num_outputs"]:
-        """Apply the auxiliary head, common to all modalities, to a specific or a shared part."""
-        return self.auxiliary(part)
-
-    def other(self, parts: Parts) -> Float[Tensor, "n h"] | None:
-        """Return the part that the second modality classifier reads; None if there is no second one."""
-        other = WIRINGS[self.wiring][1]
-        return None if other is None else getattr(parts, other)
-
-    def discriminate_specific(self, specific: Float[Tensor, "n h"]) -> Float[Tensor, "n m"]:
-        """Classify modalities by their specific parts, one logit per modality; ValueError without such parts."""
-        if self.specific_classifier is None:
-            raise ValueError(f"With the wiring {self.wiring!r} there is no specific part to classify modalities by.")
-        return self.specific_classifier(specific)
-
-    def discriminate_other(self, part: Float[Tensor, "n h"]) -> Float[Tensor, "n m"]:
-        """Classify modalities by the part that `other` returns; ValueError if the wiring has no second classifier."""
-        if self.other_classifier is None:
-            raise ValueError(f"With the wiring {self.wiring!r} there is no second modality classifier.")
-        return self.other_classifier(part)
+    def sensor_logits(self, parts: Parts) -> tuple[Float[Tensor, "n m"] | None, Float[Tensor, "n m"] | None]:
+        """Classify modalities by specific part, and by the part that the wiring names; None without a classifier."""
+        specific, other = self.specific_classifier, self.other_classifier
+        return (
+            None if specific is None else specific(parts.specific),
+            None if other is None else other(getattr(parts, str(WIRINGS[self.wiring][1]))),
+        )
 
     def predict(self, name: str, values: Num[Tensor, "n *row"]) -> Float[Tensor, "n num_outputs"]:
         """Predict from one modality, with its own encoders and main head alone; call `eval()` first.

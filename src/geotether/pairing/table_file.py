@@ -12,7 +12,7 @@ from jaxtyping import Float32, Float64, Integer
 
 from geotether.files.formats import format_of
 from geotether.files.geometry import geometry_column
-from geotether.files.numbers import numbers_of
+from geotether.files.numbers import numbers_of, odd_in_words
 from geotether.files.places import PlaceFinder
 from geotether.files.rows import naming, read_rows
 from geotether.files.values import is_list, is_text, usual_schema, usual_table
@@ -128,10 +128,9 @@ class TableFile:
             column = table[name].cast(pa.uint8()) if pa.types.is_boolean(table[name].type) else table[name]
             values, odd = numbers_of(column)
             if odd:
-                row = next(iter(odd))
                 raise ValueError(
-                    f"column {name!r} holds {column.type}, not numbers: {len(odd)} of {len(column)} cells, such as "
-                    f"{odd[row]!r:.60} in row {row}. Correct them, or leave them empty where a number is missing."
+                    f"column {name!r} holds {column.type}, not numbers: {len(odd)} of {len(column)} cells are "
+                    f"{odd_in_words(odd)}. Correct them, or leave them empty where a number is missing."
                 )
             arrays.append(values.astype(np.float32))
         return names, np.stack(arrays, axis=1)

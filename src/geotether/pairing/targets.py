@@ -1,12 +1,14 @@
 """Which rows of a file are read, and targets from its codes, texts, dates, numbers, 0/1 matrices and lists."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Integer
 
+from geotether.files.numbers import numbers_of, odd_in_words
 from geotether.pairing.npz import NpzFile
 from geotether.pairing.specification import Codebook, TargetSpec
 from geotether.pairing.table_file import TableFile
@@ -52,7 +54,7 @@ def make_target(name: str, spec: TargetSpec, file: PairedFile, rows: np.ndarray)
     if spec.kind == "classes":
         if values.ndim != 1:
             raise ValueError(f"classes need one value per row, got shape {values.shape}; several per row are labels.")
-        return classes_target(values, names, unknown, spec.min_count)
+        return classes_target(values, *_written_as(values, names, unknown), spec.min_count)
     if values.ndim == 2:
         if names is None:
             names = [str(column) for column in range(values.shape[1])]
@@ -60,8 +62,17 @@ def make_target(name: str, spec: TargetSpec, file: PairedFile, rows: np.ndarray)
     if values.dtype.kind != "O":
         raise ValueError(f"labels need a 0/1 matrix or a column of lists, got one {values.dtype} per row.")
     lists = [_list(value, spec.separator) for value in values]
+    names, unknown = _written_as([one for value in lists if value for one in value], names, unknown)
     lists = [None if value is not None and any(one in unknown for one in value) else value for value in lists]
     return labels_target(lists, names, spec.min_count, spec.leave_out)
+
+
+def _written_as(values: Iterable[Any], names: Any, unknown: list[Any]) -> tuple[Any, list[Any]]:
+    """Write the codes of names, and those that mean unknown, as texts where the values are texts, such as "1;10"."""
+    if not any(isinstance(value, str) for value in values):
+        return names, unknown
+    unknown = [_text(value) for value in unknown]
+    return {_text(code): name for code, name in names.items()} if isinstance(names, Mapping) else names, unknown
 
 
 def _names(spec: TargetSpec, file: PairedFile) -> list[str] | dict[Any, str] | None:
@@ -84,8 +95,10 @@ def _read_codebook(folder: Path, book: Codebook) -> dict[Any, str]:
 
 
 def _numbers(name: str, spec: TargetSpec, values: np.ndarray, unknown: list[Any]) -> Target:
-    if values.dtype.kind == "O":
-        values = np.array([np.nan if value is None else value for value in values])
+    if values.dtype.kind in "OU":
+        values, odd = numbers_of(pa.chunked_array([values.tolist()]))
+        if odd:
+            raise ValueError(f"{len(odd)} of {len(values)} values are not numbers: {odd_in_words(odd)}.")
     if values.dtype.kind not in "fiub" or values.ndim != 1:
         raise ValueError(f"numbers need one number per row, got {values.dtype} of shape {values.shape}.")
     values = values.astype(np.float64)

@@ -219,14 +219,14 @@ def sensor_outputs(model: CoLearner, name: str, values: Tensor) -> SensorOutputs
     task, shared = model.logits(name, parts).float(), parts.shared.float()
     if not parts.specific.shape[1]:
         return SensorOutputs(task=task, shared=shared)
-    other = model.other(parts)
+    specific, other = model.sensor_logits(parts)
     return SensorOutputs(
         task=task,
-        auxiliary_specific=model.aux_logits(parts.specific).float(),
-        auxiliary_shared=model.aux_logits(parts.shared).float(),
+        auxiliary_specific=model.auxiliary(parts.specific).float(),
+        auxiliary_shared=model.auxiliary(parts.shared).float(),
         shared=shared,
-        sensor_of_specific=model.discriminate_specific(parts.specific).float(),
-        sensor_of_other=None if other is None else model.discriminate_other(other).float(),
+        sensor_of_specific=None if specific is None else specific.float(),
+        sensor_of_other=None if other is None else other.float(),
     )
 
 

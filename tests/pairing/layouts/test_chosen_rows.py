@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
+from geotether.pairing.layouts.chosen_rows import choose_rows
 from geotether.pairing.layouts.sample_files import present_rows
 
 
@@ -26,11 +26,6 @@ def test_a_draw_is_made_within_the_wanted_parts():
         choose_rows(None, "train", None, 0, 3)
     with pytest.raises(ValueError, match="None of 0 rows"):
         choose_rows(None, None, None, 0, 0)
-
-
-def test_names_are_checked():
-    assert check_names("band", ["b", "a", "b"], ["a", "b"]) == ["b", "a"]
-    assert check_names("band", "a", ["a", "b"]) == ["a"]
 
 
 def test_missing_files_are_reported_by_modality(tmp_path):

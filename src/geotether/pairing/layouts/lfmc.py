@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from geotether.files.numbers import numbers_of
+from geotether.files.numbers import numbers_of, odd_in_words
 from geotether.files.rows import read_rows
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
 from geotether.pairing.layouts.sample_files import read_object
@@ -151,8 +151,7 @@ def _numbers(table: pa.Table, column: str) -> np.ndarray:
         raise ValueError(f"There is no column {column!r}; there are {_some(table)}.")
     values, odd = numbers_of(table[column])
     if odd:
-        row = next(iter(odd))
-        raise ValueError(f"Column {column!r} must hold numbers, but row {row} is {odd[row]!r}.")
+        raise ValueError(f"Column {column!r} must hold numbers, not {odd_in_words(odd)}.")
     return values
 
 
