@@ -11,6 +11,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar
 
+from geotether.suggestions import closest
+
 ENVIRONMENT = "GEOTETHER_PLUGINS"
 """Environment variable with plug-ins, separated as in PATH; child processes inherit it."""
 
@@ -59,6 +61,29 @@ class Registry(dict[str, Any]):
     def names(self) -> list[str]:
         """List all names, those of installed packages included, without importing anything."""
         return sorted({*self, *(entry.name for entry in entry_points(group=self.group))})
+
+    def load(self, name: str) -> Any:
+        """Return what has a name, importing "module:name"; ValueError for an unknown name lists the known ones."""
+        if name not in self:
+            known = self.names()
+            raise ValueError(f"There is no {self.kind} {name!r}; known: {', '.join(known)}.{closest(name, known)}")
+        found = self[name]
+        if not isinstance(found, str):
+            return found
+        module, _, attribute = found.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def make(self, name: str, options: Mapping[str, Any] | None = None, **given: Any) -> Any:
+        """Make an object of a named class from given arguments and options; ValueError for an unknown option."""
+        kind = self.load(name)
+        known = [option for option in inspect.signature(kind).parameters if option not in given]
+        for option in options or {}:
+            if option not in known:
+                raise ValueError(
+                    f"The {self.kind} {name!r} has no option {option!r}; known: {', '.join(known) or 'none'}."
+                    f"{closest(option, known)}"
+                )
+        return kind(**given, **dict(options or {}))
 
     def origin(self, name: str) -> dict[str, Any] | None:
         """Return where a registered name comes from, as plain values; None for a part of the package.

@@ -73,7 +73,7 @@ def test_overrides_take_precedence_over_a_specification(run, places, tmp_path):
     [
         (["places.npy", "--source", "toi"], "There is no source 'toi'"),
         (["places.npy", "--source", "toy", "--set", "brokn=1"], "no option 'brokn'"),
-        (["places.npy", "--source", "toy", "--features", "tyo"], "There are no features 'tyo'"),
+        (["places.npy", "--source", "toy", "--features", "tyo"], "no features 'tyo'"),
         (["places.npy", "--source", "toy", "--features", "toy", "--set", "kind=texts"], "'toy' take images"),
         (["places.npy", "--source", "toy", "--set", "broken=2"], "more than the tolerated 5%: corrupt image"),
         (["gone.csv"], "There is no file or folder gone.csv"),

@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).parents[2] / "src" / "geotether"
 # From the bottom. Rooms on the same step do not import each other.
 STAIRS = [
     {"version", "user_folders"},
-    {"code", "geodesy", "moments", "plugins", "suggestions"},
+    {"suggestions"},
+    {"code", "geodesy", "moments", "plugins"},
     {"files", "settings"},
     {"sources", "features", "encoders", "objectives", "probes"},
     {"tables", "checkpoint", "peers", "tasks", "datasets"},

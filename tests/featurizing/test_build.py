@@ -295,7 +295,7 @@ def test_files_of_two_jobs_are_never_up_to_date(places, tmp_path, monkeypatch):
         ({"limit": 3}, r"no option 'limit'; it has .*Any table has .*, rows, seed\. Did you mean 'rows'\?"),
         ({"tolerence": 0.1}, "no option 'tolerence'.*Did you mean 'tolerance'"),
         ({"features": "toyy"}, "no features 'toyy'.*Did you mean 'toy'"),
-        ({"features": {"widht": 3}}, "'toy' have no option 'widht'.*Did you mean 'width'"),
+        ({"features": {"widht": 3}}, "'toy' has no option 'widht'.*Did you mean 'width'"),
         ({"kind": "texts"}, "'toy' take images, but the source 'toy' gives texts"),
         ({"tolerance": 2}, "tolerance: .*less than or equal to 1"),
         ({"encode_time": ["hour"]}, "the source gives no times"),

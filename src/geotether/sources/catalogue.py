@@ -1,6 +1,5 @@
 """All sources by name, built in and from other packages."""
 
-import importlib
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 from geotether.plugins import Registry
 from geotether.sources.source import KINDS, Source
-from geotether.suggestions import closest
 
 # Name to the class, which is imported only when used.
 SOURCES = Registry(
@@ -38,14 +36,8 @@ def source_names() -> list[str]:
 
 def source_class(name: str) -> Any:  # a class; issubclass cannot check a protocol that has attributes
     """Find the class of a source; ValueError for an unknown name, ImportError or TypeError for an unusable plug-in."""
-    if name not in SOURCES:
-        known = source_names()
-        raise ValueError(f"There is no source {name!r}; known: {', '.join(known)}.{closest(name, known)}")
-    found = SOURCES[name]
-    if isinstance(found, str):
-        module, _, class_name = found.partition(":")
-        return getattr(importlib.import_module(module), class_name)
-    missing = [part for part in _PARTS if not _has(found, part)]
+    found = SOURCES.load(name)
+    missing = [part for part in _PARTS if not isinstance(SOURCES[name], str) and not _has(found, part)]
     if missing:
         where = f"{found.__module__}:{found.__qualname__}"
         raise TypeError(f"{where} is registered as the source {name!r}, but it has no {', '.join(missing)}.")
@@ -58,15 +50,8 @@ def open_source(name: str, path: str | Path, options: Mapping[str, Any] | None =
     Raises:
         ValueError: If the source or an option is unknown (the known ones are listed), or the source refuses.
     """
-    kind = source_class(name)
-    known = [option for option in inspect.signature(kind).parameters if option != "path"]
-    for option in options or {}:
-        if option not in known:
-            guess = closest(option, known)
-            raise ValueError(
-                f"The source {name!r} has no option {option!r}; it has {', '.join(known) or 'none'}.{guess}"
-            )
-    source: Source = kind(path=path, **dict(options or {}))
+    source_class(name)
+    source: Source = SOURCES.make(name, options, path=path)
     if source.kind not in KINDS:
         raise TypeError(f"The source {name!r} has the kind {source.kind!r}; it must be one of {', '.join(KINDS)}.")
     return source
