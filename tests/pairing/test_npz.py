@@ -116,7 +116,7 @@ def test_row_numbers_that_cannot_be(opened, at):
             {"targets": {"height": {"kind": "numbers", "unknown": [1.5, 3, 4, -1, 6]}}},
             "'height' is unknown in all",
         ),
-        ({"targets": {"sample": {"kind": "numbers"}}}, "6 of 6 values are not numbers: 'a' .row 0"),
+        ({"targets": {"sample": {"kind": "numbers"}}}, "6 of 6 cells are 'a' .row 0"),
         (
             {"targets": {"c": {"kind": "labels", "columns": "cover*"}}},
             "'cover\\*'",

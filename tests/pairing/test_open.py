@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -93,3 +95,21 @@ def test_other_files(tmp_path):
     (tmp_path / "d.xlsx").write_text("x")
     with pytest.raises(ValueError, match=r"files of paired data end in \.npz, \.csv.*'\.xlsx'"):
         open_paired({"path": "d.xlsx", "modalities": {"a": {"kind": "vector", "values": "b"}}}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "missing", "warned"),
+    [
+        ([[1.0, -9999.0], [2.0, 3.0], [np.nan, -9999.0]], [], "holds -9999 2 times. .* missing: .-9999."),
+        ([[1, -999], [2, 3]], [], "holds -999 1 times"),
+        ([[1.0, -9999.0], [2.0, 3.0]], [-9999], None),
+        ([[-990.0, -999.0], [-981.0, 3.0]], [], None),  # a number like the others
+        ([[np.nan, np.nan], [2.0, 3.0]], [], None),
+    ],
+)
+def test_a_usual_mark_of_missing_numbers_is_warned_of(tmp_path, caplog, values, missing, warned):
+    np.savez(tmp_path / "d.npz", x=np.array(values))
+    modality = {"kind": "vector", "values": "x", "missing": missing}
+    open_paired({"path": str(tmp_path / "d.npz"), "modalities": {"x": modality}})
+    assert bool(re.search(f"modality 'x' {warned}", caplog.text)) == (warned is not None)
+    assert len(caplog.records) == (warned is not None)

@@ -258,7 +258,7 @@ def test_a_codebook_names_codes(opened, tmp_path):
         ({"kind": "labels", "columns": "height"}, "label 'height' in row 0 is 5; labels are 0 or 1"),
         ({"kind": "labels", "values": "lists", "min_count": 3}, "no label occurs in 3 or more of 1 rows"),
         ({"kind": "classes", "values": "text", "names": "names"}, "'names' names an array of an npz"),
-        ({"kind": "numbers", "values": "text"}, "1 of 1 values are not numbers: 'a;b' .row 0"),
+        ({"kind": "numbers", "values": "text"}, "1 of 1 cells are 'a;b' .row 0"),
     ],
 )
 def test_targets_that_cannot_be_used(opened, target, message):
@@ -365,11 +365,17 @@ def test_ids_and_groups_that_are_whole_floats_keep_their_digits(opened):
     assert table.group.tolist() == ["0.5", "1.0"]
 
 
-def test_a_number_column_with_a_text_names_value_and_row(opened_csv, opened):
-    with pytest.raises(ValueError, match=r"'b' .*1 of 3 cells are 'n/a\?' .row 1.\. .*leave them empty"):
-        opened_csv("b,c\n1,2\nn/a?,3\n2,4\n", {"x": {"kind": "vector", "columns": "b"}})
+def test_texts_in_a_column_of_numbers_are_missing_if_few_and_an_error_otherwise(opened_csv, opened, caplog):
+    with pytest.raises(ValueError, match=r"'b' .*1 of 3 cells are 'low\?' .row 1.\. .*leave them empty"):
+        opened_csv("b,c\n1,2\nlow?,3\n2,4\n", {"x": {"kind": "vector", "columns": "b"}})
     found = opened({"b": ["1.5", None, "2"]}, {"x": {"kind": "vector", "columns": "b"}}).modality("x")
     np.testing.assert_array_equal(found.values[:, 0], [1.5, np.nan, 2])
+    text = "b,y\n" + "".join(f"{'low?' if row == 7 else row},{'high' if row == 9 else row}\n" for row in range(30))
+    table = opened_csv(text, {"x": {"kind": "vector", "columns": "b"}}, targets={"y": {"kind": "numbers"}})
+    assert np.flatnonzero(~table.modality("x").present).tolist() == [7]
+    assert np.flatnonzero(~table.target("y").known).tolist() == [9]
+    assert "column 'b': 'low?' (row 7) are not numbers" in caplog.text
+    assert "column 'y': 'high' (row 9) are not numbers" in caplog.text
 
 
 def test_labels_of_codes_in_texts_take_names_of_numbers(opened_csv):

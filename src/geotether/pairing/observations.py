@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Num
 
 from geotether.files.arrays import reading_arrays
 from geotether.files.delimited import FAULT
+from geotether.files.numbers import numbers_of, odd_among_numbers, odd_in_words
 from geotether.files.rows import open_rows
 from geotether.files.values import is_list
 from geotether.geodesy.dates import times_of, why_no_time
@@ -24,6 +26,7 @@ from geotether.suggestions import closest
 from geotether.tables.matrix import total_memory
 from geotether.tables.modality import Modality
 
+_log = logging.getLogger(__name__)
 MEMORY_SHARE = 0.25
 Found = Iterable[tuple[int, str, np.ndarray | None]]
 _AXES = {"vector": 1, "series": 2, "chip": 3}
@@ -65,6 +68,19 @@ def times_in(column: pa.ChunkedArray | pa.Array, called: Callable[[int], str]) -
         value = column[row].as_py()
         raise ValueError(f"{called(row)}: {value!r} {why_no_time(value)}.")
     return times
+
+
+def numbers_in(column: pa.ChunkedArray, what: str) -> np.ndarray:
+    """Read cells as float64, NaN where missing; a few odd texts are missing with a warning, more are a ValueError."""
+    values, odd = numbers_of(column.cast(pa.uint8()) if pa.types.is_boolean(column.type) else column)
+    if odd and odd == odd_among_numbers(column):
+        _log.warning("%s: %s are not numbers and count as missing.", what, odd_in_words(odd))
+    elif odd:
+        raise ValueError(
+            f"{what} holds {column.type}, not numbers: {len(odd)} of {len(column)} cells are {odd_in_words(odd)}. "
+            "Correct them, or leave them empty where a number is missing."
+        )
+    return values
 
 
 def refuse_infinite(values: np.ndarray, name: str, bands: Iterable[str] = ()) -> None:

@@ -1,5 +1,6 @@
 """Open paired data in any format."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,9 +18,13 @@ from geotether.pairing.specification import PairedSpec, make_spec, read_paired_s
 from geotether.pairing.table_file import TableFile
 from geotether.pairing.targets import PairedFile, make_target, matching_rows
 from geotether.suggestions import closest
+from geotether.tables.modality import Modality, parts_of
 from geotether.tables.origin import Origin
 from geotether.tables.store import is_table_npz, read_table
 from geotether.tables.table import Table
+
+_MARKS = (-999.0, -9999.0, -99999.0, -999999.0, -32768.0)
+_log = logging.getLogger(__name__)
 
 
 def open_paired(spec: PairedSpec | Mapping[str, Any] | str | Path, data: str | Path | None = None) -> Table:
@@ -95,6 +100,7 @@ def _read(path: Path, spec: PairedSpec) -> Table:
     for name, modality in spec.modalities.items():
         with _prefixed(f"modality {name!r}"):
             modalities[name] = file.observe(name, modality, rows)
+            _warn_of_marks(f"{path}: modality {name!r}", modalities[name])
     for name, target in spec.targets.items():
         with _prefixed(f"target {name!r}"):
             targets[name] = make_target(name, target, file, rows)
@@ -113,6 +119,20 @@ def _read(path: Path, spec: PairedSpec) -> Table:
         group=None if spec.group is None else _texts(file, spec.group, rows),
         origin=_origin(spec, Origin()),
     )
+
+
+def _warn_of_marks(what: str, modality: Modality) -> None:
+    """Warn if the smallest number is a usual mark of missing values that is far from all others."""
+    if modality.values.dtype.kind not in "fi":
+        return
+    lows = [float(np.fmin.reduce(part, axis=None)) for _, part in parts_of(modality.values)]
+    low = np.fmin.reduce(lows)
+    if low not in _MARKS:
+        return
+    seen = [(int((part == low).sum()), part[part != low]) for _, part in parts_of(modality.values)]
+    if min(float(np.fmin.reduce(others, axis=None, initial=np.inf)) for _, others in seen) > low / 2:
+        count = sum(times for times, _ in seen)
+        _log.warning("%s holds %g %d times. If it means missing, give missing: [%g].", what, low, count, low)
 
 
 @contextmanager

@@ -12,12 +12,18 @@ from jaxtyping import Float32, Float64, Integer
 
 from geotether.files.formats import format_of
 from geotether.files.geometry import geometry_column
-from geotether.files.numbers import numbers_of, odd_in_words
 from geotether.files.places import PlaceFinder
 from geotether.files.rows import naming, read_rows
 from geotether.files.values import is_list, is_text, usual_schema, usual_table
 from geotether.pairing.files import observations_of_files, rows_of_files
-from geotether.pairing.observations import arranged_rows, decode, gather, modality_of_lists, unknown_column
+from geotether.pairing.observations import (
+    arranged_rows,
+    decode,
+    gather,
+    modality_of_lists,
+    numbers_in,
+    unknown_column,
+)
 from geotether.pairing.specification import ModalitySpec, PairedSpec
 from geotether.tables.modality import Modality
 
@@ -123,17 +129,8 @@ class TableFile:
         """Read columns of numbers by their names or patterns: their names, and shape (n, k)."""
         names = self._matching(columns)
         table = self._read(names)
-        arrays = []
-        for name in names:
-            column = table[name].cast(pa.uint8()) if pa.types.is_boolean(table[name].type) else table[name]
-            values, odd = numbers_of(column)
-            if odd:
-                raise ValueError(
-                    f"column {name!r} holds {column.type}, not numbers: {len(odd)} of {len(column)} cells are "
-                    f"{odd_in_words(odd)}. Correct them, or leave them empty where a number is missing."
-                )
-            arrays.append(values.astype(np.float32))
-        return names, np.stack(arrays, axis=1)
+        arrays = [numbers_in(table[name], f"column {name!r}") for name in names]
+        return names, np.stack(arrays, axis=1).astype(np.float32)
 
     def observe(self, name: str, spec: ModalitySpec, rows: Integer[np.ndarray, " m"]) -> Modality:
         """Read the observations of one modality for some rows."""

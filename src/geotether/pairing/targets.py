@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Integer
 
-from geotether.files.numbers import numbers_of, odd_in_words
 from geotether.pairing.npz import NpzFile
+from geotether.pairing.observations import numbers_in
 from geotether.pairing.specification import Codebook, TargetSpec
 from geotether.pairing.table_file import TableFile
 from geotether.tables.target import Target, classes_target, labels_target
@@ -96,9 +96,7 @@ def _read_codebook(folder: Path, book: Codebook) -> dict[Any, str]:
 
 def _numbers(name: str, spec: TargetSpec, values: np.ndarray, unknown: list[Any]) -> Target:
     if values.dtype.kind in "OU":
-        values, odd = numbers_of(pa.chunked_array([values.tolist()]))
-        if odd:
-            raise ValueError(f"{len(odd)} of {len(values)} values are not numbers: {odd_in_words(odd)}.")
+        values = numbers_in(pa.chunked_array([values.tolist()]), f"column {spec.values or name!r}")
     if values.dtype.kind not in "fiub" or values.ndim != 1:
         raise ValueError(f"numbers need one number per row, got {values.dtype} of shape {values.shape}.")
     values = values.astype(np.float64)

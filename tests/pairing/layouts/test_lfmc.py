@@ -109,7 +109,7 @@ def test_parquet_and_gaps(tmp_path):
     "change, options, message",
     [
         ({"forest_cover(t)": 15}, {"modalities": ["land_cover"]}, "forest_cover 15 is not a class"),
-        ({"vv(t)": "low"}, {}, r"Column 'vv\(t\)' must hold numbers, not 'low' .row 0"),
+        ({"vv(t)": "low"}, {}, r"column 'vv\(t\)' holds string, not numbers: 2 of 2 cells are 'low' .row 0"),
         ({"date": "2016-02-30"}, {}, r"date, row 0: '2016-02-30' is not a date"),
         ({}, {"months": 5}, "months must be 1 to 4, got 5"),
         ({}, {"modalities": ["s2"]}, "no modality 's2'; known: s1, optical"),

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from geotether.files.numbers import numbers_of, odd_in_words
 from geotether.files.rows import read_rows
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
 from geotether.pairing.layouts.sample_files import read_object
-from geotether.pairing.observations import times_in
+from geotether.pairing.observations import numbers_in, times_in
 from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
@@ -149,10 +148,7 @@ def _sensor(name: str, table: pa.Table, steps: Sequence[str]) -> Modality:
 def _numbers(table: pa.Table, column: str) -> np.ndarray:
     if column not in table.column_names:
         raise ValueError(f"There is no column {column!r}; there are {_some(table)}.")
-    values, odd = numbers_of(table[column])
-    if odd:
-        raise ValueError(f"Column {column!r} must hold numbers, not {odd_in_words(odd)}.")
-    return values
+    return numbers_in(table[column], f"column {column!r}")
 
 
 def _some(table: pa.Table) -> str:
