@@ -44,9 +44,10 @@ def leak_notes(
                 for task in plan.group:
                     why = _by_name(task, facts) if table is None else _by_values(task, judged, table)
                     if why:
+                        sure = "its" if table is not None else "unless these are other places or another column, its"
                         notes.append(
                             f"LEAK: the label of task {task.name!r} {why} of the table {modality!r}, on which {name} "
-                            "was trained, so its scores there do not show what it can predict."
+                            f"was trained: {sure} scores there do not show what it can predict."
                         )
     return notes
 
