@@ -376,7 +376,7 @@ def _fitting(given: pa.Array, kinds: list[str]) -> list[str]:
     # A postcode such as 01234 is a text: as a number it would lose its zero.
     if pc.any(pc.match_substring_regex(given, r"^[-+]?0[\dxX]"), min_count=0).as_py():
         kinds = []
-    kept = []
+    kept: list[str] = []
     for kind in ("whole", "unsigned"):
         with suppress(pa.ArrowInvalid):
             if kind in kinds:

@@ -65,7 +65,7 @@ def decided(left: Iterable[str], others: Iterable[str]) -> str | None:
     if "point" in left:  # 60.565 beside 5,66 in another column
         return "comma, grouped" if "comma, grouped" in left and others == {"comma"} else "point"
     if {"comma", "point, grouped"} <= left:
-        return {("comma",): "comma", ("point",): "point, grouped"}.get(tuple(others))
+        return "comma" if others == {"comma"} else "point, grouped" if others == {"point"} else None
     return next((style for style in STYLES if style in left), None)
 
 

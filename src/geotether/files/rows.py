@@ -228,7 +228,7 @@ def _layer_schema(schema: pa.Schema, about: dict[str, Any]) -> pa.Schema:
     geometry = about.get("geometry_name") or next((name for name in ("wkb_geometry", "geom") if name in names), None)
     if about.get("geometry_type") is None or geometry not in names:
         return schema.remove_metadata()
-    called = geometry if "geometry" in names else "geometry"  # an attribute may have that name
+    called = str(geometry) if "geometry" in names else "geometry"  # an attribute may have that name
     fields = [pa.field(called if field.name == geometry else field.name, field.type) for field in schema]
     return with_geometry_note(pa.schema(fields), {"encoding": "WKB", "crs": about.get("crs")}, called)
 

@@ -59,7 +59,7 @@ class RowFile:
     labels: Any = ()
     crs: str | None = None
     layer: str | None = None
-    where: Mapping[str, Any] | None = None
+    where: Any = None  # a mapping
 
     def __post_init__(self) -> None:
         """Check the options."""
