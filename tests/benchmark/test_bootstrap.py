@@ -58,7 +58,7 @@ def test_blocks_are_drawn_within_their_test_fold():
     assert set(counts[:, 3:].sum(axis=1)) == {5.0}
 
 
-def test_seeds_are_drawn_unless_each_judges_blocks_of_its_own():
+def test_seeds_are_resampled_unless_each_tests_its_own_blocks():
     assert (draw_seeds((0, 1, 2), fixed=True) == 1).all()
     drawn = draw_seeds((0, 0, 1, 1), fixed=False)
     np.testing.assert_array_equal(drawn[:, 0], drawn[:, 1])  # the continents of a seed go together

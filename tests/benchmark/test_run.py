@@ -130,7 +130,7 @@ def test_an_encoder_may_have_its_own_probe():
     assert next(r.value for r in rows if r.task == "zone") > 0.6
 
 
-def test_tasks_with_their_own_missing_rows_are_judged_apart():
+def test_tasks_with_different_missing_rows_are_evaluated_separately():
     tasks = make_tasks()
     gappy = tasks[0].target.copy()
     gappy[::7] = np.nan
@@ -232,7 +232,7 @@ def test_logistic_scores_are_those_of_scikit_learn():
     assert got.value == pytest.approx(right, abs=1e-3)
 
 
-def test_multilabel_tasks_are_judged_by_the_probes_that_answer_them():
+def test_multilabel_tasks_are_evaluated_by_the_probes_that_support_them():
     height = make_tasks()[0]
     lat = height.lonlat[:, 1]
     labels = np.stack([lat > 0, np.abs(lat) < 30], axis=1).astype(float)
@@ -244,7 +244,7 @@ def test_multilabel_tasks_are_judged_by_the_probes_that_answer_them():
     assert found["mean"].value < found["ridge"].value
 
 
-def test_classes_that_only_judged_rows_have_are_counted_and_said(caplog):
+def test_classes_that_only_test_rows_have_are_counted_and_reported(caplog):
     zone = make_tasks(poison=True)[1]
     judged = len(zone.rows("test"))
     target = zone.target.copy()
@@ -299,7 +299,7 @@ def presence(test_class):
 
 
 @pytest.mark.parametrize("test_class", ["no", "yes"])
-def test_judged_rows_of_one_class_have_no_score_but_a_note(caplog, tmp_path, test_class):
+def test_test_rows_of_one_class_have_a_note_and_no_score(caplog, tmp_path, test_class):
     task = presence(test_class)
     with ResultStore(tmp_path / "outcomes.sqlite") as store:
         for _ in range(2):  # from the store, too

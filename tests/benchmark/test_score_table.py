@@ -71,7 +71,7 @@ def test_an_error_about_missing_scores_lists_the_existing_ones(make_outcomes):
         score_grid(make_outcomes(), "ridge", "random", 2700)
 
 
-def test_nothing_is_bold_where_all_encoders_are_equal(make_outcomes):
+def test_nothing_is_bold_if_all_encoders_are_equal(make_outcomes):
     same = make_outcomes({"ours": 0.5, "xyz": 0.5})
     assert "**" not in markdown_table(same, "ridge", "own", 2700)
     assert markdown_table(make_outcomes(), "ridge", "own", 2700).count("**") == 2

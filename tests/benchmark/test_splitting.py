@@ -27,7 +27,7 @@ def one(task, split, on="test", seed=0, **options):
 
 @pytest.mark.parametrize("split", [*BLOCKS, "continents"])
 @pytest.mark.parametrize("seed", [0, 3, 7])
-def test_no_judged_row_is_within_the_buffer_of_a_training_row(task, split, seed):
+def test_no_test_row_is_within_the_buffer_of_a_training_row(task, split, seed):
     for parting in part_rows(task, split, "test", seed, buffer_km=150.0):
         assert nearest_km(LONLAT[parting.judged], LONLAT[parting.train]).min() > 150.0
 
@@ -84,7 +84,7 @@ def test_random_split_changes_with_the_seed_and_never_overlaps(task):
 
 
 @pytest.mark.parametrize("split", ["own", "random"])
-def test_test_rows_are_not_used_when_judged_on_validation(task, split):
+def test_test_rows_are_not_used_when_evaluating_on_validation_rows(task, split):
     parting = one(task, split, "validation")
     assert "test" not in set(SPLIT[parting.train]) | set(SPLIT[parting.judged])
 

@@ -80,7 +80,7 @@ def r2_outcomes(encoder, errors, spread):
     return [Outcome("t", encoder, "ridge", "own", 10, 0, "", "R2", value, "", blocks, sums)]
 
 
-def test_no_difference_is_reported_that_the_scores_own_ranges_forbid():
+def test_a_difference_stays_within_the_range_of_the_scores():
     """One block holds nearly all the variance: draws without it have an R2 far below zero."""
     spread = np.append(np.full(19, 0.01), 100.0)
     ours, theirs = r2_outcomes("a", np.full(20, 1.0), spread), r2_outcomes("b", np.full(20, 2.0), spread)

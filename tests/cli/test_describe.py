@@ -74,7 +74,7 @@ def test_a_file_without_places_is_described_and_says_why_it_cannot_be_used(geote
         ("gone.csv", None),
     ],
 )
-def test_what_cannot_be_read_is_refused_by_its_name(geotether, tmp_path, name, content):
+def test_an_unreadable_file_is_an_error_that_names_it(geotether, tmp_path, name, content):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     status, _, errors = geotether("describe", tmp_path / name)

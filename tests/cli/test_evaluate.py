@@ -29,7 +29,7 @@ def region(tmp_path):
     return write_points(tmp_path / "region.parquet", lonlat, h=np.sin(20 * lonlat[:, 0]) + RNG.normal(0, 0.3, 438))
 
 
-def test_a_judged_part_of_one_class_gets_no_score_that_looks_perfect(geotether, tmp_path):
+def test_test_rows_of_one_class_get_no_score(geotether, tmp_path):
     lonlat = even_places(400)
     split = np.where(lonlat[:, 0] > 0, "train", "test")
     owl = np.where((split == "train") & (np.arange(400) % 50 == 0), "present", "absent")

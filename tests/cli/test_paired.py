@@ -116,7 +116,7 @@ def test_settings_are_chosen_on_folds_of_the_rows_that_are_not_tested(config, tm
         compare(config, folder, **alike)
 
 
-def test_nothing_that_draws_or_judges_is_loaded_before_training():
+def test_drawing_and_evaluation_are_not_imported_before_training():
     code = (
         "import sys, geotether.training.pretraining, geotether.predict, geotether.pairing.open\n"
         "print({'matplotlib', 'geotether.studies'} & set(sys.modules))"

@@ -35,7 +35,7 @@ def test_another_specification_rebuilds_the_table(found, change):
     assert not found(**change)
 
 
-def test_other_data_or_code_build_it_anew(found, places, monkeypatch):
+def test_other_data_or_code_rebuild_the_table(found, places, monkeypatch):
     found()
     np.save(places, np.load(places)[:500])
     assert found()

@@ -179,7 +179,7 @@ def test_no_worker_outlives_the_main_process(lasting_places, tmp_path):
     assert not any(is_alive(pid) for pid in pids)
 
 
-def test_a_worker_that_dies_is_said_and_the_same_command_goes_on(lasting_places, tmp_path):
+def test_a_worker_that_dies_is_reported_and_the_same_command_continues(lasting_places, tmp_path):
     places, out = lasting_places, tmp_path / "t.parquet"
     options = {"fatal": str(tmp_path / "once"), "workers": 2, "pause": 0.05}
     first = run(places, out, **options)

@@ -98,7 +98,7 @@ def test_numbers_and_what_precedes_the_header(tmp_path, name, text, want):
         (b"# only a comment\n", "p.csv"),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_read_is_an_error_with_the_way_out(tmp_path, content, message):
+def test_an_error_about_an_unreadable_file_says_what_to_do(tmp_path, content, message):
     (tmp_path / "p.csv").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         read_rows(tmp_path / "p.csv")

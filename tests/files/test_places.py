@@ -106,6 +106,6 @@ def test_a_call_warns_of_rows_at_zero(caplog):
     assert "2 of 3" in caplog.text
 
 
-def test_the_place_is_told_in_words():
+def test_the_place_is_described():
     schema = pa.schema({"x": pa.float64(), "y": pa.float64()})
     assert PlaceFinder(schema, crs="EPSG:28992").place == "the columns 'x' and 'y' in EPSG:28992"

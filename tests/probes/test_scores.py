@@ -114,7 +114,7 @@ def test_thresholds_never_come_from_test_rows(problem):
         assert (found.labels, found.left_out) == (5, 0)
 
 
-def test_one_row_can_be_judged():
+def test_one_row_can_be_evaluated():
     found = average_precisions(np.array([[1, 0]]), np.array([[0.2, 0.9]]))
     assert (found.macro, found.left_out) == (1.0, 1)
 

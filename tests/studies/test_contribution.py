@@ -215,7 +215,7 @@ def test_the_table_marks_what_is_clear():
         effect_table(effects, ALONE)
 
 
-def test_every_variant_and_seed_is_judged_on_the_same_draws(tasks):
+def test_every_variant_and_seed_is_evaluated_on_the_same_draws(tasks):
     encoders = {
         "good": {seed: lambda p: np.sin(np.radians(p)) for seed in (3, 5)},
         "bad": {seed: lambda p: np.cos(np.radians(7 * p)) for seed in (3, 5)},

@@ -33,7 +33,7 @@ def run(names, table, given, out, repeats=2, **options):
     return compare_paired(given, variants, seed_repeats(table, repeats), out, **options)
 
 
-def test_every_method_is_trained_and_judged(make_fields, given, tmp_path):
+def test_every_method_is_trained_and_evaluated(make_fields, given, tmp_path):
     found = run(METHOD_NAMES, make_fields(200), {**given, "steps": 2}, tmp_path)
     assert {one.method for one in found} == set(METHOD_NAMES)
     assert {one.how for one in found} == {"direct", "linear probe", "fine-tuned", "embedding"}

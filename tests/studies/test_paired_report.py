@@ -72,7 +72,7 @@ def study(**values):
     return [outcome(name, at, value) for name, own in values.items() for at, value in enumerate(own)]
 
 
-def test_the_report_begins_with_what_can_be_told_apart(tmp_path):
+def test_the_report_begins_with_clear_differences(tmp_path):
     ours, close = [0.50, 0.61, 0.52, 0.60, 0.57], [0.52, 0.58, 0.55, 0.57, 0.60]
     worse, better = [value - 0.1 for value in ours], [value + 0.2 for value in ours]
     said = write_paired_report(study(mdico=ours, shared=close), "mdico", tmp_path)
@@ -93,7 +93,7 @@ def test_the_report_begins_with_what_can_be_told_apart(tmp_path):
     assert write_paired_report(study(mdico=ours), "mdico", tmp_path).startswith("Mean accuracy")
 
 
-def test_the_widened_interval_decides_what_is_said_first(tmp_path):
+def test_the_widened_interval_decides_the_first_sentence(tmp_path):
     ours = [0.50, 0.61, 0.52, 0.60, 0.57]
     near = [value - step for value, step in zip(ours, (0.03, 0.01, 0.02, 0.06, 0.04), strict=True)]
     assert write_paired_report(study(mdico=ours, near=near), "mdico", tmp_path).startswith("By accuracy, mdico is")

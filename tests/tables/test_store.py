@@ -386,7 +386,7 @@ def test_one_long_text_takes_no_more_memory_or_disk_than_its_own(tmp_path, endin
     assert most < 50e6  # fixed-width texts would take 6 GB
 
 
-def test_what_exceeds_the_memory_is_an_error_before_it_is_read(table, several, tmp_path, monkeypatch):
+def test_a_table_larger_than_the_memory_is_an_error_before_reading(table, several, tmp_path, monkeypatch):
     write_table(table, tmp_path / "t.parquet")
     write_table(several, tmp_path / "t.npz")
     with np.load(tmp_path / "t.npz") as file:

@@ -157,7 +157,7 @@ def test_empty_split_and_time_are_none(tmp_path):
         (coordbench_task, "lon,lat,split,b\n1,2,train,4\n2,3,test,5\n", {"label": "split"}, "no 'split'"),
     ],
 )
-def test_an_unknown_layout_is_answered_with_the_known_ones(tmp_path, build, text, options, said):
+def test_an_error_about_an_unknown_layout_lists_the_known_ones(tmp_path, build, text, options, said):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(ValueError, match=rf"a\.csv .*{said}"):
         build(tmp_path / "a.csv", **options)

@@ -80,7 +80,7 @@ def test_cell_size_on_the_ground():
     assert great_circle_km(*utm.lonlat(np.array([0.0, 0.0]), np.array([0.0, 1.0]))) == pytest.approx(0.01, rel=0.01)
 
 
-def test_even_axes_are_told_from_uneven_ones():
+def test_even_axes_are_distinguished_from_uneven_ones():
     assert axis_steps(np.array([89.5, 88.5, 87.5])) == (-1.0, 90.0)
     noisy = np.linspace(-180, 179.75, 1440).astype(np.float32).astype(np.float64)
     assert axis_steps(noisy) == pytest.approx((0.25, -180.125))
