@@ -228,7 +228,7 @@ def _place(source: Any, name: str, options: Mapping[str, Any]) -> str:
 def _extent(lonlat: Float64[np.ndarray, "_ 2"]) -> str:
     if not len(lonlat):
         return "no valid place"
-    west, south, east, north = *lonlat.min(axis=0), *lonlat.max(axis=0)
+    (west, south), (east, north) = lonlat.min(axis=0), lonlat.max(axis=0)
     different = len(np.unique(lonlat, axis=0))
     return f"longitude {west:.5g} to {east:.5g}, latitude {south:.5g} to {north:.5g}; {different:,} different places"
 
