@@ -11,9 +11,9 @@ from geotether.cli.app import main
 
 @pytest.fixture(scope="session")
 def small_files():
-    """Writers of a small file in every format: the module of mutated inputs."""
-    path = Path(__file__).parents[1] / "contracts" / "mutated_inputs.py"
-    module = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("mutated_inputs", path))
+    """Writers of a small file in every format: tests/contracts/right_inputs.py."""
+    path = Path(__file__).parents[1] / "contracts" / "right_inputs.py"
+    module = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("right_inputs", path))
     sys.modules[spec.name] = module  # where dataclasses look for it
     spec.loader.exec_module(module)
     return module
