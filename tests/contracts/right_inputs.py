@@ -289,7 +289,7 @@ def write_seeds(root):
         rows_file(root / name / file)
         if ending in (".csv", ".parquet", ".geojson", ".gpkg", ".jsonl"):
             (root / name / "tasks.yaml").write_text(TASKS.format(file))
-            add(name, "tasks build {0}/tasks.yaml --out {out}.tasks", "x.*", file)
+            add(name, "tasks build {0}/tasks.yaml --out {out}.tasks", "x.*", f"{file} tasks.yaml")
             add(name, f"evaluate {{model}} --points {{0}}/{file} --label height --label kind --seeds 2", "x.*", file, 1)
     write_contents(root)
     add("texts", f"table build {{0}}/notes.jsonl {BUILT} --set features.dim=3")
@@ -303,20 +303,20 @@ def write_seeds(root):
     for file in (*(f"x{ending}" for ending in endings_of("raster")), "three.zarr"):
         files = f"{file}/**/*" if file.endswith(".zarr") else file
         sampled = "--set places={points} --set tolerance=0.9"
-        add(f"raster {file}", f"table build {{0}}/{file} {BUILT} {sampled}", files, file, times=8)
+        add(f"raster {file}", f"table build {{0}}/{file} {BUILT} {sampled}", files, file, times=4)
         add(f"raster {file}", f"describe {{0}}/{file}", files, file, times=3)
         raster_file(root / f"raster {file}" / file)
     for ending in endings_of("image"):
         index = "" if ending in WITH_EXIF else "--set index={0}/photos/index.txt"
         small = "--set size=8 --set features.num_filters=2 --set mode=RGB"
-        add(f"images{ending}", f"table build {{0}}/photos {BUILT} {small} {index}", "photos/*", "photos", times=8)
+        add(f"images{ending}", f"table build {{0}}/photos {BUILT} {small} {index}", "photos/*", "photos", times=4)
         image_folder(root / f"images{ending}" / "photos", ending)
 
     add("table yaml", f"table build {{0}}/spec.yaml {BUILT}", named="spec.yaml points.csv", times=10)
     (root / "table yaml" / "spec.yaml").write_text(TABLE.format(points))
     add("tasks yaml", "tasks build {0}/tasks.yaml --out {out}.tasks", named="tasks.yaml points.csv", times=6)
     (root / "tasks yaml" / "tasks.yaml").write_text(TASKS.format(points))
-    add("paired", "paired train {0}/paired.yaml --out {out}.run", "paired.yaml", "paired.yaml plots.csv", times=5)
+    add("paired", "paired train {0}/paired.yaml --out {out}.run", "paired.yaml", "paired.yaml plots", times=5)
     add("paired", "paired train {0}/paired.yaml --out {out}.run", "plots.csv", times=2)
     (root / "paired" / "paired.yaml").write_text(PAIRED)
     rng = np.random.default_rng(8)

@@ -139,6 +139,7 @@ def describe_table(path: Path, out: Path | None = None, beside: Path | None = No
     from geotether.diagnostics.nearness import overlap
     from geotether.diagnostics.table_summary import contents_lines, headline, in_columns, overlap_lines
     from geotether.files.formats import PARQUET_ENDINGS
+    from geotether.files.rows import naming
     from geotether.tables.store import read_table
 
     if beside is not None and not is_table(beside):
@@ -146,12 +147,14 @@ def describe_table(path: Path, out: Path | None = None, beside: Path | None = No
             f"--beside takes another feature table ({', '.join(PARQUET_ENDINGS)}), and {beside} is not one; "
             f"`geotether table build {beside} --out {beside.stem}.parquet` makes one of a file of places."
         )
-    table = read_table(path)
+    with naming(path, "table"):
+        table = read_table(path)
     found = contents(table)
     said = f"{headline(found)}\n{in_columns(contents_lines(found))}"
     both = None
     if beside is not None:
-        other = read_table(beside)
+        with naming(beside, "table"):
+            other = read_table(beside)
         if other.name == table.name:
             other = read_table(beside, name=f"{other.name} in {beside.name}")
         both = overlap(table, other)

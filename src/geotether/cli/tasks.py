@@ -15,9 +15,11 @@ def build_tasks(
     out: Annotated[Path, typer.Option(help="Folder for one table per task and tasks.yaml.")],
 ) -> str:
     """Read or build tasks once and write them as tables, so that slow builders run once."""
+    from geotether.files.rows import naming
     from geotether.tasks.specification import read_tasks, write_tasks
 
-    tasks = read_tasks(spec)
+    with naming(spec, "tasks"):
+        tasks = read_tasks(spec)
     written = write_tasks(tasks, out)
     lines = []
     for task in tasks:

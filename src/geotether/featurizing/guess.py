@@ -111,6 +111,7 @@ def _of_parquet(path: Path) -> str:
     import pyarrow.parquet as pq
 
     from geotether.files.geometry import bare_geometry, geometry_column, geometry_notes
+    from geotether.files.rows import naming
     from geotether.files.values import is_bytes
 
     try:
@@ -120,7 +121,8 @@ def _of_parquet(path: Path) -> str:
     lists = [field.name for field in schema if pa.types.is_nested(field.type) and not pa.types.is_struct(field.type)]
     if len(lists) == 1 and lists[0].lower() in _EMBEDDINGS:
         return "vectors"
-    geometries = {geometry_column(schema), bare_geometry(schema), *geometry_notes(schema).get("columns", ())}
+    with naming(path, "parquet"):
+        geometries = {geometry_column(schema), bare_geometry(schema), *geometry_notes(schema).get("columns", ())}
     if any(is_bytes(field.type) and field.name not in geometries for field in schema):
         return "image_column"
     return "columns"

@@ -196,7 +196,7 @@ def _unpack(path: Path, name: str | list[str] | None, folder: Path) -> Path:
             raise ValueError(f"{path} contains {', '.join(names)}; name one with column=, got {name!r}.")
         target = folder / "vectors.npy"
         with reading_arrays(path):
-            array = array[chosen]
+            array = np.asarray(array[chosen])  # a damaged member gives its bytes
         with replacing_file(target) as part, part.open("wb") as file:
             np.save(file, array, allow_pickle=False)
     else:
