@@ -145,7 +145,7 @@ def test_models_and_files_are_opened(tmp_path):
     columns = {"lon": LONLAT[:, 0], "lat": LONLAT[:, 1], "embedding": pa.array(list(want))}
     pq.write_table(pa.table(columns), tmp_path / "a=b.parquet")
     for spec, name in (
-        (f"{tmp_path}/run/model", "model"),
+        (f"{tmp_path}/run/model", "run"),
         (f"ours={tmp_path}/run/model/", "ours"),
         (f"{tmp_path}/a=b.parquet", "a=b"),
         (f"theirs={tmp_path}/a=b.parquet", "theirs"),

@@ -210,7 +210,8 @@ def named_encoder(spec: str) -> tuple[str, EncoderFunction]:
             is executed), or your own code: `[NAME=]package.module:function` or `[NAME=]path/to/file.py:function`.
 
     Returns:
-        A name (the file's, folder's or function's where none is given) and the encoder.
+        A name (if none is given: that of the file, function or folder, or of the run around a folder called `model`)
+        and the encoder.
 
     Raises:
         FileNotFoundError: If there is no such file or folder.
@@ -226,7 +227,7 @@ def named_encoder(spec: str) -> tuple[str, EncoderFunction]:
         raise ValueError(f"{spec!r} names no encoder; give [NAME=] and {FORMS}.")
     path = Path(target)
     if path.exists():
-        return name or _name_of(path), load_encoder(load(path))
+        return name or name_of(path), load_encoder(load(path))
     source, colon, function = target.rpartition(":")
     if colon and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", function):
         return name or function, load_encoder(_imported(source, function))
@@ -282,8 +283,11 @@ def _as_array(answer: Any) -> Any:
     return (tensor.float() if str(tensor.dtype) in ("torch.bfloat16", "torch.float16") else tensor).numpy()
 
 
-def _name_of(path: Path) -> str:
+def name_of(path: Path) -> str:
+    """Return the name of a file or folder; for a folder called `model`, that of the run around it."""
     resolved = path.resolve()
+    if path.is_dir() and resolved.name == "model" and resolved.parent.name:
+        return resolved.parent.name
     return resolved.name if path.is_dir() else resolved.stem
 
 

@@ -65,7 +65,7 @@ def test_diagnose_with_all_options(folder, tmp_path):
     page = (tmp_path / "out" / "diagnosis.html").read_text()
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("<img") == 6 + sum(one["centers"] > 0 for one in numbers["geo_bias"].values())
-    assert "<h1>Diagnosis of model</h1>" in page
+    assert "<h1>Diagnosis of run</h1>" in page
     with (tmp_path / "out" / "places.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 120
