@@ -139,7 +139,7 @@ def transform_path(table: str | Path) -> Path:
 
 def save_transform(transform: Transform, path: str | Path) -> None:
     """Write a fitted transform: arrays as tensors, everything else as JSON in the file's metadata."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     values, arrays = transform.featurizer.fitted()
     note = {
@@ -155,8 +155,8 @@ def save_transform(transform: Transform, path: str | Path) -> None:
         note["plugins"] = plugins
     # A single entry: safetensors writes several in an order that changes from run to run.
     metadata = {_NOTE: json.dumps(note, ensure_ascii=False, default=_plain)}
-    with replacing_file(path) as part:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part, metadata)
+    with replacing_file(path) as part:  # written here, so that a full disk is an OSError
+        part.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
 
 
 def load_transform(path: str | Path) -> Transform:
