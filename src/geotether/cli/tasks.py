@@ -15,11 +15,12 @@ def build_tasks(
     out: Annotated[Path, typer.Option(help="Folder for one table per task and tasks.yaml.")],
 ) -> str:
     """Read or build tasks once and write them as tables, so that slow builders run once."""
-    from geotether.files.rows import naming
     from geotether.tasks.specification import read_tasks, write_tasks
 
-    with naming(spec, "tasks"):
+    try:
         tasks = read_tasks(spec)
+    except ValueError as error:
+        raise ValueError(str(error) if str(spec) in str(error) else f"{spec}: {error}") from error
     written = write_tasks(tasks, out)
     lines = []
     for task in tasks:
