@@ -6,6 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -286,6 +288,14 @@ def test_an_error_names_the_modality(raw, override, message):
     config = load_config(raw / "run.yaml", [override])
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         open_tables(config, workers=1, progress="none")
+
+
+@pytest.mark.parametrize("columns", [{"id": ["a"] * 3}, {"split": ["train", "test", "somewhere"]}])
+def test_a_fault_in_a_table_names_its_file(tmp_path, columns):
+    values = {"lon": [1.0, 2.0, 3.0], "lat": [1.0, 2.0, 3.0], "features": [[1.0], [2.0], [3.0]]}
+    pq.write_table(pa.table(values | columns), tmp_path / "birds.parquet")
+    with pytest.raises(ValueError, match=rf"Modality 'colour'.*{tmp_path}/birds\.parquet"):
+        open_tables(load_config(overrides=[f"tables.colour={tmp_path}/birds.parquet"]))
 
 
 def test_a_specification_without_a_path_is_refused_at_once(raw):

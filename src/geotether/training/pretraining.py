@@ -176,11 +176,14 @@ def open_tables(config: RunConfig, workers: int | None = None, progress: str = "
     if not isinstance(config, RunConfig):
         raise ValueError(f"The method {config.method} trains on paired sensors, not on feature tables.")
     for name, given in config.tables.items():
+        path = given
         try:
             path = given if isinstance(given, Path) else _built(config, name, given, workers, progress)
             tables[name] = read_table(path, name=name)
-        except (FileNotFoundError, ValueError) as error:
-            raise type(error)(f"Modality {name!r}: {error}") from error
+        except (FileNotFoundError, ValueError, TypeError) as error:
+            kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+            where = f", {path}" if isinstance(path, Path) and str(path) not in str(error) else ""
+            raise kind(f"Modality {name!r}{where}: {error}") from error
     return tables
 
 
