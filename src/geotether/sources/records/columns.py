@@ -58,17 +58,7 @@ class ColumnsSource(RowSource):
 def columns_to_keep(
     file: RowFile, schema: pa.Schema, columns: tuple[str, ...] | None, ignore: tuple[str, ...]
 ) -> list[str]:
-    """Choose the columns to make features of.
-
-    Args:
-        file: The prepared file.
-        schema: Its columns.
-        columns: The columns wanted; None: all but place, id and labels.
-        ignore: Columns to leave out.
-
-    Raises:
-        ValueError: If a column is missing, is one of place, id or labels, or none is left.
-    """
+    """Choose the columns to make features of, by default all but place, id and labels; ValueError if one is not there."""
     file.require([*(columns or ()), *ignore])
     taken = {*file.finder.columns, *file.labels, *filter(None, [file.id])}
     wrong = [name for name in columns or () if name in taken]
@@ -81,13 +71,6 @@ def columns_to_keep(
 
 
 def with_columns(kept: list[str], table: pa.Table, seen: Observations, reasons: Mapping[int, str]) -> Observations:
-    """Add columns as content to the rows that `RowFile.observe` returned.
-
-    Args:
-        kept: Names of these columns.
-        table: All rows with every column.
-        seen: The same rows as observations without content.
-        reasons: Position to reason of those to reject.
-    """
+    """Add the columns `kept` as content to the rows that `RowFile.observe` returned."""
     content = table.select(kept).replace_schema_metadata(None)
     return usable(seen, reasons, lambda good: content.take(pa.array(good)))

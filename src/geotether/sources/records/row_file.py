@@ -231,16 +231,9 @@ def observations_of(
     labels: Sequence[str],
     floats: Collection[str],
 ) -> tuple[Observations, dict[int, str]]:
-    """Read places, ids, times and labels of some rows.
+    """Read places, ids, times and labels of some rows, the first of which has the number `start`.
 
-    Args:
-        table: The rows.
-        start: Number of the first row.
-        finder: Of their places.
-        id: Column of ids; a row without one is rejected.
-        time: Column of dates or times.
-        labels: Columns to keep as labels.
-        floats: Labels to read as floats with NaN: those with missing values anywhere in the file.
+    `floats` are the labels to read as floats with NaN: those with missing values anywhere in the file.
 
     Returns:
         All rows as observations without content, whose places need not be valid; and the reasons for rejecting rows,

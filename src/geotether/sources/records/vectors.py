@@ -75,12 +75,7 @@ class VectorsSource(RowFile):
         return self.__dict__ | {"_array": None}
 
     def prepare(self, folder: Path) -> None:
-        """See `Source.prepare`.
-
-        Raises:
-            ValueError: If a file is damaged, the vectors are not found (the columns are listed), the places are
-                fewer or more than the vectors, or no row can be used.
-        """
+        """See `Source.prepare`."""
         if self.has_rows:
             self.open(folder)
         if self.is_array:
