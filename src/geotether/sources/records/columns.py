@@ -58,7 +58,7 @@ class ColumnsSource(RowSource):
 def columns_to_keep(
     file: RowFile, schema: pa.Schema, columns: tuple[str, ...] | None, ignore: tuple[str, ...]
 ) -> list[str]:
-    """Choose the columns to make features of, by default all but place, id and labels; ValueError if one is not there."""
+    """Choose the columns to make features of, by default all but place, id and labels; ValueError if one is missing."""
     file.require([*(columns or ()), *ignore])
     taken = {*file.finder.columns, *file.labels, *filter(None, [file.id])}
     wrong = [name for name in columns or () if name in taken]
