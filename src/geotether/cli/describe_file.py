@@ -68,6 +68,7 @@ class _Survey:
 def _rows(path: Path, name: str, options: Mapping[str, Any]) -> tuple[list[str], Float64[np.ndarray, "_ 2"]]:
     from geotether.files.formats import format_of
     from geotether.files.places import doubts_of
+    from geotether.files.rows import naming
     from geotether.sources.catalogue import open_source
 
     found = format_of(path, "rows")
@@ -82,8 +83,9 @@ def _rows(path: Path, name: str, options: Mapping[str, Any]) -> tuple[list[str],
             if found is None or path.suffix.lower() == ".zip":
                 raise
             survey, refusal = _Survey(), str(error)
-            for table in _tables(path, options.get("layer")):
-                _count(survey, table)
+            with naming(path, found.name):
+                for table in _tables(path, options.get("layer")):
+                    _count(survey, table)
     total = len(source) if not refusal else survey.rows
     kind = "a folder" if path.is_dir() else path.suffix.removeprefix(".").upper()
     lines = [f"{path}: {kind}, {total:,} rows; `geotether table build` reads it by the source {name}."]

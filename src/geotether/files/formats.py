@@ -1,5 +1,6 @@
 """The formats of files with all their endings, and how to open a packed file."""
 
+import errno
 import gzip
 import zipfile
 import zlib
@@ -152,7 +153,9 @@ is corrupt or incomplete; download it again.
     """
     try:
         yield
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except (EOFError, zlib.error, OSError, zipfile.BadZipFile) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # a damaged offset: EINVAL
+            raise
         raise ValueError(
             f"{what} cannot be unpacked: {error}. The file is corrupt or incomplete; download it again."
         ) from error

@@ -224,6 +224,8 @@ def equal_earth(lonlat: Float[Any, "*batch 2"]) -> Float[Any, "*batch 2"]:
 
 def crs_text(crs: Any) -> str:
     """Write a CRS as a text that pyproj reads."""
+    if not isinstance(crs, str | dict) and not hasattr(crs, "to_wkt"):
+        raise ValueError(f"{crs!r:.60} is not a CRS; write it as EPSG:4326, WKT or PROJJSON.")
     return crs if isinstance(crs, str) else json.dumps(crs) if isinstance(crs, dict) else crs.to_wkt()
 
 

@@ -127,7 +127,7 @@ def open_geotiff(source: str | Path | Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)  # callers check where it matters
             return rasterio.open(source)
-    except rasterio.errors.RasterioIOError as error:
+    except (rasterio.errors.RasterioIOError, UnicodeDecodeError) as error:
         raise ValueError(f"{source} is damaged or not a raster that GDAL can read: {error}") from error
 
 

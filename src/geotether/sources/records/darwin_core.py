@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from geotether.files.delimited import Layout, with_header
-from geotether.files.formats import endings_of
+from geotether.files.formats import endings_of, unpacking
 from geotether.files.numbers import numbers_of
 from geotether.files.rows import naming
 from geotether.files.values import texts_of
@@ -179,16 +179,13 @@ def find_core(path: Path) -> Core:
         return _with_names(path / location, None, names, layout)
     if path.suffix.lower() != ".zip":
         return _with_names(path, None, (), Layout())
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-            if "meta.xml" in members:
-                location, names, layout = _described(archive.read("meta.xml"), path)
-                if location not in members:
-                    raise ValueError(f"{path} has no {location!r}, which its meta.xml names; it may be incomplete.")
-                return _with_names(path, location, names, layout)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path} is damaged or is not a zip: {error}.") from error
+    with unpacking(str(path)), zipfile.ZipFile(path) as archive:
+        members = archive.namelist()
+        if "meta.xml" in members:
+            location, names, layout = _described(archive.read("meta.xml"), path)
+            if location not in members:
+                raise ValueError(f"{path} has no {location!r}, which its meta.xml names; it may be incomplete.")
+            return _with_names(path, location, names, layout)
     tables = [name for name in members if name.lower().endswith(endings_of("csv"))]
     if len(tables) != 1:
         raise ValueError(f"{path} has neither a meta.xml nor a single table; it contains {', '.join(members[:20])}.")
