@@ -11,6 +11,8 @@ import pytest
 
 from geotether.cli import main
 
+# Programs that tests run.
+collect_ignore = ["mutated_inputs.py", "right_inputs.py"]
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 
 

@@ -312,7 +312,8 @@ def write_seeds(root):
         add(f"images{ending}", f"table build {{0}}/photos {BUILT} {small} {index}", "photos/*", "photos", times=4)
         image_folder(root / f"images{ending}" / "photos", ending)
 
-    add("table yaml", f"table build {{0}}/spec.yaml {BUILT}", named="spec.yaml points.csv", times=10)
+    # A path that was cut to "/" is named itself.
+    add("table yaml", f"table build {{0}}/spec.yaml {BUILT}", named=("spec.yaml", "points.csv", ": /:"), times=10)
     (root / "table yaml" / "spec.yaml").write_text(TABLE.format(points))
     add("tasks yaml", "tasks build {0}/tasks.yaml --out {out}.tasks", named="tasks.yaml points.csv", times=6)
     (root / "tasks yaml" / "tasks.yaml").write_text(TASKS.format(points))

@@ -4,10 +4,10 @@ import errno
 import hashlib
 import logging
 import os
+import platform
 import re
 import secrets
 import shutil
-import socket
 import struct
 import sys
 import zlib
@@ -273,7 +273,7 @@ def _locked(target: Path, wait: bool) -> Iterator[None]:
     descriptor = _open_lock(path, target, wait)
     try:
         os.truncate(descriptor, 0)
-        os.write(descriptor, _OWNER + f"{os.getpid()} on {socket.gethostname()} ({' '.join(sys.argv)[:500]})".encode())
+        os.write(descriptor, _OWNER + f"{os.getpid()} on {platform.node()} ({' '.join(sys.argv)[:500]})".encode())
         yield
     finally:
         _remove(path)
