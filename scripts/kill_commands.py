@@ -77,7 +77,7 @@ def main() -> int:
 
 
 def trials(command: Command, inputs: Path, kills: int, chance: random.Random, keep: Path | None) -> int:
-    """Kill one command so many times; print a row of the table and return the number of trials that differ."""
+    """Kill one command `--kills` times; print a row of the table and return the number of trials that differ."""
     place = inputs.parent / "work"  # the same for all trials, because files name absolute paths
     seconds, expected = float("inf"), {}
     for _ in range(3):

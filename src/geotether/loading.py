@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from geotether.files.disk import check_file
 from geotether.geodesy.coordinates import check_lonlat
 
 if TYPE_CHECKING:
@@ -295,8 +296,7 @@ def _imported(source: str, function: str) -> Any:
     """Import a module by its name or its file, running it, and take the function out of it."""
     if source.endswith(".py"):
         file = Path(source)
-        if not file.is_file():
-            raise FileNotFoundError(f"There is no file {file}.")
+        check_file(file)
         module = _run_file(file.resolve())
     elif re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", source):
         with _importable(Path.cwd()):

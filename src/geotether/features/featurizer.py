@@ -1,6 +1,7 @@
 """The protocol of all features: fitted once, stored beside the table, applied to any new rows."""
 
 import inspect
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -83,7 +84,7 @@ class PlainSettings:
             raise ValueError("These features are not fitted yet; call fit first.")
 
 
-class ImageFeatures(PlainSettings):
+class ImageFeatures(PlainSettings, ABC):
     """Features of images, each of which can be used or refused with a reason."""
 
     takes: ClassVar[str] = "images"
@@ -97,6 +98,6 @@ class ImageFeatures(PlainSettings):
         for row, reason in self.refuse(images).items():
             raise ValueError(f"Image {row}: {reason}.")
 
+    @abstractmethod
     def _reason(self, image: np.ndarray) -> str:
         """Say why an image cannot be used; "" if it can."""
-        raise NotImplementedError

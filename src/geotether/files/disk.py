@@ -185,6 +185,12 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         _remove(old)
 
 
+def check_file(path: Path) -> None:
+    """Raise FileNotFoundError unless there is such a file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}." if not path.exists() else f"{path} is not a file.")
+
+
 def check_output(out: str | Path, *, folder: bool = False, inputs: Iterable[str | Path] = ()) -> None:
     """Check that a command can write to `out` without destroying what it reads, before any work is done.
 
@@ -404,8 +410,7 @@ def file_fingerprint(path: str | Path) -> str:
         FileNotFoundError: If there is no such file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}." if not path.exists() else f"{path} is not a file.")
+    check_file(path)
     with path.open("rb") as file:
         facts = path.stat()
         if facts.st_size <= WHOLE_BYTES:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from geotether.files.delimited import FAULT, BrokenLine, Layout, described_lines, read_delimited
+from geotether.files.disk import check_file
 from geotether.files.formats import not_utf8, opened_bytes, row_format
 from geotether.files.geometry import with_geometry_note
 from geotether.files.json_records import read_json
@@ -63,8 +64,8 @@ def open_rows(
     """
     path = Path(path)
     kind = "csv" if opened is not None else kind or row_format(path).name
-    if not path.is_file() and opened is None:
-        raise FileNotFoundError(f"There is no file {path}." if not path.exists() else f"{path} is not a file.")
+    if opened is None:
+        check_file(path)
     if layer is not None and kind != "layer":
         raise ValueError(f"{path} has no layers; leave layer={layer!r} out.")
     with naming(path, kind):

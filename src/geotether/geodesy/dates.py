@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -70,6 +71,16 @@ def times_of(column: pa.ChunkedArray | pa.Array) -> tuple[np.ndarray, Bool[np.nd
     found = [_parsed(value) if there else None for value, there in zip(values, given, strict=True)]
     times = np.array(found, "datetime64[ms]")  # None becomes NaT
     return times, given & np.isnat(times)
+
+
+def strict_times(column: pa.ChunkedArray | pa.Array, called: Callable[[int], str]) -> np.ndarray:
+    """Read dates and times as datetime64[ms]; ValueError with what `called` says of the first row that is not one."""
+    times, wrong = times_of(column)
+    if wrong.any():
+        row = int(wrong.argmax())
+        value = column[row].as_py()
+        raise ValueError(f"{called(row)}: {value!r} {why_no_time(value)}.")
+    return times
 
 
 def time_of(value: str) -> np.datetime64 | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from geotether.files.arrays import reading_arrays
+from geotether.files.disk import check_file
 from geotether.pairing.observations import arranged_rows, spread, unknown_column
 from geotether.pairing.specification import ModalitySpec, PairedSpec
 from geotether.tables.modality import Modality
@@ -99,8 +100,7 @@ class NpzFile:
 
 @contextmanager
 def _open_npz(path: Path) -> Iterator[Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+    check_file(path)
     with path.open("rb") as file:  # opened here, because NumPy does not close a file that is not a zip
         with reading_arrays(path):
             arrays = np.load(file, allow_pickle=False)

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from geotether.files.delimited import FAULT
 from geotether.files.numbers import numbers_of, odd_among_numbers, odd_in_words
 from geotether.files.rows import open_rows
 from geotether.files.values import is_list
-from geotether.geodesy.dates import times_of, why_no_time
 from geotether.pairing.specification import ModalitySpec
 from geotether.sources.pictures.pixels import ImageError, image_kind, read_photo
 from geotether.suggestions import closest
@@ -58,16 +57,6 @@ def new_array(
         else:
             file.truncate(nbytes)
         return np.memmap(file, dtype, "r+", shape=shape)
-
-
-def times_in(column: pa.ChunkedArray | pa.Array, called: Callable[[int], str]) -> np.ndarray:
-    """Read dates and times as datetime64[ms]; ValueError with what `called` says of the first row that is not one."""
-    times, wrong = times_of(column)
-    if wrong.any():
-        row = int(wrong.argmax())
-        value = column[row].as_py()
-        raise ValueError(f"{called(row)}: {value!r} {why_no_time(value)}.")
-    return times
 
 
 def numbers_in(column: pa.ChunkedArray, what: str) -> np.ndarray:

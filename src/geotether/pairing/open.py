@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from geotether.files.formats import endings_of, format_of
+from geotether.geodesy.dates import strict_times
 from geotether.pairing.layouts import read_layout
 from geotether.pairing.npz import NpzFile
-from geotether.pairing.observations import times_in
 from geotether.pairing.specification import PairedSpec, make_spec, read_paired_spec
 from geotether.pairing.table_file import TableFile
 from geotether.pairing.targets import PairedFile, make_target, matching_rows
@@ -172,7 +172,7 @@ def _texts(file: PairedFile, name: str, rows: np.ndarray) -> np.ndarray:
 def _times(file: PairedFile, name: str, rows: np.ndarray) -> np.ndarray:
     values = file.column(name)[rows]
     column = pa.array(values.tolist() if values.dtype.kind == "U" else values)
-    return times_in(column, lambda row: f"time {name!r}, row {rows[row]}")
+    return strict_times(column, lambda row: f"time {name!r}, row {rows[row]}")
 
 
 def _origin(spec: PairedSpec, known: Origin) -> Origin:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float32, Float64, Integer
 
+from geotether.files.disk import check_file
 from geotether.files.formats import format_of
 from geotether.files.geometry import geometry_column
 from geotether.files.places import PlaceFinder
@@ -65,8 +66,7 @@ class TableFile:
         found = format_of(path, "rows")
         if found is None or found.name != "parquet":
             return cls.of_table(path.parent, read_rows(path))
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no file {path}.")
+        check_file(path)
         with naming(path, "Parquet"), pq.ParquetFile(path) as file:
             schema, count = usual_schema(file.schema_arrow), file.metadata.num_rows
 

@@ -13,6 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from geotether.files.disk import check_file
+
 # Keys under which training frameworks store weights in a checkpoint, in order of preference.
 NESTS = ("state_dict", "model_state_dict", "model")
 SETTINGS = "hyper_parameters"
@@ -110,8 +112,7 @@ def read_weights(path: str | Path) -> WeightsFile:
         ImportError: If it is a pickle and torch is older than 2.6.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+    check_file(path)
     with path.open("rb") as file:
         start = file.read(64)
         file.seek(0)

@@ -1,5 +1,6 @@
 """The labels that a probe is fitted on, and what all probes share."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,7 +90,7 @@ def as_target(target: ProbeTarget | Sequence | np.ndarray, kind: str) -> ProbeTa
     return ProbeTarget(kind, np.asarray(target))
 
 
-class TargetProbe:
+class TargetProbe(ABC):
     """Base of the probes of frozen features: one way to fit and to predict, whatever the kind of target.
 
     A probe implements `_fit`, which gets a checked target, and `columns`.
@@ -131,12 +132,13 @@ class TargetProbe:
         self._fit(features, folds)
         return self
 
+    @abstractmethod
     def _fit(self, features: Any, folds: Integer[np.ndarray, " n"] | None) -> None:
-        raise NotImplementedError
+        """Fit to `target_`."""
 
+    @abstractmethod
     def columns(self, features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m t"]:
         """Return the fitted columns of `ProbeTarget.columns`: the number, or one score per class or label."""
-        raise NotImplementedError
 
     def predict(self, features: Float[np.ndarray, "m d"]) -> Shaped[np.ndarray, "m *c"]:
         """Predict a number, a class or labels for each row."""

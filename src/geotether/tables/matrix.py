@@ -105,7 +105,7 @@ def total_memory() -> int:
 
 
 def refuse_too_many(count: int) -> None:
-    """Raise ValueError if the ids, places and labels of so many rows, which a table keeps in memory, do not fit."""
+    """Raise ValueError if the ids, places and labels of `count` rows do not fit in the memory."""
     needed, there = count * _ROW_BYTES, total_memory()
     if needed > there:
         raise ValueError(

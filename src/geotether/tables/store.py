@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from geotether.files.arrays import reading_arrays
-from geotether.files.disk import replacing_file, size_in_words
+from geotether.files.disk import check_file, replacing_file, size_in_words
 from geotether.files.geometry import geometry_column, with_geometry
 from geotether.files.places import degrees_axis, lonlat_of_columns
 from geotether.files.values import is_text, without_dictionary
 from geotether.files.writers import list_column
-from geotether.geodesy.dates import times_of, why_no_time
+from geotether.geodesy.dates import strict_times
 from geotether.tables.matrix import feature_columns, read_matrix, refuse_too_many, total_memory
 from geotether.tables.modality import Modality, parts_of, text_array
 from geotether.tables.origin import Origin, origin_of_note
@@ -129,8 +129,7 @@ def read_table(
         OSError: If the memory map does not fit on the disk.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}." if not path.exists() else f"{path} is not a file.")
+    check_file(path)
     if not 0 <= memory_share <= 1:
         raise ValueError(f"memory_share must lie in [0, 1], got {memory_share}.")
     if path.suffix.lower() == ".npz" or is_table_npz(path):
@@ -145,7 +144,11 @@ def read_table(
                 raise ValueError("it has no rows.")
             matrix = read_matrix(file, path, chosen, memory_share, None if cache_dir is None else Path(cache_dir))
             texts = {one: _texts(columns[one], one) for one in ("id", "split") if one in columns.column_names}
-            time = _times(columns["time"]) if "time" in columns.column_names else None
+            time = (
+                strict_times(columns["time"], lambda row: f"column 'time', row {row}")
+                if "time" in columns.column_names
+                else None
+            )
     except (pa.ArrowException, OSError) as error:
         if getattr(error, "errno", None):  # an error of the system, such as a full disk
             raise
@@ -223,15 +226,6 @@ def _texts(column: pa.ChunkedArray, name: str) -> np.ndarray:
         row = column.is_null().to_numpy().argmax()
         raise ValueError(f"column {name!r} has no value in row {row}; fill it in or leave the column out.")
     return text_array(column.cast(pa.string()).to_pylist())
-
-
-def _times(column: pa.ChunkedArray) -> np.ndarray:
-    times, wrong = times_of(column)
-    if wrong.any():
-        row = int(wrong.argmax())
-        value = column[row].as_py()
-        raise ValueError(f"column 'time', row {row}: {value!r} {why_no_time(value)}.")
-    return times
 
 
 def target_column(column: pa.ChunkedArray) -> np.ndarray:

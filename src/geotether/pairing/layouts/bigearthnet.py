@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geotether.files.rows import read_rows
+from geotether.geodesy.dates import strict_times
 from geotether.pairing.layouts.chips import check_size, first_places, read_chip, read_chips
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows, split_name, unknown
 from geotether.pairing.layouts.sample_files import present_rows, read_classes, read_lines, read_object
-from geotether.pairing.observations import times_in
 from geotether.sources.grids.geotiff import reading_small_files
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
@@ -99,7 +99,7 @@ def read_bigearthnet(
         {"classes": label} if label.known.any() else {},
         id=np.array(ids, dtype=object),
         lonlat=lonlat,
-        time=times_in(patches["time"], lambda row: f"patch {ids[row]}").astype("datetime64[s]"),
+        time=strict_times(patches["time"], lambda row: f"patch {ids[row]}").astype("datetime64[s]"),
         split=_texts(patches, "split"),
         group=_texts(patches, "tile"),
         origin=Origin(

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from geotether.geodesy.dates import strict_times
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
 from geotether.pairing.layouts.sample_files import dataset_in, open_hdf5, present_rows, read_object
-from geotether.pairing.observations import refuse_infinite, times_in
+from geotether.pairing.observations import refuse_infinite
 from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
@@ -93,9 +94,9 @@ def read_cropharvest(
         {name: target for name, target in targets.items() if target.known.any()},
         id=np.array([row["name"] for row in labels], dtype=object),
         lonlat=np.array([row["lonlat"] for row in labels]),
-        time=times_in(dates, lambda row: f"{file_of_labels}: export_end_date of label {labels[row]['name']}").astype(
-            "datetime64[s]"
-        ),
+        time=strict_times(
+            dates, lambda row: f"{file_of_labels}: export_end_date of label {labels[row]['name']}"
+        ).astype("datetime64[s]"),
         split=np.array(parts, dtype=object),
         group=np.array(groups, dtype=object) if len(set(groups)) > 1 else None,
         origin=Origin(

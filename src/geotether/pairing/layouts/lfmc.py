@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from geotether.files.rows import read_rows
+from geotether.geodesy.dates import strict_times
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows
 from geotether.pairing.layouts.sample_files import read_object
-from geotether.pairing.observations import numbers_in, times_in
+from geotether.pairing.observations import numbers_in
 from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
 from geotether.tables.table import Table
@@ -77,7 +78,7 @@ def read_lfmc(
         {"lfmc": Target("numbers", _numbers(table, TARGET), ("live fuel moisture content (%)",))},
         id=np.array(table["row"].to_pylist(), dtype=object),
         lonlat=lonlat,
-        time=times_in(table["date"], lambda row: f"date, row {row}").astype("datetime64[D]")
+        time=strict_times(table["date"], lambda row: f"date, row {row}").astype("datetime64[D]")
         if "date" in columns
         else None,
         group=np.array([str(site) for site in table["site"].to_pylist()], dtype=object) if "site" in columns else None,

@@ -13,10 +13,11 @@ from jaxtyping import Float, Float32, Shaped
 
 from geotether.files.places import lonlat_of_columns
 from geotether.files.rows import naming, read_rows
+from geotether.geodesy.dates import strict_times
 from geotether.pairing.layouts.chips import all_places, check_size, chip_places, read_chip, read_chips
 from geotether.pairing.layouts.chosen_rows import check_names, choose_rows, split_name, unknown
 from geotether.pairing.layouts.sample_files import dataset_in, open_hdf5, present_rows, read_lines, read_object
-from geotether.pairing.observations import refuse_infinite, times_in
+from geotether.pairing.observations import refuse_infinite
 from geotether.sources.grids.geotiff import reading_small_files
 from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin
@@ -287,7 +288,7 @@ def _dated_means(opened: Any, form: SeriesForm, file: Path) -> tuple[np.ndarray,
         raise ValueError(f"{file}: {form.entry} has {len(data)} dates but {len(products)} names of products.")
     days = [name.split("_")[form.date_at][:8] if name.count("_") >= form.date_at else name for name in products]
     texts = pa.array([f"{day[:4]}-{day[4:6]}-{day[6:8]}" for day in days], pa.string())
-    dates = times_in(texts, lambda row: f"{file}: part {form.date_at} of the product name {products[row]!r}")
+    dates = strict_times(texts, lambda row: f"{file}: part {form.date_at} of the product name {products[row]!r}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return np.nanmean(data.astype(np.float32), axis=(2, 3)), dates.astype("datetime64[D]")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geotether.files.delimited import FAULT, Layout, described_lines
-from geotether.files.disk import file_fingerprint
+from geotether.files.disk import check_file, file_fingerprint
 from geotether.files.formats import row_format
 from geotether.files.numbers import numbers_of, odd_among_numbers, odd_in_words
 from geotether.files.places import PlaceFinder, listed_columns
@@ -64,10 +64,7 @@ class RowFile:
     def __post_init__(self) -> None:
         """Check the options."""
         self.path = Path(self.path)
-        if not self.path.is_file():
-            raise FileNotFoundError(
-                f"There is no file {self.path}." if not self.path.exists() else f"{self.path} is not a file."
-            )
+        check_file(self.path)
         self.format = self._format()
         self.labels = names_of("labels", self.labels)
         if self.where is not None and (not isinstance(self.where, Mapping) or not self.where):

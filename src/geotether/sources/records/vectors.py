@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geotether.files.arrays import reading_arrays
-from geotether.files.disk import file_fingerprint, replacing_file
+from geotether.files.disk import check_file, file_fingerprint, replacing_file
 from geotether.files.formats import endings_of
 from geotether.files.places import refuse_places
 from geotether.files.values import is_list, is_number
@@ -59,8 +59,7 @@ class VectorsSource(RowFile):
         if self.is_array and self.where is not None:
             raise ValueError("where chooses rows of a table; it cannot be used with an array.")
         for file in filter(None, [self.source, self.positions]):
-            if not file.is_file():
-                raise FileNotFoundError(f"There is no file {file}." if not file.exists() else f"{file} is not a file.")
+            check_file(file)
         # Places may also be an array, which has no columns.
         self.has_rows = self.positions is None or self.positions.suffix.lower() != ".npy"
         if self.has_rows:
