@@ -23,6 +23,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,7 +128,7 @@ def run(folder: Path, arguments: list[str], kill_after: float | None = None) -> 
     if process == 0:
         status = 1
         try:
-            os.setsid()
+            os.setpgid(0, 0)
             os.chdir(folder)
             log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             for stream in (1, 2):
@@ -144,6 +145,8 @@ def run(folder: Path, arguments: list[str], kill_after: float | None = None) -> 
         finally:
             sys.stdout.flush()
             os._exit(status)
+    with suppress(PermissionError):  # the child may have done it and ended
+        os.setpgid(process, process)  # here too: a kill may come before the child runs
     end = time.monotonic() + (600 if kill_after is None else kill_after)
     while True:
         found, status = os.waitpid(process, os.WNOHANG)
