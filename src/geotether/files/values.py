@@ -80,7 +80,15 @@ def usual(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return pa.chunked_array([chunk.storage for chunk in column.chunks], wanted)
     if pa.types.is_dictionary(column.type):
         return pa.chunked_array([column.to_pylist()], wanted)
+    if "list_view" in str(column.type).partition("<")[0]:
+        return pa.chunked_array([_without_view(chunk).cast(wanted) for chunk in column.chunks], wanted)
     return (pc.run_end_decode(column) if pa.types.is_run_end_encoded(column.type) else column).cast(wanted)
+
+
+def _without_view(lists: pa.Array) -> pa.Array:
+    """Convert a list view to a list; Arrow's own cast (26.0) leaves out the last offset."""
+    offsets = np.concatenate([[0], np.cumsum(pc.fill_null(lists.value_lengths(), 0).to_numpy(zero_copy_only=False))])
+    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), lists.flatten(), mask=lists.is_null())
 
 
 def usual_table(table: pa.Table) -> pa.Table:
