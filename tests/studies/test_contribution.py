@@ -28,6 +28,7 @@ from geotether.studies.contribution import (
     paired_effect,
     variants,
 )
+from geotether.tasks.task import Task
 from geotether.training import loop
 
 
@@ -88,6 +89,17 @@ def test_a_study_from_tables_to_page(config, tables, tasks, tmp_path, monkeypatc
     monkeypatch.setattr(Bench, "predict", lambda *_: pytest.fail("a finished run was judged again"))
     study()
     assert (tmp_path / "contribution.csv").read_bytes() == before
+
+
+def test_a_label_that_is_a_training_feature_is_on_the_page(config, tables, tasks, tmp_path):
+    table = tables["image"]
+    leaked = Task("brightness", "regression", table.lonlat, 2 - 3 * table.features[:, 1].astype(np.float64))
+    options = {"seeds": (4,), "budget": 3 * 20, "modalities": ["image"], "labels": 20, "draws": 2}
+    found = measure_contribution(config(), tables, [leaked, *tasks], tmp_path, split="random", **options)
+    told = [line for line in found.page.read_text().splitlines() if "LEAK" in line]
+    assert len(told) == 1
+    assert "'brightness'" in told[0]
+    assert "'image'" in told[0]
 
 
 @pytest.mark.parametrize(

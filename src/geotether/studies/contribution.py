@@ -9,6 +9,7 @@ import numpy as np
 
 from geotether.benchmark.baselines import baseline_encoders
 from geotether.benchmark.bootstrap import REPEATS, block_interval, count_blocks
+from geotether.benchmark.leaks import leak_notes
 from geotether.benchmark.outcome import Outcome, Row
 from geotether.benchmark.plan import Plan, check_names, plan_tasks
 from geotether.benchmark.probing import PROBES
@@ -169,7 +170,7 @@ def measure_contribution(
         raise ValueError(f"draws and labels must be 1 or more, got {draws} and {labels}.")
     check_names("probe", [probe], list(PROBES))
     plans = plan_tasks(tasks, (split,), (labels,), range(draws), "test", BUFFER_KM)
-    say((), plans)
+    notes = say((), plans)
     chosen = variants(list(tables), modalities)
     steps = steps_of(config, tables, len(chosen) * len(seeds), budget)
     configs = {v.name: variant_config(config, tables, v.modalities, steps, equal) for v in chosen}
@@ -183,8 +184,10 @@ def measure_contribution(
                 runs[variant.name, seed] = done
                 logger.info("seed %d, %s: %s", seed, variant.name, done.folder.name)
 
+        encoders = encoders_of(runs, chosen, seeds)
+        notes = [*say(leak_notes({ALL: encoders[ALL][seeds[0]]}, plans, lambda _: tables), ()), *notes]
         with ResultStore(out / OUTCOMES) as store:
-            judged = judge_variants(encoders_of(runs, chosen, seeds), plans, probe, store)
+            judged = judge_variants(encoders, plans, probe, store)
         effects = contribution_effects(judged, chosen)
         facts: Row = {
             "probe": probe, "split": split, "labels": labels, "draws": draws, "steps": steps, "equal": equal,
@@ -194,7 +197,7 @@ def measure_contribution(
         hashes = {task.name: task_hash(task) for task in tasks}
         write_rows(score_rows(judged, runs, hashes), out / SCORES)
         write_rows([{**effect.row(), "task_hash": hashes[effect.task], **facts} for effect in effects], out / EFFECTS)
-        return Contribution(effects, write_page(effects, facts, out), steps, len(runs))
+        return Contribution(effects, write_page(effects, facts, notes, out), steps, len(runs))
 
 
 def encoders_of(
@@ -313,8 +316,10 @@ def effect_table(effects: Sequence[Effect], kind: str) -> str:
     return markdown_rows(["task"], modalities, rows)
 
 
-def write_page(effects: Sequence[Effect], facts: Mapping[str, str | int | float], out: Path) -> Path:
-    """Write both tables with their figures as one Markdown page."""
+def write_page(
+    effects: Sequence[Effect], facts: Mapping[str, str | int | float], notes: Sequence[str], out: Path
+) -> Path:
+    """Write what makes scores misleading, and both tables with their figures, as one Markdown page."""
     said = {
         ADDED: "Score of all modalities minus score without the named one",
         ALONE: "Score of the named modality alone minus score of the same network untrained",
@@ -322,6 +327,7 @@ def write_page(effects: Sequence[Effect], facts: Mapping[str, str | int | float]
     lines = [
         "# What each modality is worth",
         "",
+        *(f"**{note}**\n" for note in notes),
         f"Differences in points (hundredths of the score) with 95 % intervals by bootstrap over "
         f"{max(e.score.blocks for e in effects)} spatial blocks, {facts['draws']} draws of {facts['labels']:,} labels "
         f"and {effects[0].score.seeds} pre-training seeds, paired; probe {facts['probe']}, split {facts['split']}. "
