@@ -68,7 +68,7 @@ def with_header(table: PlainTable, folder: Path) -> Path:
     """
     source, target = folder / table.source, folder / table.to
     if not source.is_file():
-        raise FileNotFoundError(f"There is no table {source}; the archive may have other content than expected.")
+        raise FileNotFoundError(f"There is no table {source}; the archive may contain other files than described.")
     with (
         source.open(encoding="utf-8", newline="") as given,
         replacing_file(target) as part,
