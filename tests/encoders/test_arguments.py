@@ -48,7 +48,7 @@ def tied(heads, **options):
         *((kind, (10, 4), {"num_layers": 0}, "must be 1 or more, got 0 and 512") for kind in DEEP),
         (Capsules, (10, 4), {"num_capsules": 3}, "10 positional features .* 3 equal capsules"),
         (Capsules, (10, 4), {"num_layers": 0}, "1 or more, got 1, 1024 and 0"),
-        (PLACE, (Cartesian(), Linear(9, 8)), {}, "gives 3 features and the network takes 9"),
+        (PLACE, (Cartesian(), Linear(9, 8)), {}, "gives 3 features and it takes 9"),
         (BlockMixing, ([],), {}, "at least one column"),
         (BlockMixing, ([3, 0],), {}, "at least one column"),
         (BlockMixing([3]).fit, ([torch.zeros(1, 3)],), {}, "two rows or more, got 1"),

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from geotether.encoders.location import LocationEncoder
+from geotether.encoders.context import LocalContext
+from geotether.encoders.location import LocationEncoder, network_input_dim
 from geotether.encoders.memory import PlaceMemory
 from geotether.encoders.networks import NETWORKS
 from geotether.encoders.positional import POSITIONAL
@@ -14,14 +15,19 @@ from geotether.plugins import constructor_arguments
 from geotether.suggestions import closest
 
 
-def build_location_encoder(config: Mapping[str, Any], seed: int) -> LocationEncoder:
+def build_location_encoder(
+    config: Mapping[str, Any], seed: int, context: LocalContext | None = None, *, settle: bool = True
+) -> LocationEncoder:
     """Build a location encoder whose initial weights depend on `seed` alone.
 
     Args:
         config: {"positional": {"name": ..., ...}, "network": {"name": ..., ...},
-            "embed_dim": 256, "readout": "output"}; the last two are optional. {"memory": ...} adds an empty
-            memory, to be filled from a file.
+            "embed_dim": 256, "readout": "output"}; the last two are optional, as are the other arguments of
+            `LocationEncoder`. {"context": {"levels": [...]}} adds an empty context, to be filled from a file.
         seed: Seed of the network's initial weights. The global generators of torch are unchanged.
+        context: A filled context, instead of one in `config`.
+        settle: Fit a projected readout to the initial weights, which takes seconds; not needed before training or
+            loading.
 
     Returns:
         The encoder, on the CPU, in float32.
@@ -34,7 +40,8 @@ def build_location_encoder(config: Mapping[str, Any], seed: int) -> LocationEnco
         >>> build_location_encoder(config, seed=0).embed_dim
         256
     """
-    known = ("positional", "network", "embed_dim", "readout", "memory")
+    own = ("readout", "network_degree", "dim", "context_dropout")
+    known = ("positional", "network", "embed_dim", *own, "context", "memory")
     for key in config:
         if key not in known:
             raise ValueError(f"Unknown key {key!r} of the encoder; {known_names(key, known)}")
@@ -44,14 +51,18 @@ def build_location_encoder(config: Mapping[str, Any], seed: int) -> LocationEnco
     embed_dim = config.get("embed_dim", 256)
     if not isinstance(embed_dim, int) or embed_dim < 1:
         raise ValueError(f"embed_dim must be an integer of 1 or more, got {embed_dim!r}.")
+    if context is None and config.get("context") is not None:
+        context, settle = LocalContext(**config["context"]), False
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         positional = build_named("positional", POSITIONAL, config["positional"], {})
-        sizes = {"in_dim": positional.out_dim, "out_dim": embed_dim}
+        in_dim = network_input_dim(positional, config.get("network_degree"), context)
+        sizes = {"in_dim": in_dim, "out_dim": embed_dim}
         network = build_named("network", NETWORKS, config["network"], sizes)
     memory = PlaceMemory(**config["memory"]) if config.get("memory") else None
-    encoder = LocationEncoder(positional, network, config.get("readout", "output"), memory)
-    if memory is None:  # an empty memory cannot be settled on
+    options = {key: config[key] for key in own if config.get(key) is not None}
+    encoder = LocationEncoder(positional, network, context=context, memory=memory, **options)
+    if settle and memory is None:  # an empty memory cannot be settled on
         encoder.settle()
     return encoder
 

@@ -1,5 +1,6 @@
-"""The location encoder: positional encoding, network and readout."""
+"""The location encoder: positional encoding, local context, network and readout."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,12 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
+from geotether.encoders.context import LocalContext
 from geotether.encoders.memory import PlaceMemory
 from geotether.encoders.mixing import BlockMixing
 from geotether.encoders.networks import NETWORKS
-from geotether.encoders.positional import POSITIONAL
+from geotether.encoders.positional import POSITIONAL, SphericalHarmonics
+from geotether.encoders.readout import Readout, Response
 from geotether.geodesy.blocks import block_center, block_count
 from geotether.plugins import constructor_arguments
 
@@ -20,13 +23,19 @@ READOUTS: dict[str, tuple[str, ...]] = {
     "hidden": ("hidden",),
     "hidden_and_output": ("hidden", "output"),
     "positional_hidden_and_output": ("positional", "hidden", "output"),
+    "projected": ("positional", "rasters", "observations", "output"),
     "mixed_positional_and_output": ("positional", "output"),
     "mixed_positional_hidden_and_output": ("positional", "hidden", "output"),
 }
-# Total standard deviation of each part of a mixed readout; the modalities of a memory share one unit.
-_SIZES = {"positional": 2.0, "hidden": 1.0, "output": 1.0}
-# Side of the equal-area blocks at whose centres a mixed readout is fitted: about 4,000 places.
+# Total standard deviation of each part of a projected (or mixed) readout.
+_SIZES = {"positional": 2.0, "rasters": 1.0, "observations": 1.0, "hidden": 1.0, "output": 1.0}
+# Columns that a projected readout returns by default.
+_DIM = 256
+# Places at which a projected readout is fitted: centres of equal-area blocks of this side, about 4,000; or, with a
+# context, this number of places among the nodes that it stores.
 _SETTLING_BLOCK_KM = 350.0
+_SETTLING_PLACES = 8000
+_ROWS = 4096
 
 
 class LocationEncoder(nn.Module):
@@ -35,39 +44,75 @@ class LocationEncoder(nn.Module):
     Objectives see the network's output (`forward`). Users get what `handout` returns,
     because the layer before the output often contains more information than the output.
 
+    The network's input is the positional encoding (of spherical harmonics the degrees up to `network_degree`) and, if
+    the context has rasters, their values around the place, standardised. Observations are not an input of the network;
+    they are a part of a projected readout.
+
     Args:
         positional: Positional encoding, one of `POSITIONAL` or a module like them.
-        network: Network, one of `NETWORKS` or a module like them; its `in_dim` must be the
-            encoding's `out_dim`.
+        network: Network, one of `NETWORKS` or a module like them; its `in_dim` must be that of the input.
         readout: What users get: "output", "hidden" (the last hidden layer), "hidden_and_output" (the
-            two joined in that order), "positional_hidden_and_output" (the positional encoding before them), or one
-            of these after "mixed_": the parts are brought to given sizes and rotated together, so that a probe that
-            standardises columns keeps their proportions; see `BlockMixing`.
-        memory: Observations by place, as further parts of a mixed readout, or None.
+            two joined in that order), "positional_hidden_and_output" (the positional encoding before them), or
+            "projected": positional encoding, context and output, projected to nested columns; see `Readout`.
+        context: What rasters and observations show around a place, or None.
+        network_degree: Highest degree of spherical harmonics that the network sees; None for the whole encoding.
+        dim: Columns that a projected readout returns by default; None for 256.
+        context_dropout: Share of a place's raster levels that are set to 0 in training, [0, 1).
 
     Attributes:
         embed_dim: Size of the output.
-        handout_dim: Size of what `handout` returns.
+        full_dim: Largest size of what `handout` returns.
+        handout_dim: Its size by default; smaller than `full_dim` only if the readout is projected.
+        part_names: Names of the parts of the readout, in order.
 
     Raises:
         ValueError: If the sizes do not fit or the readout is unknown.
     """
 
     def __init__(
-        self, positional: nn.Module, network: nn.Module, readout: str = "output", memory: PlaceMemory | None = None
+        self,
+        positional: nn.Module,
+        network: nn.Module,
+        readout: str = "output",
+        context: LocalContext | None = None,
+        network_degree: int | None = None,
+        dim: int | None = None,
+        context_dropout: float | int = 0.0,
+        memory: PlaceMemory | None = None,
     ) -> None:
         super().__init__()
         if readout not in READOUTS:
             raise ValueError(f"Unknown readout {readout!r}; choose one of {', '.join(READOUTS)}.")
-        if positional.out_dim != network.in_dim:
+        if dim is not None and (readout != "projected" or isinstance(dim, bool) or not isinstance(dim, int) or dim < 1):
+            raise ValueError(f"dim must be an integer of 1 or more and needs the readout projected, got {dim!r}.")
+        if not 0 <= context_dropout < 1:
+            raise ValueError(f"context_dropout must be 0 or more and less than 1, got {context_dropout}.")
+        in_dim = network_input_dim(positional, network_degree, context)
+        if in_dim != network.in_dim:
+            parts = "the positional encoding gives" if context is None else "positional encoding and context give"
             raise ValueError(
-                f"The positional encoding gives {positional.out_dim} features and the network takes "
-                f"{network.in_dim}; build the network with in_dim={positional.out_dim}."
+                f"For the network {parts} {in_dim} features and it takes {network.in_dim}; build the network with "
+                f"in_dim={in_dim}."
             )
         self.positional = positional
         self.network = network
+        self.context = context
         self.readout = readout
+        self.network_degree = network_degree
+        self.context_dropout = float(context_dropout)
         self.embed_dim: int = network.out_dim  # type: ignore[assignment]
+        widths = {
+            "positional": positional.out_dim,
+            "rasters": 0 if context is None else context.dim_of("rasters"),
+            "observations": 0 if context is None else context.dim_of("observations"),
+            "hidden": network.hidden_dim,
+            "output": network.out_dim,
+        }
+        self.part_names = tuple(name for name in READOUTS[readout] if widths[name])
+        dims: list[int] = [widths[name] for name in self.part_names]  # type: ignore[misc]
+        self.projection = Readout(dims, [_SIZES[name] for name in self.part_names]) if readout == "projected" else None
+        self.full_dim = sum(dims) if self.projection is None else self.projection.out_dim
+        self.handout_dim = self.full_dim if self.projection is None else min(dim or _DIM, self.full_dim)
         self.mixing: BlockMixing | None = None
         self.remember(memory)
 
@@ -77,19 +122,18 @@ class LocationEncoder(nn.Module):
         Raises:
             ValueError: If the readout is not a mixed one: a memory cannot be joined without scaling.
         """
-        dims = {"positional": self.positional.out_dim, "hidden": self.network.hidden_dim, "output": self.embed_dim}
-        widths: list[int] = [dims[part] for part in READOUTS[self.readout]]  # type: ignore[misc]
         self.memory = memory
         if not self.readout.startswith("mixed_"):
             if memory is not None:
                 raise ValueError(f"A memory needs a readout that starts with mixed_, got {self.readout!r}.")
-            self.handout_dim: int = sum(widths)
             return
+        dims = {"positional": self.positional.out_dim, "hidden": self.network.hidden_dim, "output": self.embed_dim}
+        widths: list[int] = [dims[part] for part in READOUTS[self.readout]]  # type: ignore[misc]
         sizes = [_SIZES[part] for part in READOUTS[self.readout]]
         if memory is not None:
             widths, sizes = widths + memory.dims, sizes + [len(memory.dims) ** -0.5] * len(memory.dims)
         self.mixing = BlockMixing(widths, sizes)
-        self.handout_dim = self.mixing.out_dim
+        self.handout_dim = self.full_dim = self.mixing.out_dim
         self.to(next(self.network.parameters()).device)
 
     @property
@@ -97,12 +141,19 @@ class LocationEncoder(nn.Module):
         """Plain values from which `build_location_encoder` builds the same; TypeError if a part is not registered."""
         network = named_arguments(self.network, NETWORKS)
         del network["in_dim"], network["out_dim"]
+        optional = {
+            "network_degree": self.network_degree,
+            "dim": None if self.projection is None else self.handout_dim,
+            "context": None if self.context is None else self.context.config,
+            "context_dropout": self.context_dropout or None,
+            "memory": None if self.memory is None else self.memory.config,
+        }
         return {
             "positional": named_arguments(self.positional, POSITIONAL),
             "network": network,
             "embed_dim": self.embed_dim,
             "readout": self.readout,
-            **({} if self.memory is None else {"memory": self.memory.config}),
+            **{key: value for key, value in optional.items() if value is not None},
         }
 
     def features(self, lonlat: Float[Tensor, "n 2"]) -> Float[Tensor, "n k"]:
@@ -114,11 +165,15 @@ class LocationEncoder(nn.Module):
         with torch.autocast(lonlat.device.type, enabled=False):
             return self.positional(lonlat, dtype=weight.dtype)
 
-    def forward(self, lonlat: Float[Tensor, "n 2"]) -> Float32[Tensor, "n d"]:
+    def forward(
+        self, lonlat: Float[Tensor, "n 2"], keep: Float[Tensor, "n levels"] | None = None
+    ) -> Float32[Tensor, "n d"]:
         """Embed places as the objectives see them.
 
         Args:
             lonlat: Longitude and latitude in degrees, shape (n, 2), float64.
+            keep: Factors 0 or 1 on the values of each level of rasters, shape (n, number of such levels); by default
+                drawn by `context_dropout` in training, and 1 otherwise.
 
         Returns:
             Shape (n, embed_dim), float32, not normalised.
@@ -126,34 +181,118 @@ class LocationEncoder(nn.Module):
         Raises:
             ValueError: If a row is not a coordinate.
         """
-        return self.network(self.features(lonlat)).float()
+        return self.network(self._input(self.features(lonlat), self._fields("rasters", lonlat), keep)).float()
 
-    def handout(self, lonlat: Float[Tensor, "n 2"]) -> Float32[Tensor, "n d"]:
-        """Embed places as users get them; see `readout`. As `forward`, but of shape (n, handout_dim)."""
-        parts = self._parts(lonlat)
+    def handout(self, lonlat: Float[Tensor, "n 2"], dim: int | None = None) -> Float32[Tensor, "n d"]:
+        """Embed places as users get them; see `readout`.
+
+        Args:
+            lonlat: As in `forward`.
+            dim: Number of columns, from 1 to `full_dim`, if the readout is projected; by default `handout_dim`.
+
+        Returns:
+            Shape (n, dim), float32, not normalised.
+
+        Raises:
+            ValueError: If a row is not a coordinate, or the readout does not have so many columns.
+        """
+        dim = self.check_dim(dim)
+        parts = self.parts(lonlat)
+        if self.projection is not None:
+            return self.projection(parts, dim).float()
         return (torch.cat(parts, dim=-1) if self.mixing is None else self.mixing(parts)).float()
 
-    def settle(self) -> None:
-        """Fit a mixed readout to the current weights, on places spread evenly over the Earth.
+    def check_dim(self, dim: int | None) -> int:
+        """Return the number of columns of `handout`; ValueError if the readout does not have so many."""
+        if dim is None or dim == self.handout_dim:
+            return self.handout_dim
+        if self.projection is None:
+            raise ValueError(
+                f"This model has no nested readout: its vectors have {self.full_dim} numbers, not {dim}. Leave dim "
+                "out, or train a model with encoder.readout: projected."
+            )
+        if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= self.full_dim:
+            raise ValueError(f"dim must be an integer from 1 to {self.full_dim}, got {dim!r}.")
+        return dim
 
-        Call it when the weights have their final values. Other readouts are not fitted.
+    def settle(
+        self, places: Float[Tensor, "n 2"] | None = None, responses: Iterable[Response] = (), share: float = 0.3
+    ) -> None:
+        """Fit a projected readout to the current weights; other readouts are not fitted.
+
+        Call it when the weights have their final values.
+
+        Args:
+            places: Representative places, shape (n, 2) in degrees; by default drawn evenly from the nodes that the
+                context stores (usually land), or spread evenly over the Earth if there is none.
+            responses: What the readout should predict; their parts are those of `parts`.
+            share: See `Readout.fit`.
         """
-        if self.mixing is None:
+        if self.projection is None and self.mixing is None:
             return
-        places = block_center(np.arange(block_count(_SETTLING_BLOCK_KM)), _SETTLING_BLOCK_KM)
+        if places is None:
+            places = None if self.context is None else self.context.places(_SETTLING_PLACES)
+        if places is None:
+            places = torch.from_numpy(block_center(np.arange(block_count(_SETTLING_BLOCK_KM)), _SETTLING_BLOCK_KM))
         was_training = self.training
         self.eval()
         with torch.no_grad():
-            self.mixing.fit(self._parts(torch.tensor(places, device=self.mixing.centre.device)))
+            chunks = places.to(next(self.network.parameters()).device).split(_ROWS)
+            parts = [torch.cat(part) for part in zip(*(self.parts(chunk) for chunk in chunks), strict=True)]
+            if self.projection is not None:
+                self.projection.fit(parts, responses, share)
+            elif self.mixing is not None:
+                self.mixing.fit(parts)
         self.train(was_training)
 
-    def _parts(self, lonlat: Float[Tensor, "n 2"]) -> list[Tensor]:
-        """The parts of the readout, in order."""
-        positional = self.features(lonlat)
-        hidden, output = self.network.forward_with_hidden(positional)  # type: ignore[operator]
-        parts = {"positional": positional, "hidden": hidden, "output": output}
+    def parts(self, lonlat: Float[Tensor, "n 2"]) -> list[Tensor]:
+        """Return the parts of the readout at places, in the order of `part_names`; call it in evaluation mode."""
+        parts = {"positional": self.features(lonlat), "rasters": self._fields("rasters", lonlat)}
+        if "observations" in self.part_names:
+            parts["observations"] = self._fields("observations", lonlat)
+        network_input = self._input(parts["positional"], parts["rasters"])
+        parts["hidden"], parts["output"] = self.network.forward_with_hidden(network_input)  # type: ignore[operator]
         remembered = [] if self.memory is None else self.memory(lonlat)
-        return [*(parts[name] for name in READOUTS[self.readout]), *remembered]
+        return [*(parts[name] for name in self.part_names), *remembered]
+
+    def _fields(self, source: str, lonlat: Tensor) -> Float[Tensor, "n k"]:
+        """Return the context of a source, (n, k) in the network's dtype; no columns without a context."""
+        weight = next(self.network.parameters())
+        if self.context is None:
+            return weight.new_zeros(len(lonlat), 0)
+        with torch.autocast(lonlat.device.type, enabled=False):
+            return self.context(lonlat, source).to(weight.dtype)
+
+    def _input(self, positional: Tensor, rasters: Tensor, keep: Tensor | None = None) -> Float[Tensor, "n k"]:
+        """Return the network's input: positional features and standardised context."""
+        positional = positional[:, : self.network.in_dim - rasters.shape[1]]  # type: ignore[operator]
+        if self.context is None or not rasters.shape[1]:
+            return positional
+        rasters = rasters / self.context.spread("rasters").to(rasters.dtype)
+        levels = self.context.levels_of("rasters")
+        if keep is None and self.training and self.context_dropout:
+            keep = torch.rand(len(rasters), len(levels), device=rasters.device) >= self.context_dropout
+        if keep is not None:
+            widths = torch.tensor([self.context.dims[level] for level in levels], device=rasters.device)
+            rasters = rasters * keep.to(rasters.dtype).repeat_interleave(widths, dim=1)
+        return torch.cat((positional, rasters), dim=1)
+
+
+def network_input_dim(positional: nn.Module, network_degree: int | None, context: LocalContext | None) -> int:
+    """Return the number of features that a location encoder gives its network.
+
+    Raises:
+        ValueError: If `network_degree` is negative, or the positional encoding is not spherical harmonics.
+    """
+    rasters = 0 if context is None else context.dim_of("rasters")
+    if network_degree is None:
+        return positional.out_dim + rasters  # type: ignore[operator, return-value]
+    if not isinstance(positional, SphericalHarmonics) or isinstance(network_degree, bool) or network_degree < 0:
+        raise ValueError(
+            f"network_degree must be a degree of the positional encoding spherical_harmonics, or null for all of an "
+            f"encoding; got {network_degree!r} with {type(positional).__name__}."
+        )
+    return (min(network_degree, positional.l_max) + 1) ** 2 + rasters
 
 
 def named_arguments(module: nn.Module, registry: dict[str, type[nn.Module]]) -> dict[str, Any]:

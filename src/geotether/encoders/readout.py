@@ -1,0 +1,247 @@
+"""A nested readout: parts of an encoder projected to columns of which the first ones are good vectors by themselves."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor, nn
+
+WIDTHS = (32, 64, 128, 256, 512, 768)
+RIDGES = (1.0, 10.0, 100.0, 1000.0)
+# Directions are scaled by variance**((_FLATTENING - 1) / 2): weak ones become a little louder.
+_FLATTENING = 0.7
+# Directions with less than this share of the first one's variance are left out: they are rounding errors.
+_LEAST_VARIANCE = 1e-9
+_ROWS = 4096
+
+
+class Response(NamedTuple):
+    """What a readout should be able to predict linearly, such as components of a modality's features.
+
+    Attributes:
+        parts_train: The parts at training places, each of shape (n, width).
+        targets_train: Numbers to predict there, shape (n, k).
+        parts_validation: The parts at validation places, each of shape (m, width); m may be 0.
+        targets_validation: Shape (m, k).
+    """
+
+    parts_train: Sequence[Tensor]
+    targets_train: Tensor
+    parts_validation: Sequence[Tensor]
+    targets_validation: Tensor
+
+
+class Readout(nn.Module):
+    """A linear map from parts to `out_dim` columns, nested and of about equal variance.
+
+    Each part is centred and brought to a given size. The directions are principal components of all parts, weighted by
+    what a linear model of the responses uses: a reduced-rank regression with a share of plain variance. Without
+    responses they are plain principal components.
+
+    Columns are nested: the first 32, the first 64, ... span the leading directions. Probes standardise columns, which
+    would blow up weak directions. So directions are rotated inside every block (0 to 32, 32 to 64, ...) by a random
+    orthogonal matrix, which gives its columns about equal variance, and each column of a later block also contains a
+    random mixture of the first block, so that it has the variance of the first columns, 1 in the mean.
+
+    Args:
+        dims: Width of each part, in order.
+        sizes: Total standard deviation that each part is brought to, more than 0.
+        out_dim: Number of columns; not more than the total width.
+        widths: Ends of the nested blocks; those above `out_dim` are left out.
+
+    Attributes:
+        out_dim: Number of columns.
+        widths: Ends of the blocks, the last of which is `out_dim`.
+        directions: Shape (total, out_dim); zeros until fitted.
+        offset: Added to the product, shape (out_dim,); it centres the columns.
+
+    Raises:
+        ValueError: If a width or size is out of range.
+
+    Source:
+        Izenman (1975), Reduced-rank regression for the multivariate linear model, J. Multivariate Analysis 5:248;
+        Kusupati et al. (2022), NeurIPS, arXiv:2205.13147 (nested vectors).
+
+    Example:
+        >>> readout = Readout([3, 40], sizes=[2, 1], widths=[8, 16])
+        >>> parts = [torch.randn(100, 3), torch.randn(100, 40)]
+        >>> readout.fit(parts)
+        >>> readout(parts, 8).shape, readout.out_dim, readout.widths
+        (torch.Size([100, 8]), 43, (8, 16, 43))
+    """
+
+    directions: Tensor
+    offset: Tensor
+
+    def __init__(
+        self, dims: Sequence[int], sizes: Sequence[float | int], out_dim: int = 768, widths: Sequence[int] = WIDTHS
+    ) -> None:
+        super().__init__()
+        if not dims or min(dims) < 1 or len(sizes) != len(dims) or not min(sizes) > 0:
+            raise ValueError(
+                f"Every part needs at least one column and a size above 0, got widths {list(dims)} and sizes "
+                f"{list(sizes)}."
+            )
+        if out_dim < 1 or min(widths, default=1) < 1:
+            raise ValueError(f"out_dim and widths must be 1 or more, got {out_dim} and {list(widths)}.")
+        self.dims, self.sizes = tuple(dims), tuple(map(float, sizes))
+        self.out_dim = min(out_dim, sum(dims))
+        self.widths = (*sorted({width for width in widths if width < self.out_dim}), self.out_dim)
+        self.register_buffer("directions", torch.zeros(sum(dims), self.out_dim))
+        self.register_buffer("offset", torch.zeros(self.out_dim))
+
+    def forward(self, parts: Sequence[Float[Tensor, "n _"]], dim: int) -> Float[Tensor, "n dim"]:
+        """Return the first `dim` columns of parts of the widths `dims`, shape (n, dim)."""
+        self._check(parts)
+        columns, row = self.offset[:dim], 0
+        for part in parts:
+            width = part.shape[-1]
+            columns = columns + part @ self.directions[row : row + width, :dim]
+            row += width
+        return columns
+
+    def fit(
+        self, parts: Sequence[Float[Tensor, "n _"]], responses: Iterable[Response] = (), share: float = 0.3
+    ) -> None:
+        """Fit the directions.
+
+        Each response is predicted by ridge regression; the penalty has the least error on its validation rows, or on
+        a tenth of the training rows if there are none. With coefficients W and skill s (explained variance there, 0 or
+        more), M is the sum of sqrt(s) W W^T / trace(W^T C W) over responses, scaled to trace(M C) = 1; C is the
+        covariance of the parts. Directions are eigenvectors of R C R, times R, where R^2 = share I / trace(C) +
+        (1 - share) M.
+
+        Args:
+            parts: At representative places, at least two rows. A constant part is only centred.
+            responses: See above; each is used and released before the next one is taken.
+            share: Share of plain variance, from 0 (excluded) to 1.
+
+        Raises:
+            ValueError: If the widths differ from `dims`, there are fewer than two rows, or a response has no rows.
+        """
+        self._check(parts)
+        if len(parts[0]) < 2 or not 0 < share <= 1:
+            raise ValueError(f"Needs two rows or more and a share in (0, 1], got {len(parts[0])} rows and {share}.")
+        centre, scale = self._standards(parts)
+        covariance, _ = _moments(parts, centre, scale)
+        total, metric = covariance.trace(), torch.zeros_like(covariance)
+        for response in responses:
+            weights, skill = _ridge(response, centre, scale)
+            explained = (weights.T @ covariance @ weights).trace()
+            if skill > 0 and explained > 0:
+                metric += skill**0.5 * weights @ weights.T / explained
+        used = (metric * covariance).sum()
+        if used > 0:
+            identity = torch.eye(len(metric), dtype=metric.dtype, device=metric.device)
+            values, vectors = torch.linalg.eigh(share * identity / total + (1 - share) * metric / used)
+            root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+            leading = root @ _leading(root @ covariance @ root, self.out_dim)
+        else:
+            leading = _leading(covariance, self.out_dim)
+        nested = _nested(leading, covariance, self.widths) * scale[:, None]
+        self.directions.copy_(nested)
+        self.offset.copy_(-centre @ nested)
+
+    def _standards(self, parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the mean of every column, and the factor that brings its part to its size, both float64."""
+        means = [part.double().mean(0) for part in parts]
+        spreads = [
+            (part.double() - mean).square().sum(1).mean().sqrt() for part, mean in zip(parts, means, strict=True)
+        ]
+        scales = [
+            (size * torch.where(spread > 0, 1 / spread, 1.0)).repeat(dim)
+            for size, spread, dim in zip(self.sizes, spreads, self.dims, strict=True)
+        ]
+        return torch.cat(means), torch.cat(scales)
+
+    def _check(self, parts: Sequence[Tensor]) -> None:
+        widths = tuple(part.shape[-1] for part in parts)
+        if widths != self.dims:
+            raise ValueError(f"Parts of {list(self.dims)} columns are needed, got {list(widths)}.")
+
+
+def _rows(parts: Sequence[Tensor], centre: Tensor, scale: Tensor, rows: slice | Tensor) -> Float64[Tensor, "n k"]:
+    """Return rows of the parts, joined, centred and scaled, in float64."""
+    return (torch.cat([part[rows].double() for part in parts], dim=1) - centre) * scale
+
+
+def _moments(
+    parts: Sequence[Tensor], centre: Tensor, scale: Tensor, targets: Tensor | None = None
+) -> tuple[Float64[Tensor, "k k"], Float64[Tensor, "k t"]]:
+    """Return X^T X / n of the joined parts, and X^T Y / n with the targets, summed over parts of the rows."""
+    count = len(parts[0])
+    square = torch.zeros(len(centre), len(centre), dtype=torch.float64, device=centre.device)
+    product = square[:, :0] if targets is None else square.new_zeros(len(centre), targets.shape[1])
+    for start in range(0, count, _ROWS):
+        rows = slice(start, start + _ROWS)
+        x = _rows(parts, centre, scale, rows)
+        square += x.T @ x
+        if targets is not None:
+            product += x.T @ targets[rows]
+    return square / count, product / count
+
+
+def _ridge(response: Response, centre: Tensor, scale: Tensor) -> tuple[Float64[Tensor, "k t"], float]:
+    """Return the coefficients of the best ridge regression of a response, and its explained variance, 0 or more."""
+    train, held_out = list(response.parts_train), list(response.parts_validation)
+    targets, wanted = response.targets_train.double(), response.targets_validation.double()
+    if len(targets) < 2:
+        raise ValueError(f"A response needs two training rows or more, got {len(targets)}.")
+    if not len(wanted):
+        order = torch.from_numpy(np.random.default_rng(0).permutation(len(targets))).to(targets.device)
+        tenth, rest = order[: max(len(order) // 10, 1)], order[max(len(order) // 10, 1) :]
+        held_out, wanted = [part[tenth] for part in train], targets[tenth]
+        train, targets = [part[rest] for part in train], targets[rest]
+    mean = targets.mean(0)
+    targets, wanted = targets - mean, wanted - mean
+    # Centred by the training rows, so that the intercept is not penalised.
+    own = torch.cat([part.double().mean(0) for part in train])
+    square, product = _moments(train, own, scale, targets)
+    variance = wanted.square().sum()
+    best, least = torch.zeros_like(product), float(variance)
+    for ridge in RIDGES:
+        penalty = ridge / len(targets) * torch.eye(len(square), dtype=square.dtype, device=square.device)
+        weights = torch.linalg.solve(square + penalty, product)
+        error = 0.0
+        for start in range(0, len(wanted), _ROWS):
+            rows = slice(start, start + _ROWS)
+            error += float((wanted[rows] - _rows(held_out, own, scale, rows) @ weights).square().sum())
+        if error < least:
+            best, least = weights, error
+    return best, 1 - least / max(float(variance), 1e-30)
+
+
+def _leading(matrix: Float64[Tensor, "k k"], count: int) -> Float64[Tensor, "k count"]:
+    """Return the first eigenvectors of a symmetric matrix by descending eigenvalue, the largest entry positive."""
+    vectors = torch.linalg.eigh(matrix)[1].flip(1)[:, :count]
+    largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+    return vectors * torch.where(largest < 0, -1.0, 1.0)
+
+
+def _nested(
+    directions: Float64[Tensor, "k d"], covariance: Float64[Tensor, "k k"], widths: Sequence[int]
+) -> Float64[Tensor, "k d"]:
+    """Rotate directions inside each block, and fill later columns up to the first block's variance, 1."""
+    generator = np.random.default_rng(0)
+
+    def rotation(size: int) -> Tensor:
+        return torch.from_numpy(np.linalg.qr(generator.normal(size=(size, size)))[0]).to(directions.device)
+
+    variance = ((covariance @ directions) * directions).sum(0)
+    enough = variance > _LEAST_VARIANCE * variance.max()
+    directions = directions * torch.where(enough, variance, 1.0) ** ((_FLATTENING - 1) / 2) * enough
+    variance = torch.where(enough, variance**_FLATTENING, 0.0)
+    first = directions[:, : widths[0]] @ rotation(widths[0])
+    level = float(variance[: widths[0]].mean())
+    if not level > 0:
+        return torch.zeros_like(directions)
+    columns = [first]
+    for start, end in pairwise(widths):
+        own = directions[:, start:end] @ rotation(end - start)
+        missing = max(1 - float(variance[start:end].mean()) / level, 0.0)
+        mixtures = [first @ rotation(widths[0]) for _ in range(-(-(end - start) // widths[0]))]
+        columns.append(own + missing**0.5 * torch.cat(mixtures, dim=1)[:, : end - start])
+    return torch.cat(columns, dim=1) / level**0.5
