@@ -163,7 +163,7 @@ class Encoder:
         """Load a model folder of geotether. Nothing in it is executed.
 
         Args:
-            folder: Folder with `model.safetensors`, `config.json` and `provenance.json`.
+            folder: Folder with `model.safetensors`, `config.json` and `provenance.json`, or the name of a model.
             device: Device to compute on, such as "cpu" or "cuda".
 
         Raises:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from geotether.checkpoint.named import model_path, names_hint
 from geotether.files.disk import check_file
 from geotether.geodesy.coordinates import check_lonlat
 
@@ -25,16 +26,21 @@ if TYPE_CHECKING:
 EncoderFunction = Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, "n d"]]
 """A function of lonlat (degrees, shape (n, 2)) that returns numbers of shape (n, d)."""
 
-FORMS = "a model folder, a checkpoint, a .parquet of embeddings, package.module:function or path/to/file.py:function"
+FORMS = (
+    "a model folder, a checkpoint, a .parquet of embeddings, a name of `geotether models`, "
+    "package.module:function or path/to/file.py:function"
+)
 
 
 def load(path: str | Path, device: str = "cpu") -> "Encoder | PairedModel | EmbeddingFile":
     """Load a model of geotether or of others. Nothing in it is executed.
 
     Args:
-        path: A model folder (`model.safetensors`, `config.json`, `provenance.json`); a published checkpoint of
-            SatCLIP or GeoCLIP (PyTorch or safetensors), recognised by the names of its arrays; or a Parquet file of
-            embeddings, which can only be looked up.
+        path: The name of a model that comes with the package, such as "world", or is in the user's data folder
+            (`geotether models` lists both); a model folder (`model.safetensors`, `config.json`, `provenance.json`); a
+            published checkpoint of SatCLIP or GeoCLIP (PyTorch or safetensors), recognised by the names of its
+            arrays; or a Parquet file of embeddings, which can only be looked up. A file or folder of a
+            model in the working directory comes before a name, with a warning; "./world" is always a path.
         device: Device to compute on, such as "cpu" or "cuda".
 
     Returns:
@@ -47,9 +53,9 @@ def load(path: str | Path, device: str = "cpu") -> "Encoder | PairedModel | Embe
     """
     from geotether.encoder import Encoder
 
-    path = Path(path)
+    path = model_path(path)
     if path.suffix and not path.exists():
-        raise FileNotFoundError(f"There is no file {path}.")
+        raise FileNotFoundError(f"There is no file {path}.{names_hint(path)}")
     if not path.is_file():
         from geotether.checkpoint.model import load_model
 
@@ -208,7 +214,8 @@ def named_encoder(spec: str) -> tuple[str, EncoderFunction]:
 
     Args:
         spec: `[NAME=]PATH` of a model folder, a published checkpoint or a Parquet file of embeddings (nothing in them
-            is executed), or your own code: `[NAME=]package.module:function` or `[NAME=]path/to/file.py:function`.
+            is executed), or the name of a model as for `load`; or your own code: `[NAME=]package.module:function` or
+            `[NAME=]path/to/file.py:function`.
 
     Returns:
         A name (if none is given: that of the file, function or folder, or of the run around a folder called `model`)
@@ -226,7 +233,7 @@ def named_encoder(spec: str) -> tuple[str, EncoderFunction]:
         name, target = named[1].strip(), named[2]
     if not target.strip():
         raise ValueError(f"{spec!r} names no encoder; give [NAME=] and {FORMS}.")
-    path = Path(target)
+    path = model_path(target)
     if path.exists():
         return name or name_of(path), load_encoder(load(path))
     source, colon, function = target.rpartition(":")
@@ -234,7 +241,7 @@ def named_encoder(spec: str) -> tuple[str, EncoderFunction]:
         return name or function, load_encoder(_imported(source, function))
     if path.suffix == ".py":
         raise FileNotFoundError(f"There is no file {path}; your own code is given as path/to/file.py:function.")
-    raise FileNotFoundError(f"There is no file or folder {target}; give {FORMS}.")
+    raise FileNotFoundError(f"There is no file or folder {target}; give {FORMS}.{names_hint(target)}")
 
 
 def _calling_convention(function: Callable[..., Any]) -> Callable[[Any], Any]:

@@ -242,7 +242,7 @@ def load_paired(folder: str | Path) -> PairedModel:
     """Load a model folder of paired sensors.
 
     Args:
-        folder: Of the model, as a run leaves it in `model/`.
+        folder: Of the model, as a run leaves it in `model/`, or its name.
 
     Raises:
         FileNotFoundError: If there is no such folder.

@@ -14,6 +14,7 @@ from safetensors.torch import load as tensors_of_bytes
 from safetensors.torch import save as bytes_of_tensors
 from torch import Tensor, nn
 
+from geotether.checkpoint.named import names_hint
 from geotether.files.disk import replacing_folder
 from geotether.plugins import Registry, origins, require
 from geotether.version import __version__
@@ -66,7 +67,7 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     missing = [name for name in (CONFIG, WEIGHTS, PROVENANCE) if not (folder / name).is_file()]
     if missing:
         inner = folder / "model"
-        hint = f" Did you mean {inner}?" if (inner / CONFIG).is_file() else ""
+        hint = f" Did you mean {inner}?" if (inner / CONFIG).is_file() else names_hint(folder)
         what = f"it has no {missing[0]}" if folder.is_dir() else "there is no such folder"
         raise FileNotFoundError(f"{folder} is not a model folder: {what}.{hint}")
     about = read_json(folder / CONFIG)

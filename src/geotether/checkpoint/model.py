@@ -22,6 +22,7 @@ from geotether.checkpoint.folder import (
     read_json,
     write_folder,
 )
+from geotether.checkpoint.named import model_path
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.colearner import CoLearner
 from geotether.encoders.heads import FeatureDecoder, ProjectionHead, SpecificParts
@@ -121,13 +122,16 @@ def save_model(folder: str | Path, parts: ModelParts) -> None:
 def load_model(folder: str | Path) -> ModelParts:
     """Load a model folder, onto the CPU and in evaluation mode. Only numbers and JSON are read; nothing is executed.
 
+    Args:
+        folder: Its path, or the name of a model as for `geotether.load`.
+
     Raises:
         FileNotFoundError: If the folder or one of its files is missing.
         ValueError: If it is not a model of geotether, is of a newer format, truncated, or its files do not belong
             together.
         ImportError: If a part is registered by a plug-in that is not loaded.
     """
-    folder = Path(folder)
+    folder = model_path(folder)
     description, weights = read_folder(folder)
     check_plugins(folder, description)
     provenance, card = read_json(folder / PROVENANCE), folder / CARD

@@ -14,7 +14,7 @@ def compare(
         list[str],
         typer.Argument(
             metavar="ENCODER...",
-            help="[NAME=]PATH of a model folder, checkpoint or Parquet of embeddings, or [NAME=]module:function.",
+            help="[NAME=]PATH of a model folder, checkpoint or Parquet of embeddings; a model's name; module:function.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for scores, verdicts, figures and report; run again to continue.")],

@@ -15,7 +15,7 @@ AXES = {"series": ("steps", "bands"), "chip": ("bands", "rows", "columns"), "vec
 def describe(
     thing: Annotated[
         Path,
-        typer.Argument(metavar="FILE|MODEL|TABLE", help="Any file or folder of data, a model, or a feature table."),
+        typer.Argument(metavar="FILE|MODEL|TABLE", help="Any file or folder of data, a model or its name, or a table."),
     ],
     out: Annotated[Path | None, typer.Option(help="Of a table: folder for figures, numbers and a page.")] = None,
     beside: Annotated[Path | None, typer.Option(help="Another table, to measure the overlap of the two.")] = None,
@@ -27,6 +27,12 @@ def describe(
     ] = None,
 ) -> str:
     """Describe what `table build` would read of a file, or a model, or a feature table."""
+    if not thing.exists():
+        from geotether.checkpoint.named import model_path, names_hint
+
+        thing = model_path(thing)
+        if not thing.exists():
+            raise FileNotFoundError(f"There is no file or folder {thing}.{names_hint(thing)}")
     if is_table(thing):
         return describe_table(thing, out, beside)
     if out is not None or beside is not None:
@@ -35,8 +41,6 @@ def describe(
         )
     if thing.suffix.lower() in CHECKPOINTS or (thing / "config.json").is_file():
         return describe_model(thing)
-    if not thing.exists():
-        raise FileNotFoundError(f"There is no file or folder {thing}.")
     if thing.suffix.lower() in (".yaml", ".yml"):
         raise ValueError(f"{thing} is a configuration or specification; table build, tasks build or pretrain read it.")
     from geotether.cli.describe_file import describe_file

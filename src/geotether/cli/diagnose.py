@@ -16,7 +16,7 @@ BLOCK_KM = 1000.0
 
 
 def diagnose(
-    model: Annotated[str, typer.Argument(metavar="ENCODER", help="As for compare: a path or module:function.")],
+    model: Annotated[str, typer.Argument(metavar="ENCODER", help="As for compare: a path, a name or module:function.")],
     out: Annotated[Path | None, typer.Option(help="Folder for diagnosis.json, figures and a page.")] = None,
     table: Annotated[list[Path] | None, typer.Option(help="Feature table of pre-training; repeat.")] = None,
     points: Annotated[Path | None, typer.Option(help="Labelled test places, for leakage and geo-bias.")] = None,

@@ -17,7 +17,7 @@ class OnBadRow(StrEnum):
 
 
 def encode(
-    model: Annotated[str, typer.Argument(help="A model folder, such as the `model` folder of a run; see compare.")],
+    model: Annotated[str, typer.Argument(help="A model: its folder or name, such as world; see compare.")],
     points: Annotated[
         Path,
         typer.Argument(help="Points: CSV, Parquet, GeoJSON, JSON lines, or by the extra geo .gpkg, .shp, .fgb."),

@@ -18,7 +18,7 @@ PLANET_SPLIT = "The demo planet's: whole spatial blocks of 1000 km, fixed before
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A model folder, such as the `model` folder of a run.")],
+    model: Annotated[Path, typer.Argument(help="A model: its folder or its name, such as world.")],
     points: Annotated[
         Path | None,
         typer.Option(help="Labelled points; without them, the demo planet's four tasks."),

@@ -129,9 +129,16 @@ def test_where_chooses_rows(tmp_path, opened, kind):
     assert seen.lonlat[:, 0].tolist() == [0, 2, 4]
     assert seen.rejected == []
     assert opened(f"p.{kind}", where={"s": "a", "n": 3}).read(0, 9).content["n"].to_pylist() == [3]
-    assert opened(f"p.{kind}", where={"s": [None]}).read(0, 9).content["n"].to_pylist() == [4]
+    for where, kept in (
+        ({"s": [None]}, [4]),
+        ({"s": {"not": "a"}}, [2, 4, 5]),
+        ({"s": {"not": ["a", None]}, "n": {"not": 2}}, [5]),
+    ):
+        assert opened(f"p.{kind}", where=where).read(0, 9).content["n"].to_pylist() == kept
     with pytest.raises(ValueError, match="no row has s = 'z'"):
         opened(f"p.{kind}", where={"s": "z"})
+    with pytest.raises(ValueError, match=r"s takes a value, a list of values or \{not: VALUES\}"):
+        opened(f"p.{kind}", where={"s": {"no": "z"}})
     with pytest.raises(ValueError, match=r"no column 'source'\. Columns found: 'lon', 'lat', 's', 'n'"):
         opened(f"p.{kind}", where={"source": "z"})
     with pytest.raises(ValueError, match=r"where asks for \['many'\] in column 'n'"):

@@ -50,7 +50,8 @@ class DarwinCoreSource(RowSource):
         columns: Columns to make features of; by default those of `TERMS` that exist.
         id: Column of ids; by default gbifID, else id, else occurrenceID.
         labels: Columns to keep as labels.
-        where: Only rows with these values, such as {"class": ["Aves"]}; others are not counted.
+        where: Only rows with these values, such as {"class": ["Aves"]}, or without them, {"class": {"not": "Aves"}};
+            others are not counted.
         max_uncertainty_m: Reject rows whose coordinates are less exact, in metres. Rows without this value are
             kept.
         zeros: Keep rows at longitude 0 and latitude 0.

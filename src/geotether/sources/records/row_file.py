@@ -44,7 +44,8 @@ class RowFile:
         labels: Columns to keep as labels; they are not features.
         crs: CRS of x and y, such as "EPSG:28992", where the file does not state it; by default degrees in WGS 84.
         layer: Layer of a GeoPackage that has several.
-        where: Only rows with these values, such as {"source": ["pleiades", "cia_factbook"]}; others are not counted.
+        where: Only rows with these values, such as {"source": ["pleiades", "cia_factbook"]}, or without them:
+            {"source": {"not": "wikivoyage"}}; None is a missing value. Other rows are not counted.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -69,7 +70,7 @@ class RowFile:
         self.labels = names_of("labels", self.labels)
         if self.where is not None and (not isinstance(self.where, Mapping) or not self.where):
             raise ValueError(f"where is a mapping of a column to its value or values, got {self.where!r}.")
-        self.where = {name: given if isinstance(given, list) else [given] for name, given in (self.where or {}).items()}
+        self.where = {name: _condition(name, given) for name, given in (self.where or {}).items()}
         if self.layer is not None and self.format != "layer":
             raise ValueError(f"{self.path} has no layers; leave layer={self.layer!r} out.")
 
@@ -153,7 +154,9 @@ class RowFile:
         """Choose the rows that `where` asks for, and those with a fault."""
         self.require(list(self.where), rows.column_names)
         keep = None
-        for name, values in self.where.items():
+        for name, condition in self.where.items():
+            excluded = isinstance(condition, Mapping)
+            values = condition["not"] if excluded else condition
             column, given = without_dictionary(rows[name]), [value for value in values if value is not None]
             try:
                 wanted = pa.array(given, from_pandas=False).cast(column.type)
@@ -163,6 +166,7 @@ class RowFile:
                 ) from None
             chosen = pc.is_in(column, wanted)
             chosen = pc.or_(chosen, column.is_null()) if None in values else chosen
+            chosen = pc.invert(chosen) if excluded else chosen
             keep = chosen if keep is None else pc.and_(keep, chosen)
         if keep is None:
             return rows
@@ -272,8 +276,23 @@ def names_of(option: str, given: Any) -> tuple[str, ...]:
     return names
 
 
-def _described(where: Mapping[str, list[Any]]) -> str:
-    return " and ".join(f"{name} = {' or '.join(map(repr, values))}" for name, values in where.items())
+def _condition(name: str, given: Any) -> Any:
+    """Normalise a condition of `where`: a list of values, or {"not": such a list}."""
+    if not isinstance(given, Mapping):
+        return given if isinstance(given, list) else [given]
+    if list(given) != ["not"]:
+        raise ValueError(f"where: {name} takes a value, a list of values or {{not: VALUES}}, got {dict(given)!r}.")
+    excluded = given["not"]
+    return {"not": excluded if isinstance(excluded, list) else [excluded]}
+
+
+def _described(where: Mapping[str, Any]) -> str:
+    parts = []
+    for name, condition in where.items():
+        excluded = isinstance(condition, Mapping)
+        values = " or ".join(map(repr, condition["not"] if excluded else condition))
+        parts.append(f"{name} {'other than' if excluded else '='} {values}")
+    return " and ".join(parts)
 
 
 class RowSource(RowFile, ABC):

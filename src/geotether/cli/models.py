@@ -1,0 +1,45 @@
+"""`geotether models`: the models that are found by name."""
+
+from pathlib import Path
+
+
+def models() -> str:
+    """List the models that are found by name: those of the package, then those in the user's data folder."""
+    from geotether.checkpoint.named import named_models, user_models
+
+    found = named_models()
+    lines = [line for name, path in found.items() for line in described(name, path)]
+    own = f"Model folders and files of encoders in {user_models()} are found by name as well."
+    return "\n".join([*(lines or ["No models come with this installation."]), own])
+
+
+def described(name: str, path: Path) -> list[str]:
+    """Describe one model in a few lines; a damaged one by its error."""
+    from geotether.checkpoint.named import SHIPPED
+    from geotether.files.disk import size_in_words
+    from geotether.loading import load
+
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    size = size_in_words(sum(file.stat().st_size for file in files))
+    home = "with the package" if path.parent == SHIPPED else "yours"
+    try:
+        model = load(path)
+    except (OSError, ValueError, ImportError) as error:
+        return [f"{name}  {size}, {home}; it cannot be loaded: {error}"]
+    provenance = model.provenance
+    dim = getattr(model, "dim", None)
+    facts = {
+        "licence": provenance.get("licence") or licences(provenance),
+        "modalities": ", ".join(getattr(model, "modalities", ())),
+        "scores": provenance.get("scores", {}).get("line", ""),
+        "path": str(path),
+    }
+    first = f"{name}  {size}, {home}" + (f"; {dim:,} numbers per place" if dim else "")
+    return [first, *(f"  {key:<11} {fact}" for key, fact in facts.items() if fact)]
+
+
+def licences(provenance: dict) -> str:
+    """List the licences of a model's training data, without repetitions."""
+    origins = [facts.get("origin", {}) for facts in provenance.get("tables", {}).values()]
+    known = dict.fromkeys(origin["licence"] for origin in origins if origin.get("licence"))
+    return f"data: {', '.join(known)}" if known else ""
