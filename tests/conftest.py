@@ -164,3 +164,36 @@ def damaged() -> Callable[..., Iterator[bytes]]:
             yield bytes(copy)
 
     return copies
+
+
+@pytest.fixture
+def make_context_encoder():
+    """A location encoder with a context of rasters (a planet, half of it known) and observations (a country)."""
+    from geotether.encoders.build import build_location_encoder
+    from geotether.encoders.context import LocalContext
+
+    def make(seed=0, **settings):
+        rng = np.random.default_rng(seed)
+        planet = {"source": "rasters", "scale_km": 300.0, "west": -180.0, "north": 90.0, "step": 5.0}
+        country = {"source": "observations", "scale_km": 25.0, "west": 3.0, "north": 54.0, "step": 0.25}
+        levels = [
+            {**planet, "rows": 37, "columns": 72, "groups": {"land": 4, "lights": 2}},
+            {**planet, "scale_km": 900.0, "step": 10.0, "rows": 19, "columns": 36, "groups": {"land": 4, "lights": 2}},
+            {**country, "rows": 17, "columns": 21, "groups": {"rain": 3}},
+        ]
+        context = LocalContext(levels)
+        for number, (level, dim) in enumerate(zip(levels, context.dims, strict=True)):
+            shape = (level["rows"], level["columns"])
+            known = np.ones(shape, bool) if number == 2 else rng.random(shape) < 0.6
+            context.fill(number, rng.normal(size=(*shape, dim)).astype(np.float32), known)
+        config = {
+            "positional": {"name": "spherical_harmonics", "l_max": 6, "taper_degree": 5.0, "scale": 21.5},
+            "network": {"name": "mlp", "hidden_dim": 16, "dropout": 0.3},
+            "embed_dim": 8,
+            "readout": "projected",
+            "network_degree": 3,
+            "dim": 40,
+        }
+        return build_location_encoder(config | settings, seed, context).eval()
+
+    return make

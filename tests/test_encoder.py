@@ -80,17 +80,36 @@ def test_tensors_with_a_gradient_are_encoded(model, wanted):
         np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
-def test_an_encoder_with_a_memory_is_pickled_to_spawned_processes():
-    memory = {"sizes": {"rain": [4, 2]}, "neighbors": 2, "reach_km": 5.0}
-    parts = {**ENCODER, "readout": "mixed_positional_and_output", "memory": memory}
-    encoder = Encoder(build_location_encoder(parts, seed=0))
-    encoder.module.memory.fill("rain", LONLAT, np.arange(8, dtype=np.float32).reshape(4, 2))
-    expected = encoder.encode(LONLAT)  # builds the search trees
+def test_an_encoder_with_a_context_is_pickled_to_spawned_processes(make_context_encoder):
+    encoder = Encoder(make_context_encoder())
+    expected = encoder.encode(LONLAT)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         np.testing.assert_array_equal(pool.apply(encoder.encode, (LONLAT,)), expected)
     joblib = pytest.importorskip("joblib")
     (found,) = joblib.Parallel(n_jobs=1)([joblib.delayed(pickle.loads(pickle.dumps(encoder)).encode)(LONLAT)])
     np.testing.assert_array_equal(found, expected)
+
+
+def test_nested_vectors_and_coverage(make_context_encoder, model):
+    encoder = Encoder(make_context_encoder())
+    whole = encoder.encode(LONLAT, dim="full")
+    assert (encoder.dim, encoder.full_dim, whole.shape) == (40, 80, (4, 80))
+    np.testing.assert_allclose(encoder.encode(LONLAT), whole[:, :40], atol=1e-5)
+    np.testing.assert_allclose(encoder.encode(LONLAT, dim=64, chunk_rows=1), whole[:, :64], atol=1e-5)
+    np.testing.assert_allclose(encoder.similarity(LONLAT, whole[:, :40]).diagonal(), 1, atol=1e-5)
+    covered = encoder.coverage(LONLAT)
+    assert covered.shape == (4, 3)
+    assert covered[:, 2].tolist() == [1, 0, 0, 0]
+    assert ((covered >= 0) & (covered <= 1)).all()
+    assert (model.coverage(LONLAT).shape, encoder.coverage(LONLAT[:0]).shape) == ((4, 0), (0, 3))
+    np.testing.assert_array_equal(model.encode(LONLAT, dim="full"), model.encode(LONLAT, dim=12))
+    for one, dim, message in (
+        (encoder, 81, "from 1 to 80 .* got 81"),
+        (encoder, "all", "got 'all'"),
+        (model, 8, "not 8"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            one.encode(LONLAT, dim=dim)
 
 
 def test_tables_and_records_are_encoded(model, wanted):

@@ -1,13 +1,13 @@
 """The encoder that a user holds: embed places, compare them, save and load."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64
-from torch import nn
+from torch import Tensor, nn
 
 from geotether.checkpoint.model import ModelParts, load_model, save_model
 from geotether.encoders.heads import SpecificParts
@@ -34,7 +34,8 @@ class Encoder:
 
     Attributes:
         module: The torch module. Fine-tune it and call `save`.
-        dim: Length of an embedding.
+        dim: Length of an embedding by default: 256 of a model with nested readout.
+        full_dim: Largest length; larger than `dim` only if the readout is nested.
         folder: The model folder that it was loaded from.
         tables: Modality to the table that it was trained on, in the session that trained it; empty for a loaded one.
 
@@ -82,8 +83,13 @@ class Encoder:
 
     @property
     def dim(self) -> int:
-        """Length of an embedding."""
+        """Length of an embedding by default."""
         return self.module.handout_dim
+
+    @property
+    def full_dim(self) -> int:
+        """Largest length of an embedding."""
+        return self.module.full_dim
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -91,7 +97,13 @@ class Encoder:
         return tuple(self.provenance.get("tables") or self.heads)
 
     def encode(
-        self, places: Any = None, *, lon: Any = None, lat: Any = None, chunk_rows: int = CHUNK_ROWS
+        self,
+        places: Any = None,
+        *,
+        lon: Any = None,
+        lat: Any = None,
+        dim: int | str | None = None,
+        chunk_rows: int = CHUNK_ROWS,
     ) -> Float32[np.ndarray, "n d"]:
         """Embed places.
 
@@ -101,6 +113,8 @@ class Encoder:
                 or `PointRecords`.
             lon: Instead of `places`, longitudes in degrees, WGS 84, [-180, 360]: a number, list, array or Series.
             lat: As many latitudes, [-90, 90].
+            dim: Numbers per place, from 1 to `full_dim`, if the readout is nested; "full" for all; by default `dim`.
+                Those of a smaller dim are the first of a larger one. 32, 64, 128 and 256 are good choices.
             chunk_rows: Places computed at once; bounds the memory, does not change the result.
 
         Returns:
@@ -109,17 +123,46 @@ class Encoder:
         Raises:
             TypeError: If neither `places` nor both `lon` and `lat` are given, or `places` is of another kind.
             ValueError: If a row is not (longitude, latitude) in degrees or is masked, a geometry is missing or not a
-                point, or a GeoDataFrame has no CRS.
+                point, a GeoDataFrame has no CRS, or the model has no vectors of `dim` numbers.
         """
+        width = self.module.check_dim(dim)
+        return self._in_chunks(lambda chunk: self.module.handout(chunk, width), places, lon, lat, width, chunk_rows)
+
+    def coverage(self, places: Any = None, *, lon: Any = None, lat: Any = None) -> Float32[np.ndarray, "n levels"]:
+        """Return how much of the local context around places has data.
+
+        Args:
+            places: As in `encode`.
+            lon: As in `encode`.
+            lat: As in `encode`.
+
+        Returns:
+            Per place and level of the context (see `module.context.levels`), from 0 (no data: the embedding depends on
+            the position alone there) to 1, shape (n, levels), float32. Without a context there are no levels.
+
+        Raises:
+            TypeError, ValueError: As `encode` does.
+        """
+        context = self.module.context
+        levels = 0 if context is None else len(context.levels)
+        return self._in_chunks(
+            lambda chunk: torch.zeros(len(chunk), 0) if context is None else context.coverage(chunk),
+            *(places, lon, lat, levels, CHUNK_ROWS),
+        )
+
+    def _in_chunks(
+        self, compute: Callable[[Tensor], Tensor], places: Any, lon: Any, lat: Any, width: int, chunk_rows: int
+    ) -> Float32[np.ndarray, "n width"]:
+        """Compute numbers of places, a bounded number of places at once."""
         if chunk_rows < 1:
             raise ValueError(f"chunk_rows must be 1 or more, got {chunk_rows}.")
         lonlat = _lonlat(places, lon, lat)
-        embeddings = np.empty((len(lonlat), self.dim), dtype=np.float32)
+        numbers = np.empty((len(lonlat), width), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, len(lonlat), chunk_rows):
                 chunk = torch.tensor(lonlat[start : start + chunk_rows], device=self.device)
-                embeddings[start : start + len(chunk)] = self.module.handout(chunk).cpu().numpy()
-        return embeddings
+                numbers[start : start + len(chunk)] = compute(chunk).cpu().numpy()
+        return numbers
 
     def similarity(self, a: Any, b: Any) -> Float32[np.ndarray, "n m"]:
         """Return the cosine similarity of every place of `a` with every place of `b`.

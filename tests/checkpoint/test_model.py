@@ -24,6 +24,7 @@ from geotether.encoders.heads import ProjectionHead
 from geotether.loading import load
 
 SRC = Path(__file__).parents[1] / "src"
+WEIGHTS = "model.safetensors"
 FILES = ["README.md", "config.json", "model.safetensors", "provenance.json"]
 ENCODER = {
     "positional": {"name": "spherical_harmonics", "l_max": 3},
@@ -94,6 +95,65 @@ def test_random_frequencies_come_back(tmp_path, positional):
     torch.testing.assert_close(load_model(tmp_path / "model").location(PLACES), encoder(PLACES), rtol=0, atol=0)
 
 
+@pytest.fixture
+def with_context(make_context_encoder, tmp_path):
+    Encoder(make_context_encoder()).save(tmp_path / "context")
+    return tmp_path / "context"
+
+
+def test_context_and_readout_come_back(with_context, make_context_encoder):
+    loaded, wanted = load_model(with_context).location, make_context_encoder()
+    assert loaded.config == wanted.config
+    torch.testing.assert_close(loaded.handout(PLACES, 80), wanted.handout(PLACES, 80), rtol=0, atol=0)
+    assert torch.equal(loaded.context.coverage(PLACES), wanted.context.coverage(PLACES))
+    if torch.cuda.is_available():
+        there = loaded.to("cuda").handout(PLACES.cuda()).cpu()
+        torch.testing.assert_close(there, wanted.handout(PLACES), atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("damage", ["cut", "cut, with its size", "mask", "missing", "type"])
+def test_a_damaged_context_is_named(with_context, damage):
+    weights, name = load_file(with_context / WEIGHTS), "location.context.values/0"
+    about = json.loads((with_context / "config.json").read_text())
+    if damage.startswith("cut"):
+        weights[name] = weights[name][:-5].clone()
+    if damage == "cut, with its size":
+        about["encoder"]["context"]["levels"][0]["stored"] -= 5
+    if damage == "mask":
+        weights["location.context.mask/0"][100:110] ^= 255
+    if damage == "missing":
+        del weights[name]
+    if damage == "type":
+        weights[name] = weights[name].float()
+    replace_weights(with_context, weights)
+    edit(with_context, encoder=about["encoder"])
+    with pytest.raises(ValueError, match=rf"{re.escape(str(with_context))}.*{WEIGHTS}.*(differs|damaged)"):
+        load(with_context)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stored": 10**9},
+        {"stored": -1},
+        {"groups": {"land": 10**9}},
+        {"groups": 3},
+        {"rows": 10**7, "step": 1e-5, "columns": 36 * 10**6},
+        {"step": "wide"},
+        {"source": None},
+    ],
+    ids=str,
+)
+def test_a_size_of_a_context_that_lies_is_an_error_at_once(with_context, change):
+    about = json.loads((with_context / "config.json").read_text())
+    about["encoder"]["context"]["levels"][0].update(change)
+    edit(with_context, encoder=about["encoder"])
+    started = time.monotonic()
+    with pytest.raises(ValueError, match=rf"{re.escape(str(with_context))}.*cannot build"):
+        load(with_context)
+    assert time.monotonic() - started < 5
+
+
 def test_heads_are_saved_and_restored(location, tmp_path):
     heads = torch.nn.ModuleDict({"text": ProjectionHead(5, 4), "night_lights": ProjectionHead(7, 4, hidden_dim=6)})
     heads["text"].fit_standardisation(np.random.default_rng(0).normal(3, 2, (9, 5)))
@@ -154,9 +214,6 @@ def torch_file():
     return buffer.getvalue()
 
 
-WEIGHTS = "model.safetensors"
-
-
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
@@ -213,15 +270,9 @@ def test_a_foreign_or_newer_configuration_is_named(folder, changes, message):
         load_model(folder)
 
 
-def test_every_edited_digit_of_the_configuration_is_refused(tmp_path):
-    """Or leaves all embeddings as they are; in a folder with a memory and every kind of setting."""
-    config = {
-        **ENCODER,
-        "positional": {"name": "spherical_harmonics", "l_max": 6, "taper_degree": 5.0, "scale": 21.5},
-        "readout": "mixed_positional_and_output",
-        "memory": {"sizes": {"rain": [40, 3]}, "neighbors": 6, "reach_km": 20.0},
-    }
-    encoder = Encoder(build_location_encoder(config, seed=0), {"steps": 20, "rate": 1e-3}, {"seed": 1})
+def test_every_edited_digit_of_the_configuration_is_refused(tmp_path, make_context_encoder):
+    """Or leaves all embeddings as they are; in a folder with a context and every kind of setting."""
+    encoder = Encoder(make_context_encoder(context_dropout=0.3), {"steps": 20, "rate": 1e-3}, {"seed": 1})
     encoder.save(tmp_path)
     expected, file = encoder.encode(PLACES), tmp_path / "config.json"
     text = file.read_text()
@@ -265,13 +316,6 @@ NETWORK, HARMONICS = ENCODER["network"], ENCODER["positional"]
         {"encoder": {**ENCODER, "positional": {"name": "grid", "num_scales": 10**9}}},
         {"encoder": {**ENCODER, "positional": {"name": []}}},
         {"encoder": {**ENCODER, "positional": "spherical_harmonics"}},
-        {
-            "encoder": {
-                **ENCODER,
-                "memory": {"sizes": {"rain": [10**9, 10**9]}},
-                "readout": "mixed_positional_and_output",
-            }
-        },
         {"encoder": [1]},
         {"encoder": None},
         {"heads": {"a": {"in_dim": 10**9, "embed_dim": 10**9}}},

@@ -9,6 +9,7 @@ from torch import nn
 from geotether.encoders import NETWORKS, POSITIONAL, LocationEncoder, build_location_encoder
 from geotether.encoders.networks import Siren
 from geotether.encoders.positional import SphericalHarmonics
+from geotether.encoders.readout import Response
 
 CONFIG = {
     "positional": {"name": "spherical_harmonics", "l_max": 4},
@@ -106,6 +107,12 @@ def test_gradient_reaches_every_weight_and_the_place(places):
         ({"network": {"hidden_dim": 3}}, "must be a mapping with a 'name'"),
         ({"embed_dim": 0}, "embed_dim must be an integer of 1 or more, got 0"),
         ({"readout": "both"}, "Unknown readout 'both'.*output, hidden, hidden_and_output"),
+        ({"dim": 64}, "dim must be .* and needs the readout projected, got 64"),
+        ({"readout": "projected", "dim": 0}, "dim must be an integer of 1 or more"),
+        ({"network_degree": -1}, "network_degree must be a degree .* got -1"),
+        ({"positional": {"name": "wrap"}, "network_degree": 3}, "got 3 with Wrap"),
+        ({"context_dropout": 1.0}, "context_dropout must be 0 or more and less than 1"),
+        ({"context": {"levels": []}}, "at least one level"),
         ({"embeddim": 3}, "Unknown key 'embeddim'.*did you mean 'embed_dim'"),
     ],
 )
@@ -123,3 +130,88 @@ def test_a_foreign_checkpoint_has_no_configuration():
     assert LocationEncoder(SphericalHarmonics(4), Siren(25, 8)).config["readout"] == "output"
     with pytest.raises(TypeError, match="Mine is not registered"):
         _ = LocationEncoder(Mine(), Siren(25, 8)).config
+
+
+def test_the_parts_of_a_projected_readout(make_context_encoder, places):
+    encoder = make_context_encoder()
+    parts = dict(zip(encoder.part_names, encoder.parts(places), strict=True))
+    assert {name: part.shape[1] for name, part in parts.items()} == {
+        "positional": 49, "rasters": 12, "observations": 3, "hidden": 16
+    }  # fmt: skip
+    rasters = encoder.context(places, "rasters")
+    network_input = torch.cat((parts["positional"][:, :16], rasters / encoder.context.spread("rasters")), 1)
+    torch.testing.assert_close(encoder.network(network_input), encoder(places))
+    torch.testing.assert_close(encoder.network.hidden(network_input), parts["hidden"])
+    assert (encoder.handout_dim, encoder.full_dim) == (40, 49 + 12 + 3 + 16)
+    whole = encoder.handout(places, 80)
+    torch.testing.assert_close(encoder.handout(places), whole[:, :40], atol=1e-5, rtol=0)
+    torch.testing.assert_close(encoder.handout(places, 1), whole[:, :1], atol=1e-5, rtol=0)
+    for dim in (0, 81, True):
+        with pytest.raises(ValueError, match="dim must be an integer from 1 to 80"):
+            encoder.handout(places, dim)
+    with pytest.raises(ValueError, match="no nested readout: its vectors have 24 numbers, not 8"):
+        build_location_encoder(CONFIG, seed=0).handout(places, 8)
+
+
+def test_context_dropout_leaves_out_whole_levels(make_context_encoder, places):
+    encoder = make_context_encoder(context_dropout=0.5)
+    keep = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    seen = []
+    encoder.network.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    encoder(places)
+    encoder(places, keep)
+    np_keep = keep.repeat_interleave(6, dim=1)
+    torch.testing.assert_close(seen[1][:, 16:], seen[0][:, 16:] * np_keep)
+    assert torch.equal(seen[1][:, :16], seen[0][:, :16])
+    encoder.train()
+    many = places[:1].repeat(1000, 1)
+    torch.manual_seed(0)
+    encoder(many)
+    levels = seen[2][:, 16:].reshape(1000, 2, 6) != 0
+    assert (levels == levels[:, :, :1]).all()
+    assert 0.45 < levels[:, :, 0].float().mean() < 0.55
+    assert encoder.config["context_dropout"] == 0.5
+
+
+def test_settling_uses_what_is_given(make_context_encoder):
+    encoder = make_context_encoder()
+    torch.manual_seed(0)
+    lonlat = torch.rand(300, 2, dtype=torch.float64) * torch.tensor([5.0, 4.0]) + torch.tensor([3.0, 50.0])
+    encoder.settle(lonlat)
+    assert torch.allclose(encoder.handout(lonlat).mean(0), torch.zeros(40), atol=1e-4)
+    target = encoder.parts(lonlat)[2].double()[:, :1]  # rain
+    parts = encoder.parts(lonlat)
+    before = encoder.handout(lonlat, 8)
+    encoder.settle(lonlat, [Response(parts, target, [part[:0] for part in parts], target[:0])])
+    errors = []
+    for columns in (before, encoder.handout(lonlat, 8)):
+        columns = torch.cat((columns.detach().double(), torch.ones(300, 1)), 1)
+        errors.append((target - columns @ torch.linalg.lstsq(columns, target).solution).square().mean())
+    assert errors[1] < 0.2 * errors[0]
+
+
+def test_an_encoder_with_a_context_is_exported(make_context_encoder, tmp_path):
+    class Handout(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = make_context_encoder()
+
+        def forward(self, lonlat):
+            return self.encoder.handout(lonlat)
+
+    handout = Handout().eval()
+    many = torch.rand(50, 2, dtype=torch.float64) * torch.tensor([360.0, 180.0]) - torch.tensor([180.0, 90.0])
+    many = torch.cat((many, torch.tensor([[180.0, 0.0], [-180.0, 0.0], [0.0, 90.0], [5.0, 52.0]]).double()))
+    rows = ({0: torch.export.Dim("n")},)
+    with torch.no_grad():
+        want = handout(many)
+        exported = torch.export.export(handout, (many[:7],), dynamic_shapes=rows)
+        torch.testing.assert_close(exported.module()(many), want)
+        for package in ("onnx", "onnxscript"):
+            pytest.importorskip(package, reason=f"{package} is not installed, so nothing is exported to ONNX")
+        runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed, so ONNX is not run")
+        path = str(tmp_path / "handout.onnx")
+        torch.onnx.export(exported, (many[:7],), path, dynamo=True, verbose=False)
+    session = runtime.InferenceSession(path)
+    (got,) = session.run(None, {session.get_inputs()[0].name: many.numpy()})
+    torch.testing.assert_close(torch.from_numpy(got), want, atol=1e-4, rtol=0)

@@ -149,7 +149,10 @@ def fill_module(module: nn.Module, weights: Mapping[str, Tensor], prefix: str, f
     ]
     if wrong:
         raise ValueError(f"{folder / WEIGHTS} does not fit the encoder in {CONFIG}: {prefix}{wrong[0]} differs.")
-    module.load_state_dict(mine, assign=True)  # in the saved precision: SatCLIP's weights are float64
+    try:
+        module.load_state_dict(mine, assign=True)  # in the saved precision: SatCLIP's weights are float64
+    except ValueError as error:  # of a context
+        raise ValueError(f"{folder / WEIGHTS} is not usable: {error} Copy the model folder again.") from error
 
 
 def alike(one: Tensor, other: Tensor) -> bool:

@@ -170,6 +170,11 @@ def _build(parts: ModelParts, description: Mapping[str, Any], weights: Mapping[s
     if encoder is not None:
         for kind, registry in (("positional", POSITIONAL), ("network", NETWORKS)):
             _check_sizes(registry.get(encoder[kind]["name"]), encoder[kind], numbers)
+        for number, level in enumerate((encoder.get("context") or {"levels": ()})["levels"]):
+            width = sum(level["groups"].values())
+            size = max((level["stored"] + 1) * width, level["rows"] * level["columns"] // 8)
+            if size > numbers:
+                raise ValueError(f"level {number} of the context has {size:,} numbers, {WEIGHTS} {numbers:,} in all.")
         for name, (rows, components) in (encoder.get("memory") or {"sizes": {}})["sizes"].items():
             if rows * components > numbers:
                 raise ValueError(f"the memory of {name} has {rows:g} x {components:g} numbers, {WEIGHTS} {numbers:,}.")
@@ -182,7 +187,7 @@ def _build(parts: ModelParts, description: Mapping[str, Any], weights: Mapping[s
         parts.paired = _PAIRED[paired["module"]](**paired["settings"])
         parts.about = paired
         return
-    parts.location = build_location_encoder(encoder, seed=0)
+    parts.location = build_location_encoder(encoder, seed=0, settle=False)
     for kind in (*_ARGUMENTS, "specific"):
         axes = [max(tensor.shape, default=1) for name, tensor in weights.items() if name.startswith(f"{kind}.")]
         for key, size in _leaves(description.get(kind, {})):

@@ -34,6 +34,9 @@ def encode(
         bool,
         typer.Option("--columns", help="Columns e0, e1, ... instead of one column of lists (.gpkg, .fgb: always)."),
     ] = False,
+    dim: Annotated[
+        str | None, typer.Option(help="Numbers per place, such as 64, or full; of models with nested readout.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --out be the file of points itself.")] = False,
 ) -> str:
     """Add embeddings to a file of points: the column `embedding`, or with --columns the columns e0, e1, ...
@@ -47,27 +50,45 @@ def encode(
 
     flat = columns or output_format(out) == "layer"  # an unknown ending is an error before the work, not after
     reject = on_bad_row == OnBadRow.reject
-    count = dim = 0
+    count = width = 0
     with writing(out, inputs=[model] if overwrite else [points, model]):
-        encoder = load_encoder(model)
+        encoder = load_encoder(model) if dim is None else encoder_of_dim(model, dim)
         with open_points(points, out, lon, lat, crs, layer, reject, ROWS_AT_ONCE) as found:
             refuse_columns(found.schema, out)
 
             def extended() -> Any:
-                nonlocal count, dim
+                nonlocal count, width
                 for table, lonlat in found.chunks:
                     embedding = encoder(lonlat)
-                    count, dim = count + len(embedding), embedding.shape[1]
+                    count, width = count + len(embedding), embedding.shape[1]
                     yield with_columns(table, as_columns(embedding, flat)), lonlat
 
             chunks = extended()
             first = next(chunks)
             write_points(out, first[0].schema, (chunk for part in ([first], chunks) for chunk in part))
-    said = f"{count:,} points with embeddings of {dim} numbers are in {out}"
+    said = f"{count:,} points with embeddings of {width} numbers are in {out}"
     if found.rejected:
         reasons = ", ".join(f"{reason} ({rows:,})" for reason, rows in found.rejected.most_common())
         said += f"; {found.rejected.total():,} rows were left out: {reasons}"
     return said
+
+
+def encoder_of_dim(model: str, dim: str) -> Any:
+    """Open a model as a function of lonlat (n, 2) that returns vectors of `dim` ("64", "full") numbers.
+
+    Raises:
+        ValueError: If `dim` is not a number or "full", or the model has no vectors of so many numbers.
+    """
+    from geotether.encoder import Encoder
+    from geotether.loading import load_encoder
+
+    if dim != "full" and not dim.isdecimal():
+        raise ValueError(f"--dim must be a number, such as 64, or full; got {dim!r}.")
+    encoder = getattr(load_encoder(model), "model", None)
+    if not isinstance(encoder, Encoder):
+        raise ValueError(f"{model} has no nested readout; leave out --dim.")
+    width = encoder.module.check_dim(dim if dim == "full" else int(dim))
+    return lambda lonlat: encoder.encode(lonlat, dim=width)
 
 
 def as_columns(embedding: Any, flat: bool) -> dict[str, Any]:

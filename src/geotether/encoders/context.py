@@ -203,7 +203,9 @@ class LocalContext(nn.Module):
         return torch.stack(shares, dim=1)
 
     def places(self, count: int, seed: int = 0) -> Float64[Tensor, "count 2"] | None:
-        """Draw places evenly by area from the nodes that the level of the finest grid stores: usually land.
+        """Draw places evenly by area from the nodes that the finest level of rasters stores: usually land.
+
+        Without rasters, from those of the finest level of observations.
 
         Returns:
             Longitude and latitude in degrees, shape (count, 2); None if no level stores a node.
@@ -211,7 +213,7 @@ class LocalContext(nn.Module):
         filled = [number for number, level in enumerate(self.levels) if level["stored"]]
         if not filled:
             return None
-        finest = min(filled, key=lambda number: self.levels[number]["step"])
+        finest = min(filled, key=lambda n: (self.levels[n]["source"] != "rasters", self.levels[n]["step"]))
         grid = self.levels[finest]
         index = self.get_buffer(f"index/{finest}").cpu().numpy().reshape(grid["rows"] + 2, grid["columns"] + 2)
         rows, columns = np.nonzero(index[1:-1, 1:-1] > 1)
@@ -289,10 +291,10 @@ def _wraps(grid: Mapping[str, Any]) -> bool:
 
 def _most_frequent(rows: np.ndarray) -> np.ndarray:
     """Return the most frequent row of whole numbers, (n, k); rows are compared by a random hash."""
-    factors = np.random.default_rng(0).integers(-(2**40), 2**40, rows.shape[1])
+    factors: np.ndarray = np.random.default_rng(0).integers(-(2**40), 2**40, size=(rows.shape[1],))
     hashes = np.zeros(len(rows), np.int64)
     for column in range(rows.shape[1]):
-        hashes += rows[:, column].astype(np.int64) * factors[column]
+        np.add(hashes, rows[:, column].astype(np.int64) * factors[column], out=hashes)
     _, first, counts = np.unique(hashes, return_index=True, return_counts=True)
     return rows[first[counts.argmax()]]
 

@@ -23,7 +23,7 @@ READOUTS: dict[str, tuple[str, ...]] = {
     "hidden": ("hidden",),
     "hidden_and_output": ("hidden", "output"),
     "positional_hidden_and_output": ("positional", "hidden", "output"),
-    "projected": ("positional", "rasters", "observations", "output"),
+    "projected": ("positional", "rasters", "observations", "hidden"),
     "mixed_positional_and_output": ("positional", "output"),
     "mixed_positional_hidden_and_output": ("positional", "hidden", "output"),
 }
@@ -53,7 +53,7 @@ class LocationEncoder(nn.Module):
         network: Network, one of `NETWORKS` or a module like them; its `in_dim` must be that of the input.
         readout: What users get: "output", "hidden" (the last hidden layer), "hidden_and_output" (the
             two joined in that order), "positional_hidden_and_output" (the positional encoding before them), or
-            "projected": positional encoding, context and output, projected to nested columns; see `Readout`.
+            "projected": positional encoding, context and hidden layer, projected to nested columns; see `Readout`.
         context: What rasters and observations show around a place, or None.
         network_degree: Highest degree of spherical harmonics that the network sees; None for the whole encoding.
         dim: Columns that a projected readout returns by default; None for 256.
@@ -183,12 +183,13 @@ class LocationEncoder(nn.Module):
         """
         return self.network(self._input(self.features(lonlat), self._fields("rasters", lonlat), keep)).float()
 
-    def handout(self, lonlat: Float[Tensor, "n 2"], dim: int | None = None) -> Float32[Tensor, "n d"]:
+    def handout(self, lonlat: Float[Tensor, "n 2"], dim: int | str | None = None) -> Float32[Tensor, "n d"]:
         """Embed places as users get them; see `readout`.
 
         Args:
             lonlat: As in `forward`.
-            dim: Number of columns, from 1 to `full_dim`, if the readout is projected; by default `handout_dim`.
+            dim: Number of columns, from 1 to `full_dim`, if the readout is projected; "full" for all; by default
+                `handout_dim`.
 
         Returns:
             Shape (n, dim), float32, not normalised.
@@ -196,23 +197,23 @@ class LocationEncoder(nn.Module):
         Raises:
             ValueError: If a row is not a coordinate, or the readout does not have so many columns.
         """
-        dim = self.check_dim(dim)
+        width = self.check_dim(dim)
         parts = self.parts(lonlat)
         if self.projection is not None:
-            return self.projection(parts, dim).float()
+            return self.projection(parts, width).float()
         return (torch.cat(parts, dim=-1) if self.mixing is None else self.mixing(parts)).float()
 
-    def check_dim(self, dim: int | None) -> int:
+    def check_dim(self, dim: int | str | None) -> int:
         """Return the number of columns of `handout`; ValueError if the readout does not have so many."""
-        if dim is None or dim == self.handout_dim:
-            return self.handout_dim
-        if self.projection is None:
+        if dim is None or dim == "full":
+            return self.handout_dim if dim is None else self.full_dim
+        if self.projection is None and dim != self.full_dim:
             raise ValueError(
                 f"This model has no nested readout: its vectors have {self.full_dim} numbers, not {dim}. Leave dim "
                 "out, or train a model with encoder.readout: projected."
             )
         if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= self.full_dim:
-            raise ValueError(f"dim must be an integer from 1 to {self.full_dim}, got {dim!r}.")
+            raise ValueError(f"dim must be an integer from 1 to {self.full_dim} or 'full', got {dim!r}.")
         return dim
 
     def settle(
@@ -251,7 +252,10 @@ class LocationEncoder(nn.Module):
         if "observations" in self.part_names:
             parts["observations"] = self._fields("observations", lonlat)
         network_input = self._input(parts["positional"], parts["rasters"])
-        parts["hidden"], parts["output"] = self.network.forward_with_hidden(network_input)  # type: ignore[operator]
+        if "output" in self.part_names:
+            parts["hidden"], parts["output"] = self.network.forward_with_hidden(network_input)  # type: ignore[operator]
+        else:
+            parts["hidden"] = self.network.hidden(network_input)  # type: ignore[operator]
         remembered = [] if self.memory is None else self.memory(lonlat)
         return [*(parts[name] for name in self.part_names), *remembered]
 

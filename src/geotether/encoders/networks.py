@@ -29,6 +29,10 @@ class Network(nn.Module, ABC):
         """Return the output."""
         return self.forward_with_hidden(x)[1]
 
+    def hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
+        """Return the last hidden activations."""
+        return self.forward_with_hidden(x)[0]
+
     def _keep(self, in_dim: int, out_dim: int, hidden_dim: int, num_layers: int, dropout: float | int) -> None:
         """Check and keep the arguments of a network of equal hidden layers with dropout."""
         if num_layers < 1 or hidden_dim < 1:
@@ -39,7 +43,22 @@ class Network(nn.Module, ABC):
         self.drop = ByteDropout(dropout)
 
 
-class Linear(Network):
+class Layered(Network):
+    """Base of the networks whose output is a linear map, `output`, of the last hidden layer."""
+
+    output: nn.Linear
+
+    @abstractmethod
+    def hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
+        """Return the last hidden activations."""
+
+    def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
+        """Return the last hidden activations and the output."""
+        hidden = self.hidden(x)
+        return hidden, self.output(hidden)
+
+
+class Linear(Layered):
     """A linear map, the baseline of what a positional encoding does without a network; the hidden layer is the input.
 
     Source:
@@ -53,12 +72,12 @@ class Linear(Network):
         self.hidden_dim = in_dim
         self.output = nn.Linear(in_dim, out_dim)
 
-    def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
-        """Return the input and the output."""
-        return x, self.output(x)
+    def hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n in_dim"]:
+        """Return the input."""
+        return x
 
 
-class MLP(Network):
+class MLP(Layered):
     """Hidden layers GELU(W x + b), then a linear map.
 
     Args:
@@ -79,14 +98,14 @@ class MLP(Network):
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.output = nn.Linear(hidden_dim, out_dim)
 
-    def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
-        """Return the last hidden activations and the output."""
+    def hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
+        """Return the last hidden activations."""
         for layer in self.layers:
             x = self.drop(F.gelu(layer(x)))
-        return x, self.output(x)
+        return x
 
 
-class ResidualMLP(Network):
+class ResidualMLP(Layered):
     """A linear map in, residual blocks x + W2 GELU(W1 norm(x)), and a linear map out.
 
     Args:
@@ -111,16 +130,15 @@ class ResidualMLP(Network):
         self.norm = nn.LayerNorm(hidden_dim)
         self.output = nn.Linear(hidden_dim, out_dim)
 
-    def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
-        """Return the last hidden activations (after their normalisation) and the output."""
+    def hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
+        """Return the last hidden activations, after their normalisation."""
         x = self.input(x)
         for norm, inner, outer in zip(self.norms, self.inner, self.outer, strict=True):
             x = x + outer(self.drop(F.gelu(inner(norm(x)))))
-        x = self.norm(x)
-        return x, self.output(x)
+        return self.norm(x)
 
 
-class Siren(Network):
+class Siren(Layered):
     """Hidden layers sin(omega (W x + b)), then a linear map.
 
     Args:
@@ -161,12 +179,12 @@ class Siren(Network):
             nn.init.uniform_(layer.weight, -bound, bound)
             nn.init.uniform_(layer.bias, -bound, bound)
 
-    def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
-        """Return the last hidden activations and the output."""
+    def hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
+        """Return the last hidden activations."""
         for number, layer in enumerate(self.layers):
             omega = self.omega_0 if number == 0 else self.omega_0_hidden
             x = self.drop(torch.sin(omega * layer(x)))
-        return x, self.output(x)
+        return x
 
 
 class Capsules(Network):

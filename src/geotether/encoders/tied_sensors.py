@@ -68,7 +68,7 @@ class TiedSensors(SensorModel):
         if not init_temperature > 0:
             raise ValueError(f"init_temperature must be more than 0, got {init_temperature}.")
         if isinstance(location, Mapping):
-            location = build_location_encoder(location, seed=0)
+            location = build_location_encoder(location, seed=0, settle=False)
         if location is not None and location.embed_dim != proj_dim:
             raise ValueError(
                 f"The projections return {proj_dim} numbers, the location encoder {location.embed_dim}; "

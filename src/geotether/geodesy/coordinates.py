@@ -29,6 +29,10 @@ def check_lonlat(lonlat: Any) -> None:
 This looks like (latitude, longitude): pass lon= and lat= the other way round.
     """
     if hasattr(lonlat, "detach"):  # a torch tensor; importing torch to ask would cost a second
+        from torch.compiler import is_compiling
+
+        if is_compiling():  # values are not known while a model is exported
+            return
         lonlat = lonlat.detach().cpu().numpy()
     if not isinstance(lonlat, np.ndarray) or lonlat.dtype.kind not in "fiu":
         kind = f"{type(lonlat).__name__} of {lonlat.dtype}" if hasattr(lonlat, "dtype") else type(lonlat).__name__

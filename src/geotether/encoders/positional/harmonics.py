@@ -95,7 +95,7 @@ class SphericalHarmonics(nn.Module):
         single = dtype == torch.float32 and places.device.type == "cpu" and not needs_grad
         work = torch.float32 if single else torch.float64
         tables = coefficient_tables(self.l_max, tuple(self.weights().tolist()), work, places.device)
-        if needs_grad:
+        if needs_grad or torch.compiler.is_compiling():  # an exported model takes any number of rows
             blocks = [north * east for north, east in degree_factors(places, tables)]
             return torch.cat(blocks, dim=-1).to(dtype)
 
