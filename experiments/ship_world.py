@@ -1,0 +1,285 @@
+"""Make the model folder that comes with the package from a finished run of recipes/world.yaml.
+
+    geotether pretrain recipes/world.yaml --set data=DATA --out runs/world
+    python experiments/ship_world.py --run runs/world --data DATA --judged JUDGED
+
+It checks that the licence of every source is known and can be met, scores the model and its baselines as
+experiments/world_model.py does (in JUDGED, where stored scores count), measures its effective resolution and what
+its training covered, and writes `src/geotether/models/world`: the location encoder alone, without heads and decoders, a
+card with all of this, and a provenance with the command, the hashes of the raw files and the seed. The folder may have
+25 MB. `tests/data/golden/world.npz` gets embeddings of seeded places, which the tests compare.
+"""
+
+import argparse
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from world_model import BESIDE, WORLD, score
+
+from geotether.benchmark.baselines import baseline_encoders
+from geotether.benchmark.bootstrap import mean_value
+from geotether.benchmark.bootstrap import score as score_of
+from geotether.benchmark.outcome import Outcome
+from geotether.checkpoint.model import ModelParts, load_model, save_model
+from geotether.diagnostics import effective_resolution, even_places, nearness, seen_places
+from geotether.diagnostics.places import land_places
+from geotether.encoder import Encoder
+from geotether.files.disk import replacing_file, size_in_words
+from geotether.loading import load_encoder
+from geotether.settings import read_layer
+from geotether.tables.table import Table
+from geotether.training.card import model_card
+from geotether.training.pretraining import trained_tables
+
+ROOT = Path(__file__).parents[1]
+NAME = "world"
+SHIPPED, GOLDEN = ROOT / "src" / "geotether" / "models" / NAME, ROOT / "tests" / "data" / "golden" / f"{NAME}.npz"
+COMMAND = "geotether pretrain recipes/world.yaml --set data=DATA --out runs/world"
+MOST_BYTES = 25_000_000
+LAND_PLACES, RESOLUTION_PLACES = 20_000, 800
+WITHIN_KM = (10.0, 100.0, 500.0)
+QUARTILES = {"25%": 0.25, "50%": 0.5, "75%": 0.75}
+# What is compared by the tests: all numbers at the first places, and the mean and spread of each column at all.
+GOLDEN_PLACES, GOLDEN_ROWS = 10_000, 200
+LICENCE = "Apache-2.0, as the package; the credits in the card stay with the weights"
+# Licences whose terms were read, and what each asks of weights that were trained on such data. Others are refused.
+TERMS = {
+    "public domain": "asks for nothing; the sources are credited nevertheless.",
+    "NASA open data": "may be used without restriction; NASA asks to be credited, and endorses nothing made of it.",
+    "free use with citation": "asks to cite the publication.",
+    "CC BY 3.0": "as CC BY 4.0 (https://creativecommons.org/licenses/by/3.0/).",
+    "CC BY 4.0": "asks to credit the authors, to name the licence, to say what was changed (the data were reduced to "
+    "features, and to smoothed components of rasters, on which the weights were trained), and to add no terms "
+    "that hinder others (https://creativecommons.org/licenses/by/4.0/).",
+    "ODC-By 1.0": "asks to keep the notice of the database and its licence with what is made from it "
+    "(https://opendatacommons.org/licenses/by/1-0/).",
+}
+SHARE_ALIKE = ("CC BY-SA", "ODbL", "SA 4.0")
+LEFT_OUT = """Left out because of share-alike terms: the 280 texts of Wikivoyage (CC BY-SA 4.0) and the airports of
+OpenFlights (ODbL 1.0). Whether weights are an adaptation, or a database derived from the data, is not settled; if they
+are, they would have to carry these licences, and the package could not pass them on under its own."""
+NOT_FOR = """* **People and households**: the vectors describe surroundings, not those who live there; do not decide on
+  credit, insurance, aid, policing or migration by them.
+* **Detail below the effective resolution**: neighbouring streets, fields or buildings have nearly equal vectors.
+* **Change over time**: there is no time. Sources are of different years (images and lights of the 2000s and 2010s,
+  climate of 1979 to 2013, texts of all times).
+* **The sea and Antarctica**: hardly any source is there, and nothing was evaluated there.
+* **Borders and names**: they follow Natural Earth and the sources, and settle nothing that is disputed.
+* **Evidence about its own inputs**: scores on elevation, climate, night lights or population partly repeat what the
+  sources contain, and are not independent confirmation.
+* **Equal quality everywhere**: texts are from regions with projects, ruins or landslides, stations and species from
+  where people count them. Evaluate on held-out blocks of your own region before use:
+  `geotether evaluate world --points FILE --label COLUMN`."""
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    arguments = parsed()
+    encoder = Encoder.load(arguments.run / "model")
+    credits(encoder.provenance)
+    tables = trained_tables(encoder)
+    if missing := sorted(set(encoder.provenance["tables"]) - set(tables)):
+        raise SystemExit(f"The tables {', '.join(missing)} of {arguments.run} are gone or have changed.")
+    notes, facts = measured(encoder, tables, arguments.data, arguments.judged)
+    facts |= {"command": arguments.command, "files": hashes(read_layer(WORLD), arguments.data)}
+    size = write(load_model(arguments.run / "model"), arguments.out, notes, facts)
+    shipped = Encoder.load(arguments.out)
+    places = golden_places()
+    np.testing.assert_array_equal(shipped.encode(places), encoder.encode(places))
+    write_golden(shipped, arguments.golden)
+    print(f"{arguments.out}: {size_in_words(size)}; {facts['scores']['line']}")
+
+
+def parsed(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="folder of the finished run")
+    parser.add_argument("--data", type=Path, required=True, help="folder with pretrain/ and downstream/")
+    parser.add_argument("--judged", type=Path, required=True, help="folder of stored scores")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="model folder to write")
+    parser.add_argument("--golden", type=Path, default=GOLDEN, help="file of embeddings to write")
+    parser.add_argument("--command", default=COMMAND, help="what trained the model, for its provenance")
+    return parser.parse_args(given)
+
+
+def origins(provenance: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the origin of every table, raster and polygon file that a model was made of; {} where it is not stated."""
+    context = provenance.get("context") or {}
+    found = {name: facts.get("origin") or {} for name, facts in provenance["tables"].items()}
+    files = {**context.get("rasters", {}), **({"land": context["land"]} if context.get("land") else {})}
+    for name, facts in files.items():
+        origin = {"licence": facts.get("licence") or "", "source": facts.get("origin") or ""}
+        found[f"{name} (context)"] = origin if any(origin.values()) else {}
+    return found
+
+
+def credits(provenance: Mapping[str, Any]) -> list[str]:
+    """Write what the licence of each source asks for.
+
+    Raises:
+        ValueError: If a source or its licence is not stated, asks for share-alike, or has terms that are not known.
+    """
+    by_licence: dict[str, list[str]] = {}
+    for name, origin in origins(provenance).items():
+        if not (origin.get("licence") and origin.get("source")):
+            raise ValueError(f"{name} has no licence or source; state both in the recipe.")
+        for licence in map(str.strip, origin["licence"].split(",")):
+            if any(mark in licence for mark in SHARE_ALIKE):
+                raise ValueError(f"{name} has the licence {licence}, which asks for share-alike; leave it out.")
+            if licence not in TERMS:
+                raise ValueError(f"{name} has the licence {licence!r}, whose terms are not known; read them first.")
+            cited = f": {origin['citation']}" if origin.get("citation") else ""
+            by_licence.setdefault(licence, []).append(f"{name} ({origin['source']}{cited})")
+    return [f"* **{licence}** {TERMS[licence]} Here: {'; '.join(uses)}." for licence, uses in by_licence.items()]
+
+
+def hashes(recipe: Any, data: Path) -> dict[str, str]:
+    """Return the SHA-256 of every raw file that a recipe names, by its path relative to the data."""
+    found = {}
+    for path in sorted(set(texts(recipe))):
+        if (data / path).is_file():
+            with (data / path).open("rb") as file:
+                found[path] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def texts(layer: Any) -> Iterator[str]:
+    """Yield the texts in nested mappings and lists."""
+    if isinstance(layer, str):
+        yield layer
+    for part in layer.values() if isinstance(layer, Mapping) else layer if isinstance(layer, list) else ():
+        yield from texts(part)
+
+
+def measured(
+    encoder: Encoder, tables: Mapping[str, Table], data: Path, judged: Path
+) -> tuple[list[str], dict[str, Any]]:
+    """Measure scores, coverage and resolution; returns the sections of the card, and the facts for the provenance."""
+    scores, score_facts = scored(encoder, data, judged)
+    coverage, covered = coverage_lines(encoder, tables)
+    found = effective_resolution(
+        load_encoder(encoder), land_places(RESOLUTION_PLACES), level=0.5, centered=True, bearings=8
+    )
+    quartiles = [round(found.quantile_km(share)) for share in QUARTILES.values()]
+    notes = [
+        *["## Scores", "", *scores, ""],
+        *["## Coverage", "", *coverage, ""],
+        *["## Effective resolution", ""],
+        f"**{quartiles[1]:,} km** (quartiles {quartiles[0]:,} and {quartiles[2]:,}): the distance at which the cosine",
+        f"similarity of centred vectors falls to one half, the median of {RESOLUTION_PLACES} places on land (mean over",
+        "eight directions). Two places that are much closer have similar vectors.",
+        *["", "## Licences", ""],
+        f"Weights: {LICENCE}. What the sources ask for:",
+        *["", *credits(encoder.provenance), "", LEFT_OUT, ""],
+        *["## Not for", "", NOT_FOR],
+    ]
+    return notes, {
+        "scores": score_facts,
+        "coverage": covered,
+        "resolution_km": dict(zip(QUARTILES, quartiles, strict=True)),
+    }
+
+
+def scored(encoder: Encoder, data: Path, judged: Path) -> tuple[list[str], dict[str, Any]]:
+    """Score the model, its first 64 numbers, all of them, and baselines."""
+    widths = {NAME: None, f"{NAME}, 64 numbers": 64, f"{NAME}, all {encoder.full_dim} numbers": "full"}
+    encoders: dict[str, object] = {
+        name: load_encoder(lambda lon, lat, dim=dim: encoder.encode(lon=lon, lat=lat, dim=dim))
+        for name, dim in widths.items()
+    }
+    encoders |= {name: one for name, one in baseline_encoders(encoder.module).items() if name in BESIDE}
+    return score_table(score(encoders, data, judged))
+
+
+def score_table(scores: Mapping[str, Mapping[str, Sequence[Outcome]]]) -> tuple[list[str], dict[str, Any]]:
+    """Write scores with intervals; returns also the scores as plain values, with one line that sums them up."""
+    tasks = list(next(iter(scores.values())))
+    said = {name: {task: score_of(outcomes) for task, outcomes in by_task.items()} for name, by_task in scores.items()}
+    header = ", ".join(f"{task} ({scores[NAME][task][0].metric})" for task in tasks)
+    lines = [
+        f"Tasks: {header}. Ridge probe, 2,700 labels, 30,000 places on land, of which whole blocks of 10 degrees",
+        "are held out (training places at least 50 km from test places), five folds; in brackets 95 % intervals by",
+        "bootstrap over blocks. No label was used for pre-training.",
+        "",
+        "| encoder | " + " | ".join(tasks) + " | mean |",
+        "|---" + "|---:" * (len(tasks) + 1) + "|",
+    ]
+    plain: dict[str, Any] = {}
+    for name, by_task in said.items():
+        mean = mean_value([one.mean for one in by_task.values()])
+        cells = [f"{one.mean:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in by_task.values()]
+        lines.append(f"| {name} | " + " | ".join([*cells, f"{mean:.3f}"]) + " |")
+        plain[name] = {task: [round(v, 4) for v in (one.mean, one.low, one.high)] for task, one in by_task.items()}
+    ours = ", ".join(f"{task} {one.mean:.2f}" for task, one in said[NAME].items())
+    return lines, {"line": f"{ours} (ridge, 2,700 labels, held-out blocks of 10 degrees)", "encoders": plain}
+
+
+def coverage_lines(encoder: Encoder, tables: Mapping[str, Table]) -> tuple[list[str], dict[str, Any]]:
+    """Write which share of the land is near an observation of each modality, and which share has local context."""
+    places = land_places(LAND_PLACES)
+    near = nearness(places, {name: seen_places(table) for name, table in tables.items()})
+    lines = [
+        "Share of the land without Antarctica (20,000 places drawn by area) with a training observation nearby:",
+        "",
+        "| modality | rows | " + " | ".join(f"within {km:g} km" for km in WITHIN_KM) + " |",
+        "|---" + "|---:" * (len(WITHIN_KM) + 1) + "|",
+    ]
+    facts = {}
+    for name, one in near.items():
+        shares = one.within(WITHIN_KM)
+        lines.append(f"| {name} | {one.rows:,} | " + " | ".join(f"{share:.0%}" for share in shares.values()) + " |")
+        facts[name] = {f"{km:g} km": round(share, 4) for km, share in shares.items()}
+    if encoder.module.context is not None:
+        known = encoder.coverage(places).mean(axis=0)
+        facts["context"] = [round(float(share), 4) for share in known]
+        lines += [
+            "",
+            f"Rasters show {known.min():.0%} of it at every scale. The sea, and land that they do not show, have one",
+            "common value; `encoder.coverage(places)` tells where.",
+        ]
+    return lines, facts
+
+
+def write(parts: ModelParts, out: Path, notes: Sequence[str], facts: Mapping[str, Any]) -> int:
+    """Write the model folder, without heads and decoders; returns its size in bytes.
+
+    Raises:
+        ValueError: If it is larger than `MOST_BYTES`.
+    """
+    if parts.location is None:
+        raise ValueError(f"{parts.folder} has no location encoder.")
+    provenance = {**parts.provenance, "name": NAME, "licence": LICENCE, **facts}
+    about = {"handout_dim": parts.location.handout_dim}
+    card = model_card(parts.config, provenance, about, "\n".join(notes)).replace("path/to/this/folder", NAME)
+    commands = ["- Command:", "", f"      {provenance['command']}", "", "The complete record"]
+    card = card.replace("\nThe complete record", "\n" + "\n".join(commands))
+    bare = replace(parts, heads={}, decoders={}, specific=None, provenance=provenance, card=card)
+    save_model(out, bare)
+    size = sum(file.stat().st_size for file in out.iterdir())
+    if size > MOST_BYTES:
+        raise ValueError(f"{out} has {size_in_words(size)}, more than {size_in_words(MOST_BYTES)}.")
+    return size
+
+
+def golden_places() -> Float[np.ndarray, "n 2"]:
+    """Draw the places that the tests encode: over the whole Earth, with both poles and the antimeridian."""
+    corners = np.array([[0.0, 90.0], [0.0, -90.0], [180.0, 0.0], [-180.0, 50.0], [0.0, 0.0]])
+    return np.concatenate([corners, even_places(GOLDEN_PLACES - len(corners), seed=14)])
+
+
+def write_golden(encoder: Encoder, path: Path) -> None:
+    """Write embeddings of the first places, and the mean and standard deviation of each column at all of them."""
+    vectors = encoder.encode(golden_places())
+    kept = {"first": vectors[:GOLDEN_ROWS], "mean": vectors.mean(axis=0, dtype=np.float64)}
+    with replacing_file(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **kept, spread=vectors.std(axis=0, dtype=np.float64))
+
+
+if __name__ == "__main__":
+    main()

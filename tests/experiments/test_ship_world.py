@@ -1,0 +1,115 @@
+"""Mirrors experiments/ship_world.py: licences, hashes, the folder and the file of embeddings, on a small model."""
+
+import hashlib
+import json
+import shlex
+
+import numpy as np
+import pytest
+
+from geotether.checkpoint.model import ModelParts
+from geotether.encoder import Encoder
+from geotether.encoders.build import build_location_encoder
+from geotether.encoders.heads import ProjectionHead
+from geotether.tables.table import Table
+from geotether.training.card import plain_settings, run_provenance
+from geotether.training.config import load_config
+from geotether.training.state import RunState
+
+PARTS = {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 4}
+SOIL = {"licence": "CC BY 4.0", "source": "Soil Atlas", "citation": "Digger (2020)"}
+
+
+@pytest.fixture
+def parts():
+    """A small model as a run leaves it, with a head."""
+    lonlat = np.array([[5.0, 52.0], [10.0, 50.0], [-70.0, -10.0]])
+    tables = {"soil": Table.single("soil", lonlat, np.eye(3, dtype=np.float32))}
+    config = load_config(recipe="default")
+    provenance = run_provenance(config, tables, RunState(step=30))
+    provenance["tables"]["soil"]["origin"] = SOIL
+    location = build_location_encoder(PARTS, seed=0).eval()
+    return ModelParts(location, plain_settings(config), provenance, heads={"soil": ProjectionHead(3, 4)})
+
+
+def test_the_commands_of_its_own_text_are_understood(script):
+    (line,) = (line.strip() for line in script.__doc__.splitlines() if "ship_world.py" in line)
+    asked = script.parsed(shlex.split(line)[2:])
+    assert (asked.run.name, asked.out.name, asked.golden.name) == ("world", "world", "world.npz")
+
+
+def test_credits_follow_the_licences(script):
+    towns = {"licence": "public domain, CC BY 4.0", "source": "Gazetteer"}
+    provenance = {"tables": {"soil": {"origin": SOIL}, "towns": {"origin": towns}}}
+    provenance["context"] = {"rasters": {"lights": {"licence": "NASA open data", "origin": "NASA"}}}
+    said = script.credits(provenance)
+    assert [line.split("**")[1] for line in said] == ["CC BY 4.0", "public domain", "NASA open data"]
+    assert "soil (Soil Atlas: Digger (2020)); towns (Gazetteer)" in said[0]
+    assert "lights (context) (NASA)" in said[2]
+
+
+@pytest.mark.parametrize(
+    ("origin", "message"),
+    [
+        ({"licence": "CC BY 4.0, CC BY-SA 4.0", "source": "x"}, "soil has the licence CC BY-SA 4.0.*share-alike"),
+        ({"licence": "ODbL 1.0", "source": "x"}, "share-alike"),
+        ({"licence": "mine", "source": "x"}, "'mine', whose terms are not known"),
+        ({"licence": "CC BY 4.0"}, "no licence or source"),
+        ({}, "no licence or source"),
+    ],
+)
+def test_sources_that_cannot_be_passed_on_are_refused(script, origin, message):
+    with pytest.raises(ValueError, match=message):
+        script.credits({"tables": {"soil": {"origin": origin}}})
+
+
+def test_only_raw_files_that_are_named_are_hashed(script, tmp_path):
+    (tmp_path / "pretrain").mkdir()
+    (tmp_path / "pretrain" / "a.tif").write_bytes(b"a")
+    recipe = {"context": {"rasters": {"one": {"path": "pretrain/a.tif"}}}, "tables": {"b": {"path": "gone", "n": [1]}}}
+    assert script.hashes(recipe, tmp_path) == {"pretrain/a.tif": hashlib.sha256(b"a").hexdigest()}
+
+
+def test_the_folder_has_the_encoder_alone_with_card_and_provenance(script, parts, tmp_path, monkeypatch):
+    size = script.write(parts, tmp_path / "world", ["## Not for", "", "Maps."], {"command": "geotether pretrain x"})
+    shipped = Encoder.load(tmp_path / "world")
+    places = script.golden_places()
+    assert places.shape == (10_000, 2)
+    np.testing.assert_array_equal(shipped.encode(places), Encoder(parts.location).encode(places))
+    assert shipped.heads == {}
+    assert 'geotether.load("world")' in shipped.card
+    assert "Maps." in shipped.card
+    assert "geotether pretrain x" in shipped.card
+    assert json.loads((tmp_path / "world" / "provenance.json").read_text())["seed"] == 0
+    assert size == sum(file.stat().st_size for file in (tmp_path / "world").iterdir())
+    monkeypatch.setattr(script, "MOST_BYTES", 1000)
+    with pytest.raises(ValueError, match="more than"):
+        script.write(parts, tmp_path / "world", [], {"command": ""})
+
+
+def test_the_file_of_embeddings_is_small_and_exact(script, parts, tmp_path):
+    encoder = Encoder(parts.location)
+    script.write_golden(encoder, tmp_path / "golden.npz")
+    with np.load(tmp_path / "golden.npz") as golden:
+        np.testing.assert_array_equal(golden["first"], encoder.encode(script.golden_places()[:200]))
+        np.testing.assert_allclose(golden["mean"], encoder.encode(script.golden_places()).mean(axis=0), atol=1e-6)
+
+
+def test_scores_become_a_table_and_one_line(script, make_outcomes):
+    outcomes = make_outcomes({"world": 0.9, "untrained": 0.3}, tasks=("elevation", "biome"))
+    scores = {}
+    for one in outcomes:
+        scores.setdefault(one.encoder, {}).setdefault(one.task, []).append(one)
+    lines, facts = script.score_table(scores)
+    assert len(lines) == 8
+    assert lines[-2].startswith("| world | 0.899 [0.887, 0.910] | ")
+    assert facts["line"].startswith("elevation 0.90, biome 0.90 (ridge")
+    assert len(facts["encoders"]["untrained"]["biome"]) == 3
+
+
+def test_coverage_counts_land_near_training_rows(script, parts):
+    lonlat = np.array([[20.0, 50.0], [25.0, 0.0]])
+    tables = {"soil": Table.single("soil", lonlat, np.eye(2, dtype=np.float32))}
+    lines, facts = script.coverage_lines(Encoder(parts.location), tables)
+    assert 0 < facts["soil"]["100 km"] < facts["soil"]["500 km"] < 0.1
+    assert lines[-1].startswith("| soil | 2 | 0% |")
