@@ -15,7 +15,7 @@ from geotether.encoders.location import LocationEncoder
 from geotether.geodesy.coordinates import as_lonlat, check_lonlat
 
 _WGS84 = "OGC:CRS84"
-CHUNK_ROWS = 8192
+CHUNK_ROWS = 4096  # so that intermediate results stay in the cache
 
 
 class Encoder:

@@ -272,7 +272,7 @@ def test_a_foreign_or_newer_configuration_is_named(folder, changes, message):
 
 def test_every_edited_digit_of_the_configuration_is_refused(tmp_path, make_context_encoder):
     """Or leaves all embeddings as they are; in a folder with a context and every kind of setting."""
-    encoder = Encoder(make_context_encoder(context_dropout=0.3), {"steps": 20, "rate": 1e-3}, {"seed": 1})
+    encoder = Encoder(make_context_encoder(), {"steps": 20, "rate": 1e-3}, {"seed": 1})
     encoder.save(tmp_path)
     expected, file = encoder.encode(PLACES), tmp_path / "config.json"
     text = file.read_text()

@@ -111,7 +111,6 @@ def test_gradient_reaches_every_weight_and_the_place(places):
         ({"readout": "projected", "dim": 0}, "dim must be an integer of 1 or more"),
         ({"network_degree": -1}, "network_degree must be a degree .* got -1"),
         ({"positional": {"name": "wrap"}, "network_degree": 3}, "got 3 with Wrap"),
-        ({"context_dropout": 1.0}, "context_dropout must be 0 or more and less than 1"),
         ({"context": {"levels": []}}, "at least one level"),
         ({"embeddim": 3}, "Unknown key 'embeddim'.*did you mean 'embed_dim'"),
     ],
@@ -153,24 +152,18 @@ def test_the_parts_of_a_projected_readout(make_context_encoder, places):
         build_location_encoder(CONFIG, seed=0).handout(places, 8)
 
 
-def test_context_dropout_leaves_out_whole_levels(make_context_encoder, places):
-    encoder = make_context_encoder(context_dropout=0.5)
+def test_levels_are_left_out_and_noise_is_added(make_context_encoder, places):
+    encoder = make_context_encoder()
     keep = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    noise = torch.randn(4, 12, generator=torch.Generator().manual_seed(0))
     seen = []
     encoder.network.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    encoder(places)
-    encoder(places, keep)
-    np_keep = keep.repeat_interleave(6, dim=1)
-    torch.testing.assert_close(seen[1][:, 16:], seen[0][:, 16:] * np_keep)
-    assert torch.equal(seen[1][:, :16], seen[0][:, :16])
-    encoder.train()
-    many = places[:1].repeat(1000, 1)
-    torch.manual_seed(0)
-    encoder(many)
-    levels = seen[2][:, 16:].reshape(1000, 2, 6) != 0
-    assert (levels == levels[:, :, :1]).all()
-    assert 0.45 < levels[:, :, 0].float().mean() < 0.55
-    assert encoder.config["context_dropout"] == 0.5
+    for options in ({}, {"keep": keep}, {"keep": keep, "noise": noise}):
+        encoder(places, **options)
+    factors = keep.repeat_interleave(6, dim=1)
+    torch.testing.assert_close(seen[1][:, 16:], seen[0][:, 16:] * factors)
+    torch.testing.assert_close(seen[2][:, 16:], (seen[0][:, 16:] + noise) * factors)
+    assert all(torch.equal(one[:, :16], seen[0][:, :16]) for one in seen)
 
 
 def test_settling_uses_what_is_given(make_context_encoder):
@@ -190,6 +183,7 @@ def test_settling_uses_what_is_given(make_context_encoder):
     assert errors[1] < 0.2 * errors[0]
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of the exporter itself
 def test_an_encoder_with_a_context_is_exported(make_context_encoder, tmp_path):
     class Handout(nn.Module):
         def __init__(self):

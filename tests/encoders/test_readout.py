@@ -95,6 +95,18 @@ def test_first_columns_are_a_vector_by_themselves_and_columns_have_about_equal_v
     assert torch.corrcoef(torch.stack((before, after)))[0, 1] > 0.98
 
 
+def test_rounding_the_directions_loses_little(parts, response):
+    readout = Readout([3, 12], [1, 1]).double()
+    readout.fit(parts, [response])
+    unit, x = readout.unit.numpy(), np.concatenate(parts, 1)
+    exact = x @ (readout.directions.numpy() + np.random.default_rng(0).uniform(-0.5, 0.5, (15, 15)) * unit[:, None])
+    assert np.abs(exact - x @ readout.directions.numpy()).max() < 3e-4 * readout(parts, 15).std().item()
+    again = Readout([3, 12], [1, 1]).double()
+    again.load_state_dict(readout.state_dict())
+    assert torch.equal(again(parts, 15), readout(parts, 15))
+    assert {name: part.dtype for name, part in readout.state_dict().items()}["rounded"] == torch.int16
+
+
 def test_a_response_makes_what_it_needs_loud(parts, response):
     readouts = [Readout([3, 12], [1, 1], widths=[4]).double() for _ in range(2)]
     readouts[0].fit(parts)

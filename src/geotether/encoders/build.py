@@ -40,7 +40,7 @@ def build_location_encoder(
         >>> build_location_encoder(config, seed=0).embed_dim
         256
     """
-    own = ("readout", "network_degree", "dim", "context_dropout")
+    own = ("readout", "network_degree", "dim")
     known = ("positional", "network", "embed_dim", *own, "context", "memory")
     for key in config:
         if key not in known:

@@ -57,7 +57,6 @@ class LocationEncoder(nn.Module):
         context: What rasters and observations show around a place, or None.
         network_degree: Highest degree of spherical harmonics that the network sees; None for the whole encoding.
         dim: Columns that a projected readout returns by default; None for 256.
-        context_dropout: Share of a place's raster levels that are set to 0 in training, [0, 1).
 
     Attributes:
         embed_dim: Size of the output.
@@ -77,7 +76,6 @@ class LocationEncoder(nn.Module):
         context: LocalContext | None = None,
         network_degree: int | None = None,
         dim: int | None = None,
-        context_dropout: float | int = 0.0,
         memory: PlaceMemory | None = None,
     ) -> None:
         super().__init__()
@@ -85,8 +83,6 @@ class LocationEncoder(nn.Module):
             raise ValueError(f"Unknown readout {readout!r}; choose one of {', '.join(READOUTS)}.")
         if dim is not None and (readout != "projected" or isinstance(dim, bool) or not isinstance(dim, int) or dim < 1):
             raise ValueError(f"dim must be an integer of 1 or more and needs the readout projected, got {dim!r}.")
-        if not 0 <= context_dropout < 1:
-            raise ValueError(f"context_dropout must be 0 or more and less than 1, got {context_dropout}.")
         in_dim = network_input_dim(positional, network_degree, context)
         if in_dim != network.in_dim:
             parts = "the positional encoding gives" if context is None else "positional encoding and context give"
@@ -99,7 +95,6 @@ class LocationEncoder(nn.Module):
         self.context = context
         self.readout = readout
         self.network_degree = network_degree
-        self.context_dropout = float(context_dropout)
         self.embed_dim: int = network.out_dim  # type: ignore[assignment]
         widths = {
             "positional": positional.out_dim,
@@ -145,7 +140,6 @@ class LocationEncoder(nn.Module):
             "network_degree": self.network_degree,
             "dim": None if self.projection is None else self.handout_dim,
             "context": None if self.context is None else self.context.config,
-            "context_dropout": self.context_dropout or None,
             "memory": None if self.memory is None else self.memory.config,
         }
         return {
@@ -166,14 +160,18 @@ class LocationEncoder(nn.Module):
             return self.positional(lonlat, dtype=weight.dtype)
 
     def forward(
-        self, lonlat: Float[Tensor, "n 2"], keep: Float[Tensor, "n levels"] | None = None
+        self,
+        lonlat: Float[Tensor, "n 2"],
+        keep: Float[Tensor, "n levels"] | None = None,
+        noise: Float[Tensor, "n rasters"] | None = None,
     ) -> Float32[Tensor, "n d"]:
         """Embed places as the objectives see them.
 
         Args:
             lonlat: Longitude and latitude in degrees, shape (n, 2), float64.
-            keep: Factors 0 or 1 on the values of each level of rasters, shape (n, number of such levels); by default
-                drawn by `context_dropout` in training, and 1 otherwise.
+            keep: Factors on the standardised values of each level of rasters, shape (n, number of such levels): 0
+                leaves a level out, which training does at random. By default 1.
+            noise: Added to these values before that, shape (n, number of their columns). By default 0.
 
         Returns:
             Shape (n, embed_dim), float32, not normalised.
@@ -181,7 +179,8 @@ class LocationEncoder(nn.Module):
         Raises:
             ValueError: If a row is not a coordinate.
         """
-        return self.network(self._input(self.features(lonlat), self._fields("rasters", lonlat), keep)).float()
+        rasters = self._fields("rasters", lonlat)
+        return self.network(self._input(self.features(lonlat), rasters, keep, noise)).float()
 
     def handout(self, lonlat: Float[Tensor, "n 2"], dim: int | str | None = None) -> Float32[Tensor, "n d"]:
         """Embed places as users get them; see `readout`.
@@ -267,17 +266,19 @@ class LocationEncoder(nn.Module):
         with torch.autocast(lonlat.device.type, enabled=False):
             return self.context(lonlat, source).to(weight.dtype)
 
-    def _input(self, positional: Tensor, rasters: Tensor, keep: Tensor | None = None) -> Float[Tensor, "n k"]:
+    def _input(
+        self, positional: Tensor, rasters: Tensor, keep: Tensor | None = None, noise: Tensor | None = None
+    ) -> Float[Tensor, "n k"]:
         """Return the network's input: positional features and standardised context."""
         positional = positional[:, : self.network.in_dim - rasters.shape[1]]  # type: ignore[operator]
         if self.context is None or not rasters.shape[1]:
             return positional
         rasters = rasters / self.context.spread("rasters").to(rasters.dtype)
-        levels = self.context.levels_of("rasters")
-        if keep is None and self.training and self.context_dropout:
-            keep = torch.rand(len(rasters), len(levels), device=rasters.device) >= self.context_dropout
+        if noise is not None:
+            rasters = rasters + noise.to(rasters.dtype)
         if keep is not None:
-            widths = torch.tensor([self.context.dims[level] for level in levels], device=rasters.device)
+            dims = [self.context.dims[level] for level in self.context.levels_of("rasters")]
+            widths = torch.tensor(dims, device=rasters.device)
             rasters = rasters * keep.to(rasters.dtype).repeat_interleave(widths, dim=1)
         return torch.cat((positional, rasters), dim=1)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -55,7 +55,8 @@ class Readout(nn.Module):
     Attributes:
         out_dim: Number of columns.
         widths: Ends of the blocks, the last of which is `out_dim`.
-        directions: Shape (total, out_dim); zeros until fitted.
+        directions: Shape (total, out_dim); zeros until fitted. It is saved as 16-bit whole numbers with one unit per
+            row.
         offset: Added to the product, shape (out_dim,); it centres the columns.
 
     Raises:
@@ -74,6 +75,8 @@ class Readout(nn.Module):
     """
 
     directions: Tensor
+    rounded: Tensor
+    unit: Tensor
     offset: Tensor
 
     def __init__(
@@ -90,8 +93,11 @@ class Readout(nn.Module):
         self.dims, self.sizes = tuple(dims), tuple(map(float, sizes))
         self.out_dim = min(out_dim, sum(dims))
         self.widths = (*sorted({width for width in widths if width < self.out_dim}), self.out_dim)
-        self.register_buffer("directions", torch.zeros(sum(dims), self.out_dim))
+        self.register_buffer("rounded", torch.zeros(sum(dims), self.out_dim, dtype=torch.int16))
+        self.register_buffer("unit", torch.ones(sum(dims)))
         self.register_buffer("offset", torch.zeros(self.out_dim))
+        self.register_buffer("directions", torch.zeros(sum(dims), self.out_dim), persistent=False)
+        self.register_load_state_dict_post_hook(_restore_directions)
 
     def forward(self, parts: Sequence[Float[Tensor, "n _"]], dim: int) -> Float[Tensor, "n dim"]:
         """Return the first `dim` columns of parts of the widths `dims`, shape (n, dim)."""
@@ -126,7 +132,7 @@ class Readout(nn.Module):
         if len(parts[0]) < 2 or not 0 < share <= 1:
             raise ValueError(f"Needs two rows or more and a share in (0, 1], got {len(parts[0])} rows and {share}.")
         centre, scale = self._standards(parts)
-        covariance, _ = _moments(parts, centre, scale)
+        covariance, _ = _moments([part.double() for part in parts], centre, scale)
         total, metric = covariance.trace(), torch.zeros_like(covariance)
         for response in responses:
             weights, skill = _ridge(response, centre, scale)
@@ -142,12 +148,15 @@ class Readout(nn.Module):
         else:
             leading = _leading(covariance, self.out_dim)
         nested = _nested(leading, covariance, self.widths) * scale[:, None]
-        self.directions.copy_(nested)
-        self.offset.copy_(-centre @ nested)
+        unit = nested.abs().amax(1).clamp(min=1e-30) / (2**15 - 1)
+        self.unit.copy_(unit)
+        self.rounded.copy_((nested / self.unit[:, None]).round())
+        _restore_directions(self)
+        self.offset.copy_(-centre @ self.directions.double())
 
     def _standards(self, parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return the mean of every column, and the factor that brings its part to its size, both float64."""
-        means = [part.double().mean(0) for part in parts]
+        means = [part.mean(0, dtype=torch.float64) for part in parts]
         spreads = [
             (part.double() - mean).square().sum(1).mean().sqrt() for part, mean in zip(parts, means, strict=True)
         ]
@@ -163,15 +172,24 @@ class Readout(nn.Module):
             raise ValueError(f"Parts of {list(self.dims)} columns are needed, got {list(widths)}.")
 
 
-def _rows(parts: Sequence[Tensor], centre: Tensor, scale: Tensor, rows: slice | Tensor) -> Float64[Tensor, "n k"]:
-    """Return rows of the parts, joined, centred and scaled, in float64."""
-    return (torch.cat([part[rows].double() for part in parts], dim=1) - centre) * scale
+def _restore_directions(readout: Any, keys: Any = None) -> None:
+    """Compute the directions from their saved form, after loading."""
+    readout.directions = readout.rounded * readout.unit[:, None]
+
+
+def _rows(parts: Sequence[Tensor], centre: Tensor, scale: Tensor, rows: slice) -> Float[Tensor, "n k"]:
+    """Return rows of the parts, joined, centred and scaled."""
+    joined = torch.cat([part[rows] for part in parts], dim=1)
+    return (joined - centre.to(joined.dtype)) * scale.to(joined.dtype)
 
 
 def _moments(
     parts: Sequence[Tensor], centre: Tensor, scale: Tensor, targets: Tensor | None = None
 ) -> tuple[Float64[Tensor, "k k"], Float64[Tensor, "k t"]]:
-    """Return X^T X / n of the joined parts, and X^T Y / n with the targets, summed over parts of the rows."""
+    """Return X^T X / n of the joined parts, and X^T Y / n with the targets.
+
+    Products are computed in the type of the parts and summed in float64.
+    """
     count = len(parts[0])
     square = torch.zeros(len(centre), len(centre), dtype=torch.float64, device=centre.device)
     product = square[:, :0] if targets is None else square.new_zeros(len(centre), targets.shape[1])
@@ -180,7 +198,7 @@ def _moments(
         x = _rows(parts, centre, scale, rows)
         square += x.T @ x
         if targets is not None:
-            product += x.T @ targets[rows]
+            product += x.T @ targets[rows].to(x.dtype)
     return square / count, product / count
 
 
@@ -198,7 +216,7 @@ def _ridge(response: Response, centre: Tensor, scale: Tensor) -> tuple[Float64[T
     mean = targets.mean(0)
     targets, wanted = targets - mean, wanted - mean
     # Centred by the training rows, so that the intercept is not penalised.
-    own = torch.cat([part.double().mean(0) for part in train])
+    own = torch.cat([part.mean(0, dtype=torch.float64) for part in train])
     square, product = _moments(train, own, scale, targets)
     variance = wanted.square().sum()
     best, least = torch.zeros_like(product), float(variance)
@@ -208,7 +226,8 @@ def _ridge(response: Response, centre: Tensor, scale: Tensor) -> tuple[Float64[T
         error = 0.0
         for start in range(0, len(wanted), _ROWS):
             rows = slice(start, start + _ROWS)
-            error += float((wanted[rows] - _rows(held_out, own, scale, rows) @ weights).square().sum())
+            x = _rows(held_out, own, scale, rows)
+            error += float((wanted[rows] - x @ weights.to(x.dtype)).square().sum())
         if error < least:
             best, least = weights, error
     return best, 1 - least / max(float(variance), 1e-30)
