@@ -44,6 +44,7 @@ COMMAND = "geotether pretrain recipes/world.yaml --set data=DATA --out runs/worl
 MOST_BYTES = 25_000_000
 LAND_PLACES, RESOLUTION_PLACES = 20_000, 800
 WITHIN_KM = (10.0, 100.0, 500.0)
+SHOWN_KM = (10.0, 25.0, 50.0, 100.0, 300.0, 1000.0)
 QUARTILES = {"25%": 0.25, "50%": 0.5, "75%": 0.75}
 # What is compared by the tests: all numbers at the first places, and the mean and spread of each column at all.
 GOLDEN_PLACES, GOLDEN_ROWS = 10_000, 200
@@ -163,27 +164,40 @@ def measured(
     """Measure scores, coverage and resolution; returns the sections of the card, and the facts for the provenance."""
     scores, score_facts = scored(encoder, data, judged)
     coverage, covered = coverage_lines(encoder, tables)
-    found = effective_resolution(
-        load_encoder(encoder), land_places(RESOLUTION_PLACES), level=0.5, centered=True, bearings=8
-    )
-    quartiles = [round(found.quantile_km(share)) for share in QUARTILES.values()]
+    resolution_lines, resolved = resolution(encoder)
     notes = [
         *["## Scores", "", *scores, ""],
         *["## Coverage", "", *coverage, ""],
         *["## Effective resolution", ""],
-        f"**{quartiles[1]:,} km** (quartiles {quartiles[0]:,} and {quartiles[2]:,}): the distance at which the cosine",
-        f"similarity of centred vectors falls to one half, the median of {RESOLUTION_PLACES} places on land (mean over",
-        "eight directions). Two places that are much closer have similar vectors.",
+        *resolution_lines,
         *["", "## Licences", ""],
         f"Weights: {LICENCE}. What the sources ask for:",
         *["", *credits(encoder.provenance), "", LEFT_OUT, ""],
         *["## Not for", "", NOT_FOR],
     ]
-    return notes, {
-        "scores": score_facts,
-        "coverage": covered,
-        "resolution_km": dict(zip(QUARTILES, quartiles, strict=True)),
-    }
+    return notes, {"scores": score_facts, "coverage": covered, "resolution_km": resolved}
+
+
+def resolution(encoder: Any) -> tuple[list[str], dict[str, int]]:
+    """Measure how far apart two places must be for their vectors to differ.
+
+    The difference of two vectors of equal length is sqrt(2 - 2 cos); it is half of that of unrelated places (cosine 0
+    of centred vectors) where the cosine is 0.75.
+    """
+    places = land_places(RESOLUTION_PLACES)
+    found = effective_resolution(load_encoder(encoder), places, level=0.75, centered=True)
+    km = {name: round(found.quantile_km(share)) for name, share in QUARTILES.items()}
+    shown = [(ring, one) for ring, one in zip(found.rings_km, found.similarity, strict=True) if ring in SHOWN_KM]
+    lines = [
+        f"**{km['50%']:,} km** (quartiles {km['25%']:,} and {km['75%']:,}): the distance at which vectors differ half",
+        f"as much as those of unrelated places, the median of {len(places):,} places on land (centred vectors, eight",
+        "directions). Places that are closer are told apart, but by less:",
+        "",
+        "| distance, km | " + " | ".join(f"{ring:,.0f}" for ring, _ in shown) + " |",
+        "|---" + "|---:" * len(shown) + "|",
+        "| difference | " + " | ".join(f"{np.sqrt(max(1 - one, 0)):.0%}" for _, one in shown) + " |",
+    ]
+    return lines, km
 
 
 def scored(encoder: Encoder, data: Path, judged: Path) -> tuple[list[str], dict[str, Any]]:

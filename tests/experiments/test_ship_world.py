@@ -11,6 +11,7 @@ from geotether.checkpoint.model import ModelParts
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.heads import ProjectionHead
+from geotether.geodesy.coordinates import unit_vectors
 from geotether.tables.table import Table
 from geotether.training.card import plain_settings, run_provenance
 from geotether.training.config import load_config
@@ -113,3 +114,11 @@ def test_coverage_counts_land_near_training_rows(script, parts):
     lines, facts = script.coverage_lines(Encoder(parts.location), tables)
     assert 0 < facts["soil"]["100 km"] < facts["soil"]["500 km"] < 0.1
     assert lines[-1].startswith("| soil | 2 | 0% |")
+
+
+def test_the_resolution_is_where_vectors_differ_half_as_much_as_unrelated_ones(script, monkeypatch):
+    monkeypatch.setattr(script, "land_places", lambda count: script.even_places(60))
+    lines, km = script.resolution(unit_vectors)
+    quarter = np.degrees(np.arccos(0.75)) * 111.19  # of unit vectors, whose mean is about 0
+    assert km["50%"] == pytest.approx(quarter, rel=0.1)
+    assert lines[-1].startswith("| difference | 0% | ")
