@@ -1,6 +1,9 @@
 """The folders of the user that geotether writes to unless told otherwise."""
 
+import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -16,3 +19,20 @@ def user_cache() -> Path:
 def user_data() -> Path:
     """Return the user's data folder for geotether, such as `~/.local/share/geotether` on Linux."""
     return Path(platformdirs.user_data_dir("geotether", appauthor=False))
+
+
+def keyed_path(kind: str, name: str, decides: Any, cache: Path | None = None) -> Path:
+    """Name the file or folder in which something built is kept.
+
+    Its name has a hash of what it was built from, so that builds of the same name do not take each other's place.
+
+    Args:
+        kind: What is kept, a folder in the user's cache folder.
+        name: What it was called.
+        decides: Plain values that it was built from.
+        cache: Keep it in this folder instead.
+    """
+    text = json.dumps(decides, sort_keys=True, default=str)
+    return (
+        user_cache() / kind if cache is None else cache
+    ) / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

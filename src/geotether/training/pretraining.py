@@ -1,7 +1,5 @@
 """Training from tables and settings: location encoders and models of paired sensors by one function."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -21,7 +19,7 @@ from geotether.training.location import LocationMethod
 from geotether.training.loop import train
 from geotether.training.paired_method import PairedMethod
 from geotether.training.sample_ties import TiesMethod
-from geotether.user_folders import user_cache
+from geotether.user_folders import keyed_path
 
 PAIRED_METHODS: dict[str, type[PairedMethod]] = {
     "mdico": ColearningMethod,
@@ -218,9 +216,7 @@ def table_folder(config: RunConfig, name: str) -> Path:
     It has a hash of the specification in its name, so that configurations with modalities of the same name do not
     take each other's place.
     """
-    cache = user_cache() / "tables" if config.cache is None else config.cache
-    text = json.dumps([str(config.data), config.tables[name]], sort_keys=True, default=str)
-    return cache / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return keyed_path("tables", name, [str(config.data), config.tables[name]], config.cache)
 
 
 def _built(config: RunConfig, name: str, given: dict[str, Any], workers: int | None, progress: str) -> Path:

@@ -1,5 +1,6 @@
 """Raster cells in any order: from an uncompressed copy where that is faster, else tile by tile."""
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Integer, Num, Shaped
 
-from geotether.files.disk import replacing_file
+from geotether.files.disk import file_fingerprint, files_fingerprint, replacing_file
 from geotether.sources.grids.geotiff import GdalRaster
 from geotether.sources.grids.grid import Grid
 from geotether.sources.grids.gridded import ENDINGS, GriddedRaster
@@ -62,6 +63,14 @@ def open_raster(
     if given:
         raise ValueError(f"{given[0]} is for NetCDF and Zarr ({', '.join(ENDINGS)}); {path} has only bands.")
     return GdalRaster(path, bands=bands, crs=crs)
+
+
+def raster_fingerprint(raster: Raster) -> str:
+    """Identify the content of the files that a raster consists of, wherever they lie; see `file_fingerprint`."""
+    if raster.path.is_dir():
+        return files_fingerprint(raster.path, raster.files())
+    hashes = [file_fingerprint(file) if file.is_file() else str(file) for file in raster.files()]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def decode(raster: Raster, values: Num[np.ndarray, "*n bands"]) -> Float[np.ndarray, "*n bands"]:

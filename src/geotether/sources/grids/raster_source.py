@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from geotether.files.disk import file_fingerprint, files_fingerprint, replacing_file
+from geotether.files.disk import file_fingerprint, replacing_file
 from geotether.geodesy.azimuthal import LARGEST_KM
 from geotether.geodesy.dates import time_of
 from geotether.geodesy.distance import EARTH_RADIUS_KM
-from geotether.sources.grids.cells import Cells, copy_pays, copy_raster, open_raster
+from geotether.sources.grids.cells import Cells, copy_pays, copy_raster, open_raster, raster_fingerprint
 from geotether.sources.grids.grid import Grid
 from geotether.sources.grids.raster_places import RasterPlaces, given_places, refuse_outside, sampled_places
 from geotether.sources.grids.windows import RESAMPLING, STATISTICS, Query, Window, column_rows, image_rows
@@ -150,11 +150,8 @@ class RasterSource:
         """Return a hash of the contents of all files and of the options."""
         digest = hashlib.sha256()
         others = [Path(self.options[name]) for name in ("places", "land", "mask") if self.options[name] is not None]
-        files = self._cells().raster.files()
-        if self.path.is_dir():
-            digest.update(files_fingerprint(self.path, files).encode())
-            files = []
-        for file in [*files, *others]:
+        digest.update(raster_fingerprint(self._cells().raster).encode())
+        for file in others:
             digest.update((file_fingerprint(file) if file.is_file() else str(file)).encode())
         plain = {name: value for name, value in self.options.items() if name not in ("places", "land", "mask")}
         digest.update(json.dumps(plain, sort_keys=True, default=str).encode())

@@ -1,0 +1,1 @@
+"""Local context from data: fields of rasters and of observations on longitude/latitude nodes."""
