@@ -208,6 +208,7 @@ def test_a_raster_that_cannot_be_used_is_an_error_that_says_why(tmp_path, write_
         (np.full((180, 360), 3, np.uint8), {}, r"one value \[3"),
         (np.stack([noise, np.full_like(noise, 7), noise]), {}, r"band 2 \(heat\) has the value 7 .*bands: \[1, 3\]"),
         (noise[::5, ::5], {"filters": 2, "patch": 1}, "filters: 0"),
+        (np.tile(noise[:5, :5], (36, 72)), {}, "look alike"),
         (noise, {"transform": "sqrt"}, "the value -.*transform: sqrt"),
         (noise, {"land": "far"}, "lies in the polygons"),
     ]:

@@ -114,6 +114,8 @@ class Look:
             deviations[deviations < _LEAST_VARIANCE * means] = np.inf  # they vary by rounding only
         standardised = (features - mean) / scale
         variances, directions = principal_axes(standardised.T @ standardised / len(features), components)
+        if not variances[0] > 0:
+            raise ValueError("all its blocks look alike, so there is nothing to learn from it; choose another raster.")
         kept = variances > _LEAST_VARIANCE * variances[0]
         return cls(drawn, mean, scale, directions[:, kept] / np.sqrt(variances[kept]))
 
