@@ -26,10 +26,10 @@ tables = {}
 for name in ("one", "two", "three"):
     lonlat = np.stack([rng.uniform(-180, 180, 20_000), np.degrees(np.arcsin(rng.uniform(-1, 1, 20_000)))], -1)
     tables[name] = Table.single(name, lonlat, rng.standard_normal((20_000, 256), np.float32))
-memory = {"components": 0}
-encoder = {"readout": "output"}
+context = {"observations": {"components": 0}}
 steps = int(sys.argv[1]) + 3
-done = pretrain(tables, steps=steps, validate_every=None, progress="none", memory=memory, encoder=encoder, device="cpu")
+settings = {"steps": steps, "validate_every": None, "context": context, "encoder": {"readout": "output"}}
+done = pretrain(tables, progress="none", device="cpu", **settings)
 seconds = [line["seconds"] for line in done.history][2:]
 print(statistics.median(b - a for a, b in pairwise(seconds)) * 1000)
 """

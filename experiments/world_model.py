@@ -5,8 +5,9 @@
     python experiments/world_model.py places --data DATA
     python experiments/world_model.py worth --data DATA --out OUT [--without climate] [--only satellite]
 
-`judge` scores models, the baselines of the first one, and the first one without one of its parts (ridge, 2,700 labels,
-10-degree blocks; every place is tested once in five seeds), and compares the first with all others in pairs. `places`
+`judge` scores models and the baselines of the first one, among them its context alone and the untrained network with
+the same context (ridge, 2,700 labels, 10-degree blocks; every place is tested once in five seeds), and compares the
+first with all others in pairs. `places`
 measures what the features of each modality reveal about their place. `worth` trains the world model with all
 modalities and without each in turn, all else equal, and compares them in pairs. Interrupted, `judge` and `worth`
 continue.
@@ -28,7 +29,6 @@ from geotether.benchmark.splitting import BUFFER_KM
 from geotether.benchmark.store import ResultStore
 from geotether.benchmark.verdict import difference, mean_difference
 from geotether.encoder import Encoder
-from geotether.encoders.build import build_location_encoder
 from geotether.geodesy.coordinates import unit_vectors
 from geotether.loading import load_encoder
 from geotether.tables.splits import block_parts
@@ -37,7 +37,7 @@ from geotether.training.pretraining import open_tables, pretrain
 from geotether.training.state import is_unfinished
 
 WORLD = Path(__file__).parents[1] / "recipes" / "world.yaml"
-BESIDE = ("untrained", "inverse distance", "nearest in space", "raw Fourier features", "raw harmonics")
+BESIDE = ("untrained", "context alone", "inverse distance", "nearest in space", "raw Fourier features", "raw harmonics")
 ALL = "all"
 
 
@@ -83,35 +83,13 @@ def judge(models: Sequence[str], data: Path, out: Path) -> list[str]:
     paths = dict(model.partition("=")[::2] for model in models)
     opened = {name: Encoder.load(path) for name, path in paths.items()}
     baselines = baseline_encoders(next(iter(opened.values())).module)
-    encoders = {name: load_encoder(model) for name, model in opened.items()} | {b: baselines[b] for b in BESIDE}
-    encoders |= lessened(next(iter(paths.values())))
+    encoders = {name: load_encoder(model) for name, model in opened.items()} | {
+        b: baselines[b] for b in BESIDE if b in baselines
+    }
     scores = score(encoders, data, out)
     first = next(iter(paths))
     others = [name for name in scores if name != first]
     return [*score_lines(scores), "", *difference_lines(scores, first, others, f"{first} minus")]
-
-
-def lessened(folder: str) -> dict[str, object]:
-    """Return the model without its memory, its memory with an untrained network, and its parts joined but not mixed."""
-    if Encoder.load(folder).module.memory is None:
-        return {}
-    encoders = {}
-    for name in ("without memory", "memory, network untrained", "joined, not mixed, no memory"):
-        model = Encoder.load(folder)
-        memory = model.module.memory
-        config = {key: value for key, value in model.module.config.items() if key != "memory"}
-        if name.startswith("memory"):
-            model.module = build_location_encoder(config, seed=0).eval()
-            model.module.remember(memory)
-        elif name.startswith("joined"):
-            joined = build_location_encoder({**config, "readout": "positional_hidden_and_output"}, seed=0).eval()
-            joined.network.load_state_dict(model.module.network.state_dict())
-            model.module = joined
-        else:
-            model.module.remember(None)
-        model.module.settle()
-        encoders[name] = load_encoder(model)
-    return encoders
 
 
 def places(data: Path, overrides: Sequence[str]) -> list[str]:

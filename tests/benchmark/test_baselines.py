@@ -6,12 +6,14 @@ import torch
 
 from geotether.benchmark.baselines import (
     BASELINES,
+    CONTEXT_ALONE,
     baseline_encoders,
     fourier_features,
     joined_with_fourier,
     xyz,
 )
 from geotether.encoders.build import build_location_encoder
+from geotether.encoders.context import LocalContext
 
 CONFIG = {
     "positional": {"name": "spherical_harmonics", "l_max": 3},
@@ -33,7 +35,7 @@ def test_widths_and_names(location):
         "mean": (3, 3), "nearest in space": (3, 3), "inverse distance": (3, 3), "xyz": (3, 3),
         "raw harmonics": (3, 400), "raw Fourier features": (3, 512), "raw encoding": (3, 16), "untrained": (3, 24),
     }  # fmt: skip
-    assert set(widths) == set(BASELINES)
+    assert set(widths) == set(BASELINES) - {CONTEXT_ALONE}
 
 
 def test_the_untrained_copy_has_new_weights_from_its_seed(location):
@@ -47,6 +49,27 @@ def test_the_untrained_copy_has_new_weights_from_its_seed(location):
     with torch.inference_mode():
         np.testing.assert_allclose(one, fresh.handout(torch.from_numpy(LONLAT)).numpy(), rtol=1e-6)
     assert fresh.training is False
+
+
+def test_the_untrained_copy_has_the_same_context():
+    level = {
+        "source": "rasters",
+        "scale_km": 500.0,
+        "west": -180.0,
+        "north": 90.0,
+        "step": 30.0,
+        "rows": 7,
+        "columns": 12,
+    }
+    context = LocalContext([level | {"groups": {"land": 2}}])
+    context.fill(0, np.random.default_rng(0).standard_normal((7, 12, 2)).astype(np.float32), np.ones((7, 12), bool))
+    location = build_location_encoder(CONFIG, 3, context)
+    encoders = baseline_encoders(location, seed=3)
+    shown = context(torch.from_numpy(LONLAT)).numpy()
+    np.testing.assert_array_equal(encoders[CONTEXT_ALONE](LONLAT), shown)
+    with torch.inference_mode():
+        wanted = location.eval().handout(torch.from_numpy(LONLAT)).numpy()
+    np.testing.assert_allclose(encoders["untrained"](LONLAT), wanted, rtol=1e-5)
 
 
 def test_raw_encoding_is_the_positional_one(location):

@@ -168,7 +168,7 @@ def darwin_core(path):
 RUN = """
 tables: {{colour: "{0}/colour.parquet", sound: "{0}/sound.parquet"}}
 encoder: {{positional: {{name: spherical_harmonics, l_max: 2}}, network: {{hidden_dim: 8}}, embed_dim: 4}}
-memory: {{components: 2}}
+context: {{observations: {{components: 2}}}}
 objective: {{regression_components: 2}}
 steps: 2
 epochs: null

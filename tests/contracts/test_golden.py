@@ -37,9 +37,14 @@ validate_every: null
 device: cpu
 """
 LOCATION = {
-    "default": ["memory.components=2", "objective.regression_components=2"],
-    "default, SALT": ["schedule={name: salt}", "memory.components=2", "objective.regression_components=2"],
+    "default": ["context.observations.components=2", "objective.regression_components=2"],
+    "default, SALT": [
+        "schedule={name: salt}",
+        "context.observations.components=2",
+        "objective.regression_components=2",
+    ],
     "default, pairwise": ["schedule={name: pairwise, modality: colour}", "objective.regression_components=2"],
+    "satclip": ["schedule.modality=colour"],
     "paper": [],
     "paper, sigmoid": ["objective.reading=sigmoid"],
     "paper, averaged": ["objective.reading=all_pairs", "ema_decay=0.9"],

@@ -20,7 +20,7 @@ from geotether.training.state import RunInterrupted
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "demo_scores.csv"
 TASKS = {"country", "population_density", "elevation", "july_temperature"}
 ALONE = {"satellite alone", "night_lights alone", "place_texts alone"}
-BASELINES = {"xyz", "raw harmonics", "raw Fourier features", "raw encoding", "untrained"}
+BASELINES = {"xyz", "raw harmonics", "raw Fourier features", "raw encoding", "context alone", "untrained"}
 NEIGHBORS = {"mean", "nearest in space", "inverse distance"}
 
 
@@ -101,6 +101,7 @@ def test_the_model_loads_and_its_card_shows_the_scores(demo):
     card = (out / "model" / "README.md").read_text()
     assert "| MELT, all modalities |" in card
     assert (out / "model" / "coverage.png").is_file()
+    assert set(model.provenance["context"]["rasters"]) == {"satellite", "night_lights"}
     assert set(model.provenance["tables"]) == {"satellite", "night_lights", "place_texts"}
 
 

@@ -8,7 +8,14 @@ import pytest
 
 from geotether.geodesy.blocks import block_id
 from geotether.geodesy.distance import nearest_km
-from geotether.sources.planet import planet_facts, read_chips, read_place_texts, read_probe_places
+from geotether.sources.planet import (
+    MOSAIC_STEP,
+    planet_facts,
+    read_chips,
+    read_mosaic,
+    read_place_texts,
+    read_probe_places,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +48,18 @@ def test_sizes(probes, modalities):
 def test_probe_places_are_apart_from_every_place_used_for_pretraining(probes, modalities):
     for kept in modalities.values():
         assert nearest_km(kept.lonlat, probes.lonlat).min() > 5.0
+
+
+def test_a_mosaic_shows_at_a_chip_what_the_chip_shows(modalities):
+    mosaic, chips = read_mosaic("night_lights"), modalities["night_lights"]
+    assert mosaic.shape == (1440, 2880, 3)  # grey
+    row = ((90 - chips.lonlat[:, 1]) // MOSAIC_STEP).astype(int)
+    column = ((chips.lonlat[:, 0] + 180) // MOSAIC_STEP).astype(int) % 2880
+    shown = mosaic[row, column, 0]
+    centre = chips.chips[:, 7:9, 7:9, 0].mean((1, 2))
+    assert np.isfinite(shown).all()
+    assert np.corrcoef(shown, centre)[0, 1] > 0.95
+    assert np.isnan(mosaic[720, 1440 - 240]).all()  # the Atlantic at 30 degrees west
 
 
 def test_modalities_share_no_places(modalities):

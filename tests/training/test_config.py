@@ -110,7 +110,17 @@ def test_plugins_of_the_command_line_are_written_down(tmp_path, monkeypatch):
         ("precision=fp8", r"precision: .*'float32' or 'bf16'"),
         ("objective.init_temperature=0", r"objective\.init_temperature"),
         ("encoder=3", r"encoder: .*\(got 3\)"),
-        ("encoder.readout=output", r"set memory\.components=0"),
+        ("encoder.readout=output", r"set encoder\.readout=projected or context\.observations\.components=0"),
+        ("memory.components=3", r"replaced by context\.observations: set context\.observations\.components"),
+        ("encoder.readout=mixed_positional_and_output", r"encoder\.readout: .*set encoder\.readout=projected"),
+        ("context.raster=null", r"context\.raster: unknown key 'raster'\. Did you mean 'rasters'\?"),
+        ("context.rasters={land: {file: a.tif}}", r"context\.rasters\.land\.file: unknown key 'file'"),
+        ("context.rasters={land: {path: a.tif, patch: 4}}", r"context\.rasters\.land\.patch: .*odd.*try 5.*\(got 4\)"),
+        ("context.rasters={land: {path: a.tif, transform: log}}", r"transform: .*'sqrt' or 'log1p'"),
+        ("context.observations.k=3", r"context\.observations\.k: unknown key 'k'.*Known: components"),
+        ("context.scales_km=[]", r"context\.scales_km"),
+        ("context.rasters={land: {path: a.tif, components: [3, 4]}}", r"components has 2 numbers, but scales_km has 4"),
+        ("context.dropout=1", r"context\.dropout: .*less than 1"),
     ],
 )
 def test_an_error_names_its_path_and_the_known_keys(override, message):

@@ -73,7 +73,7 @@ def test_the_same_seed_gives_the_same_bits(planet, small):
 
 
 def test_the_folder_explains_itself(planet, small, tmp_path):
-    config = small("steps=3", "encoder.readout=hidden_and_output", "memory.components=0")
+    config = small("steps=3", "encoder.readout=hidden_and_output")
     model = pretrain(planet, config=config, out=tmp_path, progress="none", card_notes="Made for a test.")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "metrics.jsonl", "model", "state"]
     assert not model.module.training
@@ -229,15 +229,13 @@ def test_an_exploding_run_is_reported(planet, small, monkeypatch):
         pretrain(planet, config=small(), progress="none")
 
 
-def test_memory_and_decoders_come_out_of_the_folder_again(planet, small, tmp_path):
-    config = small(
-        "steps=3", "encoder.readout=mixed_positional_and_output", "memory.components=3", "objective.regression_weight=2"
-    )
+def test_observations_and_decoders_come_out_of_the_folder_again(planet, small, tmp_path):
+    config = small("steps=3", "context.observations.components=3", "objective.regression_weight=2")
     model = pretrain(planet, config=config, out=tmp_path, progress="none")
     location = load_model(tmp_path / "model").location
     place = torch.tensor([[5.66, 51.97], [179.9, -89.0]], dtype=torch.float64)
     torch.testing.assert_close(location.handout(place), model.module.handout(place))
-    assert list(location.memory.sizes) == list(planet)
+    assert [name for _, name, _ in location.context.groups] == list(planet)
     assert set(load_model(tmp_path / "model").decoders) == set(planet)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     for name in planet:

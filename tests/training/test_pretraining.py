@@ -307,20 +307,23 @@ WORLD = Path(__file__).parents[2] / "recipes" / "world.yaml"
 
 
 def test_the_world_recipe_goes_from_raw_files_to_a_model(shared_data, tmp_path):
-    """The quickest of its ten modalities, for two steps; docs/results.md has the whole."""
+    """The quickest of its nine modalities, for two steps and without rasters; docs/results.md has the whole."""
     large = ("satellite", "night_lights", "text", "places", "birds", "languages", "fossils")
     without = [f"tables.{name}=null" for name in large]
+    without += ["context.rasters=null"]
     settings = [f"data={shared_data}", f"cache={tmp_path}", "steps=2", "batch_size=64", "validate_every=null", *without]
     config = load_config(WORLD, settings)
     tables = open_tables(config, workers=1, progress="none")
-    assert set(tables) == {"climate", "mammals", "airports"}
+    assert set(tables) == {"climate", "mammals"}
     pretrain(tables, config=config, out=tmp_path / "run", progress="none")
     card = (tmp_path / "run" / "model" / "README.md").read_text()
-    assert "ODbL 1.0" in card
+    assert "CC BY 4.0" in card
     assert not any("lat" in name.split("_") for name in tables["mammals"].origin.made["features"])
 
 
-def test_the_world_recipe_names_a_licence_for_each_of_ten_modalities():
-    tables = load_config(WORLD).tables
-    assert len(tables) == 10
+def test_the_world_recipe_names_a_licence_for_each_modality_and_raster():
+    config = load_config(WORLD)
+    tables, rasters = config.tables, config.context.rasters
+    assert (len(tables), len(rasters)) == (9, 2)
+    assert all(one.licence and one.origin for one in [*rasters.values(), config.context.land])
     assert all(isinstance(given, dict) and given["licence"] and given["origin"] for given in tables.values())

@@ -1,5 +1,6 @@
 """Baselines for encoders: labels alone, position alone, and networks without training."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,8 @@ CHUNK_ROWS = 8192
 # Names in score tables; reports list them below the encoders.
 WITHOUT_ENCODER = ("mean", "nearest in space", "inverse distance")
 POSITION_ONLY = ("xyz", "raw harmonics", "raw Fourier features", "raw encoding")
-BASELINES = (*WITHOUT_ENCODER, *POSITION_ONLY, "untrained")
+CONTEXT_ALONE = "context alone"
+BASELINES = (*WITHOUT_ENCODER, *POSITION_ONLY, CONTEXT_ALONE, "untrained")
 JOINED = "{} + Fourier features"
 # Degree 19 as in the recipe `default`; scales from 2,000 to 250 km, between countries and valleys.
 HARMONICS_DEGREE = 19
@@ -76,18 +78,19 @@ def baseline_encoders(location: Any, seed: int = 0) -> dict[str, EncoderFunction
     """Return the baselines of one location encoder.
 
     Args:
-        location: A `LocationEncoder`; its positional encoding and its configuration are used, not its weights.
+        location: A `LocationEncoder`; its positional encoding, context and configuration are used, not its weights.
         seed: Seed of the untrained weights and random features.
 
     Returns:
-        Those of `place_baselines`, "raw encoding" (the positional encoding without network) and "untrained" (same
-        architecture, initial weights).
+        Those of `place_baselines`, "raw encoding" (the positional encoding without network), "context alone" (if there
+        is a context) and "untrained" (same architecture and context, initial weights).
     """
-    # The memory is made from data, so the untrained network has none.
-    config = {key: value for key, value in location.config.items() if key != "memory"}
-    untrained = build_location_encoder(config, seed=seed).eval()
+    config = {key: value for key, value in location.config.items() if key != "context"}
+    untrained = build_location_encoder(config, seed, copy.deepcopy(location.context)).eval()
+    context = {} if location.context is None else {CONTEXT_ALONE: in_chunks(location.context)}
     return place_baselines(seed) | {
         "raw encoding": in_chunks(location.positional),
+        **context,
         "untrained": in_chunks(untrained.handout),
     }
 

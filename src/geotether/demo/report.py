@@ -22,10 +22,11 @@ LABELS = 2700
 INTRODUCTION = (
     "Three sources that share no samples (satellite chips, night-light chips, names of places) were each tied to the "
     "places of their samples, and so to one another. The result is a location encoder: it maps longitude and latitude "
-    "to a vector. It was trained without labels.",
+    "to a vector. It reads what satellite and night-light images show around a place, and was trained without labels.",
     "Here, probes predict four labels from the frozen vectors, at places that pre-training never used. They are "
     "compared with baselines: the mean of the labels, the position itself in several encodings, the nearest labelled "
-    "places, and the same network untrained. Test places lie in spatial blocks of 1000 km without any label.",
+    "places, what images show around a place, and the same network untrained. Test places lie in spatial blocks of "
+    "1000 km without any label.",
 )
 
 

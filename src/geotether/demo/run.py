@@ -4,19 +4,24 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from geotether.benchmark.baselines import baseline_encoders, joined_with_fourier
+from geotether.benchmark.baselines import CONTEXT_ALONE, baseline_encoders, joined_with_fourier
 from geotether.benchmark.outcome import Outcome
 from geotether.benchmark.planet import planet_tasks
 from geotether.benchmark.run import evaluate
 from geotether.benchmark.score_table import write_scores
+from geotether.context.build import raster_context
+from geotether.context.rasters import ArrayRaster
 from geotether.demo.report import draw_figures, write_card, write_demo_report
 from geotether.encoder import Encoder
+from geotether.encoders.context import LocalContext
 from geotether.loading import EncoderFunction, load_encoder
+from geotether.sources.planet import MOSAIC_STEP, planet_facts, read_mosaic
 from geotether.tables.featurize import PLANET_MODALITIES, planet_table
 from geotether.tables.table import Table
 from geotether.tasks.task import Task
-from geotether.training.config import RunConfig, load_config
+from geotether.training.config import ContextConfig, RasterConfig, RunConfig, load_config
 from geotether.training.pretraining import pretrain
 from geotether.training.state import RunInterrupted, is_unfinished
 
@@ -36,16 +41,41 @@ COMPARED = (
     "raw encoding",
     "nearest in space",
     "inverse distance",
+    CONTEXT_ALONE,
     "untrained",
 )
 
 
 def demo_config(seed: int = 0, quick: bool = False) -> RunConfig:
-    """Return the recipe `default`, or with `quick` a few steps of it."""
-    overrides = [f"seed={seed}"]
+    """Return the recipe `default` with finer harmonics and all numbers of the readout; `quick` takes a few steps."""
+    overrides = [f"seed={seed}", "encoder.positional.l_max=40", "encoder.dim=768"]
     if quick:
         overrides += ["steps=10", "batch_size=256", "warmup_steps=2", "validate_every=5"]
     return load_config(overrides=overrides)
+
+
+def demo_context(seed: int = 0) -> LocalContext:
+    """Make the context of the demo: mosaics of the satellite and night-light chips, at three scales.
+
+    All chips are used, whatever their split: the context is an input, and no label is made from it.
+    """
+    options = {"satellite": {}, "night_lights": {"transform": "sqrt", "filters": 16, "components": 12}}
+    config = ContextConfig(
+        rasters={name: RasterConfig(path=Path(f"{name}.jpg"), **some) for name, some in options.items()},
+        scales_km=[30.0, 100.0, 300.0],
+    )
+    rasters = {name: [ArrayRaster(read_mosaic(name), -180.0, 90.0, MOSAIC_STEP, name)] for name in options}
+    context = raster_context(rasters, config, seed=seed)
+    hashes = planet_facts()["sha256"]
+    origins = {"satellite": "NASA Earth Observatory, Blue Marble", "night_lights": "NASA and NOAA, Earth's City Lights"}
+    facts = {name: {"file": f"{name}.jpg", "sha256": hashes[f"{name}.jpg"]} for name in options}
+    context.provenance = {
+        "rasters": {
+            name: {**facts[name], "bands": rasters[name][0].names, "licence": "public domain", "origin": origins[name]}
+            for name in options
+        }
+    }
+    return context
 
 
 def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
@@ -74,12 +104,14 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
         tables[modality] = planet_table(modality, seed)
         _say(started, f"features of {len(tables[modality]):,} {modality}")
 
-    # Each single-modality model sees as many rows of its modality per step as MELT does.
+    context = demo_context(seed)
+    _say(started, "local context of satellite and night lights")
+    # Each single-modality model sees as many rows of its modality per step as MELT does, and the same context.
     alone = config.model_copy(update={"batch_size": config.batch_size // len(tables)})
-    pretrain_or_resume(config, tables, out)
+    pretrain_or_resume(config, tables, out, context)
     _say(started, "pre-trained on all modalities together")
     for modality, table in tables.items():
-        pretrain_or_resume(alone, {modality: table}, out / "single" / modality)
+        pretrain_or_resume(alone, {modality: table}, out / "single" / modality, context)
         _say(started, f"pre-trained on {modality} alone")
 
     tasks = planet_tasks()
@@ -98,11 +130,14 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
     return report
 
 
-def pretrain_or_resume(config: RunConfig, tables: Mapping[str, Table], out: Path) -> None:
+def pretrain_or_resume(
+    config: RunConfig, tables: Mapping[str, Table], out: Path, context: LocalContext | None = None
+) -> None:
     """Pre-train, or resume an interrupted run, so that the same command continues an interrupted demo."""
     waiting = is_unfinished(out)
     try:
-        pretrain(tables, config=config, out=out, resume=waiting, fresh=not waiting, keep_state=False)
+        given: Any = {"resume": waiting, "fresh": not waiting, "raster_context": context}
+        pretrain(tables, config=config, out=out, keep_state=False, **given)
     except RunInterrupted:
         raise RunInterrupted(f"Stopped; the state is saved in {out}: run the same command again to continue.") from None
 

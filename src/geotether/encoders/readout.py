@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 WIDTHS = (32, 64, 128, 256, 512, 768)
 RIDGES = (1.0, 10.0, 100.0, 1000.0)
-# Share of their variance that the own directions of a later block keep; the rest of each column is a mixture of the
-# first block.
-_OWN_SHARE = 0.3
+# Directions are scaled by variance**((_FLATTENING - 1) / 2): weak ones become a little louder.
+_FLATTENING = 0.7
 # Directions with less than this share of the first one's variance are left out: they are rounding errors.
 _LEAST_VARIANCE = 1e-9
 _ROWS = 4096
@@ -252,15 +251,16 @@ def _nested(
 
     variance = ((covariance @ directions) * directions).sum(0)
     enough = variance > _LEAST_VARIANCE * variance.max()
-    directions, variance = directions * enough, variance * enough
+    directions = directions * torch.where(enough, variance, 1.0) ** ((_FLATTENING - 1) / 2) * enough
+    variance = torch.where(enough, variance**_FLATTENING, 0.0)
     first = directions[:, : widths[0]] @ rotation(widths[0])
     level = float(variance[: widths[0]].mean())
     if not level > 0:
         return torch.zeros_like(directions)
     columns = [first]
     for start, end in pairwise(widths):
-        own = _OWN_SHARE**0.5 * directions[:, start:end] @ rotation(end - start)
-        missing = max(1 - _OWN_SHARE * float(variance[start:end].mean()) / level, 0.0)
+        own = directions[:, start:end] @ rotation(end - start)
+        missing = max(1 - float(variance[start:end].mean()) / level, 0.0)
         mixtures = [first @ rotation(widths[0]) for _ in range(-(-(end - start) // widths[0]))]
         columns.append(own + missing**0.5 * torch.cat(mixtures, dim=1)[:, : end - start])
     return torch.cat(columns, dim=1) / level**0.5

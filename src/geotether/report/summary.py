@@ -100,7 +100,8 @@ GLOSSARY = {
     "lacks detail of position.",
     "raw encoding": "Baseline: the positional encoding without its network, so without anything learned.",
     "nearest in space": "Baseline: mean, or majority, of the nearest labelled places.",
-    "untrained": "Baseline: the same architecture with its initial random weights.",
+    "context alone": "Baseline: the local context that the encoder reads, without position and network.",
+    "untrained": "Baseline: the same architecture and local context with its initial random weights.",
 }
 
 

@@ -8,10 +8,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float32, Float64, UInt8
 from PIL import Image
+from scipy.ndimage import uniform_filter
+
+from geotether.geodesy.azimuthal import ground_squares
 
 CHIP_MODALITIES = ("satellite", "night_lights")
+# Side of a pixel of a mosaic in degrees: 14 km at the equator, a little more than that of a chip.
+MOSAIC_STEP = 0.125
 TEXT_MODALITY = "place_texts"
 
 
@@ -86,6 +91,39 @@ def read_chips(modality: str) -> ChipSet:
     rows, across = sheet.shape[0] // size, sheet.shape[1] // size
     chips = sheet.reshape(rows, size, across, size, -1).swapaxes(1, 2).reshape(rows * across, size, size, -1)
     return ChipSet(lonlat, chips[: len(lonlat)], columns["split"])
+
+
+def read_mosaic(modality: str) -> Float32[np.ndarray, "rows columns bands"]:
+    """Join the chips of all splits to one raster of the planet.
+
+    Chips overlap; pixels of `MOSAIC_STEP` degrees have the mean of what all chips show there. Gaps of one or two
+    pixels, which appear where meridians are close, have the mean of their neighbours.
+
+    Args:
+        modality: One of `CHIP_MODALITIES`.
+
+    Returns:
+        The northernmost row first and in it longitude -180, float32; NaN where no chip is (the sea).
+    """
+    found = read_chips(modality)
+    size, step = found.chips.shape[1], MOSAIC_STEP
+    places = ground_squares(found.lonlat, size * planet_facts()["chip_gsd_km"], size).reshape(-1, 2)
+    rows, columns = round(180 / step), round(360 / step)
+    row = np.clip((90 - places[:, 1]) // step, 0, rows - 1).astype(np.int64)
+    pixel = row * columns + ((places[:, 0] + 180) // step).astype(np.int64) % columns
+    bands = found.chips.reshape(len(places), -1).T
+    count = np.bincount(pixel, minlength=rows * columns).reshape(rows, columns).astype(np.float32)
+    total = np.stack([np.bincount(pixel, band, rows * columns).reshape(rows, columns) for band in bands], axis=-1)
+    mosaic = (total / np.where(count, count, np.nan)[..., None]).astype(np.float32)
+    for _ in range(2):
+        known = np.isfinite(mosaic[..., 0]).astype(np.float32)
+        share = uniform_filter(known, 3, mode="nearest")
+        near = np.stack(
+            [uniform_filter(np.nan_to_num(band), 3, mode="nearest") for band in np.moveaxis(mosaic, 2, 0)], -1
+        )
+        gaps = (known == 0) & (share > 0.3)
+        mosaic[gaps] = near[gaps] / share[gaps, None]
+    return mosaic
 
 
 def read_place_texts() -> TextSet:

@@ -174,9 +174,7 @@ def baselines_of(opened: Mapping[str, EncoderFunction], probes: Sequence[str], r
     for name, encoder in opened.items():
         location = getattr(getattr(encoder, "model", None), "module", None)
         if isinstance(location, LocationEncoder):
-            # The baselines have no memory, so architectures that differ only there share them.
-            config = {key: value for key, value in location.config.items() if key != "memory"}
-            architecture = json.dumps(config, sort_keys=True)
+            architecture = json.dumps(location.config, sort_keys=True)
             if architecture not in seen:
                 beside |= of_architecture(location, f" ({name})" if seen else "", probes, rung)
                 seen.add(architecture)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from geotether.encoders.context import LocalContext
 from geotether.objectives.negatives import OBJECTIVES
 from geotether.plugins import origins
 from geotether.tables.origin import Origin
@@ -52,6 +53,7 @@ def model_card(
         *data,
         "",
         *origin_lines(provenance["tables"]),
+        *context_lines(provenance.get("context") or {}),
         *([notes.strip(), ""] if notes.strip() else []),
         *["## How it was made", ""],
         f"- Method `{settings['method']}`: {METHODS[settings['method']]}.",
@@ -147,6 +149,25 @@ def origin_lines(tables: Mapping[str, Any]) -> list[str]:
     return [*lines, "", *([f"Not stated for {', '.join(unknown)}.", ""] if unknown else [])]
 
 
+def context_lines(context: Mapping[str, Any]) -> list[str]:
+    """Write what the local context is made of, with sources and licences."""
+    if not context:
+        return []
+    lines = ["## Local context", "", "Beside the position, the encoder reads what there is around a place.", ""]
+    land = {"land (polygons)": context["land"]} if context.get("land") else {}
+    if files := {**context.get("rasters", {}), **land}:
+        lines += ["| raster | file | bands | licence | source | sha256 |", "|---|---|---|---|---|---|"]
+        for name, facts in files.items():
+            bands = ", ".join(map(str, facts.get("bands") or []))
+            licence, origin = facts.get("licence") or "not stated", facts.get("origin") or "not stated"
+            sha256 = f"`{facts['sha256'][:12]}`" if facts.get("sha256") else ""
+            lines.append(f"| {name} | {facts.get('file', '')} | {bands} | {licence} | {origin} | {sha256} |")
+        lines.append("")
+    if tables := context.get("observations", {}).get("tables"):
+        lines += [f"Observations of training rows: {', '.join(tables)}.", ""]
+    return lines
+
+
 def summary(options: Mapping[str, Any]) -> str:
     """Write a part's name and its options, such as "mlp (hidden_dim 512)"."""
     details = ", ".join(f"{key} {value}" for key, value in options.items() if key != "name" and value is not None)
@@ -154,8 +175,10 @@ def summary(options: Mapping[str, Any]) -> str:
 
 
 def plain_settings(config: LoopConfig) -> dict[str, Any]:
-    """Return the configuration as plain values, without the tables' paths; their hashes are in the provenance."""
-    return config.model_dump(mode="json", exclude={"tables", "data", "cache", "paired"})
+    """Return the configuration as plain values, without paths of data; their hashes are in the provenance."""
+    context = {"land": {"path"}, "rasters": {"__all__": {"path"}}}
+    hidden: Any = {"tables": True, "data": True, "cache": True, "paired": True, "context": context}
+    return config.model_dump(mode="json", exclude=hidden)
 
 
 def table_facts(table: Table, paired: bool = False) -> dict[str, Any]:
@@ -184,16 +207,20 @@ def _origin_facts(origin: Origin) -> dict[str, Any]:
     return {"origin": {**plain, **({"made": made} if made else {})}}
 
 
-def run_provenance(config: LoopConfig, tables: Mapping[str, Table], state: RunState) -> dict[str, Any]:
+def run_provenance(
+    config: LoopConfig, tables: Mapping[str, Table], state: RunState, context: LocalContext | None = None
+) -> dict[str, Any]:
     """Collect where a trained model comes from.
 
     Returns:
-        Plain values, ready for JSON: `tables`, `recipe`, `seed`, `steps`, `seconds`, `versions` and more.
+        Plain values, ready for JSON: `tables`, `context` (its rasters and observations), `recipe`, `seed`, `steps`,
+        `seconds`, `versions` and more.
     """
     paired = not isinstance(config, RunConfig)
     plugins = origins([("objective", config.objective.reading)]) if isinstance(config, RunConfig) else []
     return {
         "tables": {name: table_facts(table, paired) for name, table in tables.items()},
+        **({} if context is None else {"context": context.provenance}),
         "recipe": config.recipe,
         "seed": config.seed,
         "steps": state.step,

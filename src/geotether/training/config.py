@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_serializer, model_validator
 
 from geotether.batches.schedule import SCHEDULE_OPTIONS
 from geotether.pairing.specification import make_spec
@@ -113,12 +113,18 @@ class LoopConfig(Section):
 
 
 class EncoderConfig(Section):
-    """The location encoder; see `geotether.encoders.build`."""
+    """The location encoder; see `geotether.encoders.build`.
+
+    `network_degree`: the network gets harmonics up to this degree; null: all of them. `dim`: numbers per place that
+    `encode` returns by default, of the readout `projected`; null: 256.
+    """
 
     positional: dict[str, Any] = Field(default_factory=lambda: {"name": "spherical_harmonics", "l_max": 9})
     network: dict[str, Any] = Field(default_factory=lambda: {"name": "siren"})
     embed_dim: int = Field(default=256, ge=1)
+    network_degree: int | None = Field(default=None, ge=0)
     readout: Annotated[str, known("readout", lambda: _late("encoders.location").READOUTS)] = "output"
+    dim: int | None = Field(default=None, ge=1)
 
     @field_validator("positional", "network")
     @classmethod
@@ -132,6 +138,29 @@ class EncoderConfig(Section):
             if key != "name" and key not in options:
                 raise unknown_name("key", key, sorted(options), f" for {value['name']}")
         return value
+
+    @field_validator("readout", mode="before")
+    @classmethod
+    def _explain_removed(cls, value: Any) -> Any:
+        if str(value).startswith("mixed_"):
+            raise ValueError("the mixed readouts were replaced by projected; set encoder.readout=projected.")
+        return value
+
+    @model_validator(mode="after")
+    def _agree(self) -> "EncoderConfig":
+        if self.dim is not None and self.readout != "projected":
+            raise ValueError(f"dim is for the readout projected, not for {self.readout}; set encoder.dim=null.")
+        if self.network_degree is not None and (name := self.positional["name"]) != "spherical_harmonics":
+            raise ValueError(
+                f"network_degree is for spherical_harmonics, not for {name}; set encoder.network_degree=null."
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, write: Any) -> dict[str, Any]:
+        """Leave out options of later versions that are not set, since keys of stored results are made of this."""
+        later = ("network_degree", "dim")
+        return {key: value for key, value in write(self).items() if value is not None or key not in later}
 
 
 class HeadsConfig(Section):
@@ -161,15 +190,90 @@ class ObjectiveConfig(Section):
     reconstruction_weight: float = Field(default=1.0, ge=0)
 
 
-class MemoryConfig(Section):
-    """The memory of training rows near a place; see `geotether.encoders.memory`.
+class RasterConfig(Section):
+    """A raster, or several that continue each other, from which context is made; see `geotether.context.rasters`.
 
-    `components` of each modality are kept (0: no memory) and averaged over the `neighbors` nearest places.
+    Attributes:
+        path: File, or pattern of files, relative to `data`.
+        bands: Names of the bands, or numbers from 1; null takes all.
+        variable: For NetCDF and Zarr: one variable or more; null takes all on the grid.
+        select: For NetCDF and Zarr: a value or a list by further dimension, such as {time: "2020-07"}.
+        crs: Coordinate reference system of a raster that does not state one.
+        transform: Applied to the pixels first, for heavy tails: `sqrt` or `log1p`.
+        filters: Number of random filters; 0 takes mean and spread of each band.
+        patch: Side of a filter in pixels, odd.
+        components: Principal components that are kept; one number, or one per scale of the context.
+        licence: Licence of the data, for the model card.
+        origin: Where the data come from, for the model card.
+    """
+
+    path: Path
+    bands: list[int | str] | None = Field(default=None, min_length=1)
+    variable: str | list[str] | None = None
+    select: dict[str, Any] | None = None
+    crs: str | None = None
+    transform: Literal["sqrt", "log1p"] | None = None
+    filters: int = Field(default=96, ge=0)
+    patch: int = Field(default=5, ge=1)
+    components: Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=1)]] = 48
+    licence: str = ""
+    origin: str = ""
+
+    @field_validator("patch")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError(f"patch must be odd, so that a filter has a centre; try {value + 1}.")
+        return value
+
+
+class LandConfig(Section):
+    """Polygons of land: `path`, relative to `data`; licence and origin for the model card."""
+
+    path: Path
+    licence: str = ""
+    origin: str = ""
+
+
+class ObservationsConfig(Section):
+    """Observations as context: `components` of each table (0: none), averaged within about `reach_km` of a place.
+
+    `tables` names those that take part; null takes all.
     """
 
     components: int = Field(default=0, ge=0)
-    neighbors: int = Field(default=16, ge=1)
-    reach_km: float = Field(default=20.0, gt=0)
+    reach_km: float = Field(default=25.0, gt=0)
+    tables: list[str] | None = None
+
+
+class ContextConfig(Section):
+    """Local context, what there is around a place; see `geotether.context`.
+
+    Attributes:
+        rasters: Name to raster; an input of the network and a part of the projected readout.
+        land: Polygons outside of which rasters count as one background, such as the sea.
+        scales_km: Standard deviations of the Gaussians with which rasters are smoothed.
+        observations: Observations of the training rows; a part of the projected readout.
+        dropout: Share of the raster context, by place and scale, that the network does not get in training.
+        noise: Standard deviation of the noise that is added to the standardised raster context in training.
+    """
+
+    rasters: dict[str, RasterConfig] = Field(default_factory=dict)
+    land: LandConfig | None = None
+    scales_km: list[Annotated[float, Field(gt=0)]] = Field(default=[15.0, 30.0, 100.0, 300.0], min_length=1)
+    observations: ObservationsConfig = Field(default_factory=ObservationsConfig)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    noise: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _count_scales(self) -> "ContextConfig":
+        for name, raster in self.rasters.items():
+            if isinstance(raster.components, list) and len(raster.components) != len(self.scales_km):
+                raise ValueError(
+                    f"rasters.{name}.components has {len(raster.components)} numbers, but scales_km has "
+                    f"{len(self.scales_km)}; give one number, or one per scale."
+                )
+        return self
 
 
 class ScheduleConfig(Section):
@@ -200,10 +304,10 @@ class RunConfig(LoopConfig):
     Attributes:
         tables: Modality to the path of its feature table, relative to the configuration file; or to a mapping that
             specifies how to build it, with paths relative to `data`. See `geotether.featurizing.specification`.
-        cache: Folder of the tables that are built; by default `geotether/tables` in the user's cache folder.
+        cache: Folder of tables and contexts that are built; by default in the user's cache folder.
         encoder: The location encoder.
         heads: The modalities' projection heads.
-        memory: Memory of training rows; used by mixed readouts only.
+        context: Rasters and observations around a place, which the encoder reads beside its position.
         objective: The loss.
         schedule: Which modalities take part in which step, and with how many rows.
         jitter_m: Standard deviation of the places' jitter along each axis, in metres.
@@ -214,7 +318,7 @@ class RunConfig(LoopConfig):
     cache: Path | None = None
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)
     heads: HeadsConfig = Field(default_factory=HeadsConfig)
-    memory: MemoryConfig = Field(default_factory=MemoryConfig)
+    context: ContextConfig = Field(default_factory=ContextConfig)
     objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     jitter_m: float = Field(default=0.0, ge=0, le=1_000_000)
@@ -233,10 +337,23 @@ class RunConfig(LoopConfig):
                     raise ValueError(f"{name}: {error}") from error
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _explain_removed(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and "memory" in data:
+            raise ValueError(
+                "memory was replaced by context.observations: set context.observations.components and "
+                "context.observations.reach_km."
+            )
+        return data
+
     @model_validator(mode="after")
     def _agree(self) -> "RunConfig":
-        if self.memory.components and not self.encoder.readout.startswith("mixed_"):
-            raise ValueError("a memory needs an encoder.readout that starts with mixed_; or set memory.components=0.")
+        if self.context.observations.components and self.encoder.readout != "projected":
+            raise ValueError(
+                "context.observations is a part of the readout projected alone; set encoder.readout=projected or "
+                "context.observations.components=0."
+            )
         return self
 
 
@@ -390,7 +507,7 @@ def load_config(
             specification of a table or of paired samples to `data`.
         overrides: Such as `["learning_rate=1e-3", "encoder.positional.l_max=39"]`, where values are YAML, or nested
             mappings such as `[{"steps": 200}]`. Paths in them are relative to the working directory.
-            `tables.NAME=null` removes a table.
+            `tables.NAME=null` removes a table, `context.rasters.NAME=null` a raster.
         recipe: Name of the recipe. None takes the file's `recipe` key, and without one `mdico` if the settings are
             those of paired sensors, otherwise `default`.
 
@@ -458,8 +575,9 @@ def _layer(path: str | Path | None, overrides: Sequence[str | Mapping[str, Any]]
         if "recipes" not in over and isinstance(layer.get("recipes"), Mapping):
             own = layer["recipes"].items()
             layer["recipes"] = {name: overlay(of, over) if isinstance(of, Mapping) else of for name, of in own}
-    if isinstance(layer.get("tables"), dict):
-        layer["tables"] = {name: given for name, given in layer["tables"].items() if given is not None}
+    for holder, key in ((layer, "tables"), (layer.get("context"), "rasters")):
+        if isinstance(holder, dict) and isinstance(holder.get(key, 0), dict | None):
+            holder[key] = {name: given for name, given in (holder[key] or {}).items() if given is not None}
     return layer
 
 
@@ -483,7 +601,8 @@ def overlay(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     """Merge two layers of a configuration; neither is changed.
 
     Mappings merge key by key, with two exceptions: a mapping whose `name` changes is replaced as a whole (options of
-    `spherical_harmonics` do not apply to `grid`), and `steps` and `epochs` of the upper layer replace each other.
+    `spherical_harmonics`, `network_degree` among them, do not apply to `grid`), and `steps` and `epochs` of the upper
+    layer replace each other.
 
     Example:
         >>> overlay({"a": {"b": 1, "c": 2}, "epochs": 5}, {"a": {"b": 3}, "steps": 9})
@@ -500,6 +619,8 @@ def overlay(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
         if isinstance(value, Mapping) and isinstance(below, Mapping):
             renamed = "name" in value and value["name"] != below.get("name")
             merged[key] = dict(value) if renamed else overlay(below, value)
+            if renamed and key == "positional" and "network_degree" not in over:
+                merged.pop("network_degree", None)
         else:
             merged[key] = dict(value) if isinstance(value, Mapping) else value
     return merged

@@ -1,7 +1,8 @@
 """Location ties: modalities that share no samples, each tied to the places of its rows (MELT, SALT, pairwise)."""
 
+import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -12,11 +13,15 @@ from torch import Tensor, nn
 
 from geotether.batches.batch import assemble
 from geotether.batches.schedule import build_schedule
+from geotether.context.build import build_context, check_rasters
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
+from geotether.encoders.context import LocalContext
 from geotether.encoders.heads import FeatureDecoder, ProjectionHead, SpecificParts
-from geotether.encoders.memory import PlaceMemory, merged_places
+from geotether.encoders.location import LocationEncoder
 from geotether.encoders.model import TiedModel
+from geotether.encoders.readout import Response
+from geotether.geodesy.blocks import block_id
 from geotether.geodesy.jitter import jitter_lonlat
 from geotether.moments import CHUNK_ROWS
 from geotether.objectives.disentangling import disentangling_terms, join_parts
@@ -42,13 +47,25 @@ class LocationMethod:
         config: The run's configuration.
         tables: Modality to its whole feature table.
         card_notes: Markdown for the model card.
+        raster_context: What rasters show around a place; None: made of the rasters that the configuration names.
 
     Raises:
-        ValueError: If the schedule's modality has no table.
+        ValueError: If the schedule's modality has no table, or rasters are given twice.
     """
 
-    def __init__(self, config: RunConfig, tables: Mapping[str, Table], card_notes: str = "") -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        tables: Mapping[str, Table],
+        card_notes: str = "",
+        raster_context: LocalContext | None = None,
+    ) -> None:
         self.config, self.tables, self.card_notes = config, dict(tables), card_notes
+        self.given = raster_context
+        # Name to content hash; those of files are added by `check`.
+        self.rasters = {} if raster_context is None else {"given": hash_of(raster_context)}
+        if raster_context is not None and config.context.rasters:
+            raise ValueError("give either raster_context or context.rasters, not both.")
         modality = config.schedule.modality
         if modality is not None:
             if modality not in tables:
@@ -57,12 +74,12 @@ class LocationMethod:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Configuration and content of the tables."""
+        """Configuration, and content of tables and rasters."""
         hashes = {modality: table.content_hash for modality, table in self.tables.items()}
-        return {"config": self.config.model_dump(mode="json"), "tables": hashes}
+        return {"config": plain_settings(self.config), "tables": hashes, "rasters": self.rasters}
 
     def check(self) -> None:
-        """Check that every table has training rows and, where they are needed, validation rows."""
+        """Check that rasters exist, and that tables have training rows and, where needed, validation rows."""
         if not self.tables:
             raise ValueError("There is no feature table to train on; give at least one, as `tables: {name: path}`.")
         for modality, table in self.tables.items():
@@ -73,6 +90,7 @@ class LocationMethod:
                     f"The table {modality} has {rows} rows whose split is 'train' (of {len(table)}); "
                     f"a contrast needs two or more. Its split column contains {found}."
                 )
+        self.rasters |= check_rasters(self.config.context, self.config.data)
         held_out = [table for table in self.tables.values() if len(validation_rows(table)) >= 2]
         if not held_out and (self.config.keep == "best" or self.config.patience is not None):
             raise ValueError(
@@ -81,14 +99,19 @@ class LocationMethod:
             )
 
     def build(self, device: torch.device) -> nn.Module:
-        """Select training and validation rows, make the schedule, and build encoder, heads and decoders."""
+        """Select training and validation rows, make schedule and context, and build encoder, heads and decoders."""
         config, self.device = self.config, device
         self.training = {modality: table.part("train") for modality, table in self.tables.items()}
         watched = config.validate_every is not None
         self.held_out = held_out_batch(self.tables, config.validation_rows, config.seed, device) if watched else {}
         sizes = {modality: len(table) for modality, table in self.training.items()}
         self.schedule = build_schedule(config.schedule.name, sizes, config.batch_size, **config.schedule.options)
-        return build_model(config, self.training).to(device).train()
+        built = build_context(config.context, self.training, config.data, config.seed, config.cache)
+        parts = [part for part in (self.given, built) if part is not None]
+        self.context = LocalContext.join(*parts) if parts else None
+        if self.context is not None and self.given is not None:
+            self.context.provenance["given"] = self.rasters["given"]
+        return build_model(config, self.training, self.context).to(device).train()
 
     def steps_in(self, epochs: int) -> int:
         """Count as the schedule does."""
@@ -105,7 +128,7 @@ class LocationMethod:
         jitter = step_generator(config.seed, step, "jitter", self.device)
         lonlat = jitter_lonlat(batch.lonlat, config.jitter_m, jitter)
         with in_precision(config, self.device):
-            location = model.location(lonlat)
+            location = model.location(lonlat, **self.disturbance(step, len(lonlat)))
             observed = torch.cat([model.encode_modality(name, rows) for name, rows in batch.features.items()])
         location, observed = location.float(), observed.float()
         loss, losses = batch_loss(model, location, observed, batch.lonlat, batch.groups, config.objective)
@@ -132,6 +155,25 @@ class LocationMethod:
             values[f"logit_scale/{name}"] = model.logit_scale(name)
         return loss, values | errors
 
+    def disturbance(self, step: int, rows: int) -> dict[str, Tensor]:
+        """Draw what training does to the raster context of a step.
+
+        Returns:
+            `keep`, 0 or 1 by row and scale, and `noise`, by row and column; what is switched off is left out.
+        """
+        config, drawn = self.config.context, {}
+        if self.context is None or not self.context.dim_of("rasters"):
+            return {}
+        if config.dropout:
+            generator = step_generator(self.config.seed, step, "context dropout", self.device)
+            shape = (rows, len(self.context.levels_of("rasters")))
+            drawn["keep"] = torch.rand(shape, generator=generator, device=self.device).ge(config.dropout).float()
+        if config.noise:
+            generator = step_generator(self.config.seed, step, "context noise", self.device)
+            shape = (rows, self.context.dim_of("rasters"))
+            drawn["noise"] = config.noise * torch.randn(shape, generator=generator, device=self.device)
+        return drawn
+
     def has_validation(self) -> bool:
         """Return whether a table has validation rows."""
         return bool(self.held_out)
@@ -141,16 +183,29 @@ class LocationMethod:
         return validate(model, self.held_out)
 
     def finish(self, model: Any, state: RunState) -> Encoder:
-        """Fill the memory with training rows, fix the mixed readout, and describe the encoder."""
+        """Fit the readout to the final weights, and describe the encoder."""
         location = model.location
-        location.remember(build_memory(self.config, self.training))
-        location.settle()
-        settings, provenance = plain_settings(self.config), run_provenance(self.config, self.tables, state)
+        if location.projection is not None:
+            places = settling_places([table.lonlat for table in self.training.values()], self.config.seed)
+            expected = responses(model, self.tables, self.config.seed, self.device)
+            location.settle(torch.from_numpy(places).to(self.device), expected)
+        settings, provenance = (
+            plain_settings(self.config),
+            run_provenance(self.config, self.tables, state, self.context),
+        )
         card = model_card(settings, provenance, {"handout_dim": location.handout_dim}, self.card_notes)
         parts: dict[str, Any] = {"heads": model.heads, "decoders": model.decoders, "specific": model.specific}
         encoder = Encoder(location, settings, provenance, str(self.device), card=card, **parts)
         encoder.tables = dict(self.tables)
         return encoder
+
+
+def hash_of(context: LocalContext) -> str:
+    """Return a hash of the values of a context."""
+    digest = hashlib.sha256()
+    for name, tensor in context.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def candidate_count(reading: str, rows: int, batch: int) -> int | None:
@@ -211,14 +266,14 @@ def batch_specific(
     )
 
 
-def build_model(config: RunConfig, tables: Mapping[str, Table]) -> TiedModel:
+def build_model(config: RunConfig, tables: Mapping[str, Table], context: LocalContext | None = None) -> TiedModel:
     """Build the model with weights that depend on the configuration alone.
 
     The initial weights of a head or decoder depend on the seed and the name of its modality, so adding a modality does
     not change those of others.
     """
     objective, encoder = config.objective, config.encoder
-    location = build_location_encoder(encoder.model_dump(), config.seed)
+    location = build_location_encoder(encoder.model_dump(), config.seed, context, settle=False)
     heads: dict[str, ProjectionHead] = {}
     decoders: dict[str, FeatureDecoder] = {}
     for modality, table in tables.items():
@@ -249,27 +304,71 @@ def _seeded(config: RunConfig, purpose: str) -> Iterator[None]:
         yield
 
 
-def build_memory(config: RunConfig, tables: Mapping[str, Table]) -> PlaceMemory | None:
-    """Build a memory of the leading components of training rows, each place once; None if it is switched off."""
-    if not config.memory.components:
-        return None
-    kept: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for modality, table in tables.items():
-        with torch.random.fork_rng(devices=[]):  # it draws initial weights, though only its components are used
-            components = FeatureDecoder(1, table.dim, config.memory.components)
-        components.fit(table.features)
-        values = np.concatenate(
-            [
-                components.targets(torch.tensor(table.features[start : start + CHUNK_ROWS])).numpy()
-                for start in range(0, len(table), CHUNK_ROWS)
-            ]
-        )
-        kept[modality] = merged_places(table.lonlat, values)
-    sizes = {modality: values.shape for modality, (_, values) in kept.items()}
-    memory = PlaceMemory(sizes, config.memory.neighbors, config.memory.reach_km)
-    for modality, (lonlat, values) in kept.items():
-        memory.fill(modality, lonlat, values)
-    return memory
+SETTLING_PLACES = 20_000
+SETTLING_BLOCK_KM = 100.0
+RESPONSE_COMPONENTS = 64
+
+
+def settling_places(
+    places: Sequence[Float64[np.ndarray, "_ 2"]], seed: int, count: int = SETTLING_PLACES
+) -> Float64[np.ndarray, "n 2"]:
+    """Draw training places evenly by area: every occupied block of 100 km is equally likely.
+
+    Args:
+        places: Of each modality, in degrees.
+        seed: The run's seed.
+        count: Number of places; fewer if there are fewer rows. A place can occur more than once.
+    """
+    lonlat = np.concatenate(places)
+    blocks = block_id(lonlat, SETTLING_BLOCK_KM)
+    order = np.argsort(blocks, kind="stable")
+    _, first, rows = np.unique(blocks[order], return_index=True, return_counts=True)
+    generator = np.random.default_rng(derived_seed(seed, 0, "settling places"))
+    drawn = generator.integers(len(first), size=min(count, len(lonlat)))
+    return lonlat[order[first[drawn] + (generator.random(len(drawn)) * rows[drawn]).astype(np.int64)]]
+
+
+def responses(
+    model: TiedModel, tables: Mapping[str, Table], seed: int, device: torch.device | str = "cpu"
+) -> Iterator[Response]:
+    """Yield what the readout should be able to predict: the leading components of each modality's features.
+
+    Observations around a training place include the row's own, so a regression on them would learn to copy. Their part
+    is therefore 0 in every response, and gets no weight from the regressions.
+
+    Args:
+        model: Model with its final weights, in evaluation mode.
+        tables: Modality to its whole table.
+        seed: The run's seed.
+        device: Device of the model.
+    """
+    for name, table in tables.items():
+        training = np.arange(len(table)) if table.split is None else np.flatnonzero(table.split == "train")
+        if name in model.decoders:
+            decoder: Any = model.decoders[name]
+        else:
+            with torch.random.fork_rng(devices=[]):  # it draws initial weights, though only its components are used
+                decoder = FeatureDecoder(1, table.dim, RESPONSE_COMPONENTS)
+            decoder.fit(table.features[training])
+            decoder.to(device)
+        sides: list[Any] = []
+        for part, rows in (("training", training), ("validation", validation_rows(table))):
+            generator = np.random.default_rng(derived_seed(seed, 0, f"{part} responses of {name}"))
+            chosen = np.sort(generator.choice(rows, min(len(rows), SETTLING_PLACES), replace=False))
+            features = torch.tensor(table.features[chosen], device=device)
+            sides += [_parts_at(model.location, table.lonlat[chosen], device), decoder.targets(features)]
+        yield Response(*sides)
+
+
+def _parts_at(location: LocationEncoder, lonlat: np.ndarray, device: torch.device | str) -> list[Tensor]:
+    """Return the parts of the readout at places, the observations as zeros."""
+    with torch.no_grad():
+        chunks = [location.parts(rows) for rows in torch.tensor(lonlat, device=device).split(CHUNK_ROWS)]
+    joined = [torch.cat(part) for part in zip(*chunks, strict=True)]
+    return [
+        torch.zeros_like(part) if name == "observations" else part
+        for name, part in zip(location.part_names, joined, strict=True)
+    ]
 
 
 RECALL_AT = 10

@@ -50,7 +50,7 @@ class Method(Protocol):
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """What a resumed run must agree with: `config`, plain values, and `tables`, name to content hash."""
+        """What a resumed run must agree with: `config`, plain values, and `tables` and `rasters`, name to hash."""
 
     def check(self) -> None:
         """Raise ValueError if configuration and data do not fit; cheap, and before anything is written."""

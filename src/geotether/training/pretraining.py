@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geotether.encoder import Encoder
+from geotether.encoders.context import LocalContext
 from geotether.files.disk import writing
 from geotether.pairing.open import open_paired
 from geotether.predict import PairedModel
@@ -43,6 +44,7 @@ def pretrain(
     callbacks: Sequence[Any] = (),
     keep_state: bool = True,
     card_notes: str = "",
+    raster_context: LocalContext | None = None,
     **settings: Any,
 ) -> Encoder | PairedModel:
     """Pre-train a location encoder on any number of modalities, or a model on paired sensors.
@@ -65,6 +67,8 @@ def pretrain(
         callbacks: Objects with `on_step(step, values)`, such as those of `geotether.training.callbacks`.
         keep_state: Keep `state/` after the run (about three times the size of the weights), so that it can be extended.
         card_notes: Markdown for the model card of a location encoder, such as scores or a coverage map.
+        raster_context: What rasters show around a place, made by `geotether.context.build.raster_context` of pixels in
+            memory; None: made of the files in `context.rasters`, if there are any.
         settings: Anything of the configuration, sections as mappings: `steps=200`, `seed=1`,
             `objective={"reading": "all_pairs"}`.
 
@@ -106,7 +110,9 @@ def pretrain(
     with nullcontext() if out is None else writing(out, folder=True):  # before tables are built, which takes long
         method: Any
         if isinstance(config, RunConfig):
-            method = _location_method(tables, config, card_notes)
+            method = _location_method(tables, config, card_notes, raster_context)
+        elif raster_context is not None:
+            raise TypeError(f"the recipe {config.recipe} trains paired sensors, which take no raster_context.")
         else:
             assert isinstance(config, PairedConfig)
             method = _paired_method(tables, config)
@@ -115,7 +121,9 @@ def pretrain(
         )
 
 
-def _location_method(tables: Any, config: RunConfig, card_notes: str) -> LocationMethod:
+def _location_method(
+    tables: Any, config: RunConfig, card_notes: str, raster_context: LocalContext | None
+) -> LocationMethod:
     """Open the tables of a location encoder: those given, otherwise those of the configuration."""
     if tables is not None and not isinstance(tables, Mapping):
         raise TypeError(
@@ -135,7 +143,7 @@ def _location_method(tables: Any, config: RunConfig, card_notes: str) -> Locatio
     if config.schedule.name == "pairwise" and config.schedule.modality is None and len(ordered) == 1:
         schedule = config.schedule.model_copy(update={"modality": next(iter(ordered))})
         config = config.model_copy(update={"schedule": schedule})
-    return LocationMethod(config, ordered, card_notes)
+    return LocationMethod(config, ordered, card_notes, raster_context)
 
 
 def _paired_method(samples: Any, config: PairedConfig) -> PairedMethod:

@@ -105,10 +105,15 @@ def check_folder(folder: Path, identity: Mapping[str, Any], resume: bool = False
         return
     longer = False
     try:
-        tables = read_json(model / PROVENANCE).get("tables", {})
+        provenance = read_json(model / PROVENANCE)
+        context = provenance.get("context") or {}
+        rasters = {f"rasters.{name}": facts for name, facts in context.get("rasters", {}).items()}
+        rasters |= {"land": context["land"]} if "land" in context else {}
+        rasters = {"given": {"sha256": context["given"]}} if "given" in context else rasters
         saved = {
             "config": dict(read_json(model / CONFIG)["config"]),
-            "tables": {name: facts["sha256"] for name, facts in tables.items()},
+            "tables": {name: facts["sha256"] for name, facts in provenance.get("tables", {}).items()},
+            "rasters": {name: facts["sha256"] for name, facts in rasters.items()},
         }
         differing = differences(saved, identity)
         longer = _is_longer(saved["config"], identity["config"]) and not differences(saved, identity, lengths=False)
@@ -169,7 +174,7 @@ def save_state(folder: Path, state: RunState, tensors: Mapping[str, Tensor], ide
     """Save the state so that a crash at any moment leaves either the old state or the new one.
 
     The tensors go into a file named after the step; only then is `state.json`, which points to it, replaced.
-    `identity` is what a resumed run must agree with: `config`, and `tables` (modality to content hash).
+    `identity` is what a resumed run must agree with: `config`, `tables` and `rasters` (name to content hash).
 
     Raises:
         OSError: If the disk is full or read-only; the previous state is kept.
@@ -245,7 +250,7 @@ def differences(saved: Mapping[str, Any], identity: Mapping[str, Any], lengths: 
     """List the differences of two runs; empty if they would end with the same numbers.
 
     Args:
-        saved: `config` and `tables` (modality to content hash) of the earlier run.
+        saved: `config`, `tables` and `rasters` (name to content hash) of the earlier run.
         identity: The same of the later one.
         lengths: Whether another number of steps or epochs counts as a difference.
     """
@@ -259,12 +264,20 @@ def differences(saved: Mapping[str, Any], identity: Mapping[str, Any], lengths: 
         if before.get(key) != now.get(key) and key.split(".")[0] not in free
     ]
     tables_before, tables_now = saved["tables"], identity["tables"]
-    for name in sorted(tables_before.keys() | tables_now.keys()):
-        if tables_before.get(name) != tables_now.get(name):
-            there = "is new" if name not in tables_before else "is missing" if name not in tables_now else "has changed"
-            lines.append(f"  table {name}: it {there}")
+    lines += _changes("table ", tables_before, tables_now)
+    lines += _changes("context.", saved.get("rasters", {}), identity.get("rasters", {}))
     if not lines and list(tables_before) != list(tables_now):
         lines.append(f"  tables: the run had them in the order {list(tables_before)}, now {list(tables_now)}")
+    return lines
+
+
+def _changes(what: str, before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """List the data that are new, missing or of another hash."""
+    lines = []
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            there = "is new" if name not in before else "is missing" if name not in now else "has changed"
+            lines.append(f"  {what}{name}: it {there}")
     return lines
 
 
