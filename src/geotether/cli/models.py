@@ -28,14 +28,15 @@ def described(name: str, path: Path) -> list[str]:
         return [f"{name}  {size}, {home}; it cannot be loaded: {error}"]
     provenance = model.provenance
     dim = getattr(model, "dim", None)
+    full = getattr(model, "full_dim", dim)
+    numbers = f"; {dim:,} numbers per place{f', up to {full:,}' if full != dim else ''}" if dim else ""
     facts = {
         "licence": provenance.get("licence") or licences(provenance),
         "modalities": ", ".join(getattr(model, "modalities", ())),
         "scores": provenance.get("scores", {}).get("line", ""),
         "path": str(path),
     }
-    first = f"{name}  {size}, {home}" + (f"; {dim:,} numbers per place" if dim else "")
-    return [first, *(f"  {key:<11} {fact}" for key, fact in facts.items() if fact)]
+    return [f"{name}  {size}, {home}{numbers}", *(f"  {key:<11} {fact}" for key, fact in facts.items() if fact)]
 
 
 def licences(provenance: dict) -> str:
