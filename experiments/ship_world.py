@@ -271,8 +271,7 @@ def write(parts: ModelParts, out: Path, notes: Sequence[str], facts: Mapping[str
     provenance = {**parts.provenance, "name": NAME, "licence": LICENCE, **facts}
     about = {"handout_dim": parts.location.handout_dim}
     card = model_card(parts.config, provenance, about, "\n".join(notes)).replace("path/to/this/folder", NAME)
-    commands = ["- Command:", "", f"      {provenance['command']}", "", "The complete record"]
-    card = card.replace("\nThe complete record", "\n" + "\n".join(commands))
+    card = card.replace("\n\nThe complete record", f"\n- Command: `{provenance['command']}`.\n\nThe complete record")
     bare = replace(parts, heads={}, decoders={}, specific=None, provenance=provenance, card=card)
     save_model(out, bare)
     size = sum(file.stat().st_size for file in out.iterdir())

@@ -3,18 +3,26 @@
 import hashlib
 import json
 import shlex
+import sys
 
 import numpy as np
 import pytest
+import yaml
 
+from geotether.checkpoint import named
 from geotether.checkpoint.model import ModelParts
+from geotether.diagnostics import even_places
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.heads import ProjectionHead
 from geotether.geodesy.coordinates import unit_vectors
+from geotether.loading import load
+from geotether.tables.origin import Origin
+from geotether.tables.store import write_table
 from geotether.tables.table import Table
 from geotether.training.card import plain_settings, run_provenance
 from geotether.training.config import load_config
+from geotether.training.pretraining import pretrain
 from geotether.training.state import RunState
 
 PARTS = {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 4}
@@ -122,3 +130,59 @@ def test_the_resolution_is_where_vectors_differ_half_as_much_as_unrelated_ones(s
     quarter = np.degrees(np.arccos(0.75)) * 111.19  # of unit vectors, whose mean is about 0
     assert km["50%"] == pytest.approx(quarter, rel=0.1)
     assert lines[-1].startswith("| difference | 0% | ")
+
+
+@pytest.fixture
+def miniature(script, tmp_path, monkeypatch, write_geotiff):
+    """The recipe of the world with two tables of 300 rows, two rasters of 3 degrees and small networks."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    lat, lon = np.meshgrid(np.linspace(90, -90, 60), np.linspace(-180, 180, 120), indexing="ij")
+    wave = np.cos(np.radians(3 * lon)) * np.sin(np.radians(4 * lat)) + 2
+    write_geotiff(tmp_path / "land.tif", np.stack([wave, np.cos(np.radians(lat))]).astype(np.float32))
+    write_geotiff(tmp_path / "lights.tif", wave.astype(np.float32))
+    recipe = yaml.safe_load(script.WORLD.read_text())
+    changes = [f"tables.{name}=null" for name in recipe["tables"]]
+    for seed, name in enumerate(("satellite", "text")):
+        lonlat, rng = even_places(300, seed), np.random.default_rng(seed)
+        x, y = np.radians(lonlat).T
+        features = np.stack([np.sin(y), np.cos(3 * x) * np.sin(4 * y), np.cos(x), rng.standard_normal(300)], axis=1)
+        split = np.where(np.arange(300) % 5 == 0, "validation", "train")
+        origin = Origin(licence="CC BY 4.0", source="Atlas")
+        table = Table.single(name, lonlat, features.astype(np.float32), split=split, origin=origin)
+        write_table(table, tmp_path / f"{name}.parquet")
+        changes.append(f"tables.{name}={tmp_path / name}.parquet")
+    for name in recipe["context"]["rasters"]:
+        here = f"context.rasters.{name}"
+        changes += [f"{here}.path={name}.tif", f"{here}.filters=4", f"{here}.components=2"]
+    changes += ["context.land=null", "context.scales_km=[500, 1500]", f"data={tmp_path}", "device=cpu"]
+    changes += ["encoder.positional.l_max=6", "encoder.network_degree=3", "encoder.network.hidden_dim=32"]
+    changes += ["objective.regression_components=3", "steps=200", "batch_size=128", "validate_every=50"]
+    return load_config(script.WORLD, changes)
+
+
+def test_two_hundred_steps_of_the_recipe_in_miniature_make_a_folder(script, miniature, tmp_path, monkeypatch):
+    trained = pretrain(config=miniature, out=tmp_path / "run", progress="none")
+    losses = [row["validation/loss"] for row in trained.history if "validation/loss" in row]
+    assert losses[-1] < 0.95 * losses[0]
+    monkeypatch.setattr(script, "scored", lambda *arguments: (["| world |"], {"line": "good"}))
+    monkeypatch.setattr(script, "RESOLUTION_PLACES", 20)
+    given = [
+        "--run",
+        tmp_path / "run",
+        "--data",
+        tmp_path,
+        "--judged",
+        tmp_path,
+        "--out",
+        tmp_path / "models" / "world",
+    ]
+    monkeypatch.setattr(sys, "argv", ["ship_world.py", *map(str, given), "--golden", str(tmp_path / "golden.npz")])
+    script.main()
+    monkeypatch.setattr(named, "SHIPPED", tmp_path / "models")
+    world = load("world")
+    places = script.golden_places()[:50]
+    np.testing.assert_array_equal(world.encode(places), trained.encode(places))
+    assert world.encode(places, dim=32).shape == (50, 32)
+    for heading in ("Scores", "Coverage", "Effective resolution", "Licences", "Not for", "How it was made"):
+        assert f"## {heading}\n" in world.card
+    assert str(tmp_path) not in world.card + json.dumps([world.provenance, world.config])
