@@ -76,6 +76,8 @@ def test_context_is_an_input_that_is_trained_saved_and_loaded_without_its_files(
     assert (facts["rasters"]["land"]["file"], facts["rasters"]["land"]["licence"]) == ("land.tif", "CC0")
     assert len(facts["rasters"]["lights"]["sha256"]) == 64
     assert facts["observations"]["tables"] == list(planet)
+    assert [(one["source"], one["scale_km"]) for one in facts["coverage"]][:2] == [("rasters", 500), ("rasters", 1500)]
+    assert all(one["share"] > 0.99 for one in facts["coverage"])
     card = (tmp_path / "run" / "model" / "README.md").read_text()
     assert "| land | land.tif |" in card
     assert "| CC0 | us |" in card

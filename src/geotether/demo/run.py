@@ -47,8 +47,8 @@ COMPARED = (
 
 
 def demo_config(seed: int = 0, quick: bool = False) -> RunConfig:
-    """Return the recipe `default` with finer harmonics and all numbers of the readout; `quick` takes a few steps."""
-    overrides = [f"seed={seed}", "encoder.positional.l_max=40", "encoder.dim=768"]
+    """Return the recipe `default` with finer harmonics and 512 numbers per place; `quick` takes a few steps."""
+    overrides = [f"seed={seed}", "encoder.positional.l_max=30", "encoder.dim=512"]
     if quick:
         overrides += ["steps=10", "batch_size=256", "warmup_steps=2", "validate_every=5"]
     return load_config(overrides=overrides)
@@ -59,7 +59,10 @@ def demo_context(seed: int = 0) -> LocalContext:
 
     All chips are used, whatever their split: the context is an input, and no label is made from it.
     """
-    options = {"satellite": {}, "night_lights": {"transform": "sqrt", "filters": 16, "components": 12}}
+    options: dict[str, dict[str, Any]] = {
+        "satellite": {},
+        "night_lights": {"transform": "sqrt", "filters": 16, "components": 12},
+    }
     config = ContextConfig(
         rasters={name: RasterConfig(path=Path(f"{name}.jpg"), **some) for name, some in options.items()},
         scales_km=[30.0, 100.0, 300.0],

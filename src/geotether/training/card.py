@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from geotether.encoders.context import LocalContext
 from geotether.objectives.negatives import OBJECTIVES
 from geotether.plugins import origins
 from geotether.tables.origin import Origin
@@ -165,6 +164,9 @@ def context_lines(context: Mapping[str, Any]) -> list[str]:
         lines.append("")
     if tables := context.get("observations", {}).get("tables"):
         lines += [f"Observations of training rows: {', '.join(tables)}.", ""]
+    if coverage := context.get("coverage"):
+        shares = ", ".join(f"{one['source']} at {one['scale_km']:g} km {one['share']:.0%}" for one in coverage)
+        lines += [f"Share of the training places (evenly by area) that have data: {shares}.", ""]
     return lines
 
 
@@ -208,9 +210,15 @@ def _origin_facts(origin: Origin) -> dict[str, Any]:
 
 
 def run_provenance(
-    config: LoopConfig, tables: Mapping[str, Table], state: RunState, context: LocalContext | None = None
+    config: LoopConfig, tables: Mapping[str, Table], state: RunState, context: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Collect where a trained model comes from.
+
+    Args:
+        config: Of the run.
+        tables: Modality to table.
+        state: Of the finished run.
+        context: Files, hashes and coverage of the local context.
 
     Returns:
         Plain values, ready for JSON: `tables`, `context` (its rasters and observations), `recipe`, `seed`, `steps`,
@@ -220,7 +228,7 @@ def run_provenance(
     plugins = origins([("objective", config.objective.reading)]) if isinstance(config, RunConfig) else []
     return {
         "tables": {name: table_facts(table, paired) for name, table in tables.items()},
-        **({} if context is None else {"context": context.provenance}),
+        **({"context": dict(context)} if context else {}),
         "recipe": config.recipe,
         "seed": config.seed,
         "steps": state.step,

@@ -185,19 +185,26 @@ class LocationMethod:
     def finish(self, model: Any, state: RunState) -> Encoder:
         """Fit the readout to the final weights, and describe the encoder."""
         location = model.location
-        if location.projection is not None:
-            places = settling_places([table.lonlat for table in self.training.values()], self.config.seed)
-            expected = responses(model, self.tables, self.config.seed, self.device)
-            location.settle(torch.from_numpy(places).to(self.device), expected)
-        settings, provenance = (
-            plain_settings(self.config),
-            run_provenance(self.config, self.tables, state, self.context),
-        )
+        drawn = settling_places([table.lonlat for table in self.training.values()], self.config.seed)
+        places = torch.from_numpy(drawn).to(self.device)
+        location.settle(places, responses(model, self.tables, self.config.seed, self.device))
+        context = {} if location.context is None else context_facts(location.context, places)
+        settings, provenance = plain_settings(self.config), run_provenance(self.config, self.tables, state, context)
         card = model_card(settings, provenance, {"handout_dim": location.handout_dim}, self.card_notes)
         parts: dict[str, Any] = {"heads": model.heads, "decoders": model.decoders, "specific": model.specific}
         encoder = Encoder(location, settings, provenance, str(self.device), card=card, **parts)
         encoder.tables = dict(self.tables)
         return encoder
+
+
+def context_facts(context: LocalContext, places: Float64[Tensor, "n 2"]) -> dict[str, Any]:
+    """Return the provenance of a context, with the share of places that have data at each scale."""
+    shares = context.coverage(places).mean(0).tolist()
+    levels = [
+        {"source": level["source"], "scale_km": level["scale_km"], "share": round(share, 4)}
+        for level, share in zip(context.levels, shares, strict=True)
+    ]
+    return {**context.provenance, "coverage": levels}
 
 
 def hash_of(context: LocalContext) -> str:
@@ -306,6 +313,8 @@ def _seeded(config: RunConfig, purpose: str) -> Iterator[None]:
 
 SETTLING_PLACES = 20_000
 SETTLING_BLOCK_KM = 100.0
+# Enough for a linear map from some thousand numbers; each costs memory and time.
+RESPONSE_ROWS = 8000
 RESPONSE_COMPONENTS = 64
 
 
@@ -354,7 +363,7 @@ def responses(
         sides: list[Any] = []
         for part, rows in (("training", training), ("validation", validation_rows(table))):
             generator = np.random.default_rng(derived_seed(seed, 0, f"{part} responses of {name}"))
-            chosen = np.sort(generator.choice(rows, min(len(rows), SETTLING_PLACES), replace=False))
+            chosen = np.sort(generator.choice(rows, min(len(rows), RESPONSE_ROWS), replace=False))
             features = torch.tensor(table.features[chosen], device=device)
             sides += [_parts_at(model.location, table.lonlat[chosen], device), decoder.targets(features)]
         yield Response(*sides)

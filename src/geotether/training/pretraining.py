@@ -111,10 +111,10 @@ def pretrain(
         method: Any
         if isinstance(config, RunConfig):
             method = _location_method(tables, config, card_notes, raster_context)
-        elif raster_context is not None:
-            raise TypeError(f"the recipe {config.recipe} trains paired sensors, which take no raster_context.")
         else:
             assert isinstance(config, PairedConfig)
+            if raster_context is not None:
+                raise TypeError(f"the recipe {config.recipe} trains paired sensors, which take no raster_context.")
             method = _paired_method(tables, config)
         return train(
             method, out, resume=resume, fresh=fresh, progress=progress, callbacks=callbacks, keep_state=keep_state
