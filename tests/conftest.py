@@ -183,9 +183,12 @@ def make_context_encoder():
         ]
         context = LocalContext(levels)
         for number, (level, dim) in enumerate(zip(levels, context.dims, strict=True)):
-            shape = (level["rows"], level["columns"])
-            known = np.ones(shape, bool) if number == 2 else rng.random(shape) < 0.6
-            context.fill(number, rng.normal(size=(*shape, dim)).astype(np.float32), known)
+            lat = np.radians(level["north"] - np.arange(level["rows"]) * level["step"])[:, None]
+            lon = np.radians(level["west"] + np.arange(level["columns"]) * level["step"])[None]
+            xyz = np.stack((np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat) + 0 * lon), -1)
+            waves = np.sin(xyz @ rng.normal(0, (3, 3, 60)[number], (3, dim)) + rng.uniform(0, 6.28, dim))
+            known = np.ones(waves.shape[:2], bool) if number == 2 else waves[..., 0] > -0.7
+            context.fill(number, waves.astype(np.float32), known)
         config = {
             "positional": {"name": "spherical_harmonics", "l_max": 6, "taper_degree": 5.0, "scale": 21.5},
             "network": {"name": "mlp", "hidden_dim": 16, "dropout": 0.3},

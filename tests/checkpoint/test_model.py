@@ -127,7 +127,7 @@ def test_a_damaged_context_is_named(with_context, damage):
         weights[name] = weights[name].float()
     replace_weights(with_context, weights)
     edit(with_context, encoder=about["encoder"])
-    with pytest.raises(ValueError, match=rf"{re.escape(str(with_context))}.*{WEIGHTS}.*(differs|damaged)"):
+    with pytest.raises(ValueError, match=rf"{re.escape(str(with_context))}.*{WEIGHTS}.*(differs|damaged|in all)"):
         load(with_context)
 
 
@@ -287,6 +287,15 @@ def test_every_edited_digit_of_the_configuration_is_refused(tmp_path, make_conte
             loads.append(at)
     assert len(digits) > 100
     assert {text[at - 15 : at].partition('"')[2][:7] for at in loads} == {"config_"}  # the name of the hash itself
+
+
+@pytest.mark.parametrize(
+    "change", [{"readout": "mixed_positional_and_output"}, {"memory": {"sizes": {"rain": [40, 3]}}}], ids=str
+)
+def test_a_folder_with_a_memory_or_a_mixed_readout_must_be_trained_again(folder, change):
+    edit(folder, encoder={**ENCODER, **change})
+    with pytest.raises(ValueError, match=rf"{re.escape(str(folder))}.*older version of geotether.*train again"):
+        load(folder)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -35,4 +35,4 @@ def test_links_in_the_documentation_exist(page):
 def test_the_encoder_of_the_docs_can_be_built():
     yaml = pytest.importorskip("yaml")
     text = re.search(r"```yaml\n(encoder:.*?)```", (ROOT / "docs" / "encoders.md").read_text(), re.S).group(1)
-    assert build_location_encoder(yaml.safe_load(text)["encoder"], seed=0).handout_dim == 1248  # 961 + 256, rounded up
+    assert build_location_encoder(yaml.safe_load(text)["encoder"], seed=0).handout_dim == 256

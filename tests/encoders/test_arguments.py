@@ -2,14 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 
 from geotether.encoders.colearner import CoLearner
 from geotether.encoders.heads import FeatureDecoder, ProjectionHead, SpecificParts
 from geotether.encoders.layers import ByteDropout
 from geotether.encoders.location import LocationEncoder
-from geotether.encoders.memory import PlaceMemory
-from geotether.encoders.mixing import BlockMixing
 from geotether.encoders.model import TiedModel
 from geotether.encoders.networks import NETWORKS, Capsules, Linear
 from geotether.encoders.positional import POSITIONAL, Cartesian
@@ -25,7 +22,6 @@ DEEP = [NETWORKS[name] for name in ("siren", "mlp", "residual_mlp")]
 DEM = {"dem": {"kind": "vector", "shape": [3]}}
 BOTH = {**DEM, "soil": {"kind": "vector", "shape": [2]}}
 PLACES = LocationEncoder(Cartesian(), Linear(3, 8))
-ROWS = np.zeros((2, 2)), np.zeros((2, 1), np.float32)
 
 
 def tied(heads, **options):
@@ -49,13 +45,6 @@ def tied(heads, **options):
         (Capsules, (10, 4), {"num_capsules": 3}, "10 positional features .* 3 equal capsules"),
         (Capsules, (10, 4), {"num_layers": 0}, "1 or more, got 1, 1024 and 0"),
         (PLACE, (Cartesian(), Linear(9, 8)), {}, "gives 3 features and it takes 9"),
-        (BlockMixing, ([],), {}, "at least one column"),
-        (BlockMixing, ([3, 0],), {}, "at least one column"),
-        (BlockMixing([3]).fit, ([torch.zeros(1, 3)],), {}, "two rows or more, got 1"),
-        (PlaceMemory, ({},), {}, "at least one place and component"),
-        (PlaceMemory, ({"rain": (0, 3)},), {}, "at least one place and component"),
-        (PlaceMemory, ({"rain": (1, 3)}, 0), {}, "neighbors must be 1 or more"),
-        (PlaceMemory, ({"rain": (1, 3)}, 1, 0), {}, "reach_km more than 0"),
         (ProjectionHead, (0, 8), {}, "in_dim and embed_dim must be 1 or more"),
         *((FeatureDecoder, bad, {}, "must be 1 or more") for bad in ((0, 3, 2), (3, 0, 2), (3, 3, 0))),
         (FeatureDecoder(8, 9).fit, (np.zeros((3, 10)),), {}, r"rows of 9 features, got shape \(3, 10\)"),
@@ -70,9 +59,6 @@ def tied(heads, **options):
         ),
         *((ByteDropout, (share,), {}, "dropout must be") for share in (-0.1, 1.0, np.nan)),
         (ProjectionHead(5, 8).fit_standardisation, (np.zeros((0, 5)),), {}, r"got shape \(0, 5\)"),
-        (BlockMixing([3, 49]), ([torch.zeros(2, 3), torch.zeros(2, 50)],), {}, r"got \[3, 50\]"),
-        (PlaceMemory({"rain": (2, 1)}).fill, ("snow", *ROWS), {}, r"values of shape \(2, 1\) for 'snow'"),
-        (PlaceMemory({"rain": (2, 3)}).fill, ("rain", *ROWS), {}, "got 2 places and values of shape"),
         (TiedSensors, (DEM,), {"dim": 4, "specific_dim": 4}, "specific_dim 0 to dim - 1"),
         (TiedSensors, (DEM,), {"init_temperature": 0.0}, "init_temperature must be more than 0"),
         (TiedSensors, (DEM,), {"proj_dim": 5, "location": PLACES}, "return 5 numbers, the location encoder 8; set"),

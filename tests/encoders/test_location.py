@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -152,6 +153,49 @@ def test_the_parts_of_a_projected_readout(make_context_encoder, places):
         build_location_encoder(CONFIG, seed=0).handout(places, 8)
 
 
+def along(start, bearing, count, km):
+    """Places along a great circle, `km` apart."""
+    turns = np.arange(count) * km / 6371.0088
+    lon, lat = np.radians(start)
+    here = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    east, north = np.array([-np.sin(lon), np.cos(lon), 0]), np.cross(here, [-np.sin(lon), np.cos(lon), 0])
+    ahead = np.cos(bearing) * north + np.sin(bearing) * east
+    xyz = np.outer(np.cos(turns), here) + np.outer(np.sin(turns), ahead)
+    return torch.from_numpy(np.degrees([np.arctan2(xyz[:, 1], xyz[:, 0]), np.arcsin(xyz[:, 2].clip(-1, 1))]).T.copy())
+
+
+def largest_step(encoder, path):
+    """The largest and the median change of the embedding between neighbours of a path."""
+    with torch.no_grad():
+        steps = encoder.handout(path).diff(dim=0).norm(dim=1)
+    return steps.max(), steps.median()
+
+
+@pytest.mark.filterwarnings("ignore:.*lie at longitude 0")
+def test_the_embedding_is_continuous_everywhere(make_context_encoder):
+    encoder, generator = make_context_encoder(), np.random.default_rng(0)
+    around = torch.from_numpy(np.stack((np.linspace(10, 363, 39_330), np.full(39_330, 50.0)), 1))  # past the country
+    around[:, 0] = torch.remainder(around[:, 0] + 180, 360) - 180
+    paths = [around[encoder.context.coverage(around)[:, 2] == 0]]
+    while len(paths) < 21:
+        start = generator.uniform(-180, 180), np.degrees(np.arcsin(generator.uniform(-1, 1)))
+        path = along(start, generator.uniform(0, 2 * np.pi), 20_000, 0.64)
+        if not encoder.context.coverage(path)[:, 2].any():
+            paths.append(path)
+    for path in paths:
+        largest, usual = largest_step(encoder, path)
+        assert largest < 20 * usual
+    # Through the edges of the country, where the observations end: half the step, half the change.
+    for start, bearing in (((5.0, 55.0), np.pi), ((2.0, 52.0), np.pi / 2), ((2.5, 54.5), 2.2)):
+        coarse, fine = (largest_step(encoder, along(start, bearing, count, 640 / count))[0] for count in (2000, 4000))
+        assert fine < 0.55 * coarse
+    seam = torch.tensor([[180.0, 51.0], [-180.0, 51.0]], dtype=torch.float64)
+    pole = torch.tensor([[lon, 90.0] for lon in range(-180, 181, 60)], dtype=torch.float64)
+    for same in (seam, pole):
+        got = encoder.handout(same)
+        torch.testing.assert_close(got, got[:1].expand_as(got), atol=1e-4, rtol=0)
+
+
 def test_levels_are_left_out_and_noise_is_added(make_context_encoder, places):
     encoder = make_context_encoder()
     keep = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
@@ -169,10 +213,10 @@ def test_levels_are_left_out_and_noise_is_added(make_context_encoder, places):
 def test_settling_uses_what_is_given(make_context_encoder):
     encoder = make_context_encoder()
     torch.manual_seed(0)
-    lonlat = torch.rand(300, 2, dtype=torch.float64) * torch.tensor([5.0, 4.0]) + torch.tensor([3.0, 50.0])
+    lonlat = torch.rand(300, 2, dtype=torch.float64) * torch.tensor([360.0, 120.0]) - torch.tensor([180.0, 60.0])
     encoder.settle(lonlat)
     assert torch.allclose(encoder.handout(lonlat).mean(0), torch.zeros(40), atol=1e-4)
-    target = encoder.parts(lonlat)[2].double()[:, :1]  # rain
+    target = encoder.parts(lonlat)[1].double()[:, 11:]  # the last column of the lights
     parts = encoder.parts(lonlat)
     before = encoder.handout(lonlat, 8)
     encoder.settle(lonlat, [Response(parts, target, [part[:0] for part in parts], target[:0])])
@@ -180,7 +224,7 @@ def test_settling_uses_what_is_given(make_context_encoder):
     for columns in (before, encoder.handout(lonlat, 8)):
         columns = torch.cat((columns.detach().double(), torch.ones(300, 1)), 1)
         errors.append((target - columns @ torch.linalg.lstsq(columns, target).solution).square().mean())
-    assert errors[1] < 0.2 * errors[0]
+    assert errors[1] < 0.4 * errors[0]
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of the exporter itself

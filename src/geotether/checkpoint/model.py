@@ -175,9 +175,6 @@ def _build(parts: ModelParts, description: Mapping[str, Any], weights: Mapping[s
             size = max((level["stored"] + 1) * width, level["rows"] * level["columns"] // 8)
             if size > numbers:
                 raise ValueError(f"level {number} of the context has {size:,} numbers, {WEIGHTS} {numbers:,} in all.")
-        for name, (rows, components) in (encoder.get("memory") or {"sizes": {}})["sizes"].items():
-            if rows * components > numbers:
-                raise ValueError(f"the memory of {name} has {rows:g} x {components:g} numbers, {WEIGHTS} {numbers:,}.")
     if paired is not None:
         if paired["module"] not in _PAIRED:
             raise ValueError(f"unknown module {paired['module']!r}; known: {', '.join(_PAIRED)}.")

@@ -8,7 +8,6 @@ from torch import nn
 
 from geotether.encoders.context import LocalContext
 from geotether.encoders.location import LocationEncoder, network_input_dim
-from geotether.encoders.memory import PlaceMemory
 from geotether.encoders.networks import NETWORKS
 from geotether.encoders.positional import POSITIONAL
 from geotether.plugins import constructor_arguments
@@ -41,7 +40,12 @@ def build_location_encoder(
         256
     """
     own = ("readout", "network_degree", "dim")
-    known = ("positional", "network", "embed_dim", *own, "context", "memory")
+    known = ("positional", "network", "embed_dim", *own, "context")
+    if config.get("memory") or str(config.get("readout")).startswith("mixed_"):
+        raise ValueError(
+            "The encoder was made by an older version of geotether, with a memory or a mixed readout; train again with "
+            "readout: projected."
+        )
     for key in config:
         if key not in known:
             raise ValueError(f"Unknown key {key!r} of the encoder; {known_names(key, known)}")
@@ -59,10 +63,9 @@ def build_location_encoder(
         in_dim = network_input_dim(positional, config.get("network_degree"), context)
         sizes = {"in_dim": in_dim, "out_dim": embed_dim}
         network = build_named("network", NETWORKS, config["network"], sizes)
-    memory = PlaceMemory(**config["memory"]) if config.get("memory") else None
     options = {key: config[key] for key in own if config.get(key) is not None}
-    encoder = LocationEncoder(positional, network, context=context, memory=memory, **options)
-    if settle and memory is None:  # an empty memory cannot be settled on
+    encoder = LocationEncoder(positional, network, context=context, **options)
+    if settle:
         encoder.settle()
     return encoder
 

@@ -204,7 +204,7 @@ class LocalContext(nn.Module):
         shares = []
         for number in range(len(self.levels)):
             index, weights = self._corners(number, lonlat)
-            shares.append((weights * (index > 0)).sum(1))
+            shares.append((weights * (index > 0)).sum(1).clamp(max=1.0))
         return torch.stack(shares, dim=1)
 
     def places(self, count: int, seed: int = 0) -> Float64[Tensor, "count 2"] | None:

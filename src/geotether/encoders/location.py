@@ -9,8 +9,6 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from geotether.encoders.context import LocalContext
-from geotether.encoders.memory import PlaceMemory
-from geotether.encoders.mixing import BlockMixing
 from geotether.encoders.networks import NETWORKS
 from geotether.encoders.positional import POSITIONAL, SphericalHarmonics
 from geotether.encoders.readout import Readout, Response
@@ -24,11 +22,9 @@ READOUTS: dict[str, tuple[str, ...]] = {
     "hidden_and_output": ("hidden", "output"),
     "positional_hidden_and_output": ("positional", "hidden", "output"),
     "projected": ("positional", "rasters", "observations", "hidden"),
-    "mixed_positional_and_output": ("positional", "output"),
-    "mixed_positional_hidden_and_output": ("positional", "hidden", "output"),
 }
-# Total standard deviation of each part of a projected (or mixed) readout.
-_SIZES = {"positional": 2.0, "rasters": 1.0, "observations": 1.0, "hidden": 1.0, "output": 1.0}
+# Total standard deviation of each part of a projected readout.
+_SIZES = {"positional": 2.0, "rasters": 1.0, "observations": 1.0, "hidden": 1.0}
 # Columns that a projected readout returns by default.
 _DIM = 256
 # Places at which a projected readout is fitted: centres of equal-area blocks of this side, about 4,000; or, with a
@@ -76,7 +72,6 @@ class LocationEncoder(nn.Module):
         context: LocalContext | None = None,
         network_degree: int | None = None,
         dim: int | None = None,
-        memory: PlaceMemory | None = None,
     ) -> None:
         super().__init__()
         if readout not in READOUTS:
@@ -108,28 +103,6 @@ class LocationEncoder(nn.Module):
         self.projection = Readout(dims, [_SIZES[name] for name in self.part_names]) if readout == "projected" else None
         self.full_dim = sum(dims) if self.projection is None else self.projection.out_dim
         self.handout_dim = self.full_dim if self.projection is None else min(dim or _DIM, self.full_dim)
-        self.mixing: BlockMixing | None = None
-        self.remember(memory)
-
-    def remember(self, memory: PlaceMemory | None) -> None:
-        """Add a filled memory to the readout, or remove it (None); call `settle` afterwards.
-
-        Raises:
-            ValueError: If the readout is not a mixed one: a memory cannot be joined without scaling.
-        """
-        self.memory = memory
-        if not self.readout.startswith("mixed_"):
-            if memory is not None:
-                raise ValueError(f"A memory needs a readout that starts with mixed_, got {self.readout!r}.")
-            return
-        dims = {"positional": self.positional.out_dim, "hidden": self.network.hidden_dim, "output": self.embed_dim}
-        widths: list[int] = [dims[part] for part in READOUTS[self.readout]]  # type: ignore[misc]
-        sizes = [_SIZES[part] for part in READOUTS[self.readout]]
-        if memory is not None:
-            widths, sizes = widths + memory.dims, sizes + [len(memory.dims) ** -0.5] * len(memory.dims)
-        self.mixing = BlockMixing(widths, sizes)
-        self.handout_dim = self.full_dim = self.mixing.out_dim
-        self.to(next(self.network.parameters()).device)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -140,7 +113,6 @@ class LocationEncoder(nn.Module):
             "network_degree": self.network_degree,
             "dim": None if self.projection is None else self.handout_dim,
             "context": None if self.context is None else self.context.config,
-            "memory": None if self.memory is None else self.memory.config,
         }
         return {
             "positional": named_arguments(self.positional, POSITIONAL),
@@ -198,9 +170,7 @@ class LocationEncoder(nn.Module):
         """
         width = self.check_dim(dim)
         parts = self.parts(lonlat)
-        if self.projection is not None:
-            return self.projection(parts, width).float()
-        return (torch.cat(parts, dim=-1) if self.mixing is None else self.mixing(parts)).float()
+        return (torch.cat(parts, dim=-1) if self.projection is None else self.projection(parts, width)).float()
 
     def check_dim(self, dim: int | str | None) -> int:
         """Return the number of columns of `handout`; ValueError if the readout does not have so many."""
@@ -228,7 +198,7 @@ class LocationEncoder(nn.Module):
             responses: What the readout should predict; their parts are those of `parts`.
             share: See `Readout.fit`.
         """
-        if self.projection is None and self.mixing is None:
+        if self.projection is None:
             return
         if places is None:
             places = None if self.context is None else self.context.places(_SETTLING_PLACES)
@@ -239,10 +209,7 @@ class LocationEncoder(nn.Module):
         with torch.no_grad():
             chunks = places.to(next(self.network.parameters()).device).split(_ROWS)
             parts = [torch.cat(part) for part in zip(*(self.parts(chunk) for chunk in chunks), strict=True)]
-            if self.projection is not None:
-                self.projection.fit(parts, responses, share)
-            elif self.mixing is not None:
-                self.mixing.fit(parts)
+            self.projection.fit(parts, responses, share)
         self.train(was_training)
 
     def parts(self, lonlat: Float[Tensor, "n 2"]) -> list[Tensor]:
@@ -255,8 +222,7 @@ class LocationEncoder(nn.Module):
             parts["hidden"], parts["output"] = self.network.forward_with_hidden(network_input)  # type: ignore[operator]
         else:
             parts["hidden"] = self.network.hidden(network_input)  # type: ignore[operator]
-        remembered = [] if self.memory is None else self.memory(lonlat)
-        return [*(parts[name] for name in self.part_names), *remembered]
+        return [parts[name] for name in self.part_names]
 
     def _fields(self, source: str, lonlat: Tensor) -> Float[Tensor, "n k"]:
         """Return the context of a source, (n, k) in the network's dtype; no columns without a context."""
