@@ -58,8 +58,8 @@ def test_many_rows_are_thinned_and_agree(features):
 
 SMALL = ["batch_size=32", "steps=3", "warmup_steps=0", "encoder.positional.l_max=2",
          "encoder.network.hidden_dim=8", "encoder.network.dropout=0",
-         "encoder.embed_dim=8", "encoder.readout=output", "memory.components=0", "validate_every=null",
-         "device=cpu"]  # fmt: skip
+         "encoder.embed_dim=8", "encoder.readout=output", "context.observations.components=0",
+         "validate_every=null", "device=cpu"]  # fmt: skip
 
 
 @pytest.fixture

@@ -87,6 +87,8 @@ class LocationEncoder(nn.Module):
             )
         self.positional = positional
         self.network = network
+        # The degrees that the network sees, so that training does not compute the others.
+        self.low_degrees = None if network_degree is None else degrees_up_to(positional, network_degree)
         self.context = context
         self.readout = readout
         self.network_degree = network_degree
@@ -122,14 +124,16 @@ class LocationEncoder(nn.Module):
             **{key: value for key, value in optional.items() if value is not None},
         }
 
-    def features(self, lonlat: Float[Tensor, "n 2"]) -> Float[Tensor, "n k"]:
+    def features(self, lonlat: Float[Tensor, "n 2"], of_network: bool = False) -> Float[Tensor, "n k"]:
         """Return the positional features of places (n, 2) in degrees, in the network's dtype.
 
-        Angles are computed in float64 regardless of autocast; only the features are rounded.
+        Angles are computed in float64 regardless of autocast; only the features are rounded. With `of_network`, only
+        those that the network sees.
         """
         weight = next(self.network.parameters())
+        positional = self.low_degrees if of_network and self.low_degrees is not None else self.positional
         with torch.autocast(lonlat.device.type, enabled=False):
-            return self.positional(lonlat, dtype=weight.dtype)
+            return positional(lonlat, dtype=weight.dtype)
 
     def forward(
         self,
@@ -152,7 +156,7 @@ class LocationEncoder(nn.Module):
             ValueError: If a row is not a coordinate.
         """
         rasters = self._fields("rasters", lonlat)
-        return self.network(self._input(self.features(lonlat), rasters, keep, noise)).float()
+        return self.network(self._input(self.features(lonlat, of_network=True), rasters, keep, noise)).float()
 
     def handout(self, lonlat: Float[Tensor, "n 2"], dim: int | str | None = None) -> Float32[Tensor, "n d"]:
         """Embed places as users get them; see `readout`.
@@ -256,14 +260,23 @@ def network_input_dim(positional: nn.Module, network_degree: int | None, context
         ValueError: If `network_degree` is negative, or the positional encoding is not spherical harmonics.
     """
     rasters = 0 if context is None else context.dim_of("rasters")
-    if network_degree is None:
-        return positional.out_dim + rasters  # type: ignore[operator, return-value]
+    seen = positional if network_degree is None else degrees_up_to(positional, network_degree)
+    return seen.out_dim + rasters  # type: ignore[operator, return-value]
+
+
+def degrees_up_to(positional: nn.Module, network_degree: int) -> SphericalHarmonics:
+    """Return the first degrees of a positional encoding by spherical harmonics.
+
+    Raises:
+        ValueError: If the degree is negative, or the encoding is another.
+    """
     if not isinstance(positional, SphericalHarmonics) or isinstance(network_degree, bool) or network_degree < 0:
         raise ValueError(
             f"network_degree must be a degree of the positional encoding spherical_harmonics, or null for all of an "
             f"encoding; got {network_degree!r} with {type(positional).__name__}."
         )
-    return (min(network_degree, positional.l_max) + 1) ** 2 + rasters
+    degree = min(network_degree, positional.l_max)
+    return SphericalHarmonics(degree, positional.taper_degree, positional.taper_power, positional.scale)
 
 
 def named_arguments(module: nn.Module, registry: dict[str, type[nn.Module]]) -> dict[str, Any]:
