@@ -88,9 +88,12 @@ def numbers_of(array):
 
 
 def weights_of(folder):
-    """The matrices of a model folder: gradients of biases before a normalisation are rounding errors."""
+    """The matrices of a model folder: gradients of biases before a normalisation are rounding errors.
+
+    Not those of the readout: where variances are equal, as in one degree of harmonics, directions are arbitrary.
+    """
     weights = load_file(folder / "model.safetensors")
-    kept = {name: values for name, values in weights.items() if values.ndim > 1}
+    kept = {name: values for name, values in weights.items() if values.ndim > 1 and "location.projection." not in name}
     return {f"{name} {list(values.shape)}": numbers_of(values) for name, values in sorted(kept.items())}
 
 
