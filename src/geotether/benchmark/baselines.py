@@ -83,7 +83,8 @@ def baseline_encoders(location: Any, seed: int = 0) -> dict[str, EncoderFunction
 
     Returns:
         Those of `place_baselines`, "raw encoding" (the positional encoding without network), "context alone" (if there
-        is a context) and "untrained" (same architecture and context, initial weights).
+        is a context) and "untrained" (same architecture and context, initial weights, all numbers of a nested readout,
+        which is fitted without responses).
     """
     config = {key: value for key, value in location.config.items() if key != "context"}
     untrained = build_location_encoder(config, seed, copy.deepcopy(location.context)).eval()
@@ -91,7 +92,7 @@ def baseline_encoders(location: Any, seed: int = 0) -> dict[str, EncoderFunction
     return place_baselines(seed) | {
         "raw encoding": in_chunks(location.positional),
         **context,
-        "untrained": in_chunks(untrained.handout),
+        "untrained": in_chunks(lambda lonlat: untrained.handout(lonlat, "full")),
     }
 
 
