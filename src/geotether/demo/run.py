@@ -47,9 +47,10 @@ COMPARED = (
 
 
 def demo_config(seed: int = 0, quick: bool = False) -> RunConfig:
-    """Return the recipe `default` with finer harmonics and 512 numbers per place; `quick` takes a few steps."""
-    overrides = [f"seed={seed}", "encoder.positional.l_max=30", "encoder.dim=512"]
+    """Return the recipe `default` with finer harmonics and all numbers of the readout; `quick` is small and short."""
+    overrides = [f"seed={seed}", "encoder.positional.l_max=30", "encoder.dim=768"]
     if quick:
+        overrides += ["encoder.positional.l_max=10", "encoder.network.hidden_dim=64"]
         overrides += ["steps=10", "batch_size=256", "warmup_steps=2", "validate_every=5"]
     return load_config(overrides=overrides)
 
