@@ -34,8 +34,8 @@ class Encoder:
 
     Attributes:
         module: The torch module. Fine-tune it and call `save`.
-        dim: Length of an embedding by default: 256 of a model with nested readout.
-        full_dim: Largest length; larger than `dim` only if the readout is nested.
+        dim: Length of an embedding by default: 256 of a model with a projected readout.
+        full_dim: Largest length; larger than `dim` only if the readout is projected.
         folder: The model folder that it was loaded from.
         tables: Modality to the table that it was trained on, in the session that trained it; empty for a loaded one.
 
@@ -113,8 +113,8 @@ class Encoder:
                 or `PointRecords`.
             lon: Instead of `places`, longitudes in degrees, WGS 84, [-180, 360]: a number, list, array or Series.
             lat: As many latitudes, [-90, 90].
-            dim: Numbers per place, from 1 to `full_dim`, if the readout is nested; "full" for all; by default `dim`.
-                Those of a smaller dim are the first of a larger one. 32, 64, 128 and 256 are good choices.
+            dim: Numbers per place, from 1 to `full_dim`, if the readout is projected; "full" for all; by default
+                `dim`. `geotether.encoders.readout.shorten` computes shorter vectors from longer ones.
             chunk_rows: Places computed at once; bounds the memory, does not change the result.
 
         Returns:

@@ -205,24 +205,24 @@ def test_embeddings_as_one_column_each(geotether, encoder, tmp_path, out):
     assert "embedding" not in back
 
 
-def test_dim_chooses_the_first_columns_of_a_nested_readout(geotether, encoder, tmp_path, make_context_encoder):
+def test_dim_chooses_the_length_of_the_vectors(geotether, encoder, tmp_path, make_context_encoder):
     from geotether.encoder import Encoder
 
-    nested = Encoder(make_context_encoder())
-    nested.save(tmp_path / "nested")
+    projected = Encoder(make_context_encoder())
+    projected.save(tmp_path / "projected")
     points, out = tmp_path / "points.csv", tmp_path / "out.csv"
     points.write_text("lon,lat\n5.66,51.97\n-74.01,40.71\n")
     rest = (points, "--columns", "--out", out, "--dim")
     for dim, width in (("64", 64), ("full", 80)):
-        status, said, errors = geotether("encode", tmp_path / "nested", *rest, dim)
+        status, said, errors = geotether("encode", tmp_path / "projected", *rest, dim)
         assert (status, f"embeddings of {width} numbers" in said) == (0, True), errors
         cells = np.genfromtxt(out, delimiter=",", skip_header=1)
-        want = nested.encode(lon=[5.66, -74.01], lat=[51.97, 40.71], dim=width)
+        want = projected.encode(lon=[5.66, -74.01], lat=[51.97, 40.71], dim=width)
         np.testing.assert_allclose(cells[:, 2:], want, rtol=1e-5, atol=1e-6)
     for model, dim, message in (
-        (tmp_path / "nested", "some", "such as 64, or full"),
-        (tmp_path / "nested", "81", "from 1 to 80"),
-        (encoder, "3", "no nested readout"),
+        (tmp_path / "projected", "some", "such as 64, or full"),
+        (tmp_path / "projected", "81", "from 1 to 80"),
+        (encoder, "3", "no projected readout"),
     ):
         status, _, errors = geotether("encode", model, *rest, dim)
         assert (status, message in errors) == (1, True), errors

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from geotether.encoders.readout import RIDGES, Readout, Response
+from geotether.encoders.readout import RIDGES, Readout, Response, rotation, shorten
 
 
 def drawn(rows, seed):
@@ -63,7 +63,7 @@ def by_hand(parts, response, sizes, share):
 
 
 def test_directions_are_those_of_a_reduced_rank_regression(parts, response):
-    readout = Readout([3, 12], [2, 0.5], widths=[4, 8]).double()
+    readout = Readout([3, 12], [2, 0.5]).double()
     readout.fit(parts, [response], share=0.3)
     x, directions = by_hand(parts, response, [2, 0.5], 0.3)
     for width in (4, 8, 15):
@@ -72,27 +72,38 @@ def test_directions_are_those_of_a_reduced_rank_regression(parts, response):
 
 
 def test_without_responses_directions_are_principal_components(parts):
-    readout = Readout([3, 12], [1, 1], widths=[5]).double()
+    readout = Readout([3, 12], [1, 1]).double()
     readout.fit(parts)
     x = np.concatenate([(p - p.mean(0)).numpy() / np.sqrt(p.numpy().var(0).sum()) for p in parts], 1)
     want = np.linalg.svd(x, full_matrices=False)[0][:, :5]
     np.testing.assert_allclose(np.linalg.svd(want.T @ spanned(readout(parts, 5).numpy()))[1], 1, atol=1e-8)
 
 
-def test_first_columns_are_a_vector_by_themselves_and_columns_have_about_equal_variance():
+@pytest.mark.parametrize("size", [1, 7, 32, 48, 256, 768])
+def test_a_rotation_is_orthogonal_and_shows_the_first_half_of_the_directions(size):
+    turn = rotation(size)
+    np.testing.assert_allclose(turn @ turn.T, np.eye(size), atol=1e-10)
+    if size > 32:
+        half = size // 2
+        np.testing.assert_allclose(2 * turn[:half, :half] @ turn[:half, :half].T, np.eye(half), atol=1e-10)
+
+
+def test_columns_have_about_equal_variance_and_shorter_vectors_come_from_longer_ones():
     wide = [torch.randn(3000, 200, generator=torch.Generator().manual_seed(0)) * torch.linspace(1, 0.01, 200)]
-    readout = Readout([200], [1], widths=[32, 64, 128])
+    readout = Readout([200], [1])
     readout.fit(wide)
-    assert readout.widths == (32, 64, 128, 200)
     whole = readout(wide, 200)
-    assert torch.equal(readout(wide, 64), whole[:, :64])
+    for dim in (200, 64, 10, 1):
+        np.testing.assert_allclose(shorten(whole.numpy(), dim), readout(wide, dim).numpy(), atol=2e-5)
     variance = whole.var(0)
     assert variance.mean().item() == pytest.approx(1, abs=0.02)
     assert variance.min() > 0.6
     assert variance.max() < 1.5
-    # Standardising columns keeps the first block's geometry: distances correlate as before.
-    before, after = torch.pdist(whole[:300, :32]), torch.pdist((whole / variance.sqrt())[:300, :32])
+    # Distances are those of all directions, however columns are standardised.
+    before, after = torch.pdist(wide[0][:300]), torch.pdist((whole / variance.sqrt())[:300])
     assert torch.corrcoef(torch.stack((before, after)))[0, 1] > 0.98
+    with pytest.raises(ValueError, match="cannot be shortened to 201"):
+        shorten(whole.numpy(), 201)
 
 
 def test_rounding_the_directions_loses_little(parts, response):
@@ -108,7 +119,7 @@ def test_rounding_the_directions_loses_little(parts, response):
 
 
 def test_a_response_makes_what_it_needs_loud(parts, response):
-    readouts = [Readout([3, 12], [1, 1], widths=[4]).double() for _ in range(2)]
+    readouts = [Readout([3, 12], [1, 1]).double() for _ in range(2)]
     readouts[0].fit(parts)
     readouts[1].fit(parts, iter([response]))
     y = observed(parts, 5).numpy()
@@ -122,7 +133,7 @@ def test_a_response_makes_what_it_needs_loud(parts, response):
 
 
 def test_a_constant_part_and_a_response_without_validation(parts, response):
-    readout = Readout([2, 3, 12], [1, 1, 1], widths=[4])
+    readout = Readout([2, 3, 12], [1, 1, 1])
     constant = torch.full((400, 2), 3.0, dtype=torch.float64)
     held_out = [part[:0] for part in response.parts_validation]
     alone = Response(
@@ -143,7 +154,7 @@ def test_a_constant_part_and_a_response_without_validation(parts, response):
         (lambda: Readout([], []), "at least one column"),
         (lambda: Readout([3, 0], [1, 1]), "at least one column"),
         (lambda: Readout([3], [0]), r"size above 0, got widths \[3\] and sizes \[0\]"),
-        (lambda: Readout([3], [1], out_dim=0), "must be 1 or more"),
+        (lambda: Readout([3], [1], out_dim=0), "out_dim must be 1 or more"),
         (lambda: Readout([3], [1]).fit([torch.zeros(1, 3)]), "two rows or more and a share in .*, got 1 rows"),
         (lambda: Readout([3], [1])([torch.zeros(2, 4)], 2), r"Parts of \[3\] columns are needed, got \[4\]"),
     ],

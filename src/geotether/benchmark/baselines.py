@@ -83,8 +83,8 @@ def baseline_encoders(location: Any, seed: int = 0) -> dict[str, EncoderFunction
 
     Returns:
         Those of `place_baselines`, "raw encoding" (the positional encoding without network), "context alone" (if there
-        is a context) and "untrained" (same architecture and context, initial weights, all numbers of a nested readout,
-        which is fitted without responses).
+        is a context) and "untrained" (same architecture and context, initial weights, all numbers of a projected
+        readout, which is fitted without responses).
     """
     config = {key: value for key, value in location.config.items() if key != "context"}
     untrained = build_location_encoder(config, seed, copy.deepcopy(location.context)).eval()

@@ -35,7 +35,7 @@ def encode(
         typer.Option("--columns", help="Columns e0, e1, ... instead of one column of lists (.gpkg, .fgb: always)."),
     ] = False,
     dim: Annotated[
-        str | None, typer.Option(help="Numbers per place, such as 64, or full; of models with nested readout.")
+        str | None, typer.Option(help="Numbers per place, such as 64, or full; of models with a projected readout.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --out be the file of points itself.")] = False,
 ) -> str:
@@ -86,7 +86,7 @@ def encoder_of_dim(model: str, dim: str) -> Any:
         raise ValueError(f"--dim must be a number, such as 64, or full; got {dim!r}.")
     encoder = getattr(load_encoder(model), "model", None)
     if not isinstance(encoder, Encoder):
-        raise ValueError(f"{model} has no nested readout; leave out --dim.")
+        raise ValueError(f"{model} has no projected readout; leave out --dim.")
     width = encoder.module.check_dim(dim if dim == "full" else int(dim))
     return lambda lonlat: encoder.encode(lonlat, dim=width)
 

@@ -49,7 +49,7 @@ class LocationEncoder(nn.Module):
         network: Network, one of `NETWORKS` or a module like them; its `in_dim` must be that of the input.
         readout: What users get: "output", "hidden" (the last hidden layer), "hidden_and_output" (the
             two joined in that order), "positional_hidden_and_output" (the positional encoding before them), or
-            "projected": positional encoding, context and hidden layer, projected to nested columns; see `Readout`.
+            "projected": positional encoding, context and hidden layer, projected on few directions; see `Readout`.
         context: What rasters and observations show around a place, or None.
         network_degree: Highest degree of spherical harmonics that the network sees; None for the whole encoding.
         dim: Columns that a projected readout returns by default; None for 256.
@@ -182,8 +182,8 @@ class LocationEncoder(nn.Module):
             return self.handout_dim if dim is None else self.full_dim
         if self.projection is None and dim != self.full_dim:
             raise ValueError(
-                f"This model has no nested readout: its vectors have {self.full_dim} numbers, not {dim}. Leave dim "
-                "out, or train a model with encoder.readout: projected."
+                f"This model's readout is not projected: its vectors have {self.full_dim} numbers, not {dim}. "
+                "Leave dim out, or train a model with encoder.readout: projected."
             )
         if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= self.full_dim:
             raise ValueError(f"dim must be an integer from 1 to {self.full_dim} or 'full', got {dim!r}.")

@@ -1,7 +1,7 @@
-"""A nested readout: parts of an encoder projected to columns of which the first ones are good vectors by themselves."""
+"""A readout of any length: parts of an encoder projected on the directions that matter most."""
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,10 +10,11 @@ from jaxtyping import Float, Float64
 from scipy.linalg import eigh
 from torch import Tensor, nn
 
-WIDTHS = (32, 64, 128, 256, 512, 768)
 RIDGES = (1.0, 10.0, 100.0, 1000.0)
-# Directions are scaled by variance**((_FLATTENING - 1) / 2): weak ones become a little louder.
-_FLATTENING = 0.7
+# A rotation of more columns than this is built from two of half its size.
+_LEAST_SIZE = 32
+# With this many columns their mean variance is 1.
+_UNIT_DIM = 256
 # Directions with less than this share of the first one's variance are left out: they are rounding errors.
 _LEAST_VARIANCE = 1e-9
 _ROWS = 4096
@@ -36,28 +37,25 @@ class Response(NamedTuple):
 
 
 class Readout(nn.Module):
-    """A linear map from parts to `out_dim` columns, nested and of about equal variance.
+    """A linear map from parts to any number of columns of about equal variance.
 
     Each part is centred and brought to a given size. The directions are principal components of all parts, weighted by
     what a linear model of the responses uses: a reduced-rank regression with a share of plain variance. Without
     responses they are plain principal components.
 
-    Columns are nested: the first 32, the first 64, ... span the leading directions. Probes standardise columns, which
-    would blow up weak directions. So directions are rotated inside every block (0 to 32, 32 to 64, ...) by a random
-    orthogonal matrix, which gives its columns about equal variance, and each column of a later block also contains a
-    random mixture of the first block, so that it has the variance of the first columns, 1 in the mean.
+    A vector of k numbers has the first k directions, rotated by the orthogonal matrix `rotation(k)`. Probes standardise
+    columns, which would make weak directions as loud as strong ones; after a rotation columns have about equal variance
+    and standardising them changes little. `shorten` computes the vector of fewer numbers from a longer one.
 
     Args:
         dims: Width of each part, in order.
         sizes: Total standard deviation that each part is brought to, more than 0.
-        out_dim: Number of columns; not more than the total width.
-        widths: Ends of the nested blocks; those above `out_dim` are left out.
+        out_dim: Number of directions; not more than the total width.
 
     Attributes:
-        out_dim: Number of columns.
-        widths: Ends of the blocks, the last of which is `out_dim`.
-        directions: Shape (total, out_dim); zeros until fitted. It is saved as 16-bit whole numbers with one unit per
-            row.
+        out_dim: Number of directions, the largest length of a vector.
+        directions: By falling variance, shape (total, out_dim); zeros until fitted. They are saved as 16-bit whole
+            numbers with one unit per row.
         offset: Added to the product, shape (out_dim,); it centres the columns.
 
     Raises:
@@ -65,14 +63,14 @@ class Readout(nn.Module):
 
     Source:
         Izenman (1975), Reduced-rank regression for the multivariate linear model, J. Multivariate Analysis 5:248;
-        Kusupati et al. (2022), NeurIPS, arXiv:2205.13147 (nested vectors).
+        Kusupati et al. (2022), NeurIPS, arXiv:2205.13147 (vectors that can be shortened).
 
     Example:
-        >>> readout = Readout([3, 40], sizes=[2, 1], widths=[8, 16])
+        >>> readout = Readout([3, 40], sizes=[2, 1])
         >>> parts = [torch.randn(100, 3), torch.randn(100, 40)]
         >>> readout.fit(parts)
-        >>> readout(parts, 8).shape, readout.out_dim, readout.widths
-        (torch.Size([100, 8]), 43, (8, 16, 43))
+        >>> readout(parts, 8).shape, readout.out_dim
+        (torch.Size([100, 8]), 43)
     """
 
     directions: Tensor
@@ -80,35 +78,48 @@ class Readout(nn.Module):
     unit: Tensor
     offset: Tensor
 
-    def __init__(
-        self, dims: Sequence[int], sizes: Sequence[float | int], out_dim: int = 768, widths: Sequence[int] = WIDTHS
-    ) -> None:
+    def __init__(self, dims: Sequence[int], sizes: Sequence[float | int], out_dim: int = 768) -> None:
         super().__init__()
         if not dims or min(dims) < 1 or len(sizes) != len(dims) or not min(sizes) > 0:
             raise ValueError(
                 f"Every part needs at least one column and a size above 0, got widths {list(dims)} and sizes "
                 f"{list(sizes)}."
             )
-        if out_dim < 1 or min(widths, default=1) < 1:
-            raise ValueError(f"out_dim and widths must be 1 or more, got {out_dim} and {list(widths)}.")
+        if out_dim < 1:
+            raise ValueError(f"out_dim must be 1 or more, got {out_dim}.")
         self.dims, self.sizes = tuple(dims), tuple(map(float, sizes))
         self.out_dim = min(out_dim, sum(dims))
-        self.widths = (*sorted({width for width in widths if width < self.out_dim}), self.out_dim)
         self.register_buffer("rounded", torch.zeros(sum(dims), self.out_dim, dtype=torch.int16))
         self.register_buffer("unit", torch.ones(sum(dims)))
         self.register_buffer("offset", torch.zeros(self.out_dim))
         self.register_buffer("directions", torch.zeros(sum(dims), self.out_dim), persistent=False)
+        self._rotated: dict[Any, tuple[Tensor, Tensor]] = {}
         self.register_load_state_dict_post_hook(_restore_directions)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the rotated directions, which are computed again when needed."""
+        return {**super().__getstate__(), "_rotated": {}}
+
     def forward(self, parts: Sequence[Float[Tensor, "n _"]], dim: int) -> Float[Tensor, "n dim"]:
-        """Return the first `dim` columns of parts of the widths `dims`, shape (n, dim)."""
+        """Return vectors of `dim` numbers for parts of the widths `dims`, shape (n, dim)."""
         self._check(parts)
-        columns, row = self.offset[:dim], 0
+        matrix, columns = self.matrix(dim)
+        row = 0
         for part in parts:
             width = part.shape[-1]
-            columns = columns + part @ self.directions[row : row + width, :dim]
+            columns = columns + part @ matrix[row : row + width]
             row += width
         return columns
+
+    def matrix(self, dim: int) -> tuple[Float[Tensor, "total dim"], Float[Tensor, " dim"]]:
+        """Return the rotated directions and the offset of vectors of `dim` numbers; the last two are kept."""
+        key = (dim, self.directions.device, self.directions.dtype)
+        if key not in self._rotated:
+            turn = torch.from_numpy(rotation(dim)).to(self.directions)
+            while len(self._rotated) > 1:
+                self._rotated.pop(next(iter(self._rotated)))
+            self._rotated[key] = (self.directions[:, :dim] @ turn, self.offset[:dim] @ turn)
+        return self._rotated[key]
 
     def fit(
         self, parts: Sequence[Float[Tensor, "n _"]], responses: Iterable[Response] = (), share: float = 0.3
@@ -148,10 +159,12 @@ class Readout(nn.Module):
             leading = root @ _leading(root.T @ covariance @ root, self.out_dim)
         else:
             leading = _leading(covariance, self.out_dim)
-        nested = _nested(leading, covariance, self.widths) * scale[:, None]
-        unit = nested.abs().amax(1).clamp(min=1e-30) / (2**15 - 1)
-        self.unit.copy_(unit)
-        self.rounded.copy_((nested / self.unit[:, None]).round())
+        variance = ((covariance @ leading) * leading).sum(0)
+        leading = leading * (variance > _LEAST_VARIANCE * variance[0])
+        level = variance[:_UNIT_DIM].mean().clamp(min=1e-30)
+        directions = leading / level.sqrt() * scale[:, None] * (variance[0] > 0)
+        self.unit.copy_(directions.abs().amax(1).clamp(min=1e-30) / (2**15 - 1))
+        self.rounded.copy_((directions / self.unit[:, None]).round())
         _restore_directions(self)
         self.offset.copy_(-centre @ self.directions.double())
 
@@ -176,6 +189,7 @@ class Readout(nn.Module):
 def _restore_directions(readout: Any, keys: Any = None) -> None:
     """Compute the directions from their saved form, after loading."""
     readout.directions = readout.rounded * readout.unit[:, None]
+    readout._rotated.clear()
 
 
 def _rows(parts: Sequence[Tensor], centre: Tensor, scale: Tensor, rows: slice) -> Float[Tensor, "n k"]:
@@ -243,27 +257,48 @@ def _leading(matrix: Float64[Tensor, "k k"], count: int) -> Float64[Tensor, "k c
     return vectors * torch.where(largest < 0, -1.0, 1.0)
 
 
-def _nested(
-    directions: Float64[Tensor, "k d"], covariance: Float64[Tensor, "k k"], widths: Sequence[int]
-) -> Float64[Tensor, "k d"]:
-    """Rotate directions inside each block, and fill later columns up to the first block's variance, 1."""
-    generator = np.random.default_rng(0)
+@cache
+def rotation(size: int) -> Float64[np.ndarray, "size size"]:
+    """Return the orthogonal matrix that turns the first `size` directions into a vector; always the same.
 
-    def rotation(size: int) -> Tensor:
-        return torch.from_numpy(np.linalg.qr(generator.normal(size=(size, size)))[0]).to(directions.device)
+    It is random, but the first half of its columns turns the first half of its rows by an orthogonal matrix (times
+    the square root of a half), and so on down to 32. So the first half of the numbers of a vector show the first half
+    of the directions undistorted, with the weaker half as noise.
 
-    variance = ((covariance @ directions) * directions).sum(0)
-    enough = variance > _LEAST_VARIANCE * variance.max()
-    directions = directions * torch.where(enough, variance, 1.0) ** ((_FLATTENING - 1) / 2) * enough
-    variance = torch.where(enough, variance**_FLATTENING, 0.0)
-    first = directions[:, : widths[0]] @ rotation(widths[0])
-    level = float(variance[: widths[0]].mean())
-    if not level > 0:
-        return torch.zeros_like(directions)
-    columns = [first]
-    for start, end in pairwise(widths):
-        own = directions[:, start:end] @ rotation(end - start)
-        missing = max(1 - float(variance[start:end].mean()) / level, 0.0)
-        mixtures = [first @ rotation(widths[0]) for _ in range(-(-(end - start) // widths[0]))]
-        columns.append(own + missing**0.5 * torch.cat(mixtures, dim=1)[:, : end - start])
-    return torch.cat(columns, dim=1) / level**0.5
+    Example:
+        >>> turn = rotation(64)
+        >>> np.allclose(turn @ turn.T, np.eye(64)), np.allclose(2 * turn[:32, :32] @ turn[:32, :32].T, np.eye(32))
+        (True, True)
+    """
+    generator = np.random.default_rng(size)
+
+    def orthogonal(n: int) -> np.ndarray:
+        return np.linalg.qr(generator.normal(size=(n, n)))[0]
+
+    def built(n: int) -> np.ndarray:
+        if n <= _LEAST_SIZE or n % 2:
+            return orthogonal(n)
+        first, second, turn = built(n // 2), orthogonal(n // 2), orthogonal(n // 2)
+        return np.block([[first, first @ turn], [second, -second @ turn]]) / 2**0.5
+
+    return built(size)
+
+
+def shorten(vectors: Float[np.ndarray, "n d"], dim: int) -> Float[np.ndarray, "n dim"]:
+    """Compute vectors of fewer numbers from those of a projected readout, as if encoded with `dim`; no model is needed.
+
+    Args:
+        vectors: From `Encoder.encode` of a model with the readout `projected`, shape (n, d).
+        dim: From 1 to d.
+
+    Raises:
+        ValueError: If `dim` is out of range.
+
+    Example:
+        >>> shorten(np.ones((2, 256), dtype=np.float32), 64).shape
+        (2, 64)
+    """
+    vectors = np.asarray(vectors)
+    if vectors.ndim != 2 or not 1 <= dim <= vectors.shape[1]:
+        raise ValueError(f"Vectors of shape {vectors.shape} cannot be shortened to {dim} numbers.")
+    return (vectors @ (rotation(vectors.shape[1])[:dim].T @ rotation(dim))).astype(vectors.dtype)
