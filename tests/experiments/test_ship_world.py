@@ -110,7 +110,7 @@ def test_scores_become_a_table_and_one_line(script, make_outcomes):
     for one in outcomes:
         scores.setdefault(one.encoder, {}).setdefault(one.task, []).append(one)
     lines, facts = script.score_table(scores)
-    assert len(lines) == 8
+    assert len(lines) == 10
     assert lines[-2].startswith("| world | 0.899 [0.887, 0.910] | ")
     assert facts["line"].startswith("elevation 0.90, biome 0.90 (ridge")
     assert len(facts["encoders"]["untrained"]["biome"]) == 3
