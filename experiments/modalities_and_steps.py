@@ -57,11 +57,13 @@ class Job(NamedTuple):
         return f"{self.encoder} {self.modalities} modalities {self.steps} steps seed {self.seed}"
 
 
-def jobs(steps: Sequence[int], seeds: int) -> list[Job]:
-    """List all models, the longest first."""
-    listed = [Job(e, m, s, seed) for s in sorted(steps, reverse=True) for seed in range(seeds) for e in ENCODERS
-              for m in SETS]  # fmt: skip
-    return [*listed, *(Job(UNTRAINED, len(ORDER), 1, seed) for seed in range(seeds))]
+def jobs(steps: Sequence[int], seeds: int, sets: Sequence[int]) -> list[Job]:
+    """List all models: seed by seed, so that an interrupted study has whole tables."""
+    listed = []
+    for seed in range(seeds):
+        listed.append(Job(UNTRAINED, len(ORDER), 1, seed))
+        listed += [Job(e, m, s, seed) for s in steps for e in ENCODERS for m in sorted(sets, key=lambda m: m != 1)]
+    return listed
 
 
 def settings(job: Job, device: str) -> Any:
@@ -141,7 +143,8 @@ def report(found: dict[Job, list[Outcome]]) -> list[str]:
     return lines
 
 
-def main() -> None:
+def parsed(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with pretrain/ and downstream/")
     parser.add_argument("--out", type=Path, required=True)
@@ -149,16 +152,21 @@ def main() -> None:
     parser.add_argument("--context", type=Path, help="a saved LocalContext; otherwise built from DATA")
     parser.add_argument("--steps", type=int, nargs="+", default=[1000, 3000])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sets", type=int, nargs="+", default=list(SETS), help="numbers of modalities")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop starting models after this time")
-    given = vars(parser.parse_args())
+    return parser.parse_args(given)
+
+
+def main() -> None:
+    given = vars(parsed())
     given["out"].mkdir(parents=True, exist_ok=True)
     if given["tables"] is None or given["context"] is None:
         prepare(given)
 
-    started, listed = time.perf_counter(), jobs(given["steps"], given["seeds"])
+    started, listed = time.perf_counter(), jobs(given["steps"], given["seeds"], given["sets"])
     with multiprocessing.get_context("spawn").Pool(given["processes"], maxtasksperchild=8) as pool:
         waiting, running = list(listed), []
         while waiting or running:
