@@ -9,6 +9,7 @@ import torch
 from geotether.context.build import build_context
 from geotether.context.rasters import ArrayRaster
 from geotether.encoder import Encoder
+from geotether.geodesy.blocks import block_id
 from geotether.tables.table import Table
 from geotether.training.config import load_config
 from geotether.training.location import LocationMethod, build_model, responses, settling_places
@@ -186,6 +187,14 @@ def test_settling_places_are_even_by_area():
     assert 0.005 < share < 0.1  # of about 50 blocks, the crowd fills one to four
     assert np.isin(lonely[:, 0], places[:, 0]).all()
     np.testing.assert_array_equal(places, settling_places([crowd, lonely], seed=0, count=4000))
+
+
+def test_with_rasters_places_are_nodes_near_observations(make_context_encoder):
+    context = make_context_encoder().context
+    lonlat = context.places(50, seed=3).numpy()
+    places = settling_places([lonlat[:1]], 0, context, count=4000)
+    assert 1 < len(places) < 4000
+    assert len(set(block_id(places, 500.0)) | set(block_id(lonlat[:1], 500.0))) == 1
 
 
 def test_the_world_recipe_in_miniature_uses_what_rasters_show(planet, tmp_path, monkeypatch):

@@ -190,7 +190,7 @@ class LocationEncoder(nn.Module):
         return dim
 
     def settle(
-        self, places: Float[Tensor, "n 2"] | None = None, responses: Iterable[Response] = (), share: float = 0.3
+        self, places: Float[Tensor, "n 2"] | None = None, responses: Iterable[Response] = (), share: float = 0.5
     ) -> None:
         """Fit a projected readout to the current weights; other readouts are not fitted.
 

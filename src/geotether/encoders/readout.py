@@ -122,7 +122,7 @@ class Readout(nn.Module):
         return self._rotated[key]
 
     def fit(
-        self, parts: Sequence[Float[Tensor, "n _"]], responses: Iterable[Response] = (), share: float = 0.3
+        self, parts: Sequence[Float[Tensor, "n _"]], responses: Iterable[Response] = (), share: float = 0.5
     ) -> None:
         """Fit the directions.
 

@@ -185,10 +185,11 @@ class LocationMethod:
     def finish(self, model: Any, state: RunState) -> Encoder:
         """Fit the readout to the final weights, and describe the encoder."""
         location = model.location
-        drawn = settling_places([table.lonlat for table in self.training.values()], self.config.seed)
-        places = torch.from_numpy(drawn).to(self.device)
-        location.settle(places, responses(model, self.tables, self.config.seed, self.device))
-        context = {} if location.context is None else context_facts(location.context, places)
+        seed, seen = self.config.seed, [table.lonlat for table in self.training.values()]
+        places = torch.from_numpy(settling_places(seen, seed, location.context)).to(self.device)
+        location.settle(places, responses(model, self.tables, seed, self.device))
+        observed = torch.from_numpy(settling_places(seen, seed)).to(self.device)
+        context = {} if location.context is None else context_facts(location.context, observed)
         settings, provenance = plain_settings(self.config), run_provenance(self.config, self.tables, state, context)
         card = model_card(settings, provenance, {"handout_dim": location.handout_dim}, self.card_notes)
         parts: dict[str, Any] = {"heads": model.heads, "decoders": model.decoders, "specific": model.specific}
@@ -313,22 +314,37 @@ def _seeded(config: RunConfig, purpose: str) -> Iterator[None]:
 
 SETTLING_PLACES = 20_000
 SETTLING_BLOCK_KM = 100.0
+_SEEN_BLOCK_KM = 500.0
 # Enough for a linear map from some thousand numbers; each costs memory and time.
 RESPONSE_ROWS = 8000
 RESPONSE_COMPONENTS = 64
 
 
 def settling_places(
-    places: Sequence[Float64[np.ndarray, "_ 2"]], seed: int, count: int = SETTLING_PLACES
+    places: Sequence[Float64[np.ndarray, "_ 2"]],
+    seed: int,
+    context: LocalContext | None = None,
+    count: int = SETTLING_PLACES,
 ) -> Float64[np.ndarray, "n 2"]:
-    """Draw training places evenly by area: every occupied block of 100 km is equally likely.
+    """Draw places evenly by area, at which the readout is fitted.
+
+    With rasters, from the nodes that they store (usually land), in all blocks of 500 km in which something was
+    observed: observations are dense where people live, and places are wanted everywhere. Without rasters, from the
+    training places, every occupied block of 100 km equally likely.
 
     Args:
         places: Of each modality, in degrees.
         seed: The run's seed.
-        count: Number of places; fewer if there are fewer rows. A place can occur more than once.
+        context: Local context, or None.
+        count: Number of places; fewer if there are fewer rows or nodes. A place can occur more than once.
     """
     lonlat = np.concatenate(places)
+    if context is not None and context.levels_of("rasters"):
+        nodes = context.places(count, derived_seed(seed, 0, "settling nodes"))
+        if nodes is not None:
+            seen = np.isin(block_id(nodes.numpy(), _SEEN_BLOCK_KM), block_id(lonlat, _SEEN_BLOCK_KM))
+            if seen.sum() > 1:
+                return nodes.numpy()[seen]
     blocks = block_id(lonlat, SETTLING_BLOCK_KM)
     order = np.argsort(blocks, kind="stable")
     _, first, rows = np.unique(blocks[order], return_index=True, return_counts=True)
