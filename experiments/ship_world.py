@@ -54,7 +54,7 @@ TERMS = {
     "public domain": "asks for nothing; the sources are credited nevertheless.",
     "NASA open data": "may be used without restriction; NASA asks to be credited, and endorses nothing made of it.",
     "free use with citation": "asks to cite the publication.",
-    "CC BY 3.0": "as CC BY 4.0 (https://creativecommons.org/licenses/by/3.0/).",
+    "CC BY 3.0": "asks for the same as CC BY 4.0 (https://creativecommons.org/licenses/by/3.0/).",
     "CC BY 4.0": "asks to credit the authors, to name the licence, to say what was changed (the data were reduced to "
     "features, and to smoothed components of rasters, on which the weights were trained), and to add no terms "
     "that hinder others (https://creativecommons.org/licenses/by/4.0/).",
@@ -67,7 +67,7 @@ OpenFlights (ODbL 1.0). Whether weights are an adaptation, or a database derived
 are, they would have to carry these licences, and the package could not pass them on under its own."""
 NOT_FOR = """* **People and households**: the vectors describe surroundings, not those who live there; do not decide on
   credit, insurance, aid, policing or migration by them.
-* **Detail below the effective resolution**: neighbouring streets, fields or buildings have nearly equal vectors.
+* **Detail below {finest:g} km**, the finest scale of the context: neighbouring fields have nearly equal vectors.
 * **Change over time**: there is no time. Sources are of different years (images and lights of the 2000s and 2010s,
   climate of 1979 to 2013, texts of all times).
 * **The sea and Antarctica**: hardly any source is there, and nothing was evaluated there.
@@ -113,7 +113,7 @@ def origins(provenance: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Return the origin of every table, raster and polygon file that a model was made of; {} where it is not stated."""
     context = provenance.get("context") or {}
     found = {name: facts.get("origin") or {} for name, facts in provenance["tables"].items()}
-    files = {**context.get("rasters", {}), **({"land": context["land"]} if context.get("land") else {})}
+    files = {**context.get("rasters", {}), **({"land polygons": context["land"]} if context.get("land") else {})}
     for name, facts in files.items():
         origin = {"licence": facts.get("licence") or "", "source": facts.get("origin") or ""}
         found[f"{name} (context)"] = origin if any(origin.values()) else {}
@@ -135,9 +135,8 @@ def credits(provenance: Mapping[str, Any]) -> list[str]:
                 raise ValueError(f"{name} has the licence {licence}, which asks for share-alike; leave it out.")
             if licence not in TERMS:
                 raise ValueError(f"{name} has the licence {licence!r}, whose terms are not known; read them first.")
-            cited = f": {origin['citation']}" if origin.get("citation") else ""
-            by_licence.setdefault(licence, []).append(f"{name} ({origin['source']}{cited})")
-    return [f"* **{licence}** {TERMS[licence]} Here: {'; '.join(uses)}." for licence, uses in by_licence.items()]
+            by_licence.setdefault(licence, []).append(name)
+    return [f"* **{one}** {TERMS[one]} Here: {', '.join(names)}." for one, names in by_licence.items()]
 
 
 def hashes(recipe: Any, data: Path) -> dict[str, str]:
@@ -171,11 +170,18 @@ def measured(
         *["## Effective resolution", ""],
         *resolution_lines,
         *["", "## Licences", ""],
-        f"Weights: {LICENCE}. What the sources ask for:",
+        f"Weights: {LICENCE}.",
+        "The credits are in the tables of modalities and local context above; their licences ask for this:",
         *["", *credits(encoder.provenance), "", LEFT_OUT, ""],
-        *["## Not for", "", NOT_FOR],
+        *["## Not for", "", NOT_FOR.format(finest=finest_km(encoder))],
     ]
     return notes, {"scores": score_facts, "coverage": covered, "resolution_km": resolved}
+
+
+def finest_km(encoder: Encoder) -> float:
+    """Return the finest scale of a model's local context; infinite without any."""
+    levels = [] if encoder.module.context is None else encoder.module.context.levels
+    return float(min((level["scale_km"] for level in levels), default=np.inf))
 
 
 def resolution(encoder: Any) -> tuple[list[str], dict[str, int]]:

@@ -50,11 +50,13 @@ def test_the_commands_of_its_own_text_are_understood(script):
 def test_credits_follow_the_licences(script):
     towns = {"licence": "public domain, CC BY 4.0", "source": "Gazetteer"}
     provenance = {"tables": {"soil": {"origin": SOIL}, "towns": {"origin": towns}}}
-    provenance["context"] = {"rasters": {"lights": {"licence": "NASA open data", "origin": "NASA"}}}
+    raster, polygons = {"licence": "NASA open data", "origin": "NASA"}, {"licence": "public domain", "origin": "Maps"}
+    provenance["context"] = {"rasters": {"land": raster}, "land": polygons}
     said = script.credits(provenance)
     assert [line.split("**")[1] for line in said] == ["CC BY 4.0", "public domain", "NASA open data"]
-    assert "soil (Soil Atlas: Digger (2020)); towns (Gazetteer)" in said[0]
-    assert "lights (context) (NASA)" in said[2]
+    assert said[0].endswith("Here: soil, towns.")
+    assert said[1].endswith("Here: towns, land polygons (context).")
+    assert said[2].endswith("Here: land (context).")
 
 
 @pytest.mark.parametrize(
