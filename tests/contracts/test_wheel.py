@@ -28,7 +28,7 @@ print(encoder.encode(lon=[5.66, -74.01], lat=[51.97, 40.71]).shape)
 def test_an_installed_wheel_loads_a_shipped_model_offline(tmp_path):
     pytest.importorskip("hatchling", reason="hatchling, which builds the wheel, is not installed")
     source = tmp_path / "source"
-    shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__", ".*"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     parts = {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 4}

@@ -141,7 +141,7 @@ def test_the_parts_of_a_projected_readout(make_context_encoder, places):
     rasters = encoder.context(places, "rasters")
     network_input = torch.cat((parts["positional"][:, :16], rasters / encoder.context.spread("rasters")), 1)
     torch.testing.assert_close(encoder.network(network_input), encoder(places))
-    torch.testing.assert_close(encoder.network.hidden(network_input), parts["hidden"])
+    torch.testing.assert_close(encoder.network.last_hidden(network_input), parts["hidden"])
     assert (encoder.handout_dim, encoder.full_dim) == (40, 49 + 12 + 3 + 16)
     whole = encoder.handout(places, 80).detach().numpy()
     for dim in (40, 1):

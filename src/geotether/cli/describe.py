@@ -27,18 +27,18 @@ def describe(
     ] = None,
 ) -> str:
     """Describe what `table build` would read of a file, or a model, or a feature table."""
-    if not thing.exists():
-        from geotether.checkpoint.named import model_path, names_hint
+    from geotether.checkpoint.named import model_path, names_hint
 
+    if not thing.exists():
         thing = model_path(thing)
-        if not thing.exists():
-            raise FileNotFoundError(f"There is no file or folder {thing}.{names_hint(thing)}")
     if is_table(thing):
         return describe_table(thing, out, beside)
     if out is not None or beside is not None:
         raise ValueError(
             f"--out and --beside are for tables (.parquet), and {thing} is not one; try geotether diagnose."
         )
+    if not thing.exists():
+        raise FileNotFoundError(f"There is no file or folder {thing}.{names_hint(thing)}")
     if thing.suffix.lower() in CHECKPOINTS or (thing / "config.json").is_file():
         return describe_model(thing)
     if thing.suffix.lower() in (".yaml", ".yml"):

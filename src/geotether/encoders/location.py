@@ -225,7 +225,7 @@ class LocationEncoder(nn.Module):
         if "output" in self.part_names:
             parts["hidden"], parts["output"] = self.network.forward_with_hidden(network_input)  # type: ignore[operator]
         else:
-            parts["hidden"] = self.network.hidden(network_input)  # type: ignore[operator]
+            parts["hidden"] = last_hidden(self.network, network_input)
         return [parts[name] for name in self.part_names]
 
     def _fields(self, source: str, lonlat: Tensor) -> Float[Tensor, "n k"]:
@@ -277,6 +277,12 @@ def degrees_up_to(positional: nn.Module, network_degree: int) -> SphericalHarmon
         )
     degree = min(network_degree, positional.l_max)
     return SphericalHarmonics(degree, positional.taper_degree, positional.taper_power, positional.scale)
+
+
+def last_hidden(network: Any, network_input: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
+    """Return the last hidden layer, without computing the output where the network can; plug-ins need not."""
+    own = getattr(network, "last_hidden", None)
+    return network.forward_with_hidden(network_input)[0] if own is None else own(network_input)
 
 
 def named_arguments(module: nn.Module, registry: dict[str, type[nn.Module]]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Network(nn.Module, ABC):
         """Return the output."""
         return self.forward_with_hidden(x)[1]
 
-    def hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
+    def last_hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
         """Return the last hidden activations."""
         return self.forward_with_hidden(x)[0]
 
@@ -49,12 +49,12 @@ class Layered(Network):
     output: nn.Linear
 
     @abstractmethod
-    def hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
+    def last_hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
         """Return the last hidden activations."""
 
     def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
         """Return the last hidden activations and the output."""
-        hidden = self.hidden(x)
+        hidden = self.last_hidden(x)
         return hidden, self.output(hidden)
 
 
@@ -72,7 +72,7 @@ class Linear(Layered):
         self.hidden_dim = in_dim
         self.output = nn.Linear(in_dim, out_dim)
 
-    def hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n in_dim"]:
+    def last_hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n in_dim"]:
         """Return the input."""
         return x
 
@@ -98,7 +98,7 @@ class MLP(Layered):
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.output = nn.Linear(hidden_dim, out_dim)
 
-    def hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
+    def last_hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
         """Return the last hidden activations."""
         for layer in self.layers:
             x = self.drop(F.gelu(layer(x)))
@@ -130,7 +130,7 @@ class ResidualMLP(Layered):
         self.norm = nn.LayerNorm(hidden_dim)
         self.output = nn.Linear(hidden_dim, out_dim)
 
-    def hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
+    def last_hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
         """Return the last hidden activations, after their normalisation."""
         x = self.input(x)
         for norm, inner, outer in zip(self.norms, self.inner, self.outer, strict=True):
@@ -179,7 +179,7 @@ class Siren(Layered):
             nn.init.uniform_(layer.weight, -bound, bound)
             nn.init.uniform_(layer.bias, -bound, bound)
 
-    def hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
+    def last_hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
         """Return the last hidden activations."""
         for number, layer in enumerate(self.layers):
             omega = self.omega_0 if number == 0 else self.omega_0_hidden

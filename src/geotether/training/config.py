@@ -1,6 +1,7 @@
 """The configuration of a run, of any method: one typed, validated tree, readable as YAML."""
 
 import importlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -133,10 +134,13 @@ class EncoderConfig(Section):
         REGISTRY = _late("encoders.positional").POSITIONAL if places else _late("encoders.networks").NETWORKS
         if value.get("name") not in REGISTRY:
             raise unknown_name(f"{info.field_name} name", value.get("name"), REGISTRY.names())
-        options = set(constructor_arguments(REGISTRY[value["name"]])) - {"in_dim", "out_dim"}
-        for key in value:
-            if key != "name" and key not in options:
-                raise unknown_name("key", key, sorted(options), f" for {value['name']}")
+        options = constructor_arguments(REGISTRY[value["name"]])
+        for key, given in value.items():
+            if key != "name" and (key not in options or key in ("in_dim", "out_dim")):
+                known = sorted(set(options) - {"in_dim", "out_dim"})
+                raise unknown_name("key", key, known, f" for {value['name']}")
+            if key != "name" and isinstance(given, float) and not math.isfinite(given):
+                raise ValueError(f"{key} must be a finite number, got {given}.")
         return value
 
     @field_validator("readout", mode="before")
