@@ -117,3 +117,16 @@ def test_odd_provenance_of_a_model_is_an_error_with_its_name(geotether, tmp_path
         (tmp_path / "model" / "provenance.json").write_text(json.dumps({"tables": tables}))
         status, _, errors = geotether("describe", tmp_path / "model")
         assert (status, "provenance.json" in errors) == (1, True), errors
+
+
+def test_the_context_of_a_model_is_listed_level_by_level(geotether, tmp_path, make_context_encoder):
+    from geotether.encoder import Encoder
+
+    encoder = Encoder(make_context_encoder())
+    encoder.save(tmp_path / "model")
+    status, said, _ = geotether("describe", tmp_path / "model")
+    assert status == 0
+    assert "40 numbers (projected, up to 80)" in said
+    for level in encoder.module.context.levels:
+        line = next(line for line in said.splitlines() if f"{level['source']} at {level['scale_km']:g} km" in line)
+        assert all(f"{name} ({width})" in line for name, width in level["groups"].items())

@@ -111,10 +111,15 @@ def _describe_encoder(model: Any) -> str:
     encoder, provenance = model.module.config, model.provenance
     weights = sum(parameter.numel() for parameter in model.module.parameters())
     lines = [
-        f"A location encoder: longitude, latitude (degrees, WGS 84) -> {model.dim} numbers ({encoder['readout']}).",
+        f"A location encoder: longitude, latitude (degrees, WGS 84) -> {model.dim} numbers ({encoder['readout']}"
+        + (f", up to {model.full_dim})." if model.full_dim > model.dim else ")."),
         f"  positional encoding  {_spoken(encoder['positional'])}",
         f"  network              {_spoken(encoder['network'])}; {weights:,} weights",
     ]
+    context = model.module.context
+    for level in [] if context is None else context.levels:
+        shown = ", ".join(f"{name} ({width})" for name, width in level["groups"].items())
+        lines.append(f"  context              {level['source']} at {level['scale_km']:g} km: {shown}")
     for name, facts in (provenance.get("tables") or {}).items():
         parts = ", ".join(f"{count:,} {part}" for part, count in facts["split"].items())
         lines.append(f"  modality             {name}: {facts['rows']:,} rows ({parts}) of {facts['dim']} features")
