@@ -15,9 +15,8 @@ import time
 import numpy as np
 import torch
 
-from geotether.batches.batch import assemble
+from geotether.batches.batch import assemble, jitter_lonlat
 from geotether.batches.schedule import build_schedule
-from geotether.geodesy.jitter import jitter_lonlat
 from geotether.tables.table import Table
 from geotether.training.config import make_config
 from geotether.training.location import batch_loss, build_model

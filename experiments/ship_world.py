@@ -68,8 +68,8 @@ are, they would have to carry these licences, and the package could not pass the
 NOT_FOR = """* **People and households**: the vectors describe surroundings, not those who live there; do not decide on
   credit, insurance, aid, policing or migration by them.
 * **Detail below {finest:g} km**, the finest scale of the context: neighbouring fields have nearly equal vectors.
-* **Change over time**: there is no time. Sources are of different years (images and lights of the 2000s and 2010s,
-  climate of 1979 to 2013, texts of all times).
+* **Change over time**: a place has one vector for all dates. Sources are of different years
+  (images and lights of the 2000s and 2010s, climate of 1979 to 2013, texts of all times).
 * **The sea and Antarctica**: hardly any source is there, and nothing was evaluated there.
 * **Borders and names**: they follow Natural Earth and the sources, and settle nothing that is disputed.
 * **Evidence about its own inputs**: scores on elevation, climate, night lights or population partly repeat what the

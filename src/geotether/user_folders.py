@@ -32,7 +32,10 @@ def keyed_path(kind: str, name: str, decides: Any, cache: Path | None = None) ->
         decides: Plain values that it was built from.
         cache: Keep it in this folder instead.
     """
-    text = json.dumps(decides, sort_keys=True, default=str)
-    return (
-        user_cache() / kind if cache is None else cache
-    ) / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    folder = user_cache() / kind if cache is None else cache
+    return folder / f"{name}-{plain_hash(decides)[:12]}"
+
+
+def plain_hash(values: Any) -> str:
+    """Return the SHA-256 of plain values as JSON; the order of keys does not count."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()

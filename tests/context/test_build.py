@@ -1,7 +1,6 @@
 """Mirrors src/geotether/context/build.py."""
 
 import logging
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,21 +8,19 @@ import torch
 
 from geotether.context import build
 from geotether.context.build import build_context, check_rasters, raster_context
+from geotether.context.config import ContextConfig
 from geotether.context.rasters import ArrayRaster
 from geotether.files.disk import file_fingerprint
 from geotether.sources.sampling import sample_sphere
 from geotether.tables.table import Table
 
-RASTER = {
-    "bands": None, "crs": None, "variable": None, "select": None, "transform": None, "filters": 0, "patch": 3,
-    "components": 2, "licence": "CC0", "origin": "made up",
-}  # fmt: skip
+RASTER = {"filters": 0, "patch": 3, "components": 2, "licence": "CC0", "origin": "made up"}
 
 
 def config(rasters=None, scales_km=(300, 900), land=None, components=0, reach_km=300.0, tables=None):
-    named = {name: SimpleNamespace(**RASTER | options) for name, options in (rasters or {}).items()}
-    observations = SimpleNamespace(components=components, reach_km=reach_km, tables=tables)
-    return SimpleNamespace(rasters=named, scales_km=list(scales_km), land=land, observations=observations)
+    named = {name: RASTER | options for name, options in (rasters or {}).items()}
+    observations = {"components": components, "reach_km": reach_km, "tables": tables}
+    return ContextConfig(rasters=named, scales_km=list(scales_km), land=land, observations=observations)
 
 
 def table(name, lonlat, features):
@@ -146,11 +143,16 @@ def test_a_raster_should_cover_the_training_places(data, tables, tmp_path, caplo
     [
         ({"height": {"path": "hight.tif"}}, {}, FileNotFoundError, r"context\.rasters\.height: .*hight\.tif"),
         ({"height": {"path": "height.tif", "bands": [3]}}, {}, ValueError, r"context\.rasters\.height: .*no band 3"),
-        ({"height": {"path": "height.tif", "components": [2]}}, {}, ValueError, "1 numbers, but there are 2 scales"),
+        (
+            {"height": {"path": "height.tif", "components": [2]}},
+            {},
+            ValueError,
+            r"components has 1 numbers",
+        ),
         ({"height": {"path": "height.tif"}}, {"scales_km": [0.01]}, ValueError, "smallest scale"),
         ({"height": {"path": "height.tif", "transform": "sqrt"}}, {}, ValueError, r"rasters\.height: .*height\.tif"),
         ({}, {"components": 2, "tables": ["heatt"]}, ValueError, "Did you mean 'heat'"),
-        ({"height": {"path": "height.tif"}}, {"land": SimpleNamespace(path="no.geojson")}, FileNotFoundError, "land"),
+        ({"height": {"path": "height.tif"}}, {"land": {"path": "no.geojson"}}, FileNotFoundError, "land"),
     ],
 )
 def test_what_cannot_be_built_is_an_error_that_names_the_setting(

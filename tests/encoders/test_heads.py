@@ -108,3 +108,14 @@ def test_discrimination_under_salt_is_finite(tables, tmp_path):
     overrides = [*SMALL, "objective.specific_dim=4", "schedule.name=salt", "schedule.switch=step"]
     pretrain(tables, config=load_config(overrides=overrides), out=tmp_path, progress="none")
     assert np.isfinite([line["discrimination"] for line in read_metrics(tmp_path)]).all()
+
+
+def test_components_alone_do_not_move_the_generator(features):
+    torch.manual_seed(3)
+    want = torch.rand(2)
+    torch.manual_seed(3)
+    alone = FeatureDecoder.of(features, 3)
+    assert torch.equal(torch.rand(2), want)
+    usual = FeatureDecoder(8, 10, components=3)
+    usual.fit(features)
+    assert torch.equal(alone.targets(torch.from_numpy(features)), usual.targets(torch.from_numpy(features)))

@@ -10,6 +10,7 @@ from geotether.context.build import build_context
 from geotether.context.rasters import ArrayRaster
 from geotether.encoder import Encoder
 from geotether.geodesy.blocks import block_id
+from geotether.sources.grids.cells import raster_fingerprint
 from geotether.tables.table import Table
 from geotether.training.config import load_config
 from geotether.training.location import LocationMethod, build_model, responses, settling_places
@@ -175,6 +176,18 @@ def test_responses_never_contain_observations(planet, small):
         assert not one.parts_train[at].any()
         assert not one.parts_validation[at].any()
         assert one.parts_train[0].any()
+
+
+def test_the_files_of_rasters_are_hashed_once(planet, rasters, monkeypatch):
+    hashed = []
+
+    def counted(raster):
+        hashed.append(raster.path.name)
+        return raster_fingerprint(raster)
+
+    monkeypatch.setattr("geotether.context.build.raster_fingerprint", counted)
+    pretrain(planet, config=rasters("steps=1"), progress="none")
+    assert sorted(hashed) == ["land.tif", "lights.tif"]
 
 
 def test_settling_places_are_even_by_area():

@@ -77,7 +77,7 @@ def encoder_of_dim(model: str, dim: str) -> Any:
     """Open a model as a function of lonlat (n, 2) that returns vectors of `dim` ("64", "full") numbers.
 
     Raises:
-        ValueError: If `dim` is not a number or "full", or the model has no vectors of so many numbers.
+        ValueError: If `dim` is not a number or "full", or the model cannot return vectors of that length.
     """
     from geotether.encoder import Encoder
     from geotether.loading import load_encoder

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
 from geotether.context.smoothing import KM_PER_DEGREE, NodeGrid
+from geotether.geodesy.coordinates import wrap_longitude
 from geotether.sources.grids.cells import Raster, decode
 
 # Pixels that span a node's spacing; finer ones are averaged first.
@@ -109,7 +110,7 @@ class RasterBlocks:
             indexing="ij",
         )
         lonlat = self.raster.grid.lonlat(rows.ravel(), columns.ravel()).reshape(*self.shape, 2)
-        lonlat[..., 0] = (lonlat[..., 0] + 180) % 360 - 180
+        lonlat[..., 0] = wrap_longitude(lonlat[..., 0])
         lonlat[..., 1] = lonlat[..., 1].clip(-90, 90)
         return lonlat
 
@@ -121,7 +122,7 @@ class RasterBlocks:
         steps = [np.diff(self.lonlat, axis=axis) for axis in (0, 1)]
         down, right = (np.concatenate([step, step.take([-1], axis)], axis) for axis, step in enumerate(steps))
         for step in (down, right):
-            step[..., 0] = (step[..., 0] + 180) % 360 - 180
+            step[..., 0] = wrap_longitude(step[..., 0])
         areas = np.abs(down[..., 0] * right[..., 1] - down[..., 1] * right[..., 0])
         return np.nan_to_num(areas * np.cos(np.radians(self.lonlat[..., 1])))
 

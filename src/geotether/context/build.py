@@ -1,7 +1,6 @@
 """The local context of a configuration: read, computed, and kept in the user's cache folder."""
 
 import glob
-import hashlib
 import json
 import logging
 import time
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as bytes_of_tensors
 
 from geotether.code import code_hash
+from geotether.context.config import ContextConfig, RasterConfig
 from geotether.context.observations import KNOWN_REACH, observation_field
 from geotether.context.rasters import raster_field
 from geotether.context.smoothing import NodeGrid, bounds_of, node_step, node_steps, smooth
@@ -22,7 +22,7 @@ from geotether.files.disk import file_fingerprint, replacing_file, writing
 from geotether.sources.grids.cells import Cells, Raster, open_raster, raster_fingerprint
 from geotether.suggestions import closest
 from geotether.tables.table import Table
-from geotether.user_folders import keyed_path
+from geotether.user_folders import keyed_path, plain_hash
 
 # Memory that the values of the finest nodes may take.
 _MOST_BYTES = 2**31
@@ -32,16 +32,22 @@ _log = logging.getLogger(__name__)
 
 
 def build_context(
-    config: Any, tables: Mapping[str, Table], data: Path | None, seed: int, cache: Path | None = None
+    config: ContextConfig,
+    tables: Mapping[str, Table],
+    data: Path | None,
+    seed: int,
+    cache: Path | None = None,
+    hashes: Mapping[str, str] | None = None,
 ) -> LocalContext | None:
     """Build the local context of a configuration, or read it from the cache if nothing that it depends on changed.
 
     Args:
-        config: `geotether.training.config.ContextConfig`; its attributes are read.
+        config: The configuration's section `context`.
         tables: Modality to its training rows: the places that rasters should cover, and the observations.
         data: Folder that paths of rasters and polygons are relative to; None: the working directory.
         seed: Seed of the random filters and of the sample they are fitted on.
         cache: Folder of built contexts; by default `geotether/context` in the user's cache folder.
+        hashes: What `check_rasters` returned; by default the files are hashed here.
 
     Returns:
         The raster levels, finest first, then a level of observations; None if the configuration has neither. Its
@@ -57,8 +63,8 @@ def build_context(
         places = np.concatenate([table.lonlat for table in tables.values()])
         for name, opened in rasters.items():
             _check_coverage(name, opened, places, seed)
-        hashes = check_rasters(config, data)
-        decides: dict[str, Any] = {"files": hashes, "scales_km": list(config.scales_km), "seed": seed}
+        hashes = check_rasters(config, data) if hashes is None else hashes
+        decides: dict[str, Any] = {"files": dict(hashes), "scales_km": list(config.scales_km), "seed": seed}
         decides["rasters"] = {name: _options(one) for name, one in config.rasters.items()}
         land = None if config.land is None else _found(config.land.path, data, "land")[0]
         found = _cached("rasters", decides, cache, lambda: raster_context(rasters, config, land, seed))
@@ -66,7 +72,7 @@ def build_context(
         parts.append(found)
     if config.observations.components:
         chosen = _observed(config, tables)
-        wanted = {"components": config.observations.components, "reach_km": config.observations.reach_km}
+        wanted: dict[str, Any] = {"components": config.observations.components, "reach_km": config.observations.reach_km}
         decides = {**wanted, "tables": {name: table.content_hash for name, table in chosen.items()}}
         found = _cached("observations", decides, cache, lambda: observation_context(chosen, **wanted))
         found.provenance = {"observations": {**wanted, "tables": list(chosen)}}
@@ -74,7 +80,7 @@ def build_context(
     return LocalContext.join(*parts) if parts else None
 
 
-def check_rasters(config: Any, data: Path | None) -> dict[str, str]:
+def check_rasters(config: ContextConfig, data: Path | None) -> dict[str, str]:
     """Check that the files of the rasters and the polygons exist and can be opened.
 
     Returns:
@@ -87,13 +93,13 @@ def check_rasters(config: Any, data: Path | None) -> dict[str, str]:
     found = {}
     for name, opened in open_rasters(config, data).items():
         hashes = [raster_fingerprint(raster) for raster in opened]
-        found[f"rasters.{name}"] = hashes[0] if len(hashes) == 1 else _hash(hashes)
+        found[f"rasters.{name}"] = hashes[0] if len(hashes) == 1 else plain_hash(hashes)
     if config.rasters and config.land is not None:
         found["land"] = file_fingerprint(_found(config.land.path, data, "land")[0])
     return found
 
 
-def open_rasters(config: Any, data: Path | None) -> dict[str, list[Raster]]:
+def open_rasters(config: ContextConfig, data: Path | None) -> dict[str, list[Raster]]:
     """Open the rasters of a configuration: each one file, or several that match its pattern. Raises as the above."""
     found: dict[str, list[Raster]] = {}
     for name, one in config.rasters.items():
@@ -106,7 +112,7 @@ def open_rasters(config: Any, data: Path | None) -> dict[str, list[Raster]]:
 
 
 def raster_context(
-    rasters: Mapping[str, Sequence[Raster]], config: Any, land: Path | None = None, seed: int = 0
+    rasters: Mapping[str, Sequence[Raster]], config: ContextConfig, land: Path | None = None, seed: int = 0
 ) -> LocalContext:
     """Compute the levels of open rasters, one per scale.
 
@@ -122,7 +128,7 @@ def raster_context(
     bounds = bounds_of(np.concatenate([_outline(one.grid.bounds()) for opened in rasters.values() for one in opened]))
     finest, steps = node_steps(config.scales_km)
     nodes = NodeGrid.around(bounds, finest)
-    kept = {name: _components(name, config) for name in rasters}
+    kept = {name: config.components_of(name) for name in rasters}
     columns = sum(max(counts) for counts in kept.values())
     if nodes.rows * nodes.columns * columns * 4 > _MOST_BYTES:
         least = min(config.scales_km) * (nodes.rows * nodes.columns * columns * 4 / _MOST_BYTES) ** 0.5
@@ -205,19 +211,7 @@ def _outline(bounds: tuple[float, float, float, float]) -> np.ndarray:
     return np.concatenate([np.stack([lon, np.full(361, lat)], axis=1) for lat in (south, north)])
 
 
-def _components(name: str, config: Any) -> list[int]:
-    """Return the number of components of a raster at each scale."""
-    given = config.rasters[name].components
-    counts = [given] * len(config.scales_km) if isinstance(given, int) else list(given)
-    if len(counts) != len(config.scales_km):
-        raise ValueError(
-            f"context.rasters.{name}.components has {len(counts)} numbers, but there are {len(config.scales_km)} "
-            "scales_km; give one number, or one per scale."
-        )
-    return counts
-
-
-def _observed(config: Any, tables: Mapping[str, Table]) -> dict[str, Table]:
+def _observed(config: ContextConfig, tables: Mapping[str, Table]) -> dict[str, Table]:
     names = list(tables) if config.observations.tables is None else config.observations.tables
     for name in names:
         if name not in tables:
@@ -237,12 +231,14 @@ def _found(path: str | Path, data: Path | None, setting: str) -> list[Path]:
     return files
 
 
-def _options(raster: Any) -> dict[str, Any]:
+def _options(raster: RasterConfig) -> dict[str, Any]:
     names = ("bands", "crs", "variable", "select", "transform", "filters", "patch", "components")
     return {name: getattr(raster, name) for name in names}
 
 
-def _provenance(config: Any, rasters: Mapping[str, Sequence[Raster]], hashes: Mapping[str, str]) -> dict[str, Any]:
+def _provenance(
+    config: ContextConfig, rasters: Mapping[str, Sequence[Raster]], hashes: Mapping[str, str]
+) -> dict[str, Any]:
     found: dict[str, Any] = {"rasters": {}}
     for name, one in config.rasters.items():
         names = [raster.path.name for raster in rasters[name]]
@@ -285,7 +281,3 @@ def _read(path: Path) -> LocalContext:
         context.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     _log.info("The context in %s is up to date.", path)
     return context
-
-
-def _hash(values: Any) -> str:
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()

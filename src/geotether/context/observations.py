@@ -42,9 +42,7 @@ def observed_components(table: Table, components: int) -> Float32[np.ndarray, "n
 
     Their sizes keep their proportions; before squeezing, the variances of those kept add up to one.
     """
-    with torch.random.fork_rng(devices=[]):  # it draws initial weights, though only its components are used
-        decoder = FeatureDecoder(1, table.dim, components)
-    decoder.fit(table.features)
+    decoder = FeatureDecoder.of(table.features, components)
     values = np.concatenate(
         [
             decoder.targets(torch.tensor(table.features[start : start + CHUNK_ROWS])).numpy()

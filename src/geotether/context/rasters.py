@@ -167,7 +167,7 @@ def raster_field(
         Values (rows, columns, k), and the share of the ground around each node that has data, (rows, columns).
 
     Raises:
-        ValueError: If there are no data, a band is constant, numbers of bands differ, or a transform is impossible.
+        ValueError: If no pixel has data, a band is constant, the rasters' bands differ, or a transform is undefined.
     """
     margin = patch // 2 if filters else 0
     parts = [RasterBlocks(raster, nodes, margin, transform) for raster in rasters]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
+from geotether.geodesy.coordinates import wrap_longitude
 from geotether.geodesy.distance import EARTH_CIRCUMFERENCE_KM, EARTH_RADIUS_KM
 
 KM_PER_DEGREE = EARTH_CIRCUMFERENCE_KM / 360
@@ -187,7 +188,7 @@ def bounds_of(lonlat: Float[np.ndarray, "n 2"]) -> tuple[float, float, float, fl
         >>> bounds_of(np.array([[179.0, -10.0], [-178.0, 10.0]]))
         (179.0, -10.0, 182.0, 10.0)
     """
-    lon = np.unique((lonlat[:, 0] + 180) % 360 - 180)
+    lon = np.unique(wrap_longitude(lonlat[:, 0]))
     gaps = np.diff(lon, append=lon[0] + 360)
     after = int(gaps.argmax())
     west = float(lon[(after + 1) % len(lon)])

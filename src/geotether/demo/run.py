@@ -12,6 +12,7 @@ from geotether.benchmark.planet import planet_tasks
 from geotether.benchmark.run import evaluate
 from geotether.benchmark.score_table import write_scores
 from geotether.context.build import raster_context
+from geotether.context.config import ContextConfig, RasterConfig
 from geotether.context.rasters import ArrayRaster
 from geotether.demo.report import draw_figures, write_card, write_demo_report
 from geotether.encoder import Encoder
@@ -21,7 +22,7 @@ from geotether.sources.planet import MOSAIC_STEP, planet_facts, read_mosaic
 from geotether.tables.featurize import PLANET_MODALITIES, planet_table
 from geotether.tables.table import Table
 from geotether.tasks.task import Task
-from geotether.training.config import ContextConfig, RasterConfig, RunConfig, load_config
+from geotether.training.config import RunConfig, load_config
 from geotether.training.pretraining import pretrain
 from geotether.training.state import RunInterrupted, is_unfinished
 

@@ -136,6 +136,14 @@ class FeatureDecoder(nn.Module):
         self.directions.copy_(torch.from_numpy(np.ascontiguousarray(leading)))
         self.size.fill_(max(float(variances.sum()), 1e-12) ** 0.5)
 
+    @classmethod
+    def of(cls, features: Float[np.ndarray, "n in_dim"], components: int) -> "FeatureDecoder":
+        """Return a decoder that is fitted to features, for its components alone; torch's generator is unchanged."""
+        with torch.random.fork_rng(devices=[]):  # the layer draws weights, which are not used
+            decoder = cls(1, features.shape[1], components)
+        decoder.fit(features)
+        return decoder
+
     def targets(self, features: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n k"]:
         """Return the components to be predicted of features as they are in the table, shape (n, k)."""
         return ((features - self.mean) / self.scale) @ self.directions / self.size

@@ -211,9 +211,7 @@ class LocationEncoder(nn.Module):
         was_training = self.training
         self.eval()
         with torch.no_grad():
-            chunks = places.to(next(self.network.parameters()).device).split(_ROWS)
-            parts = [torch.cat(part) for part in zip(*(self.parts(chunk) for chunk in chunks), strict=True)]
-            self.projection.fit(parts, responses, share)
+            self.projection.fit(self.parts_of_many(places), responses, share)
         self.train(was_training)
 
     def parts(self, lonlat: Float[Tensor, "n 2"]) -> list[Tensor]:
@@ -227,6 +225,12 @@ class LocationEncoder(nn.Module):
         else:
             parts["hidden"] = last_hidden(self.network, network_input)
         return [parts[name] for name in self.part_names]
+
+    def parts_of_many(self, lonlat: Float[Tensor, "n 2"]) -> list[Tensor]:
+        """Return the parts at any number of places on any device, some thousand at a time and without gradient."""
+        with torch.no_grad():
+            chunks = lonlat.to(next(self.network.parameters()).device).split(_ROWS)
+            return [torch.cat(part) for part in zip(*(self.parts(chunk) for chunk in chunks), strict=True)]
 
     def _fields(self, source: str, lonlat: Tensor) -> Float[Tensor, "n k"]:
         """Return the context of a source, (n, k) in the network's dtype; no columns without a context."""

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, Float64
-from scipy.linalg import eigh
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
+
+from geotether.moments import principal_axes
 
 RIDGES = (1.0, 10.0, 100.0, 1000.0)
 # A rotation of more columns than this is built from two of half its size.
@@ -250,12 +251,8 @@ def _ridge(response: Response, centre: Tensor, scale: Tensor) -> tuple[Float64[T
 
 
 def _leading(matrix: Float64[Tensor, "k k"], count: int) -> Float64[Tensor, "k count"]:
-    """Return the first eigenvectors of a symmetric matrix by descending eigenvalue, the largest entry positive."""
-    size = len(matrix)
-    found = eigh(matrix.cpu().numpy(), subset_by_index=[size - count, size - 1])[1][:, ::-1].copy()
-    vectors = torch.from_numpy(found).to(matrix.device)
-    largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
-    return vectors * torch.where(largest < 0, -1.0, 1.0)
+    """Return the first eigenvectors of a symmetric matrix by falling eigenvalue; see `principal_axes`."""
+    return torch.from_numpy(principal_axes(matrix.cpu().numpy(), count)[1]).to(matrix.device)
 
 
 @cache

@@ -19,8 +19,7 @@ from geotether.features.column_encodings import (
 )
 from geotether.features.column_kinds import UnsuitedError, as_plain, infer_kind, names_a_place
 from geotether.features.featurizer import PlainSettings
-from geotether.features.projection import principal_directions, project
-from geotether.moments import mean_and_scale
+from geotether.moments import mean_and_scale, principal_directions, project
 
 _log = logging.getLogger(__name__)
 _LISTED = 12  # omitted columns that a message names; others are counted

@@ -6,8 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from geotether.features.featurizer import PlainSettings
-from geotether.features.projection import principal_directions, project
-from geotether.moments import mean_and_scale
+from geotether.moments import mean_and_scale, principal_directions, project
 
 
 class VectorFeatures(PlainSettings):

@@ -92,8 +92,8 @@ def _of_zip(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [Path(name).name.lower() for name in archive.namelist()]
-    except (zipfile.BadZipFile, NotImplementedError):
-        return None
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise ValueError(f"{path} is damaged or is not a zip archive: {error}.") from error
     if any(name in _ARCHIVE for name in names):
         return "darwin_core"
     return "columns" if any(name.endswith(".shp") for name in names) else None

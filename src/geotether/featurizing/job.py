@@ -1,6 +1,5 @@
 """A job: what it makes, settled before any row is read, its folder, and whether the table is up to date."""
 
-import hashlib
 import inspect
 import json
 import logging
@@ -22,6 +21,7 @@ from geotether.files.formats import PARQUET_ENDINGS
 from geotether.sources.source import Source
 from geotether.tables.origin import Origin
 from geotether.tables.store import read_origin, write_origin
+from geotether.user_folders import plain_hash
 
 # What decides the features, and what is said if it has changed.
 _FACTS = {
@@ -103,7 +103,7 @@ class Job:
     def key(self) -> str:
         """SHA-256 of everything that the table's rows depend on."""
         plain = {key: value for key, value in self.spec.plain().items() if key not in _TEXTS}
-        return _hash({"facts": self.facts, "specification": plain, "name": self.name})
+        return plain_hash({"facts": self.facts, "specification": plain, "name": self.name})
 
     @property
     def rejected_path(self) -> Path:
@@ -196,7 +196,7 @@ class Job:
 
 def features_code(source: Source, featurizer: Featurizer) -> str:
     """Hash the code of this room, the source and the featurizer; in other packages only the file of the class."""
-    return _hash([code_hash("featurizing.build"), _class_code(type(source)), _class_code(type(featurizer))])
+    return plain_hash([code_hash("featurizing.build"), _class_code(type(source)), _class_code(type(featurizer))])
 
 
 def _class_code(kind: type) -> str:
@@ -246,7 +246,3 @@ def _without_path(origin: Origin) -> dict[str, object]:
     plain = origin.plain()
     specification = {key: value for key, value in plain["made"]["specification"].items() if key != "path"}
     return {**plain, "made": {**plain["made"], "specification": specification}}
-
-
-def _hash(values: Mapping[str, Any] | list[str]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
-from geotether.batches.batch import assemble
+from geotether.batches.batch import assemble, jitter_lonlat
 from geotether.batches.schedule import build_schedule
 from geotether.context.build import build_context, check_rasters
 from geotether.encoder import Encoder
@@ -22,8 +22,6 @@ from geotether.encoders.location import LocationEncoder
 from geotether.encoders.model import TiedModel
 from geotether.encoders.readout import Response
 from geotether.geodesy.blocks import block_id
-from geotether.geodesy.jitter import jitter_lonlat
-from geotether.moments import CHUNK_ROWS
 from geotether.objectives.disentangling import disentangling_terms, join_parts
 from geotether.objectives.info_nce import info_nce
 from geotether.objectives.masks import NearbyPairs
@@ -62,7 +60,8 @@ class LocationMethod:
     ) -> None:
         self.config, self.tables, self.card_notes = config, dict(tables), card_notes
         self.given = raster_context
-        # Name to content hash; those of files are added by `check`.
+        # Name to content hash; those of files are added by `check`, so that they are read once.
+        self.files: dict[str, str] | None = None
         self.rasters = {} if raster_context is None else {"given": hash_of(raster_context)}
         if raster_context is not None and config.context.rasters:
             raise ValueError("give either raster_context or context.rasters, not both.")
@@ -90,7 +89,8 @@ class LocationMethod:
                     f"The table {modality} has {rows} rows whose split is 'train' (of {len(table)}); "
                     f"a contrast needs two or more. Its split column contains {found}."
                 )
-        self.rasters |= check_rasters(self.config.context, self.config.data)
+        self.files = check_rasters(self.config.context, self.config.data)
+        self.rasters |= self.files
         held_out = [table for table in self.tables.values() if len(validation_rows(table)) >= 2]
         if not held_out and (self.config.keep == "best" or self.config.patience is not None):
             raise ValueError(
@@ -106,7 +106,7 @@ class LocationMethod:
         self.held_out = held_out_batch(self.tables, config.validation_rows, config.seed, device) if watched else {}
         sizes = {modality: len(table) for modality, table in self.training.items()}
         self.schedule = build_schedule(config.schedule.name, sizes, config.batch_size, **config.schedule.options)
-        built = build_context(config.context, self.training, config.data, config.seed, config.cache)
+        built = build_context(config.context, self.training, config.data, config.seed, config.cache, self.files)
         parts = [part for part in (self.given, built) if part is not None]
         self.context = LocalContext.join(*parts) if parts else None
         if self.context is not None and self.given is not None:
@@ -372,27 +372,22 @@ def responses(
         if name in model.decoders:
             decoder: Any = model.decoders[name]
         else:
-            with torch.random.fork_rng(devices=[]):  # it draws initial weights, though only its components are used
-                decoder = FeatureDecoder(1, table.dim, RESPONSE_COMPONENTS)
-            decoder.fit(table.features[training])
-            decoder.to(device)
+            decoder = FeatureDecoder.of(table.features[training], RESPONSE_COMPONENTS).to(device)
         sides: list[Any] = []
         for part, rows in (("training", training), ("validation", validation_rows(table))):
             generator = np.random.default_rng(derived_seed(seed, 0, f"{part} responses of {name}"))
             chosen = np.sort(generator.choice(rows, min(len(rows), RESPONSE_ROWS), replace=False))
             features = torch.tensor(table.features[chosen], device=device)
-            sides += [_parts_at(model.location, table.lonlat[chosen], device), decoder.targets(features)]
+            sides += [_parts_at(model.location, table.lonlat[chosen]), decoder.targets(features)]
         yield Response(*sides)
 
 
-def _parts_at(location: LocationEncoder, lonlat: np.ndarray, device: torch.device | str) -> list[Tensor]:
+def _parts_at(location: LocationEncoder, lonlat: np.ndarray) -> list[Tensor]:
     """Return the parts of the readout at places, the observations as zeros."""
-    with torch.no_grad():
-        chunks = [location.parts(rows) for rows in torch.tensor(lonlat, device=device).split(CHUNK_ROWS)]
-    joined = [torch.cat(part) for part in zip(*chunks, strict=True)]
+    parts = location.parts_of_many(torch.tensor(lonlat))
     return [
         torch.zeros_like(part) if name == "observations" else part
-        for name, part in zip(location.part_names, joined, strict=True)
+        for name, part in zip(location.part_names, parts, strict=True)
     ]
 
 

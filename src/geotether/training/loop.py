@@ -14,9 +14,8 @@ from torch.nn.utils import clip_grad_norm_
 
 from geotether.files.disk import replacing_file
 from geotether.training.config import LoopConfig, config_yaml
-from geotether.training.metrics import MetricsFile, Progress, read_scalars
+from geotether.training.metrics import MetricsFile, Progress, final_warning, read_scalars, rising_warning
 from geotether.training.optimizer import average_into, build_optimizer, learning_rate_at
-from geotether.training.overfitting import final_warning, rising_warning
 from geotether.training.randomness import seed_step
 from geotether.training.state import (
     MODEL_FOLDER,
