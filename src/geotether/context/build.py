@@ -71,8 +71,8 @@ def build_context(
         found.provenance = _provenance(config, rasters, hashes)
         parts.append(found)
     if config.observations.components:
-        chosen = _observed(config, tables)
-        wanted: dict[str, Any] = {"components": config.observations.components, "reach_km": config.observations.reach_km}
+        chosen, asked = _observed(config, tables), config.observations
+        wanted: dict[str, Any] = {"components": asked.components, "reach_km": asked.reach_km}
         decides = {**wanted, "tables": {name: table.content_hash for name, table in chosen.items()}}
         found = _cached("observations", decides, cache, lambda: observation_context(chosen, **wanted))
         found.provenance = {"observations": {**wanted, "tables": list(chosen)}}
