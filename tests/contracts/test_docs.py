@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 import geotether
 from geotether.cli.app import app
+from geotether.plugins import Registry
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -285,8 +286,18 @@ def test_commands(page, page_folder, monkeypatch):
         assert done.exit_code == 0, (command, done.output, done.exception)
 
 
+@pytest.fixture
+def registries():
+    """Forget what the page registers, so that other tests of this process do not see it."""
+    before = {kind: dict(registry) for kind, registry in Registry.all.items()}
+    yield
+    for kind, registry in Registry.all.items():
+        for name in set(registry) - set(before.get(kind, registry)):
+            del registry[name]
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
-def test_python(page, page_folder):
+def test_python(page, page_folder, registries):
     names = names_for(page, page_folder)
     for block in blocks(page):
         for printed, quick in QUICK_PYTHON.items():
