@@ -197,6 +197,10 @@ def nearest(
         np.maximum(squared, 0.0, out=squared)
         if query_folds is not None and known_folds is not None:
             squared[query_folds[rows, None] == known_folds] = np.inf
+        if count == 1:  # many times faster than a partition
+            indices[rows] = squared.argmin(axis=1)[:, None]
+            distances[rows] = np.sqrt(np.take_along_axis(squared, indices[rows], axis=1))
+            continue
         few = np.argpartition(squared, count - 1, axis=1)[:, :count]
         order = np.argsort(np.take_along_axis(squared, few, axis=1), axis=1, kind="stable")
         indices[rows] = np.take_along_axis(few, order, axis=1)
