@@ -1,6 +1,7 @@
 """Ask the paper's question again: do more modalities help, with which encoder, and after how many steps?
 
     python experiments/modalities_and_steps.py --data DATA --out OUT [--processes 2] [--steps 1000 3000] [--seeds 3]
+        [--sets 1 9] [--encoders default "with context"]
 
 For 1, 2, 3, 5 and all modalities of recipes/world.yaml it trains the published encoder (recipe `paper`, one learning
 rate throughout), the recipe `default` without rasters, and the world model's encoder, which reads rasters around a
@@ -57,12 +58,12 @@ class Job(NamedTuple):
         return f"{self.encoder} {self.modalities} modalities {self.steps} steps seed {self.seed}"
 
 
-def jobs(steps: Sequence[int], seeds: int, sets: Sequence[int]) -> list[Job]:
+def jobs(steps: Sequence[int], seeds: int, sets: Sequence[int], encoders: Sequence[str] = ENCODERS) -> list[Job]:
     """List all models: seed by seed, so that an interrupted study has whole tables."""
     listed = []
     for seed in range(seeds):
         listed.append(Job(UNTRAINED, len(ORDER), 1, seed))
-        listed += [Job(e, m, s, seed) for s in steps for e in ENCODERS for m in sorted(sets, key=lambda m: m != 1)]
+        listed += [Job(e, m, s, seed) for s in steps for e in encoders for m in sorted(sets, key=lambda m: m != 1)]
     return listed
 
 
@@ -153,6 +154,7 @@ def parsed(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, nargs="+", default=[1000, 3000])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sets", type=int, nargs="+", default=list(SETS), help="numbers of modalities")
+    parser.add_argument("--encoders", nargs="+", default=list(ENCODERS), choices=ENCODERS)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto")
@@ -166,7 +168,7 @@ def main() -> None:
     if given["tables"] is None or given["context"] is None:
         prepare(given)
 
-    started, listed = time.perf_counter(), jobs(given["steps"], given["seeds"], given["sets"])
+    started, listed = time.perf_counter(), jobs(given["steps"], given["seeds"], given["sets"], given["encoders"])
     with multiprocessing.get_context("spawn").Pool(given["processes"], maxtasksperchild=8) as pool:
         waiting, running = list(listed), []
         while waiting or running:
