@@ -18,7 +18,7 @@ STAIRS = [
     {"batches", "context", "encoder", "featurizing", "pairing"},
     {"predict"},
     {"loading"},
-    {"training", "benchmark", "diagnostics"},
+    {"training", "benchmark", "diagnostics", "exporting"},
     {"maps"},
     {"report"},
     {"demo", "studies"},

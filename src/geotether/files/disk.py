@@ -185,6 +185,23 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         _remove(old)
 
 
+@contextmanager
+def working_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a new empty folder beside an output for intermediate files; it is removed when the block ends.
+
+    What a killed process leaves of it is removed by the next `writing` of the same output.
+
+    Args:
+        path: The output, whose folder exists.
+    """
+    folder = _beside(Path(os.path.realpath(path)))
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+
+
 def check_file(path: Path) -> None:
     """Raise FileNotFoundError unless there is such a file."""
     if not path.is_file():

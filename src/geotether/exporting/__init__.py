@@ -1,0 +1,1 @@
+"""Embeddings and maps as files of other tools: Cloud-optimized GeoTIFF, Zarr, GeoParquet, STAC."""

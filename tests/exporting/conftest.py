@@ -1,0 +1,41 @@
+"""Grids to export onto."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+
+@dataclass(frozen=True)
+class PlainGrid:
+    """What `write_raster` needs of a grid."""
+
+    crs: str
+    west: float
+    north: float
+    step: float
+    rows: int
+    columns: int
+
+    @property
+    def transform(self):
+        return (self.step, 0.0, self.west, 0.0, -self.step, self.north)
+
+
+@pytest.fixture
+def plain_grid():
+    return PlainGrid
+
+
+@pytest.fixture
+def blocks_of():
+    """Cut an array (bands, rows, columns) into blocks."""
+
+    def cut(values: np.ndarray, side: int):
+        for top in range(0, values.shape[1], side):
+            for left in range(0, values.shape[2], side):
+                rows = slice(top, min(top + side, values.shape[1]))
+                columns = slice(left, min(left + side, values.shape[2]))
+                yield rows, columns, values[:, rows, columns]
+
+    return cut
