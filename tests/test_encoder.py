@@ -121,8 +121,11 @@ def test_tables_and_records_are_encoded(model, wanted):
 
 @pytest.mark.parametrize("crs", ["OGC:CRS84", "EPSG:4326", "EPSG:3857", "EPSG:8857"])
 def test_geodataframes_of_any_crs_are_encoded(model, wanted, frame, crs):
-    np.testing.assert_allclose(model.encode(frame.to_crs(crs)), wanted[:3], atol=1e-5)
-    np.testing.assert_allclose(model.encode(frame.to_crs(crs).geometry), wanted[:3], atol=1e-5)
+    for places in (frame.to_crs(crs), frame.to_crs(crs).geometry):
+        found = model.encode(places)
+        assert (found.crs, found.index.tolist()) == (places.crs, [10, 20, 30])
+        np.testing.assert_allclose(found.drop(columns="geometry"), wanted[:3], atol=1e-5)
+    np.testing.assert_allclose(model.similarity(frame, wanted[:3]).diagonal(), 1, atol=1e-5)
 
 
 def test_the_row_that_is_not_a_point_is_named(model, frame):

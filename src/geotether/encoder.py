@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 from torch import Tensor, nn
 
 from geotether.checkpoint.model import ModelParts, load_model, save_model
 from geotether.encoders.heads import SpecificParts
 from geotether.encoders.location import LocationEncoder
-from geotether.geodesy.coordinates import as_lonlat, check_lonlat
+from geotether.files.frames import frame_like, lonlat_of
 
-_WGS84 = "OGC:CRS84"
 CHUNK_ROWS = 4096  # so that intermediate results stay in the cache
 
 
@@ -104,13 +103,14 @@ class Encoder:
         lat: Any = None,
         dim: int | str | None = None,
         chunk_rows: int = CHUNK_ROWS,
-    ) -> Float32[np.ndarray, "n d"]:
+    ) -> Any:
         """Embed places.
 
         Args:
             places: An array, tensor or list of shape (n, 2), **longitude first**; a GeoDataFrame or GeoSeries of
-                points in any CRS; a data frame or Arrow table with columns of longitude and latitude; a feature table
-                or `PointRecords`.
+                points in any CRS; a data frame or Arrow table with columns of longitude and latitude; an xarray
+                Dataset or DataArray with coordinates of longitude and latitude, which may form a grid or lie along a
+                dimension of points; a feature table or `PointRecords`.
             lon: Instead of `places`, longitudes in degrees, WGS 84, [-180, 360]: a number, list, array or Series.
             lat: As many latitudes, [-90, 90].
             dim: Numbers per place, from 1 to `full_dim`, if the readout is projected; "full" for all; by default
@@ -118,13 +118,21 @@ class Encoder:
             chunk_rows: Places computed at once; bounds the memory, does not change the result.
 
         Returns:
-            One row per place in the same order, shape (n, dim), float32. No places give shape (0, dim).
+            Of `lon` and `lat`, arrays, lists, tensors and feature tables: one row per place in the same order, shape
+            (n, dim), float32; no places give shape (0, dim). Of a frame or dataset: one of the same kind, with the same
+            index, CRS and geometry, or coordinates, and columns e0, e1, ... or a last dimension `embedding`; see
+            `geotether.files.frames.frame_like`.
 
         Raises:
             TypeError: If neither `places` nor both `lon` and `lat` are given, or `places` is of another kind.
             ValueError: If a row is not (longitude, latitude) in degrees or is masked, a geometry is missing or not a
                 point, a GeoDataFrame has no CRS, or the model has no vectors of `dim` numbers.
         """
+        return frame_like(places, self._vectors(places, lon, lat, dim, chunk_rows))
+
+    def _vectors(
+        self, places: Any, lon: Any = None, lat: Any = None, dim: int | str | None = None, chunk_rows: int = CHUNK_ROWS
+    ) -> Float32[np.ndarray, "n d"]:
         width = self.module.check_dim(dim)
         return self._in_chunks(lambda chunk: self.module.handout(chunk, width), places, lon, lat, width, chunk_rows)
 
@@ -156,7 +164,7 @@ class Encoder:
         """Compute numbers of places, a bounded number of places at once."""
         if chunk_rows < 1:
             raise ValueError(f"chunk_rows must be 1 or more, got {chunk_rows}.")
-        lonlat = _lonlat(places, lon, lat)
+        lonlat = lonlat_of(places, lon, lat)
         numbers = np.empty((len(lonlat), width), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, len(lonlat), chunk_rows):
@@ -181,7 +189,7 @@ class Encoder:
         for places in (a, b):
             shape = np.shape(places) if isinstance(places, np.ndarray) else ()
             known = len(shape) == 2 and shape[1] == self.dim and self.dim != 2
-            vectors = np.asarray(places, dtype=np.float32) if known else self.encode(places)
+            vectors = np.asarray(places, dtype=np.float32) if known else self._vectors(places)
             length = np.linalg.norm(vectors, axis=1, keepdims=True)
             sides.append(vectors / np.maximum(length, np.finfo(np.float32).tiny))
         return sides[0] @ sides[1].T
@@ -231,61 +239,3 @@ class Encoder:
         encoder = cls(parts.location, parts.config, parts.provenance, device, **kept)
         encoder.folder = parts.folder
         return encoder
-
-
-def _lonlat(places: Any, lon: Any, lat: Any) -> Float64[np.ndarray, "n 2"]:
-    if places is None:
-        if lon is None or lat is None:
-            raise TypeError("encode needs lon= and lat=, or places such as an array (n, 2) or a GeoDataFrame.")
-        return as_lonlat(*(one.detach().cpu() if hasattr(one, "detach") else one for one in (lon, lat)))
-    if lon is not None or lat is not None:
-        raise TypeError("encode takes either places or lon= and lat=, not both.")
-    if hasattr(places, "lonlat"):
-        check_lonlat(places.lonlat)
-        return places.lonlat
-    if hasattr(places, "geometry") and hasattr(places.geometry, "geom_type"):
-        return _lonlat_of_geometry(places.geometry)
-    if hasattr(places, "to_arrow") or hasattr(places, "__arrow_c_stream__") or hasattr(places, "column_names"):
-        return _lonlat_of_frame(places)
-    if isinstance(places, str | bytes | Path | Mapping) or not hasattr(places, "__len__"):
-        raise TypeError(
-            f"encode cannot tell longitude from latitude in a {type(places).__name__}; pass lon= and lat=, "
-            "such as encode(lon=table['lon'], lat=table['lat'])."
-        )
-    rows = places.detach().cpu() if hasattr(places, "detach") else places
-    rows = rows if isinstance(rows, np.ma.MaskedArray) else np.asarray(rows)
-    if rows.ndim != 2 or rows.shape[1] != 2:
-        raise ValueError(
-            f"encode needs places of shape (n, 2), longitude first, got {rows.shape}; or pass lon= and lat=."
-        )
-    return as_lonlat(rows[:, 0], rows[:, 1])
-
-
-def _lonlat_of_frame(frame: Any) -> Float64[np.ndarray, "n 2"]:
-    """Find the columns of longitude and latitude of a data frame or Arrow table."""
-    import pyarrow as pa
-
-    from geotether.files.places import lonlat_of_columns
-
-    table = frame if isinstance(frame, pa.Table) else pa.table(frame)
-    lonlat = lonlat_of_columns(table)
-    check_lonlat(lonlat)
-    return lonlat
-
-
-def _lonlat_of_geometry(geometry: Any) -> Float64[np.ndarray, "n 2"]:
-    """Return the points of a GeoSeries in WGS 84, without importing geopandas."""
-    if geometry.crs is None:
-        raise ValueError("The GeoDataFrame has no CRS; set it with .set_crs('OGC:CRS84') for longitude, latitude.")
-    unfit = np.asarray((geometry.geom_type != "Point") | geometry.is_empty)
-    if unfit.any():
-        row = int(unfit.argmax())
-        kind = geometry.geom_type.iloc[row]
-        what = "has no geometry" if not isinstance(kind, str) else f"is {'an empty' if kind == 'Point' else 'a'} {kind}"
-        raise ValueError(
-            f"{int(unfit.sum())} of {len(unfit)} rows are not points; row {row} (index {geometry.index[row]}) "
-            f"{what}. Use .representative_point() or drop such rows."
-        )
-    if not geometry.crs.equals(_WGS84, ignore_axis_order=True):
-        geometry = geometry.to_crs(_WGS84)
-    return as_lonlat(lon=geometry.x, lat=geometry.y)

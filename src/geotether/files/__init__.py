@@ -5,5 +5,6 @@
   by number.
 * `places`, `values`: the place of a row and the content of its cells; dates are read by `geotether.geodesy.dates`.
 * `points`: rows with a place each, read and written; `geometry`, `writers`: GeoParquet geometries, output formats.
+* `frames`: places in data frames and datasets in memory.
 * `disk`: files that are either complete or unchanged, and fingerprints of files.
 """
