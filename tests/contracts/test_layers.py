@@ -13,7 +13,7 @@ STAIRS = [
     {"suggestions"},
     {"code", "geodesy", "moments", "plugins"},
     {"files", "settings"},
-    {"sources", "features", "encoders", "objectives", "probes"},
+    {"sources", "features", "encoders", "objectives", "probes", "regions"},
     {"tables", "checkpoint", "peers", "tasks", "datasets"},
     {"batches", "context", "encoder", "featurizing", "pairing"},
     {"predict"},

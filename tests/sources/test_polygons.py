@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from geotether.sources import polygons
-from geotether.sources.polygons import find_polygons, polygon_columns, polygon_layers
+from geotether.files import polygons
+from geotether.files.polygons import polygon_layers
+from geotether.sources.polygons import find_polygons, polygon_columns
 
 gpd = pytest.importorskip("geopandas")
 shapely = pytest.importorskip("shapely")

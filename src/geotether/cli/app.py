@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from itertools import takewhile
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -36,7 +37,7 @@ def main() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # GNU's OpenMP: spin briefly before sleeping
     log_to_stderr()
     try:
-        app(plugins_first(sys.argv[1:]))
+        app(region_joined(plugins_first(sys.argv[1:])))
     except MENDABLE as error:
         if os.environ.get("GEOTETHER_TRACEBACK"):
             raise
@@ -69,6 +70,33 @@ def plugins_first(arguments: list[str]) -> list[str]:
         else:
             (first if argument.startswith("--plugin=") else rest).append(argument)
     return first + rest
+
+
+def region_joined(arguments: list[str]) -> list[str]:
+    """Join the numbers after --region into one value, so that a box needs no quotes.
+
+    Example:
+        >>> region_joined(["map", "world", "--region", "-10", "35", "30", "60", "--resolution", "0.1"])
+        ['map', 'world', '--region', '-10 35 30 60', '--resolution', '0.1']
+    """
+    joined: list[str] = []
+    place = 0
+    while place < len(arguments):
+        joined.append(arguments[place])
+        place += 1
+        if joined[-1] == "--region":
+            numbers = list(takewhile(_is_number, arguments[place : place + 4]))
+            joined += [" ".join(numbers)] if numbers else []
+            place += len(numbers)
+    return joined
+
+
+def _is_number(argument: str) -> bool:
+    try:
+        float(argument.rstrip(","))
+    except ValueError:
+        return False
+    return True
 
 
 def _use_plugins(plugins: list[str] | None) -> None:

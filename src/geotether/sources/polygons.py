@@ -1,24 +1,19 @@
-"""The polygon of a published file that contains each place: GeoPackage, Shapefile, GeoJSON, GeoParquet."""
+"""The polygon of a published file that contains each place."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Bool, Float, Float64, Integer
 
-from geotether.files.formats import PARQUET_ENDINGS
-from geotether.files.geometry import AroundPoleError, geometry_column, geometry_notes, unwrapped
-from geotether.files.rows import OpenRows, open_rows
+from geotether.files.geometry import geometry_notes
+from geotether.files.polygons import objects_of, open_polygons, polygons_of
 from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
 from geotether.geodesy.crs import WGS84, is_geographic, xy_of_lonlat
 
-# Polygons held in memory at once: one country of GADM 4.1 may take 100 MB.
-POLYGONS_AT_ONCE = 16
 _log = logging.getLogger(__name__)
 
 
@@ -42,27 +37,9 @@ class Holders:
         return self.row >= 0
 
 
-def polygon_layers(path: str | Path) -> list[str]:
-    """Name the layers of a file that have a geometry, such as ADM_0 to ADM_5 of GADM; a GeoParquet has one."""
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"There is no polygon file {path}.")
-    if path.suffix.lower() in PARQUET_ENDINGS:
-        return [path.stem]
-    try:
-        import pyogrio
-    except ImportError:
-        raise ImportError("Polygons are read with geopandas: pip install 'geotether[geo]'.") from None
-    try:
-        layers = pyogrio.list_layers(path)
-    except pyogrio.errors.DataSourceError as error:
-        raise ValueError(f"{path} is damaged or not a polygon file that GDAL reads: {error}") from error
-    return [str(name) for name, kind in layers if kind is not None]
-
-
 def polygon_columns(path: str | Path, layer: str | None = None) -> list[str]:
     """Name the attribute columns of a layer of a polygon file, by default of the first; raises as `find_polygons`."""
-    with _open_polygons(Path(path), layer) as (rows, geometry):
+    with open_polygons(Path(path), layer) as (rows, geometry):
         return [name for name in rows.schema.names if name != geometry]
 
 
@@ -93,7 +70,7 @@ def find_polygons(
     row = np.full(len(lonlat), -1, dtype=np.int64)
     values = {name: np.full(len(lonlat), None, dtype=object) for name in columns}
     start = repaired = polygonal = 0
-    with _open_polygons(path, layer) as (rows, geometry):
+    with open_polygons(path, layer) as (rows, geometry):
         known = [name for name in rows.schema.names if name != geometry]
         unknown = [name for name in columns if name not in known]
         if unknown:
@@ -103,7 +80,7 @@ def find_polygons(
         tree = shapely.STRtree(shapely.points(xy))
         turn = 360.0 if is_geographic(about.get("crs") or WGS84) else 0.0
         for table in rows.tables:
-            shapes = _shapes(table[geometry], path, turn)
+            shapes = polygons_of(table[geometry], path, turn)
             # Checking the validity of a coast of a million vertices takes seconds, so only polygons near places are.
             near = np.unique(tree.query(shapes)[0])
             wrong = near[~shapely.is_valid(shapes[near])]
@@ -117,32 +94,13 @@ def find_polygons(
             place, polygon = holders[new], which[order][first[new]]
             row[place] = start + polygon
             for name in columns:
-                values[name][place] = _objects(table[name])[polygon]
+                values[name][place] = objects_of(table[name])[polygon]
             start += len(shapes)
     if not polygonal:
         raise ValueError(f"{path} contains no polygons in its {start} rows.")
     if repaired:
         _log.info("%s: %d invalid polygons were repaired.", path.name, repaired)
     return Holders(row, values, repaired)
-
-
-@contextmanager
-def _open_polygons(path: Path, layer: str | None) -> Iterator[tuple[OpenRows, str]]:
-    """Open the rows of a polygon file, and name the column of geometry."""
-    layers = polygon_layers(path)
-    if not layers:
-        raise ValueError(f"{path} has no layer with geometry.")
-    if layer is not None and layer not in layers:
-        raise ValueError(f"{path} has no layer {layer!r}; there are {', '.join(layers)}.")
-    # GDAL reads GeoJSON as well, several times as fast as Python does.
-    kind = "parquet" if path.suffix.lower() in PARQUET_ENDINGS else "layer"
-    named = None if kind == "parquet" else layer or layers[0]
-    with open_rows(path, named, kind=kind, rows_at_once=POLYGONS_AT_ONCE) as rows:
-        geometry = geometry_column(rows.schema)
-        encoding = geometry_notes(rows.schema).get("columns", {}).get(geometry, {}).get("encoding")
-        if geometry is None or encoding != "WKB":
-            raise ValueError(f"it has no geometry as WKB (encoding {encoding!r}); write it with geopandas.")
-        yield rows, geometry
 
 
 def _places_in(crs: Any, lonlat: Float[np.ndarray, "n 2"]) -> tuple[Float64[np.ndarray, "m 2"], np.ndarray]:
@@ -158,26 +116,3 @@ def _places_in(crs: Any, lonlat: Float[np.ndarray, "n 2"]) -> tuple[Float64[np.n
     # Files run from -180 to 180, or as far as 360; -180 and 180 are one meridian.
     kept = [np.ones(len(xy), dtype=bool), turned[1][:, 0] <= 360.0, turned[2][:, 0] >= -200.0]
     return np.concatenate([t[k] for t, k in zip(turned, kept, strict=True)]), np.concatenate([places[k] for k in kept])
-
-
-def _shapes(column: pa.ChunkedArray, path: Path, turn: float) -> np.ndarray:
-    """Read polygons; those that cross 180 degrees in a file that does not cut them there go on beyond it."""
-    import shapely
-
-    try:
-        shapes = shapely.from_wkb(_objects(column))
-        west, _, east, _ = shapely.bounds(shapes).T
-        for row in np.flatnonzero(east - west > turn / 2).tolist() if turn else ():
-            with suppress(AroundPoleError):
-                shapes[row] = unwrapped(shapes[row], turn)
-    except shapely.errors.ShapelyError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-    return shapes
-
-
-def _objects(column: pa.ChunkedArray) -> np.ndarray:
-    """Convert a column to an object array, None where a cell is empty."""
-    parts = [chunk.storage if isinstance(chunk, pa.ExtensionArray) else chunk for chunk in column.chunks]
-    values = np.empty(len(column), dtype=object)
-    values[:] = [value for part in parts for value in part.to_pylist()]
-    return values

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float64, Shaped
 
+from geotether.files.polygons import polygon_layers
 from geotether.sources.grids.rasters import raster_values, terrarium_values, terrarium_zooms
-from geotether.sources.polygons import find_polygons, polygon_columns, polygon_layers
+from geotether.sources.polygons import find_polygons, polygon_columns
 from geotether.sources.sampling import on_land, sample_places, without_rare
 from geotether.tasks.task import Task
 
