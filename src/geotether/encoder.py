@@ -36,6 +36,8 @@ class Encoder:
         dim: Length of an embedding by default: 256 of a model with a projected readout.
         full_dim: Largest length; larger than `dim` only if the readout is projected.
         folder: The model folder that it was loaded from.
+        transforms: Modality to the fitted features of its table, as the bytes of a file of
+            `geotether.featurizing.transform`; a query of `search` goes through them.
         tables: Modality to the table that it was trained on, in the session that trained it; empty for a loaded one.
 
     Example:
@@ -69,6 +71,7 @@ class Encoder:
         self.card = card
         self.history = history or []
         self.folder: Path | None = None
+        self.transforms: dict[str, bytes] = {}
         self.tables: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -207,6 +210,7 @@ class Encoder:
         """
         parts = ModelParts(self.module, self.config, self.provenance, self.card)
         parts.heads, parts.decoders, parts.specific = self.heads, self.decoders, self.specific
+        parts.transforms = self.transforms
         save_model(folder, parts)
 
     @classmethod
@@ -237,5 +241,5 @@ class Encoder:
             )
         kept: dict[str, Any] = {name: getattr(parts, name) for name in ("heads", "decoders", "specific", "card")}
         encoder = cls(parts.location, parts.config, parts.provenance, device, **kept)
-        encoder.folder = parts.folder
+        encoder.folder, encoder.transforms = parts.folder, dict(parts.transforms)
         return encoder

@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from geotether.checkpoint.model import load_model
+from geotether.checkpoint.model import ModelParts, load_model, save_model
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.heads import ProjectionHead
@@ -392,3 +392,21 @@ def test_double_precision_comes_back_double(tmp_path):
     Encoder(location).save(tmp_path / "model")
     again = load_model(tmp_path / "model").location
     assert {parameter.dtype for parameter in again.parameters()} == {torch.float64}
+
+
+def test_further_files_and_rounded_weights_come_back_and_are_checked(location, tmp_path):
+    folder = tmp_path / "model"
+    parts = ModelParts(location, transforms={"text": b"any bytes"})
+    save_model(folder, parts, rounded=["location.network"])
+    back = load_model(folder)
+    assert back.transforms == {"text": b"any bytes"}
+    for name, tensor in location.network.state_dict().items():
+        allowed = tensor.abs().amax(-1, keepdim=True) / 65_534 * 1.01 if tensor.ndim == 2 else tensor * 0
+        assert ((back.location.network.state_dict()[name] - tensor).abs() <= allowed).all(), name
+    file = folder / "text.transform.safetensors"
+    file.write_bytes(b"other bytes")
+    with pytest.raises(ValueError, match=r"text\.transform\.safetensors and config\.json do not belong together"):
+        load_model(folder)
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match=r"text\.transform\.safetensors"):
+        load_model(folder)

@@ -6,7 +6,19 @@ import math
 import numpy as np
 import pytest
 
-from geotether.featurizing.transform import time_features, time_names
+from geotether.features.ngrams import NgramFeatures
+from geotether.featurizing.transform import (
+    Transform,
+    fitted_features,
+    save_transform,
+    time_features,
+    time_names,
+    transform_bytes,
+    transform_of_bytes,
+    transform_path,
+)
+from geotether.tables.featurize import featurize_texts
+from geotether.tables.store import read_table, write_table
 
 
 def expected(text):
@@ -45,3 +57,24 @@ def test_every_column_has_a_name(encode):
     if encode:
         assert time_features(np.array(["NaT"], dtype="datetime64[ms]"), encode).shape == (1, len(names))
     assert len(set(names)) == len(names)
+
+
+def test_a_model_keeps_the_features_of_its_tables_bit_for_bit_or_rounded(tmp_path):
+    texts = [f"{town} {number}" for number in range(20) for town in ("Wageningen", "Nanjing", "Lima")]
+    features = NgramFeatures(dim=8).fit(texts)
+    lonlat = np.linspace([-90.0, -45.0], [90.0, 45.0], len(texts))
+    table = featurize_texts("towns", lonlat, texts, features)
+    exact = transform_of_bytes(fitted_features(table), "towns")
+    np.testing.assert_array_equal(exact.featurizer.transform(texts), table.features)
+    small = transform_bytes(exact, bits=8)
+    assert len(small) < len(fitted_features(table)) / 2
+    rounded = transform_of_bytes(small, "towns").featurizer.transform(texts)
+    np.testing.assert_allclose(rounded, table.features, atol=0.02)
+
+    write_table(table, tmp_path / "towns.parquet")
+    assert fitted_features(read_table(tmp_path / "towns.parquet")) is None  # no transform beside it
+    save_transform(exact, transform_path(tmp_path / "towns.parquet"))
+    assert fitted_features(read_table(tmp_path / "towns.parquet")) == fitted_features(table)
+    other = transform_of_bytes(transform_bytes(Transform("ngrams", NgramFeatures(dim=4).fit(texts), (), "", {})), "")
+    save_transform(other, transform_path(tmp_path / "towns.parquet"))
+    assert fitted_features(read_table(tmp_path / "towns.parquet")) is None  # it made other features

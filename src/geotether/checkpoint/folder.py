@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from geotether.checkpoint.named import names_hint
 from geotether.files.disk import replacing_folder
+from geotether.files.rounding import restored
 from geotether.plugins import Registry, origins, require
 from geotether.version import __version__
 
@@ -31,8 +32,12 @@ def write_folder(
     config: Mapping[str, Any],
     provenance: Mapping[str, Any],
     card: str,
+    files: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Write a model folder, which replaces an older one only when complete; raises as `save_model` does."""
+    """Write a model folder, which replaces an older one only when complete; raises as `save_model` does.
+
+    `files` are further files by name, whose hashes are in the description, so that `read_folder` checks them.
+    """
     if folder.is_dir() and any(folder.iterdir()) and _format_of(folder) != FORMAT:
         raise FileExistsError(f"{folder} contains other files than a model; choose a new or empty folder.")
     if broken := _not_finite(weights):
@@ -47,16 +52,21 @@ def write_folder(
         "weights_sha256": hashlib.sha256(data).hexdigest(),
         "config": dict(config),
     }
+    if files:
+        about["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     about["config_sha256"] = _hash_of(_plain(about, CONFIG))
     texts = {CONFIG: _json(about, CONFIG), PROVENANCE: _json(provenance, PROVENANCE), CARD: card}
     with replacing_folder(folder) as part:
-        (part / WEIGHTS).write_bytes(data)
+        for name, content in {WEIGHTS: data, **(files or {})}.items():
+            (part / name).write_bytes(content)
         for name, text in texts.items():
             (part / name).write_text(text, encoding="utf-8")
 
 
-def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read the description and the weights, and check that they belong together. Only numbers and JSON are read.
+def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, bytes]]:
+    """Read the description, the weights and further files, and check that they belong together.
+
+    Only numbers and JSON are read. Weights that were saved as integers with a unit per row come back as numbers.
 
     Raises:
         FileNotFoundError: If the folder or one of its files is missing.
@@ -85,8 +95,13 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if absent:
         raise ValueError(f"{folder / CONFIG} has no {', '.join(absent)}; copy the model folder again.")
     known = isinstance(about["config"], dict) and isinstance(about.get("plugins", []), list)
+    known &= isinstance(about.get("files", {}), dict) and all(
+        Path(name).name == name for name in about.get("files", {})
+    )
     if not known or not all(_is_origin(one) for one in about.get("plugins", [])):
-        raise ValueError(f"{folder / CONFIG} is damaged: `config` or `plugins` is malformed; copy the folder again.")
+        raise ValueError(
+            f"{folder / CONFIG} is damaged: `config`, `plugins` or `files` is malformed; copy the folder again."
+        )
     if about.get("config_sha256", "") not in ("", _hash_of(about)):  # older folders have no such hash
         raise ValueError(f"{folder / CONFIG} was edited or is damaged; copy the model folder again.")
     data = (folder / WEIGHTS).read_bytes()
@@ -102,7 +117,14 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ValueError(f"{folder / WEIGHTS} and {CONFIG} do not belong together; copy the model folder again.")
     if broken := _not_finite(weights):
         raise ValueError(f"{folder / WEIGHTS} contains NaN or infinite numbers, first in {broken}; train it again.")
-    return about, weights
+    files = {}
+    for name, digest in about.get("files", {}).items():
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder} has no {name}, which belongs to the model; copy the model folder again.")
+        files[name] = (folder / name).read_bytes()
+        if hashlib.sha256(files[name]).hexdigest() != digest:
+            raise ValueError(f"{folder / name} and {CONFIG} do not belong together; copy the model folder again.")
+    return about, restored(weights), files
 
 
 def _is_origin(plugin: Any) -> bool:

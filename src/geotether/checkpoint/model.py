@@ -1,7 +1,7 @@
 """The model folder of any method: a location encoder with heads and decoders, or a model of paired sensors."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,8 @@ from geotether.encoders.networks import NETWORKS
 from geotether.encoders.positional import POSITIONAL
 from geotether.encoders.sensor_heads import SensorClassifier
 from geotether.encoders.tied_sensors import TiedSensors
+from geotether.features.featurizer import TRANSFORM_ENDING
+from geotether.files.rounding import rounded_rows
 from geotether.plugins import constructor_arguments
 
 PairedModule = CoLearner | SensorClassifier | TiedSensors
@@ -55,6 +57,7 @@ class ModelParts:
         specific: Modality-specific parts.
         paired: The networks of a model of paired sensors, those of `location` included.
         about: Of paired sensors: `method`, `modalities`, `predicts_from` and `answer`, plain values.
+        transforms: Modality to the fitted features of its table, as `geotether.featurizing.transform` writes them.
         folder: The folder that it was loaded from.
     """
 
@@ -67,6 +70,7 @@ class ModelParts:
     specific: SpecificParts | None = None
     paired: PairedModule | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
+    transforms: Mapping[str, bytes] = field(default_factory=dict)
     folder: Path | None = None
 
     @property
@@ -83,13 +87,16 @@ class ModelParts:
         return {prefix: module for prefix, module in found.items() if module is not None}
 
 
-def save_model(folder: str | Path, parts: ModelParts) -> None:
+def save_model(folder: str | Path, parts: ModelParts, rounded: Iterable[str] = ()) -> None:
     """Save a model as a folder, which replaces an older one only when complete.
 
     Args:
         folder: Folder to write; missing parents are created. An existing folder must be empty or a model folder;
             other files in it stay.
         parts: The model; its modules are built again from their own settings.
+        rounded: Beginnings of names of weights, such as "location.network", whose matrices are stored as 16-bit
+            integers with a unit per row, which halves their size; each changes by at most 1 / 65,534 of the largest
+            number in its row.
 
     Raises:
         FileExistsError: If `folder` contains other files than a model.
@@ -103,6 +110,9 @@ def save_model(folder: str | Path, parts: ModelParts) -> None:
         for name, tensor in module.state_dict().items()
         if not (prefix == "paired" and name.startswith("location."))
     }
+    for name in [name for name in weights if name.startswith(tuple(rounded))]:
+        if weights[name].ndim == 2 and weights[name].is_floating_point():
+            weights |= rounded_rows(name, weights.pop(name))
     encoder = None if parts.location is None else parts.location.config
     named = [] if encoder is None else [(kind, encoder[kind]["name"]) for kind in ("positional", "network")]
     description: dict[str, Any] = {"method": parts.method, "encoder": encoder}
@@ -116,7 +126,8 @@ def save_model(folder: str | Path, parts: ModelParts) -> None:
         named += [("sensor_encoder", sensor["config"]["name"]) for sensor in settings["sensors"].values()]
         description["paired"] = {**parts.about, "module": type(parts.paired).__name__, "settings": settings}
     description |= plugin_record(named)
-    write_folder(Path(folder), description, weights, parts.config, parts.provenance, parts.card)
+    files = {f"{name}{TRANSFORM_ENDING}": content for name, content in parts.transforms.items()}
+    write_folder(Path(folder), description, weights, parts.config, parts.provenance, parts.card, files)
 
 
 def load_model(folder: str | Path) -> ModelParts:
@@ -132,7 +143,7 @@ def load_model(folder: str | Path) -> ModelParts:
         ImportError: If a part is registered by a plug-in that is not loaded.
     """
     folder = model_path(folder)
-    description, weights = read_folder(folder)
+    description, weights, files = read_folder(folder)
     check_plugins(folder, description)
     provenance, card = read_json(folder / PROVENANCE), folder / CARD
     tables = provenance.get("tables", {})
@@ -143,6 +154,11 @@ def load_model(folder: str | Path) -> ModelParts:
         config=description["config"],
         provenance=provenance,
         folder=folder,
+        transforms={
+            name.removesuffix(TRANSFORM_ENDING): content
+            for name, content in files.items()
+            if name.endswith(TRANSFORM_ENDING)
+        },
         card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
     )
     try:

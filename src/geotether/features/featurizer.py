@@ -7,6 +7,9 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
+TRANSFORM_ENDING = ".transform.safetensors"
+"""Ending of the file that fitted features are stored in, beside a table or in a model folder."""
+
 
 @runtime_checkable
 class Featurizer(Protocol):

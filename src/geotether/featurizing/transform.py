@@ -15,19 +15,20 @@ import numpy as np
 from jaxtyping import Float32, Shaped
 
 from geotether.features.catalogue import FEATURES, make_features
-from geotether.features.featurizer import Featurizer
+from geotether.features.featurizer import TRANSFORM_ENDING, Featurizer
 from geotether.featurizing.rows import PART_ROWS, join_content, read_runs, reject, spoken_reasons, take_content
 from geotether.featurizing.threads import one_thread
 from geotether.files.disk import replacing_file
+from geotether.files.rounding import restored, rounded_rows
 from geotether.plugins import origins, require
 from geotether.sources.source import Observations, Rejected
 from geotether.tables.splits import block_parts
+from geotether.tables.table import Table
 from geotether.version import __version__
 
 if TYPE_CHECKING:
     from geotether.featurizing.job import Job
 
-ENDING = ".transform.safetensors"
 _NOTE = "geotether"
 _DAY_MS = 86_400_000
 _FEWEST = 64  # rows read for the fit, even where the features need fewer
@@ -134,14 +135,28 @@ def transform_path(table: str | Path) -> Path:
         >>> transform_path("tables/birds.parquet").name
         'birds.transform.safetensors'
     """
-    return Path(table).with_name(Path(table).stem + ENDING)
+    return Path(table).with_name(Path(table).stem + TRANSFORM_ENDING)
 
 
 def save_transform(transform: Transform, path: str | Path) -> None:
-    """Write a fitted transform: arrays as tensors, everything else as JSON in the file's metadata."""
+    """Write a fitted transform; see `transform_bytes`."""
+    with replacing_file(path) as part:  # written here, so that a full disk is an OSError
+        part.write_bytes(transform_bytes(transform))
+
+
+def transform_bytes(transform: Transform, bits: int | None = None) -> bytes:
+    """Return a fitted transform as a file: arrays as tensors, everything else as JSON in the file's metadata.
+
+    Args:
+        transform: The transform.
+        bits: Store matrices as integers of 8 or 16 bits with a unit per row; None: as they are.
+    """
     from safetensors.numpy import save
 
     values, arrays = transform.featurizer.fitted()
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    for name in [name for name, array in arrays.items() if bits and array.ndim == 2 and array.dtype.kind == "f"]:
+        arrays |= rounded_rows(name, arrays.pop(name), bits)  # type: ignore[arg-type]
     note = {
         "transform": 1,
         "features": {"name": transform.name, **transform.featurizer.settings()},
@@ -154,9 +169,7 @@ def save_transform(transform: Transform, path: str | Path) -> None:
     if plugins := origins([(FEATURES.kind, transform.name)]):
         note["plugins"] = plugins
     # A single entry: safetensors writes several in an order that changes from run to run.
-    metadata = {_NOTE: json.dumps(note, ensure_ascii=False, default=_plain)}
-    with replacing_file(path) as part:  # written here, so that a full disk is an OSError
-        part.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
+    return save(arrays, {_NOTE: json.dumps(note, ensure_ascii=False, default=_plain)})
 
 
 def load_transform(path: str | Path) -> Transform:
@@ -170,13 +183,19 @@ def load_transform(path: str | Path) -> Transform:
         ValueError: If it is not a transform, or its features are unknown.
         ImportError: If the features need an extra or a plug-in; the message names it.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = find_transform(path)
+    return transform_of_bytes(path.read_bytes(), path)
+
+
+def transform_of_bytes(data: bytes, path: str | Path) -> Transform:
+    """Return the transform of a file's bytes; `path` is its name in errors, which are those of `load_transform`."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
     try:
-        with safe_open(path, framework="numpy") as file:
-            note = json.loads((file.metadata() or {}).get(_NOTE, "{}"))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is not a mapping)
+        arrays = restored(load(data))
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        note = json.loads(header.get("__metadata__", {}).get(_NOTE, "{}"))
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{path} is corrupt or is not a transform of geotether: {error}.") from error
     if not isinstance(note, dict) or note.get("transform") != 1:
@@ -191,10 +210,29 @@ def load_transform(path: str | Path) -> Transform:
         raise ValueError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
+def fitted_features(table: Table) -> bytes | None:
+    """Return the file of the features that a table was made with, or None if they are not known.
+
+    Raises:
+        ValueError: If the transform beside the table is damaged.
+    """
+    if isinstance(table.transform, tuple):
+        name, featurizer = table.transform
+        return transform_bytes(Transform(name, featurizer, (), "", {}))
+    if table.transform is None or not table.transform.is_file():
+        return None
+    data = table.transform.read_bytes()
+    try:
+        fits = len(transform_of_bytes(data, table.transform).names) == table.dim
+    except ImportError:  # an extra or a plug-in that training does not need
+        return None
+    return data if fits else None
+
+
 def find_transform(path: str | Path) -> Path:
     """Return the path of an existing transform, given it or its table."""
     path = Path(path)
-    beside = path if path.name.endswith(ENDING) else transform_path(path)
+    beside = path if path.name.endswith(TRANSFORM_ENDING) else transform_path(path)
     if not beside.is_file():
         raise FileNotFoundError(
             f"There is no {beside}, which contains what was fitted for {path.name}; `table build` writes it beside "

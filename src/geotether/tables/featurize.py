@@ -38,7 +38,9 @@ def featurize_chips(
     _check_lengths(name, len(lonlat), len(chips), split, "chips")
     if not hasattr(features, "filters_"):
         features.fit(chips if split is None else chips[split == "train"])
-    return Table.single(name, lonlat, features.transform(chips), targets=targets, split=split)
+    return Table.single(
+        name, lonlat, features.transform(chips), targets=targets, split=split, transform=("convolution", features)
+    )
 
 
 def featurize_texts(
@@ -55,7 +57,7 @@ def featurize_texts(
         matrix = features.transform(texts)
     else:
         matrix = features.fit_transform(texts, None if split is None else np.flatnonzero(split == "train"))
-    return Table.single(name, lonlat, matrix, targets=targets, split=split)
+    return Table.single(name, lonlat, matrix, targets=targets, split=split, transform=("ngrams", features))
 
 
 def planet_table(modality: str, seed: int = 0) -> Table:

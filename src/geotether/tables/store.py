@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from geotether.features.featurizer import TRANSFORM_ENDING
 from geotether.files.arrays import reading_arrays
 from geotether.files.disk import check_file, replacing_file, size_in_words
 from geotether.files.geometry import geometry_column, with_geometry
@@ -157,6 +158,7 @@ def read_table(
         raise ValueError(f"{path}: {error}") from error
     note = (columns.schema.metadata or {}).get(_NOTE)
     targets = [one for one in columns.column_names if one.startswith(TARGET_PREFIX)]
+    beside = path.with_name(path.stem + TRANSFORM_ENDING)
     return Table.single(
         name or _written_name(note) or path.stem,
         lonlat,
@@ -164,6 +166,7 @@ def read_table(
         targets={one.removeprefix(TARGET_PREFIX): target_column(columns[one]) for one in targets},
         time=time,
         origin=origin_of_note(note),
+        transform=beside if features == FEATURES and beside.is_file() else None,
         **texts,
     )
 

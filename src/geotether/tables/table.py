@@ -39,6 +39,8 @@ class Table:
         split: One of `SPLITS` ("val" means "validation") per row, shape (n,), or None.
         group: One text per row, such as a block or plot: folds keep rows of one group together; or None.
         origin: Licence, source and how the table was made; not part of `content_hash`.
+        transform: How its features were computed: the path of the transform beside its file, or the name and the
+            fitted features; None if unknown. Not part of `content_hash`.
         is_part: Whether these are rows of a larger table: a modality or target may then be missing in all of them.
 
     Raises:
@@ -63,6 +65,7 @@ class Table:
     split: np.ndarray | None = None
     group: np.ndarray | None = None
     origin: Origin = field(default_factory=Origin)
+    transform: Any = None
     is_part: InitVar[bool] = False
 
     @classmethod
@@ -82,7 +85,7 @@ class Table:
             lonlat: Longitude and latitude in degrees, WGS 84, shape (n, 2), n at least 2.
             features: Finite numbers, kept as float32, shape (n, d); may be a memory map.
             targets: By name, a `Target` or numbers, booleans or texts of shape (n,).
-            **columns: Any of `id`, `time`, `split`, `group` and `origin`, as for `Table`.
+            **columns: Any of `id`, `time`, `split`, `group`, `origin` and `transform`, as for `Table`.
 
         Raises:
             TypeError: If features, coordinates or targets have the wrong type.

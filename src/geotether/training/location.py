@@ -21,6 +21,7 @@ from geotether.encoders.heads import FeatureDecoder, ProjectionHead, SpecificPar
 from geotether.encoders.location import LocationEncoder
 from geotether.encoders.model import TiedModel
 from geotether.encoders.readout import Response
+from geotether.featurizing.transform import fitted_features
 from geotether.geodesy.blocks import block_id
 from geotether.objectives.disentangling import disentangling_terms, join_parts
 from geotether.objectives.info_nce import info_nce
@@ -195,6 +196,8 @@ class LocationMethod:
         parts: dict[str, Any] = {"heads": model.heads, "decoders": model.decoders, "specific": model.specific}
         encoder = Encoder(location, settings, provenance, str(self.device), card=card, **parts)
         encoder.tables = dict(self.tables)
+        fitted = {name: fitted_features(table) for name, table in self.tables.items()}
+        encoder.transforms = {name: content for name, content in fitted.items() if content is not None}
         return encoder
 
 
