@@ -95,9 +95,8 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[s
     if absent:
         raise ValueError(f"{folder / CONFIG} has no {', '.join(absent)}; copy the model folder again.")
     known = isinstance(about["config"], dict) and isinstance(about.get("plugins", []), list)
-    known &= isinstance(about.get("files", {}), dict) and all(
-        Path(name).name == name for name in about.get("files", {})
-    )
+    listed = about.get("files", {})
+    known &= isinstance(listed, dict) and all(Path(name).name == name for name in listed)
     if not known or not all(_is_origin(one) for one in about.get("plugins", [])):
         raise ValueError(
             f"{folder / CONFIG} is damaged: `config`, `plugins` or `files` is malformed; copy the folder again."
@@ -118,7 +117,7 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[s
     if broken := _not_finite(weights):
         raise ValueError(f"{folder / WEIGHTS} contains NaN or infinite numbers, first in {broken}; train it again.")
     files = {}
-    for name, digest in about.get("files", {}).items():
+    for name, digest in listed.items():
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} has no {name}, which belongs to the model; copy the model folder again.")
         files[name] = (folder / name).read_bytes()
