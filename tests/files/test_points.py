@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from geotether.files.points import PointRecords, read_points, write_columns
+from geotether.files.points import PointRecords, open_points, read_points, write_columns
 
 LONLAT = np.array([[5.66, 51.97], [-180.0, -90.0], [180.0, 0.0]])
 EMBEDDING = np.array([[0.1, -2.0], [3.5, 1e-8], [0.0, 7.0]], dtype=np.float32)
@@ -150,10 +150,51 @@ def test_dates_and_decimals_survive_text(tmp_path):
     assert properties["when"] == "2024-02-29T12:30:00"
 
 
+def test_numbers_as_text_are_the_same_numbers(tmp_path):
+    numbers = [0.1, -2.0, 1e22, -1e-8, 123456789.0, 0.0, None, np.nan, np.inf]
+    lists = [[0.1, -2.0], [], None, [1e-8, None, np.nan], [3.0, 16777216.0], [5e-324], [1e300], [0.5], [-0.0]]
+    columns = {
+        "double": pa.array(numbers, pa.float64()),
+        "single": pa.array(numbers, pa.float32()),
+        "lists": pa.array(lists, pa.list_(pa.float64())),
+        "fixed": pa.array([None, *[[0.1, 2.0]] * 8], pa.list_(pa.float32(), 2)),
+    }
+    records = PointRecords(np.repeat([[-180.0, 1e-7]], 9, axis=0), pa.table(columns))
+    write_columns(records, tmp_path / "o.geojson", {})
+    features = json.loads((tmp_path / "o.geojson").read_text())["features"]
+    assert features[0]["geometry"]["coordinates"] == [-180, 1e-7]
+    rows = [feature["properties"] for feature in features]
+    known = [*numbers[:7], None, None]
+    assert [row["double"] for row in rows] == known
+    assert [None if row["single"] is None else float(np.float32(row["single"])) for row in rows] == [
+        None if number is None else float(np.float32(number)) for number in known
+    ]
+    assert [row["lists"] for row in rows] == [*lists[:3], [1e-8, None, None], *lists[4:]]
+    assert [row["fixed"] for row in rows] == columns["fixed"].cast(pa.list_(pa.float32())).to_pylist()[:1] + [
+        [0.1, 2.0]
+    ] * 8
+    assert all(isinstance(value, float) for value in [rows[1]["double"], *rows[4]["lists"]])  # not integers
+    write_columns(records, tmp_path / "o.csv", {})
+    with (tmp_path / "o.csv").open(newline="") as file:
+        cells = list(csv.DictReader(file))
+    np.testing.assert_array_equal([float(cell["double"] or "nan") for cell in cells[:7]], [*numbers[:6], np.nan])
+    assert [json.loads(cell["lists"] or "null") for cell in cells] == [row["lists"] for row in rows]
+
+
+@pytest.mark.parametrize("ending", ["csv", "geojson", "parquet"])
+def test_rows_come_in_tables_of_bounded_length(tmp_path, ending):
+    columns = pa.table({"lon": np.arange(100.0), "lat": np.zeros(100)})
+    write_columns(PointRecords(np.stack([np.arange(100.0), np.zeros(100)], 1), columns), tmp_path / f"p.{ending}", {})
+    with open_points(tmp_path / f"p.{ending}", "o.csv", rows_at_once=40) as points:
+        found = [(table.num_rows, lonlat[0, 0]) for table, lonlat in points.chunks]
+    assert found == [(40, 0), (40, 40), (20, 80)]
+
+
 @pytest.mark.parametrize(
     "path, extra, message",
     [
         ("out.txt", {}, r"ends in '\.txt'"),
+        ("out.shp", {}, r"255 columns .*write \.gpkg"),
         ("out.csv", {"name": np.arange(3)}, "have a column 'name'"),
         ("out.csv", {"e": np.arange(2)}, r"shape \(2,\), but there are 3 points"),
         ("out.csv", {"e": np.zeros((3, 2, 2))}, r"shape \(3, 2, 2\)"),

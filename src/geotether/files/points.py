@@ -105,7 +105,7 @@ def open_points(
         layer: As for `read_points`.
         reject: Whether rows without a valid place, or that cannot be read, are left out and counted; else they are an
             error.
-        rows_at_once: As for `open_rows`.
+        rows_at_once: Most rows of a table.
 
     Raises:
         FileNotFoundError, ValueError, ImportError: As `read_points`, also while the rows are read.
@@ -143,7 +143,10 @@ def open_points(
                 if kept.any():
                     columns = [table[at] for at in source.values()]
                     chosen = pa.table(columns, schema=schema)
-                    yield (chosen, lonlat) if kept.all() else (chosen.filter(pa.array(kept)), lonlat[kept])
+                    if not kept.all():
+                        chosen, lonlat = chosen.filter(pa.array(kept)), lonlat[kept]
+                    for start in range(0, len(lonlat), rows_at_once):  # a block of text may have many more rows
+                        yield chosen.slice(start, rows_at_once), lonlat[start : start + rows_at_once]
             if not done:
                 raise ValueError("it has no rows.")
             if points.rejected.total() == done:
@@ -170,6 +173,11 @@ def output_format(path: str | Path) -> str:
     found, ending = format_of(path, "rows"), Path(path).suffix.lower()
     if found is not None and ending in (*(found.endings if found.written else ()), *_LAYERS):
         return found.name
+    if ending == ".shp":
+        raise ValueError(
+            f"{path}: a Shapefile has at most 255 columns with names of 10 characters and texts of 254 bytes, and no "
+            "lists, so embeddings beside other columns do not fit; write .gpkg, which the same programs read."
+        )
     known = [*(ending for one in FORMATS if one.written for ending in one.endings), *_LAYERS]
     raise ValueError(f"{path} ends in {Path(path).suffix or 'nothing'!r}; points are written to {', '.join(known)}.")
 

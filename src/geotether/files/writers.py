@@ -25,6 +25,7 @@ from geotether.geodesy.crs import WGS84, is_wgs84, lonlat_of_xy
 
 Chunks = Iterable[tuple[pa.Table, Float64[np.ndarray, "n 2"]]]
 _DRIVERS = {".gpkg": "GPKG", ".fgb": "FlatGeobuf"}
+_GROUP_BYTES = 2**25  # of a row group of Parquet, in memory
 _SPECIAL = r'[",;\t\r\n|]'  # what a cell with one of these needs quotes for
 
 
@@ -99,8 +100,14 @@ def _write_parquet(part: Path, schema: pa.Schema, chunks: Chunks, ending: str) -
         part.open("wb") as file,
         pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
+        waiting: list[pa.Table] = []
         for table, _ in chunks:
-            writer.write_table(table)
+            waiting.append(table)
+            if sum(one.nbytes for one in waiting) >= _GROUP_BYTES:
+                writer.write_table(pa.concat_tables(waiting))
+                waiting = []
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting))
 
 
 def _write_csv(part: Path, schema: pa.Schema, chunks: Chunks, ending: str) -> None:
@@ -117,7 +124,15 @@ def _write_csv(part: Path, schema: pa.Schema, chunks: Chunks, ending: str) -> No
             places = [pa.array(np.ascontiguousarray(lonlat[:, ("lon", "lat").index(name)])) for name in added]
             cells = [_cells(pa.chunked_array([place])) for place in places] + [_cells(table[name]) for name in names]
             lines = pc.binary_join_element_wise(*cells, mark) if len(cells) > 1 else cells[0]
-            file.write("".join(f"{line}\n" for line in lines.to_pylist()).encode())
+            _write_texts(file, pc.binary_join_element_wise(lines, "\n", ""))
+
+
+def _write_texts(file: Any, texts: pa.Array) -> None:
+    """Write the texts of an array one after the other."""
+    _, offsets, content = texts.buffers()
+    bounds = np.frombuffer(offsets, np.int32, len(texts) + 1, 4 * texts.offset)
+    if content is not None:
+        file.write(memoryview(content)[bounds[0] : bounds[-1]])
 
 
 def _same_places(table: pa.Table, lonlat: Float64[np.ndarray, "n 2"], path: Path) -> None:
@@ -138,9 +153,10 @@ def _same_places(table: pa.Table, lonlat: Float64[np.ndarray, "n 2"], path: Path
 def _cells(column: pa.ChunkedArray) -> pa.Array:
     """Texts of cells, in quotes where needed; nothing for null."""
     if pa.types.is_nested(column.type):
-        rows = _json_values(column, column.type)
-        column = pa.chunked_array([pa.array([None if row is None else dumped(row) for row in rows], pa.string())])
-    return _quoted(pc.fill_null(as_texts(column).combine_chunks(), ""))
+        texts = _json_texts(column)
+        return _quoted(pc.fill_null(pc.if_else(column.combine_chunks().is_null(), None, texts), ""))
+    texts = pc.fill_null(as_texts(column).combine_chunks(), "")
+    return _quoted(texts) if is_text(column.type) else texts
 
 
 def _quoted(texts: pa.Array) -> pa.Array:
@@ -167,23 +183,27 @@ def _write_geojson(part: Path, schema: pa.Schema, chunks: Chunks, ending: str) -
     geometry = geometry_column(schema)
     crs = None if geometry is None else geometry_notes(schema)["columns"].get(geometry, {}).get("crs", WGS84)
     names = [name for name in schema.names if name != geometry]
-    with part.open("w", encoding="utf-8") as file:
-        file.write('{"type": "FeatureCollection", "features": [')
+    with part.open("wb") as file:
+        file.write(b'{"type": "FeatureCollection", "features": [')
         mark = "\n"
         for table, lonlat in chunks:
             shapes = _shapes(None if geometry is None else table[geometry], lonlat, crs)
-            columns = [_properties(schema.field(name), table[name]) for name in names]
-            keys = [f"{dumped(name)}: " for name in names]
-            for shape, row in zip(shapes, zip(*columns, strict=True) if names else [()] * len(shapes), strict=True):
-                inside = ", ".join(map("".join, zip(keys, row, strict=True)))
-                file.write(f'{mark}{{"type": "Feature", "geometry": {shape}, "properties": {{{inside}}}}}')
+            parts = [f'{mark}{{"type": "Feature", "geometry": ', shapes, ', "properties": {']
+            for name in names:
+                parts += [f"{', ' * (name != names[0])}{dumped(name)}: ", _properties(schema.field(name), table[name])]
+            features = pc.binary_join_element_wise(*parts, "}}", "")
+            if mark == "\n":  # the first feature has no comma before it
                 mark = ",\n"
-        file.write("\n]}\n")
+                rest = pc.binary_join_element_wise(",", features[1:], "")
+                features = pa.concat_arrays([features[:1], rest])
+            _write_texts(file, features)
+        file.write(b"\n]}\n")
 
 
-def _shapes(column: pa.ChunkedArray | None, lonlat: Float64[np.ndarray, "n 2"], crs: Any) -> list[str]:
+def _shapes(column: pa.ChunkedArray | None, lonlat: Float64[np.ndarray, "n 2"], crs: Any) -> pa.Array:
     """Geometries as GeoJSON in degrees."""
-    points = [f'{{"type": "Point", "coordinates": {dumped(place)}}}' for place in lonlat.tolist()]
+    lon, lat = (_number_texts(pa.array(np.ascontiguousarray(axis))) for axis in lonlat.T)
+    points = pc.binary_join_element_wise('{"type": "Point", "coordinates": [', lon, ", ", lat, "]}", "")
     if column is None or not is_bytes(column.type):
         return points
     import shapely
@@ -202,22 +222,46 @@ def _shapes(column: pa.ChunkedArray | None, lonlat: Float64[np.ndarray, "n 2"], 
         deep = shapely.has_z(shapes)
         shapes[~deep] = shapely.transform(shapes[~deep], in_degrees)
         shapes[deep] = shapely.transform(shapes[deep], in_degrees, include_z=True)
-    return [
-        point if easy else text for point, easy, text in zip(points, plain, shapely.to_geojson(shapes), strict=True)
-    ]
+    return pc.if_else(pa.array(plain), points, pa.array(shapely.to_geojson(shapes), pa.string()))
 
 
-def _properties(field: pa.Field, column: pa.ChunkedArray) -> list[str]:
+def _properties(field: pa.Field, column: pa.ChunkedArray) -> pa.Array:
     """Cells as JSON texts."""
     if field.metadata and JSON_TEXT in field.metadata:
-        return ["null" if value is None else value for value in column.to_pylist()]
+        return pc.fill_null(column.combine_chunks(), "null")
     column = without_dictionary(column)
     kind = column.type
-    if pa.types.is_temporal(kind):
-        column = as_texts(column)
     if pa.types.is_decimal(kind):
-        return ["null" if value is None else _json_number(field.name, value) for value in column.to_pylist()]
-    return [dumped(value) for value in _json_values(column, kind)]
+        return pa.array(["null" if v is None else _json_number(field.name, v) for v in column.to_pylist()], pa.string())
+    return _json_texts(as_texts(column) if pa.types.is_temporal(kind) else column)
+
+
+def _json_texts(column: pa.ChunkedArray) -> pa.Array:
+    """JSON texts of values; those of many numbers are made by Arrow."""
+    kind, values = column.type, column.combine_chunks()
+    if _is_float(kind):
+        return _number_texts(values)
+    if is_list(kind) and _is_float(kind.value_type):
+        lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy()
+        inside = pa.ListArray.from_arrays(
+            pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32()), _number_texts(values.flatten())
+        )
+        texts = pc.binary_join_element_wise("[", pc.binary_join(inside, ", "), "]", "")
+        return pc.if_else(values.is_null(), "null", texts)
+    return pa.array([dumped(value) for value in _json_values(column, kind)], pa.string())
+
+
+def _is_float(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_float32(kind) or pa.types.is_float64(kind))
+
+
+def _number_texts(values: pa.Array) -> pa.Array:
+    """Floating-point numbers in the fewest digits that give them back; null where they are missing or not finite."""
+    texts = values.cast(pa.string())
+    known = values.fill_null(np.nan).to_numpy(zero_copy_only=False)
+    if (known == np.rint(known)).any():  # 2 would be read as an integer
+        texts = pc.replace_substring_regex(texts, r"^(-?\d+)$", r"\1.0")
+    return pc.fill_null(pc.if_else(np.isfinite(known), texts, None), "null")
 
 
 def _json_number(name: str, value: decimal.Decimal) -> str:
