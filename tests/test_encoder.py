@@ -175,7 +175,7 @@ def test_other_misuse_is_named(model):
         with pytest.raises(TypeError, match=message):
             model.encode(*arguments, **options)
     for places in (LONLAT.T, LONLAT.ravel(), np.zeros((2, 3)), [1.0, 2.0]):
-        with pytest.raises(ValueError, match=r"shape \(n, 2\), longitude first"):
+        with pytest.raises(ValueError, match=r"the shape \(n, 2\), longitude first"):
             model.encode(places)
     with pytest.raises(ValueError, match="there is no column for lat"):
         model.encode(pd.DataFrame({"lon": [1.0], "height": [2.0]}))

@@ -12,6 +12,7 @@ from geotether.version import __version__
 if TYPE_CHECKING:
     from geotether.benchmark.run import evaluate
     from geotether.diagnostics.diagnosis import diagnose
+    from geotether.embedder import LocationEmbedder
     from geotether.encoder import Encoder
     from geotether.files.points import read_points
     from geotether.loading import load, load_encoder
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BlockKFold": "geotether.probes.spatial_cv",
     "Encoder": "geotether.encoder",
+    "LocationEmbedder": "geotether.embedder",
     "Table": "geotether.tables.table",
     "Task": "geotether.tasks.task",
     "assign_split": "geotether.tables.splits",
@@ -48,6 +50,7 @@ _HOMES = {
 __all__ = [
     "BlockKFold",
     "Encoder",
+    "LocationEmbedder",
     "Table",
     "Task",
     "__version__",

@@ -78,7 +78,7 @@ def load(path: str | Path, device: str = "cpu") -> "Encoder | PairedModel | Embe
     return EmbeddingFile(path)
 
 
-def load_encoder(thing: Any) -> EncoderFunction:
+def load_encoder(thing: Any, dim: int | str | None = None) -> EncoderFunction:
     """Turn anything that encodes places into a function of lonlat (n, 2).
 
     Args:
@@ -87,6 +87,7 @@ def load_encoder(thing: Any) -> EncoderFunction:
             shape (n,) in degrees (parameters called like both are passed by name, in either order); or a function
             f(lonlat) of one array of shape (n, 2). Functions return arrays, tensors or data frames of shape (n, d).
             Attributes such as `probes` are kept.
+        dim: Numbers per place, or "full", of a model of geotether whose readout is projected; None for its default.
 
     Returns:
         Function of lonlat (n, 2), float64, that returns an array. Its attribute `model` is the object, if there is
@@ -94,12 +95,15 @@ def load_encoder(thing: Any) -> EncoderFunction:
 
     Raises:
         TypeError: If it is none of these; the message says what to write.
-        FileNotFoundError, ImportError, ValueError: As `named_encoder` for paths and specifications.
+        FileNotFoundError, ImportError, ValueError: As `named_encoder` for paths and specifications; ValueError also if
+            the model does not have vectors of `dim` numbers.
 
     Example:
         >>> load_encoder(lambda lon, lat: np.stack([lat, lon], axis=1))(np.array([[5.66, 51.97]]))
         array([[51.97,  5.66]])
     """
+    if dim is not None:
+        return _of_dim(load_encoder(thing), thing, dim)
     if inspect.isclass(thing):
         raise TypeError(f"{thing.__name__} is a class; build an object of it first, such as {thing.__name__}().")
     if isinstance(thing, str | Path):
@@ -134,6 +138,16 @@ def load_encoder(thing: Any) -> EncoderFunction:
     if hasattr(thing, "probes"):  # an attribute of the object's class, which update_wrapper does not copy
         encoder.probes = thing.probes  # type: ignore[attr-defined]
     return encoder
+
+
+def _of_dim(function: EncoderFunction, thing: Any, dim: int | str) -> EncoderFunction:
+    from geotether.encoder import Encoder
+
+    encoder = getattr(function, "model", None)
+    if not isinstance(encoder, Encoder):
+        raise ValueError(f"{thing} has no projected readout; leave out dim={dim!r} (--dim).")
+    width = encoder.module.check_dim(dim)
+    return lambda lonlat: encoder.encode(lonlat, dim=width)
 
 
 def load_encoders(encoders: Any) -> dict[str, EncoderFunction]:

@@ -19,7 +19,7 @@ STAIRS = [
     {"encoder"},
     {"predict"},
     {"loading"},
-    {"training", "benchmark", "diagnostics", "exporting"},
+    {"training", "benchmark", "diagnostics", "embedder", "exporting"},
     {"maps"},
     {"report"},
     {"demo", "studies"},

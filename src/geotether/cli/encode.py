@@ -79,16 +79,11 @@ def encoder_of_dim(model: str, dim: str) -> Any:
     Raises:
         ValueError: If `dim` is not a number or "full", or the model cannot return vectors of that length.
     """
-    from geotether.encoder import Encoder
     from geotether.loading import load_encoder
 
     if dim != "full" and not dim.isdecimal():
         raise ValueError(f"--dim must be a number, such as 64, or full; got {dim!r}.")
-    encoder = getattr(load_encoder(model), "model", None)
-    if not isinstance(encoder, Encoder):
-        raise ValueError(f"{model} has no projected readout; leave out --dim.")
-    width = encoder.module.check_dim(dim if dim == "full" else int(dim))
-    return lambda lonlat: encoder.encode(lonlat, dim=width)
+    return load_encoder(model, dim if dim == "full" else int(dim))
 
 
 def as_columns(embedding: Any, flat: bool) -> dict[str, Any]:

@@ -63,9 +63,7 @@ def lonlat_of(places: Any = None, lon: Any = None, lat: Any = None) -> Float64[n
     rows = places.detach().cpu() if hasattr(places, "detach") else places
     rows = rows if isinstance(rows, np.ma.MaskedArray) else np.asarray(rows)
     if rows.ndim != 2 or rows.shape[1] != 2:
-        raise ValueError(
-            f"encode needs places of shape (n, 2), longitude first, got {rows.shape}; or pass lon= and lat=."
-        )
+        raise ValueError(f"places need the shape (n, 2), longitude first, got {rows.shape}; or pass lon= and lat=.")
     return as_lonlat(rows[:, 0], rows[:, 1])
 
 
@@ -84,7 +82,7 @@ def frame_like(places: Any, numbers: Float32[np.ndarray, "n d"]) -> Any:
     """
     if _is_xarray(places):
         return _xarray_like(places, numbers)
-    if not (_has_geometry(places) or _is_tabular(places)) or hasattr(places, "lonlat"):
+    if not is_frame(places):
         return numbers
     names = number_names(numbers.shape[1])
     if hasattr(places, "index") and hasattr(places, "iloc"):
@@ -103,6 +101,11 @@ def frame_like(places: Any, numbers: Float32[np.ndarray, "n d"]) -> Any:
     table = pa.table([pa.array(column) for column in np.ascontiguousarray(numbers.T)], names=names)
     polars = sys.modules.get("polars")
     return polars.from_arrow(table) if polars is not None and isinstance(places, polars.DataFrame) else table
+
+
+def is_frame(places: Any) -> bool:
+    """Whether places are in a data frame, GeoDataFrame, GeoSeries or Arrow table."""
+    return (_has_geometry(places) or _is_tabular(places)) and not hasattr(places, "lonlat") and not _is_xarray(places)
 
 
 def _is_xarray(places: Any) -> bool:

@@ -1,10 +1,12 @@
 """Cross-validation folds made of whole spatial blocks, so that held-out rows are far from training rows."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
+from geotether.files.frames import lonlat_of
 from geotether.geodesy.blocks import block_id, within_km_of
 
 
@@ -49,7 +51,11 @@ def random_folds(num_rows: int, num_folds: int, seed: int = 0) -> Integer[np.nda
 
 
 class BlockKFold:
-    """Cross-validation over spatial blocks with a buffer, a scikit-learn splitter whose `X` is lonlat.
+    """Cross-validation over spatial blocks with a buffer, a splitter of scikit-learn.
+
+    The places are `X`, or `groups` where `X` is something else, such as embeddings: `cross_val_score(Ridge(), vectors,
+    y, groups=lonlat, cv=BlockKFold())`. Both may be arrays of shape (n, 2), longitude first, or frames in which places
+    are found as `Encoder.encode` finds them.
 
     Args:
         n_splits: Number of folds, 2 or more.
@@ -76,22 +82,20 @@ class BlockKFold:
         return self.n_splits
 
     def split(
-        self,
-        X: Float[np.ndarray, "n 2"],
-        y: object = None,
-        groups: object = None,
+        self, X: Any, y: object = None, groups: Any = None
     ) -> Iterator[tuple[Integer[np.ndarray, " train"], Integer[np.ndarray, " test"]]]:
         """Yield the row numbers of training and held-out rows of each fold; rows in the buffer are in neither.
 
         Args:
-            X: Places (lon, lat) in degrees, shape (n, 2).
+            X: Places, n rows.
             y: Not used.
-            groups: Not used.
+            groups: Places, if `X` is not; n rows.
 
         Raises:
-            ValueError: If the places fill fewer blocks than `n_splits`.
+            TypeError, ValueError: If they are not places, or fill fewer blocks than `n_splits`.
         """
-        folds = block_folds(X, self.n_splits, self.block_km, self.seed)
+        lonlat = lonlat_of(X if groups is None else groups)
+        folds = block_folds(lonlat, self.n_splits, self.block_km, self.seed)
         found = int(folds.max()) + 1
         if found < self.n_splits:
             raise ValueError(
@@ -102,5 +106,5 @@ class BlockKFold:
             held: Shaped[np.ndarray, " n"] = folds == fold
             keep = ~held
             if self.buffer_km > 0:
-                keep[keep] = ~within_km_of(X[keep], X[held], float(self.buffer_km))
+                keep[keep] = ~within_km_of(lonlat[keep], lonlat[held], float(self.buffer_km))
             yield np.flatnonzero(keep), np.flatnonzero(held)
