@@ -200,3 +200,44 @@ def make_context_encoder():
         return build_location_encoder(config | settings, seed, context).eval()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def trained():
+    """An encoder trained on 600 places: texts name the quarter of the Earth, images and columns show the latitude."""
+    import pyarrow as pa
+
+    from geotether.features.columns import ColumnFeatures
+    from geotether.features.convolution import RandomConvolution
+    from geotether.features.ngrams import NgramFeatures
+    from geotether.tables.featurize import featurize_chips, featurize_texts
+    from geotether.tables.table import Table
+    from geotether.training.pretraining import pretrain
+
+    small = {"positional": {"l_max": 6}, "network": {"hidden_dim": 32}, "embed_dim": 32, "dim": 16}
+    rng = np.random.default_rng(0)
+    lonlat = np.stack([rng.uniform(-180, 180, 600), np.degrees(np.arcsin(rng.uniform(-0.9, 0.9, 600)))], axis=1)
+    split = np.where(np.arange(600) % 5 == 0, "validation", "train")
+    words = np.array(["walrus fjord", "kangaroo reef", "bison prairie", "llama pampas"])
+    quarter = 2 * (lonlat[:, 0] < 0) + (lonlat[:, 1] < 0)
+    texts = [f"{words[at]} {rng.integers(100)}" for at in quarter]
+    level = np.clip(128 + lonlat[:, 1, None, None, None] * 1.3, 0, 255)
+    chips = np.clip(level + rng.normal(0, 25, (600, 8, 8, 3)), 0, 255).astype(np.uint8)
+    climate = pa.table({"warmth": 30 - np.abs(lonlat[:, 1]), "side": np.where(lonlat[:, 1] > 0, "north", "south")})
+    columns = ColumnFeatures().fit(climate)
+    tables = {
+        "town": featurize_texts("town", lonlat, texts, NgramFeatures(dim=16), split),
+        "chip": featurize_chips("chip", lonlat, chips, RandomConvolution(num_filters=8), split),
+        "climate": Table.single(
+            "climate", lonlat, columns.transform(climate), split=split, transform=("columns", columns)
+        ),
+    }
+    return pretrain(tables, steps=60, batch_size=256, encoder=small, validate_every=None, progress="none", seed=1)
+
+
+@pytest.fixture(scope="session")
+def folder(trained, tmp_path_factory):
+    """The model folder of that encoder."""
+    path = tmp_path_factory.mktemp("searching") / "model"
+    trained.save(path)
+    return path

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from geotether.checkpoint.model import ModelParts, load_model, save_model
 from geotether.encoders.heads import SpecificParts
 from geotether.encoders.location import LocationEncoder
 from geotether.files.frames import frame_like, lonlat_of
+
+if TYPE_CHECKING:
+    from geotether.searching import Answers, Candidates, Index
 
 CHUNK_ROWS = 4096  # so that intermediate results stay in the cache
 
@@ -72,11 +75,12 @@ class Encoder:
         self.history = history or []
         self.folder: Path | None = None
         self.transforms: dict[str, bytes] = {}
+        self._index: Any = None  # of the land, once it was searched
         self.tables: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the tables of the training, which can be large."""
-        return {**self.__dict__, "tables": {}}
+        """Leave out the tables of the training and the index of searches, which can be large."""
+        return {**self.__dict__, "tables": {}, "_index": None}
 
     def __repr__(self) -> str:
         """Describe the encoder in one line."""
@@ -196,6 +200,76 @@ class Encoder:
             length = np.linalg.norm(vectors, axis=1, keepdims=True)
             sides.append(vectors / np.maximum(length, np.finfo(np.float32).tiny))
         return sides[0] @ sides[1].T
+
+    def search(
+        self,
+        *,
+        lon: float | None = None,
+        lat: float | None = None,
+        text: str | None = None,
+        image: Any = None,
+        columns: Mapping[str, Any] | None = None,
+        modality: str | None = None,
+        top: int = 10,
+        within: Any = None,
+        min_distance_km: float | None = None,
+        index: "Index | Candidates | str | Path | None" = None,
+    ) -> "Answers":
+        """Find the places most like a place, or to which a text, an image or values of columns lead.
+
+        Args:
+            lon: Longitude of a place, degrees.
+            lat: Its latitude.
+            text: Instead, a text, if the model was trained on texts.
+            image: Instead, an image file, or pixels of shape (height, width, bands).
+            columns: Instead, column to value, as in a table that the model was trained on.
+            modality: What text, image or columns are taken as; by default the first modality that takes them.
+            top: Number of answers.
+            within: Only places in this region; a `Region` or what `geotether.regions.region_of` takes.
+            min_distance_km: Least distance of two answers; see `geotether.searching.search`.
+            index: What to search among: an index or candidates from `geotether.searching`, or the folder of an index,
+                which is made if it is missing. None: 100,000 places on land, kept in memory for the next search.
+
+        Returns:
+            The answers, the most similar first; `answers.table()` is an Arrow table.
+
+        Raises:
+            TypeError: If not exactly one of place, text, image and columns is given.
+            ValueError: If the question or an option cannot be used, or the index is of another model.
+
+        Example:
+            >>> from geotether.encoders.build import build_location_encoder
+            >>> from geotether.searching import land_candidates
+            >>> parts = {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 8}
+            >>> encoder = Encoder(build_location_encoder(parts, seed=0))
+            >>> answers = encoder.search(lon=5.66, lat=51.97, top=3, index=land_candidates(1000))
+            >>> answers.table().column_names
+            ['rank', 'lon', 'lat', 'similarity']
+        """
+        from geotether import searching
+        from geotether.regions import Region, region_of
+
+        place = None if lon is None and lat is None else (lon, lat)
+        given = {"a place": place, "text": text, "image": image, "columns": columns}
+        asked = [name for name, one in given.items() if one is not None]
+        if len(asked) != 1 or (lon is None) != (lat is None):
+            raise TypeError(f"search needs one of lon= with lat=, text=, image= and columns=; got {asked or 'none'}.")
+        if place is not None:
+            query = searching.place_query(self, *place)  # type: ignore[arg-type]
+        elif text is not None:
+            query = searching.text_query(self, text, modality)
+        elif image is not None:
+            query = searching.image_query(self, image, modality)
+        else:
+            query = searching.columns_query(self, columns or {}, modality)
+        if index is None:
+            self._index = self._index or searching.open_index(self)
+            index = self._index
+        elif not isinstance(index, searching.Index):
+            is_folder = not isinstance(index, searching.Candidates)
+            index = searching.open_index(self, None if is_folder else index, index if is_folder else None)  # type: ignore[arg-type]
+        region = within if within is None or isinstance(within, Region) else region_of(within)
+        return searching.search(index, query, top, region, min_distance_km)
 
     def save(self, folder: str | Path) -> None:
         """Save as a model folder, which replaces an older one only when complete.

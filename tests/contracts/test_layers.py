@@ -16,6 +16,7 @@ STAIRS = [
     {"sources", "features", "encoders", "objectives", "probes", "regions"},
     {"tables", "checkpoint", "peers", "tasks", "datasets"},
     {"batches", "context", "featurizing", "pairing"},
+    {"searching"},
     {"encoder"},
     {"predict"},
     {"loading"},

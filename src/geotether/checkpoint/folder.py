@@ -143,6 +143,14 @@ def _hash_of(about: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
+def state_hash(module: nn.Module) -> str:
+    """Return a hash of the values in a module's state."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def plugin_record(parts: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Return the entry `plugins` of a description: origins of the parts, (kind, name), that plug-ins registered."""
     found = origins(parts)

@@ -20,6 +20,7 @@ from geotether.cli.models import models
 from geotether.cli.paired import paired_app
 from geotether.cli.predict import predict
 from geotether.cli.pretrain import pretrain
+from geotether.cli.search import search
 from geotether.cli.table import table_app
 from geotether.cli.tasks import tasks_app
 from geotether.version import __version__
@@ -73,7 +74,7 @@ def plugins_first(arguments: list[str]) -> list[str]:
 
 
 def region_joined(arguments: list[str]) -> list[str]:
-    """Join the numbers after --region into one value, so that a box needs no quotes.
+    """Join the numbers after --region or --within into one value, so that a box needs no quotes.
 
     Example:
         >>> region_joined(["map", "world", "--region", "-10", "35", "30", "60", "--resolution", "0.1"])
@@ -84,7 +85,7 @@ def region_joined(arguments: list[str]) -> list[str]:
     while place < len(arguments):
         joined.append(arguments[place])
         place += 1
-        if joined[-1] == "--region":
+        if joined[-1] in ("--region", "--within"):
             numbers = list(takewhile(_is_number, arguments[place : place + 4]))
             joined += [" ".join(numbers)] if numbers else []
             place += len(numbers)
@@ -157,7 +158,7 @@ app = typer.Typer(
     callback=_options,
     result_callback=_print,
 )
-for command in (demo, pretrain, encode, evaluate, compare, contribution, diagnose, predict, describe, models):
+for command in (demo, pretrain, encode, evaluate, compare, contribution, diagnose, predict, search, describe, models):
     app.command()(command)
 app.add_typer(table_app, name="table")
 app.add_typer(tasks_app, name="tasks")

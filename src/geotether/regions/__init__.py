@@ -6,6 +6,7 @@
 """
 
 from geotether.regions.grid import Grid, grid_of
+from geotether.regions.named import country_of
 from geotether.regions.region import Region, region_of
 
-__all__ = ["Grid", "Region", "grid_of", "region_of"]
+__all__ = ["Grid", "Region", "country_of", "grid_of", "region_of"]

@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
+from jaxtyping import Float
 
+from geotether.geodesy.coordinates import wrap_longitude
 from geotether.regions.outline import continued
 
 
@@ -67,6 +69,33 @@ def key_of(name: str) -> str:
     words = re.findall(r"[a-z0-9]+", re.sub(r"[\u0300-\u036f\u2019']", "", plain))
     words = ["saint" if word == "st" else "islands" if word == "is" else word for word in words]
     return "".join(words[1:] if len(words) > 1 and words[0] == "the" else words)
+
+
+def country_of(lonlat: Float[np.ndarray, "n 2"]) -> list[str]:
+    """Return the English name of the country or territory that each place lies in; "" at sea.
+
+    Args:
+        lonlat: Degrees, WGS 84, shape (n, 2).
+
+    Example:
+        >>> country_of(np.array([[5.66, 51.97], [-179.99, 68.5], [-30.0, 40.0]]))
+        ['Netherlands', 'Russia', '']
+    """
+    names = _parts()["country"].to_pylist()
+    lon, lat = wrap_longitude(lonlat[:, 0].astype(np.float64)), lonlat[:, 1].astype(np.float64)
+    found = [""] * len(lonlat)
+    for turn in (0.0, 360.0):
+        inside = _tree().query(shapely.points(lon + turn, lat), predicate="intersects")
+        for point, part in zip(*inside.tolist(), strict=True):
+            found[point] = found[point] or names[part]
+    return found
+
+
+@cache
+def _tree() -> Any:
+    """Return a search tree over the outlines of the parts, some of which continue beyond 180 degrees."""
+    shapes = shapely.from_wkb(_parts()["geometry"].to_numpy(zero_copy_only=False))
+    return shapely.STRtree(shapes)
 
 
 @cache

@@ -1,6 +1,5 @@
 """Location ties: modalities that share no samples, each tied to the places of its rows (MELT, SALT, pairwise)."""
 
-import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from geotether.batches.batch import assemble, jitter_lonlat
 from geotether.batches.schedule import build_schedule
+from geotether.checkpoint.folder import state_hash
 from geotether.context.build import build_context, check_rasters
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
@@ -63,7 +63,7 @@ class LocationMethod:
         self.given = raster_context
         # Name to content hash; those of files are added by `check`, so that they are read once.
         self.files: dict[str, str] | None = None
-        self.rasters = {} if raster_context is None else {"given": hash_of(raster_context)}
+        self.rasters = {} if raster_context is None else {"given": state_hash(raster_context)}
         if raster_context is not None and config.context.rasters:
             raise ValueError("give either raster_context or context.rasters, not both.")
         modality = config.schedule.modality
@@ -209,14 +209,6 @@ def context_facts(context: LocalContext, places: Float64[Tensor, "n 2"]) -> dict
         for level, share in zip(context.levels, shares, strict=True)
     ]
     return {**context.provenance, "coverage": levels}
-
-
-def hash_of(context: LocalContext) -> str:
-    """Return a hash of the values of a context."""
-    digest = hashlib.sha256()
-    for name, tensor in context.state_dict().items():
-        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def candidate_count(reading: str, rows: int, batch: int) -> int | None:

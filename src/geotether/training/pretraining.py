@@ -12,6 +12,7 @@ from geotether.files.disk import writing
 from geotether.pairing.open import open_paired
 from geotether.predict import PairedModel
 from geotether.settings import read_layer
+from geotether.tables.featurize import PLANET_MODALITIES, planet_table
 from geotether.tables.store import read_table
 from geotether.tables.table import Table
 from geotether.training.colearning import ColearningMethod, DistilledMethod, SupervisedMethod
@@ -197,25 +198,39 @@ def trained_tables(encoder: Encoder) -> dict[str, Table]:
     """Find the tables that an encoder was trained on.
 
     They are those of this session, or are read from the files that `config.yaml` beside the model folder names. The
-    model folder itself has no paths, so that it can be handed out.
+    model folder itself has no paths, so that it can be handed out. Those of the demo planet come with the package.
 
     Returns:
         Modality to table; those that are gone or have changed are left out.
     """
-    if encoder.tables or encoder.folder is None or not (encoder.folder.parent / "config.yaml").is_file():
+    if encoder.tables:
         return dict(encoder.tables)
     found: dict[str, Table] = {}
+    hashes = {name: facts.get("sha256") for name, facts in encoder.provenance.get("tables", {}).items()}
+    if hashes and set(hashes) <= set(PLANET_MODALITIES):
+        tables = {name: planet_table(name, encoder.provenance.get("seed") or 0) for name in hashes}
+        return {name: table for name, table in tables.items() if table.content_hash == hashes[name]}
+    if encoder.folder is None or not (encoder.folder.parent / "config.yaml").is_file():
+        return found
     with suppress(ValueError, OSError, TypeError, AttributeError, LookupError):
         layer = read_layer(encoder.folder.parent / "config.yaml")  # not validated: that would import plug-ins
         folders: Any = {key: Path(layer[key]) for key in ("data", "cache") if layer.get(key)}
         config = RunConfig.model_construct(tables=layer["tables"], **folders)
-        for name, facts in encoder.provenance["tables"].items():
+        for name, digest in hashes.items():
             given = layer["tables"].get(name, "")
             path = table_folder(config, name) / f"{name}.parquet" if isinstance(given, dict) else Path(given)
             if path.is_file():
                 table = read_table(path, name=name)
-                found |= {name: table} if table.content_hash == facts["sha256"] else {}
+                found |= {name: table} if table.content_hash == digest else {}
     return found
+
+
+def raw_data(encoder: Encoder) -> Path | None:
+    """Return the folder of a model's raw data, if `config.yaml` beside the model folder names one."""
+    with suppress(ValueError, OSError, TypeError, AttributeError):
+        layer = read_layer(encoder.folder.parent / "config.yaml")  # type: ignore[union-attr]
+        return Path(layer["data"]) if layer.get("data") else None
+    return None
 
 
 def table_folder(config: RunConfig, name: str) -> Path:
