@@ -23,7 +23,7 @@ STAIRS = [
     {"training", "benchmark", "diagnostics", "embedder", "exporting"},
     {"maps"},
     {"report"},
-    {"demo", "studies"},
+    {"demo", "prediction", "studies"},
     {"cli"},
 ]
 STEP = {room: height for height, rooms in enumerate(STAIRS) for room in rooms}

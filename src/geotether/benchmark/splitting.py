@@ -65,10 +65,10 @@ def block_side_km(split: str) -> float | None:
     return side
 
 
-def fitting_blocks(lonlat: Float[np.ndarray, "n 2"]) -> str:
-    """Name the split of the largest blocks that are enough for intervals; "" if there are too few places."""
+def fitting_blocks(lonlat: Float[np.ndarray, "n 2"], fewest: int = FEWEST_BLOCKS) -> str:
+    """Name the split of the largest blocks of which `fewest` have places, "" if the places are too few or too close."""
     for side in (1000, 500, 250, 100, 50, 25, 10, 5, 2, 1):
-        if len(np.unique(block_id(lonlat, float(side)))) >= FEWEST_BLOCKS:
+        if len(np.unique(block_id(lonlat, float(side)))) >= fewest:
             return f"blocks-{side}km"
     return ""
 
