@@ -81,8 +81,8 @@ def suitable_block_km(lonlat: Float[np.ndarray, "n 2"], fewest: int) -> float:
     if not split:
         filled = len(np.unique(block_id(lonlat, 1.0)))
         raise ValueError(
-            f"the labelled places fill {filled} blocks of 1 km, and {fewest} are needed to measure errors away from the "
-            "labels; add labels at other places, or state a lower --level."
+            f"the labelled places fill {filled} blocks of 1 km, and {fewest} are needed to measure errors away from "
+            "the labels; add labels at other places, or state a lower --level."
         )
     return float(block_side_km(split) or 0.0)
 

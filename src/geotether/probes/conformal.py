@@ -89,7 +89,7 @@ class BlockIntervals:
     def fit(
         self,
         residuals: Float[np.ndarray, " n"],
-        columns: Float[np.ndarray, "n k"],
+        columns: Float[np.ndarray, "_ k"],
         blocks: Shaped[np.ndarray, " _"],
         folds: Integer[np.ndarray, " _"],
     ) -> "BlockIntervals":

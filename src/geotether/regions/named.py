@@ -120,3 +120,9 @@ def index() -> dict[str, Named]:
     for name in dict.fromkeys(continent.tolist()):
         index.setdefault(key_of(name), Named(name, tuple(np.flatnonzero(continent == name).tolist())))
     return index
+
+
+@cache
+def land_outlines() -> np.ndarray:
+    """Return the outlines of all parts of all countries, as an array of shapely polygons in degrees."""
+    return shapely.from_wkb(_parts()["geometry"].to_numpy(zero_copy_only=False))
