@@ -8,11 +8,16 @@ experiments/world_model.py does (in JUDGED, where stored scores count), measures
 its training covered, and writes `src/geotether/models/world`: the location encoder alone, without heads and decoders, a
 card with all of this, and a provenance with the command, the hashes of the raw files and the seed. The folder may have
 25 MB. `tests/data/golden/world.npz` gets embeddings of seeded places, which the tests compare.
+
+    python experiments/ship_world.py --tables TABLES
+
+only adds to that folder where it was trained, from TABLES/MODALITY.parquet; the weights stay as they are.
 """
 
 import argparse
 import hashlib
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +38,7 @@ from geotether.encoder import Encoder
 from geotether.files.disk import replacing_file, size_in_words
 from geotether.loading import load_encoder
 from geotether.settings import read_layer
+from geotether.tables.store import read_table
 from geotether.tables.table import Table
 from geotether.training.card import model_card
 from geotether.training.pretraining import trained_tables
@@ -82,6 +88,9 @@ NOT_FOR = """* **People and households**: the vectors describe surroundings, not
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     arguments = parsed()
+    if arguments.tables is not None:
+        print(f"{arguments.out}: {size_in_words(add_places(arguments.out, arguments.tables))}")
+        return
     encoder = Encoder.load(arguments.run / "model")
     credits(encoder.provenance)
     tables = trained_tables(encoder)
@@ -100,13 +109,17 @@ def main() -> None:
 def parsed(given: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, help="folder of the finished run")
-    parser.add_argument("--data", type=Path, required=True, help="folder with pretrain/ and downstream/")
-    parser.add_argument("--judged", type=Path, required=True, help="folder of stored scores")
+    parser.add_argument("--run", type=Path, help="folder of the finished run")
+    parser.add_argument("--data", type=Path, help="folder with pretrain/ and downstream/")
+    parser.add_argument("--judged", type=Path, help="folder of stored scores")
+    parser.add_argument("--tables", type=Path, help="folder of its tables: only add where the model was trained")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="model folder to write")
     parser.add_argument("--golden", type=Path, default=GOLDEN, help="file of embeddings to write")
     parser.add_argument("--command", default=COMMAND, help="what trained the model, for its provenance")
-    return parser.parse_args(given)
+    arguments = parser.parse_args(given)
+    if arguments.tables is None and None in (arguments.run, arguments.data, arguments.judged):
+        parser.error("give --run, --data and --judged, or --tables")
+    return arguments
 
 
 def origins(provenance: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -258,14 +271,53 @@ def coverage_lines(encoder: Encoder, tables: Mapping[str, Table]) -> tuple[list[
         lines.append(f"| {name} | {one.rows:,} | " + " | ".join(f"{share:.0%}" for share in shares.values()) + " |")
         facts[name] = {f"{km:g} km": round(share, 4) for km, share in shares.items()}
     if encoder.module.context is not None:
-        known = encoder.coverage(places).mean(axis=0)
+        known = np.mean(list(encoder.coverage(places).context.values()), axis=1)
         facts["context"] = [round(float(share), 4) for share in known]
         lines += [
             "",
             f"Rasters show {known.min():.0%} of it at every scale. The sea, and land that they do not show, have one",
-            "common value; `encoder.coverage(places)` tells where.",
+            "common value.",
         ]
-    return lines, facts
+    return lines + seen_lines(encoder), facts
+
+
+def seen_lines(encoder: Encoder) -> list[str]:
+    """Write where the model was trained, and from where on it says that it does not know a place."""
+    if encoder.seen is None or encoder.seen.threshold is None:
+        return []
+    return [
+        "",
+        f"`encoder.coverage(lon=, lat=)` knows the training places as cells of {encoder.seen.cell_km:g} km. It returns",
+        "the distance to the nearest one of each modality, the dissimilarity of the embedding to theirs, and whether a",
+        f"place is outside of what the model saw: dissimilarity above {encoder.seen.threshold:.3f}, or "
+        f"{encoder.seen.threshold_km:,.0f} km from any of them.",
+    ]
+
+
+def add_places(folder: Path, tables: Path) -> int:
+    """Add to a model folder where it was trained; returns its size in bytes. Nothing else in it changes but the card.
+
+    Args:
+        folder: The model folder.
+        tables: Folder with MODALITY.parquet for every modality.
+
+    Raises:
+        ValueError: If a table is not the one that the model was trained on, or the folder becomes too large.
+    """
+    parts = load_model(folder)
+    encoder, places = Encoder.of(parts), {}
+    before = encoder.encode(golden_places())
+    for name, facts in parts.provenance["tables"].items():
+        table = read_table(tables / f"{name}.parquet", name=name)
+        if table.content_hash != facts["sha256"]:
+            raise ValueError(f"{tables / name}.parquet is not the table that {folder} was trained on.")
+        places[name] = table.part("train").lonlat
+    encoder.learn_coverage(places)
+    lines = "\n".join(seen_lines(encoder))
+    card = re.sub(r"(?s)common value[.;].*?\n\n(?=## )", lambda _: f"common value.\n{lines}\n\n", parts.card)
+    save_model(folder, replace(parts, seen=encoder.seen, card=card))
+    np.testing.assert_array_equal(Encoder.load(folder).encode(golden_places()), before)
+    return checked_size(folder)
 
 
 def write(parts: ModelParts, out: Path, notes: Sequence[str], facts: Mapping[str, Any]) -> int:
@@ -282,6 +334,11 @@ def write(parts: ModelParts, out: Path, notes: Sequence[str], facts: Mapping[str
     card = card.replace("\n\nThe complete record", f"\n- Command: `{provenance['command']}`.\n\nThe complete record")
     bare = replace(parts, heads={}, decoders={}, specific=None, provenance=provenance, card=card)
     save_model(out, bare)
+    return checked_size(out)
+
+
+def checked_size(out: Path) -> int:
+    """Return the size of a folder in bytes; ValueError if it is larger than `MOST_BYTES`."""
     size = sum(file.stat().st_size for file in out.iterdir())
     if size > MOST_BYTES:
         raise ValueError(f"{out} has {size_in_words(size)}, more than {size_in_words(MOST_BYTES)}.")

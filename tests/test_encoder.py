@@ -16,6 +16,7 @@ from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.readout import shorten
 from geotether.files.points import PointRecords
+from geotether.geodesy.distance import great_circle_km
 from geotether.loading import load
 from geotether.tables.table import Table
 
@@ -91,18 +92,13 @@ def test_an_encoder_with_a_context_is_pickled_to_spawned_processes(make_context_
     np.testing.assert_array_equal(found, expected)
 
 
-def test_vectors_of_every_length_and_coverage(make_context_encoder, model):
+def test_vectors_of_every_length(make_context_encoder, model):
     encoder = Encoder(make_context_encoder())
     whole = encoder.encode(LONLAT, dim="full")
     assert (encoder.dim, encoder.full_dim, whole.shape) == (40, 80, (4, 80))
     np.testing.assert_allclose(encoder.encode(LONLAT), shorten(whole, 40), atol=1e-5)
     np.testing.assert_allclose(encoder.encode(LONLAT, dim=64, chunk_rows=1), shorten(whole, 64), atol=1e-5)
     np.testing.assert_allclose(encoder.similarity(LONLAT, shorten(whole, 40)).diagonal(), 1, atol=1e-5)
-    covered = encoder.coverage(LONLAT)
-    assert covered.shape == (4, 3)
-    assert covered[:, 2].tolist() == [1, 0, 0, 0]
-    assert ((covered >= 0) & (covered <= 1)).all()
-    assert (model.coverage(LONLAT).shape, encoder.coverage(LONLAT[:0]).shape) == ((4, 0), (0, 3))
     np.testing.assert_array_equal(model.encode(LONLAT, dim="full"), model.encode(LONLAT, dim=12))
     for one, dim, message in (
         (encoder, 81, "from 1 to 80 .* got 81"),
@@ -111,6 +107,43 @@ def test_vectors_of_every_length_and_coverage(make_context_encoder, model):
     ):
         with pytest.raises(ValueError, match=message):
             one.encode(LONLAT, dim=dim)
+
+
+def test_coverage_of_a_model_that_does_not_say_where_it_was_trained(make_context_encoder, model):
+    encoder = Encoder(make_context_encoder())
+    found = encoder.coverage(LONLAT)
+    assert list(found.columns) == encoder.module.context.level_names
+    assert len(found.columns) == 3
+    assert list(found.columns.values())[2].tolist() == [1, 0, 0, 0]
+    assert all(((share >= 0) & (share <= 1)).all() for share in found.context.values())
+    assert found.outside is found.dissimilarity is model.coverage(LONLAT).outside is None
+    assert (model.coverage(LONLAT).columns, encoder.coverage(LONLAT[:0]).table().num_rows) == ({}, 0)
+
+
+def test_coverage_is_near_where_the_model_was_trained(model):
+    rng = np.random.default_rng(0)
+    north = np.stack([rng.uniform(-180, 180, 5000), rng.uniform(20, 80, 5000)], axis=1)
+    model.learn_coverage({"rain": north, "soil": north[:300]})
+    found = model.coverage(np.concatenate([north, -north]))
+    assert (found.nearest_km[:5000] < 5).mean() > 0.4
+    assert found.nearest_km[:5000].max() <= 10
+    assert (found.km["soil"] >= found.km["rain"]).all()
+    south = found.nearest_km[5000:]
+    want = great_circle_km(-north[::50, None], north[None]).min(axis=1)
+    np.testing.assert_allclose(south[::50], want, atol=10)
+    assert found.outside[:5000].mean() < 0.02
+    assert found.outside[5000:][south > 4000].mean() > 0.95
+    assert found.dissimilarity[5000:].mean() > 3 * found.dissimilarity[:5000].mean()
+    one = model.coverage(lon=north[7, 0], lat=north[7, 1])
+    np.testing.assert_allclose(one.dissimilarity, found.dissimilarity[7:8], atol=1e-4)
+    again = pickle.loads(pickle.dumps(model)).coverage(north)
+    np.testing.assert_allclose(again.dissimilarity, found.dissimilarity[:5000], atol=1e-5)
+    assert {name: values.shape for name, values in model.coverage(north[:0]).columns.items()} == {
+        "outside": (0,),
+        "dissimilarity": (0,),
+        "km_to_rain": (0,),
+        "km_to_soil": (0,),
+    }
 
 
 def test_tables_and_records_are_encoded(model, wanted):

@@ -7,7 +7,7 @@ import pytest
 
 import geotether
 from geotether.checkpoint.named import SHIPPED
-from geotether.diagnostics.places import even_places
+from geotether.diagnostics.places import even_places, land_places
 from geotether.encoders.readout import shorten
 
 GOLDEN = Path(__file__).parent / "data" / "golden" / "world.npz"
@@ -44,6 +44,21 @@ def test_vectors_can_be_shortened_are_finite_and_have_no_seam(world, vectors):
     np.testing.assert_allclose(shorten(whole, 64), short, atol=1e-4)
     seam = world.encode(lon=[180.0, -180.0, 10.0, -70.0], lat=[52.0, 52.0, 90.0, 90.0])
     np.testing.assert_allclose(seam[::2], seam[1::2], atol=1e-4)
+
+
+def test_it_knows_where_it_was_trained(world):
+    assert set(world.seen.cells) == set(world.modalities)
+    rows = {name: facts["split"]["train"] for name, facts in world.provenance["tables"].items()}
+    assert all(0.1 * rows[name] < len(cells) <= rows[name] for name, cells in world.seen.cells.items())
+    found = world.coverage(
+        lon=[5.66, -74.01, 78.0, 90.0], lat=[51.97, 40.71, 24.0, -30.0]
+    )  # the last in the Indian Ocean
+    assert found.outside.tolist() == [False, False, False, True]
+    assert (found.nearest_km[:3] < 30).all()
+    land = world.coverage(land_places(500))
+    assert land.outside.mean() < 0.02
+    assert np.median(land.km["satellite"]) < 50  # 40,000 places spread evenly over land
+    assert np.median(land.dissimilarity) < 0.5 * world.seen.threshold
 
 
 def test_the_folder_is_small(world):

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32, Float64
 from torch import Tensor, nn
 
 from geotether.checkpoint.model import ModelParts, load_model, save_model
+from geotether.coverage.coverage import Coverage
+from geotether.coverage.seen import CELL_KM, SeenPlaces
 from geotether.encoders.heads import SpecificParts
 from geotether.encoders.location import LocationEncoder
 from geotether.files.frames import frame_like, lonlat_of
@@ -33,6 +35,7 @@ class Encoder:
         specific: Modality-specific parts, likewise.
         card: Text of the model card, Markdown.
         history: Metrics of the training, one mapping per line of `metrics.jsonl`.
+        seen: Where it was trained; None if that is not known, as of models of older versions and of others.
 
     Attributes:
         module: The torch module. Fine-tune it and call `save`.
@@ -63,6 +66,7 @@ class Encoder:
         specific: SpecificParts | None = None,
         card: str = "",
         history: list[dict[str, Any]] | None = None,
+        seen: SeenPlaces | None = None,
     ) -> None:
         self.module = module.to(device).eval()
         self.config = dict(config or {})
@@ -73,6 +77,7 @@ class Encoder:
         self.specific = specific
         self.card = card
         self.history = history or []
+        self.seen = seen
         self.folder: Path | None = None
         self.transforms: dict[str, bytes] = {}
         self._index: Any = None  # of the land, once it was searched
@@ -141,10 +146,11 @@ class Encoder:
         self, places: Any, lon: Any = None, lat: Any = None, dim: int | str | None = None, chunk_rows: int = CHUNK_ROWS
     ) -> Float32[np.ndarray, "n d"]:
         width = self.module.check_dim(dim)
-        return self._in_chunks(lambda chunk: self.module.handout(chunk, width), places, lon, lat, width, chunk_rows)
+        lonlat = lonlat_of(places, lon, lat)
+        return self._in_chunks(lambda chunk: self.module.handout(chunk, width), lonlat, width, chunk_rows)
 
-    def coverage(self, places: Any = None, *, lon: Any = None, lat: Any = None) -> Float32[np.ndarray, "n levels"]:
-        """Return how much of the local context around places has data.
+    def coverage(self, places: Any = None, *, lon: Any = None, lat: Any = None) -> Coverage:
+        """Tell how near and how similar places are to those that the model was trained on.
 
         Args:
             places: As in `encode`.
@@ -152,26 +158,47 @@ class Encoder:
             lat: As in `encode`.
 
         Returns:
-            Per place and level of the context (see `module.context.levels`), from 0 (no data: the embedding depends on
-            the position alone there) to 1, shape (n, levels), float32. Without a context there are no levels.
+            Per place the distance to the nearest training place of each modality, the share of the local context
+            that has data, the dissimilarity of the embedding to those of training places, and whether the place is
+            outside of what the model saw. What is not known is left out, see `Coverage`.
 
         Raises:
             TypeError, ValueError: As `encode` does.
         """
-        context = self.module.context
-        levels = 0 if context is None else len(context.levels)
-        return self._in_chunks(
-            lambda chunk: torch.zeros(len(chunk), 0) if context is None else context.coverage(chunk),
-            *(places, lon, lat, levels, CHUNK_ROWS),
-        )
+        lonlat, context, seen = lonlat_of(places, lon, lat), self.module.context, self.seen
+        names = [] if context is None else context.level_names
+        known = self._in_chunks(context.coverage, lonlat, len(names)) if context is not None else None
+        shares = {name: known[:, at] for at, name in enumerate(names)} if known is not None else {}
+        if seen is None:
+            return Coverage({}, shares)
+        km = {name: distance.astype(np.float32) for name, distance in seen.km_to(lonlat).items()}
+        return Coverage(km, shares, seen.dissimilarity(lonlat, self._vectors), seen.threshold, seen.threshold_km)
+
+    def learn_coverage(self, places: Mapping[str, Float[np.ndarray, "_ 2"]], cell_km: float = CELL_KM) -> None:
+        """Remember where the model was trained, and fit the thresholds of `coverage`. `pretrain` does it at the end.
+
+        Call it after training or fine-tuning of your own, and for a model of an older version.
+
+        Args:
+            places: Modality to the places of its training rows, degrees, longitude first, shape (n, 2).
+            cell_km: Side of the equal-area cells that are kept of them, in km.
+
+        Raises:
+            ValueError: If there are no places, a row is not a coordinate, or `cell_km` is not 0.1 to 20,015.
+        """
+        self.seen = SeenPlaces.of(places, cell_km)
+        self.seen.fit(self._vectors)
 
     def _in_chunks(
-        self, compute: Callable[[Tensor], Tensor], places: Any, lon: Any, lat: Any, width: int, chunk_rows: int
+        self,
+        compute: Callable[[Tensor], Tensor],
+        lonlat: Float64[np.ndarray, "n 2"],
+        width: int,
+        chunk_rows: int = CHUNK_ROWS,
     ) -> Float32[np.ndarray, "n width"]:
         """Compute numbers of places, a bounded number of places at once."""
         if chunk_rows < 1:
             raise ValueError(f"chunk_rows must be 1 or more, got {chunk_rows}.")
-        lonlat = lonlat_of(places, lon, lat)
         numbers = np.empty((len(lonlat), width), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, len(lonlat), chunk_rows):
@@ -285,6 +312,7 @@ class Encoder:
         parts = ModelParts(self.module, self.config, self.provenance, self.card)
         parts.heads, parts.decoders, parts.specific = self.heads, self.decoders, self.specific
         parts.transforms = self.transforms
+        parts.seen = self.seen
         save_model(folder, parts)
 
     @classmethod
@@ -313,7 +341,9 @@ class Encoder:
                 f"{parts.folder or 'This'} is a model of paired sensors that was not tied to places; it has no "
                 "location encoder. `geotether predict` and geotether.load use it."
             )
-        kept: dict[str, Any] = {name: getattr(parts, name) for name in ("heads", "decoders", "specific", "card")}
+        kept: dict[str, Any] = {
+            name: getattr(parts, name) for name in ("heads", "decoders", "specific", "card", "seen")
+        }
         encoder = cls(parts.location, parts.config, parts.provenance, device, **kept)
         encoder.folder, encoder.transforms = parts.folder, dict(parts.transforms)
         return encoder

@@ -111,6 +111,45 @@ def test_context_and_readout_come_back(with_context, make_context_encoder):
         torch.testing.assert_close(there, wanted.handout(PLACES), atol=1e-3, rtol=1e-3)
 
 
+@pytest.fixture
+def with_places(location, tmp_path):
+    encoder, rng = Encoder(location), np.random.default_rng(0)
+    encoder.learn_coverage({"night lights": rng.uniform(-80, 80, (90, 2)), "rain": rng.uniform(-60, 60, (40, 2))})
+    encoder.save(tmp_path / "places")
+    return encoder, tmp_path / "places"
+
+
+def test_places_of_the_training_come_back_and_older_folders_have_none(with_places, folder):
+    encoder, path = with_places
+    loaded, asked = Encoder.load(path), encoder.seen.centers
+    for name, values in encoder.coverage(asked).columns.items():
+        np.testing.assert_array_equal(loaded.coverage(asked).columns[name], values)
+    assert loaded.seen.describe() == encoder.seen.describe()
+    loaded.save(path)
+    assert Encoder.load(path).seen.describe() == encoder.seen.describe()
+    assert Encoder.load(folder).seen is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "missing", "type", "count", "side", "threshold", "shape"])
+def test_damaged_places_of_the_training_are_named(with_places, damage):
+    path = with_places[1]
+    weights, name = load_file(path / WEIGHTS), "seen.rain"
+    seen = json.loads((path / "config.json").read_text())["seen"]
+    if damage == "cut":
+        weights[name] = weights[name][:-3].clone()
+    elif damage == "missing":
+        del weights[name]
+    elif damage == "type":
+        weights[name] = weights[name].float()
+    elif damage == "shape":
+        weights[name] = weights[name].reshape(1, -1)
+    replace_weights(path, weights)
+    changed = {"count": {"cells": {"rain": 10**9}}, "side": {"cell_km": 0}, "threshold": {"threshold": "high"}}
+    edit(path, seen=seen | changed.get(damage, {}))
+    with pytest.raises(ValueError, match=rf"{re.escape(str(path))}.*(places of its training|NaN)"):
+        load(path)
+
+
 @pytest.mark.parametrize("damage", ["cut", "cut, with its size", "mask", "missing", "type"])
 def test_a_damaged_context_is_named(with_context, damage):
     weights, name = load_file(with_context / WEIGHTS), "location.context.values/0"

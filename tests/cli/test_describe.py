@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from geotether.encoder import Encoder
 from geotether.files.formats import endings_of
 
 pytest.importorskip("geopandas")
@@ -119,9 +120,20 @@ def test_odd_provenance_of_a_model_is_an_error_with_its_name(geotether, tmp_path
         assert (status, "provenance.json" in errors) == (1, True), errors
 
 
-def test_the_context_of_a_model_is_listed_level_by_level(geotether, tmp_path, make_context_encoder):
-    from geotether.encoder import Encoder
+def test_where_a_model_was_trained_is_said_or_unknown(geotether, tmp_path, make_context_encoder):
+    encoder = Encoder(make_context_encoder())
+    encoder.save(tmp_path / "old")
+    assert "training places      unknown" in geotether("describe", tmp_path / "old")[1]
+    lonlat = np.random.default_rng(0).uniform(-60, 60, (1500, 2))
+    encoder.learn_coverage({"rain": lonlat, "soil": lonlat[:3]})
+    encoder.save(tmp_path / "new")
+    said = geotether("describe", tmp_path / "new")[1]
+    assert f"in cells of 10 km: rain {len(encoder.seen.cells['rain']):,}, soil 3\n" in said
+    assert f"{encoder.seen.threshold:.3f}" in said
+    assert f"{encoder.seen.threshold_km:,.0f} km" in said
 
+
+def test_the_context_of_a_model_is_listed_level_by_level(geotether, tmp_path, make_context_encoder):
     encoder = Encoder(make_context_encoder())
     encoder.save(tmp_path / "model")
     status, said, _ = geotether("describe", tmp_path / "model")

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from geotether.encoder import Encoder
+
 pyogrio = pytest.importorskip("pyogrio")
 shapely = pytest.importorskip("shapely")
 
@@ -226,6 +228,26 @@ def test_dim_chooses_the_length_of_the_vectors(geotether, encoder, tmp_path, mak
     ):
         status, _, errors = geotether("encode", model, *rest, dim)
         assert (status, message in errors) == (1, True), errors
+
+
+def test_coverage_adds_columns_and_is_refused_by_models_that_do_not_know(geotether, tmp_path, make_context_encoder):
+    (tmp_path / "towns.csv").write_text("lon,lat\n5.66,51.97\n151.21,-33.87\n")
+    model = Encoder(make_context_encoder())
+    model.save(tmp_path / "old")
+    rng = np.random.default_rng(0)
+    model.learn_coverage({"rain": np.stack([rng.uniform(-20, 60, 900), rng.uniform(30, 70, 900)], axis=1)})
+    model.save(tmp_path / "new")
+    given = ("encode", tmp_path / "new", tmp_path / "towns.csv", "--coverage", "--out")
+    for out, options in (("o.csv", ["--dim", "4", "--columns"]), ("o.parquet", []), ("o.gpkg", [])):
+        status, _, errors = geotether(*given, tmp_path / out, *options)
+        assert status == 0, errors
+        back = read_back(tmp_path / out)
+        want = model.coverage(lon=[5.66, 151.21], lat=[51.97, -33.87]).columns
+        assert [str(value).lower() == "true" for value in back["outside"]] == want["outside"].tolist()
+        for name in set(want) - {"outside"}:
+            np.testing.assert_allclose(np.array(back[name], dtype=float), want[name], rtol=1e-4)
+    status, _, errors = geotether("encode", tmp_path / "old", *given[2:], tmp_path / "x.csv")
+    assert (status, "learn_coverage" in errors, (tmp_path / "x.csv").exists()) == (1, True, False)
 
 
 def test_an_output_onto_the_input_is_refused_unless_asked_for(geotether, encoder, tmp_path):

@@ -14,6 +14,7 @@ STAIRS = [
     {"code", "geodesy", "moments", "plugins"},
     {"files", "settings"},
     {"sources", "features", "encoders", "objectives", "probes", "regions"},
+    {"coverage"},
     {"tables", "checkpoint", "peers", "tasks", "datasets"},
     {"batches", "context", "featurizing", "pairing"},
     {"searching"},

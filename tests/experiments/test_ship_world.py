@@ -4,13 +4,14 @@ import hashlib
 import json
 import shlex
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import yaml
 
 from geotether.checkpoint import named
-from geotether.checkpoint.model import ModelParts
+from geotether.checkpoint.model import ModelParts, save_model
 from geotether.diagnostics import even_places
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
@@ -18,7 +19,7 @@ from geotether.encoders.heads import ProjectionHead
 from geotether.geodesy.coordinates import unit_vectors
 from geotether.loading import load
 from geotether.tables.origin import Origin
-from geotether.tables.store import write_table
+from geotether.tables.store import read_table, write_table
 from geotether.tables.table import Table
 from geotether.training.card import plain_settings, run_provenance
 from geotether.training.config import load_config
@@ -42,9 +43,12 @@ def parts():
 
 
 def test_the_commands_of_its_own_text_are_understood(script):
-    (line,) = (line.strip() for line in script.__doc__.splitlines() if "ship_world.py" in line)
-    asked = script.parsed(shlex.split(line)[2:])
-    assert (asked.run.name, asked.out.name, asked.golden.name) == ("world", "world", "world.npz")
+    lines = [line.strip() for line in script.__doc__.splitlines() if "ship_world.py" in line]
+    made, added = (script.parsed(shlex.split(line)[2:]) for line in lines)
+    assert (made.run.name, made.out.name, made.golden.name, made.tables) == ("world", "world", "world.npz", None)
+    assert (added.tables.name, added.out.name) == ("TABLES", "world")
+    with pytest.raises(SystemExit):
+        script.parsed(["--run", "runs/world"])
 
 
 def test_credits_follow_the_licences(script):
@@ -124,6 +128,27 @@ def test_coverage_counts_land_near_training_rows(script, parts):
     lines, facts = script.coverage_lines(Encoder(parts.location), tables)
     assert 0 < facts["soil"]["100 km"] < facts["soil"]["500 km"] < 0.1
     assert lines[-1].startswith("| soil | 2 | 0% |")
+
+
+def test_places_are_added_from_the_tables_of_the_training_alone(script, parts, tmp_path):
+    split = np.where(np.arange(900) < 600, "train", "test")
+    table = Table.single("soil", script.even_places(900), np.eye(900, 1, dtype=np.float32), split=split)
+    write_table(table, tmp_path / "soil.parquet")
+    sha256 = read_table(tmp_path / "soil.parquet", name="soil").content_hash
+    old = replace(
+        parts, provenance={"tables": {"soil": {"sha256": sha256}}}, card="# C\n\ncommon value; then.\n\n## D\n"
+    )
+    save_model(tmp_path / "world", old)
+    for _ in range(2):
+        script.add_places(tmp_path / "world", tmp_path)
+    found = Encoder.load(tmp_path / "world")
+    assert found.coverage(table.lonlat).nearest_km[:600].max() < 10
+    assert found.coverage(table.lonlat).nearest_km[600:].max() > 200
+    assert found.card.count("`encoder.coverage(lon=, lat=)`") == 1
+    assert found.card.endswith("\n\n## D\n")
+    save_model(tmp_path / "world", replace(old, provenance={"tables": {"soil": {"sha256": "another"}}}))
+    with pytest.raises(ValueError, match=r"soil.parquet is not the table"):
+        script.add_places(tmp_path / "world", tmp_path)
 
 
 def test_the_resolution_is_where_vectors_differ_half_as_much_as_unrelated_ones(script, monkeypatch):

@@ -40,6 +40,8 @@ def test_equals_the_definition(train, weights):
     np.testing.assert_allclose(area.dissimilarity(rows), want, rtol=1e-5, atol=1e-9)
     assert area.threshold == pytest.approx(threshold, rel=1e-5)
     np.testing.assert_array_equal(area.inside(rows), np.array(want) <= threshold)
+    pairs = [area.dissimilarity_of_pairs(rows, np.repeat(one[None], len(rows), axis=0)) for one in train]
+    np.testing.assert_allclose(np.min(pairs, axis=0), want, rtol=1e-5, atol=1e-9)
 
 
 def test_dissimilarity_is_exact_near_training_rows_of_many_columns():

@@ -86,7 +86,14 @@ def test_context_is_an_input_that_is_trained_saved_and_loaded_without_its_files(
     assert str(tmp_path) not in card + (tmp_path / "run" / "model" / "config.json").read_text()
     for path in (tmp_path / "data").iterdir():
         path.unlink()
-    np.testing.assert_array_equal(numbers(Encoder.load(tmp_path / "run" / "model")), numbers(trained))
+    loaded = Encoder.load(tmp_path / "run" / "model")
+    np.testing.assert_array_equal(numbers(loaded), numbers(trained))
+    training = {name: table.part("train").lonlat for name, table in planet.items()}
+    for name, lonlat in training.items():
+        assert loaded.coverage(lonlat).km[name].max() < 10
+    assert loaded.seen.describe() == trained.seen.describe()
+    assert loaded.seen.threshold > 0
+    assert "cells of 10 km" in card
 
 
 @pytest.mark.parametrize("overrides", READINGS.values(), ids=READINGS.keys())

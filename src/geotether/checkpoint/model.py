@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
@@ -23,6 +24,7 @@ from geotether.checkpoint.folder import (
     write_folder,
 )
 from geotether.checkpoint.named import model_path
+from geotether.coverage.seen import SeenPlaces
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.colearner import CoLearner
 from geotether.encoders.heads import FeatureDecoder, ProjectionHead, SpecificParts
@@ -55,6 +57,7 @@ class ModelParts:
         heads: Modality to the projection head that a location encoder was trained with.
         decoders: Modality to decoder, which predicts its features at a place.
         specific: Modality-specific parts.
+        seen: Where a location encoder was trained; None if that is not known.
         paired: The networks of a model of paired sensors, those of `location` included.
         about: Of paired sensors: `method`, `modalities`, `predicts_from` and `answer`, plain values.
         transforms: Modality to the fitted features of its table, as `geotether.featurizing.transform` writes them.
@@ -68,6 +71,7 @@ class ModelParts:
     heads: Mapping[str, Any] = field(default_factory=dict)
     decoders: Mapping[str, Any] = field(default_factory=dict)
     specific: SpecificParts | None = None
+    seen: SeenPlaces | None = None
     paired: PairedModule | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     transforms: Mapping[str, bytes] = field(default_factory=dict)
@@ -125,6 +129,9 @@ def save_model(folder: str | Path, parts: ModelParts, rounded: Iterable[str] = (
         settings = parts.paired.config
         named += [("sensor_encoder", sensor["config"]["name"]) for sensor in settings["sensors"].values()]
         description["paired"] = {**parts.about, "module": type(parts.paired).__name__, "settings": settings}
+    if parts.seen is not None:
+        description["seen"] = parts.seen.describe()
+        weights |= {f"seen.{name}": torch.from_numpy(packed) for name, packed in parts.seen.pack().items()}
     description |= plugin_record(named)
     files = {f"{name}{TRANSFORM_ENDING}": content for name, content in parts.transforms.items()}
     write_folder(Path(folder), description, weights, parts.config, parts.provenance, parts.card, files)
@@ -176,7 +183,21 @@ def load_model(folder: str | Path) -> ModelParts:
             fill_module(module, weights, f"{prefix}.", folder)
     for module in parts.modules.values():
         module.eval()
+    if "seen" in description:  # not of older versions
+        parts.seen = _seen(folder, description["seen"], weights)
     return parts
+
+
+def _seen(folder: Path, about: Any, weights: Mapping[str, Tensor]) -> SeenPlaces:
+    """Restore the places that a model was trained on; ValueError if they are damaged."""
+    packed = {name.removeprefix("seen."): one.numpy() for name, one in weights.items() if name.startswith("seen.")}
+    try:
+        return SeenPlaces.unpack(about, packed)
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        raise ValueError(
+            f"{folder}: the places of its training are damaged ({type(error).__name__}: {error}); copy the model "
+            "folder again."
+        ) from error
 
 
 def _build(parts: ModelParts, description: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:

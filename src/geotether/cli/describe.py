@@ -123,9 +123,23 @@ def _describe_encoder(model: Any) -> str:
     for name, facts in (provenance.get("tables") or {}).items():
         parts = ", ".join(f"{count:,} {part}" for part, count in facts["split"].items())
         lines.append(f"  modality             {name}: {facts['rows']:,} rows ({parts}) of {facts['dim']} features")
+    lines += _coverage_lines(model.seen)
     if "steps" in provenance:
         lines.append(_training_line(provenance))
     return "\n".join(lines)
+
+
+def _coverage_lines(seen: Any) -> list[str]:
+    """Say where a model was trained, as far as its folder tells."""
+    if seen is None:
+        return ["  training places      unknown: the model does not say where it was trained"]
+    counts = ", ".join(f"{name} {len(cells):,}" for name, cells in seen.cells.items())
+    lines = [f"  training places      in cells of {seen.cell_km:g} km: {counts}"]
+    if seen.threshold is not None:
+        lines.append(
+            f"  outside of them      dissimilarity above {seen.threshold:.3f}, or {seen.threshold_km:,.0f} km from any"
+        )
+    return lines
 
 
 def describe_table(path: Path, out: Path | None = None, beside: Path | None = None) -> str:

@@ -1,5 +1,6 @@
 """`geotether encode`: points with additional columns of embeddings."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +38,12 @@ def encode(
     dim: Annotated[
         str | None, typer.Option(help="Numbers per place, such as 64, or full; of models with a projected readout.")
     ] = None,
+    coverage: Annotated[
+        bool,
+        typer.Option(
+            "--coverage", help="Columns outside, dissimilarity and km_to_...: is a place like those of training?"
+        ),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --out be the file of points itself.")] = False,
 ) -> str:
     """Add embeddings to a file of points: the column `embedding`, or with --columns the columns e0, e1, ...
@@ -53,6 +60,7 @@ def encode(
     count = width = 0
     with writing(out, inputs=[model] if overwrite else [points, model]):
         encoder = load_encoder(model) if dim is None else encoder_of_dim(model, dim)
+        covered = coverage_columns(model) if coverage else lambda lonlat: {}
         with open_points(points, out, lon, lat, crs, layer, reject, ROWS_AT_ONCE) as found:
             refuse_columns(found.schema, out)
 
@@ -61,7 +69,7 @@ def encode(
                 for table, lonlat in found.chunks:
                     embedding = encoder(lonlat)
                     count, width = count + len(embedding), embedding.shape[1]
-                    yield with_columns(table, as_columns(embedding, flat)), lonlat
+                    yield with_columns(table, as_columns(embedding, flat) | covered(lonlat)), lonlat
 
             chunks = extended()
             first = next(chunks)
@@ -84,6 +92,23 @@ def encoder_of_dim(model: str, dim: str) -> Any:
     if dim != "full" and not dim.isdecimal():
         raise ValueError(f"--dim must be a number, such as 64, or full; got {dim!r}.")
     return load_encoder(model, dim if dim == "full" else int(dim))
+
+
+def coverage_columns(model: str) -> Callable[[Any], dict[str, Any]]:
+    """Open a model as a function of lonlat (n, 2) that returns the columns of its coverage there.
+
+    Raises:
+        ValueError: If the model does not say where it was trained.
+    """
+    from geotether.loading import load_encoder
+
+    encoder: Any = getattr(load_encoder(model), "model", None)
+    if getattr(encoder, "seen", None) is None:
+        raise ValueError(
+            f"{model} does not say where it was trained, so --coverage is unknown. Models of older versions learn it "
+            "from their tables: encoder.learn_coverage({name: table.lonlat}), then encoder.save(folder)."
+        )
+    return lambda lonlat: encoder.coverage(lonlat).columns
 
 
 def as_columns(embedding: Any, flat: bool) -> dict[str, Any]:

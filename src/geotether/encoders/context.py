@@ -90,6 +90,11 @@ class LocalContext(nn.Module):
         """The constructor's arguments as plain values."""
         return {"levels": [{**level, "groups": dict(level["groups"])} for level in self.levels]}
 
+    @property
+    def level_names(self) -> list[str]:
+        """Name of each level, such as "context_rasters_30km"."""
+        return [f"context_{level['source']}_{level['scale_km']:g}km" for level in self.levels]
+
     @classmethod
     def join(cls, *contexts: "LocalContext") -> "LocalContext":
         """Return a context with the levels of several, in order; their buffers are copied."""

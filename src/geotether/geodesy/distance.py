@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int64
 
 from geotether.geodesy.coordinates import unit_vectors
 
@@ -88,8 +88,15 @@ def nearest_km(from_lonlat: Float[np.ndarray, "n 2"], to_lonlat: Float[np.ndarra
     """
     if len(to_lonlat) == 0:
         return np.full(len(from_lonlat), np.inf)
-    chord, _ = sphere_tree(to_lonlat).query(unit_vectors(from_lonlat.astype(np.float64)))
-    return 2 * EARTH_RADIUS_KM * np.arcsin(np.clip(chord / 2, 0, 1))
+    return nearest_in_tree(sphere_tree(to_lonlat), from_lonlat)[0]
+
+
+def nearest_in_tree(
+    tree: Any, lonlat: Float[np.ndarray, "n 2"]
+) -> tuple[Float64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
+    """Find the nearest place of a `sphere_tree`, which can be asked more than once: its distance in km, its number."""
+    chord, index = tree.query(unit_vectors(lonlat.astype(np.float64)))
+    return 2 * EARTH_RADIUS_KM * np.arcsin(np.clip(chord / 2, 0, 1)), index
 
 
 def sphere_tree(lonlat: Float[np.ndarray, "m 2"]) -> Any:

@@ -11,8 +11,6 @@ from geotether.probes.neighbors import nearest
 CHUNK_ROWS = 8192
 # More rows than these give the same mean distance and threshold to a per cent, for much more work.
 FITTING_ROWS = 10_000
-# Tukey's whisker: the threshold lies this many interquartile ranges above the upper quartile.
-_WHISKER = 1.5
 
 
 class Applicability:
@@ -26,6 +24,8 @@ class Applicability:
         threshold: Upper whisker (third quartile + 1.5 interquartile ranges, at most the maximum) of the dissimilarity
             of training rows to the rows of other folds. Rows above it are outside of the area of applicability.
         mean_distance: Mean distance between training rows, in standardised columns.
+        left_out: Dissimilarity of the training rows that the threshold was computed from to the rows of other folds,
+            shape (n,); not saved.
 
     Source:
         Meyer & Pebesma (2021), Methods in Ecology and Evolution 12:1620, doi 10.1111/2041-210X.13650, section 2.
@@ -39,6 +39,7 @@ class Applicability:
 
     threshold: float
     mean_distance: float
+    left_out: Float32[np.ndarray, " n"]
 
     def fit(
         self,
@@ -83,9 +84,8 @@ class Applicability:
         self.mean_distance = _mean_distance(self._rows[some])
         if not self.mean_distance > 0:
             raise ValueError("All rows of X are equal in the columns that have a weight; dissimilarity needs others.")
-        left_out = self._distance(self._rows[some], folds[some], folds) / self.mean_distance
-        lower, upper = np.quantile(left_out, (0.25, 0.75))
-        self.threshold = float(min(upper + _WHISKER * (upper - lower), left_out.max()))
+        self.left_out = self._distance(self._rows[some], folds[some], folds) / self.mean_distance
+        self.threshold = upper_whisker(self.left_out)
         return self
 
     def dissimilarity(self, X: Float[np.ndarray, "m d"]) -> Float32[np.ndarray, " m"]:
@@ -101,6 +101,13 @@ class Applicability:
             part = slice(start, start + CHUNK_ROWS)
             found[part] = self._distance(self._standardized(X[part])) / self.mean_distance
         return found
+
+    def dissimilarity_of_pairs(
+        self, X: Float[np.ndarray, "m d"], Y: Float[np.ndarray, "m d"]
+    ) -> Float32[np.ndarray, " m"]:
+        """Return the dissimilarity of each row of `X` to the same row of `Y`, which need not be a training row."""
+        distance = np.linalg.norm(self._standardized(X) - self._standardized(Y), axis=1)
+        return (distance / self.mean_distance).astype(np.float32)
 
     def inside(self, X: Float[np.ndarray, "m d"]) -> Bool[np.ndarray, " m"]:
         """Mark the rows whose dissimilarity is at most the threshold, shape (m,)."""
@@ -141,6 +148,17 @@ class Applicability:
         _, index = nearest(np.where(np.isfinite(rows), rows, 0), self._rows, 1, row_folds, folds)
         # Computed again from the difference: the matrix product loses the digits of short distances.
         return np.linalg.norm(rows - self._rows[index[:, 0]], axis=1)
+
+
+def upper_whisker(values: Float[np.ndarray, " n"]) -> float:
+    """Return the third quartile plus 1.5 interquartile ranges, at most the maximum (Tukey's box plot).
+
+    Example:
+        >>> upper_whisker(np.array([0.0, 1.0, 2.0, 3.0, 4.0, 90.0]))
+        7.5
+    """
+    lower, upper = np.quantile(values, (0.25, 0.75))
+    return float(min(upper + 1.5 * (upper - lower), values.max()))
 
 
 def _mean_distance(rows: Float32[np.ndarray, "n d"]) -> float:

@@ -90,6 +90,12 @@ def _location_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], a
         parts = [facts["rows"], facts["split"].get("train", 0), facts["split"].get("validation", 0), facts["dim"]]
         counts = " | ".join(f"{count:,}" for count in parts)
         data.append(f"| {modality} | {counts} | `{facts['sha256'][:12]}` |")
+    if cell_km := settings.get("seen_cell_km"):
+        data += [
+            "",
+            f"The folder keeps in which cells of {cell_km:g} km the training rows lie, and nothing finer.",
+            "`model.coverage(lon=, lat=)` tells how near and how similar places are to them.",
+        ]
     objective = OBJECTIVES[settings["objective"]["reading"]]
     named = objective if isinstance(objective, str) else f"`{settings['objective']['reading']}` of a plug-in"
     made = [

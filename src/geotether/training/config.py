@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 
 from geotether.batches.schedule import SCHEDULE_OPTIONS
 from geotether.context.config import ContextConfig
+from geotether.coverage.seen import CELL_KM
 from geotether.pairing.specification import make_spec
 from geotether.plugins import constructor_arguments, plugins_in_use, use_plugins
 from geotether.settings import Section, error_lines, parse_override, read_layer, unknown_name
@@ -231,6 +232,8 @@ class RunConfig(LoopConfig):
         schedule: Which modalities take part in which step, and with how many rows.
         jitter_m: Standard deviation of the places' jitter along each axis, in metres.
         validation_rows: Maximum number of validation rows of each modality.
+        seen_cell_km: Side of the cells in which the model folder keeps where it was trained, for `Encoder.coverage`;
+            null keeps nothing.
     """
 
     tables: dict[str, Path | dict[str, Any]] = Field(default_factory=dict)
@@ -242,6 +245,7 @@ class RunConfig(LoopConfig):
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     jitter_m: float = Field(default=0.0, ge=0, le=1_000_000)
     validation_rows: int = Field(default=2048, ge=2)
+    seen_cell_km: float | None = Field(default=CELL_KM, ge=1, le=1000)
 
     @field_validator("tables")
     @classmethod

@@ -198,6 +198,9 @@ class LocationMethod:
         encoder.tables = dict(self.tables)
         fitted = {name: fitted_features(table) for name, table in self.tables.items()}
         encoder.transforms = {name: content for name, content in fitted.items() if content is not None}
+        if self.config.seen_cell_km is not None:
+            trained = {modality: table.lonlat for modality, table in self.training.items()}
+            encoder.learn_coverage(trained, self.config.seen_cell_km)
         return encoder
 
 
