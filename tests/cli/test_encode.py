@@ -182,6 +182,20 @@ def test_columns_come_back_unchanged(geotether, encoder, tmp_path, ending, out):
         assert not wrong, (name, wrong)
 
 
+@pytest.mark.parametrize("out", ["gpkg", "fgb"])
+def test_names_that_the_format_itself_uses(geotether, encoder, tmp_path, out):
+    (tmp_path / "p.csv").write_text("lon,lat,fid,Geom,GEOMETRY,ogc_fid\n5,52,7,a,b,c\n5,52,7,d,e,0012\n")
+    status, _, errors = geotether("encode", encoder, tmp_path / "p.csv", "--out", tmp_path / f"o.{out}")
+    assert status == 0, errors
+    back = read_back(tmp_path / f"o.{out}")
+    found = {name: back[name] for name in ("fid", "Geom", "GEOMETRY", "ogc_fid")}
+    assert found == {"fid": [7, 7], "Geom": ["a", "d"], "GEOMETRY": ["b", "e"], "ogc_fid": ["c", "0012"]}
+    for header in ("Name,name", "E1,b"):
+        (tmp_path / "p.csv").write_text(f"lon,lat,{header}\n5,52,a,b\n")
+        status, _, errors = geotether("encode", encoder, tmp_path / "p.csv", "--out", tmp_path / f"twice.{out}")
+        assert (status, "differ by case only" in errors, (tmp_path / f"twice.{out}").exists()) == (1, True, False)
+
+
 TOWNS = "name,lon,lat\nWageningen,5.66,51.97\nnowhere,,\nSydney,151.21,-33.87\nodd,1,2,3\n"
 
 

@@ -79,6 +79,14 @@ def refuse_columns(schema: pa.Schema, path: str | Path) -> None:
     found, geometry = format_of(path, "rows"), geometry_column(schema)
     if found is None or found.name == "parquet":
         return
+    if found.name == "layer":  # GDAL mixes up the values of such columns
+        seen: dict[str, str] = {}
+        for name in schema.names:
+            if seen.setdefault(name.lower(), name) != name:
+                raise ValueError(
+                    f"Columns {seen[name.lower()]!r} and {name!r} differ by case only, which {path} cannot hold; rename "
+                    "one or write a .parquet file."
+                )
     for field in schema:
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         wrong = pa.types.is_duration(kind) or pa.types.is_map(kind) or pa.types.is_union(kind)
@@ -303,7 +311,8 @@ def _write_layer(part: Path, schema: pa.Schema, chunks: Chunks, ending: str) -> 
 
     own = geometry_column(schema)
     names = [name for name in schema.names if name != own]
-    geometry = next(name for name in ("geom", "geometry", "the_geom", "shape_") if name not in names)
+    taken = {name.lower() for name in names}  # SQLite does not tell Geom from geom
+    geometry = next(name for name in ("geom", "geometry", "the_geom", "shape_") if name not in taken)
     crs = geometry_notes(schema)["columns"].get(own, {}).get("crs", WGS84) if own else WGS84
     fields = [pa.field(geometry, pa.binary(), metadata={b"ARROW:extension:name": b"geoarrow.wkb"})]
     fields += [pa.field(name, _layer_type(schema.field(name).type, ending)) for name in names]
@@ -328,7 +337,11 @@ def _write_layer(part: Path, schema: pa.Schema, chunks: Chunks, ending: str) -> 
         kind = "Point" if own is None else "Unknown"
         reader = pa.RecordBatchReader.from_batches(wanted, batches())
         options = {"driver": _DRIVERS[ending], "geometry_name": geometry, "geometry_type": kind, "crs": _layer_crs(crs)}
-        options |= {"SPATIAL_INDEX": "NO"} if ending == ".fgb" else {}  # which would sort the rows
+        if ending == ".fgb":
+            options |= {"SPATIAL_INDEX": "NO"}  # which would sort the rows
+        else:
+            number = next(name for name in ("fid", "ogc_fid", "feature_id") if name not in taken)
+            options |= {"FID": number, "GEOMETRY_NAME": geometry}
         pyogrio.write_arrow(reader, target, layer=part.name.split(".")[1], **options)
         target.replace(part)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, RuntimeError, pa.ArrowException) as error:
