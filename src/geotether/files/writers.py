@@ -83,9 +83,9 @@ def refuse_columns(schema: pa.Schema, path: str | Path) -> None:
         seen: dict[str, str] = {}
         for name in schema.names:
             if seen.setdefault(name.lower(), name) != name:
+                pair = f"{seen[name.lower()]!r} and {name!r}"
                 raise ValueError(
-                    f"Columns {seen[name.lower()]!r} and {name!r} differ by case only, which {path} cannot hold; rename "
-                    "one or write a .parquet file."
+                    f"Columns {pair} differ by case only, which {path} cannot hold; rename one or write .parquet."
                 )
     for field in schema:
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
