@@ -18,6 +18,7 @@ from geotether.encoders.readout import shorten
 from geotether.files.points import PointRecords
 from geotether.geodesy.distance import great_circle_km
 from geotether.loading import load
+from geotether.regions import Grid, grid_of, region_of
 from geotether.tables.table import Table
 
 SRC = Path(__file__).parents[1] / "src"
@@ -260,3 +261,21 @@ def test_loading_and_encoding_needs_no_training_code(model, tmp_path):
         check=False,
     )
     assert child.stdout.strip() == "[]", child.stderr
+
+
+@pytest.mark.parametrize(("given", "resolution"), [("170 -50 -170 60", 5), ("world", 30), ("170 -50 -170 60", "500km")])
+def test_a_grid_is_encoded_as_its_places(model, given, resolution):
+    grid = grid_of(region_of(given), resolution)
+    vectors = model.encode_grid(grid)
+    assert vectors.shape == (grid.rows, grid.columns, model.dim)
+    want = model.encode(grid.lonlat(slice(None), slice(None)).reshape(-1, 2)).reshape(vectors.shape)
+    np.testing.assert_allclose(vectors, want, atol=1e-5)
+    part = model.encode_grid(grid, slice(1, 3), slice(2, 4))
+    np.testing.assert_allclose(part, want[1:3, 2:4], atol=1e-5)
+
+
+def test_pixels_without_a_place_are_nan(model):
+    grid = Grid("EPSG:6933", 17_000_000.0, 1_000_000.0, 500_000.0, rows=2, columns=3)
+    vectors = model.encode_grid(grid)
+    assert np.isfinite(vectors[:, 0]).all()
+    assert np.isnan(vectors[:, 1:]).all()

@@ -17,6 +17,7 @@ from geotether.encoders.location import LocationEncoder
 from geotether.files.frames import frame_like, lonlat_of
 
 if TYPE_CHECKING:
+    from geotether.regions.grid import Grid
     from geotether.searching import Answers, Candidates, Index
 
 CHUNK_ROWS = 4096  # so that intermediate results stay in the cache
@@ -141,6 +142,49 @@ class Encoder:
                 point, a GeoDataFrame has no CRS, or the model has no vectors of `dim` numbers.
         """
         return frame_like(places, self._vectors(places, lon, lat, dim, chunk_rows))
+
+    def encode_grid(
+        self,
+        grid: "Grid",
+        rows: slice = slice(None),
+        columns: slice = slice(None),
+        dim: int | str | None = None,
+    ) -> Float32[np.ndarray, "r c d"]:
+        """Embed the pixel centres of a grid, or of a part of it.
+
+        On a grid in degrees the harmonics and the context are computed by row and by column, which is several times
+        as fast as `encode` and equal to 1e-5 of the largest number; other grids are computed point by point.
+
+        Args:
+            grid: From `geotether.regions.grid_of`.
+            rows: Which rows; all by default.
+            columns: Which columns, likewise.
+            dim: As in `encode`.
+
+        Returns:
+            Shape (r, c, dim), float32; NaN where the projection of the grid has no place.
+
+        Raises:
+            ValueError: If the model has no vectors of `dim` numbers.
+
+        Example:
+            >>> from geotether.encoders.build import build_location_encoder
+            >>> from geotether.regions import grid_of, region_of
+            >>> parts = {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 8}
+            >>> encoder = Encoder(build_location_encoder(parts, seed=0))
+            >>> encoder.encode_grid(grid_of(region_of("-10 35 30 60"), 0.5)).shape
+            (50, 80, 8)
+        """
+        width = self.module.check_dim(dim)
+        if grid.is_geographic:
+            axes = [torch.tensor(axis, device=self.device) for axis in (grid.lon()[columns], grid.lat()[rows])]
+            with torch.inference_mode():
+                return self.module.handout_grid(*axes, width).cpu().numpy()
+        lonlat = grid.lonlat(rows, columns)
+        vectors = np.full((*lonlat.shape[:2], width), np.nan, dtype=np.float32)
+        known = np.isfinite(lonlat).all(axis=-1)
+        vectors[known] = self._vectors(lonlat[known], dim=width)
+        return vectors
 
     def _vectors(
         self, places: Any, lon: Any = None, lat: Any = None, dim: int | str | None = None, chunk_rows: int = CHUNK_ROWS

@@ -161,3 +161,18 @@ def test_values_that_do_not_fit_the_level_are_refused(context):
         context.fill(1, np.full((17, 21, 3), np.nan, np.float32), np.ones((17, 21), bool))
     context.fill(1, np.full((17, 21, 3), np.nan, np.float32), np.zeros((17, 21), bool))
     assert context(degrees((5.0, 52.0)), "observations").abs().max() == 0
+
+
+def test_a_grid_is_sampled_as_its_places(context):
+    """Across the antimeridian, at the poles, among unknown nodes, and around the edge of the country."""
+    for lon, lat in (
+        (np.linspace(170, 190, 17), np.linspace(90, -90, 19)),
+        (np.linspace(0, 10, 41), np.linspace(55, 48, 50)),
+        (np.array([8.0]), np.array([51.97])),
+    ):
+        lon, lat = torch.from_numpy(lon), torch.from_numpy(lat)
+        lats, lons = torch.meshgrid(lat, lon, indexing="ij")
+        places = torch.stack((lons, lats), dim=-1).flatten(0, 1)
+        for source in ("rasters", "observations", None):
+            torch.testing.assert_close(context.on_grid(lon, lat, source), context(places, source), rtol=0, atol=3e-6)
+    assert context.on_grid(lon[:0], lat, "rasters").shape == (0, 7)

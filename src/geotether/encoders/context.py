@@ -204,6 +204,46 @@ class LocalContext(nn.Module):
             parts.append(mean * self.get_buffer(f"unit/{number}"))
         return torch.cat(parts, dim=1) if parts else lonlat.new_zeros(len(lonlat), 0, dtype=torch.float32)
 
+    def on_grid(
+        self, lon: Float[Tensor, " c"], lat: Float[Tensor, " r"], source: str | None = None
+    ) -> Float32[Tensor, "n k"]:
+        """Sample the fields on a grid, first along longitude and then along latitude.
+
+        Args:
+            lon: Longitudes of the columns in degrees, shape (c,), float64.
+            lat: Latitudes of the rows in degrees, shape (r,), float64.
+            source: As in `forward`.
+
+        Returns:
+            What `forward` returns for the places row by row, shape (r * c, dim_of(source)).
+        """
+        parts = []
+        for number in self.levels_of(source):
+            left, top, right_share, low_share = self._cells(number, lon, lat)
+            near_rows, row = torch.unique(torch.cat((top, top + 1)), return_inverse=True)
+            near_columns, column = torch.unique(torch.cat((left, left + 1)), return_inverse=True)
+            index = self.get_buffer(f"index/{number}").view(-1, self.levels[number]["columns"] + 2)
+            index = index[near_rows[:, None], near_columns]
+            stored = (index - 1).clamp(min=0).flatten()
+            values = (
+                self.get_buffer(f"values/{number}")
+                .index_select(0, stored)
+                .float()
+                .view(*index.shape, self.dims[number])
+            )
+            known = (index > 0).float()[..., None]
+            everywhere = bool((index > 0).all())
+            if not everywhere:
+                values = torch.cat((values * known, known), dim=-1)
+            for axis, ends, share in ((1, column, right_share[:, None]), (0, row, low_share[:, None, None])):
+                start, end = (values.index_select(axis, side) for side in ends.chunk(2))
+                values = torch.lerp(start, end, share)
+            if not everywhere:
+                values = values[..., :-1] / values[..., -1:].clamp(min=_LEAST_KNOWN)
+            parts.append((values * self.get_buffer(f"unit/{number}")).flatten(0, 1))
+        empty = lon.new_zeros(len(lat) * len(lon), 0, dtype=torch.float32)
+        return torch.cat(parts, dim=1) if parts else empty
+
     def coverage(self, lonlat: Float[Tensor, "n 2"]) -> Float32[Tensor, "n levels"]:
         """Return the interpolated share of known nodes around places, from 0 (no data) to 1, per level."""
         shares = []
@@ -237,16 +277,9 @@ class LocalContext(nn.Module):
 
     def _corners(self, number: int, lonlat: Tensor) -> tuple[Tensor, Tensor]:
         """Return the index entries (0: unknown) and the weights of the four nodes around places, both (n, 4)."""
-        grid, lonlat = self.levels[number], lonlat.detach().double()
-        rows, columns, step = grid["rows"], grid["columns"], grid["step"]
-        # Longitudes are cut in the middle of the gap that a regional grid leaves; one that wraps around has none.
-        gap = 0.0 if _wraps(grid) else (360 - (columns - 1) * step) / 2
-        x = (torch.remainder(lonlat[:, 0] - grid["west"] + gap, 360.0) - gap) / step
-        y = (grid["north"] - lonlat[:, 1]) / step
-        x, y = x.clamp(-1, columns), y.clamp(-1, rows)
-        left, top = x.floor().clamp(max=columns - 1), y.floor().clamp(max=rows - 1)
-        right_share, low_share = (x - left).float(), (y - top).float()
-        start = (top + 1).long() * (columns + 2) + (left + 1).long()
+        left, top, right_share, low_share = self._cells(number, *lonlat.unbind(-1))
+        columns = self.levels[number]["columns"]
+        start = top * (columns + 2) + left
         corners = torch.stack((start, start + 1, start + columns + 2, start + columns + 3), dim=1)
         index = self.get_buffer(f"index/{number}")[corners]
         weights = torch.stack(
@@ -259,6 +292,21 @@ class LocalContext(nn.Module):
             dim=1,
         )
         return index, weights
+
+    def _cells(self, number: int, lon: Tensor, lat: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the node west of each longitude and north of each latitude, and the shares of their neighbours.
+
+        Nodes are counted with the border of the index; shapes are those of `lon` and of `lat`.
+        """
+        grid, lon, lat = self.levels[number], lon.detach().double(), lat.detach().double()
+        rows, columns, step = grid["rows"], grid["columns"], grid["step"]
+        # Longitudes are cut in the middle of the gap that a regional grid leaves; one that wraps around has none.
+        gap = 0.0 if _wraps(grid) else (360 - (columns - 1) * step) / 2
+        x = (torch.remainder(lon - grid["west"] + gap, 360.0) - gap) / step
+        y = (grid["north"] - lat) / step
+        x, y = x.clamp(-1, columns), y.clamp(-1, rows)
+        left, top = x.floor().clamp(max=columns - 1), y.floor().clamp(max=rows - 1)
+        return (left + 1).long(), (top + 1).long(), (x - left).float(), (y - top).float()
 
 
 def _checked(number: int, level: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,9 +48,18 @@ class Layered(Network):
 
     output: nn.Linear
 
+    @property
     @abstractmethod
+    def first(self) -> nn.Linear:
+        """The layer that reads the input; nothing else does."""
+
+    @abstractmethod
+    def hidden_after(self, x: Float[Tensor, "n width"]) -> Float[Tensor, "n hidden_dim"]:
+        """Return the last hidden activations from what the first layer returned."""
+
     def last_hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
         """Return the last hidden activations."""
+        return self.hidden_after(self.first(x))
 
     def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
         """Return the last hidden activations and the output."""
@@ -58,7 +67,7 @@ class Layered(Network):
         return hidden, self.output(hidden)
 
 
-class Linear(Layered):
+class Linear(Network):
     """A linear map, the baseline of what a positional encoding does without a network; the hidden layer is the input.
 
     Source:
@@ -72,9 +81,9 @@ class Linear(Layered):
         self.hidden_dim = in_dim
         self.output = nn.Linear(in_dim, out_dim)
 
-    def last_hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n in_dim"]:
-        """Return the input."""
-        return x
+    def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
+        """Return the input and the output."""
+        return x, self.output(x)
 
 
 class MLP(Layered):
@@ -98,9 +107,15 @@ class MLP(Layered):
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.output = nn.Linear(hidden_dim, out_dim)
 
-    def last_hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
-        """Return the last hidden activations."""
-        for layer in self.layers:
+    @property
+    def first(self) -> nn.Linear:
+        """The layer that reads the input."""
+        return self.layers[0]  # type: ignore[return-value]
+
+    def hidden_after(self, x: Float[Tensor, "n width"]) -> Float[Tensor, "n hidden_dim"]:
+        """Return the last hidden activations from what the first layer returned."""
+        x = self.drop(F.gelu(x))
+        for layer in self.layers[1:]:
             x = self.drop(F.gelu(layer(x)))
         return x
 
@@ -130,9 +145,13 @@ class ResidualMLP(Layered):
         self.norm = nn.LayerNorm(hidden_dim)
         self.output = nn.Linear(hidden_dim, out_dim)
 
-    def last_hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
-        """Return the last hidden activations, after their normalisation."""
-        x = self.input(x)
+    @property
+    def first(self) -> nn.Linear:
+        """The layer that reads the input."""
+        return self.input
+
+    def hidden_after(self, x: Float[Tensor, "n width"]) -> Float[Tensor, "n hidden_dim"]:
+        """Return the last hidden activations, after their normalisation, from what the first layer returned."""
         for norm, inner, outer in zip(self.norms, self.inner, self.outer, strict=True):
             x = x + outer(self.drop(F.gelu(inner(norm(x)))))
         return self.norm(x)
@@ -179,11 +198,16 @@ class Siren(Layered):
             nn.init.uniform_(layer.weight, -bound, bound)
             nn.init.uniform_(layer.bias, -bound, bound)
 
-    def last_hidden(self, x: Float[Tensor, "n in_dim"]) -> Float[Tensor, "n hidden_dim"]:
-        """Return the last hidden activations."""
-        for number, layer in enumerate(self.layers):
-            omega = self.omega_0 if number == 0 else self.omega_0_hidden
-            x = self.drop(torch.sin(omega * layer(x)))
+    @property
+    def first(self) -> nn.Linear:
+        """The layer that reads the input."""
+        return self.layers[0]  # type: ignore[return-value]
+
+    def hidden_after(self, x: Float[Tensor, "n width"]) -> Float[Tensor, "n hidden_dim"]:
+        """Return the last hidden activations from what the first layer returned."""
+        x = self.drop(torch.sin(self.omega_0 * x))
+        for layer in self.layers[1:]:
+            x = self.drop(torch.sin(self.omega_0_hidden * layer(x)))
         return x
 
 

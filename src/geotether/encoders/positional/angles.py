@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from geotether.encoders.positional.separable import Factors
 from geotether.geodesy.coordinates import check_lonlat, unit_vectors, wrap_longitude
 
 
@@ -28,6 +29,11 @@ class Direct(nn.Module):
         check_lonlat(lonlat)
         lon, lat = lonlat.double().unbind(-1)
         return torch.stack((wrap_longitude(lon) / 180, lat / 90), dim=-1).to(dtype)
+
+    def grid_factors(self, lon: Float[Tensor, " c"], lat: Float[Tensor, " r"], dtype: torch.dtype) -> Factors:
+        """Return the factors of the features on a grid; see `separable`."""
+        lon = wrap_longitude(lon) / 180
+        return _factors([torch.ones_like(lat), lat / 90], [lon, torch.ones_like(lon)], [0, 1], dtype)
 
 
 class Wrap(nn.Module):
@@ -55,6 +61,13 @@ class Wrap(nn.Module):
         angles = torch.stack((lon, 2 * lat), dim=-1)
         return torch.cat((angles.sin(), angles.cos()), dim=-1).to(dtype)
 
+    def grid_factors(self, lon: Float[Tensor, " c"], lat: Float[Tensor, " r"], dtype: torch.dtype) -> Factors:
+        """Return the factors of the features on a grid; see `separable`."""
+        lon, lat = torch.deg2rad(lon), torch.deg2rad(lat)
+        one = torch.ones_like(lat)
+        north = [one, (2 * lat).sin(), one, (2 * lat).cos()]
+        return _factors(north, [lon.sin(), torch.ones_like(lon), lon.cos()], [0, 1, 2, 1], dtype)
+
 
 class Cartesian(nn.Module):
     """Unit vector of a place: (cos lat cos lon, cos lat sin lon, sin lat), without seam or pole.
@@ -76,3 +89,15 @@ class Cartesian(nn.Module):
         """Return unit vectors of places in degrees, shape (n, 2), computed in float64."""
         check_lonlat(lonlat)
         return unit_vectors(lonlat.double()).to(dtype)
+
+    def grid_factors(self, lon: Float[Tensor, " c"], lat: Float[Tensor, " r"], dtype: torch.dtype) -> Factors:
+        """Return the factors of the features on a grid; see `separable`."""
+        lon, lat = torch.deg2rad(lon), torch.deg2rad(lat)
+        return _factors(
+            [lat.cos(), lat.cos(), lat.sin()], [lon.cos(), lon.sin(), torch.ones_like(lon)], [0, 1, 2], dtype
+        )
+
+
+def _factors(north: list[Tensor], east: list[Tensor], of: list[int], dtype: torch.dtype) -> Factors:
+    index = torch.tensor(of, device=north[0].device)
+    return Factors(torch.stack(north, dim=1).to(dtype), torch.stack(east, dim=1).to(dtype), index)

@@ -10,6 +10,7 @@ from jaxtyping import Float, Float64
 from scipy.fft import dct, dst
 from torch import Tensor, nn
 
+from geotether.encoders.positional.separable import Factors
 from geotether.geodesy.coordinates import check_lonlat
 
 MAX_DEGREE = 199
@@ -107,6 +108,14 @@ class SphericalHarmonics(nn.Module):
                 column += east.shape[1]
         return out
 
+    def grid_factors(self, lon: Float[Tensor, " c"], lat: Float[Tensor, " r"], dtype: torch.dtype) -> Factors:
+        """Return the factors of the harmonics on a grid: Legendre functions, and sines and cosines; see `separable`."""
+        tables = coefficient_tables(self.l_max, tuple(self.weights().tolist()), torch.float64, lat.device)
+        rows = torch.cat(list(latitude_parts(lat, tables)), dim=-1)
+        of = [order + self.l_max for degree in range(self.l_max + 1) for order in range(-degree, degree + 1)]
+        columns = longitude_parts(lon, self.l_max)
+        return Factors(rows.to(dtype), columns.to(dtype), torch.tensor(of, device=lat.device))
+
 
 def degree_factors(
     places: Float64[Tensor, "n 2"], tables: list[Tensor]
@@ -116,18 +125,28 @@ def degree_factors(
     Orders run from -l to l; the product of both parts is the degree's harmonics. `tables` are `coefficient_tables`,
     whose dtype the parts have.
     """
-    l_max, work = len(tables) - 1, tables[0].dtype
-    multiples = torch.arange(l_max + 1, dtype=places.dtype, device=places.device)
-    turns = torch.outer(torch.deg2rad(places[:, 0]), multiples)
+    l_max = len(tables) - 1
+    east = longitude_parts(places[:, 0], l_max).to(tables[0].dtype)
+    for degree, north in enumerate(latitude_parts(places[:, 1], tables)):
+        yield north, east[:, l_max - degree : l_max + degree + 1]
+
+
+def longitude_parts(lon: Float64[Tensor, " n"], l_max: int) -> Float64[Tensor, "n w"]:
+    """Return the sines (orders -l_max to -1) and cosines (0 to l_max) of multiples of longitudes in degrees."""
+    turns = torch.outer(torch.deg2rad(lon), torch.arange(l_max + 1, dtype=lon.dtype, device=lon.device))
+    return torch.cat((turns[:, 1:].sin().flip(-1), turns.cos()), dim=-1)
+
+
+def latitude_parts(lat: Float64[Tensor, " n"], tables: list[Tensor]) -> Iterator[Float[Tensor, "n w"]]:
+    """Yield, degree by degree, the latitude parts of the harmonics of orders -l to l, shape (n, 2l + 1)."""
+    multiples = torch.arange(len(tables), dtype=lat.dtype, device=lat.device)
     # Subtracting before the conversion keeps the poles exact: colatitude 0 is 0.
-    falls = torch.outer(torch.deg2rad(90 - places[:, 1]), multiples)
-    east = torch.cat((turns[:, 1:].sin().flip(-1), turns.cos()), dim=-1).to(work)
-    waves = torch.stack((falls.cos(), falls.sin()), dim=-1).to(work)
+    falls = torch.outer(torch.deg2rad(90 - lat), multiples)
+    waves = torch.stack((falls.cos(), falls.sin()), dim=-1).to(tables[0].dtype)
     # Degree l needs only the multiples of its own parity, in pairs of cosine and sine.
     of_parity = [waves[:, parity::2].flatten(1) for parity in (0, 1)]
     for degree, table in enumerate(tables):
-        north = of_parity[degree % 2][:, : len(table)] @ table
-        yield north, east[:, l_max - degree : l_max + degree + 1]
+        yield of_parity[degree % 2][:, : len(table)] @ table
 
 
 @lru_cache(maxsize=8)

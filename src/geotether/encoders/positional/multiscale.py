@@ -1,19 +1,19 @@
 """Sines and cosines of both angles at many wavelengths: Space2Vec and Sphere2Vec."""
 
 import math
-from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
+from geotether.encoders.positional.separable import Factors
 from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
 from geotether.geodesy.distance import EARTH_CIRCUMFERENCE_KM
 
 
-class MultiScale(nn.Module, ABC):
-    """Base of the multi-scale encodings; a subclass defines the terms of one wavelength.
+class MultiScale(nn.Module):
+    """Base of the multi-scale encodings; a subclass lists the terms of one wavelength.
 
     A longitude divided by a factor other than 1 does not close at the antimeridian, so these encodings have a seam
     there unless every wavelength divides the Earth's circumference.
@@ -24,6 +24,8 @@ class MultiScale(nn.Module, ABC):
         max_wavelength_km: Longest wavelength; None is the Earth's circumference.
 
     Attributes:
+        products: The terms of one wavelength, each a function of latitude times a function of longitude: "cos" and
+            "sin" of the angle, "cos scaled" and "sin scaled" of the angle divided by the wavelength's factor, or "1".
         terms_per_scale: Number of terms of one wavelength.
         out_dim: terms_per_scale * num_scales.
 
@@ -35,7 +37,8 @@ class MultiScale(nn.Module, ABC):
         torch.Size([1, 48])
     """
 
-    terms_per_scale: ClassVar[int]
+    products: ClassVar[tuple[tuple[str, str], ...]] = ()
+    terms_per_scale: ClassVar[int] = 0
     factors: Tensor
 
     def __init__(
@@ -45,7 +48,7 @@ class MultiScale(nn.Module, ABC):
         self.num_scales = num_scales
         self.min_wavelength_km = min_wavelength_km
         self.max_wavelength_km = max_wavelength_km
-        self.out_dim = self.terms_per_scale * num_scales
+        self.out_dim = (self.terms_per_scale or len(self.products)) * num_scales
         factors = scale_factors(num_scales, min_wavelength_km, max_wavelength_km)
         self.register_buffer("factors", factors, persistent=False)
 
@@ -56,16 +59,40 @@ class MultiScale(nn.Module, ABC):
         """
         check_lonlat(lonlat)
         lon, lat = lonlat.double().unbind(-1)
-        lon, lat = torch.deg2rad(wrap_longitude(lon))[:, None], torch.deg2rad(lat)[:, None]
-        factors = self.factors.double()
-        return torch.stack(self.terms(lon, lat, lon / factors, lat / factors), dim=-1).flatten(1).to(dtype)
+        lon, lat = torch.deg2rad(wrap_longitude(lon)), torch.deg2rad(lat)
+        return torch.stack(self.terms(lon, lat), dim=-1).flatten(1).to(dtype)
 
-    @abstractmethod
-    def terms(self, lon: Tensor, lat: Tensor, x: Tensor, y: Tensor) -> list[Tensor]:
-        """Return `terms_per_scale` tensors of shape (n, num_scales).
+    def terms(self, lon: Float64[Tensor, " n"], lat: Float64[Tensor, " n"]) -> list[Float64[Tensor, "n s"]]:
+        """Return the terms of places in radians: `terms_per_scale` tensors of shape (n, num_scales)."""
+        north, east = self._waves(lat), self._waves(lon)
+        terms = []
+        for of_lat, of_lon in self.products:
+            factors = [waves[name] for waves, name in ((north, of_lat), (east, of_lon)) if name != "1"]
+            terms.append(factors[0] if len(factors) == 1 else factors[0] * factors[1])
+        return terms
 
-        `lon` and `lat` are in radians, shape (n, 1); `x` and `y` are the same divided by the factor of each wavelength.
-        """
+    def grid_factors(self, lon: Float[Tensor, " c"], lat: Float[Tensor, " r"], dtype: torch.dtype) -> Factors | None:
+        """Return the factors of the features on a grid; see `separable`. None if the terms are not products."""
+        if not self.products:
+            return None
+        north, east = self._waves(torch.deg2rad(lat)), self._waves(torch.deg2rad(wrap_longitude(lon)))
+        names = sorted({of_lon for _, of_lon in self.products})
+        columns = torch.cat([east[name] for name in names], dim=1)
+        rows = torch.stack([north[of_lat] for of_lat, _ in self.products], dim=-1).flatten(1)
+        first = self.num_scales * torch.tensor([names.index(of_lon) for _, of_lon in self.products], device=lat.device)
+        scale = torch.arange(self.num_scales, device=lat.device)[:, None]
+        return Factors(rows.to(dtype), columns.to(dtype), (first + scale).flatten())
+
+    def _waves(self, angle: Float64[Tensor, " n"]) -> dict[str, Float64[Tensor, "n s"]]:
+        """Return the functions of an angle in radians that `products` names, each of shape (n, num_scales)."""
+        scaled = angle[:, None] / self.factors.double()
+        return {
+            "1": torch.ones_like(scaled),
+            "cos": angle.cos()[:, None].expand_as(scaled),
+            "sin": angle.sin()[:, None].expand_as(scaled),
+            "cos scaled": scaled.cos(),
+            "sin scaled": scaled.sin(),
+        }
 
 
 class Grid(MultiScale):
@@ -75,11 +102,12 @@ class Grid(MultiScale):
         Mai et al. (2020), ICLR, arXiv:2003.00824, section 4.2 (grid).
     """
 
-    terms_per_scale = 4
-
-    def terms(self, lon: Tensor, lat: Tensor, x: Tensor, y: Tensor) -> list[Tensor]:
-        """Return cos x, sin x, cos y, sin y."""
-        return [x.cos(), x.sin(), y.cos(), y.sin()]
+    products = (
+        ("1", "cos scaled"),
+        ("1", "sin scaled"),
+        ("cos scaled", "1"),
+        ("sin scaled", "1"),
+    )
 
 
 class Theory(MultiScale):
@@ -93,8 +121,9 @@ class Theory(MultiScale):
 
     terms_per_scale = 6
 
-    def terms(self, lon: Tensor, lat: Tensor, x: Tensor, y: Tensor) -> list[Tensor]:
+    def terms(self, lon: Float64[Tensor, " n"], lat: Float64[Tensor, " n"]) -> list[Float64[Tensor, "n s"]]:
         """Return cosine and sine along each direction."""
+        x, y = lon[:, None] / self.factors.double(), lat[:, None] / self.factors.double()
         found = []
         for turn in (0, 2 * math.pi / 3, 4 * math.pi / 3):
             along = math.cos(turn) * x + math.sin(turn) * y
@@ -111,11 +140,11 @@ class SphereC(MultiScale):
         Mai et al. (2023), ISPRS J. 202:439, arXiv:2306.17624, section 5.2 (sphereC).
     """
 
-    terms_per_scale = 3
-
-    def terms(self, lon: Tensor, lat: Tensor, x: Tensor, y: Tensor) -> list[Tensor]:
-        """Return sin y, cos y cos x, cos y sin x."""
-        return [y.sin(), y.cos() * x.cos(), y.cos() * x.sin()]
+    products = (
+        ("sin scaled", "1"),
+        ("cos scaled", "cos scaled"),
+        ("cos scaled", "sin scaled"),
+    )
 
 
 class SphereCPlus(MultiScale):
@@ -125,11 +154,14 @@ class SphereCPlus(MultiScale):
         Mai et al. (2023), ISPRS J. 202:439, arXiv:2306.17624, section 5.2 (sphereC+).
     """
 
-    terms_per_scale = 6
-
-    def terms(self, lon: Tensor, lat: Tensor, x: Tensor, y: Tensor) -> list[Tensor]:
-        """Return sin y, cos y, sin x, cos x, cos y cos x, cos y sin x."""
-        return [y.sin(), y.cos(), x.sin(), x.cos(), y.cos() * x.cos(), y.cos() * x.sin()]
+    products = (
+        ("sin scaled", "1"),
+        ("cos scaled", "1"),
+        ("1", "sin scaled"),
+        ("1", "cos scaled"),
+        ("cos scaled", "cos scaled"),
+        ("cos scaled", "sin scaled"),
+    )
 
 
 class SphereM(MultiScale):
@@ -139,11 +171,13 @@ class SphereM(MultiScale):
         Mai et al. (2023), ISPRS J. 202:439, arXiv:2306.17624, section 5.2 (sphereM).
     """
 
-    terms_per_scale = 5
-
-    def terms(self, lon: Tensor, lat: Tensor, x: Tensor, y: Tensor) -> list[Tensor]:
-        """Return sin y, cos y cos lon, cos lat cos x, cos y sin lon, cos lat sin x."""
-        return [y.sin(), *_mixed_products(lon, lat, x, y)]
+    products = (
+        ("sin scaled", "1"),
+        ("cos scaled", "cos"),
+        ("cos", "cos scaled"),
+        ("cos scaled", "sin"),
+        ("cos", "sin scaled"),
+    )
 
 
 class SphereMPlus(MultiScale):
@@ -153,11 +187,16 @@ class SphereMPlus(MultiScale):
         Mai et al. (2023), ISPRS J. 202:439, arXiv:2306.17624, section 5.2 (sphereM+).
     """
 
-    terms_per_scale = 8
-
-    def terms(self, lon: Tensor, lat: Tensor, x: Tensor, y: Tensor) -> list[Tensor]:
-        """Return sin y, cos y, sin x, cos x, and the four products of `SphereM`."""
-        return [y.sin(), y.cos(), x.sin(), x.cos(), *_mixed_products(lon, lat, x, y)]
+    products = (
+        ("sin scaled", "1"),
+        ("cos scaled", "1"),
+        ("1", "sin scaled"),
+        ("1", "cos scaled"),
+        ("cos scaled", "cos"),
+        ("cos", "cos scaled"),
+        ("cos scaled", "sin"),
+        ("cos", "sin scaled"),
+    )
 
 
 def scale_factors(
@@ -186,7 +225,3 @@ def scale_factors(
     exponent = torch.linspace(0, 1, num_scales, dtype=torch.float64) if num_scales > 1 else torch.ones(1).double()
     shortest = min_wavelength_km / EARTH_CIRCUMFERENCE_KM
     return shortest * (longest / min_wavelength_km) ** exponent
-
-
-def _mixed_products(lon: Tensor, lat: Tensor, x: Tensor, y: Tensor) -> list[Tensor]:
-    return [y.cos() * lon.cos(), lat.cos() * x.cos(), y.cos() * lon.sin(), lat.cos() * x.sin()]

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geotether.encoders.positional.harmonics import MAX_DEGREE, SphericalHarmonics
+from geotether.encoders.positional.separable import Factors
 
 CALCULATIONS = ("analytic", "closed-form")
 
@@ -66,3 +67,8 @@ class SatCLIPHarmonics(nn.Module):
     def forward(self, lonlat: Float[Tensor, "n 2"], dtype: torch.dtype = torch.float64) -> Float[Tensor, "n k"]:
         """Encode places (n, 2) in degrees to (n, out_dim), computed in float64."""
         return (self.harmonics(lonlat) * self.factors).to(dtype)
+
+    def grid_factors(self, lon: Float[Tensor, " c"], lat: Float[Tensor, " r"], dtype: torch.dtype) -> Factors:
+        """Return the factors of the harmonics on a grid; see `separable`."""
+        factors = self.harmonics.grid_factors(lon, lat, torch.float64)
+        return Factors((factors.rows * self.factors).to(dtype), factors.columns.to(dtype), factors.of)

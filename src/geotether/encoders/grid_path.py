@@ -1,0 +1,116 @@
+"""The handout of a location encoder on a grid of latitudes and longitudes, faster than point by point."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from geotether.encoders.networks import Layered
+from geotether.encoders.positional.separable import Factors, grid_factors
+
+if TYPE_CHECKING:
+    from geotether.encoders.location import LocationEncoder
+
+# Places computed at once, so that intermediate results stay in the cache, and the most columns of them: more columns
+# would leave few rows, which products need.
+_PLACES, _COLUMNS = 4096, 512
+
+
+def handout_on_grid(
+    encoder: "LocationEncoder", lon: Float[Tensor, " c"], lat: Float[Tensor, " r"], width: int
+) -> Float32[Tensor, "r c width"]:
+    """Compute what `encoder.handout` returns, on a grid.
+
+    Where positional features are products of a function of latitude and one of longitude, linear maps of them (the
+    first layer of the network and the projection of the readout) take the sum over degrees once per row. Context is
+    interpolated along one axis after the other. Everything else costs what it costs point by point.
+
+    Args:
+        encoder: In evaluation mode.
+        lon: Longitudes of the columns in degrees, shape (c,), float64.
+        lat: Latitudes of the rows in degrees, shape (r,), float64.
+        width: Length of the vectors, as `check_dim` returns it.
+    """
+    factors = grid_factors(encoder.positional, lon, lat, next(encoder.network.parameters()).dtype)
+    vectors = _place_by_place(encoder, lon, lat, width) if factors is None else _Path(encoder, lon, lat, width, factors)
+    numbers = torch.empty(len(lat), len(lon), width, dtype=torch.float32, device=lat.device)
+    for rows, columns in _blocks(len(lat), len(lon)):
+        numbers[rows, columns] = vectors(rows, columns).view_as(numbers[rows, columns])
+    return numbers
+
+
+def _blocks(num_rows: int, num_columns: int) -> Iterator[tuple[slice, slice]]:
+    for left in range(0, num_columns, _COLUMNS):
+        right = min(left + _COLUMNS, num_columns)
+        tall = _PLACES // (right - left)
+        for top in range(0, num_rows, tall):
+            yield slice(top, min(top + tall, num_rows)), slice(left, right)
+
+
+def _place_by_place(
+    encoder: "LocationEncoder", lon: Tensor, lat: Tensor, width: int
+) -> Callable[[slice, slice], Float[Tensor, "n width"]]:
+    """Return the function from a block to its vectors, for features that are not products."""
+
+    def vectors(rows: slice, columns: slice) -> Float[Tensor, "n width"]:
+        lats, lons = torch.meshgrid(lat[rows], lon[columns], indexing="ij")
+        return encoder.handout(torch.stack((lons, lats), dim=-1).flatten(0, 1), width)
+
+    return vectors
+
+
+class _Path:
+    """The function from a block of a grid to its vectors, with what all blocks share."""
+
+    def __init__(self, encoder: "LocationEncoder", lon: Tensor, lat: Tensor, width: int, factors: Factors) -> None:
+        self.encoder, self.lon, self.lat, self.factors = encoder, lon, lat, factors
+        network, context = encoder.network, encoder.context
+        self.seen = network.in_dim - (0 if context is None else context.dim_of("rasters"))  # type: ignore[operator]
+        self.first = None
+        if isinstance(network, Layered):
+            low = factors.first(self.seen)
+            if encoder.low_degrees is not None:
+                low = encoder.low_degrees.grid_factors(lon, lat, factors.rows.dtype)
+            weight = network.first.weight.T
+            self.first = low.mapped(weight[: self.seen])
+            self.first_of_rasters = weight[self.seen :]
+            if context is not None:
+                self.first_of_rasters = self.first_of_rasters / context.spread("rasters").to(weight.dtype)[:, None]
+        if encoder.projection is not None:
+            matrix, self.offset = encoder.projection.matrix(width)
+            self.matrices = dict(zip(encoder.part_names, matrix.split(encoder.projection.dims), strict=True))
+            self.projected = factors.mapped(self.matrices["positional"])
+
+    def __call__(self, rows: slice, columns: slice) -> Float[Tensor, "n width"]:
+        """Return the vectors of a block, row by row."""
+        encoder, network = self.encoder, self.encoder.network
+        parts: dict[str, Tensor] = {}
+        for source in ("rasters", "observations"):
+            if source == "rasters" or source in encoder.part_names:
+                parts[source] = self._context(rows, columns, source)
+        if self.first is None or ("positional" in encoder.part_names and encoder.projection is None):
+            parts["positional"] = self.factors.features(rows, columns)
+        if self.first is None:
+            parts |= encoder.network_parts(parts["positional"], parts["rasters"])
+        else:
+            first = self.first(rows, columns) + network.first.bias  # type: ignore[operator, union-attr]
+            if len(self.first_of_rasters):
+                first = torch.addmm(first, parts["rasters"], self.first_of_rasters)
+            parts["hidden"] = network.hidden_after(first)  # type: ignore[operator]
+            if "output" in encoder.part_names:
+                parts["output"] = network.output(parts["hidden"])  # type: ignore[operator]
+        if encoder.projection is None:
+            return torch.cat([parts[name] for name in encoder.part_names], dim=-1)
+        vectors = self.projected(rows, columns) + self.offset
+        for name in encoder.part_names[1:]:
+            vectors = torch.addmm(vectors, parts[name], self.matrices[name])
+        return vectors
+
+    def _context(self, rows: slice, columns: slice, source: str) -> Float[Tensor, "n k"]:
+        context, dtype = self.encoder.context, self.factors.rows.dtype
+        lon, lat = self.lon[columns], self.lat[rows]
+        if context is None:
+            return lat.new_zeros(len(lat) * len(lon), 0, dtype=dtype)
+        return context.on_grid(lon, lat, source).to(dtype)
