@@ -251,6 +251,10 @@ def names_for(page: Path, folder: Path) -> dict:
     if page.name == "contribution.md":
         names["config"] = geotether.load_config("run.yaml")
         names["tables"] = {name: geotether.read_table(f"{name}.parquet") for name in ("satellite", "soil")}
+    if page.name == "tools.md":  # its Python reads what its commands write
+        for command in commands(page):
+            done = CliRunner().invoke(app, argv(command))
+            assert done.exit_code == 0, (command, done.output)
     if page.name == "paired.md":
         names["values"] = rng.normal(size=(5, 12, 2)).astype(np.float32)
     if page.name == "paired-objectives.md":
