@@ -29,7 +29,7 @@ def answers_map(
     """
     asked = np.empty((0, 2)) if place is None else place
     frame = Frame(np.concatenate([lonlat, answers, asked]))
-    figure, (axes,), width = map_panels(frame, [""], title, below=0.75)
+    figure, (axes,), width = map_panels(frame, [title], below=0.75)
     scale = colour_scale(similarity, logarithmic=False)
     order = np.argsort(similarity, kind="stable")
     frame.scatter(axes, lonlat[order], point_size(len(lonlat), width), c=similarity[order], cmap="viridis", norm=scale)
