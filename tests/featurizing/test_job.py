@@ -40,7 +40,7 @@ name = before.removeprefix("2nd ")
 if name == "replace":
     build.os = type("os", (), {"replace": staticmethod(waiting(build.os.replace))})
 elif name == "rmtree":
-    from geotether.featurizing import job
+    from geotether.files import job_folder as job
     job.shutil = type("shutil", (), {"rmtree": staticmethod(waiting(job.shutil.rmtree))})
 elif name != "-":
     owner = build.Work if name == "gather" else build

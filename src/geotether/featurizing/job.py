@@ -3,7 +3,6 @@
 import inspect
 import json
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,8 +15,9 @@ from geotether.features.featurizer import Featurizer
 from geotether.featurizing.rows import spoken_reasons
 from geotether.featurizing.specification import TableSpec
 from geotether.featurizing.transform import find_transform, load_transform, transform_path
-from geotether.files.disk import check_output, file_fingerprint, replacing_file, sweep, writing
+from geotether.files.disk import check_output, file_fingerprint, writing
 from geotether.files.formats import PARQUET_ENDINGS
+from geotether.files.job_folder import open_job_folder, remove_done, remove_job_folder
 from geotether.sources.source import Source
 from geotether.tables.origin import Origin
 from geotether.tables.store import read_origin, write_origin
@@ -32,7 +32,6 @@ _FACTS = {
 }
 # Keys of a specification that no row depends on.
 _TEXTS = ("path", "tolerance", "licence", "origin", "citation", "url")
-_NOTE = "job.json"
 _log = logging.getLogger(__name__)
 
 
@@ -128,7 +127,7 @@ class Job:
     def locked(self, wait: bool) -> Iterator[None]:
         """Hold the table against other processes, and remove what a killed job left of a finished table."""
         with writing(self.out, wait=wait):
-            shutil.rmtree(_done(self.folder), ignore_errors=True)
+            remove_done(self.folder)
             yield
 
     def is_up_to_date(self) -> bool:
@@ -163,35 +162,11 @@ class Job:
 
     def open_folder(self, resume: bool) -> None:
         """Continue in the folder, or empty it if it is of a job with other facts; the difference is logged."""
-        note = self.folder / _NOTE
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OSError(
-                error.errno, f"Could not write {self.folder}: {error.strerror}. Choose another folder."
-            ) from error
-        sweep(self.folder)
-        if not note.exists() and any(self.folder.iterdir()):
-            raise ValueError(f"{self.folder} is in the way: it is not a job of geotether. Move or remove it.")
-        try:
-            found = json.loads(note.read_text("utf-8"))["facts"]
-        except (OSError, ValueError, LookupError, TypeError):
-            found = None
-        if found == self.facts and resume:
-            return
-        if note.exists():
-            if resume:
-                _log.warning("The unfinished job in %s starts again: %s.", self.folder, _difference(found, self.facts))
-            self.remove_folder()
-            self.folder.mkdir()
-        with replacing_file(note) as part:
-            part.write_text(json.dumps({"job": 1, "facts": self.facts}, indent=1, ensure_ascii=False), "utf-8")
+        open_job_folder(self.folder, self.facts, resume, _difference)
 
     def remove_folder(self) -> None:
         """Remove the folder; it is first renamed, so that a kill never leaves half a job."""
-        if (self.folder / _NOTE).exists():
-            self.folder.rename(_done(self.folder))
-            shutil.rmtree(_done(self.folder), ignore_errors=True)
+        remove_job_folder(self.folder)
 
 
 def features_code(source: Source, featurizer: Featurizer) -> str:
@@ -227,10 +202,6 @@ def _of_transform(spec: TableSpec, source: Source, transform: Path) -> tuple[Fea
 
 def _rejected_path(out: Path) -> Path:
     return out.with_name(f"{out.stem}.rejected.parquet")
-
-
-def _done(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.done")
 
 
 def _difference(found: Any, wanted: Mapping[str, Any]) -> str:
