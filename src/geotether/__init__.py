@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from geotether.diagnostics.diagnosis import diagnose
     from geotether.embedder import LocationEmbedder
     from geotether.encoder import Encoder
+    from geotether.exporting.export import export
     from geotether.files.points import read_points
     from geotether.loading import load, load_encoder
     from geotether.probes.spatial_cv import BlockKFold
@@ -37,6 +38,7 @@ _HOMES = {
     "compare": "geotether.studies.comparison",
     "diagnose": "geotether.diagnostics.diagnosis",
     "evaluate": "geotether.benchmark.run",
+    "export": "geotether.exporting.export",
     "load": "geotether.loading",
     "load_config": "geotether.training.config",
     "load_encoder": "geotether.loading",
@@ -58,6 +60,7 @@ __all__ = [
     "compare",
     "diagnose",
     "evaluate",
+    "export",
     "load",
     "load_config",
     "load_encoder",

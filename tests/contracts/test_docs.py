@@ -19,7 +19,7 @@ import yaml
 from typer.testing import CliRunner
 
 import geotether
-from geotether.cli.app import app
+from geotether.cli.app import app, region_joined
 from geotether.plugins import Registry
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +36,7 @@ PARSED = {
     "geotether paired compare recipes/": "needs published data sets",
     "geotether paired train recipes/": "needs published data sets",
     "geotether evaluate run/model --points DATA": "needs published labels",
+    "geotether export world --resolution 0.25": "takes a minute with the large model; the lines before it run",
     "geotether compare MELT=model": "needs the models of a full demo",
 }
 # Blocks of Python that are only compiled: a line of the block, and why.
@@ -60,6 +61,7 @@ PLACEHOLDERS = {
     "MODEL": "runs/first/model", "POINTS.csv": "sites.csv", "POINTS.parquet": "points.parquet", "COLUMN": "mass",
     "ENCODER": "runs/first/model", "ENCODER...": "runs/first/model", "TASKS.yaml": "tasks.yaml",
     "FIELDS.yaml": "fields.yaml", "FIELDS": "fields.yaml", "FILE|MODEL|TABLE": "birds.csv", "key=value": "seed=3",
+    "DEG": "5",
 }  # fmt: skip
 CODE_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.S | re.M)
 
@@ -88,7 +90,7 @@ def reason(printed: str, known: dict[str, str]) -> str | None:
 def argv(command: str) -> list[str]:
     """Split a command, with the placeholders of a synopsis replaced by files."""
     words = [PLACEHOLDERS.get(word.strip("[]"), word.strip("[]")) for word in shlex.split(command)[1:]]
-    words = [word for word in words if word != "..."]
+    words = region_joined([word for word in words if word != "..."])
     if words[0] == "predict" and words[1] == PLACEHOLDERS["MODEL"]:
         words[1] = "made-paired/model"  # of the command above
         words[words.index("--out") + 1] = "predicted.csv"

@@ -16,6 +16,7 @@ from geotether.cli.describe import describe
 from geotether.cli.diagnose import diagnose
 from geotether.cli.encode import encode
 from geotether.cli.evaluate import evaluate
+from geotether.cli.export import export
 from geotether.cli.models import models
 from geotether.cli.paired import paired_app
 from geotether.cli.predict import predict
@@ -158,7 +159,9 @@ app = typer.Typer(
     callback=_options,
     result_callback=_print,
 )
-for command in (demo, pretrain, encode, evaluate, compare, contribution, diagnose, predict, search, describe, models):
+for command in (
+    demo, pretrain, encode, export, evaluate, compare, contribution, diagnose, predict, search, describe, models,
+):  # fmt: skip
     app.command()(command)
 app.add_typer(table_app, name="table")
 app.add_typer(tasks_app, name="tasks")

@@ -55,8 +55,8 @@ class Embedder:
         if encoder is None:
             if dim is not None:
                 raise ValueError(f"{name or 'This encoder'} has no projected readout; leave out --dim.")
-            dim = encode_places(function, np.array([[5.66, 51.97]])).shape[1]
-            return cls(name or "encoder", _fingerprint(function), dim, None, function)
+            numbers = encode_places(function, np.array([[5.66, 51.97]])).shape[1]
+            return cls(name or "encoder", _fingerprint(function), numbers, None, function)
         width = encoder.module.check_dim(dim)
         name = name or str(encoder.provenance.get("name") or (encoder.folder.name if encoder.folder else "encoder"))
 
@@ -66,8 +66,8 @@ class Embedder:
         weights = model_path(model) if isinstance(model, str | Path) else encoder.folder
         if weights is not None and weights.is_dir():
             weights = next((one for one in (weights / _WEIGHTS, weights / "model" / _WEIGHTS) if one.is_file()), None)
-        known = weights is not None and weights.is_file()
-        return cls(name, file_fingerprint(weights) if known else _fingerprint(encode), width, encoder, encode)
+        fingerprint = file_fingerprint(weights) if weights and weights.is_file() else _fingerprint(encode)
+        return cls(name, fingerprint, width, encoder, encode)
 
     def places(self, lonlat: Float64[np.ndarray, "n 2"]) -> Float32[np.ndarray, "n d"]:
         """Embed places."""

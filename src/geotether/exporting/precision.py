@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
@@ -16,22 +16,29 @@ _INT8_MOST = 127
 _PAIRS = 10_000
 
 
+@runtime_checkable
 class Coding(Protocol):
-    """How the embeddings of places become the numbers of a file.
+    """How the embeddings of places become the numbers of a file."""
 
-    Attributes:
-        bands: Name, scale and offset of each number that is stored.
-        dtype: Number type of the file.
-        nodata: Stored where there is no embedding.
-        colours: Colour table, of classes.
-        notes: Facts for the file's metadata.
-    """
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """Name, scale and offset of each number that is stored."""
 
-    bands: tuple[Band, ...]
-    dtype: str
-    nodata: float
-    colours: Mapping[int, tuple[int, int, int]] | None
-    notes: dict[str, Any]
+    @property
+    def dtype(self) -> str:
+        """Number type of the file."""
+
+    @property
+    def nodata(self) -> float:
+        """Stored where there is no embedding."""
+
+    @property
+    def colours(self) -> Mapping[int, tuple[int, int, int]] | None:
+        """Colour table, of classes."""
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Facts for the file's metadata."""
 
     def stored(self, embeddings: Float32[np.ndarray, "n d"]) -> Shaped[np.ndarray, "n b"]:
         """Return the numbers to store, one row per place."""

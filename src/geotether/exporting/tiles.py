@@ -9,15 +9,17 @@ from jaxtyping import Float64
 
 from geotether.exporting.embedder import Embedder
 from geotether.exporting.precision import Coding
-from geotether.geodesy.crs import lonlat_of_xy
+from geotether.exporting.sampling import draw_places
+from geotether.geodesy.coordinates import wrap_longitude
+from geotether.geodesy.crs import lonlat_of_xy, xy_of_lonlat
 from geotether.regions.grid import Grid
 from geotether.regions.region import Region
 
 Part = dict[str, np.ndarray]
 # Bound of the embeddings of a tile, of which two are computed at a time.
 _TILE_BYTES = 32 * 2**20
-_DRAWS = 65_536
-_MOST_DRAWS = 200
+# Of smaller grids, every pixel may be drawn.
+_ALL_PIXELS = 65_536
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,18 @@ class Tiles:
     region: Region
     dim: int
 
-    @cached_property
-    def tiles(self) -> list[tuple[slice, slice]]:
-        """Rows and columns of each tile; sides are powers of two, 64 to 512."""
+    @property
+    def side(self) -> int:
+        """Rows and columns of a tile, a power of two from 64 to 512."""
         side = 512
         while side > 64 and side**2 * self.dim * 4 > _TILE_BYTES:
             side //= 2
-        return self.grid.tiles(side)
+        return side
+
+    @cached_property
+    def tiles(self) -> list[tuple[slice, slice]]:
+        """Rows and columns of each tile."""
+        return self.grid.tiles(self.side)
 
     @property
     def count(self) -> int:
@@ -84,40 +91,24 @@ class Tiles:
                 yield rows, columns, part["values"]
 
     def sample(self, count: int, seed: int = 0) -> Float64[np.ndarray, "n 2"]:
-        """Draw pixels within the region.
+        """Draw pixels within the region; see `draw_places`. Returns their centres, shape (n, 2)."""
+        grid = self.grid
+        few = np.arange(self.places) if self.places <= _ALL_PIXELS else None
+        unit = "degrees" if grid.is_geographic else "m"
+        return draw_places(self.region, self._at, self._lonlat, f"pixel of {grid.step:g} {unit}", count, seed, few)
 
-        Args:
-            count: At most so many; all of a grid that has no more.
-            seed: Seed of the draw.
-
-        Returns:
-            Longitude and latitude of different pixels in the order of the grid, shape (n, 2).
-
-        Raises:
-            ValueError: If no pixel has its centre within the region.
-        """
-        drawn = np.arange(self.places) if self.places <= _DRAWS else np.empty(0, np.int64)
-        rng = np.random.default_rng(seed)
-        found = self._within(drawn)
-        for _ in range(_MOST_DRAWS if self.places > _DRAWS else 0):
-            if len(found) >= count:
-                break
-            found = np.union1d(found, self._within(rng.integers(self.places, size=_DRAWS)))
-        if not len(found):
-            raise ValueError(
-                f"No pixel of {self.grid.step:g} {'degrees' if self.grid.is_geographic else 'm'} has its centre in "
-                f"{self.region.name}; choose a finer resolution."
-            )
-        if len(found) > count:
-            found = np.sort(rng.choice(found, count, replace=False))
-        return self._lonlat(found)
-
-    def _within(self, pixels: np.ndarray) -> np.ndarray:
-        return pixels[self.region.contains(self._lonlat(pixels))]
+    def _at(self, lonlat: Float64[np.ndarray, "n 2"]) -> np.ndarray:
+        """Return the numbers of the pixels that contain places; places outside the grid are left out."""
+        grid = self.grid
+        xy = lonlat if grid.is_geographic else xy_of_lonlat(lonlat, grid.crs)
+        x = grid.west + (xy[:, 0] - grid.west) % 360.0 if grid.is_geographic else xy[:, 0]
+        columns, rows = np.floor((x - grid.west) / grid.step), np.floor((grid.north - xy[:, 1]) / grid.step)
+        known = (columns >= 0) & (columns < grid.columns) & (rows >= 0) & (rows < grid.rows)
+        return (rows[known] * grid.columns + columns[known]).astype(np.int64)
 
     def _lonlat(self, pixels: np.ndarray) -> Float64[np.ndarray, "n 2"]:
         grid = self.grid
         xy = np.stack([grid.x()[pixels % grid.columns], grid.y()[pixels // grid.columns]], axis=1)
         lonlat = xy if grid.is_geographic else lonlat_of_xy(xy, grid.crs)
-        lonlat[:, 0] = (lonlat[:, 0] + 180.0) % 360.0 - 180.0
+        lonlat[:, 0] = wrap_longitude(lonlat[:, 0])
         return lonlat

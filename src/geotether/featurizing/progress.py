@@ -9,7 +9,9 @@ STYLES = ("auto", "bar", "lines", "none")
 
 
 @contextmanager
-def row_progress(name: str, total: int, first: int = 0, style: str = "auto") -> Iterator[Callable[[int, int], None]]:
+def row_progress(
+    name: str, total: int, first: int = 0, style: str = "auto", unit: str = "rows"
+) -> Iterator[Callable[[int, int], None]]:
     """Yield a function that shows the number of rows done, and how many of them were rejected.
 
     Args:
@@ -18,6 +20,7 @@ def row_progress(name: str, total: int, first: int = 0, style: str = "auto") -> 
         first: Number of rows that an earlier run has done.
         style: `auto` draws a bar if stderr is a terminal and writes about twenty plain lines otherwise; `none` is
             silent.
+        unit: What is counted.
     """
     began, shown = time.monotonic(), first
 
@@ -27,8 +30,8 @@ def row_progress(name: str, total: int, first: int = 0, style: str = "auto") -> 
             return
         shown = done
         speed = (done - first) / max(time.monotonic() - began, 1e-9)
-        parts = [f"{name}: {done:,} of {total:,} rows"] + [f"{rejected:,} rejected"] * (rejected > 0)
-        parts += [f"{speed:,.0f} rows/s"] * (done > first)
+        parts = [f"{name}: {done:,} of {total:,} {unit}"] + [f"{rejected:,} rejected"] * (rejected > 0)
+        parts += [f"{speed:,.0f} {unit}/s"] * (done > first)
         parts += [f"{spoken_time((total - done) / speed)} left"] if speed and done < total else []
         sys.stderr.write("  ".join(parts) + "\n")
 
@@ -38,7 +41,9 @@ def row_progress(name: str, total: int, first: int = 0, style: str = "auto") -> 
 
         with Progress(*Progress.get_default_columns(), "{task.fields[note]}", console=Console(stderr=True)) as bar:
             task = bar.add_task(name, total=total, completed=first, note="")
-            yield lambda done, rejected: bar.update(task, completed=done, note=f"{rejected:,} rejected")
+            yield lambda done, rejected: bar.update(
+                task, completed=done, note=f"{rejected:,} rejected" if rejected or unit == "rows" else ""
+            )
     else:
         yield (lambda done, rejected: None) if style == "none" else line
 

@@ -1,0 +1,70 @@
+"""`geotether export`: the embedding of a region as a file for other tools."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from geotether.exporting.export import Exported
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="A model: its folder or name, such as world; see compare.")],
+    out: Annotated[Path, typer.Option(help="File to write: .tif (GeoTIFF), .zarr, or .parquet of cells.")],
+    region: Annotated[
+        str, typer.Option(help="A country, a continent, W S E N in degrees, a file of polygons, or world.")
+    ] = "world",
+    resolution: Annotated[
+        str | None, typer.Option(help="Side of a pixel: degrees such as 0.25, or metres such as 500m or 1km.")
+    ] = None,
+    cells: Annotated[str | None, typer.Option(help="Cells of a .parquet, such as h3:5 or healpix:64.")] = None,
+    dim: Annotated[
+        str | None, typer.Option(help="Numbers per place, such as 64, or full; of models with a projected readout.")
+    ] = None,
+    dtype: Annotated[
+        str, typer.Option(help="float32, float16 or int8; what rounding costs is measured and printed.")
+    ] = "float32",
+    layer: Annotated[
+        str | None,
+        typer.Option(help="A picture instead: rgb (principal components) or clusters:K; of a .tif, with a .png."),
+    ] = None,
+) -> str:
+    """Write the embedding of a region as a Cloud-optimized GeoTIFF, a Zarr store or a GeoParquet of cells.
+
+    The work is done in parts; after a kill, the same command continues. Checksums and a STAC item are written beside.
+    """
+    from geotether.exporting.export import export as export_file
+
+    given = int(dim) if dim is not None and dim.isdecimal() else dim
+    done = export_file(model, out, region, resolution, cells=cells, dim=given, dtype=dtype, layer=layer)
+    said = _said(done)
+    if layer is not None:
+        from geotether.maps.figure import save_figure
+        from geotether.maps.layers import layer_map
+
+        picture = done.path.with_suffix(".png")
+        save_figure(layer_map(done), picture)
+        said += f" A map of it is {picture}."
+    return said
+
+
+def _said(done: "Exported") -> str:
+    """Return the result in sentences."""
+    from geotether.files.disk import size_in_words
+
+    if not done.renewed:
+        return f"{done.path} is up to date."
+    files = [done.path] if done.path.is_file() else [path for path in done.path.rglob("*") if path.is_file()]
+    size = size_in_words(sum(path.stat().st_size for path in files))
+    said = f"{done.path} ({size}) is written: {done.title}; {done.places:,} {done.unit}"
+    if "layer" not in done.coding.notes:
+        said += f" of {len(done.coding.bands)} numbers, {done.coding.dtype}"
+    said += "."
+    loss = done.coding.notes.get("similarity_loss")
+    if loss:
+        said += (
+            f" Rounding changes cosine similarities by {loss['mean']:.2g} on average, {loss['p99']:.2g} at the 99th "
+            f"percentile and {loss['max']:.2g} at most ({loss['pairs']:,.0f} pairs of places)."
+        )
+    return f"{said} Beside it: {done.path.name}.sha256 and {done.item.name}."
