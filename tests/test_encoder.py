@@ -263,13 +263,16 @@ def test_loading_and_encoding_needs_no_training_code(model, tmp_path):
     assert child.stdout.strip() == "[]", child.stderr
 
 
-@pytest.mark.parametrize(("given", "resolution"), [("170 -50 -170 60", 5), ("world", 30), ("170 -50 -170 60", "500km")])
+@pytest.mark.parametrize(
+    ("given", "resolution"), [("170 -50 -170 60", 5), ("world", 30), ("world", "4000km"), ("170 -50 -170 60", "500km")]
+)
 def test_a_grid_is_encoded_as_its_places(model, given, resolution):
     grid = grid_of(region_of(given), resolution)
     vectors = model.encode_grid(grid)
     assert vectors.shape == (grid.rows, grid.columns, model.dim)
     want = model.encode(grid.lonlat(slice(None), slice(None)).reshape(-1, 2)).reshape(vectors.shape)
     np.testing.assert_allclose(vectors, want, atol=1e-5)
+    assert (grid.axes(slice(None), slice(None)) is None) == (resolution == "500km")
     part = model.encode_grid(grid, slice(1, 3), slice(2, 4))
     np.testing.assert_allclose(part, want[1:3, 2:4], atol=1e-5)
 

@@ -152,8 +152,9 @@ class Encoder:
     ) -> Float32[np.ndarray, "r c d"]:
         """Embed the pixel centres of a grid, or of a part of it.
 
-        On a grid in degrees the harmonics and the context are computed by row and by column, which is several times
-        as fast as `encode` and equal to 1e-5 of the largest number; other grids are computed point by point.
+        Where longitude depends on the column and latitude on the row alone (grids in degrees, and EPSG:6933), harmonics
+        and context are computed by row and by column. That is 1.3 to 20 times as fast as `encode`, the more the smaller
+        the network, and equal to 1e-5 of the largest number. Other grids are computed point by point.
 
         Args:
             grid: From `geotether.regions.grid_of`.
@@ -176,10 +177,11 @@ class Encoder:
             (50, 80, 8)
         """
         width = self.module.check_dim(dim)
-        if grid.is_geographic:
-            axes = [torch.tensor(axis, device=self.device) for axis in (grid.lon()[columns], grid.lat()[rows])]
+        axes = grid.axes(rows, columns)
+        if axes is not None:
+            lon, lat = (torch.tensor(axis, device=self.device) for axis in axes)
             with torch.inference_mode():
-                return self.module.handout_grid(*axes, width).cpu().numpy()
+                return self.module.handout_grid(lon, lat, width).cpu().numpy()
         lonlat = grid.lonlat(rows, columns)
         vectors = np.full((*lonlat.shape[:2], width), np.nan, dtype=np.float32)
         known = np.isfinite(lonlat).all(axis=-1)

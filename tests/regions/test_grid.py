@@ -26,6 +26,18 @@ def test_the_world_is_covered_once(step):
     assert gaps.max() < 2 * step
 
 
+@pytest.mark.parametrize("resolution", ["1000km", "1234km", "4000km"])
+def test_the_world_in_metres_has_only_pixels_with_a_place(resolution):
+    grid = grid_of(region_of("world"), resolution)
+    lonlat = grid.lonlat(slice(None), slice(None))
+    assert np.isfinite(lonlat).all()
+    lon, lat = grid.axes(slice(None), slice(None))
+    np.testing.assert_allclose(lonlat, np.stack(np.meshgrid(lon, lat), axis=-1), atol=1e-9)
+    west, south, east, north = grid.bounds
+    edges = np.array([west + 17_367_530, south + 7_314_541, east - 17_367_530, north - 7_314_541])
+    assert np.abs(edges).max() <= grid.step
+
+
 def test_columns_go_on_across_the_antimeridian():
     grid = grid_of(region_of("Fiji"), 0.05)
     lon = grid.lon()

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from geotether.encoders.networks import Layered
+from geotether.encoders.networks import Layered, Linear
 from geotether.encoders.positional.separable import Factors, grid_factors
 
 if TYPE_CHECKING:
@@ -69,11 +69,14 @@ class _Path:
         network, context = encoder.network, encoder.context
         self.seen = network.in_dim - (0 if context is None else context.dim_of("rasters"))  # type: ignore[operator]
         self.first = None
-        if isinstance(network, Layered):
+        # A linear network whose output alone is read is one layer as well.
+        only_output = isinstance(network, Linear) and encoder.part_names == ("output",)
+        layer = network.first if isinstance(network, Layered) else network.output if only_output else None
+        if layer is not None:
             low = factors.first(self.seen)
             if encoder.low_degrees is not None:
                 low = encoder.low_degrees.grid_factors(lon, lat, factors.rows.dtype)
-            weight = network.first.weight.T
+            weight, self.bias = layer.weight.T, layer.bias
             self.first = low.mapped(weight[: self.seen])
             self.first_of_rasters = weight[self.seen :]
             if context is not None:
@@ -85,7 +88,7 @@ class _Path:
 
     def __call__(self, rows: slice, columns: slice) -> Float[Tensor, "n width"]:
         """Return the vectors of a block, row by row."""
-        encoder, network = self.encoder, self.encoder.network
+        encoder = self.encoder
         parts: dict[str, Tensor] = {}
         for source in ("rasters", "observations"):
             if source == "rasters" or source in encoder.part_names:
@@ -95,18 +98,24 @@ class _Path:
         if self.first is None:
             parts |= encoder.network_parts(parts["positional"], parts["rasters"])
         else:
-            first = self.first(rows, columns) + network.first.bias  # type: ignore[operator, union-attr]
+            first = self.first(rows, columns) + self.bias
             if len(self.first_of_rasters):
                 first = torch.addmm(first, parts["rasters"], self.first_of_rasters)
-            parts["hidden"] = network.hidden_after(first)  # type: ignore[operator]
-            if "output" in encoder.part_names:
-                parts["output"] = network.output(parts["hidden"])  # type: ignore[operator]
+            parts |= self._after(first)
         if encoder.projection is None:
             return torch.cat([parts[name] for name in encoder.part_names], dim=-1)
         vectors = self.projected(rows, columns) + self.offset
         for name in encoder.part_names[1:]:
             vectors = torch.addmm(vectors, parts[name], self.matrices[name])
         return vectors
+
+    def _after(self, first: Float[Tensor, "n w"]) -> dict[str, Tensor]:
+        """Return the parts of the readout that follow from the first layer."""
+        network = self.encoder.network
+        if not isinstance(network, Layered):
+            return {"output": first}
+        hidden = network.hidden_after(first)
+        return {"hidden": hidden, **({"output": network.output(hidden)} if "output" in self.encoder.part_names else {})}
 
     def _context(self, rows: slice, columns: slice, source: str) -> Float[Tensor, "n k"]:
         context, dtype = self.encoder.context, self.factors.rows.dtype

@@ -93,6 +93,20 @@ class Grid:
         if not self.is_geographic:
             raise ValueError(f"A grid in {self.crs} has no longitude per column; use lonlat(rows, columns).")
 
+    def axes(self, rows: slice, columns: slice) -> tuple[Float64[np.ndarray, " c"], Float64[np.ndarray, " r"]] | None:
+        """Return the longitude of each column and the latitude of each row.
+
+        None if they depend on both, in a UTM zone or an azimuthal projection, or if a pixel is no place.
+        """
+        x, y = self.x()[columns], self.y()[rows]
+        if self.is_geographic:
+            return wrap_longitude(x), y
+        if self.crs != EQUAL_AREA:
+            return None
+        lon = lonlat_of_xy(np.stack([x, np.zeros_like(x)], axis=1), self.crs)[:, 0]
+        lat = lonlat_of_xy(np.stack([np.zeros_like(y), y], axis=1), self.crs)[:, 1]
+        return None if np.isnan(lon).any() or np.isnan(lat).any() else (wrap_longitude(lon), lat)
+
     def lonlat(self, rows: slice, columns: slice) -> Float64[np.ndarray, "r c 2"]:
         """Return longitude and latitude of pixel centres, WGS 84; NaN where the projection has no place."""
         xy = np.stack(np.meshgrid(self.x()[columns], self.y()[rows]), axis=-1)
@@ -140,21 +154,32 @@ def grid_of(region: Region, resolution: str | float) -> Grid:
     step, in_metres = _step_of(resolution)
     crs = _projection(region) if in_metres else GEOGRAPHIC
     bounds = _projected_bounds(region, crs) if in_metres else region.bounds
-    first, top = math.floor(bounds[0] / step + _SLACK), math.ceil(bounds[3] / step - _SLACK)
-    columns = max(1, math.ceil(bounds[2] / step - _SLACK) - first)
-    rows = max(1, top - math.floor(bounds[1] / step + _SLACK))
-    if not in_metres:  # no row has its centre beyond a pole, no column occurs twice
-        columns = min(columns, max(1, round(360.0 / step)))
-        if (top - 0.5) * step > 90:
-            top, rows = top - 1, rows - 1
-        if (top - rows + 0.5) * step < -90:
-            rows -= 1
+    left, right = _edges(bounds[0], bounds[2], step)
+    bottom, top = _edges(bounds[1], bounds[3], step)
+    # Pixels whose centre is beyond the edge of the map are left out, and no column occurs twice.
+    if crs == GEOGRAPHIC:
+        right = min(right, left + max(1, round(360.0 / step)))
+        bottom, top = _edges(bounds[1], bounds[3], step, 90.0)
+    elif crs == EQUAL_AREA:
+        east, north = xy_of_lonlat(np.array([[180.0, 90.0]]), crs)[0].tolist()
+        left, right = _edges(bounds[0], bounds[2], step, east)
+        bottom, top = _edges(bounds[1], bounds[3], step, north)
+    rows, columns = top - bottom, right - left
     if rows * columns > MOST_PIXELS:
         raise ValueError(
             f"A grid of {resolution} over {region.name} has {rows:,} x {columns:,} = {rows * columns:,} pixels, more "
             f"than {MOST_PIXELS:,}; choose a coarser resolution or a smaller region."
         )
-    return Grid(crs, _multiple(first, step), _multiple(top, step), step, max(rows, 1), columns, region.name)
+    return Grid(crs, _multiple(left, step), _multiple(top, step), step, rows, columns, region.name)
+
+
+def _edges(low: float, high: float, step: float, limit: float = math.inf) -> tuple[int, int]:
+    """Return the multiples of the step around an interval, of pixels whose centres are within the limit."""
+    first, last = math.floor(low / step + _SLACK), math.ceil(high / step - _SLACK)
+    if math.isfinite(limit):
+        first = max(first, math.ceil(-limit / step - 0.5 - _SLACK))
+        last = min(last, math.floor(limit / step + 0.5 + _SLACK))
+    return first, max(last, first + 1)
 
 
 def _multiple(count: int, step: float) -> float:
