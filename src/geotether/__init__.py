@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from geotether.files.points import read_points
     from geotether.loading import load, load_encoder
     from geotether.probes.spatial_cv import BlockKFold
+    from geotether.studies.adaptation import adapt
     from geotether.studies.comparison import compare
     from geotether.tables.splits import assign_split
     from geotether.tables.store import read_table, write_table
@@ -34,6 +35,7 @@ _HOMES = {
     "LocationEmbedder": "geotether.embedder",
     "Table": "geotether.tables.table",
     "Task": "geotether.tasks.task",
+    "adapt": "geotether.studies.adaptation",
     "assign_split": "geotether.tables.splits",
     "compare": "geotether.studies.comparison",
     "diagnose": "geotether.diagnostics.diagnosis",
@@ -56,6 +58,7 @@ __all__ = [
     "Table",
     "Task",
     "__version__",
+    "adapt",
     "assign_split",
     "compare",
     "diagnose",

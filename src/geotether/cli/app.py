@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from geotether.cli.adapt import adapt
 from geotether.cli.compare import compare
 from geotether.cli.contribution import contribution
 from geotether.cli.data import data_app
@@ -160,7 +161,8 @@ app = typer.Typer(
     result_callback=_print,
 )
 for command in (
-    demo, pretrain, encode, export, evaluate, compare, contribution, diagnose, predict, search, describe, models,
+    demo, pretrain, adapt, encode, export, evaluate, compare, contribution, diagnose, predict, search, describe,
+    models,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(table_app, name="table")

@@ -1,8 +1,10 @@
 """The local context of a configuration: read, computed, and kept in the user's cache folder."""
 
 import glob
+import hashlib
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,13 +21,18 @@ from geotether.context.rasters import raster_field
 from geotether.context.smoothing import NodeGrid, bounds_of, node_step, node_steps, smooth
 from geotether.encoders.context import LocalContext
 from geotether.files.disk import file_fingerprint, replacing_file, writing
+from geotether.geodesy.coordinates import wrap_longitude
+from geotether.regions.region import Region
 from geotether.sources.grids.cells import Cells, Raster, open_raster, raster_fingerprint
+from geotether.sources.grids.crop import CroppedRaster
 from geotether.suggestions import closest
 from geotether.tables.table import Table
 from geotether.user_folders import keyed_path, plain_hash
 
 # Memory that the values of the finest nodes may take.
 _MOST_BYTES = 2**31
+# Nodes around a region for which rasters are read.
+_MARGIN_NODES = 4
 # Places at which is looked whether a raster has data.
 _CHECKED_PLACES = 1000
 _log = logging.getLogger(__name__)
@@ -38,6 +45,7 @@ def build_context(
     seed: int,
     cache: Path | None = None,
     hashes: Mapping[str, str] | None = None,
+    region: Region | None = None,
 ) -> LocalContext | None:
     """Build the local context of a configuration, or read it from the cache if nothing that it depends on changed.
 
@@ -48,6 +56,7 @@ def build_context(
         seed: Seed of the random filters and of the sample they are fitted on.
         cache: Folder of built contexts; by default `geotether/context` in the user's cache folder.
         hashes: What `check_rasters` returned; by default the files are hashed here.
+        region: Part of the Earth for which rasters are read; None: all that they cover.
 
     Returns:
         The raster levels, finest first, then a level of observations; None if the configuration has neither. Its
@@ -66,8 +75,10 @@ def build_context(
         hashes = check_rasters(config, data) if hashes is None else hashes
         decides: dict[str, Any] = {"files": dict(hashes), "scales_km": list(config.scales_km), "seed": seed}
         decides["rasters"] = {name: _options(one) for name, one in config.rasters.items()}
+        if region is not None and region.shape is not None:
+            decides["region"] = hashlib.sha256(region.shape.wkb).hexdigest()
         land = None if config.land is None else _found(config.land.path, data, "land")[0]
-        found = _cached("rasters", decides, cache, lambda: raster_context(rasters, config, land, seed))
+        found = _cached("rasters", decides, cache, lambda: raster_context(rasters, config, land, seed, region))
         found.provenance = _provenance(config, rasters, hashes)
         parts.append(found)
     if config.observations.components:
@@ -112,7 +123,11 @@ def open_rasters(config: ContextConfig, data: Path | None) -> dict[str, list[Ras
 
 
 def raster_context(
-    rasters: Mapping[str, Sequence[Raster]], config: ContextConfig, land: Path | None = None, seed: int = 0
+    rasters: Mapping[str, Sequence[Raster]],
+    config: ContextConfig,
+    land: Path | None = None,
+    seed: int = 0,
+    region: Region | None = None,
 ) -> LocalContext:
     """Compute the levels of open rasters, one per scale.
 
@@ -121,10 +136,15 @@ def raster_context(
         config: As for `build_context`; paths are not read.
         land: File of polygons outside which all is background.
         seed: As for `build_context`.
+        region: Rasters are read around it, and what they show outside does not count, so that values fade to 0 there;
+            None: all that they cover.
 
     Raises:
-        ValueError: If a raster is not usable, or the nodes of the finest scale need more than 2 GiB.
+        ValueError: If a raster is not usable or does not cover the region, or the nodes of the finest scale need more
+            than 2 GiB.
     """
+    if region is not None and region.shape is not None:
+        rasters = _cropped(rasters, region, node_step(min(config.scales_km)))
     bounds = bounds_of(np.concatenate([_outline(one.grid.bounds()) for opened in rasters.values() for one in opened]))
     finest, steps = node_steps(config.scales_km)
     nodes = NodeGrid.around(bounds, finest)
@@ -146,6 +166,8 @@ def raster_context(
             values, weight = raster_field(opened, nodes, **options, components=max(kept[name]), land=land, seed=seed)
         except ValueError as error:
             raise ValueError(f"context.rasters.{name}: {error}") from error
+        if region is not None:
+            weight = _within(region, name, nodes, weight)
         for field, km, level, count in zip(fields, config.scales_km, levels, kept[name], strict=True):
             field.append(smooth(values[..., :count], weight, nodes, km, level))
         _log.info("Context of %s: %d components, in %.0f s.", name, values.shape[2], time.monotonic() - began)
@@ -157,6 +179,37 @@ def raster_context(
     for number, level in enumerate(levels):
         context.fill(number, *_together(fields.pop(0), level))
     return context
+
+
+def _cropped(rasters: Mapping[str, Sequence[Raster]], region: Region, step: float) -> dict[str, list[Raster]]:
+    """Return the rasters around a region, with the margin that Gaussians and filters need."""
+    west, south, east, north = region.bounds
+    aside = _MARGIN_NODES * step / max(math.cos(math.radians(max(abs(north), abs(south)))), 1e-2)
+    bounds = (west - aside, south - _MARGIN_NODES * step, east + aside, north + _MARGIN_NODES * step)
+    bounds = (bounds[0], max(bounds[1], -90.0), min(bounds[2], bounds[0] + 360), min(bounds[3], 90.0))
+    found: dict[str, list[Raster]] = {}
+    for name, opened in rasters.items():
+        faults, found[name] = [], []
+        for raster in opened:
+            try:
+                found[name].append(CroppedRaster(raster, bounds))
+            except ValueError as error:
+                faults.append(error)
+        if not found[name]:
+            raise ValueError(f"context.rasters.{name}: {faults[0]}")
+    return found
+
+
+def _within(region: Region, name: str, nodes: NodeGrid, weight: np.ndarray) -> np.ndarray:
+    """Return the share of ground with data of each node, 0 outside the region."""
+    lonlat = np.stack(np.meshgrid(wrap_longitude(nodes.lon), nodes.lat), axis=-1).reshape(-1, 2)
+    weight = weight * region.contains(lonlat).reshape(weight.shape)
+    if not weight.any():
+        raise ValueError(
+            f"context.rasters.{name}: no node of {nodes.step:g} degrees lies in {region.name} and on data of the "
+            "raster; make context.scales_km smaller, or leave the raster out."
+        )
+    return weight
 
 
 def observation_context(tables: Mapping[str, Table], components: int, reach_km: float) -> LocalContext:

@@ -160,6 +160,12 @@ class LocationEncoder(nn.Module):
         rasters = self._fields("rasters", lonlat)
         return self.network(self._input(self.features(lonlat, of_network=True), rasters, keep, noise)).float()
 
+    def layers(self, lonlat: Float[Tensor, "n 2"]) -> tuple[Float[Tensor, "n hidden"], Float32[Tensor, "n d"]]:
+        """Return what the network makes of places: its last hidden layer, and the output as `forward` returns it."""
+        network_input = self._input(self.features(lonlat, of_network=True), self._fields("rasters", lonlat))
+        hidden, output = self.network.forward_with_hidden(network_input)  # type: ignore[operator]
+        return hidden, output.float()
+
     def handout(self, lonlat: Float[Tensor, "n 2"], dim: int | str | None = None) -> Float32[Tensor, "n d"]:
         """Embed places as users get them; see `readout`.
 

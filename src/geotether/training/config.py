@@ -218,6 +218,35 @@ class ScheduleConfig(Section):
         return self.model_dump(exclude={"name"}, exclude_none=True)
 
 
+class AdaptConfig(Section):
+    """The adaptation of a trained encoder to a region; see `geotether.training.adaptation`.
+
+    Attributes:
+        model: The encoder to start from: a model folder, or its name such as world.
+        region: The region, as `geotether.regions.region.region_of` takes it.
+        heads_steps: Steps at the beginning in which only the new heads learn, so that their random weights do not
+            distort the encoder; fewer than `steps`.
+        keep_outside: Weight of keeping the old vectors outside the region.
+        keep_inside: Weight of keeping them inside, where other data than the user's are not seen.
+        keep_rows: Places per step at which vectors are compared, on each side.
+        near_km: Half of the places outside lie within this distance of the region.
+        block_km: Side of the blocks, whole ones of which are held out; null: about 100 blocks fill the region.
+        held_out: Share of the blocks that are held out, for validation and for the report.
+        split_seed: Seed of the assignment of blocks to parts.
+    """
+
+    model: str
+    region: str
+    heads_steps: int = Field(default=100, ge=0)
+    keep_outside: float = Field(default=10.0, ge=0)
+    keep_inside: float = Field(default=1.0, ge=0)
+    keep_rows: int = Field(default=512, ge=2)
+    near_km: float = Field(default=1000.0, gt=0)
+    block_km: float | None = Field(default=None, gt=0)
+    held_out: float = Field(default=0.3, gt=0, lt=1)
+    split_seed: int = Field(default=0, ge=0)
+
+
 class RunConfig(LoopConfig):
     """The configuration of a location encoder (the method `location_ties`): that of the loop, and the following.
 
@@ -234,6 +263,7 @@ class RunConfig(LoopConfig):
         validation_rows: Maximum number of validation rows of each modality.
         seen_cell_km: Side of the cells in which the model folder keeps where it was trained, for `Encoder.coverage`;
             null keeps nothing.
+        adapt: Start from a trained encoder and adapt it to a region; null: train from the beginning.
     """
 
     tables: dict[str, Path | dict[str, Any]] = Field(default_factory=dict)
@@ -246,6 +276,7 @@ class RunConfig(LoopConfig):
     jitter_m: float = Field(default=0.0, ge=0, le=1_000_000)
     validation_rows: int = Field(default=2048, ge=2)
     seen_cell_km: float | None = Field(default=CELL_KM, ge=1, le=1000)
+    adapt: AdaptConfig | None = None
 
     @field_validator("tables")
     @classmethod
@@ -277,7 +308,17 @@ class RunConfig(LoopConfig):
                 "context.observations is a part of the readout projected alone; set encoder.readout=projected or "
                 "context.observations.components=0."
             )
+        if self.adapt is not None and self.steps is not None and self.adapt.heads_steps >= self.steps:
+            raise ValueError(
+                f"adapt.heads_steps is {self.adapt.heads_steps}, so the encoder would not learn in {self.steps} steps; "
+                "give fewer, or more steps."
+            )
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, write: Any) -> dict[str, Any]:
+        """Leave out `adapt` where it is not set, since keys of stored results are made of this."""
+        return {key: value for key, value in write(self).items() if value is not None or key != "adapt"}
 
 
 class ColearningConfig(Section):

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
-from geotether.batches.batch import assemble, jitter_lonlat
+from geotether.batches.batch import Batch, assemble, jitter_lonlat
 from geotether.batches.schedule import build_schedule
 from geotether.checkpoint.folder import state_hash
 from geotether.context.build import build_context, check_rasters
@@ -30,6 +30,7 @@ from geotether.objectives.negatives import NEGATIVES, OBJECTIVES
 from geotether.objectives.retrieval import recall_at_k
 from geotether.objectives.supervised import regression_loss
 from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
+from geotether.regions.region import Region
 from geotether.tables.table import Table
 from geotether.training.card import model_card, plain_settings, run_provenance
 from geotether.training.config import ObjectiveConfig, RunConfig
@@ -107,12 +108,22 @@ class LocationMethod:
         self.held_out = held_out_batch(self.tables, config.validation_rows, config.seed, device) if watched else {}
         sizes = {modality: len(table) for modality, table in self.training.items()}
         self.schedule = build_schedule(config.schedule.name, sizes, config.batch_size, **config.schedule.options)
-        built = build_context(config.context, self.training, config.data, config.seed, config.cache, self.files)
+        return self.build_model().to(device).train()
+
+    def build_model(self) -> TiedModel:
+        """Build the model with its initial weights."""
+        self.context = self.build_context()
+        return build_model(self.config, self.training, self.context)
+
+    def build_context(self, region: Region | None = None) -> LocalContext | None:
+        """Make the context of the configuration, and join it to the one that was given."""
+        config = self.config
+        built = build_context(config.context, self.training, config.data, config.seed, config.cache, self.files, region)
         parts = [part for part in (self.given, built) if part is not None]
-        self.context = LocalContext.join(*parts) if parts else None
-        if self.context is not None and self.given is not None:
-            self.context.provenance["given"] = self.rasters["given"]
-        return build_model(config, self.training, self.context).to(device).train()
+        context = LocalContext.join(*parts) if parts else None
+        if context is not None and self.given is not None:
+            context.provenance["given"] = self.rasters["given"]
+        return context
 
     def steps_in(self, epochs: int) -> int:
         """Count as the schedule does."""
@@ -122,6 +133,10 @@ class LocationMethod:
         """Count as the schedule does."""
         return self.schedule.epoch_of(step)
 
+    def location_of(self, model: Any, step: int, lonlat: Tensor) -> Tensor:
+        """Embed the places of a step."""
+        return model.location(lonlat, **self.disturbance(step, len(lonlat)))
+
     def losses(self, model: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Contrast places with what was observed there and, if the objective says so, regress it on the place."""
         config = self.config
@@ -129,7 +144,7 @@ class LocationMethod:
         jitter = step_generator(config.seed, step, "jitter", self.device)
         lonlat = jitter_lonlat(batch.lonlat, config.jitter_m, jitter)
         with in_precision(config, self.device):
-            location = model.location(lonlat, **self.disturbance(step, len(lonlat)))
+            location = self.location_of(model, step, lonlat)
             observed = torch.cat([model.encode_modality(name, rows) for name, rows in batch.features.items()])
         location, observed = location.float(), observed.float()
         loss, losses = batch_loss(model, location, observed, batch.lonlat, batch.groups, config.objective)
@@ -154,7 +169,16 @@ class LocationMethod:
                 values[f"chance/{name}"] = loss.new_tensor(math.log(candidates))
             values[f"recall@10/{name}"] = pool_recall(location[rows], observed[rows])
             values[f"logit_scale/{name}"] = model.logit_scale(name)
+        for name, (weight, term) in self.further_terms(model, step, batch, lonlat).items():
+            loss = loss + weight * term
+            values[name] = term
         return loss, values | errors
+
+    def further_terms(
+        self, model: Any, step: int, batch: Batch, lonlat: Float64[Tensor, "n 2"]
+    ) -> dict[str, tuple[float, Tensor]]:
+        """Return further terms of a step's loss by name, each with its weight; `lonlat` are the jittered places."""
+        return {}
 
     def disturbance(self, step: int, rows: int) -> dict[str, Tensor]:
         """Draw what training does to the raster context of a step.
@@ -162,16 +186,16 @@ class LocationMethod:
         Returns:
             `keep`, 0 or 1 by row and scale, and `noise`, by row and column; what is switched off is left out.
         """
-        config, drawn = self.config.context, {}
-        if self.context is None or not self.context.dim_of("rasters"):
+        config, context, drawn = self.config.context, self.context, {}
+        if context is None or not context.dim_of("rasters"):
             return {}
         if config.dropout:
             generator = step_generator(self.config.seed, step, "context dropout", self.device)
-            shape = (rows, len(self.context.levels_of("rasters")))
+            shape = (rows, len(context.levels_of("rasters")))
             drawn["keep"] = torch.rand(shape, generator=generator, device=self.device).ge(config.dropout).float()
         if config.noise:
             generator = step_generator(self.config.seed, step, "context noise", self.device)
-            shape = (rows, self.context.dim_of("rasters"))
+            shape = (rows, context.dim_of("rasters"))
             drawn["noise"] = config.noise * torch.randn(shape, generator=generator, device=self.device)
         return drawn
 
@@ -183,15 +207,24 @@ class LocationMethod:
         """Retrieve held-out observations from places and places from observations."""
         return validate(model, self.held_out)
 
-    def finish(self, model: Any, state: RunState) -> Encoder:
-        """Fit the readout to the final weights, and describe the encoder."""
-        location = model.location
+    def settle(self, model: Any) -> None:
+        """Fit the readout to the final weights."""
         seed, seen = self.config.seed, [table.lonlat for table in self.training.values()]
-        places = torch.from_numpy(settling_places(seen, seed, location.context)).to(self.device)
-        location.settle(places, responses(model, self.tables, seed, self.device))
-        observed = torch.from_numpy(settling_places(seen, seed)).to(self.device)
+        places = torch.from_numpy(settling_places(seen, seed, model.location.context)).to(self.device)
+        model.location.settle(places, responses(model, self.tables, seed, self.device))
+
+    def lineage(self) -> dict[str, Any]:
+        """Return further entries of the provenance."""
+        return {}
+
+    def finish(self, model: Any, state: RunState) -> Encoder:
+        """Settle the readout, and describe the encoder."""
+        self.settle(model)
+        location, seen = model.location, [table.lonlat for table in self.training.values()]
+        observed = torch.from_numpy(settling_places(seen, self.config.seed)).to(self.device)
         context = {} if location.context is None else context_facts(location.context, observed)
         settings, provenance = plain_settings(self.config), run_provenance(self.config, self.tables, state, context)
+        provenance |= self.lineage()
         card = model_card(settings, provenance, {"handout_dim": location.handout_dim}, self.card_notes)
         parts: dict[str, Any] = {"heads": model.heads, "decoders": model.decoders, "specific": model.specific}
         encoder = Encoder(location, settings, provenance, str(self.device), card=card, **parts)
@@ -272,38 +305,43 @@ def batch_specific(
     )
 
 
-def build_model(config: RunConfig, tables: Mapping[str, Table], context: LocalContext | None = None) -> TiedModel:
-    """Build the model with weights that depend on the configuration alone.
+def build_model(
+    config: RunConfig,
+    tables: Mapping[str, Table],
+    context: LocalContext | None = None,
+    location: LocationEncoder | None = None,
+) -> TiedModel:
+    """Build the model with weights that depend on the configuration alone, or around a given location encoder.
 
     The initial weights of a head or decoder depend on the seed and the name of its modality, so adding a modality does
     not change those of others.
     """
-    objective, encoder = config.objective, config.encoder
-    location = build_location_encoder(encoder.model_dump(), config.seed, context, settle=False)
+    objective = config.objective
+    if location is None:
+        location = build_location_encoder(config.encoder.model_dump(), config.seed, context, settle=False)
+    embed_dim = location.embed_dim
     heads: dict[str, ProjectionHead] = {}
     decoders: dict[str, FeatureDecoder] = {}
     for modality, table in tables.items():
-        with _seeded(config, f"head of {modality}"):
-            heads[modality] = ProjectionHead(
-                table.dim, encoder.embed_dim, config.heads.hidden_dim, config.heads.dropout
-            )
+        with seeded(config, f"head of {modality}"):
+            heads[modality] = ProjectionHead(table.dim, embed_dim, config.heads.hidden_dim, config.heads.dropout)
         heads[modality].fit_standardisation(table.features)
         if objective.regression_weight:
-            with _seeded(config, f"decoder of {modality}"):
-                decoders[modality] = FeatureDecoder(encoder.embed_dim, table.dim, objective.regression_components)
+            with seeded(config, f"decoder of {modality}"):
+                decoders[modality] = FeatureDecoder(embed_dim, table.dim, objective.regression_components)
             decoders[modality].fit(table.features)
     specific = None
     if objective.specific_dim:
         widths = {modality: table.dim for modality, table in tables.items()}
-        with _seeded(config, "specific parts"):
-            specific = SpecificParts(widths, encoder.embed_dim, objective.specific_dim, objective.regression_components)
+        with seeded(config, "specific parts"):
+            specific = SpecificParts(widths, embed_dim, objective.specific_dim, objective.regression_components)
         for modality, table in tables.items():
             specific.fit(modality, table.features)
     return TiedModel(location, heads, objective.init_temperature, decoders=decoders, specific=specific)
 
 
 @contextmanager
-def _seeded(config: RunConfig, purpose: str) -> Iterator[None]:
+def seeded(config: RunConfig, purpose: str) -> Iterator[None]:
     """Draw initial weights by the run's seed and a purpose; the caller's stream does not change."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(config.seed, 0, purpose))

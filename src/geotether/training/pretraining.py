@@ -15,6 +15,7 @@ from geotether.settings import read_layer
 from geotether.tables.featurize import PLANET_MODALITIES, planet_table
 from geotether.tables.store import read_table
 from geotether.tables.table import Table
+from geotether.training.adaptation import AdaptMethod
 from geotether.training.colearning import ColearningMethod, DistilledMethod, SupervisedMethod
 from geotether.training.config import LoopConfig, PairedConfig, RunConfig, load_config
 from geotether.training.location import LocationMethod
@@ -111,7 +112,7 @@ def pretrain(
     with nullcontext() if out is None else writing(out, folder=True):  # before tables are built, which takes long
         method: Any
         if isinstance(config, RunConfig):
-            method = _location_method(tables, config, card_notes, raster_context)
+            method = location_method(tables, config, card_notes, raster_context)
         else:
             assert isinstance(config, PairedConfig)
             if raster_context is not None:
@@ -122,10 +123,10 @@ def pretrain(
         )
 
 
-def _location_method(
-    tables: Any, config: RunConfig, card_notes: str, raster_context: LocalContext | None
+def location_method(
+    tables: Any, config: RunConfig, card_notes: str = "", raster_context: LocalContext | None = None
 ) -> LocationMethod:
-    """Open the tables of a location encoder: those given, otherwise those of the configuration."""
+    """Open the tables of a location encoder, those given or else those of the configuration, and make its method."""
     if tables is not None and not isinstance(tables, Mapping):
         raise TypeError(
             f"{config.recipe} trains a location encoder; give a mapping of names to tables, such as {{'rain': table}}."
@@ -144,6 +145,8 @@ def _location_method(
     if config.schedule.name == "pairwise" and config.schedule.modality is None and len(ordered) == 1:
         schedule = config.schedule.model_copy(update={"modality": next(iter(ordered))})
         config = config.model_copy(update={"schedule": schedule})
+    if config.adapt is not None:
+        return AdaptMethod(config, ordered, card_notes, raster_context)
     return LocationMethod(config, ordered, card_notes, raster_context)
 
 

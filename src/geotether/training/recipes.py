@@ -81,6 +81,23 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
+# Adapt a trained encoder to a region: the objective of `default`, a lower rate, no decay (which would pull the weights
+# towards 0 and not towards those it starts from), and the encoder's own network, readout and context.
+RECIPES["adapt"] = {
+    "context": {"scales_km": [5.0, 20.0], "dropout": 0.3, "noise": 0.3},
+    "objective": {**RECIPES["default"]["objective"], "ignore_km": 0.0},  # small tables have a row twice in a batch
+    "schedule": RECIPES["default"]["schedule"],
+    "batch_size": 512,
+    "steps": 500,
+    "learning_rate": 5e-4,
+    "final_share": 0.01,
+    "warmup_steps": 20,
+    "weight_decay": 0.0,
+    "clip_norm": 1.0,
+    "jitter_m": 5000.0,
+}
+
+
 # Published methods by name: the same recipes with another schedule.
 RECIPES["melt"] = RECIPES["default"]
 RECIPES["salt"] = {**RECIPES["default"], "schedule": {"name": "salt"}}
