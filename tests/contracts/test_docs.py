@@ -32,6 +32,7 @@ PARSED = {
     "geotether table build walk.gpx": "needs a package to be installed; tests/cli/test_table.py runs it",
     "geotether evaluate runs/first/model --out judged": "takes a minute on the demo planet; the next line runs",
     "geotether contribution run.yaml --out worth --seeds 3 --budget": "as above",
+    "geotether adapt": "takes a minute; tests/cli/test_adapt.py runs it",
     "geotether pretrain recipes/world.yaml": "needs the raw data of ten modalities",
     "geotether paired compare recipes/": "needs published data sets",
     "geotether paired train recipes/": "needs published data sets",
@@ -41,6 +42,7 @@ PARSED = {
 }
 # Blocks of Python that are only compiled: a line of the block, and why.
 COMPILED = {
+    "geotether.adapt(": "takes a minute; tests/studies/test_adaptation.py runs it",
     "class GpxSource:": "a plug-in; tests/cli/test_table.py installs and runs it",
     "path = get_dataset(": "needs the network",
     'read_layout("bigearthnet"': "needs a published data set; tests/pairing reads its layout",

@@ -48,13 +48,13 @@ def adapt(
     return f"{found}\n\nThe adapted model is in {out / 'model'}; the numbers above are in {out / 'adapt.json'}"
 
 
-def named_tables(given: Sequence[Path]) -> tuple[Path | None, dict[str, Path]]:
+def named_tables(given: Sequence[Path | str]) -> tuple[Path | None, dict[str, Path]]:
     """Split the arguments into a configuration file and tables by name.
 
     Raises:
         ValueError: If there are several configuration files, one beside tables, or two tables of one name.
     """
-    files = [one for one in given if one.suffix.lower() in (".yaml", ".yml")]
+    files = [Path(one) for one in given if Path(one).suffix.lower() in (".yaml", ".yml")]
     if files and len(given) > 1:
         raise ValueError(f"Give either one YAML file or tables, not {', '.join(map(str, given))}.")
     if files:
@@ -62,8 +62,8 @@ def named_tables(given: Sequence[Path]) -> tuple[Path | None, dict[str, Path]]:
     named: dict[str, Path] = {}
     for one in given:
         name, sign, path = str(one).partition("=")
-        table = Path(path) if sign else one
-        name = name if sign else one.stem
+        table = Path(path if sign else one)
+        name = name if sign else table.stem
         if name in named:
             raise ValueError(f"Two tables are called {name!r}; give one another name, as NAME={table}.")
         named[name] = table

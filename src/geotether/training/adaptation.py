@@ -33,6 +33,7 @@ from geotether.tables.table import Table
 from geotether.training.config import AdaptConfig, EncoderConfig, RunConfig
 from geotether.training.location import LocationMethod, build_model, seeded
 from geotether.training.randomness import step_generator
+from geotether.training.state import RunState
 
 # Standard deviation of the jitter of kept places, about half the distance of the places on land.
 _SPREAD_M = 20_000.0
@@ -241,6 +242,13 @@ class AdaptMethod(LocationMethod):
     def settle(self, model: Any) -> None:
         """Leave the readout as it is, so that vectors stay comparable."""
 
+    def finish(self, model: Any, state: RunState) -> Encoder:
+        """Describe the encoder; heads of the old one stay, since outputs are kept."""
+        encoder = super().finish(model, state)
+        for kind in ("heads", "decoders", "transforms"):
+            setattr(encoder, kind, {**getattr(self.base, kind), **getattr(encoder, kind)})
+        return encoder
+
     def lineage(self) -> dict[str, Any]:
         """Return what was adapted, and where."""
         return {
@@ -249,7 +257,7 @@ class AdaptMethod(LocationMethod):
                 "weights_sha256": self.rasters["model"],
                 "region": self.region.name,
                 "bounds": [round(edge, 4) for edge in self.region.bounds],
-                "region_sha256": self.rasters["region"],
+                "read": dict(self.rasters),
                 "block_km": self.block_km,
                 "from": {key: value for key, value in self.base.provenance.items() if key != "scores"},
             }
@@ -275,7 +283,10 @@ def trainable_encoder(model: str) -> Encoder:
     """
     loaded = load(model)
     if not isinstance(loaded, Encoder):
-        what = "a file of embeddings, which cannot be trained" if hasattr(loaded, "lookup") else "a model of sensors"
+        from geotether.peers.embedding_file import EmbeddingFile
+
+        is_file = isinstance(loaded, EmbeddingFile)
+        what = "a file of embeddings, which cannot be trained" if is_file else "a model of paired sensors"
         raise ValueError(f"{model} is {what}; adapt a location encoder, such as world.")
     module = loaded.module
     if not any(True for _ in module.network.parameters()):

@@ -51,7 +51,7 @@ def model_card(
         *explained,
         *data,
         "",
-        *origin_lines(provenance["tables"]),
+        *origin_lines(provenance["tables"] | (provenance.get("adapted") or {}).get("from", {}).get("tables", {})),
         *context_lines(provenance.get("context") or {}),
         *([notes.strip(), ""] if notes.strip() else []),
         *["## How it was made", ""],
@@ -75,6 +75,7 @@ def _location_card(settings: Mapping[str, Any], provenance: Mapping[str, Any], a
         "",
         f"Turns a place (longitude, latitude) into {dim:,} numbers that describe it.",
     ]
+    title += adapted_lines(provenance.get("adapted") or {})
     calls = [f"embedding = model.encode(lon=[5.66, -74.01], lat=[51.97, 40.71])  # float32 array, shape (2, {dim})"]
     explained = ["**Coordinate order: longitude, then latitude**, in degrees, WGS 84.", ""]
     data = [
@@ -152,6 +153,20 @@ def origin_lines(tables: Mapping[str, Any]) -> list[str]:
         lines.append(f"| {modality} | {licence} | {linked} | {citation} |")
     unknown = [modality for modality in tables if modality not in known]
     return [*lines, "", *([f"Not stated for {', '.join(unknown)}.", ""] if unknown else [])]
+
+
+def adapted_lines(adapted: Mapping[str, Any]) -> list[str]:
+    """Write which model was adapted, and where."""
+    if not adapted:
+        return []
+    edges = ", ".join(f"{edge:g}" for edge in adapted["bounds"])
+    return [
+        "",
+        f"Adapted from the model `{adapted['model']}` (weights sha256 `{adapted['weights_sha256'][:12]}`) to "
+        f"{adapted['region']} (west, south, east, north: {edges}), by the modalities below. Elsewhere its vectors are "
+        "close to those of that model, which saw "
+        f"{', '.join(adapted['from'].get('tables', {})) or 'unknown data'}; the terms of these data apply too.",
+    ]
 
 
 def context_lines(context: Mapping[str, Any]) -> list[str]:

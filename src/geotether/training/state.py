@@ -115,6 +115,8 @@ def check_folder(folder: Path, identity: Mapping[str, Any], resume: bool = False
             "tables": {name: facts["sha256"] for name, facts in provenance.get("tables", {}).items()},
             "rasters": {name: facts["sha256"] for name, facts in rasters.items()},
         }
+        if "adapted" in provenance:  # the context names rasters of the model it started from, too
+            saved["rasters"] = provenance["adapted"]["read"]
         differing = differences(saved, identity)
         longer = _is_longer(saved["config"], identity["config"]) and not differences(saved, identity, lengths=False)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
