@@ -151,7 +151,7 @@ def test_the_same_seed_gives_the_same_bits_also_after_an_interruption(
     assert len(facts["weights_sha256"]) == 64
     assert set(facts["from"]["tables"]) == {"satellite", "text", "lights"}
     assert "sites" in loaded.provenance["tables"]
-    assert set(loaded.heads) == {"satellite", "text", "lights", "sites"}
+    assert set(loaded.heads) == set(loaded.seen.cells) == {"satellite", "text", "lights", "sites"}
 
 
 def test_it_learns_inside_and_stays_outside(base, own, fine, settings):

@@ -242,6 +242,14 @@ class AdaptMethod(LocationMethod):
     def settle(self, model: Any) -> None:
         """Leave the readout as it is, so that vectors stay comparable."""
 
+    def seen_places(self) -> dict[str, Float64[np.ndarray, "_ 2"]]:
+        """Add the places on which the old encoder was trained, as far as it knows them."""
+        before = {} if self.base.seen is None else self.base.seen.cells
+        found = {name: [block_center(cells.ids, cells.cell_km)] for name, cells in before.items()}
+        for name, lonlat in super().seen_places().items():
+            found.setdefault(name, []).append(lonlat)
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+
     def finish(self, model: Any, state: RunState) -> Encoder:
         """Describe the encoder; heads of the old one stay, since outputs are kept."""
         encoder = super().finish(model, state)

@@ -217,6 +217,10 @@ class LocationMethod:
         """Return further entries of the provenance."""
         return {}
 
+    def seen_places(self) -> dict[str, Float64[np.ndarray, "_ 2"]]:
+        """Return the places of the training rows of each modality, for `Encoder.coverage`."""
+        return {modality: table.lonlat for modality, table in self.training.items()}
+
     def finish(self, model: Any, state: RunState) -> Encoder:
         """Settle the readout, and describe the encoder."""
         self.settle(model)
@@ -232,8 +236,7 @@ class LocationMethod:
         fitted = {name: fitted_features(table) for name, table in self.tables.items()}
         encoder.transforms = {name: content for name, content in fitted.items() if content is not None}
         if self.config.seen_cell_km is not None:
-            trained = {modality: table.lonlat for modality, table in self.training.items()}
-            encoder.learn_coverage(trained, self.config.seen_cell_km)
+            encoder.learn_coverage(self.seen_places(), self.config.seen_cell_km)
         return encoder
 
 
