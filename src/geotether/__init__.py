@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from geotether.exporting.export import export
     from geotether.files.points import read_points
     from geotether.loading import load, load_encoder
+    from geotether.prediction.job import prediction_map
     from geotether.probes.spatial_cv import BlockKFold
     from geotether.studies.adaptation import adapt
     from geotether.studies.comparison import compare
@@ -44,6 +45,7 @@ _HOMES = {
     "load": "geotether.loading",
     "load_config": "geotether.training.config",
     "load_encoder": "geotether.loading",
+    "prediction_map": "geotether.prediction.job",
     "pretrain": "geotether.training.pretraining",
     "read_points": "geotether.files.points",
     "read_table": "geotether.tables.store",
@@ -67,6 +69,7 @@ __all__ = [
     "load",
     "load_config",
     "load_encoder",
+    "prediction_map",
     "pretrain",
     "read_points",
     "read_table",

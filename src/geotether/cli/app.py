@@ -18,6 +18,7 @@ from geotether.cli.diagnose import diagnose
 from geotether.cli.encode import encode
 from geotether.cli.evaluate import evaluate
 from geotether.cli.export import export
+from geotether.cli.map import map_labels
 from geotether.cli.models import models
 from geotether.cli.paired import paired_app
 from geotether.cli.predict import predict
@@ -165,6 +166,7 @@ for command in (
     models,
 ):  # fmt: skip
     app.command()(command)
+app.command("map")(map_labels)
 app.add_typer(table_app, name="table")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(data_app, name="data")

@@ -242,6 +242,26 @@ def _is_same(path: Path, other: str | Path) -> bool:
         return False
 
 
+def check_space(out: str | Path, needed: int, what: str) -> None:
+    """Raise if the disk of an output has less than `needed` bytes free.
+
+    Args:
+        out: The file to be written; it and its folders need not exist.
+        needed: Bytes that it takes at most.
+        what: What takes them, for the message, such as "a raster of 1,000 x 2,000 pixels with 5 bands".
+
+    Raises:
+        OSError: With both sizes.
+    """
+    target = Path(os.path.realpath(out))
+    free = shutil.disk_usage(next(one for one in target.parents if one.exists())).free
+    if needed > free:
+        raise OSError(
+            f"{out} does not fit on the disk: {what} takes up to {size_in_words(needed)}, and {size_in_words(free)} "
+            "are free. Choose a coarser resolution, a smaller region or another disk."
+        )
+
+
 @contextmanager
 def writing(
     out: str | Path, *, folder: bool = False, inputs: Iterable[str | Path] = (), wait: bool = False

@@ -29,6 +29,7 @@ def score_intervals(
     split: str,
     labels: int,
     baselines: Sequence[str] = (),
+    title: str | None = None,
 ) -> Figure:
     """Draw the mean score and 95 % interval of every encoder; scores below -0.1 become triangles at the edge.
 
@@ -38,6 +39,7 @@ def score_intervals(
         split: Name of the split.
         labels: Number of labelled rows.
         baselines: Encoders drawn in grey, below the others.
+        title: Title of the figure. None: probe, split and number of labels.
 
     Raises:
         ValueError: If nothing fits.
@@ -47,7 +49,8 @@ def score_intervals(
     columns = min(len(tasks), 4)
     lines = math.ceil(len(tasks) / columns)
     height = 0.26 * len(encoders) + 0.9
-    title = f"Scores with 95 % intervals ({probe}, split {split}, {labels:,} labels)"
+    if title is None:
+        title = f"Scores with 95 % intervals ({probe}, split {split}, {labels:,} labels)"
     figure = new_figure(2.0 + 2.6 * columns, height * lines + 0.5, title)
     panels = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
     places = np.arange(len(encoders))[::-1]

@@ -162,10 +162,20 @@ class PlacePredictor:
         )  # fmt: skip
 
     def levels(self) -> list[float]:
-        """Return levels that the blocks of the other folds are enough for."""
+        """Return levels to compare with observed coverage: those that the blocks of the other folds are enough for."""
         blocks = len(np.unique(self.rows.blocks)) * (1 - 1 / NUM_FOLDS)
         needed: Callable[[float], float] = fewest_blocks if not self.is_classes else lambda level: 1 / (1 - level) - 1
-        return [level for level in LEVELS if needed(level) <= blocks]
+        # A set has one class at least, so that sets of low levels cover as often as the most probable class is right.
+        least = self.score.mean if self.is_classes else 0.0
+        return [level for level in LEVELS if needed(level) <= blocks and level >= least]
+
+    @property
+    def confidence(self) -> tuple[Float64[np.ndarray, " n"], Bool[np.ndarray, " n"]] | None:
+        """Probability of the most probable class of each labelled place held out, and whether it was right."""
+        if not isinstance(self.spread, CalibratedClasses):
+            return None
+        found = self.spread.held_out_
+        return found.max(axis=1), found.argmax(axis=1) == self.rows.target.codes
 
     @property
     def held_out_errors(self) -> Float64[np.ndarray, " n"]:
@@ -230,8 +240,7 @@ def fit_predictor(
         spread = BlockIntervals().fit(residuals, known, rows.blocks, rows.folds)
     title = name or "the model"
     outcomes = {
-        one: outcome(rows, task.name, title if one == EMBEDDING else one, one, said)
-        for one, said in found.predicted.items()
+        one: outcome(rows, task.name, title if one == EMBEDDING else one, said) for one, said in found.predicted.items()
     }
     return PlacePredictor(title, task, level, encoder, rows, found, fit, area, spread, held_out, outcomes)
 

@@ -18,6 +18,8 @@ from geotether.probes.target import ProbeTarget
 from geotether.tasks.task import METRICS
 
 NUM_FOLDS = 5
+# What outcomes call the probe: candidates and baselines are told apart as encoders.
+PROBE = "map"
 # Inner folds, by which a probe chooses its own settings.
 _INNER_FOLDS = 50
 # Part of the side of a block; 50 km at most.
@@ -72,12 +74,15 @@ class LabelledRows:
 
 
 def suitable_block_km(lonlat: Float[np.ndarray, "n 2"], fewest: int) -> float:
-    """Return the side of the largest blocks, 1,000 km at most, of which the places fill enough.
+    """Return the side of the largest blocks, 1,000 km at most, of which the places fill five times as many as needed.
+
+    With just enough blocks, intervals would reach to the largest of all errors. Where the places fill fewer blocks
+    whatever their size, twice as many or enough are taken.
 
     Raises:
-        ValueError: If the places are too close together.
+        ValueError: If the places fill too few blocks of 1 km.
     """
-    split = fitting_blocks(lonlat, fewest)
+    split = next(filter(None, (fitting_blocks(lonlat, times * fewest) for times in (5, 2, 1))), "")
     if not split:
         filled = len(np.unique(block_id(lonlat, 1.0)))
         raise ValueError(
@@ -177,13 +182,13 @@ def loss(rows: LabelledRows, fold: int, columns: Float[np.ndarray, "m t"]) -> fl
     return float((rows.target.from_columns(columns) != true.values).sum())
 
 
-def outcome(rows: LabelledRows, task: str, encoder: str, probe: str, predicted: Shaped[np.ndarray, " n"]) -> Outcome:
+def outcome(rows: LabelledRows, task: str, encoder: str, predicted: Shaped[np.ndarray, " n"]) -> Outcome:
     """Return the result of predictions for all rows as the benchmark keeps it, for scores, intervals and verdicts."""
     metric = METRICS[rows.target.kind]
     blocks, sums = block_sums(metric, rows.target.values, predicted, rows.blocks)
     value = float(score_of_sums(metric, sums.sum(axis=0)))
     split, count = f"blocks-{rows.block_km:g}km", len(rows.folds)
-    return Outcome(task, encoder, probe, split, count, 0, "", metric, value, "", blocks, sums)
+    return Outcome(task, encoder, PROBE, split, count, 0, "", metric, value, "", blocks, sums)
 
 
 def _described(target: ProbeTarget) -> str:
