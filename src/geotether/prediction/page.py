@@ -52,8 +52,9 @@ def summary_of(predictor: PlacePredictor, region: Region, layers: WrittenLayers)
         f"The {percent} {what} contain {_percent(observed.mean)} of the labels of unseen blocks"
         + (f" (interval {_percent(observed.low)} to {_percent(observed.high)})." if np.isfinite(observed.low) else ".")
     )
+    only = "Only " if layers.inside < 0.5 else ""
     sentences.append(
-        f"{'Only ' if layers.inside < 0.5 else ''}{_percent(layers.inside)} of the mapped area of {layers.area_km2:,.0f} km2 is within the area of "
+        f"{only}{_percent(layers.inside)} of the mapped area of {layers.area_km2:,.0f} km2 is within the area of "
         "applicability."
     )
     inside = int(region.contains(predictor.rows.lonlat).sum())
