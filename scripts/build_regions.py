@@ -64,14 +64,38 @@ PARTS = [
     ("Australia", 158, -56, 160, -54, "Oceania", ["Macquarie Island"]),
     ("United States Minor Outlying Islands", -76, 18, -74, 19, "North America", ["Navassa Island"]),
     ("Chile", -110, -28, -105, -26, "Oceania", ["Easter Island"]),
+    ("New Zealand", -173, -10, -171, -8, "Oceania", ["Tokelau", "TK", "TKL"]),
     ("United States of America", -180, 18, -154, 29, "Oceania", ["Hawaii"]),
+    ("United States of America", -180, 51, -129, 72, "North America", ["Alaska"]),
+    ("United States of America", 172, 51, 180, 54, "North America", ["Alaska"]),
     ("Indian Ocean Ter.", 105, -11, 106, -10, "Asia", ["Christmas Island", "CX", "CXR"]),
     ("Indian Ocean Ter.", 96, -13, 97, -11, "Asia", ["Cocos Islands", "Keeling Islands", "CC", "CCK"]),
     ("Spain", -19, 27, -13, 30, "Africa", ["Canary Islands"]),
 ]
+# Names of what is left of a country without these parts.
+REST = {
+    "France": ["Metropolitan France", "Mainland France"],
+    "Netherlands": ["European Netherlands"],
+    "Norway": ["Mainland Norway"],
+    "Russia": ["European Russia"],
+    "United States of America": ["Contiguous United States", "CONUS", "Lower 48"],
+}
 # Europe ends at the crest of the Urals, the river Ural and the watershed of the Caucasus; east of these lies Asia.
-URALS = [(68.5, 84), (68.5, 69), (66, 68), (60, 64.5), (59.3, 58), (58.6, 54.5), (58.6, 51), (55, 50.5), (51.5, 49)]
-URALS += [(51.8, 47), (49, 44.5), (48.5, 41), (20, 41), (20, 84)]
+URALS = [
+    (69.5, 84),
+    (69.5, 75.5),
+    (65, 73.5),
+    (64.5, 70),
+    (66.7, 68.7),
+    (66, 68),
+    (60, 64.5),
+    (59.3, 58),
+    (58.6, 54.5),
+    (58.6, 51),
+    (55, 50.5),
+    (51.5, 49),
+]
+URALS += [(51.8, 47), (49, 44.5), (48.5, 41), (10, 41), (10, 84)]
 NAMES = {
     "AE": ["UAE", "Emirates"],
     "BA": ["Bosnia"],
@@ -160,7 +184,7 @@ def split(country: str, shape: Any, continent: str) -> list[tuple[str, list[str]
         europe = shapely.Polygon(URALS)
         rows.append(("Asia", ["Asian Russia", "Siberia"], shapely.difference(main, europe)))
         continent, main = "Europe", shapely.intersection(main, europe)
-    return [(continent, [], main), *rows] if not main.is_empty else rows
+    return [(continent, REST.get(country, []), main), *rows] if not main.is_empty else rows
 
 
 def main() -> None:

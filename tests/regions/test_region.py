@@ -24,6 +24,9 @@ PUBLISHED_KM2 = {
     "Europe": 10_000_000,
     "North America": 24_230_000,
     "South America": 17_814_000,
+    "Metropolitan France": 543_940,
+    "Alaska": 1_518_800,
+    "Somalia": 637_657,
     "Oceania": 8_510_900,
 }
 
@@ -49,6 +52,9 @@ def test_areas_are_the_published_ones(name):
         ("Antarctica", (-180.0, -87.0), (0.0, 90.0)),
         ("Asia", (100.0, 60.0), (50.0, 60.0)),
         ("Europe", (50.0, 60.0), (-53.0, 4.0)),
+        ("Europe", (20.5, 54.7), (69.0, 71.0)),
+        ("Asian Russia", (69.0, 71.0), (20.5, 54.7)),
+        ("Alaska", (173.1, 52.9), (-100.0, 40.0)),
         ("South America", (-53.0, 4.0), (2.35, 48.86)),
         ("world", (0.0, 90.0), (np.nan, np.nan)),
     ],

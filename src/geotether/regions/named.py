@@ -33,7 +33,7 @@ def outline_of_name(given: str) -> tuple[str, Any] | None:
 
     Args:
         given: A name in English (case, accents and punctuation do not matter) or an ISO 3166-1 code of two or three
-            letters. A country comes with all its parts overseas that have no code of their own in Natural Earth.
+            letters. A country comes with all its parts overseas; see docs/regions.md for the parts that have names.
 
     Returns:
         The name, and a polygon or multi-polygon in degrees that continues beyond 180 degrees east.
@@ -112,7 +112,8 @@ def index() -> dict[str, Named]:
     country, continent = (np.array(parts[name].to_pylist(), dtype=object) for name in ("country", "continent"))
     index: dict[str, Named] = {}
     for row, own in enumerate(parts["own_names"].to_pylist()):
-        index |= {key_of(name): Named(own[0], (row,)) for name in own}
+        for name in own:  # Alaska has a row on each side of 180 degrees
+            index[key_of(name)] = Named(own[0], (*index.get(key_of(name), Named("", ())).rows, row))
     for row, names in enumerate(parts["names"].to_pylist()):
         rows = Named(country[row], tuple(np.flatnonzero(country == country[row]).tolist()))
         for name in [country[row], *names]:
