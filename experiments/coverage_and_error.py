@@ -1,16 +1,21 @@
 """Does the error of predictions grow where a place is far from, or unlike, what the model saw or what was labelled?
 
     python experiments/coverage_and_error.py --data DATA --out docs/images/coverage_and_error.png [--model world]
+    python experiments/coverage_and_error.py --data DATA --tables TABLES
 
 The four tasks of `downstream/downstream_points_30k.parquet`, predicted as in the benchmark: ridge on the embeddings,
 2,700 labels, blocks of 10 degrees held out with a buffer of 50 km; five folds predict every place once. Every place has
 an error (absolute error, of population in log(1 + people per km2); 0 or 1 for classes) and four measures: dissimilarity
 of its embedding to those of the model's training places and distance to the nearest of them (`Encoder.coverage`), and
 the same for the labelled places of its fold (`Applicability`). Prints Markdown and draws the figure.
+
+The second command trains two small models on three modalities (TABLES/NAME.parquet), one of them without the Americas,
+and compares their errors there and elsewhere: does `Coverage.outside` mark where a model knows less?
 """
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +34,10 @@ from geotether.probes.applicability import Applicability
 from geotether.probes.decomposition import RidgeDecomposition
 from geotether.probes.linear import fit_ridges, predict_ridges
 from geotether.probes.spatial_cv import block_folds
+from geotether.tables.store import read_table
+from geotether.tables.table import Table
 from geotether.tasks.task import Task
+from geotether.training.pretraining import pretrain
 
 SPLIT, LABELS, INNER_FOLDS = "blocks-10", 2700, 50
 BLOCK_KM = block_side_km(SPLIT) or 0.0
@@ -43,6 +51,9 @@ MEASURES = {
 EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 REPEATS = 1000
 FEWEST_PLACES = 30
+# What the two small models are trained on, how, and the western edge of what both see.
+MODALITIES, AMERICAS_END_LON = ("satellite", "night_lights", "climate"), -30.0
+TRAINING: dict[str, Any] = {"steps": 150, "batch_size": 768, "validate_every": None, "seed": 0, "progress": "none"}
 
 Numbers = Float64[np.ndarray, " n"]
 
@@ -50,11 +61,19 @@ Numbers = Float64[np.ndarray, " n"]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with downstream/")
-    parser.add_argument("--out", type=Path, required=True, help="figure to write, .png")
+    parser.add_argument("--out", type=Path, help="figure to write, .png")
+    parser.add_argument("--tables", type=Path, help="folder of feature tables, to leave out a continent")
     parser.add_argument("--model", default="world", help="model folder or name")
     arguments = parser.parse_args()
-    errors, measures, inside = measured(Encoder.load(arguments.model), world_tasks(arguments.data))
-    blocks = block_id(world_tasks(arguments.data)[0].lonlat, BLOCK_KM)
+    tasks = world_tasks(arguments.data)
+    if arguments.tables is not None:
+        tables = {name: read_table(arguments.tables / f"{name}.parquet", name=name) for name in MODALITIES}
+        print("\n".join(continent_left_out(tables, tasks)))
+        return
+    if arguments.out is None:
+        parser.error("give --out or --tables")
+    errors, measures, inside = measured(Encoder.load(arguments.model), tasks)
+    blocks = block_id(tasks[0].lonlat, BLOCK_KM)
     print("\n".join(table(errors, measures, blocks)))
     print()
     print("\n".join(inside_lines(errors, inside, blocks)))
@@ -169,6 +188,39 @@ def inside_lines(
         ]
         lines.append(f"| {name} | {outside:,} | " + " | ".join(cells) + " |")
     return lines
+
+
+def continent_left_out(tables: Mapping[str, Table], tasks: Sequence[Task], **settings: Any) -> list[str]:
+    """Train with and without the Americas; write by how much errors grow without, outside and inside."""
+    lonlat = tasks[0].lonlat
+    blocks, errors, covered = block_id(lonlat, BLOCK_KM), [], None
+    for end in (-np.inf, AMERICAS_END_LON):
+        used = {
+            name: replace(table, split=np.where(table.lonlat[:, 0] < end, "buffer", table.split))
+            for name, table in tables.items()
+        }
+        encoder = pretrain(used, "default", **(TRAINING | settings))
+        errors.append(measured(encoder, tasks)[0])
+        covered = encoder.coverage(lonlat)
+    assert covered is not None
+    assert covered.outside is not None
+    americas = lonlat[:, 0] < AMERICAS_END_LON
+    lines = ["| places | number | outside | " + " | ".join(errors[0]) + " |", "|---" + "|---:" * (len(tasks) + 2) + "|"]
+    for name, chosen in (("the Americas", americas), ("elsewhere", ~americas)):
+        cells = [interval(growth(errors[1][task], errors[0][task], chosen, blocks)) for task in errors[0]]
+        share = f"{covered.outside[chosen].mean():.1%}"
+        lines.append(f"| {name} | {chosen.sum():,} | {share} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def growth(later: Numbers, before: Numbers, chosen: np.ndarray, blocks: Int64[np.ndarray, " n"]) -> np.ndarray:
+    """Return the ratio of two mean errors at chosen places: of the places, then of draws of blocks."""
+    weights, block = drawn_blocks(blocks)
+    sums = np.zeros((weights.shape[1], 2))
+    np.add.at(sums, block[chosen], np.stack([later, before], axis=1)[chosen])
+    above, below = (weights @ sums).T
+    with np.errstate(invalid="ignore"):
+        return above / below
 
 
 def figure(errors: Mapping[str, Numbers], measures: Mapping[str, Numbers], blocks: Int64[np.ndarray, " n"]) -> Any:

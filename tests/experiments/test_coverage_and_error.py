@@ -8,6 +8,7 @@ from geotether.diagnostics import even_places
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.maps.figure import save_figure
+from geotether.tables.table import Table
 from geotether.tasks.task import Task
 
 PARTS = {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 4}
@@ -39,6 +40,30 @@ def test_correlations_are_those_of_ranks(script, numbers):
     assert found[0] == pytest.approx(spearmanr(error, values).statistic)
     # Places are independent here, so that blocks vary as places do.
     assert found[1:].std() == pytest.approx(1 / np.sqrt(3000), rel=0.3)
+
+
+def test_a_continent_that_is_left_out_is_outside(script):
+    lonlat = even_places(1200)
+    x, y = np.radians(lonlat).T
+    features = np.stack([np.sin(y), np.cos(y) * np.cos(x), np.cos(y) * np.sin(x)], axis=1).astype(np.float32)
+    table = Table.single("climate", lonlat, features, split=np.full(1200, "train"))
+    parts = {"positional": {"l_max": 3}, "network_degree": 3, "network": {"hidden_dim": 16}, "embed_dim": 8, "dim": 8}
+    settings = {"steps": 3, "batch_size": 64, "encoder": parts}
+    settings["context"] = {"observations": {"components": 0}}
+    asked = even_places(600, seed=1)
+    tasks = [Task("warmth", "regression", asked, np.sin(np.radians(asked[:, 1])))]
+    lines = script.continent_left_out({"climate": table}, tasks, **settings)
+    americas, elsewhere = (float(line.split("|")[3].strip(" %")) for line in lines[2:])
+    assert americas > 40
+    assert elsewhere < 5
+
+
+def test_growth_is_the_ratio_of_means(script, numbers):
+    blocks, values, error = numbers
+    chosen = values > 0.3
+    found = script.growth(2 * error, error, chosen, blocks)
+    np.testing.assert_allclose(found, 2)
+    assert script.growth(values, error, chosen, blocks)[0] == pytest.approx(values[chosen].sum() / error[chosen].sum())
 
 
 def test_error_grows_where_places_are_unlike_the_labelled_ones(script, tmp_path):

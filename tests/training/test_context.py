@@ -96,6 +96,12 @@ def test_context_is_an_input_that_is_trained_saved_and_loaded_without_its_files(
     assert "cells of 10 km" in card
 
 
+def test_where_it_was_trained_can_be_left_out(planet, small):
+    trained = pretrain(planet, config=small("steps=1", "validate_every=null", "seen_cell_km=null"), progress="none")
+    assert trained.seen is None
+    assert "cells of" not in trained.card
+
+
 @pytest.mark.parametrize("overrides", READINGS.values(), ids=READINGS.keys())
 def test_every_schedule_and_reading_runs_with_context(planet, rasters, overrides):
     trained = pretrain(planet, config=rasters("steps=2", "validate_every=2", *overrides), progress="none")

@@ -104,9 +104,13 @@ def coverage_columns(model: str) -> Callable[[Any], dict[str, Any]]:
 
     encoder: Any = getattr(load_encoder(model), "model", None)
     if getattr(encoder, "seen", None) is None:
+        learn = (
+            " Models of older versions learn it from their tables: encoder.learn_coverage({name: table.lonlat}), then "
+            "encoder.save(folder)."
+        )
         raise ValueError(
-            f"{model} does not say where it was trained, so --coverage is unknown. Models of older versions learn it "
-            "from their tables: encoder.learn_coverage({name: table.lonlat}), then encoder.save(folder)."
+            f"{model} does not say where it was trained; leave out --coverage."
+            + learn * hasattr(encoder, "learn_coverage")
         )
     return lambda lonlat: encoder.coverage(lonlat).columns
 
