@@ -9,12 +9,15 @@ import torch
 from jaxtyping import Float, Float32, Float64
 from torch import Tensor, nn
 
+from geotether.checkpoint.folder import CONFIG, licence_of, read_json, state_hash
 from geotether.checkpoint.model import ModelParts, load_model, save_model
+from geotether.checkpoint.named import name_of
 from geotether.coverage.coverage import Coverage
 from geotether.coverage.seen import CELL_KM, SeenPlaces
 from geotether.encoders.heads import SpecificParts
 from geotether.encoders.location import LocationEncoder
 from geotether.files.frames import frame_like, lonlat_of
+from geotether.version import __version__
 
 if TYPE_CHECKING:
     from geotether.regions.grid import Grid
@@ -343,6 +346,46 @@ class Encoder:
             index = searching.open_index(self, None if is_folder else index, index if is_folder else None)  # type: ignore[arg-type]
         region = within if within is None or isinstance(within, Region) else region_of(within)
         return searching.search(index, query, top, region, min_distance_km)
+
+    def export_graph(self, path: str | Path, dim: int | str | None = None) -> float | None:
+        """Write the encoder as one file that computes vectors from coordinates without geotether.
+
+        An ONNX file (`.onnx`) runs with onnxruntime, which needs neither torch nor this package; a `.pt2` file is
+        for `torch.export.load`. Both say where they come from, and which input they take.
+
+        Args:
+            path: File to write.
+            dim: As in `encode`; fixed in the file.
+
+        Returns:
+            The largest difference between the vectors of the file and of this encoder at 1,000 places, as
+            `geotether.encoders.graph.write_graph`, which has the details and the errors.
+        """
+        from geotether.encoders.graph import write_graph
+
+        return write_graph(self.module, path, dim, self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        """Return what an exported file says about the model."""
+        facts = {
+            "geotether": __version__,
+            "model": self.provenance.get("name") or (name_of(self.folder) if self.folder else ""),
+            "licence": licence_of(self.provenance),
+            "modalities": ", ".join(self.modalities),
+            "card": self.card,
+        }
+        if self.folder is not None and self._is_as_saved(self.folder):
+            about = read_json(self.folder / CONFIG)
+            facts |= {key: about.get(key, "") for key in ("weights_sha256", "config_sha256")}
+        return {key: value for key, value in facts.items() if value}
+
+    def _is_as_saved(self, folder: Path) -> bool:
+        """Return whether the weights are those in a folder, where they may have changed, as here by fine-tuning."""
+        try:
+            saved = load_model(folder).location
+        except (OSError, ValueError):
+            return False
+        return saved is not None and state_hash(saved) == state_hash(self.module)
 
     def save(self, folder: str | Path) -> None:
         """Save as a model folder, which replaces an older one only when complete.

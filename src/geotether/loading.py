@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from geotether.checkpoint.named import model_path, names_hint
+from geotether.checkpoint.named import model_path, name_of, names_hint
 from geotether.files.disk import check_file
 from geotether.geodesy.coordinates import check_lonlat
 
@@ -303,14 +303,6 @@ def _as_array(answer: Any) -> Any:
         return np.asarray(answer)
     tensor = answer.detach().cpu()
     return (tensor.float() if str(tensor.dtype) in ("torch.bfloat16", "torch.float16") else tensor).numpy()
-
-
-def name_of(path: Path) -> str:
-    """Return the name of a file or folder; for a folder called `model`, that of the run around it."""
-    resolved = path.resolve()
-    if path.is_dir() and resolved.name == "model" and resolved.parent.name:
-        return resolved.parent.name
-    return resolved.name if path.is_dir() else resolved.stem
 
 
 def _imported(source: str, function: str) -> Any:

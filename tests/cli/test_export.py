@@ -1,11 +1,16 @@
 """`geotether export` from the command line."""
 
+import json
+
 import pytest
+import torch
 from typer.testing import CliRunner
 
+from geotether.checkpoint.folder import CONFIG
 from geotether.cli.app import app
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
+from geotether.encoders.graph import FACTS_FILE
 
 
 @pytest.fixture
@@ -35,6 +40,31 @@ def test_a_layer_comes_with_a_picture(folder):
     assert (folder / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
+def said_of(path):
+    extra = {FACTS_FILE: ""}
+    torch.export.load(path, extra_files=extra)
+    return json.loads(extra[FACTS_FILE])
+
+
+def test_a_graph_says_which_model_it_is(folder):
+    encoder = Encoder.load("small")
+    encoder.provenance["licence"], encoder.card = "CC BY 4.0", "# Card"
+    encoder.save("planet")
+    done = run("planet", "--out", "planet.pt2")
+    assert done.exit_code == 0, done.output
+    assert "4 numbers per place" in done.output
+    facts, saved = said_of("planet.pt2"), json.loads((folder / "planet" / CONFIG).read_text())
+    assert {key: facts[key] for key in ("model", "licence", "card", "dim")} == {
+        "model": "planet", "licence": "CC BY 4.0", "card": "# Card", "dim": "4"
+    }  # fmt: skip
+    assert facts["weights_sha256"] == saved["weights_sha256"]
+    tuned = Encoder.load("planet")
+    with torch.no_grad():
+        tuned.module.network.output.bias += 1
+    tuned.export_graph("tuned.pt2")
+    assert "weights_sha256" not in said_of("tuned.pt2")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -42,6 +72,8 @@ def test_a_layer_comes_with_a_picture(folder):
         (("--out", "a.tif"), "--resolution"),
         (("--resolution", "1", "--dim", "wide", "--out", "a.tif"), "wide"),
         (("--resolution", "1", "--out", "a.docx"), "docx"),
+        (("--resolution", "1", "--region", "Kenya", "--out", "a.onnx"), "--region, --resolution"),
+        (("--dim", "3", "--out", "a.pt2"), "4 numbers"),
     ],
     ids=lambda one: " ".join(one) if isinstance(one, tuple) else "",
 )

@@ -31,6 +31,8 @@ PARSED = {
     "geotether data get": "needs the network; tests/datasets and tests/cli/test_data.py run it against a local server",
     "geotether table build walk.gpx": "needs a package to be installed; tests/cli/test_table.py runs it",
     "geotether evaluate runs/first/model --out judged": "takes a minute on the demo planet; the next line runs",
+    "geotether export world --out": "takes 15 seconds; tests/encoders/test_graph.py exports smaller models",
+    "geotether export MODEL --out FILE.onnx": "as above",
     "geotether contribution run.yaml --out worth --seeds 3 --budget": "as above",
     "geotether adapt": "takes a minute; tests/cli/test_adapt.py runs it",
     "geotether pretrain recipes/world.yaml": "needs the raw data of ten modalities",
@@ -45,6 +47,7 @@ COMPILED = {
     "geotether.adapt(": "takes a minute; tests/studies/test_adaptation.py runs it",
     "class GpxSource:": "a plug-in; tests/cli/test_table.py installs and runs it",
     "path = get_dataset(": "needs the network",
+    'InferenceSession("world.onnx")': "tests/encoders/test_graph.py runs such a file, without torch",
     'read_layout("bigearthnet"': "needs a published data set; tests/pairing reads its layout",
     "paper_tasks(": "needs published files; tests/tasks builds these tasks",
     'RasterSource(\n    "bluemarble': "needs a published raster; tests/sources/grids reads such windows",
@@ -259,6 +262,8 @@ def names_for(page: Path, folder: Path) -> dict:
         for command in commands(page):
             done = CliRunner().invoke(app, argv(command))
             assert done.exit_code == 0, (command, done.output)
+    if page.name == "onnx.md":
+        geotether.load("runs/first/model").export_graph("model.pt2")
     if page.name == "paired.md":
         names["values"] = rng.normal(size=(5, 12, 2)).astype(np.float32)
     if page.name == "paired-objectives.md":

@@ -225,31 +225,3 @@ def test_settling_uses_what_is_given(make_context_encoder):
         columns = torch.cat((columns.detach().double(), torch.ones(300, 1)), 1)
         errors.append((target - columns @ torch.linalg.lstsq(columns, target).solution).square().mean())
     assert errors[1] < 0.4 * errors[0]
-
-
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # of the exporter itself
-def test_an_encoder_with_a_context_is_exported(make_context_encoder, tmp_path):
-    class Handout(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.encoder = make_context_encoder()
-
-        def forward(self, lonlat):
-            return self.encoder.handout(lonlat)
-
-    handout = Handout().eval()
-    many = torch.rand(50, 2, dtype=torch.float64) * torch.tensor([360.0, 180.0]) - torch.tensor([180.0, 90.0])
-    many = torch.cat((many, torch.tensor([[180.0, 0.0], [-180.0, 0.0], [0.0, 90.0], [5.0, 52.0]]).double()))
-    rows = ({0: torch.export.Dim("n")},)
-    with torch.no_grad():
-        want = handout(many)
-        exported = torch.export.export(handout, (many[:7],), dynamic_shapes=rows)
-        torch.testing.assert_close(exported.module()(many), want)
-        for package in ("onnx", "onnxscript"):
-            pytest.importorskip(package, reason=f"{package} is not installed, so nothing is exported to ONNX")
-        runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed, so ONNX is not run")
-        path = str(tmp_path / "handout.onnx")
-        torch.onnx.export(exported, (many[:7],), path, dynamo=True, verbose=False)
-    session = runtime.InferenceSession(path)
-    (got,) = session.run(None, {session.get_inputs()[0].name: many.numpy()})
-    torch.testing.assert_close(torch.from_numpy(got), want, atol=1e-4, rtol=0)

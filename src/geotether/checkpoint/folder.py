@@ -207,6 +207,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def licence_of(provenance: Mapping[str, Any]) -> str:
+    """Return the licence of a model, or those of its training data without repetitions; "" if none is known."""
+    if provenance.get("licence"):
+        return str(provenance["licence"])
+    origins = [facts.get("origin", {}) for facts in (provenance.get("tables") or {}).values()]
+    known = dict.fromkeys(origin["licence"] for origin in origins if origin.get("licence"))
+    return f"data: {', '.join(known)}" if known else ""
+
+
 def _json(content: Mapping[str, Any], name: str) -> str:
     return json.dumps(_plain(content, name), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -63,5 +63,13 @@ def names_hint(model: str | Path) -> str:
     return f" Models that are found by name: {', '.join(known)}.{closest(model, known)}"
 
 
+def name_of(path: Path) -> str:
+    """Return the name of a file or folder; for a folder called `model`, that of the run around it."""
+    resolved = path.resolve()
+    if path.is_dir() and resolved.name == "model" and resolved.parent.name:
+        return resolved.parent.name
+    return resolved.name if path.is_dir() else resolved.stem
+
+
 def _is_name(model: str | Path) -> bool:
     return str(model) == Path(model).name != ""

@@ -59,7 +59,7 @@ def encode(
     reject = on_bad_row == OnBadRow.reject
     count = width = 0
     with writing(out, inputs=[model] if overwrite else [points, model]):
-        encoder = load_encoder(model) if dim is None else encoder_of_dim(model, dim)
+        encoder = load_encoder(model, dim_given(dim))
         covered = coverage_columns(model) if coverage else lambda lonlat: {}
         with open_points(points, out, lon, lat, crs, layer, reject, ROWS_AT_ONCE) as found:
             refuse_columns(found.schema, out)
@@ -81,17 +81,13 @@ def encode(
     return said
 
 
-def encoder_of_dim(model: str, dim: str) -> Any:
-    """Open a model as a function of lonlat (n, 2) that returns vectors of `dim` ("64", "full") numbers.
-
-    Raises:
-        ValueError: If `dim` is not a number or "full", or the model cannot return vectors of that length.
-    """
-    from geotether.loading import load_encoder
-
-    if dim != "full" and not dim.isdecimal():
+def dim_given(dim: str | None) -> int | str | None:
+    """Return the value of --dim as `Encoder.encode` takes it; ValueError if it is not a number or "full"."""
+    if dim is None or dim == "full":
+        return dim
+    if not dim.isdecimal():
         raise ValueError(f"--dim must be a number, such as 64, or full; got {dim!r}.")
-    return load_encoder(model, dim if dim == "full" else int(dim))
+    return int(dim)
 
 
 def coverage_columns(model: str) -> Callable[[Any], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`geotether export`: the embedding of a region as a file for other tools."""
+"""`geotether export`: the embedding of a region, or the model itself, as a file for other tools."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 def export(
     model: Annotated[str, typer.Argument(help="A model: its folder or name, such as world; see compare.")],
-    out: Annotated[Path, typer.Option(help="File to write: .tif (GeoTIFF), .zarr, or .parquet of cells.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="File to write: .tif (GeoTIFF), .zarr, .parquet of cells; or the model: .onnx, .pt2 (torch)."
+        ),
+    ],
     region: Annotated[
         str, typer.Option(help="A country, a continent, W S E N in degrees, a file of polygons, or world.")
     ] = "world",
@@ -33,10 +38,18 @@ def export(
     """Write the embedding of a region as a Cloud-optimized GeoTIFF, a Zarr store or a GeoParquet of cells.
 
     The work is done in parts; after a kill, the same command continues. Checksums and a STAC item are written beside.
+    With --out .onnx or .pt2, write the model as one file that computes vectors from coordinates without geotether.
     """
+    from geotether.cli.encode import dim_given
     from geotether.exporting.export import export as export_file
 
-    given = int(dim) if dim is not None and dim.isdecimal() else dim
+    given = dim_given(dim)
+    if out.suffix.lower() in (".onnx", ".pt2"):
+        options = {"region": region != "world", "resolution": resolution, "cells": cells, "layer": layer}
+        options["dtype"] = dtype != "float32"
+        if unfit := [f"--{name}" for name, value in options.items() if value]:
+            raise ValueError(f"{out} is the model itself, for any place; leave out {', '.join(unfit)}.")
+        return export_graph(model, out, given)
     done = export_file(model, out, region, resolution, cells=cells, dim=given, dtype=dtype, layer=layer)
     said = _said(done)
     if layer is not None:
@@ -68,3 +81,22 @@ def _said(done: "Exported") -> str:
             f"percentile and {loss['max']:.2g} at most ({loss['pairs']:,.0f} pairs of places)."
         )
     return f"{said} Beside it: {done.path.name}.sha256 and {done.item.name}."
+
+
+def export_graph(model: str, out: Path, dim: int | str | None) -> str:
+    """Write an ONNX or torch.export file, and say how its vectors compare with the model's."""
+    from geotether.encoder import Encoder
+    from geotether.files.disk import size_in_words
+    from geotether.loading import load
+
+    encoder = load(model)
+    if not isinstance(encoder, Encoder):
+        raise ValueError(f"{model} is not a location encoder of geotether, SatCLIP or GeoCLIP; it has no graph.")
+    difference = encoder.export_graph(out, dim)
+    compared = (
+        "not compared with the model, because onnxruntime is not installed"
+        if difference is None
+        else f"its vectors at 1,000 places differ by at most {difference:.1g} from the model's"
+    )
+    width = encoder.module.check_dim(dim)
+    return f"{out} ({size_in_words(out.stat().st_size)}) computes {width} numbers per place; {compared}."

@@ -15,6 +15,7 @@ def models() -> str:
 
 def described(name: str, path: Path) -> list[str]:
     """Describe one model in a few lines; a damaged one by its error."""
+    from geotether.checkpoint.folder import licence_of
     from geotether.checkpoint.named import SHIPPED
     from geotether.files.disk import size_in_words
     from geotether.loading import load
@@ -31,16 +32,9 @@ def described(name: str, path: Path) -> list[str]:
     full = getattr(model, "full_dim", dim)
     numbers = f"; {dim:,} numbers per place{f', up to {full:,}' if full != dim else ''}" if dim else ""
     facts = {
-        "licence": provenance.get("licence") or licences(provenance),
+        "licence": licence_of(provenance),
         "modalities": ", ".join(getattr(model, "modalities", ())),
         "scores": provenance.get("scores", {}).get("line", ""),
         "path": str(path),
     }
     return [f"{name}  {size}, {home}{numbers}", *(f"  {key:<11} {fact}" for key, fact in facts.items() if fact)]
-
-
-def licences(provenance: dict) -> str:
-    """List the licences of a model's training data, without repetitions."""
-    origins = [facts.get("origin", {}) for facts in provenance.get("tables", {}).values()]
-    known = dict.fromkeys(origin["licence"] for origin in origins if origin.get("licence"))
-    return f"data: {', '.join(known)}" if known else ""

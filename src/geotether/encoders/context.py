@@ -202,7 +202,7 @@ class LocalContext(nn.Module):
             for corner in (1, 2, 3):  # a sum of products is three times as fast as a batched matrix product
                 mean = torch.addcmul(mean, share[:, corner : corner + 1], values[:, corner])
             parts.append(mean * self.get_buffer(f"unit/{number}"))
-        return torch.cat(parts, dim=1) if parts else lonlat.new_zeros(len(lonlat), 0, dtype=torch.float32)
+        return torch.cat(parts, dim=1) if parts else lonlat.new_zeros(lonlat.shape[0], 0, dtype=torch.float32)
 
     def on_grid(
         self, lon: Float[Tensor, " c"], lat: Float[Tensor, " r"], source: str | None = None

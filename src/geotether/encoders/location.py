@@ -270,8 +270,8 @@ class LocationEncoder(nn.Module):
     def _fields(self, source: str, lonlat: Tensor) -> Float[Tensor, "n k"]:
         """Return the context of a source, (n, k) in the network's dtype; no columns without a context."""
         weight = next(self.network.parameters())
-        if self.context is None:
-            return weight.new_zeros(len(lonlat), 0)
+        if self.context is None or not self.context.dim_of(source):
+            return weight.new_zeros(lonlat.shape[0], 0)
         with torch.autocast(lonlat.device.type, enabled=False):
             return self.context(lonlat, source).to(weight.dtype)
 

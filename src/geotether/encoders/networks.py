@@ -254,7 +254,7 @@ class Capsules(Network):
 
     def forward_with_hidden(self, x: Float[Tensor, "n in_dim"]) -> tuple[Tensor, Tensor]:
         """Return the last hidden activations of all capsules, joined, and the sum of their outputs."""
-        hidden, output = [], x.new_zeros(len(x), self.out_dim)
+        hidden, output = [], x.new_zeros(x.shape[0], self.out_dim)
         for part, layers, last in zip(x.chunk(self.num_capsules, dim=1), self.layers, self.outputs, strict=True):
             for layer in layers:  # type: ignore[attr-defined]
                 part = torch.relu(layer(part))

@@ -315,7 +315,7 @@ def _check_fit(out: Path, ending: str, resolution: Any, cells: str | None, layer
     if ending not in ENDINGS:
         raise ValueError(
             f"{out} ends in {ending or 'nothing'!r}; an embedding is exported to .tif (GeoTIFF), .zarr or .parquet "
-            "(cells)."
+            "(cells), a model itself to .onnx or .pt2."
         )
     if ending in TABLES:
         if cells is None:
