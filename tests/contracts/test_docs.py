@@ -16,6 +16,7 @@ import pytest
 import torch
 import typer
 import yaml
+from PIL import Image
 from typer.testing import CliRunner
 
 import geotether
@@ -40,6 +41,7 @@ PARSED = {
     "geotether paired train recipes/": "needs published data sets",
     "geotether evaluate run/model --points DATA": "needs published labels",
     "geotether export world --resolution 0.25": "takes a minute with the large model; the lines before it run",
+    "geotether search runs/world/model --evaluate": "needs the tables of its training",
     "geotether compare MELT=model": "needs the models of a full demo",
 }
 # Blocks of Python that are only compiled: a line of the block, and why.
@@ -58,6 +60,7 @@ QUICK = {
     "contribution": "--seeds 1 --budget 80 --labels 60 --draws 2",
     "compare": "--probe ridge --split own --labels 60 --seeds 1",
     "evaluate": "--seeds 2",
+    "search": "--places 1500",
     "paired compare": "--method linear --no-fine-tune",
 }
 # The files that stand for the capital words of README's synopsis.
@@ -66,7 +69,7 @@ PLACEHOLDERS = {
     "MODEL": "runs/first/model", "POINTS.csv": "sites.csv", "POINTS.parquet": "points.parquet", "COLUMN": "mass",
     "ENCODER": "runs/first/model", "ENCODER...": "runs/first/model", "TASKS.yaml": "tasks.yaml",
     "FIELDS.yaml": "fields.yaml", "FIELDS": "fields.yaml", "FILE|MODEL|TABLE": "birds.csv", "key=value": "seed=3",
-    "DEG": "5",
+    "DEG": "5", "LON": "5.66", "LAT": "51.97",
 }  # fmt: skip
 CODE_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.S | re.M)
 
@@ -171,6 +174,7 @@ def world(tmp_path_factory) -> Path:
     ]
     with zipfile.ZipFile(folder / "0012345-gbif.zip", "w") as archive:
         archive.writestr("0012345-gbif.csv", terms + "".join(lines))
+    Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(folder / "chip.png")
     (folder / "tasks.yaml").write_text("- {name: warmth, table: sites.csv, label: 'yield', split: split}\n")
     (folder / "code.py").write_text("import numpy as np\ndef f(lon, lat):\n    return np.stack([lon, lat], axis=1)\n")
     for name in ("satellite", "texts", "soil", "places", "birds"):
@@ -235,6 +239,7 @@ def page_folder(request, world, tmp_path, monkeypatch):
     if request.node.callspec.params["page"].name == "columns-and-texts.md":
         shutil.copy(folder / "birds_raw.parquet", folder / "birds.parquet")
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return folder
 
 
@@ -294,7 +299,7 @@ def test_commands(page, page_folder, monkeypatch):
         if reason(command, PARSED):
             parse(words, monkeypatch)
             continue
-        quick = QUICK.get(command_name(words), "") if "--help" not in words else ""
+        quick = QUICK.get(command_name(words), "") if not {"--help", "--among"} & set(words) else ""
         done = CliRunner().invoke(app, [*words, *shlex.split(quick)])
         assert done.exit_code == 0, (command, done.output, done.exception)
 

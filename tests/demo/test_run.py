@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import itertools
+import json
 import signal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -41,6 +42,9 @@ def test_the_folder_is_complete_and_figures_are_not_blank(demo):
     assert report == out / "report.html"
     assert {"model", "single", "metrics.jsonl", "scores.csv", "figures"} <= {file.name for file in out.iterdir()}
     assert not (out / "state").exists()
+    recall = json.loads((out / "recall.json").read_text())
+    assert set(recall) == {"satellite", "night_lights", "place_texts"}
+    assert "## Search" in (out / "model" / "README.md").read_text()
     figures = sorted((demo[0] / "figures").glob("*.png"))
     assert {figure.stem for figure in figures} == {f"map_{task}" for task in TASKS} | {
         "accuracy_against_labels", "coverage", "losses",

@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 from geotether.benchmark.baselines import is_joined
 from geotether.benchmark.out_of_block import predict_out_of_block
 from geotether.benchmark.outcome import Outcome
-from geotether.benchmark.score_table import markdown_table
+from geotether.benchmark.score_table import markdown_rows, markdown_table
 from geotether.encoder import Encoder
 from geotether.files.disk import replacing_file
 from geotether.loading import EncoderFunction
 from geotether.maps import accuracy_against_labels, coverage_map, loss_curves, predicted_and_true, save_figure
 from geotether.report import write_report
+from geotether.searching.recall import CrossModalRecall, recall_rows
 from geotether.tables.table import Table
 from geotether.tasks.task import Task
 
@@ -70,7 +71,12 @@ def draw_figures(
 
 
 def write_demo_report(
-    out: Path, scores: Sequence[Outcome], figures: Mapping[str, Path], model: Encoder, seconds: float
+    out: Path,
+    scores: Sequence[Outcome],
+    figures: Mapping[str, Path],
+    model: Encoder,
+    seconds: float,
+    recall: Sequence[CrossModalRecall] = (),
 ) -> Path:
     """Write `report.html` about the encoder trained on all modalities and return its path."""
     provenance = {
@@ -87,14 +93,24 @@ def write_demo_report(
         figures,
         provenance,
         subtitle="A location encoder pre-trained on the demo planet, judged on four tasks",
-        introduction=INTRODUCTION,
+        introduction=INTRODUCTION + ((recall_sentence(recall),) if recall else ()),
         labels=labels,
         own_split="Whole spatial blocks of 1000 km, fixed before anything was trained.",
     )
 
 
-def write_card(folder: Path, scores: Sequence[Outcome], figures: Path) -> None:
-    """Add the scores and the coverage map, from a folder of figures, to the card of a model folder."""
+def recall_sentence(found: Sequence[CrossModalRecall], km: float = 750.0) -> str:
+    """Say how often held-out observations lead to within a distance of their place, beside chance."""
+    said = []
+    for one in found:
+        plain = one.plain()
+        model, chance = (plain[part]["within_km"][f"{km:g}"] for part in ("model", "chance"))
+        said.append(f"{one.modality} {model:.1%} (chance {chance:.1%})")
+    return f"Held-out observations lead to a place within {km:g} km of their own: {', '.join(said)}."
+
+
+def write_card(folder: Path, scores: Sequence[Outcome], figures: Path, recall: Sequence[CrossModalRecall] = ()) -> None:
+    """Add scores, recall and the coverage map, from a folder of figures, to the card of a model folder."""
     shutil.copyfile(figures / "coverage.png", folder / "coverage.png")
     labels = LABELS if any(one.labels == LABELS for one in scores) else max(one.labels for one in scores)
     draws = len({one.seed for one in scores})
@@ -106,5 +122,11 @@ def write_card(folder: Path, scores: Sequence[Outcome], figures: Path) -> None:
         "tasks.\n\n"
         f"{markdown_table(scores, 'ridge', 'own', labels)}\n"
     )
+    if recall:
+        head, *rows = recall_rows(recall)
+        addition += (
+            "\n## Search\n\nHow far held-out observations lead from their place, by `geotether search`; `another row's "
+            f"answer` is what is gained without reading the one at hand.\n\n{markdown_rows(head[:2], head[2:], rows)}\n"
+        )
     with replacing_file(folder / "README.md") as part:
         part.write_text(card + addition, encoding="utf-8")

@@ -1,5 +1,6 @@
 """The demo from data to report: pre-train, evaluate, draw."""
 
+import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,13 @@ from geotether.benchmark.score_table import write_scores
 from geotether.context.build import raster_context
 from geotether.context.config import ContextConfig, RasterConfig
 from geotether.context.rasters import ArrayRaster
-from geotether.demo.report import draw_figures, write_card, write_demo_report
+from geotether.demo.report import draw_figures, recall_sentence, write_card, write_demo_report
 from geotether.encoder import Encoder
 from geotether.encoders.context import LocalContext
+from geotether.files.disk import replacing_file
 from geotether.loading import EncoderFunction, load_encoder
+from geotether.searching import land_candidates, open_index
+from geotether.searching.recall import cross_modal_recall
 from geotether.sources.planet import MOSAIC_STEP, planet_facts, read_mosaic
 from geotether.tables.featurize import PLANET_MODALITIES, planet_table
 from geotether.tables.table import Table
@@ -28,6 +32,7 @@ from geotether.training.state import RunInterrupted, is_unfinished
 
 logger = logging.getLogger(__name__)
 
+SEARCHED_PLACES = 20_000  # about 80 km apart
 TIED = "MELT, all modalities"
 SEEDS = (0, 1, 2, 3, 4)
 # What fits into a minute: every encoder by ridge on blocks; some on a random split, for comparison. Larger numbers of
@@ -87,7 +92,7 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
     """Pre-train on the demo planet with MELT, evaluate four tasks with baselines, and write the results to a folder.
 
     Args:
-        out: Folder; gets `model/`, `metrics.jsonl`, `scores.csv`, `figures/*.png`, `report.html`, and
+        out: Folder; gets `model/`, `metrics.jsonl`, `scores.csv`, `recall.json`, `figures/*.png`, `report.html`, and
             `single/` with the encoders of each modality alone, trained with as many steps and as many rows
             of that modality per step.
         seed: Seed of weights and batches of all runs.
@@ -128,9 +133,15 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
     write_scores(scores, out / "scores.csv")
     _say(started, f"{len(scores):,} scores of {len(encoders)} encoders on {len(tasks)} tasks")
 
+    index = open_index(model, land_candidates(SEARCHED_PLACES))
+    recall = [cross_modal_recall(model, index, modality, table) for modality, table in tables.items()]
+    with replacing_file(out / "recall.json") as part:
+        part.write_text(json.dumps({one.modality: one.plain() for one in recall}, indent=2) + "\n", encoding="utf-8")
+    _say(started, recall_sentence(recall))
+
     figures = draw_figures(out, tables, tasks, encoders[TIED], scores, TIED)
-    write_card(out / "model", scores, out / "figures")
-    report = write_demo_report(out, scores, figures, model, time.perf_counter() - started)
+    write_card(out / "model", scores, out / "figures", recall)
+    report = write_demo_report(out, scores, figures, model, time.perf_counter() - started, recall)
     _say(started, "figures and report")
     return report
 

@@ -104,8 +104,12 @@ def search(
     if not len(rows):
         raise ValueError(f"None of {index.candidates.said} is in the region {within.name if within else ''}.")
     if min_distance_km:
-        order = rows[np.argsort(-similarity[rows], kind="stable")]
-        chosen = thinned(lonlat, order, top, min_distance_km, query.lonlat)
+        count = 64 * top + _BLOCK
+        while True:  # few of the best may be apart
+            chosen = thinned(lonlat, rows[best(similarity[rows], count)], top, min_distance_km, query.lonlat)
+            if len(chosen) == top or count >= len(rows):
+                break
+            count *= 8
     else:
         chosen = rows[best(similarity[rows], top)]
     columns = index.candidates.columns
