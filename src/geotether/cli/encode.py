@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 16_384
 
 
 class OnBadRow(StrEnum):

@@ -26,6 +26,7 @@ from geotether.geodesy.crs import WGS84, is_wgs84, lonlat_of_xy
 Chunks = Iterable[tuple[pa.Table, Float64[np.ndarray, "n 2"]]]
 _DRIVERS = {".gpkg": "GPKG", ".fgb": "FlatGeobuf"}
 _GROUP_BYTES = 2**25  # of a row group of Parquet, in memory
+_TEXT_ROWS = 4096  # made texts of at once
 _SPECIAL = r'[",;\t\r\n|]'  # what a cell with one of these needs quotes for
 
 
@@ -126,13 +127,20 @@ def _write_csv(part: Path, schema: pa.Schema, chunks: Chunks, ending: str) -> No
     added = [] if geometry is None else [name for name in ("lon", "lat") if name not in names]
     with part.open("wb") as file:
         file.write((mark.join(_quoted(pa.array(added + names)).to_pylist()) + "\n").encode())
-        for table, lonlat in chunks:
+        for table, lonlat in _small(chunks):
             if geometry is not None:
                 _same_places(table, lonlat, part)
             places = [pa.array(np.ascontiguousarray(lonlat[:, ("lon", "lat").index(name)])) for name in added]
             cells = [_cells(pa.chunked_array([place])) for place in places] + [_cells(table[name]) for name in names]
             lines = pc.binary_join_element_wise(*cells, mark) if len(cells) > 1 else cells[0]
             _write_texts(file, pc.binary_join_element_wise(lines, "\n", ""))
+
+
+def _small(chunks: Chunks) -> Chunks:
+    """Cut tables into parts whose texts take little memory."""
+    for table, lonlat in chunks:
+        for start in range(0, table.num_rows, _TEXT_ROWS):
+            yield table.slice(start, _TEXT_ROWS), lonlat[start : start + _TEXT_ROWS]
 
 
 def _write_texts(file: Any, texts: pa.Array) -> None:
@@ -194,7 +202,7 @@ def _write_geojson(part: Path, schema: pa.Schema, chunks: Chunks, ending: str) -
     with part.open("wb") as file:
         file.write(b'{"type": "FeatureCollection", "features": [')
         mark = "\n"
-        for table, lonlat in chunks:
+        for table, lonlat in _small(chunks):
             shapes = _shapes(None if geometry is None else table[geometry], lonlat, crs)
             parts = [f'{mark}{{"type": "Feature", "geometry": ', shapes, ', "properties": {']
             for name in names:
