@@ -11,6 +11,7 @@ from geotether.context.build import build_context, check_rasters, raster_context
 from geotether.context.config import ContextConfig
 from geotether.context.rasters import ArrayRaster
 from geotether.files.disk import file_fingerprint
+from geotether.regions import region_of
 from geotether.sources.sampling import sample_sphere
 from geotether.tables.table import Table
 
@@ -181,3 +182,28 @@ def test_arrays_and_a_pattern_of_tiles_give_the_context_of_one_file(data, tmp_pa
     where = torch.tensor(sample_sphere(500, seed=1))
     rest = np.linalg.lstsq(tiles(where).numpy(), array(where).numpy(), rcond=None)[1]
     assert (rest < 0.2 * (array(where) ** 2).sum(0).numpy()).all()  # components may be turned
+
+
+@pytest.mark.parametrize("bounds", ["20 -10 50 20", "170 -20 -170 0"], ids=["plain", "antimeridian"])
+def test_a_region_is_known_alone_and_values_fade_to_0_at_its_border(bounds):
+    region, rng = region_of(bounds), np.random.default_rng(0)
+    west, south, east, north = region.bounds
+    lat = np.repeat(np.arange(89, -90, -2.0)[:, None], 180, axis=1)
+    raster = ArrayRaster((lat + rng.standard_normal(lat.shape))[..., None], -180, 90, 2.0)
+    wanted = config({"a": {"path": "a"}}, scales_km=(200,))
+    found = raster_context({"a": [raster]}, wanted, region=region)
+    assert found.levels[0]["columns"] * found.levels[0]["step"] < 90
+    inside = np.stack([rng.uniform(west + 3, east - 3, 200), rng.uniform(south + 3, north - 3, 200)], axis=1)
+    inside[:, 0] = (inside[:, 0] + 180) % 360 - 180
+    assert found.coverage(torch.from_numpy(inside)).min() > 0.999
+    columns = np.concatenate([found(torch.from_numpy(inside)).numpy(), np.ones((200, 1))], axis=1)
+    rest = inside[:, 1] - columns @ np.linalg.lstsq(columns, inside[:, 1])[0]
+    assert rest.var() < 0.1 * inside[:, 1].var()
+    middle = (south + north) / 2
+    outside = places(
+        [west - 12, middle], [(east + 192) % 360 - 180, middle], [west + 2, north + 12], [west - 90, middle]
+    )
+    assert found.coverage(outside).max() == found(outside).abs().max() == 0
+    elsewhere = ArrayRaster(raster.values[:20, :20], -80, 80, 2.0)
+    with pytest.raises(ValueError, match=r"rasters\.a: array does not cover the region"):
+        raster_context({"a": [elsewhere]}, wanted, region=region)

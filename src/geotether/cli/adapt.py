@@ -31,12 +31,12 @@ def adapt(
 ) -> str:
     """Adapt a model to a region by your own tables and rasters, and judge what was gained and lost."""
     from geotether.cli.evaluate import labelled_tasks
-    from geotether.studies.adaptation import adapt
+    from geotether.studies.adaptation import adapt, start_of
     from geotether.training.config import load_config
 
     path, named = named_tables(tables)
     layers: list[Any] = [
-        {"adapt": {"model": model, "region": region}},
+        start_of(model, region),
         *raster_layers(raster or []),
         *(overrides or []),
     ]

@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from geotether.benchmark.bootstrap import score
 from geotether.benchmark.outcome import Outcome, block_sums, score_of_sums
+from geotether.benchmark.plan import draw_rows
 from geotether.benchmark.planet import planet_tasks
 from geotether.benchmark.run import evaluate
 from geotether.benchmark.score_table import collect, markdown_rows
@@ -45,6 +46,8 @@ COMPONENTS = 16
 DISTANCES_KM = (0.0, 100.0, 300.0, 1000.0, 3000.0, math.inf)
 # Fewest judged rows that say something.
 _FEWEST_ROWS = 10
+# Labels of a probe where few are known, and draws of them.
+FEW_LABELS, _SEEDS = 300, 5
 _OUTER_FOLDS, _INNER_FOLDS = 5, 20
 logger = logging.getLogger(__name__)
 
@@ -103,7 +106,7 @@ class Adaptation:
     def verdict(self) -> str:
         """Whether something was gained inside, and lost outside, in one sentence each."""
         gained = [f"{name}: {in_words('the adapted model', 'the old one', found)}" for name, found in self._changes(1)]
-        lost = [name for name, found in self._changes(0) if found.high < 0]
+        lost = [f"{name} (by {-100 * found.mean:.1f} points)" for name, found in self._changes(0) if found.high < 0]
         lost_said = f"clearly worse on {', '.join(lost)}" if lost else "not clearly worse on any task"
         inside = "; ".join(gained) or "nothing could be measured"
         return f"Inside {self.region}: {inside}. Outside: {lost_said}."
@@ -135,7 +138,7 @@ class Adaptation:
 def adapt(
     model: str | Path,
     tables: Mapping[str, Any] | None = None,
-    region: str | Sequence[float] | None = None,
+    region: str | Path | Sequence[float] | None = None,
     *,
     config: Any = None,
     labels: Sequence[Task] = (),
@@ -172,9 +175,7 @@ def adapt(
         FinishedRunError, FileExistsError, BlockingIOError, RunInterrupted: As in `pretrain`.
     """
     if not isinstance(config, RunConfig):
-        where = region if region is None or isinstance(region, str) else " ".join(map(str, region))
-        start = {"model": str(model), **({} if where is None else {"region": where})}
-        config = load_config(config, [{"adapt": start}, *([settings] if settings else [])], "adapt")
+        config = load_config(config, [start_of(model, region), *([settings] if settings else [])], "adapt")
     if config.adapt is None:
         raise ValueError("The configuration has no section adapt; make one by load_config(recipe='adapt').")
     method = location_method(tables, config)
@@ -193,6 +194,16 @@ def adapt(
     return found
 
 
+def start_of(model: str | Path, region: str | Path | Sequence[float] | None) -> dict[str, Any]:
+    """Return the settings that say which model is adapted and where; files become absolute, names stay names."""
+    where = region if region is None or isinstance(region, str | Path) else " ".join(map(str, region))
+    given = {"model": model, "region": where}
+    absolute = {
+        key: Path(one).absolute() if Path(one).exists() else one for key, one in given.items() if one is not None
+    }
+    return {"adapt": {key: str(one) for key, one in absolute.items()}}
+
+
 def judge(method: AdaptMethod, encoder: Encoder, labels: Sequence[Task] = ()) -> Adaptation:
     """Compare an adapted encoder with the one it started from.
 
@@ -204,14 +215,15 @@ def judge(method: AdaptMethod, encoder: Encoder, labels: Sequence[Task] = ()) ->
     encoders = {OLD: method.base, NEW: encoder}
     inside, notes = [], []
     for name, columns, kind, lonlat, split in _questions(method, labels):
-        parts = _parts(lonlat, split, method.block_km, within=name in method.tables)
-        if not parts:
+        draws = _draws(name, lonlat, split, method.block_km, name in method.tables)
+        if not draws:
             held = int((split != "train").sum())
             notes.append(f"{name}: {held} of {len(split)} rows are held out, too few to judge, or in too few blocks.")
-            continue
-        for called, one in encoders.items():
-            answered = _answers(one.encode(lonlat).astype(np.float64), columns, kind, lonlat, parts, method.block_km)
-            inside.append(_outcome(name, called, columns, answered, kind, lonlat, parts, method.block_km))
+        for called, one in encoders.items() if draws else ():
+            vectors = one.encode(lonlat).astype(np.float64)
+            for title, seed, parts in draws:
+                answered = _answers(vectors, columns, kind, lonlat, parts, method.block_km)
+                inside.append(_outcome(title, seed, called, columns, answered, kind, lonlat, parts, method.block_km))
     return Adaptation(
         encoder,
         method.region.name,
@@ -252,21 +264,27 @@ def _questions(
         yield task.name, [task.values], task.kind, task.lonlat, method.parts_of(task.lonlat)
 
 
-def _parts(lonlat: np.ndarray, split: np.ndarray, block_km: float, within: bool) -> list[Parting]:
-    """Return the rows on which probes are fitted and judged; none if there are too few.
+def _draws(
+    name: str, lonlat: np.ndarray, split: np.ndarray, block_km: float, is_modality: bool
+) -> list[tuple[str, int, list[Parting]]]:
+    """Return the rows on which probes are fitted and judged, with a title and a seed; none if there are too few.
 
     Vectors of training rows of a modality were fitted to these very rows, so a probe that learned from them would be
-    misled: it learns from other held-out blocks (`within`). Labels were not used, so their probes learn from all rows
-    in the training blocks.
+    misled: it learns from other held-out blocks. Labels were not used, so their probes learn from all rows in the
+    training blocks and, since few labels are usual, from draws of 300 of them.
     """
-    held = np.flatnonzero(np.isin(split, ("validation", "test")))
-    if not within:
-        parts = [Parting(np.flatnonzero(split == "train"), held)]
-    else:
+    held, train = np.flatnonzero(np.isin(split, ("validation", "test"))), np.flatnonzero(split == "train")
+    if is_modality:
         folds = block_folds(lonlat[held], _OUTER_FOLDS, block_km, 0) if len(held) else np.zeros(0, dtype=int)
         parts = [Parting(held[folds != fold], held[folds == fold]) for fold in range(int(folds.max(initial=0)) + 1)]
-    fewest = min(min(len(part.train) for part in parts), len(held))
-    return parts if fewest >= _FEWEST_ROWS else []
+        draws = [(name, 0, parts)]
+    else:
+        draws = [(f"{name}, {len(train):,} labels", 0, [Parting(train, held)])]
+        if len(train) > FEW_LABELS:
+            few = f"{name}, {FEW_LABELS} labels"
+            draws += [(few, seed, [Parting(draw_rows(train, FEW_LABELS, seed), held)]) for seed in range(_SEEDS)]
+    fewest = min(min(len(part.train) for part in draws[0][2]), len(held))
+    return draws if fewest >= _FEWEST_ROWS else []
 
 
 def _answers(
@@ -291,6 +309,7 @@ def _answers(
 
 def _outcome(
     name: str,
+    seed: int,
     encoder: str,
     columns: Sequence[np.ndarray],
     answered: Sequence[np.ndarray],
@@ -307,7 +326,7 @@ def _outcome(
         sums.append(own)
     total = np.sum(sums, axis=0)
     value, split = float(score_of_sums(metric, total.sum(0))), f"blocks-{block_km:g}km"
-    return Outcome(name, encoder, "ridge", split, len(parts[0].train), 0, "", metric, value, "", names, total)
+    return Outcome(name, encoder, "ridge", split, len(parts[0].train), seed, "", metric, value, "", names, total)
 
 
 def _outside_scores(method: AdaptMethod, encoders: Mapping[str, Encoder]) -> list[Outcome]:

@@ -261,7 +261,7 @@ class AdaptMethod(LocationMethod):
         """Return what was adapted, and where."""
         return {
             "adapted": {
-                "model": Path(self.settings.model).name,
+                "model": _name_of(self.settings.model),
                 "weights_sha256": self.rasters["model"],
                 "region": self.region.name,
                 "bounds": [round(edge, 4) for edge in self.region.bounds],
@@ -327,6 +327,12 @@ def border_places(region: Region) -> Float64[np.ndarray, "n 2"]:
 
     lonlat = shapely.get_coordinates(shapely.segmentize(region.shape.boundary, _BORDER_STEP))
     return np.stack([(lonlat[:, 0] + 180) % 360 - 180, lonlat[:, 1].clip(-90, 90)], axis=1)
+
+
+def _name_of(model: str) -> str:
+    """Return the name of a model, of a run for the folder `model` in it."""
+    path = Path(model)
+    return path.parent.name if path.name == "model" and path.parent.name else path.name
 
 
 def _encoder_settings(given: EncoderConfig, base: Encoder) -> EncoderConfig:

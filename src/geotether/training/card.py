@@ -200,7 +200,8 @@ def summary(options: Mapping[str, Any]) -> str:
 def plain_settings(config: LoopConfig) -> dict[str, Any]:
     """Return the configuration as plain values, without paths of data; their hashes are in the provenance."""
     context = {"land": {"path"}, "rasters": {"__all__": {"path"}}}
-    hidden: Any = {"tables": True, "data": True, "cache": True, "paired": True, "context": context}
+    adapt = {"model", "region"}  # their hashes are in the provenance, too
+    hidden: Any = {"adapt": adapt, "tables": True, "data": True, "cache": True, "paired": True, "context": context}
     return config.model_dump(mode="json", exclude=hidden)
 
 
