@@ -79,7 +79,7 @@ class _Path:
             weight, self.bias = layer.weight.T, layer.bias
             self.first = low.mapped(weight[: self.seen])
             self.first_of_rasters = weight[self.seen :]
-            if context is not None:
+            if context is not None and context.dim_of("rasters"):
                 self.first_of_rasters = self.first_of_rasters / context.spread("rasters").to(weight.dtype)[:, None]
         if encoder.projection is not None:
             matrix, self.offset = encoder.projection.matrix(width)
