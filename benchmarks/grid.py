@@ -71,13 +71,14 @@ def harmonics(lon: np.ndarray, lat: np.ndarray, repeats: int) -> None:
     lat_grid, lon_grid = torch.meshgrid(lats, lons, indexing="ij")
     places = torch.stack((lon_grid, lat_grid), dim=-1).flatten(0, 1)
 
-    def by_point() -> list[torch.Tensor]:
-        return [positional(chunk, torch.float32)[:1] for chunk in places.split(rows * len(lon))]
+    def by_point() -> None:
+        for chunk in places.split(rows * len(lon)):
+            positional(chunk, torch.float32)
 
-    def by_grid() -> list[torch.Tensor]:
+    def by_grid() -> None:
         factors = positional.grid_factors(lons, lats, torch.float32)
-        starts = range(0, len(lat), rows)
-        return [factors.features(slice(start, start + rows), slice(0, len(lon)))[:1] for start in starts]
+        for start in range(0, len(lat), rows):
+            factors.features(slice(start, start + rows), slice(0, len(lon)))
 
     with torch.inference_mode():
         features = positional.grid_factors(lons, lats, torch.float32).features(slice(0, rows), slice(0, len(lon)))

@@ -69,6 +69,24 @@ def test_context_network_degree_and_length_equal_places(make_context_encoder, di
     check_equal(encoder, dim, lon=inside, lat=torch.linspace(60.0, 40.0, 23, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("readout", ["projected", "output"])
+@pytest.mark.parametrize("source", ["rasters", "observations"])
+def test_context_of_one_source_equals_places(source, readout):
+    level = {"source": source, "scale_km": 300.0, "west": -180.0, "north": 90.0, "step": 30.0, "rows": 7, "columns": 12}
+    context = LocalContext([{**level, "groups": {"a": 3}}])
+    values = np.random.default_rng(0).normal(size=(7, 12, 3)).astype(np.float32)
+    context.fill(0, values, values[..., 0] > -1)
+    config = {
+        "positional": {"name": "spherical_harmonics", "l_max": 3},
+        "network": {"name": "siren", "hidden_dim": 8, "omega_0": 1.0},
+        "embed_dim": 4,
+        "readout": readout,
+    }
+    encoder = build_location_encoder(config, seed=0, context=context).eval()
+    encoder.settle()
+    check_equal(encoder)
+
+
 def test_grids_without_rows_or_columns_and_single_places(make_context_encoder):
     encoder = make_context_encoder().eval()
     encoder.settle()

@@ -27,7 +27,7 @@ class Factors(NamedTuple):
 
     def features(self, rows: slice, columns: slice) -> Float[Tensor, "n k"]:
         """Return the features of a part of the grid, row by row, shape (r * c, k)."""
-        east = self.columns[columns][:, self.of]
+        east = self.columns[columns].index_select(1, self.of)
         return (self.rows[rows, None] * east).flatten(0, 1)
 
     def mapped(self, weight: Float[Tensor, "k out"]) -> Callable[[slice, slice], Float[Tensor, "n out"]]:
