@@ -144,7 +144,6 @@ def write_layers(
             for rows, columns, inside, found in _predicted(predictor, region, grid, land, seen)
         )
         write_raster(out, grid, bands, blocks, "float32", float("nan"), tags or {})
-        seen.check(region, grid)
         return WrittenLayers(out, None, seen.pixels, seen.area_km2, seen.inside_km2 / seen.area_km2)
 
     details = out.with_name(f"{out.stem}_details{out.suffix}")
@@ -161,7 +160,6 @@ def write_layers(
                 yield rows, columns, _class_layers(found, inside)
 
         write_raster(details, grid, bands, layers(), "float32", float("nan"), tags or {})
-        seen.check(region, grid)
         blocks = ((rows, columns, classes[None, rows, columns]) for rows, columns in grid.tiles(512))
         colours = dict(zip(values.tolist(), class_palette(len(values)), strict=True))
         named = zip(values.tolist(), class_names(predictor.classes), strict=True)
@@ -223,6 +221,7 @@ def _predicted(
         found = Predicted(*(None if one[0] is None else np.concatenate(one) for one in zip(*parts, strict=True)))
         seen.add(places, found.inside)
         yield rows, columns, inside, found
+    seen.check(region, grid)
 
 
 def tile_features(
@@ -250,7 +249,9 @@ def _number_layers(found: Predicted, inside: Bool[np.ndarray, "r c"]) -> Float[n
 
 def _class_layers(found: Predicted, inside: Bool[np.ndarray, "r c"]) -> Float[np.ndarray, "b r c"]:
     assert found.probabilities is not None
-    parts = (found.entropy, found.dissimilarity, found.inside, found.candidates, *found.probabilities.T)
+    assert found.sets is not None
+    sizes = found.sets.sum(axis=1)
+    parts = (found.entropy, found.dissimilarity, found.inside, sizes, *found.probabilities.T)
     layers = np.full((len(parts), *inside.shape), np.nan, dtype=np.float32)
     for layer, values in zip(layers, parts, strict=True):
         layer[inside] = values

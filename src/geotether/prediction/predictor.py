@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Integer
+from jaxtyping import Bool, Float, Float32, Float64
 
 from geotether.benchmark.bootstrap import score
 from geotether.benchmark.outcome import Outcome, block_sums
@@ -46,7 +46,7 @@ class Predicted(NamedTuple):
         upper: Upper end.
         probabilities: Of each class, shape (m, c).
         entropy: Of the probabilities, from 0 (certain) to 1 (all equal).
-        candidates: Number of classes in the prediction set.
+        least: Probability from which on a class is in the prediction set, which the most probable always is.
     """
 
     dissimilarity: Float32[np.ndarray, " m"]
@@ -56,7 +56,15 @@ class Predicted(NamedTuple):
     upper: Float64[np.ndarray, " m"] | None = None
     probabilities: Float64[np.ndarray, "m c"] | None = None
     entropy: Float64[np.ndarray, " m"] | None = None
-    candidates: Integer[np.ndarray, " m"] | None = None
+    least: Float64[np.ndarray, " m"] | None = None
+
+    @property
+    def sets(self) -> Bool[np.ndarray, "m c"] | None:
+        """Which classes are in the prediction set of each place, shape (m, c); None of numbers."""
+        if self.probabilities is None or self.least is None:
+            return None
+        most = self.probabilities == self.probabilities.max(axis=1, keepdims=True)
+        return most | (self.probabilities >= self.least[:, None])
 
 
 @dataclass(eq=False)
@@ -138,10 +146,9 @@ class PlacePredictor:
             known = spread_columns(distance, dissimilarity)
             probabilities = self.spread.probabilities(columns, known)
             value = probabilities.argmax(axis=1)
-            least = self.spread.thresholds(known, self.level)[:, None]
-            kept = np.maximum((probabilities >= least).sum(axis=1), 1)
+            least = self.spread.thresholds(known, self.level)
             return Predicted(
-                dissimilarity, inside, value, None, None, probabilities, entropy(probabilities), candidates=kept
+                dissimilarity, inside, value, None, None, probabilities, entropy(probabilities), least=least
             )
         known = np.column_stack([spread_columns(distance, dissimilarity), columns])
         ends = self.spread.ends(columns[:, 0], known, self.level)
