@@ -239,7 +239,8 @@ def _draw_graticule(axes: Axes, picture: Picture) -> None:
     span = max((east - west) * max(math.cos(math.radians(picture.middle[1])), 0.3), north - south)
     step = next((one for one in _STEPS if span / one <= 6), 60)
     lons, lats = (
-        np.arange(math.ceil(a / step), math.floor(b / step) + 1) * float(step) for a, b in ((west, east), (south, north))
+        np.arange(math.ceil(a / step), math.floor(b / step) + 1) * float(step)
+        for a, b in ((west, east), (south, north))
     )
     look: dict[str, Any] = {"color": FAINT, "linewidth": 0.5, "alpha": 0.6, "zorder": 2.5}
     if picture.is_geographic:
