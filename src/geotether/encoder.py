@@ -338,14 +338,16 @@ class Encoder:
             query = searching.image_query(self, image, modality)
         else:
             query = searching.columns_query(self, columns or {}, modality)
-        if index is None:
-            self._index = self._index or searching.open_index(self)
-            index = self._index
-        elif not isinstance(index, searching.Index):
-            is_folder = not isinstance(index, searching.Candidates)
-            index = searching.open_index(self, None if is_folder else index, index if is_folder else None)  # type: ignore[arg-type]
+        if isinstance(index, searching.Index):
+            opened = index
+        elif isinstance(index, searching.Candidates):
+            opened = searching.open_index(self, index)
+        elif index is not None:
+            opened = searching.open_index(self, None, index)
+        else:
+            opened = self._index = self._index or searching.open_index(self)
         region = within if within is None or isinstance(within, Region) else region_of(within)
-        return searching.search(index, query, top, region, min_distance_km)
+        return searching.search(opened, query, top, region, min_distance_km)
 
     def export_graph(self, path: str | Path, dim: int | str | None = None) -> float | None:
         """Write the encoder as one file that computes vectors from coordinates without geotether.

@@ -48,7 +48,7 @@ class Candidates:
     @property
     def digest(self) -> str:
         """SHA-256 of the places."""
-        return hashlib.sha256(np.ascontiguousarray(self.lonlat)).hexdigest()
+        return hashlib.sha256(self.lonlat.tobytes()).hexdigest()
 
 
 def land_candidates(count: int = LAND_PLACES, region: Region | None = None) -> Candidates:
