@@ -182,8 +182,8 @@ def open_index(encoder: Any, candidates: Candidates | None = None, folder: str |
 
 def _start(folder: Path, candidates: Candidates, model: str) -> None:
     """Write the places of an index and what it belongs to."""
-    about: dict[str, Any] = {"format": FORMAT, "geotether": __version__, "model": model, "candidates": candidates.digest}
-    about |= {"said": candidates.said, "spacing_km": candidates.spacing_km}
+    about: dict[str, Any] = {"format": FORMAT, "geotether": __version__, "model": model}
+    about |= {"candidates": candidates.digest, "said": candidates.said, "spacing_km": candidates.spacing_km}
     with replacing_folder(folder) as part:
         np.save(part / _PLACES, candidates.lonlat)
         (part / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
