@@ -34,10 +34,12 @@ def test_a_geodataframe_keeps_its_index_geometry_and_crs(crs):
 def test_a_pandas_frame_keeps_its_index():
     pd = pytest.importorskip("pandas")
     index = pd.MultiIndex.from_product([["a", "b"], [1, 2]], names=["site", "plot"])
-    frame = pd.DataFrame({"latitude": LONLAT[:, 1], "longitude": LONLAT[:, 0], "odd": [1, "x", b"y", []]}, index=index)
+    frame = pd.DataFrame(
+        {"latitude": LONLAT[:, 1], "longitude": LONLAT[:, 0], "lonlat": [1, "x", b"y", []]}, index=index
+    )
     found = encoded(frame)
     pd.testing.assert_frame_equal(found, pd.DataFrame(WANTED, index=index, columns=["e0", "e1"]))
-    assert frame.join(found).columns.tolist() == ["latitude", "longitude", "odd", "e0", "e1"]
+    assert frame.join(found).columns.tolist() == ["latitude", "longitude", "lonlat", "e0", "e1"]
     assert encoded(frame.iloc[:0]).shape == (0, 2)
 
 

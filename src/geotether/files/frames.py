@@ -48,7 +48,7 @@ def lonlat_of(places: Any = None, lon: Any = None, lat: Any = None) -> Float64[n
         raise TypeError("encode takes either places or lon= and lat=, not both.")
     if _is_xarray(places):
         return _lonlat_of_xarray(places)
-    if hasattr(places, "lonlat"):
+    if _has_lonlat(places):
         check_lonlat(places.lonlat)
         return places.lonlat
     if _has_geometry(places):
@@ -105,11 +105,15 @@ def frame_like(places: Any, numbers: Float32[np.ndarray, "n d"]) -> Any:
 
 def is_frame(places: Any) -> bool:
     """Whether places are in a data frame, GeoDataFrame, GeoSeries or Arrow table."""
-    return (_has_geometry(places) or _is_tabular(places)) and not hasattr(places, "lonlat") and not _is_xarray(places)
+    return (_has_geometry(places) or _is_tabular(places)) and not _has_lonlat(places) and not _is_xarray(places)
 
 
 def _is_xarray(places: Any) -> bool:
     return hasattr(places, "coords") and hasattr(places, "isel")
+
+
+def _has_lonlat(places: Any) -> bool:
+    return hasattr(places, "lonlat") and not hasattr(places, "iloc")  # pandas has columns as attributes
 
 
 def _has_geometry(places: Any) -> bool:
