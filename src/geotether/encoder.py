@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, Float64
 from torch import Tensor, nn
 
 from geotether.checkpoint.folder import CONFIG, licence_of, read_json, state_hash
+from geotether.checkpoint.hub import push
 from geotether.checkpoint.model import ModelParts, load_model, save_model
 from geotether.checkpoint.named import name_of
 from geotether.coverage.coverage import Coverage
@@ -375,6 +376,7 @@ class Encoder:
             "licence": licence_of(self.provenance),
             "modalities": ", ".join(self.modalities),
             "card": self.card,
+            "hub": "{repo}@{revision}".format(**self.provenance["hub"]) if self.provenance.get("hub") else "",
         }
         if self.folder is not None and self._is_as_saved(self.folder):
             about = read_json(self.folder / CONFIG)
@@ -405,6 +407,16 @@ class Encoder:
         parts.transforms = self.transforms
         parts.seen = self.seen
         save_model(folder, parts)
+
+    def push_to_hub(self, repo: str, **options: Any) -> str:
+        """Upload to the Hugging Face Hub (needs the extra `hub`); returns the name for `geotether.load`.
+
+        Args:
+            repo: "user/name"; made if it does not exist.
+            **options: `private`, `revision`, `licence`, `message` and `token`, as for `geotether.checkpoint.hub.push`,
+                whose errors are raised.
+        """
+        return push(self, repo, **options)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu") -> "Encoder":

@@ -4,6 +4,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from geotether.checkpoint.hub import PREFIX, hub_folder, hub_name, looks_like_hub_name
 from geotether.checkpoint.named import model_path, name_of, names_hint
 from geotether.files.disk import check_file
 from geotether.geodesy.coordinates import check_lonlat
@@ -26,13 +28,17 @@ if TYPE_CHECKING:
 EncoderFunction = Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, "n d"]]
 """A function of lonlat (degrees, shape (n, 2)) that returns numbers of shape (n, d)."""
 
+_log = logging.getLogger(__name__)
 FORMS = (
     "a model folder, a checkpoint, a .parquet of embeddings, a name of `geotether models`, "
+    "hf:user/name of the Hub, "
     "package.module:function or path/to/file.py:function"
 )
 
 
-def load(path: str | Path, device: str = "cpu") -> "Encoder | PairedModel | EmbeddingFile":
+def load(
+    path: str | Path, device: str = "cpu", *, revision: str | None = None, local_files_only: bool = False
+) -> "Encoder | PairedModel | EmbeddingFile":
     """Load a model of geotether or of others. Nothing in it is executed.
 
     Args:
@@ -40,8 +46,12 @@ def load(path: str | Path, device: str = "cpu") -> "Encoder | PairedModel | Embe
             (`geotether models` lists both); a model folder (`model.safetensors`, `config.json`, `provenance.json`); a
             published checkpoint of SatCLIP or GeoCLIP (PyTorch or safetensors), recognised by the names of its
             arrays; or a Parquet file of embeddings, which can only be looked up. A file or folder of a
-            model in the working directory comes before a name, with a warning; "./world" is always a path.
+            model in the working directory comes before a name, with a warning; "./world" is always a path. Or a model
+            of the Hugging Face Hub, "hf:user/name" or "hf:user/name@revision", which is downloaded into the Hub's cache
+            unless it is there; "user/name" is one too if there is neither such a path nor a folder `user`.
         device: Device to compute on, such as "cpu" or "cuda".
+        revision: Of a model of the Hub: branch, tag or commit; by default `main`.
+        local_files_only: Of a model of the Hub: use the cache only, without a network.
 
     Returns:
         An `Encoder`; for a model of paired sensors a `PairedModel`; for a Parquet file an `EmbeddingFile`.
@@ -50,10 +60,11 @@ def load(path: str | Path, device: str = "cpu") -> "Encoder | PairedModel | Embe
         FileNotFoundError: If the folder or one of its files is missing.
         ValueError: If it is not a model of geotether, is of a newer format, truncated, or damaged; if a file has no
             known layout, or would need foreign code to be read; or if a Parquet file has no embeddings.
+        ImportError, PermissionError, OSError: Of a model of the Hub, as `geotether.checkpoint.hub.hub_folder`.
     """
     from geotether.encoder import Encoder
 
-    path = model_path(path)
+    path = _hub_path(path, revision, local_files_only) or model_path(path)
     if path.suffix and not path.exists():
         raise FileNotFoundError(f"There is no file {path}.{names_hint(path)}")
     if not path.is_file():
@@ -76,6 +87,21 @@ def load(path: str | Path, device: str = "cpu") -> "Encoder | PairedModel | Embe
     from geotether.peers.embedding_file import EmbeddingFile
 
     return EmbeddingFile(path)
+
+
+def _hub_path(path: str | Path, revision: str | None, local_files_only: bool) -> Path | None:
+    """Return the folder of a model of the Hub; None if `path` is not one."""
+    if not hub_name(path) and looks_like_hub_name(path) and importlib.util.find_spec("huggingface_hub"):
+        _log.info("There is no folder %s here; looking for %s%s on the Hub.", path, PREFIX, path)
+        path = f"{PREFIX}{path}"
+    named = hub_name(path)
+    if named is None:
+        if revision is not None or local_files_only:
+            raise ValueError(f"revision and local_files_only are for models of the Hub, and {path} is not one.")
+        return None
+    if revision is not None and named[1] not in (None, revision):
+        raise ValueError(f"{path} has a revision, and revision={revision!r} is another; give one.")
+    return hub_folder(named[0], revision or named[1], local_files_only)
 
 
 def load_encoder(thing: Any, dim: int | str | None = None) -> EncoderFunction:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from geotether.checkpoint.hub import push
 from geotether.checkpoint.model import ModelParts, PairedModule, load_model, save_model
 from geotether.encoder import Encoder
 from geotether.encoders.build import known_names
@@ -118,6 +119,10 @@ class PairedModel:
         location = getattr(self.module, "location", None)
         parts = ModelParts(location, self.config, self.provenance, self.card, paired=self.module, about=self.about)
         save_model(folder, parts)
+
+    def push_to_hub(self, repo: str, **options: Any) -> str:
+        """Upload to the Hugging Face Hub, as `Encoder.push_to_hub` does."""
+        return push(self, repo, **options)
 
     def predict(self, modality: str, values: np.ndarray | Tensor | Table) -> Prediction:
         """Predict from one sensor.

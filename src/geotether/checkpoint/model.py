@@ -23,6 +23,7 @@ from geotether.checkpoint.folder import (
     read_json,
     write_folder,
 )
+from geotether.checkpoint.hub import snapshot_of
 from geotether.checkpoint.named import model_path
 from geotether.coverage.seen import SeenPlaces
 from geotether.encoders.build import build_location_encoder
@@ -156,6 +157,8 @@ def load_model(folder: str | Path) -> ModelParts:
     tables = provenance.get("tables", {})
     if not isinstance(tables, dict) or not all(isinstance(facts, dict) for facts in tables.values()):
         raise ValueError(f"{folder / PROVENANCE} is damaged: `tables` must name tables; copy the model folder again.")
+    if snapshot := snapshot_of(folder):
+        provenance["hub"] = {"repo": snapshot[0], "revision": snapshot[1]}
     parts = ModelParts(
         location=None,
         config=description["config"],

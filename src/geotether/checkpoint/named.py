@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from geotether.checkpoint.hub import PREFIX, hub_folder, hub_name, looks_like_hub_name, snapshot_of
 from geotether.suggestions import closest
 from geotether.user_folders import user_data
 
@@ -40,8 +41,14 @@ def model_path(model: str | Path) -> Path:
     model, with a warning; other folders do not. Anything with a separator, such as `./world`, is a path.
 
     Args:
-        model: Path or name. What is neither is returned as it is, for its reader to report; see `names_hint`.
+        model: Path or name; `hf:user/name@revision` is a model of the Hub, which is downloaded if it is not in the
+            Hub's cache. What is neither is returned as it is, for its reader to report; see `names_hint`.
+
+    Raises:
+        As `hub_folder`, for models of the Hub.
     """
+    if on_hub := hub_name(model):
+        return hub_folder(*on_hub)
     path = Path(model)
     if not _is_name(model):
         return path.absolute() if _is_name(path) else path  # Path drops the separator of "./world"
@@ -56,7 +63,9 @@ def model_path(model: str | Path) -> Path:
 
 
 def names_hint(model: str | Path) -> str:
-    """Return the known names as the last sentences of an error about a name that is not known; "" for paths."""
+    """Return the last sentences of an error about a name that is not known: the known names; "" for paths."""
+    if looks_like_hub_name(str(model)):
+        return f" A model of the Hub is called {PREFIX}{model}."
     known = named_models()
     if not known or not _is_name(model):
         return ""
@@ -64,7 +73,12 @@ def names_hint(model: str | Path) -> str:
 
 
 def name_of(path: Path) -> str:
-    """Return the name of a file or folder; for a folder called `model`, that of the run around it."""
+    """Return the name of a file or folder; for a folder called `model`, that of the run around it.
+
+    For a model of the Hub, the name of its repository, without the user.
+    """
+    if snapshot := snapshot_of(path):
+        return snapshot[0].partition("/")[2]
     resolved = path.resolve()
     if path.is_dir() and resolved.name == "model" and resolved.parent.name:
         return resolved.parent.name

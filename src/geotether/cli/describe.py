@@ -126,6 +126,7 @@ def _describe_encoder(model: Any) -> str:
     lines += _coverage_lines(model.seen)
     if "steps" in provenance:
         lines.append(_training_line(provenance))
+    lines += _hub_lines(provenance)
     return "\n".join(lines)
 
 
@@ -221,7 +222,13 @@ def _describe_paired(parts: Any) -> str:
         lines.append(f"  table                {name}: {facts['rows']:,} rows ({parts}); {seen}")
     if "steps" in provenance:
         lines.append(_training_line(provenance))
+    lines += _hub_lines(provenance)
     return "\n".join(lines)
+
+
+def _hub_lines(provenance: dict[str, Any]) -> list[str]:
+    hub = provenance.get("hub")
+    return [f"  downloaded from      {hub['repo']} on the Hub, revision {hub['revision']}"] if hub else []
 
 
 def _training_line(provenance: dict[str, Any]) -> str:
