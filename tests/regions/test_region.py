@@ -125,7 +125,9 @@ def test_edges_of_a_box_belong_to_it():
     assert not box.contains(np.array([[169.999, -40.0], [-169.999, -40.0], [180.0, -29.999]])).any()
 
 
-@pytest.mark.parametrize("given", ["1 2 3", "1 2 3 4 5", "0 10 5 0", "0 0 0 5", "0 0 400 5", "0 0 5 95"])
+@pytest.mark.parametrize(
+    "given", ["1 2 3", "1 2 3 4 5", "0 10 5 0", "0 0 0 5", "0 0 400 5", "0 0 5 95", "nan 0 5 5", "0 0 inf 5"]
+)
 def test_what_is_not_a_box_is_refused(given):
     with pytest.raises(ValueError, match="W S E N"):
         region_of(given)
@@ -135,8 +137,14 @@ def test_what_is_not_a_box_is_refused(given):
 def test_an_unknown_name_is_answered_with_the_closest(given, meant):
     with pytest.raises(ValueError, match=f"Did you mean '{meant}"):
         region_of(given)
+
+
+def test_what_names_nothing_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no region ''"):
         region_of("")
+    (tmp_path / "borders.csv").write_text("a,b")
+    with pytest.raises(ValueError, match="not a polygon file"):
+        region_of(str(tmp_path / "borders.csv"))
 
 
 def test_files_of_any_crs_give_the_same_region(tmp_path):

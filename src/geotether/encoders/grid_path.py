@@ -1,7 +1,7 @@
 """The handout of a location encoder on a grid of latitudes and longitudes, faster than point by point."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Float32
@@ -67,18 +67,18 @@ class _Path:
     def __init__(self, encoder: "LocationEncoder", lon: Tensor, lat: Tensor, width: int, factors: Factors) -> None:
         self.encoder, self.lon, self.lat, self.factors = encoder, lon, lat, factors
         network, context = encoder.network, encoder.context
-        self.seen = network.in_dim - (0 if context is None else context.dim_of("rasters"))  # type: ignore[operator]
-        self.first = None
+        seen: int = network.in_dim - (0 if context is None else context.dim_of("rasters"))  # type: ignore[assignment, operator]
+        self.first: Callable[[slice, slice], Tensor] | None = None
         # A linear network whose output alone is read is one layer as well.
         only_output = isinstance(network, Linear) and encoder.part_names == ("output",)
-        layer = network.first if isinstance(network, Layered) else network.output if only_output else None
+        layer: Any = network.first if isinstance(network, Layered) else network.output if only_output else None
         if layer is not None:
-            low = factors.first(self.seen)
+            low = factors.first(seen)
             if encoder.low_degrees is not None:
                 low = encoder.low_degrees.grid_factors(lon, lat, factors.rows.dtype)
             weight, self.bias = layer.weight.T, layer.bias
-            self.first = low.mapped(weight[: self.seen])
-            self.first_of_rasters = weight[self.seen :]
+            self.first = low.mapped(weight[:seen])
+            self.first_of_rasters = weight[seen:]
             if context is not None and context.dim_of("rasters"):
                 self.first_of_rasters = self.first_of_rasters / context.spread("rasters").to(weight.dtype)[:, None]
         if encoder.projection is not None:

@@ -1,6 +1,5 @@
 """A region of the Earth, given as a name, a box in degrees or a file of polygons."""
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,18 +103,23 @@ def region_of(given: "str | Path | Sequence[float]") -> Region:
         return Region(WORLD, None)
     found = outline_of_name(given)
     if found is None:
+        if Path(given).is_file():
+            raise ValueError(f"{given} is not a polygon file; they end in {', '.join(POLYGON_ENDINGS)}.")
+        names = [
+            name for name in known_names() if len(name) > 3 or len(given) <= 3
+        ]  # codes are close to any short text
         raise ValueError(
-            f"There is no region {given!r}.{closest(given, known_names())} A region is {_FORMS} "
-            f"({', '.join(POLYGON_ENDINGS)})."
+            f"There is no region {given!r}.{closest(given, names)} A region is {_FORMS} ({', '.join(POLYGON_ENDINGS)})."
         )
     return Region(*found)
 
 
 def _is_number(word: str) -> bool:
     try:
-        return math.isfinite(float(word))
+        float(word)
     except ValueError:
         return False
+    return True
 
 
 def _box(numbers: Sequence[float], given: str) -> Region:
