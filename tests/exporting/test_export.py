@@ -229,8 +229,8 @@ def test_something_else_is_not_overwritten(model, region, tmp_path):
 
 def test_too_little_room_is_said_with_the_size_before_the_start(model, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
-    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(OSError, match=r"259,200 pixels are 8\.3 MB.*34 MB.*only 1\.0 MB"):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(OSError, match=r"259,200 pixels, 8\.3 MB .* takes up to 31 MB, and 1\.0 MB are free"):
         quiet(model, tmp_path / "a.tif", "world", 0.5)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("a")]
 

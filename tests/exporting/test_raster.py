@@ -1,14 +1,18 @@
 import hashlib
+import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 
+import geotether
 from geotether.exporting.raster import Band, write_raster
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(geotether.__file__).parents[1])}
 WORLD = ("EPSG:4326", -180.0, 90.0, 0.5, 360, 720)
 LAEA = "+proj=laea +lat_0=52 +lon_0=10 +datum=WGS84 +units=m"
 
@@ -55,12 +59,41 @@ def test_the_order_and_the_size_of_blocks_do_not_change_the_bytes(tmp_path, plai
     assert len({sha(tmp_path / f"{number}.tif") for number in range(3)}) == 1
 
 
-def test_half_precision_takes_half_the_bits(tmp_path, plain_grid, blocks_of, values):
-    path = tmp_path / "half.tif"
-    write_raster(path, plain_grid(*WORLD), [Band("e")] * 3, blocks_of(values, 512), "float16", np.nan, {})
-    with rasterio.open(path) as file:
-        assert file.tags(1, ns="IMAGE_STRUCTURE")["NBITS"] == "16"
-        np.testing.assert_array_equal(file.read(), values.astype(np.float16).astype(np.float32))
+def test_half_precision_is_rounded_and_smaller(tmp_path, plain_grid, blocks_of, values):
+    noisy = values + np.random.default_rng(0).normal(size=values.shape).astype(np.float32)
+    for dtype in ("float32", "float16"):
+        bands, blocks = [Band("e")] * 3, blocks_of(noisy, 512)
+        write_raster(tmp_path / f"{dtype}.tif", plain_grid(*WORLD), bands, blocks, dtype, np.nan, {})
+    with rasterio.open(tmp_path / "float16.tif") as file:
+        np.testing.assert_array_equal(file.read(), noisy.astype(np.float16).astype(np.float32))
+    whole, half = ((tmp_path / f"{dtype}.tif").stat().st_size for dtype in ("float32", "float16"))
+    assert half < 0.65 * whole
+
+
+MEMORY = """
+import numpy as np
+from types import SimpleNamespace
+from geotether.exporting.raster import Band, write_raster
+grid = SimpleNamespace(crs="EPSG:4326", transform=(1, 0, 0, 0, -1, 0), rows=300, columns=700)
+waves = np.sin(np.arange(2 * 300 * 700).reshape(2, 300, 700) / 1000)
+blocks = [(slice(0, 256), slice(0, 256), waves[:, :256, :256]), (slice(256, 300), slice(512, 700), waves[:, :44, :188])]
+for dtype in ("float32", "float16", "int8", "uint8"):
+    values = [(rows, columns, (100 * block).astype(dtype)) for rows, columns, block in blocks]
+    write_raster(f"{dtype}.tif", grid, [Band("a"), Band("b")], values, dtype, 0, {})
+"""
+
+
+def test_no_byte_comes_from_memory_that_was_never_set(tmp_path):
+    """glibc fills new memory with another byte in each of the two processes."""
+    sums = []
+    for byte in ("1", "170"):
+        folder = tmp_path / byte
+        folder.mkdir()
+        environment = {**ENVIRONMENT, "MALLOC_PERTURB_": byte}
+        subprocess.run([sys.executable, "-c", MEMORY], cwd=folder, env=environment, check=True)
+        sums.append({path.name: sha(path) for path in folder.iterdir()})
+    assert sums[0] == sums[1]
+    assert len(sums[0]) == 4
 
 
 def test_small_integers_have_scale_and_offset(tmp_path, plain_grid, blocks_of):
@@ -136,6 +169,6 @@ except OSError as error:
     print("refused", error)
 """
     (tmp_path / "a.tif").write_text("old")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True)
     assert done.stdout.startswith("refused"), (done.stdout, done.stderr)
     assert [one.read_text() for one in tmp_path.iterdir()] == ["old"]

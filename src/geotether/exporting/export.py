@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -24,7 +23,7 @@ from geotether.exporting.tiles import Part, Tiles
 from geotether.exporting.zarr_store import write_zarr
 from geotether.featurizing.progress import row_progress
 from geotether.featurizing.threads import one_thread
-from geotether.files.disk import check_output, replacing_file, size_in_words, sweep, writing
+from geotether.files.disk import check_output, check_space, replacing_file, size_in_words, sweep, writing
 from geotether.files.formats import PARQUET_ENDINGS
 from geotether.files.job_folder import job_folder, open_job_folder, remove_done, remove_job_folder
 from geotether.regions.grid import grid_of
@@ -36,9 +35,6 @@ ENDINGS = (*RASTERS, *STORES, *TABLES)
 # Parts are computed on two threads, each of which holds one of them.
 _THREADS = 2
 _SAMPLE = 20_000
-# Bytes on disk while an export is written, per byte of its numbers: the parts, the file and its overviews, which
-# compression can only make smaller; of a COG also an uncompressed copy and its overviews.
-_DISK = {RASTERS: 4.1, STORES: 2.5, TABLES: 2.2}
 _log = logging.getLogger(__name__)
 
 
@@ -229,21 +225,15 @@ class Plan:
 
     def _check_disk(self, folder: Path) -> None:
         """Log the size of the export, and raise OSError if the disk has less room than it may need."""
-        factor = next(factor for endings, factor in _DISK.items() if _ending(self.out) in endings)
-        needed = factor * self.size - sum(path.stat().st_size for path in folder.glob("*.npz"))
-        above = next(parent for parent in folder.parents if parent.exists())
-        free = shutil.disk_usage(above).free
+        # The parts, the file and its overviews; of a COG also an uncompressed copy and its overviews.
+        of_file = 1.35 + (1.35 if _ending(self.out) in RASTERS else 0.0)
+        wider = 2 if self.dtype == "float16" and _ending(self.out) in RASTERS else 1  # see `write_raster`
+        done = sum(path.stat().st_size for path in folder.glob("*.npz"))
+        needed = max(0, round((1 + of_file * wider) * self.size) - done)
         about = "about " if isinstance(self.parts, Cells) else ""
-        what = (
-            f"{about}{self.parts.places:,} {self.parts.unit} are {about}{size_in_words(self.size)} before compression, "
-            f"and up to {size_in_words(max(0, round(needed)))} of disk while the file is written"
-        )
-        if needed > free:
-            raise OSError(
-                f"{self.out} does not fit on the disk: {what}, but only {size_in_words(free)} are free. Choose a "
-                "coarser resolution, a smaller region, fewer numbers (--dim 64) or --dtype int8."
-            )
-        _log.info("%s: %s; %s are free.", self.out, what, size_in_words(free))
+        what = f"{about}{self.parts.places:,} {self.parts.unit}, {size_in_words(self.size)} before compression,"
+        check_space(self.out, needed, f"Writing {what}")
+        _log.info("%s: %s up to %s of disk while it is written.", self.out, what, size_in_words(needed))
 
     def _coding(self) -> Coding:
         """Fit the number type or the layer on a sample of places; equal for equal facts."""

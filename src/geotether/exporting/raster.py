@@ -58,7 +58,9 @@ def write_raster(
         bands: One per band. Three that are called red, green and blue are shown as a colour picture.
         blocks: Rows, columns and values of shape (bands, rows, columns), in any order, without overlap; blocks that
             start on multiples of 512 are fastest. Pixels in no block are nodata, or 0 if `nodata` is None.
-        dtype: "float32", "uint8", "int16", ...; "float16" is stored in 16 bits and read as float32.
+        dtype: "float32", "uint8", "int16", ...; "float16" is rounded to that precision and stored as float32, whose
+            empty bits compress to nothing. (The 16-bit numbers of GDAL, NBITS=16, take more room, few programs read
+            them, and bytes of theirs at the edge come from memory that was never set.)
         nodata: Value of pixels without data, which `dtype` must be able to hold.
         tags: Metadata of the file.
         colours: Colour table of a single band of uint8: value to red, green and blue, 0 to 255.
@@ -88,8 +90,6 @@ def write_raster(
         "BIGTIFF": "IF_SAFER",
         "NUM_THREADS": _THREADS,
     }
-    if half:
-        options["NBITS"] = "16"
     with replacing_file(path) as part, working_folder(path) as folder, rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
         plain, cloud = folder / "plain.tif", folder / "cloud.tif"
         try:

@@ -135,10 +135,12 @@ def _describe_raster(item: "pystac.Item", asset: "pystac.Asset", grid: Grid, cod
     placed |= {"code": ":".join(code)} if code else {"wkt2": crs.to_wkt("WKT2_2019")}
     ProjectionExtension.ext(item, add_if_missing=True).apply(**placed)
     nodata = NoDataStrings.NAN if math.isnan(coding.nodata) else coding.nodata
+    rounded = coding.dtype == "float16" and item.id.lower().endswith((".tif", ".tiff"))
+    stored = "float32" if rounded else coding.dtype  # see `write_raster`
     bands = [
         RasterBand.create(
             nodata=nodata,
-            data_type=DataType(coding.dtype),
+            data_type=DataType(stored),
             scale=band.scale if band.scale != 1 else None,
             offset=band.offset if band.offset != 0 else None,
         )
