@@ -45,7 +45,7 @@ COMPONENTS = 16
 # Edges of the distances from the region by which places outside are grouped, in kilometres.
 DISTANCES_KM = (0.0, 100.0, 300.0, 1000.0, 3000.0, math.inf)
 # Fewest judged rows that say something.
-_FEWEST_ROWS = 10
+_FEWEST_ROWS = 20
 # Labels of a probe where few are known, and draws of them.
 FEW_LABELS, _SEEDS = 300, 5
 _OUTER_FOLDS, _INNER_FOLDS = 5, 20

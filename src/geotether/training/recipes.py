@@ -88,8 +88,8 @@ RECIPES["adapt"] = {
     "objective": {**RECIPES["default"]["objective"], "ignore_km": 0.0},  # small tables have a row twice in a batch
     "schedule": RECIPES["default"]["schedule"],
     "batch_size": 512,
-    "steps": 300,
-    "learning_rate": 1e-3,
+    "steps": 500,
+    "learning_rate": 2e-3,
     "final_share": 0.01,
     "warmup_steps": 20,
     "weight_decay": 0.0,
