@@ -15,9 +15,12 @@ from geotether.studies.adaptation import NEW, OLD, adapt, judge
 from geotether.tables.table import Table
 from geotether.tasks.task import Task
 from geotether.training.pretraining import pretrain
+from geotether.training.state import FinishedRunError
 
 BOX = (0, -30, 60, 30)
 FAST = {"steps": 8, "batch_size": 32, "validate_every": 2, "device": "cpu", "learning_rate": 0.01}
+
+OPTIONS = {**FAST, "adapt": {"heads_steps": 4, "keep_rows": 32, "block_km": 700}}
 
 
 @pytest.fixture
@@ -59,10 +62,7 @@ def quick(monkeypatch):
 
 
 def test_one_call_adapts_judges_and_writes(base, own, labels, few_places, tmp_path):
-    found = adapt(
-        base, own, BOX, labels=labels, out=tmp_path / "run", progress="none",
-        adapt={"heads_steps": 4, "keep_rows": 32, "block_km": 700}, **FAST,
-    )  # fmt: skip
+    found = adapt(base, own, BOX, labels=labels, out=tmp_path / "run", progress="none", **OPTIONS)
     saved = json.loads((tmp_path / "run" / "adapt.json").read_text())
     assert [name.split(",")[0] for name in saved["inside"]] == ["sites", "height", "height", "zone", "zone"]
     assert set(saved["outside"]) == {"elevation"}
@@ -74,6 +74,11 @@ def test_one_call_adapts_judges_and_writes(base, own, labels, few_places, tmp_pa
     np.testing.assert_array_equal(loaded.encode([[30.0, 0.0]]), found.encoder.encode([[30.0, 0.0]]))
     assert str(found) in loaded.card
     assert loaded.provenance["adapted"]["model"] == "base"
+    (tmp_path / "run" / "adapt.json").unlink()  # as after a kill while the report was made
+    again = adapt(base, own, BOX, labels=labels, out=tmp_path / "run", progress="none", **OPTIONS)
+    assert again.numbers() == found.numbers()
+    with pytest.raises(FinishedRunError):
+        adapt(base, own, BOX, labels=labels, out=tmp_path / "run", progress="none", **OPTIONS)
     for name, old in saved["outside"].items():
         low, high = old["difference"][1:]
         assert low <= old["difference"][0] <= high, name

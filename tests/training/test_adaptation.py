@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from geotether.checkpoint.folder import licence_of
 from geotether.context.build import raster_context
 from geotether.context.config import ContextConfig
 from geotether.context.rasters import ArrayRaster
@@ -13,6 +14,7 @@ from geotether.regions.region import region_of
 from geotether.tables.modality import Modality
 from geotether.tables.table import Table
 from geotether.training.adaptation import AdaptMethod, border_places, fitting_block_km
+from geotether.training.card import earlier_tables
 from geotether.training.config import load_config
 from geotether.training.pretraining import pretrain
 from geotether.training.state import RunInterrupted
@@ -151,6 +153,8 @@ def test_the_same_seed_gives_the_same_bits_also_after_an_interruption(
     assert len(facts["weights_sha256"]) == 64
     assert set(facts["from"]["tables"]) == {"satellite", "text", "lights"}
     assert "sites" in loaded.provenance["tables"]
+    named = earlier_tables(loaded.provenance)
+    assert set(named) == {f"{name} ({facts['model']})" for name in ("satellite", "text", "lights")}
     assert set(loaded.heads) == set(loaded.seen.cells) == {"satellite", "text", "lights", "sites"}
 
 
@@ -203,3 +207,8 @@ def test_blocks_and_borders_fit_the_region():
     assert fitting_block_km(region_of("Africa")) == 500
     edge = border_places(REGION)
     assert np.abs(np.abs(edge - [35, 5]).max(1) - 15).max() < 1e-9
+
+
+def test_the_licences_of_both_data_count():
+    own, before = ({name: {"origin": {"licence": licence}}} for name, licence in (("a", "CC0"), ("b", "ODbL")))
+    assert licence_of({"tables": own, "adapted": {"from": {"tables": before}}}) == "data: CC0, ODbL"

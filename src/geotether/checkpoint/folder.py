@@ -208,10 +208,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def licence_of(provenance: Mapping[str, Any]) -> str:
-    """Return the licence of a model, or those of its training data without repetitions; "" if none is known."""
+    """Return the licence of a model, or those of its training data without repetitions; "" if none is known.
+
+    Of an adapted model, those of the data of the model that it started from count, too.
+    """
     if provenance.get("licence"):
         return str(provenance["licence"])
-    origins = [facts.get("origin", {}) for facts in (provenance.get("tables") or {}).values()]
+    before = (provenance.get("adapted") or {}).get("from") or {}
+    tables = [facts for made in (provenance, before) for facts in (made.get("tables") or {}).values()]
+    origins = [facts.get("origin", {}) for facts in tables]
     known = dict.fromkeys(origin["licence"] for origin in origins if origin.get("licence"))
     return f"data: {', '.join(known)}" if known else ""
 

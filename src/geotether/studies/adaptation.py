@@ -36,10 +36,12 @@ from geotether.tasks.task import METRICS, Task
 from geotether.training.adaptation import AdaptMethod
 from geotether.training.config import RunConfig, load_config
 from geotether.training.loop import train
+from geotether.training.metrics import FILE_NAME, read_metrics
 from geotether.training.pretraining import location_method
-from geotether.training.state import MODEL_FOLDER
+from geotether.training.state import MODEL_FOLDER, FinishedRunError
 
 OLD, NEW = "old", "adapted"
+REPORT = "adapt.json"
 # Components of a modality's features that vectors should predict.
 COMPONENTS = 16
 # Edges of the distances from the region by which places outside are grouped, in kilometres.
@@ -181,17 +183,31 @@ def adapt(
     method = location_method(tables, config)
     assert isinstance(method, AdaptMethod)
     tasks = [_task_inside(task, method) for task in labels]  # before hours of training
-    encoder = train(method, out, resume=resume, fresh=fresh, progress=progress)
-    assert isinstance(encoder, Encoder)
+    encoder = _trained(method, out, resume, fresh, progress)
+    if out is not None:
+        (Path(out) / REPORT).unlink(missing_ok=True)  # of an earlier run
     found = judge(method, encoder, tasks)
     if out is not None:
         encoder.card = encoder.card.replace(
             "## How it was made", f"## What changed\n\n{found}\n\n## How it was made", 1
         )
         encoder.save(Path(out) / MODEL_FOLDER)
-        with replacing_file(Path(out) / "adapt.json") as part:
+        with replacing_file(Path(out) / REPORT) as part:
             part.write_text(json.dumps(found.numbers(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return found
+
+
+def _trained(method: AdaptMethod, out: str | Path | None, resume: bool, fresh: bool, progress: str) -> Encoder:
+    """Train, or load the model of a finished run that was stopped before its report was written."""
+    try:
+        encoder = train(method, out, resume=resume, fresh=fresh, progress=progress)
+    except FinishedRunError:
+        if out is None or (Path(out) / REPORT).exists():
+            raise
+        encoder = Encoder.load(Path(out) / MODEL_FOLDER)
+        encoder.history = read_metrics(Path(out) / FILE_NAME)
+    assert isinstance(encoder, Encoder)
+    return encoder
 
 
 def start_of(model: str | Path, region: str | Path | Sequence[float] | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from geotether.batches.batch import Batch, jitter_lonlat
 from geotether.checkpoint.folder import CONFIG, read_json
-from geotether.checkpoint.named import model_path
+from geotether.checkpoint.named import model_path, name_of
 from geotether.encoder import Encoder
 from geotether.encoders.context import LocalContext
 from geotether.encoders.heads import FeatureDecoder
@@ -62,6 +62,7 @@ class AdaptMethod(LocationMethod):
     Attributes:
         region: The region.
         base: The encoder that is adapted.
+        border: Places along the border of the region, in degrees, shape (n, 2).
         block_km: Side of the blocks of the split.
 
     Raises:
@@ -84,6 +85,7 @@ class AdaptMethod(LocationMethod):
         self.settings: AdaptConfig = config.adapt
         self.region = bounded_region(self.settings.region)
         self.base = trainable_encoder(self.settings.model)
+        self.border = border_places(self.region)
         self.block_km = self.settings.block_km or fitting_block_km(self.region)
         config = config.model_copy(update={"encoder": _encoder_settings(config.encoder, self.base)})
         inside = {name: self._inside(name, table) for name, table in tables.items()}
@@ -139,7 +141,6 @@ class AdaptMethod(LocationMethod):
 
     def build_model(self) -> TiedModel:
         """Widen the encoder by the rasters of the configuration, and draw heads and decoders."""
-        self.border = border_places(self.region)
         self.pools = self._pools()
         added = self.build_context(self.region)
         before = self.base.provenance.get("context") or {}
@@ -261,7 +262,7 @@ class AdaptMethod(LocationMethod):
         """Return what was adapted, and where."""
         return {
             "adapted": {
-                "model": _name_of(self.settings.model),
+                "model": name_of(Path(self.settings.model)),
                 "weights_sha256": self.rasters["model"],
                 "region": self.region.name,
                 "bounds": [round(edge, 4) for edge in self.region.bounds],
@@ -327,12 +328,6 @@ def border_places(region: Region) -> Float64[np.ndarray, "n 2"]:
 
     lonlat = shapely.get_coordinates(shapely.segmentize(region.shape.boundary, _BORDER_STEP))
     return np.stack([(lonlat[:, 0] + 180) % 360 - 180, lonlat[:, 1].clip(-90, 90)], axis=1)
-
-
-def _name_of(model: str) -> str:
-    """Return the name of a model, of a run for the folder `model` in it."""
-    path = Path(model)
-    return path.parent.name if path.name == "model" and path.parent.name else path.name
 
 
 def _encoder_settings(given: EncoderConfig, base: Encoder) -> EncoderConfig:

@@ -51,7 +51,7 @@ def model_card(
         *explained,
         *data,
         "",
-        *origin_lines(provenance["tables"] | (provenance.get("adapted") or {}).get("from", {}).get("tables", {})),
+        *origin_lines({**provenance["tables"], **earlier_tables(provenance)}),
         *context_lines(provenance.get("context") or {}),
         *([notes.strip(), ""] if notes.strip() else []),
         *["## How it was made", ""],
@@ -153,6 +153,13 @@ def origin_lines(tables: Mapping[str, Any]) -> list[str]:
         lines.append(f"| {modality} | {licence} | {linked} | {citation} |")
     unknown = [modality for modality in tables if modality not in known]
     return [*lines, "", *([f"Not stated for {', '.join(unknown)}.", ""] if unknown else [])]
+
+
+def earlier_tables(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tables of the model that an adapted one started from, each under the name of both."""
+    adapted = provenance.get("adapted") or {}
+    tables = adapted.get("from", {}).get("tables") or {}
+    return {f"{name} ({adapted['model']})": facts for name, facts in tables.items()}
 
 
 def adapted_lines(adapted: Mapping[str, Any]) -> list[str]:
