@@ -104,19 +104,3 @@ def test_what_is_no_place_is_refused():
             encoder.handout_grid(lon, lat)
     with pytest.raises(ValueError, match="numbers, not 5"):
         encoder.handout_grid(LON, LAT, 5)
-
-
-def test_a_context_of_observations_alone_equals_places():
-    level = {"source": "observations", "scale_km": 25.0, "west": 3.0, "north": 54.0, "step": 0.25}
-    context = LocalContext([{**level, "rows": 17, "columns": 21, "groups": {"rain": 3}}])
-    rng = np.random.default_rng(0)
-    context.fill(0, rng.normal(size=(17, 21, 3)).astype(np.float32), np.ones((17, 21), bool))
-    config = {
-        "positional": {"name": "spherical_harmonics", "l_max": 3},
-        "network": {"name": "siren", "hidden_dim": 16},
-        "embed_dim": 8,
-        "readout": "projected",
-    }
-    encoder = build_location_encoder(config, 0, context).eval()
-    encoder.settle()
-    check_equal(encoder, lon=torch.linspace(4.0, 8.0, 9, dtype=torch.float64), lat=LAT)
