@@ -47,7 +47,7 @@ def test_texts_images_columns_regions_and_files(ask, tmp_path):
     (tmp_path / "towns.csv").write_text("name,lon,lat\nLyon,4.8,45.8\nPerth,115.9,-31.9\nNice,7.3,43.7\n")
     found = ask("--image", tmp_path / "chip.png", "--among", tmp_path / "towns.csv", "--out", tmp_path / "found.csv")
     assert "of 3 points of towns.csv" in found
-    assert sorted(line.split(",")[-3] for line in (tmp_path / "found.csv").read_text().split()[1:]) == [
+    assert sorted(line.split(",")[-1] for line in (tmp_path / "found.csv").read_text().split()[1:]) == [
         "Lyon",
         "Nice",
         "Perth",

@@ -81,6 +81,8 @@ def test_answers_of_a_file_have_its_columns(trained, tmp_path):
     assert table["name"].to_pylist() == ["Lyon", "Nice"]
     assert table["given_rank"].to_pylist() == [7, 9]
     assert table["rank"].to_pylist() == [1, 2]
+    assert table.column_names[:4] == ["rank", "lon", "lat", "similarity"]
+    assert table.column_names[-2:] == ["name", "given_rank"]
     assert answers.min_distance_km == 0
 
 

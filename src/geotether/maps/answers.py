@@ -25,19 +25,23 @@ def answers_map(
         similarity: Of each, shape (n,); drawn from the least similar to the most.
         answers: The answers in their order, degrees, shape (k, 2).
         title: Title of the figure.
-        place: The place that was asked for, marked by a star.
+        place: The place that was asked for, marked by a star; left out if it is outside of a map of a region.
     """
+    frame = Frame(np.concatenate([lonlat, answers]))
     asked = np.empty((0, 2)) if place is None else place
-    frame = Frame(np.concatenate([lonlat, answers, asked]))
+    if frame.region is not None and len(asked):
+        west, south, east, north = frame.region
+        asked = asked[((asked[:, 0] - west) % 360 <= east - west) & (asked[:, 1] >= south) & (asked[:, 1] <= north)]
     figure, (axes,), width = map_panels(frame, [title], below=0.75)
     scale = colour_scale(similarity, logarithmic=False)
     order = np.argsort(similarity, kind="stable")
     frame.scatter(axes, lonlat[order], point_size(len(lonlat), width), c=similarity[order], cmap="viridis", norm=scale)
     look: dict[str, Any] = {"zorder": 4, "linewidths": 1.2, "edgecolors": PAPER}
-    for number, (x, y) in enumerate(frame.points(answers), start=1):
+    numbered = list(enumerate(frame.points(answers), start=1))
+    for number, (x, y) in reversed(numbered):  # the best on top
         axes.scatter(x, y, s=130 if len(answers) <= 30 else 40, color=COLOURS[0], **look)
         if len(answers) <= 30:
-            style: dict[str, Any] = {"color": PAPER, "fontsize": 7, "fontweight": "bold", "zorder": 5}
+            style: dict[str, Any] = {"color": PAPER, "fontsize": 7, "fontweight": "bold", "zorder": 4}
             axes.text(x, y, str(number), ha="center", va="center_baseline", **style)
     if len(asked):
         x, y = frame.points(asked)[0]

@@ -50,7 +50,7 @@ class Answers:
     def table(self) -> Any:
         """Return the answers as an Arrow table: rank, lon, lat, similarity, alike_MODALITY, and the file's columns.
 
-        A column of the file with one of these names gets the prefix `given_`.
+        A column of the file with one of these names gets the prefix `given_`, unless it is the longitude or latitude.
         """
         import pyarrow as pa
 
@@ -63,6 +63,8 @@ class Answers:
         }
         columns = {name: pa.array(np.ascontiguousarray(values)) for name, values in found.items()}
         for name in [] if self.columns is None else self.columns.column_names:
+            if name in ("lon", "lat") and self.columns[name].to_pylist() == found[name].tolist():
+                continue
             columns[f"given_{name}" if name in found else name] = self.columns[name]
         return pa.table(columns)
 
