@@ -1,9 +1,9 @@
 """Regional models: adapt an encoder to a region, and measure what was gained inside and lost outside."""
 
 import json
-import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ from geotether.benchmark.splitting import Parting
 from geotether.benchmark.verdict import difference, in_words
 from geotether.encoder import Encoder
 from geotether.encoders.heads import FeatureDecoder
-from geotether.files.disk import replacing_file
+from geotether.files.disk import replacing_file, writing
 from geotether.geodesy.blocks import block_id
 from geotether.geodesy.distance import nearest_km
 from geotether.probes.decomposition import RidgeDecomposition
@@ -51,7 +51,6 @@ _FEWEST_ROWS = 20
 # Labels of a probe where few are known, and draws of them.
 FEW_LABELS, _SEEDS = 300, 5
 _OUTER_FOLDS, _INNER_FOLDS = 5, 20
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +157,8 @@ def adapt(
             the configuration names.
         region: Name of a country or continent, file of polygons, or west, south, east, north in degrees; None: that of
             the configuration.
-        config: A configuration from `load_config(recipe="adapt")`, or a YAML file for it, with `tables`, and `context`
-            for rasters in the region.
+        config: A YAML file with `tables`, and `context` for rasters in the region; or a configuration from
+            `load_config(recipe="adapt")`, which says model and region itself.
         labels: Tasks with labels in the region, on which probes of both encoders are compared; their splits are not
             used.
         out: Folder of the run, as for `pretrain`, and of `adapt.json`.
@@ -180,20 +179,20 @@ def adapt(
         config = load_config(config, [start_of(model, region), *([settings] if settings else [])], "adapt")
     if config.adapt is None:
         raise ValueError("The configuration has no section adapt; make one by load_config(recipe='adapt').")
-    method = location_method(tables, config)
-    assert isinstance(method, AdaptMethod)
-    tasks = [_task_inside(task, method) for task in labels]  # before hours of training
-    encoder = _trained(method, out, resume, fresh, progress)
-    if out is not None:
-        (Path(out) / REPORT).unlink(missing_ok=True)  # of an earlier run
-    found = judge(method, encoder, tasks)
-    if out is not None:
-        encoder.card = encoder.card.replace(
-            "## How it was made", f"## What changed\n\n{found}\n\n## How it was made", 1
-        )
-        encoder.save(Path(out) / MODEL_FOLDER)
-        with replacing_file(Path(out) / REPORT) as part:
-            part.write_text(json.dumps(found.numbers(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    with nullcontext() if out is None else writing(out, folder=True):
+        method = location_method(tables, config)
+        assert isinstance(method, AdaptMethod)
+        tasks = [_task_inside(task, method) for task in labels]  # before hours of training
+        encoder = _trained(method, out, resume, fresh, progress)
+        if out is not None:
+            (Path(out) / REPORT).unlink(missing_ok=True)  # of an earlier run
+        found = judge(method, encoder, tasks)
+        if out is not None:
+            before, heading, made = encoder.card.partition("## How it was made")
+            encoder.card = f"{before.partition('## What changed')[0]}## What changed\n\n{found}\n\n{heading}{made}"
+            encoder.save(Path(out) / MODEL_FOLDER)
+            with replacing_file(Path(out) / REPORT) as part:
+                part.write_text(json.dumps(found.numbers(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return found
 
 
