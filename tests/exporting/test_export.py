@@ -198,7 +198,9 @@ def test_any_function_of_places_can_be_exported(region, tmp_path):
         ("a.parquet", {"cells": "h3:15"}, "more than 10,000,000,000"),
         ("a.tif", {"resolution": 1, "region": "Atlantis"}, "Atlantis"),
         ("a.tif", {"resolution": 0.0001}, "pixels"),
-        ("a.tif", {"resolution": 60, "region": (1, 1, 2, 2), "dtype": "int8"}, "finer resolution"),
+        ("a.tif", {"resolution": 60, "region": (1, 1, 2, 2)}, "finer resolution"),
+        ("a.zarr", {"resolution": 60, "region": (1, 1, 2, 2), "dtype": "int8"}, "finer resolution"),
+        ("a.parquet", {"cells": "h3:0", "region": (1, 1, 2, 2)}, "finer resolution"),
         ("a.tif", {"resolution": 1, "dtype": "int9"}, "int8"),
         ("a.tif", {"resolution": 1, "dim": 4}, "8"),
         ("a.tif", {"resolution": 1, "layer": "clusters:100"}, "2 to 64"),
@@ -209,7 +211,7 @@ def test_any_function_of_places_can_be_exported(region, tmp_path):
 def test_wrong_options_are_refused_before_anything_is_written(model, tmp_path, name, options, message):
     with pytest.raises(ValueError, match=message):
         quiet(model, tmp_path / name, **options)
-    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+    assert not list(tmp_path.iterdir())
 
 
 def test_something_else_is_not_overwritten(model, region, tmp_path):

@@ -70,7 +70,8 @@ def _said(done: "Exported") -> str:
         return f"{done.path} is up to date."
     files = [done.path] if done.path.is_file() else [path for path in done.path.rglob("*") if path.is_file()]
     size = size_in_words(sum(path.stat().st_size for path in files))
-    said = f"{done.path} ({size}) is written: {done.title}; {done.places:,} {done.unit}"
+    unit = done.unit if done.places != 1 else done.unit[:-1]
+    said = f"{done.path} ({size}) is written: {done.title}; {done.places:,} {unit}"
     if "layer" not in done.coding.notes:
         said += f" of {len(done.coding.bands)} numbers, {done.coding.dtype}"
     said += "."

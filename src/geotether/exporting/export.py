@@ -34,7 +34,7 @@ RASTERS, STORES, TABLES = (".tif", ".tiff"), (".zarr",), PARQUET_ENDINGS
 ENDINGS = (*RASTERS, *STORES, *TABLES)
 # Parts are computed on two threads, each of which holds one of them.
 _THREADS = 2
-_SAMPLE = 20_000
+_SAMPLE, _FEW = 20_000, 1000
 _log = logging.getLogger(__name__)
 
 
@@ -209,11 +209,10 @@ class Plan:
                         "beside it). Remove it, or choose another --out."
                     )
                 if found == key and sums_path(self.out).exists():
-                    _log.info("%s is up to date.", self.out)
                     return self._exported(self._coding(), renewed=False)
             self._check_disk(folder)
-            open_job_folder(folder, facts, difference=_difference)
             coding = self._coding()
+            open_job_folder(folder, facts, difference=_difference)
             self._compute(folder, coding, progress)
             self._assemble(folder, coding, facts, key)
             remove_job_folder(folder)
@@ -236,8 +235,13 @@ class Plan:
         _log.info("%s: %s up to %s of disk while it is written.", self.out, what, size_in_words(needed))
 
     def _coding(self) -> Coding:
-        """Fit the number type or the layer on a sample of places; equal for equal facts."""
+        """Fit the number type or the layer on a sample of places; equal for equal facts.
+
+        Raises:
+            ValueError: If no pixel or cell has its centre in the region.
+        """
         if self.layer is None and self.dtype == "float32":
+            self.parts.sample(_FEW)
             return Numbers.fit("float32", np.zeros((1, self.embedder.dim), np.float32))
         lonlat = self.parts.sample(_SAMPLE)
         sample = self.embedder.places(lonlat)
@@ -314,13 +318,13 @@ def _check_fit(out: Path, ending: str, resolution: Any, cells: str | None, layer
             raise ValueError(f"{out} is a table of cells, whose size --cells says; leave out --resolution.")
     else:
         if cells is not None:
-            raise ValueError(f"--cells {cells} is written to a .parquet, not to {out}; or leave it out.")
+            raise ValueError(f"--cells {cells} needs a .parquet, not {out}; or leave out --cells.")
         if resolution is None:
             raise ValueError(
                 f"{out} needs the side of a pixel: add --resolution, in degrees as 0.25 or in metres as 500m or 1km."
             )
     if layer is not None and ending not in RASTERS:
-        raise ValueError(f"--layer {layer} is written to a .tif, not to {out}.")
+        raise ValueError(f"--layer {layer} needs a .tif, not {out}.")
 
 
 def _spoken(tiles: Tiles) -> str:

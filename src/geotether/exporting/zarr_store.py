@@ -145,18 +145,21 @@ def _fill(group: Any, name: str, values: np.ndarray, dimensions: tuple[str, ...]
 
 
 def _halved(source: Any, grid: Grid, side: int, nodata: float) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Average each two by two pixels that are known, chunk by chunk."""
+    """Average each two by two pixels, or those of them that are known, chunk by chunk."""
     for rows, columns in grid.tiles(side):
-        wide = source[:, 2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop].astype(np.float32)
-        if not np.isnan(nodata):
-            wide[wide == nodata] = np.nan
-        height, width = wide.shape[1:]
-        wide = np.pad(wide, ((0, 0), (0, height % 2), (0, width % 2)), constant_values=np.nan)
-        four = np.stack([wide[:, a::2, b::2] for a in (0, 1) for b in (0, 1)])
-        known = np.isfinite(four).sum(axis=0)
-        mean = np.where(known > 0, np.nansum(four, axis=0) / np.maximum(known, 1), nodata)
-        if known.any():
-            yield rows, columns, (mean if source.dtype.kind == "f" else np.rint(mean)).astype(source.dtype)
+        wide = source[:, 2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop]
+        values = np.stack([_half(band.astype(np.float32), nodata) for band in wide])
+        yield rows, columns, (values if source.dtype.kind == "f" else np.rint(values)).astype(source.dtype)
+
+
+def _half(band: np.ndarray, nodata: float) -> np.ndarray:
+    """Return the means of two by two pixels of a band; `nodata` where none of them is known."""
+    band = np.pad(band, ((0, len(band) % 2), (0, band.shape[1] % 2)), constant_values=nodata)
+    four = np.stack([band[a::2, b::2] for a in (0, 1) for b in (0, 1)])
+    known = ~np.isnan(four) if np.isnan(nodata) else four != nodata
+    count = known.sum(axis=0)
+    mean = np.where(known, four, 0.0).sum(axis=0) / np.maximum(count, 1)
+    return np.where(count > 0, mean, nodata).astype(np.float32)
 
 
 def _dimensions(grid: Grid) -> tuple[str, str]:
