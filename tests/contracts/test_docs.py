@@ -43,6 +43,7 @@ PARSED = {
     "geotether evaluate run/model --points DATA": "needs published labels",
     "geotether export world --resolution 0.25": "takes a minute with the large model; the lines before it run",
     "geotether search runs/world/model --evaluate": "needs the tables of its training",
+    "geotether map world probe_places.csv": "takes half a minute with the large model; the next line runs",
     "geotether compare MELT=model": "needs the models of a full demo",
 }
 # Blocks of Python that are only compiled: a line of the block, and why.

@@ -254,7 +254,8 @@ def _draw_graticule(axes: Axes, picture: Picture) -> None:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda lat, _: _degrees(lat, "NS")))
         return
     mesh = _lonlat_mesh(picture, 80)
-    x, y = (np.linspace(*picture.extent[part], 80) for part in (slice(0, 2), slice(2, 4)))
+    left, right, bottom, top = picture.extent
+    x, y = np.linspace(left, right, 80), np.linspace(bottom, top, 80)
     for values, levels, names in ((mesh[..., 0], lons, "EW"), (mesh[..., 1], lats, "NS")):
         if len(levels) and np.isfinite(values).all():
             drawn = axes.contour(x, y, values, levels=levels, colors=FAINT, linewidths=0.5, alpha=0.8, zorder=2.5)

@@ -25,7 +25,7 @@ def coverage_chart(
         confidence: Probability of the most probable class of held-out places, and whether it was right.
     """
     figure = new_figure(9.0 if confidence else 5.0, 4.2)
-    panels = np.atleast_1d(figure.subplots(1, 2 if confidence else 1))
+    panels = figure.subplots(1, 2 if confidence else 1, squeeze=False)[0]
     axes = panels[0]
     dress(axes, f"Coverage of the {what}", "stated", "observed on unseen blocks")
     low = min(observed, default=0.5) - 0.05

@@ -218,7 +218,8 @@ def _predicted(
             predictor.predict_features(features[start : start + _CHUNK_ROWS], places[start : start + _CHUNK_ROWS])
             for start in range(0, len(places), _CHUNK_ROWS)
         ]
-        found = Predicted(*(None if one[0] is None else np.concatenate(one) for one in zip(*parts, strict=True)))
+        joined: list[Any] = [None if one[0] is None else np.concatenate(one) for one in zip(*parts, strict=True)]
+        found = Predicted(*joined)
         seen.add(places, found.inside)
         yield rows, columns, inside, found
     seen.check(region, grid)

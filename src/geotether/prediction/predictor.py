@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
+from threadpoolctl import threadpool_limits
 
 from geotether.benchmark.bootstrap import score
 from geotether.benchmark.outcome import Outcome, block_sums
@@ -233,23 +234,29 @@ def fit_predictor(
             f"the labelled places fill {filled} blocks of {side:g} km, and intervals of {100 * level:g} % need "
             f"{fewest}; use smaller blocks, such as {suitable_block_km(lonlat, fewest):g} km."
         )
-    found = select(rows)
-    fit = fit_all(rows, np.ones(len(lonlat), dtype=bool), {found.chosen: CANDIDATES[found.chosen]})[found.chosen]
-    area = Applicability().fit(rows.features, rows.folds, fit.weights)
-    held_out = held_out_columns(rows, found)
-    known = spread_columns(*held_out.T)
-    spread: BlockIntervals | CalibratedClasses
-    if task.kind == "classification":
-        spread = CalibratedClasses().fit(found.columns, rows.target.codes, known, rows.blocks, rows.folds)
-    else:
-        residuals = rows.target.values - found.columns[:, 0]
-        known = np.column_stack([known, found.columns])
-        spread = BlockIntervals().fit(residuals, known, rows.blocks, rows.folds)
+    # Hundreds of small fits: threads would spend their time waiting for each other, on a busy machine for minutes.
+    with threadpool_limits(limits=1):
+        found = select(rows)
+        fit = fit_all(rows, np.ones(len(lonlat), dtype=bool), {found.chosen: CANDIDATES[found.chosen]})[found.chosen]
+        area = Applicability().fit(rows.features, rows.folds, fit.weights)
+        held_out = held_out_columns(rows, found)
+        spread = spread_of(rows, found, held_out)
     title = name or "the model"
     outcomes = {
         one: outcome(rows, task.name, title if one == EMBEDDING else one, said) for one, said in found.predicted.items()
     }
     return PlacePredictor(title, task, level, encoder, rows, found, fit, area, spread, held_out, outcomes)
+
+
+def spread_of(
+    rows: LabelledRows, found: Selection, held_out: Float64[np.ndarray, "n 2"]
+) -> BlockIntervals | CalibratedClasses:
+    """Learn intervals or probabilities from what was predicted without each row's fold."""
+    known = spread_columns(*held_out.T)
+    if rows.target.kind == "classification":
+        return CalibratedClasses().fit(found.columns, rows.target.codes, known, rows.blocks, rows.folds)
+    residuals = rows.target.values - found.columns[:, 0]
+    return BlockIntervals().fit(residuals, np.column_stack([known, found.columns]), rows.blocks, rows.folds)
 
 
 def spread_columns(
