@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import shapely
 
 from geotether.files.disk import writing
 from geotether.prediction.labels import read_labels
-from geotether.prediction.layers import WrittenLayers, write_layers
+from geotether.prediction.layers import WrittenLayers, check_fits, write_layers
 from geotether.prediction.page import summary_of, write_map_page
 from geotether.prediction.predictor import PlacePredictor, fit_predictor
 from geotether.regions import Region, grid_of, region_of
@@ -94,6 +95,8 @@ def prediction_map(
     inputs = [one for one in (model, points) if isinstance(one, str | Path)]
     with writing(out, inputs=inputs):
         task = read_labels(points, label, **options)
+        classes = len(np.unique(task.values[task.valid])) if task.kind == "classification" else 0
+        check_fits(out, grid, 4 + classes if classes else 5)
         predictor = fit_predictor(model, task, level, block_km, seed)
         _log.info(
             "%s: %s %s on unseen blocks of %g km; now the map.", predictor.selection.chosen,

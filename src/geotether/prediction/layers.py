@@ -103,6 +103,12 @@ def class_names(classes: np.ndarray) -> list[str]:
     return [f"{name:g}" if isinstance(name, float) else str(name) for name in classes.tolist()]
 
 
+def check_fits(out: str | Path, grid: Grid, bands: int) -> None:
+    """Raise OSError if the disk has no room for a raster and its uncompressed copy."""
+    what = f"a raster of {grid.rows:,} x {grid.columns:,} pixels with {bands} bands"
+    check_space(out, 2 * 4 * bands * grid.rows * grid.columns, what)
+
+
 def write_layers(
     predictor: PlacePredictor,
     region: Region,
@@ -132,11 +138,7 @@ def write_layers(
     """
     out = Path(out)
     bands = class_bands(predictor) if predictor.is_classes else number_bands(predictor)
-    check_space(
-        out,
-        2 * grid.rows * grid.columns * len(bands) * 4,
-        f"a raster of {grid.rows:,} x {grid.columns:,} pixels with {len(bands)} bands",
-    )
+    check_fits(out, grid, len(bands))
     seen = _Seen(grid)
     if not predictor.is_classes:
         blocks = (
