@@ -278,7 +278,7 @@ class Plan:
             "model": self.embedder.name,
             "model_sha256": facts["model"],
             "dimensions": self.embedder.dim,
-            "dtype": self.dtype,
+            "dtype": coding.dtype,
             "region": self.region.name,
             "resolution": self.resolution,
             **({"cells": system} if system else {}),
@@ -355,7 +355,9 @@ def _in_threads(make: Callable[[int], int], numbers: list[int], threads: int) ->
     if threads == 1:
         yield from map(make, rest)
         return
-    pool = ThreadPoolExecutor(threads)
+    import torch
+
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
         yield from pool.map(make, rest)
     finally:

@@ -17,7 +17,7 @@ from geotether.regions.region import Region
 
 Part = dict[str, np.ndarray]
 # Bound of the embeddings of a tile, of which two are computed at a time.
-_TILE_BYTES = 32 * 2**20
+_TILE_BYTES = 16 * 2**20
 # Of smaller grids, every pixel may be drawn.
 _ALL_PIXELS = 65_536
 
