@@ -238,8 +238,8 @@ class AdaptConfig(Section):
     model: str
     region: str
     heads_steps: int = Field(default=100, ge=0)
-    keep_outside: float = Field(default=10.0, ge=0)
-    keep_inside: float = Field(default=0.1, ge=0)
+    keep_outside: float = Field(default=50.0, ge=0)
+    keep_inside: float = Field(default=0.3, ge=0)
     keep_rows: int = Field(default=512, ge=2)
     near_km: float = Field(default=1000.0, gt=0)
     block_km: float | None = Field(default=None, gt=0)
