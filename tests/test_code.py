@@ -98,7 +98,11 @@ def test_of_the_real_package():
     training = {file.relative_to(PACKAGE).as_posix() for file in source_files(TRAINING)}
     assert {"training/loop.py", "training/location.py", "objectives/tying.py", "batches/schedule.py",
             "tables/table.py", "encoders/location.py", "batches/batch.py"} <= training  # fmt: skip
-    assert not {file for file in training if file.split("/")[0] in {"maps", "cli", "studies", "benchmark", "probes"}}
+    assert not {file for file in training if file.split("/")[0] in {"maps", "cli", "studies", "benchmark"}}
+    # The thresholds of coverage are fitted at the end of a training.
+    assert {f for f in training if f.startswith("probes/")} == {
+        f"probes/{name}.py" for name in ("__init__", "applicability", "neighbors", "spatial_cv", "target")
+    }
     judging = {file.relative_to(PACKAGE).as_posix() for file in source_files(JUDGING, JUDGING_ROOMS)}
     assert {"probes/linear.py", "benchmark/plan.py", "benchmark/outcome.py", "tasks/task.py", "moments.py"} <= judging
     assert {file.split("/")[0] for file in judging} == {*JUDGING_ROOMS} - {"moments"} | {"moments.py"}

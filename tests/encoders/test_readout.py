@@ -162,3 +162,14 @@ def test_a_constant_part_and_a_response_without_validation(parts, response):
 def test_out_of_range_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_readout_that_encoded_can_still_be_trained_through():
+    readout = Readout([3], sizes=[1])
+    readout.fit([torch.randn(50, 3, generator=torch.Generator().manual_seed(0))])
+    parts = torch.ones(2, 3)
+    with torch.inference_mode():
+        readout([parts], 2)
+    parts.requires_grad_()
+    readout([parts], 2).sum().backward()
+    assert parts.grad is not None and parts.grad.abs().sum() > 0

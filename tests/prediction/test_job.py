@@ -36,7 +36,7 @@ def test_command_writes_raster_picture_and_page(folder, kind):
     )
     done = CliRunner().invoke(app, words.split())
     assert done.exit_code == 0, done.output
-    said = done.output.splitlines()
+    said = done.stdout.splitlines()
     assert said[0].startswith("With 400 labels")
     assert "encode is clearly better than every baseline" in said[0]
     names = {path.name for path in (folder / "made").iterdir()}

@@ -116,12 +116,19 @@ def _exit_interrupted(interrupt: KeyboardInterrupt) -> NoReturn:
     sys.exit(130)
 
 
+class _StandardError(logging.Handler):
+    """Writes lines to what is standard error at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        print(self.format(record), file=sys.stderr)  # noqa: T201
+
+
 def log_to_stderr() -> None:
-    """Show the library's progress and warnings as plain lines on standard error."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    """Show the library's progress and warnings as plain lines on standard error; called again, it changes nothing."""
     logger = logging.getLogger("geotether")
-    logger.addHandler(handler)
+    if not any(isinstance(handler, _StandardError) for handler in logger.handlers):
+        logger.addHandler(_StandardError())
     logger.setLevel(logging.INFO)
 
 

@@ -117,10 +117,11 @@ class Readout(nn.Module):
         """Return the rotated directions and the offset of vectors of `dim` numbers; the last two are kept."""
         key = (dim, self.directions.device, self.directions.dtype)
         if key not in self._rotated:
-            turn = torch.from_numpy(rotation(dim)).to(self.directions)
             while len(self._rotated) > 1:
                 self._rotated.pop(next(iter(self._rotated)))
-            self._rotated[key] = (self.directions[:, :dim] @ turn, self.offset[:dim] @ turn)
+            with torch.inference_mode(False), torch.no_grad():  # kept for training and encoding alike
+                turn = torch.from_numpy(rotation(dim)).to(self.directions)
+                self._rotated[key] = (self.directions[:, :dim] @ turn, self.offset[:dim] @ turn)
         return self._rotated[key]
 
     def fit(
