@@ -1,6 +1,6 @@
 """Feed damaged files to the command line: no foreign exception, no hang, no memory beyond a limit.
 
-`test_mutated_inputs.py` runs 3,000 of them. More, or one again with its traceback:
+`test_mutated_inputs.py` runs 1,500 of them. More, or one again with its traceback:
 
     python tests/contracts/mutated_inputs.py --count 30000 --seed 1
     python tests/contracts/mutated_inputs.py --only 1234

@@ -172,4 +172,5 @@ def test_a_readout_that_encoded_can_still_be_trained_through():
         readout([parts], 2)
     parts.requires_grad_()
     readout([parts], 2).sum().backward()
-    assert parts.grad is not None and parts.grad.abs().sum() > 0
+    assert parts.grad is not None
+    assert parts.grad.abs().sum() > 0
