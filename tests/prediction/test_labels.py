@@ -18,6 +18,7 @@ COLUMNS = {
     "height": RNG.normal(size=60),
     "count": RNG.integers(0, 30, 60),
     "crop": ["rye", "oat", "pea"] * 20,
+    "zone": [1, 2, 7] * 20,
 }
 
 
@@ -63,3 +64,13 @@ def test_numbers_come_back_in_their_unit(transform):
     raw = np.array([0.5, 20.0, 3000.0])
     task = Task("height", "regression", np.zeros((3, 2)) + np.arange(3.0)[:, None], raw, transform=transform)
     np.testing.assert_allclose(in_units(task, task.values), raw)
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "warned"),
+    [("zone", None, True), ("zone", "regression", False), ("count", None, False), ("height", None, False)],
+)
+def test_few_whole_numbers_may_be_codes(file, caplog, column, kind, warned):
+    with caplog.at_level("WARNING", logger="geotether.prediction"):
+        read_labels(file, column, **({} if kind is None else {"kind": kind}))
+    assert [record.args[:2] for record in caplog.records] == [("zone", 3)] * warned

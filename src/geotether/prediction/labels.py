@@ -1,5 +1,6 @@
 """Labelled points for a map: read from a file, and refused where no map can come of them."""
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ FEWEST_LABELS = 30
 # A raster of one byte has 255 values, one of which is "no data".
 MOST_CLASSES = 254
 KINDS = ("regression", "classification")
+# So few different whole numbers may be codes of classes.
+MOST_CODES = 20
+_log = logging.getLogger(__name__)
 _INVERSES: dict[str | None, Any] = {None: np.asarray, "log1p": np.expm1, "log10": lambda values: 10.0**values}
 _ID = re.compile(r"(.*[_\W])?(id|fid|gid|oid|objectid|uuid|guid|index|key|row|nr|number)", re.IGNORECASE)
 
@@ -40,6 +44,14 @@ def read_labels(points: str | Path | Task, label: str | None = None, **options: 
         if kind is not None and kind not in KINDS:
             raise ValueError(f"a map shows one number or class per place: kind is {' or '.join(KINDS)}, got {kind!r}.")
         task = table_task(Path(points), label, **options)
+        codes = np.unique(task.target[task.valid]) if task.kind == "regression" and kind is None else np.empty(0)
+        if 0 < len(codes) <= MOST_CODES and bool((codes == np.round(codes.astype(np.float64))).all()):
+            _log.warning(
+                "%r has %d different values, all whole numbers, and is mapped as a number. If they are codes of "
+                "classes, add --kind classification.",
+                label,
+                len(codes),
+            )  # fmt: skip
     if task.kind not in KINDS:
         raise ValueError(f"the label {task.name!r} is {task.kind}; a map shows one number or class per place.")
     check_labels(task)
