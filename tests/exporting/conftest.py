@@ -1,33 +1,10 @@
-"""Grids to export onto."""
-
-from dataclasses import dataclass
+"""Blocks and a model to export."""
 
 import numpy as np
 import pytest
 
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
-
-
-@dataclass(frozen=True)
-class PlainGrid:
-    """What `write_raster` needs of a grid."""
-
-    crs: str
-    west: float
-    north: float
-    step: float
-    rows: int
-    columns: int
-
-    @property
-    def transform(self):
-        return (self.step, 0.0, self.west, 0.0, -self.step, self.north)
-
-
-@pytest.fixture
-def plain_grid():
-    return PlainGrid
 
 
 @pytest.fixture

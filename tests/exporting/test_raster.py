@@ -11,6 +11,7 @@ import rasterio
 
 import geotether
 from geotether.exporting.raster import Band, write_raster
+from geotether.regions.grid import Grid
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(geotether.__file__).parents[1])}
 WORLD = ("EPSG:4326", -180.0, 90.0, 0.5, 360, 720)
@@ -31,10 +32,10 @@ def sha(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_rasterio_reads_what_was_written(tmp_path, plain_grid, blocks_of, values):
+def test_rasterio_reads_what_was_written(tmp_path, blocks_of, values):
     bands = [Band("e0"), Band("e1", "1", "cosine of longitude"), Band("height", "m", "metres above nothing")]
     path = tmp_path / "new" / "map.tif"
-    write_raster(path, plain_grid(*WORLD), bands, blocks_of(values, 256), "float32", np.nan, {"model": "world"})
+    write_raster(path, Grid(*WORLD), bands, blocks_of(values, 256), "float32", np.nan, {"model": "world"})
     with rasterio.open(path) as file:
         assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert (file.crs.to_epsg(), file.bounds) == (4326, (-180, -90, 180, 90))
@@ -51,19 +52,19 @@ def test_rasterio_reads_what_was_written(tmp_path, plain_grid, blocks_of, values
     assert [one.name for one in path.parent.iterdir()] == ["map.tif"]
 
 
-def test_the_order_and_the_size_of_blocks_do_not_change_the_bytes(tmp_path, plain_grid, blocks_of, values):
+def test_the_order_and_the_size_of_blocks_do_not_change_the_bytes(tmp_path, blocks_of, values):
     orders = [list(blocks_of(values, 512)), list(blocks_of(values, 100)), list(blocks_of(values, 100))[::-1]]
     for number, blocks in enumerate(orders):
         path = tmp_path / f"{number}.tif"
-        write_raster(path, plain_grid(*WORLD), [Band("e0")] * 3, blocks, "float32", np.nan, {"a": "1", "b": "2"})
+        write_raster(path, Grid(*WORLD), [Band("e0")] * 3, blocks, "float32", np.nan, {"a": "1", "b": "2"})
     assert len({sha(tmp_path / f"{number}.tif") for number in range(3)}) == 1
 
 
-def test_half_precision_is_rounded_and_smaller(tmp_path, plain_grid, blocks_of, values):
+def test_half_precision_is_rounded_and_smaller(tmp_path, blocks_of, values):
     noisy = values + np.random.default_rng(0).normal(size=values.shape).astype(np.float32)
     for dtype in ("float32", "float16"):
         bands, blocks = [Band("e")] * 3, blocks_of(noisy, 512)
-        write_raster(tmp_path / f"{dtype}.tif", plain_grid(*WORLD), bands, blocks, dtype, np.nan, {})
+        write_raster(tmp_path / f"{dtype}.tif", Grid(*WORLD), bands, blocks, dtype, np.nan, {})
     with rasterio.open(tmp_path / "float16.tif") as file:
         np.testing.assert_array_equal(file.read(), noisy.astype(np.float16).astype(np.float32))
     whole, half = ((tmp_path / f"{dtype}.tif").stat().st_size for dtype in ("float32", "float16"))
@@ -96,10 +97,10 @@ def test_no_byte_comes_from_memory_that_was_never_set(tmp_path):
     assert len(sums[0]) == 4
 
 
-def test_small_integers_have_scale_and_offset(tmp_path, plain_grid, blocks_of):
+def test_small_integers_have_scale_and_offset(tmp_path, blocks_of):
     values = np.arange(-128, 128, dtype=np.int8).reshape(2, 8, 16)
     path = tmp_path / "small.tif"
-    grid = plain_grid(LAEA, 4_000_000.0, 3_000_000.0, 1000.0, 8, 16)
+    grid = Grid(LAEA, 4_000_000.0, 3_000_000.0, 1000.0, 8, 16)
     bands = [Band("e0", scale=0.5, offset=-1.0), Band("e1", scale=0.25, offset=3.0)]
     write_raster(path, grid, bands, blocks_of(values, 512), "int8", -128, {})
     with rasterio.open(path) as file:
@@ -109,10 +110,10 @@ def test_small_integers_have_scale_and_offset(tmp_path, plain_grid, blocks_of):
         assert np.ma.count_masked(file.read(1, masked=True)) == 1
 
 
-def test_classes_have_a_colour_table_and_overviews_of_their_own(tmp_path, plain_grid, blocks_of):
+def test_classes_have_a_colour_table_and_overviews_of_their_own(tmp_path, blocks_of):
     classes = (np.indices((1024, 1024)).sum(axis=0) // 300 % 2 * 3 + 1).astype(np.uint8)[None]
     path = tmp_path / "classes.tif"
-    grid = plain_grid("EPSG:32632", 500_000.0, 5_000_000.0, 30.0, 1024, 1024)
+    grid = Grid("EPSG:32632", 500_000.0, 5_000_000.0, 30.0, 1024, 1024)
     write_raster(path, grid, [Band("class")], blocks_of(classes, 512), "uint8", 0, {}, {1: (1, 2, 3), 4: (9, 8, 7)})
     with rasterio.open(path) as file:
         assert file.colormap(1)[4][:3] == (9, 8, 7)
@@ -120,19 +121,19 @@ def test_classes_have_a_colour_table_and_overviews_of_their_own(tmp_path, plain_
         assert set(np.unique(file.read())) == {1, 4}
 
 
-def test_red_green_blue_is_a_picture(tmp_path, plain_grid, blocks_of):
+def test_red_green_blue_is_a_picture(tmp_path, blocks_of):
     path = tmp_path / "rgb.tif"
     bands = [Band("red"), Band("green"), Band("blue")]
     blocks = blocks_of(np.full((3, 20, 40), 7, np.uint8), 512)
-    write_raster(path, plain_grid("EPSG:4326", 0.0, 20.0, 1.0, 20, 40), bands, blocks, "uint8", 0, {})
+    write_raster(path, Grid("EPSG:4326", 0.0, 20.0, 1.0, 20, 40), bands, blocks, "uint8", 0, {})
     with rasterio.open(path) as file:
         assert [one.name for one in file.colorinterp] == ["red", "green", "blue"]
 
 
-def test_pixels_in_no_block_have_no_data(tmp_path, plain_grid):
+def test_pixels_in_no_block_have_no_data(tmp_path):
     path = tmp_path / "sparse.tif"
     block = (slice(512, 600), slice(512, 600), np.ones((1, 88, 88), np.float32))
-    grid = plain_grid("EPSG:4326", 0.0, 6.0, 0.01, 600, 1300)
+    grid = Grid("EPSG:4326", 0.0, 6.0, 0.01, 600, 1300)
     write_raster(path, grid, [Band("e0")], [block], "float32", np.nan, {})
     with rasterio.open(path) as file:
         assert np.isfinite(file.read(1)).sum() == 88 * 88
@@ -147,9 +148,9 @@ def test_pixels_in_no_block_have_no_data(tmp_path, plain_grid):
     ],
     ids=["bands", "rows", "columns"],
 )
-def test_a_block_that_does_not_fit_leaves_nothing(tmp_path, plain_grid, block):
+def test_a_block_that_does_not_fit_leaves_nothing(tmp_path, block):
     with pytest.raises(ValueError, match="block"):
-        write_raster(tmp_path / "a.tif", plain_grid("EPSG:4326", 0, 1, 0.1, 10, 10), [Band("e")], [block], "f4", 0, {})
+        write_raster(tmp_path / "a.tif", Grid("EPSG:4326", 0.0, 1.0, 0.1, 10, 10), [Band("e")], [block], "f4", 0, {})
     assert not list(tmp_path.iterdir())
 
 
