@@ -5,7 +5,7 @@
 Each kind is exported once in a process of its own, which is timed. Then the same export is started again and again,
 killed by SIGKILL at a random moment between a twentieth and a half of that time, and in the end run to its end; its
 files are compared with those of the first one. Each run continues where the last one was killed; if one ends before it
-is killed, its files are removed and the next one starts anew.
+is killed, its files are removed and the next run starts from the beginning.
 """
 
 import argparse

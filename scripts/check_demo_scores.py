@@ -6,19 +6,18 @@
 A change that intentionally alters the scores replaces tests/data/golden/demo_scores.csv, and its commit says why.
 """
 
-import csv
 import sys
 from pathlib import Path
+
+from geotether.benchmark.score_table import read_scores
 
 RECORDED = Path(__file__).parents[1] / "tests" / "data" / "golden" / "demo_scores.csv"
 KEYS = ("task", "encoder", "probe", "split", "labels", "metric", "seed", "fold")
 TOLERANCE = 0.002
 
 
-def read_scores(path: Path) -> dict[str, float]:
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {", ".join(row[key] for key in KEYS if row[key]): float(row["value"]) for row in rows}
+def values_by_name(path: Path) -> dict[str, float]:
+    return {", ".join(str(row[key]) for key in KEYS if row[key] != ""): row["value"] for row in read_scores(path)}
 
 
 def differences(found: dict[str, float], known: dict[str, float]) -> list[str]:
@@ -36,8 +35,8 @@ def main() -> int:
     if len(sys.argv) != 2:
         print("usage: python scripts/check_demo_scores.py DEMO_FOLDER")
         return 2
-    known = read_scores(RECORDED)
-    lines = differences(read_scores(Path(sys.argv[1]) / "scores.csv"), known)
+    known = values_by_name(RECORDED)
+    lines = differences(values_by_name(Path(sys.argv[1]) / "scores.csv"), known)
     print("\n".join(lines[:40]) if lines else f"{len(known):,} scores are within {TOLERANCE} of the recorded ones")
     return int(bool(lines))
 

@@ -171,3 +171,48 @@ def error_lines(error: ValidationError, root: str) -> list[str]:
         path = f"{root}{path}".rstrip(".") if root.endswith(".") else path or root
         lines.append(f"  {path}: {one['msg'].removeprefix('Value error, ')}{got}")
     return lines
+
+
+def overlay(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge two layers of a configuration; neither is changed.
+
+    Mappings merge key by key, with two exceptions: a mapping whose `name` changes is replaced as a whole (options of
+    `spherical_harmonics`, `network_degree` among them, do not apply to `grid`), and `steps` and `epochs` of the upper
+    layer replace each other.
+
+    Example:
+        >>> overlay({"a": {"b": 1, "c": 2}, "epochs": 5}, {"a": {"b": 3}, "steps": 9})
+        {'a': {'b': 3, 'c': 2}, 'steps': 9}
+        >>> overlay({"network": {"name": "siren", "omega_0": 30}}, {"network": {"name": "mlp"}})
+        {'network': {'name': 'mlp'}}
+    """
+    merged = dict(under)
+    for this, other in (("steps", "epochs"), ("epochs", "steps")):
+        if over.get(this) is not None and over.get(other) is None:
+            merged.pop(other, None)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            renamed = "name" in value and value["name"] != below.get("name")
+            merged[key] = dict(value) if renamed else overlay(below, value)
+            if renamed and key == "positional" and "network_degree" not in over:
+                merged.pop("network_degree", None)
+        else:
+            merged[key] = dict(value) if isinstance(value, Mapping) else value
+    return merged
+
+
+def flatten(layer: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of a nested mapping by dotted key.
+
+    Example:
+        >>> flatten({"encoder": {"embed_dim": 256}, "seed": 0})
+        {'encoder.embed_dim': 256, 'seed': 0}
+    """
+    leaves: dict[str, Any] = {}
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and value:
+            leaves.update(flatten(value, f"{prefix}{key}."))
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves

@@ -8,10 +8,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from geotether.files.points import PointRecords, open_points, read_points, write_columns
+from geotether.files.points import PointRecords, open_points, output_format, read_points, with_columns
+from geotether.files.writers import write_points
 
 LONLAT = np.array([[5.66, 51.97], [-180.0, -90.0], [180.0, 0.0]])
 EMBEDDING = np.array([[0.1, -2.0], [3.5, 1e-8], [0.0, 7.0]], dtype=np.float32)
+
+
+def write_columns(records, path, extra):
+    output_format(path)
+    columns = with_columns(records.columns, extra)
+    write_points(path, columns.schema, [(columns, records.lonlat)])
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from geotether.files.points import PointRecords, write_columns
+from geotether.files.points import PointRecords, with_columns
+from geotether.files.writers import write_points
 from geotether.loading import load
 from geotether.peers.embedding_file import EmbeddingFile
 
@@ -61,7 +62,8 @@ def test_the_first_missing_place_is_named(write):
 
 def test_embeddings_written_by_encode_are_read(tmp_path):
     records = PointRecords(LONLAT, pa.table({"lon": LONLAT[:, 0], "lat": LONLAT[:, 1], "town": list("abcde")}))
-    write_columns(records, tmp_path / "out.parquet", {"embedding": EMBEDDINGS})
+    columns = with_columns(records.columns, {"embedding": EMBEDDINGS})
+    write_points(tmp_path / "out.parquet", columns.schema, [(columns, LONLAT)])
     np.testing.assert_array_equal(load(tmp_path / "out.parquet").encode(records), EMBEDDINGS)
 
 

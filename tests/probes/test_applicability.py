@@ -72,13 +72,6 @@ def test_constant_columns_are_ignored_and_missing_values_are_outside(train):
     assert area.inside(rows).tolist() == [False] + [True] * 59
 
 
-def test_arrays_restore_it(train):
-    area = Applicability().fit(train, FOLDS)
-    again = Applicability.from_dict(area.to_dict())
-    np.testing.assert_array_equal(again.dissimilarity(train * 1.1), area.dissimilarity(train * 1.1))
-    assert again.threshold == area.threshold
-
-
 @pytest.mark.parametrize(
     ("rows", "folds", "weights"),
     [

@@ -6,17 +6,16 @@ import pytest
 import yaml
 
 from geotether.plugins import plugins_in_use, use_plugins
+from geotether.settings import flatten, overlay
 from geotether.training.config import (
     LOCATION_TIES,
     LoopConfig,
     PairedConfig,
     RunConfig,
     config_yaml,
-    flatten,
     load_config,
     make_config,
     over_recipe,
-    overlay,
     own_layer,
 )
 from geotether.training.recipes import RECIPES, recipe_layer

@@ -11,7 +11,8 @@ import torch
 
 from geotether.checkpoint.model import load_model
 from geotether.encoder import Encoder
-from geotether.training.config import flatten, load_config
+from geotether.settings import flatten
+from geotether.training.config import load_config
 from geotether.training.loop import choose_device
 from geotether.training.metrics import read_metrics
 from geotether.training.pretraining import pretrain

@@ -44,8 +44,7 @@ def describe(
     if thing.suffix.lower() in (".yaml", ".yml"):
         raise ValueError(f"{thing} is a configuration or specification; table build, tasks build or pretrain read it.")
     from geotether.cli.describe_file import describe_file
-    from geotether.settings import parse_override
-    from geotether.training.config import overlay
+    from geotether.settings import overlay, parse_override
 
     options: dict[str, Any] = {}
     for setting in settings or ():

@@ -111,8 +111,7 @@ def _listed(name: str, find: Any, skip: tuple[str, ...] = ()) -> list[str]:
 def _spec(given: str, settings: list[str] | None, **typed: Any) -> Any:
     """Read the specification; options override it (None: not given), and `settings` override both."""
     from geotether.featurizing.specification import TableSpec, flatten_source
-    from geotether.settings import parse_override, read_layer
-    from geotether.training.config import overlay
+    from geotether.settings import overlay, parse_override, read_layer
 
     path = Path(given)
     is_yaml = path.suffix.lower() in (".yaml", ".yml")

@@ -4,6 +4,7 @@ import zipfile
 from itertools import islice
 from pathlib import Path
 
+from geotether.files.disk import naming
 from geotether.files.formats import UNREAD_IMAGES, endings_of, format_of, opened_bytes, unpacking
 from geotether.sources.catalogue import source_names
 
@@ -89,11 +90,8 @@ def _of_file(path: Path) -> str | None:
 
 
 def _of_zip(path: Path) -> str | None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [Path(name).name.lower() for name in archive.namelist()]
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise ValueError(f"{path} is damaged or is not a zip archive: {error}.") from error
+    with naming(path), zipfile.ZipFile(path) as archive:
+        names = [Path(name).name.lower() for name in archive.namelist()]
     if any(name in _ARCHIVE for name in names):
         return "darwin_core"
     return "columns" if any(name.endswith(".shp") for name in names) else None

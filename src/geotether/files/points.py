@@ -14,7 +14,7 @@ from geotether.files.delimited import FAULT, RAW, described_lines
 from geotether.files.formats import FORMATS, format_of
 from geotether.files.places import PlaceFinder
 from geotether.files.rows import naming, open_rows, read_rows
-from geotether.files.writers import list_column, write_points
+from geotether.files.writers import list_column
 
 _LAYERS = (".gpkg", ".fgb")
 
@@ -198,15 +198,3 @@ def with_columns(columns: pa.Table, extra: Mapping[str, np.ndarray]) -> pa.Table
             )
         columns = columns.append_column(name, list_column(values) if np.ndim(values) == 2 else pa.array(values))
     return columns
-
-
-def write_columns(records: PointRecords, path: str | Path, extra: Mapping[str, np.ndarray]) -> None:
-    """Write points with all their columns and further ones; see `with_columns` and `write_points`.
-
-    Raises:
-        ValueError: If the ending is unknown, an array does not fit, or a column cannot be written to that format.
-        OSError: If the disk is full or the folder cannot be written to; an existing file is unchanged.
-    """
-    output_format(path)
-    columns = with_columns(records.columns, extra)
-    write_points(path, columns.schema, [(columns, records.lonlat)])

@@ -76,7 +76,6 @@ def write_map_page(
     layers: WrittenLayers,
     summary: list[str],
     provenance: Mapping[str, object],
-    transformed: str = "",
 ) -> tuple[Path, Path]:
     """Draw the map as PNG beside the raster, and write the page with everything about it.
 

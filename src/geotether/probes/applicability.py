@@ -1,7 +1,5 @@
 """Area of applicability: how unlike the training rows of a probe a row is, and from where on it is too unlike."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Integer, Shaped
 
@@ -112,28 +110,6 @@ class Applicability:
     def inside(self, X: Float[np.ndarray, "m d"]) -> Bool[np.ndarray, " m"]:
         """Mark the rows whose dissimilarity is at most the threshold, shape (m,)."""
         return self.dissimilarity(X) <= self.threshold
-
-    def to_dict(self) -> dict[str, np.ndarray]:
-        """Return all that was learned as arrays, to be saved."""
-        return {
-            "rows": self._rows,
-            "center": self._center,
-            "factor": self._factor,
-            "mean_distance": np.array(self.mean_distance),
-            "threshold": np.array(self.threshold),
-        }
-
-    @classmethod
-    def from_dict(cls, arrays: Mapping[str, np.ndarray]) -> "Applicability":
-        """Make it of arrays from `to_dict`.
-
-        Raises:
-            KeyError: If one is missing.
-        """
-        area = cls()
-        area._rows, area._center, area._factor = (arrays[name] for name in ("rows", "center", "factor"))
-        area.mean_distance, area.threshold = float(arrays["mean_distance"]), float(arrays["threshold"])
-        return area
 
     def _standardized(self, X: Float[np.ndarray, "m d"]) -> Float32[np.ndarray, "m d"]:
         return ((X - self._center) * self._factor).astype(np.float32)

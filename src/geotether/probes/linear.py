@@ -27,7 +27,6 @@ class RidgeProbe(TargetProbe):
     Attributes:
         alpha_: The chosen penalty, after `fit`.
         weights_, intercept_: Shape (d, t) and (t,), on standardised features.
-        held_out_errors_: Mean squared held-out error per alpha, shape (a,); 0 for a single alpha.
 
     Example:
         >>> x = np.linspace(0, 1, 20)[:, None]
@@ -42,10 +41,8 @@ class RidgeProbe(TargetProbe):
     def _fit(self, features: Float[np.ndarray, "n d"], folds: Integer[np.ndarray, " n"] | None) -> None:
         self.__dict__ |= fit_ridges(RidgeDecomposition(features), [self.target_], folds, self.alphas)[0].__dict__
 
-    def _solve(
-        self, basis: RidgeDecomposition, target: ProbeTarget, alpha: float, errors: Float64[np.ndarray, " a"]
-    ) -> "RidgeProbe":
-        self.basis_, self.target_, self.alpha_, self.held_out_errors_ = basis, target, alpha, errors
+    def _solve(self, basis: RidgeDecomposition, target: ProbeTarget, alpha: float) -> "RidgeProbe":
+        self.basis_, self.target_, self.alpha_ = basis, target, alpha
         self.weights_, self.intercept_ = basis.solve(target.columns, alpha)
         return self
 
@@ -88,7 +85,7 @@ def fit_ridges(
     for i, target in enumerate(targets):
         # Highest accuracy first (always equal for numbers), then the smallest squared error.
         best = int(np.where(right[i] == right[i].max(), errors[i], np.inf).argmin())
-        probes.append(RidgeProbe(target.kind, alphas)._solve(basis, target, float(strengths[best]), errors[i]))
+        probes.append(RidgeProbe(target.kind, alphas)._solve(basis, target, float(strengths[best])))
     return probes
 
 

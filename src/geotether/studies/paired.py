@@ -13,10 +13,11 @@ from geotether.benchmark.store import Origin, ResultStore
 from geotether.code import code_hash
 from geotether.files.disk import writing
 from geotether.predict import load_paired
+from geotether.settings import overlay
 from geotether.studies.paired_judge import TUNED, PairedOutcome, Repeat, judge_embedding, judge_linear, judge_model
 from geotether.suggestions import closest
 from geotether.tables.table import Table
-from geotether.training.config import PairedConfig, make_config, over_recipe, overlay
+from geotether.training.config import PairedConfig, make_config, over_recipe
 from geotether.training.pretraining import pretrain
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from geotether.context.config import ContextConfig
 from geotether.coverage.seen import CELL_KM
 from geotether.pairing.specification import make_spec
 from geotether.plugins import constructor_arguments, plugins_in_use, use_plugins
-from geotether.settings import Section, error_lines, parse_override, read_layer, unknown_name
+from geotether.settings import Section, error_lines, overlay, parse_override, read_layer, unknown_name
 from geotether.training.recipes import LOCATION_TIES, recipe_layer
 
 # Method to its description in the model card.
@@ -559,48 +559,3 @@ def _with_folder(layer: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(layer.get("tables"), dict):
         absolute["tables"] = {name: seen(one) for name, one in layer["tables"].items()}
     return {**layer, **absolute}
-
-
-def overlay(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge two layers of a configuration; neither is changed.
-
-    Mappings merge key by key, with two exceptions: a mapping whose `name` changes is replaced as a whole (options of
-    `spherical_harmonics`, `network_degree` among them, do not apply to `grid`), and `steps` and `epochs` of the upper
-    layer replace each other.
-
-    Example:
-        >>> overlay({"a": {"b": 1, "c": 2}, "epochs": 5}, {"a": {"b": 3}, "steps": 9})
-        {'a': {'b': 3, 'c': 2}, 'steps': 9}
-        >>> overlay({"network": {"name": "siren", "omega_0": 30}}, {"network": {"name": "mlp"}})
-        {'network': {'name': 'mlp'}}
-    """
-    merged = dict(under)
-    for this, other in (("steps", "epochs"), ("epochs", "steps")):
-        if over.get(this) is not None and over.get(other) is None:
-            merged.pop(other, None)
-    for key, value in over.items():
-        below = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(below, Mapping):
-            renamed = "name" in value and value["name"] != below.get("name")
-            merged[key] = dict(value) if renamed else overlay(below, value)
-            if renamed and key == "positional" and "network_degree" not in over:
-                merged.pop("network_degree", None)
-        else:
-            merged[key] = dict(value) if isinstance(value, Mapping) else value
-    return merged
-
-
-def flatten(layer: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the leaves of a nested mapping by dotted key.
-
-    Example:
-        >>> flatten({"encoder": {"embed_dim": 256}, "seed": 0})
-        {'encoder.embed_dim': 256, 'seed': 0}
-    """
-    leaves: dict[str, Any] = {}
-    for key, value in layer.items():
-        if isinstance(value, Mapping) and value:
-            leaves.update(flatten(value, f"{prefix}{key}."))
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from geotether.checkpoint.folder import CONFIG, PROVENANCE, read_json
 from geotether.files.disk import replacing_file
-from geotether.training.config import flatten
+from geotether.settings import flatten
 from geotether.training.recipes import LOCATION_TIES
 
 MODEL_FOLDER = "model"
