@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from geotether.loading import load, load_encoder
     from geotether.prediction.job import prediction_map
     from geotether.probes.spatial_cv import BlockKFold
+    from geotether.serving.server import serve
     from geotether.studies.adaptation import adapt
     from geotether.studies.comparison import compare
     from geotether.tables.splits import assign_split
@@ -50,6 +51,7 @@ _HOMES = {
     "read_points": "geotether.files.points",
     "read_table": "geotether.tables.store",
     "read_tasks": "geotether.tasks.specification",
+    "serve": "geotether.serving.server",
     "write_table": "geotether.tables.store",
 }
 
@@ -74,6 +76,7 @@ __all__ = [
     "read_points",
     "read_table",
     "read_tasks",
+    "serve",
     "write_table",
 ]
 

@@ -44,6 +44,7 @@ PARSED = {
     "geotether export world --resolution 0.25": "takes a minute with the large model; the lines before it run",
     "geotether search runs/world/model --evaluate": "needs the tables of its training",
     "geotether map world probe_places.csv": "takes half a minute with the large model; the next line runs",
+    "geotether serve": "runs until it is stopped; tests/serving/test_server.py starts it",
     "geotether compare MELT=model": "needs the models of a full demo",
 }
 # Blocks of Python that are only compiled: a line of the block, and why.

@@ -25,6 +25,7 @@ STAIRS = [
     {"maps"},
     {"report"},
     {"demo", "prediction", "studies"},
+    {"serving"},
     {"cli"},
 ]
 STEP = {room: height for height, rooms in enumerate(STAIRS) for room in rooms}
@@ -33,6 +34,8 @@ MIN_LINES = 40
 # Files below MIN_LINES that only one other file imports, and why they are files of their own.
 SMALL = {
     "geotether.cli.demo": "one file per command",
+    "geotether.cli.serve": "one file per command",
+    "geotether.serving.routes.about": "one file per subject of addresses",
 }
 
 

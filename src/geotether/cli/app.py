@@ -24,6 +24,7 @@ from geotether.cli.paired import paired_app
 from geotether.cli.predict import predict
 from geotether.cli.pretrain import pretrain
 from geotether.cli.search import search
+from geotether.cli.serve import serve
 from geotether.cli.table import table_app
 from geotether.cli.tasks import tasks_app
 from geotether.version import __version__
@@ -169,8 +170,8 @@ app = typer.Typer(
     result_callback=_print,
 )
 for command in (
-    demo, pretrain, adapt, encode, export, evaluate, compare, contribution, diagnose, predict, search, describe,
-    models,
+    demo, pretrain, adapt, encode, export, evaluate, compare, contribution, diagnose, predict, search, serve,
+    describe, models,
 ):  # fmt: skip
     app.command()(command)
 app.command("map")(map_labels)

@@ -1,0 +1,33 @@
+"""`geotether serve`: models over HTTP, and a page with a map in the browser."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    model: Annotated[list[str], typer.Argument(help="Models: folders or names, such as world; the page compares two.")],
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 chooses a free one.", min=0, max=65535)] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines ask.")] = "127.0.0.1",
+    points: Annotated[list[Path] | None, typer.Option(help="File of points that the page shows; repeat.")] = None,
+    resolution: Annotated[
+        float,
+        typer.Option(help="Spacing of the places searched and shown, degrees.", min=0.1, max=30),
+    ] = 0.5,
+    public_name: Annotated[
+        str | None, typer.Option(help="Name under which a reverse proxy on this machine publishes the server.")
+    ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> str:
+    """Serve models over HTTP, with a page: where on Earth is like a place, and where do words or a picture lead?
+
+    The address is printed when the server is ready. Nothing is sent to other machines.
+    """
+    from geotether.serving import serve
+
+    serve(
+        model, port=port, host=host, points=points or (), resolution=resolution, public_name=public_name,
+        open_page=open_page,
+    )  # fmt: skip
+    return ""

@@ -1,0 +1,103 @@
+"""Errors as clients see them: one sentence, and the parameter that it is about."""
+
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+log = logging.getLogger(__name__)
+
+
+class Problem(HTTPException):
+    """A request that cannot be answered.
+
+    Args:
+        status: HTTP status, 4xx.
+        error: One sentence that says what is wrong and what would be accepted, without paths of the server.
+        field: The parameter that it is about.
+        retry_after: Seconds after which the same request may succeed.
+    """
+
+    def __init__(self, status: int, error: str, field: str | None = None, retry_after: float | None = None) -> None:
+        headers = None if retry_after is None else {"Retry-After": str(max(1, math.ceil(retry_after)))}
+        super().__init__(status, said(error, field), headers)  # type: ignore[arg-type]
+
+
+class Said(BaseModel):
+    """What was wrong."""
+
+    error: str = Field(description="One sentence: what was wrong, and what would be accepted.")
+    field: str | None = Field(None, description="The parameter that it is about.")
+
+
+class ProblemBody(BaseModel):
+    """The body of every error."""
+
+    detail: Said
+
+
+_WORDS = {
+    400: "The request cannot be read, or its Host is not this server.",
+    403: "The request comes from a page of another site.",
+    404: "There is no such address, model, layer, file of points, image or job.",
+    405: "The address does not take this method.",
+    408: "The body did not arrive in time.",
+    413: "The body is larger than the limit.",
+    415: "The body is of another type.",
+    422: "A parameter is missing or cannot be used; `field` names it.",
+    429: "Too many requests, or the answer took too long; try again after the seconds in `Retry-After`.",
+}
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds until another try.", "schema": {"type": "integer"}}}
+# The errors of every address, as `responses` of FastAPI.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ProblemBody, "description": words} | ({"headers": _RETRY_AFTER} if status == 429 else {})
+    for status, words in _WORDS.items()
+}
+
+
+def said(error: str, field: str | None = None) -> dict[str, str]:
+    """Return the detail of an error."""
+    return {"error": error} | ({} if field is None else {"field": field})
+
+
+@contextmanager
+def asked(field: str | None = None) -> Iterator[None]:
+    """Turn a ValueError or TypeError of the library into a problem with a parameter.
+
+    Use it only around what reads the parameter: messages about files contain paths.
+    """
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise Problem(422, str(error), field) from error
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Give all errors of an application the same form."""
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        detail: Any = error.detail
+        if not isinstance(detail, dict):
+            detail = said(_WORDS.get(error.status_code, detail))
+        return JSONResponse({"detail": detail}, error.status_code, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        place = [str(part) for part in first["loc"] if part not in ("query", "path", "body", "header")]
+        field = ".".join(place) or None
+        text = f"{field or 'The body'}: {first['msg']}."
+        return JSONResponse({"detail": said(text, field)}, 422)
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return JSONResponse({"detail": said("The server failed; its log says why.")}, 500)

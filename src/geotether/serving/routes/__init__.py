@@ -1,0 +1,1 @@
+"""Addresses by subject: each module has a function `router(served) -> APIRouter`."""
