@@ -70,7 +70,7 @@ def test_python_takes_a_task_and_warns_of_labels_that_are_all_elsewhere(planet, 
     part = geotether.Task("yield", "regression", task.lonlat[south], task.target[south])
     made = geotether.prediction_map(planet.encode, part, tmp_path / "map.tif", region=(10, 40, 12, 42), resolution=0.5)
     assert made.predictor.predict(lon=[11.0], lat=[41.0]).value.shape == (1,)
-    assert made.layers.pixels == 16
+    assert made.layers.mapped.pixels == 16
     assert str(made).startswith(made.summary[0])
     assert "None of the" in made.summary[-1]
     assert "lies in 10 40 12 42" in caplog.text

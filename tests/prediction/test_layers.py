@@ -28,8 +28,8 @@ def test_numbers_are_those_of_the_predictor(of_numbers, region, tmp_path):
     for band, values in zip(bands, (want.value, want.lower, want.upper, want.dissimilarity, want.inside), strict=True):
         np.testing.assert_allclose(band[inside], values, rtol=1e-4, atol=1e-4)
     assert tags["label"] == "yield"
-    assert written.pixels == inside.sum()
-    assert written.area_km2 == pytest.approx(region.area_km2, rel=0.15)
+    assert written.mapped.pixels == inside.sum()
+    assert written.mapped.area_km2 == pytest.approx(region.area_km2, rel=0.15)
 
 
 def test_classes_have_colours_names_and_probabilities(of_classes, region, tmp_path):

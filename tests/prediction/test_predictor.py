@@ -1,14 +1,12 @@
 """Mirrors src/geotether/prediction/predictor.py."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from geotether.prediction.layers import WrittenLayers
+from geotether.prediction.layers import MappedArea
 from geotether.prediction.page import summary_of
 from geotether.prediction.predictor import fit_predictor
-from geotether.regions import region_of
+from geotether.regions import grid_of, region_of
 from geotether.tasks.task import Task
 
 
@@ -38,10 +36,16 @@ def test_says_whether_the_embedding_beats_the_baselines(planet, of_numbers, quic
         return np.random.default_rng(0).normal(size=(len(lonlat), 4))
 
     useless = fit_predictor(random, planet.task_of(), name="noise")
-    layers, world = WrittenLayers(Path("map.tif"), None, 1, 5.1e8, 1.0), region_of("world")
+    world = region_of("world")
+    grid = grid_of(world, 30)
+    lonlat = grid.lonlat(slice(None), slice(None)).reshape(-1, 2)
+    mapped = MappedArea(grid)
+    mapped.add(lonlat, lonlat[:, 1] > 0)
+    assert mapped.inside == pytest.approx(0.5)
+    assert mapped.area_km2 == pytest.approx(5.1e8, rel=0.02)
     assert (of_numbers.beats_baselines, useless.beats_baselines) == (True, False)
-    assert "clearly better than every baseline" in summary_of(of_numbers, world, layers)[0]
-    assert "not clearly better" in summary_of(useless, world, layers)[0]
+    assert "clearly better than every baseline" in summary_of(of_numbers, world, mapped)[0]
+    assert "not clearly better" in summary_of(useless, world, mapped)[0]
 
 
 def test_what_is_unlike_all_labels_is_outside(planet, quick):

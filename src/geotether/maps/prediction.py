@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import shapely
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize, to_rgb
@@ -97,8 +97,7 @@ def number_map(picture: Picture, inside: Picture, title: str, label: str, colour
         colour_map: A name of Matplotlib.
     """
     known = picture.values[np.isfinite(picture.values)]
-    trusted = picture.values[np.isfinite(picture.values) & (inside.values == 1)]
-    scale = colour_scale(trusted if len(trusted) else known, logarithmic=False)
+    scale = trusted_scale(picture.values, inside.values == 1)
     figure, axes = _map_figure(picture, title)
     axes.imshow(picture.values, cmap=colour_map, norm=scale, **_placed(picture))
     _dress(axes, picture, inside)
@@ -110,6 +109,13 @@ def number_map(picture: Picture, inside: Picture, title: str, label: str, colour
     bar.ax.tick_params(colors=INK, labelsize=9)
     _add_legend(figure, [_hatched_patch()] if (inside.values == 0).any() else [])
     return figure
+
+
+def trusted_scale(values: Float[np.ndarray, "*n"], inside: Bool[np.ndarray, "*n"]) -> Normalize:
+    """Return a scale from the 2nd to the 98th percentile of the numbers that may be trusted, or of all if none may."""
+    known = np.isfinite(values)
+    trusted = values[known & inside]
+    return colour_scale(trusted if len(trusted) else values[known], logarithmic=False)
 
 
 def class_map(

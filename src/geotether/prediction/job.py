@@ -106,7 +106,7 @@ def prediction_map(
             _log.warning("None of the %d labels lies in %s: the map is an extrapolation.", len(task.lonlat), place.name)
         made = provenance(predictor, points, place, resolution, land_only)
         layers = write_layers(predictor, place, grid, out, land() if land_only else None, _tags(predictor, made))
-        summary = summary_of(predictor, place, layers)
+        summary = summary_of(predictor, place, layers.mapped)
         page, picture = write_map_page(predictor, place, grid, layers, summary, made)
     return PredictionMap(predictor, layers, page, picture, tuple(summary))
 

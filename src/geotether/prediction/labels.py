@@ -28,7 +28,7 @@ def read_labels(points: str | Path | Task, label: str | None = None, **options: 
     Args:
         points: A file in any format of rows; or a task, which already has its label.
         label: The column of labels in a file.
-        options: As for `geotether.tasks.table.table_task`: kind, unit, transform, lon, lat, missing.
+        options: As for `geotether.tasks.table.table_task`: kind, unit, transform, lon, lat, missing, read.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,35 @@ _SILENT_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
+class MappedArea:
+    """Counts of predicted pixels and their area.
+
+    Args:
+        grid: The pixels.
+
+    Attributes:
+        pixels: Number of pixels with a prediction.
+        area_km2: Their area.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self.pixels, self.area_km2, self._inside_km2 = 0, 0.0, 0.0
+        side = np.radians(grid.step) * EARTH_RADIUS_KM if grid.is_geographic else grid.step / 1000
+        self._pixel_km2, self._is_geographic = side**2, grid.is_geographic
+
+    @property
+    def inside(self) -> float:
+        """Share of this area within the area of applicability."""
+        return self._inside_km2 / self.area_km2
+
+    def add(self, lonlat: Float[np.ndarray, "m 2"], inside: Bool[np.ndarray, " m"]) -> None:
+        """Count pixels: their centres, and whether each is in the area of applicability."""
+        area = self._pixel_km2 * (np.cos(np.radians(lonlat[:, 1])) if self._is_geographic else np.ones(len(lonlat)))
+        self.pixels += len(lonlat)
+        self.area_km2 += float(area.sum())
+        self._inside_km2 += float(area[inside].sum())
+
+
 @dataclass(frozen=True)
 class WrittenLayers:
     """What was written.
@@ -34,16 +63,12 @@ class WrittenLayers:
     Attributes:
         raster: The GeoTIFF: the numbers with interval, dissimilarity and mask; or the classes.
         details: Of classes, the GeoTIFF of entropy, dissimilarity, mask, size of the set and probabilities.
-        pixels: Number of pixels with a prediction.
-        area_km2: Their area.
-        inside: Share of this area within the area of applicability.
+        mapped: The pixels with a prediction.
     """
 
     raster: Path
     details: Path | None
-    pixels: int
-    area_km2: float
-    inside: float
+    mapped: MappedArea
 
 
 def number_bands(predictor: PlacePredictor) -> list[Band]:
@@ -139,14 +164,14 @@ def write_layers(
     out = Path(out)
     bands = class_bands(predictor) if predictor.is_classes else number_bands(predictor)
     check_fits(out, grid, len(bands))
-    seen = _Seen(grid)
+    seen = MappedArea(grid)
     if not predictor.is_classes:
         blocks = (
             (rows, columns, _number_layers(found, inside))
             for rows, columns, inside, found in _predicted(predictor, region, grid, land, seen)
         )
         write_raster(out, grid, bands, blocks, "float32", float("nan"), tags or {})
-        return WrittenLayers(out, None, seen.pixels, seen.area_km2, seen.inside_km2 / seen.area_km2)
+        return WrittenLayers(out, None, seen)
 
     details = out.with_name(f"{out.stem}_details{out.suffix}")
     values = pixel_values(predictor.classes)
@@ -169,44 +194,18 @@ def write_layers(
         write_raster(out, grid, [band], blocks, "uint8", _NO_CLASS, tags or {}, colours=colours)
         _write_names(out, values, predictor.classes)
         del classes
-    return WrittenLayers(out, details, seen.pixels, seen.area_km2, seen.inside_km2 / seen.area_km2)
-
-
-class _Seen:
-    """Counts of predicted pixels and areas, and a line of progress every ten seconds."""
-
-    def __init__(self, grid: Grid) -> None:
-        self.pixels, self.area_km2, self.inside_km2 = 0, 0.0, 0.0
-        self._tiles, self._done, self._shown = len(grid.tiles(TILE)), 0, time.perf_counter()
-        side = np.radians(grid.step) * EARTH_RADIUS_KM if grid.is_geographic else grid.step / 1000
-        self._pixel_km2, self._is_geographic = side**2, grid.is_geographic
-
-    def add(self, lonlat: Float[np.ndarray, "m 2"], inside: Bool[np.ndarray, " m"]) -> None:
-        area = self._pixel_km2 * (np.cos(np.radians(lonlat[:, 1])) if self._is_geographic else np.ones(len(lonlat)))
-        self.pixels += len(lonlat)
-        self.area_km2 += float(area.sum())
-        self.inside_km2 += float(area[inside].sum())
-
-    def tile(self) -> None:
-        self._done += 1
-        if (now := time.perf_counter()) - self._shown > _SILENT_SECONDS:
-            self._shown = now
-            _log.info("%d of %d tiles, %s pixels predicted", self._done, self._tiles, f"{self.pixels:,}")
-
-    def check(self, region: Region, grid: Grid) -> None:
-        if not self.pixels:
-            raise ValueError(
-                f"no pixel of {grid.step:g} {'degrees' if grid.is_geographic else 'm'} has its centre on the land of "
-                f"{region.name}; use a finer --resolution, or a larger region."
-            )
+    return WrittenLayers(out, details, seen)
 
 
 def _predicted(
-    predictor: PlacePredictor, region: Region, grid: Grid, land: Region | None, seen: _Seen
+    predictor: PlacePredictor, region: Region, grid: Grid, land: Region | None, seen: MappedArea
 ) -> Iterator[tuple[slice, slice, Bool[np.ndarray, "r c"], Predicted]]:
-    """Predict the pixels of each tile that has any."""
-    for rows, columns in grid.tiles(TILE):
-        seen.tile()
+    """Predict the pixels of each tile that has any, with a line of progress every ten seconds."""
+    tiles, shown = grid.tiles(TILE), time.perf_counter()
+    for done, (rows, columns) in enumerate(tiles):
+        if (now := time.perf_counter()) - shown > _SILENT_SECONDS:
+            shown = now
+            _log.info("%d of %d tiles, %s pixels predicted", done, len(tiles), f"{seen.pixels:,}")
         lonlat = grid.lonlat(rows, columns)
         shape = lonlat.shape[:2]
         inside = region.contains(lonlat.reshape(-1, 2)).reshape(shape)
@@ -216,15 +215,21 @@ def _predicted(
             continue
         places = lonlat[inside]
         features = tile_features(predictor, grid, rows, columns, inside, places)
-        parts = [
-            predictor.predict_features(features[start : start + _CHUNK_ROWS], places[start : start + _CHUNK_ROWS])
-            for start in range(0, len(places), _CHUNK_ROWS)
-        ]
-        joined: list[Any] = [None if one[0] is None else np.concatenate(one) for one in zip(*parts, strict=True)]
-        found = Predicted(*joined)
+        chunks = (slice(start, start + _CHUNK_ROWS) for start in range(0, len(places), _CHUNK_ROWS))
+        found = joined([predictor.predict_features(features[chunk], places[chunk]) for chunk in chunks])
         seen.add(places, found.inside)
         yield rows, columns, inside, found
-    seen.check(region, grid)
+    if not seen.pixels:
+        raise ValueError(
+            f"no pixel of {grid.step:g} {'degrees' if grid.is_geographic else 'm'} has its centre on the land of "
+            f"{region.name}; use a finer --resolution, or a larger region."
+        )
+
+
+def joined(parts: Sequence[Predicted]) -> Predicted:
+    """Join predictions of places one after another."""
+    columns: list[Any] = [None if one[0] is None else np.concatenate(one) for one in zip(*parts, strict=True)]
+    return Predicted(*columns)
 
 
 def tile_features(

@@ -16,7 +16,7 @@ from geotether.maps.values import value_maps
 from geotether.maps.world import coverage_map
 from geotether.prediction.candidates import BASELINES
 from geotether.prediction.labels import in_units
-from geotether.prediction.layers import WrittenLayers, class_names, pixel_values
+from geotether.prediction.layers import MappedArea, WrittenLayers, class_names, pixel_values
 from geotether.prediction.predictor import EMBEDDING, PlacePredictor
 from geotether.prediction.selection import PROBE
 from geotether.regions import Grid, Region
@@ -34,7 +34,7 @@ WORDS = {
 }
 
 
-def summary_of(predictor: PlacePredictor, region: Region, layers: WrittenLayers) -> list[str]:
+def summary_of(predictor: PlacePredictor, region: Region, mapped: MappedArea) -> list[str]:
     """Say in sentences how good the map is; the first says whether the embedding is better than every baseline."""
     shown = [one for name, one in predictor.outcomes.items() if name in (EMBEDDING, *BASELINES)]
     first = shown[0]
@@ -52,9 +52,9 @@ def summary_of(predictor: PlacePredictor, region: Region, layers: WrittenLayers)
         f"The {percent} {what} contain {_percent(observed.mean)} of the labels of unseen blocks"
         + (f" (interval {_percent(observed.low)} to {_percent(observed.high)})." if np.isfinite(observed.low) else ".")
     )
-    only = "Only " if layers.inside < 0.5 else ""
+    only = "Only " if mapped.inside < 0.5 else ""
     sentences.append(
-        f"{only}{_percent(layers.inside)} of the mapped area of {layers.area_km2:,.0f} km2 is within the area of "
+        f"{only}{_percent(mapped.inside)} of the mapped area of {mapped.area_km2:,.0f} km2 is within the area of "
         "applicability."
     )
     inside = int(region.contains(predictor.rows.lonlat).sum())

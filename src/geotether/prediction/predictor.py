@@ -201,6 +201,7 @@ def fit_predictor(
     block_km: float | None = None,
     seed: int = 0,
     name: str = "",
+    progress: Callable[[int, int], None] | None = None,
 ) -> PlacePredictor:
     """Choose and fit a probe to labelled places, and measure its errors in blocks that it has not seen.
 
@@ -211,6 +212,7 @@ def fit_predictor(
         block_km: Side of the blocks that are held out. None: the largest, 1,000 km at most, of which there are enough.
         seed: Seed of the folds.
         name: Name of the encoder in results. None: that of the model.
+        progress: As for `geotether.prediction.selection.select`.
 
     Raises:
         ValueError: If the labels are too few, one class, an id, or fill too few blocks for the level.
@@ -236,7 +238,7 @@ def fit_predictor(
         )
     # Hundreds of small fits: threads would spend their time waiting for each other, on a busy machine for minutes.
     with threadpool_limits(limits=1):
-        found = select(rows)
+        found = select(rows, progress)
         fit = fit_all(rows, np.ones(len(lonlat), dtype=bool), {found.chosen: CANDIDATES[found.chosen]})[found.chosen]
         area = Applicability().fit(rows.features, rows.folds, fit.weights)
         held_out = held_out_columns(rows, found)

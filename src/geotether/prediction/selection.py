@@ -1,7 +1,7 @@
 """The choice of a probe inside the training blocks, and predictions for blocks that no fit has seen."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -113,20 +113,28 @@ class Selection:
     predicted: Mapping[str, np.ndarray]
 
 
-def select(rows: LabelledRows) -> Selection:
+def select(rows: LabelledRows, progress: Callable[[int, int], None] | None = None) -> Selection:
     """Choose a candidate, and predict every row by candidates and baselines that know nothing of its fold.
 
     For each fold, the candidate with the smallest loss on the other folds is chosen, from fits without both folds; its
     fit on all other folds predicts the fold. The score of these predictions thus includes the choice. The candidate for
     the map is the one with the smallest loss on all folds.
+
+    Args:
+        rows: The labelled places.
+        progress: Called before each of fifteen fits of all candidates with the number of those done, and fifteen; an
+            exception that it raises ends the work.
     """
     candidates = {name: one for name, one in CANDIDATES.items() if one.suits(rows.target)}
     baselines = {name: one for name, one in BASELINES.items() if one.suits(rows.target)}
     for name in (CANDIDATES.keys() - candidates.keys()) | (BASELINES.keys() - baselines.keys()):
         _log.info("%s is left out: it does not suit %s.", name, _described(rows.target))
     folds = range(NUM_FOLDS)
+    pairs = list(combinations(folds, 2))
+    show = progress or (lambda done, total: None)
     inner = {name: np.zeros(NUM_FOLDS) for name in candidates}
-    for pair in combinations(folds, 2):
+    for done, pair in enumerate(pairs):
+        show(done, len(pairs) + NUM_FOLDS)
         fits = fit_all(rows, rows.without(pair), candidates)
         for held, other in (pair, pair[::-1]):
             for name, fit in fits.items():
@@ -141,6 +149,7 @@ def select(rows: LabelledRows) -> Selection:
     if rows.target.kind == "regression":
         predicted = {name: np.empty(len(rows.folds)) for name in names}
     for fold in folds:
+        show(len(pairs) + fold, len(pairs) + NUM_FOLDS)
         held = rows.folds == fold
         fits = fit_all(rows, rows.without([fold]), candidates | baselines)
         for name, fit in fits.items():

@@ -34,6 +34,7 @@ def table_task(
     continent: str | None = None,
     rename_split: Mapping[str, str] | None = None,
     missing: Sequence[str | float] = (),
+    read: "Labelled | None" = None,
 ) -> Task:
     """Make a task from a file with one row per place.
 
@@ -52,6 +53,7 @@ def table_task(
         continent: Column of continents.
         rename_split: Other values of the split column to these parts.
         missing: Values that mark a missing label, such as -999.
+        read: The rows of the table, if they have been read; the file is then only named in messages.
 
     Returns:
         The task. Rows without coordinates are left out with a warning; rows without a label are kept and counted by
@@ -63,7 +65,7 @@ def table_task(
         TypeError: As in `Task`.
     """
     table = Path(table)
-    columns, lonlat, rows = read_labelled(table, lon, lat)
+    columns, lonlat, rows = read_labelled(table, lon, lat) if read is None else read
     wanted = [label] if isinstance(label, str) else list(label)
     for role, names in (("label", wanted), ("time", [time]), ("split", [split]), ("continent", [continent])):
         for column in names:
