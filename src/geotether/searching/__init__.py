@@ -8,7 +8,7 @@
 """
 
 from geotether.searching.answers import Answers, search
-from geotether.searching.candidates import Candidates, file_candidates, land_candidates
+from geotether.searching.candidates import Candidates, file_candidates, grid_candidates, land_candidates
 from geotether.searching.index import Index, open_index
 from geotether.searching.query import Query, columns_query, image_query, place_query, text_query
 
@@ -19,6 +19,7 @@ __all__ = [
     "Query",
     "columns_query",
     "file_candidates",
+    "grid_candidates",
     "image_query",
     "land_candidates",
     "open_index",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 from geotether.geodesy.coordinates import unit_vectors
 from geotether.geodesy.distance import chord_of_km
@@ -75,6 +75,9 @@ def search(
     top: int = TOP,
     within: Region | None = None,
     min_distance_km: float | None = None,
+    *,
+    similarity: Float32[np.ndarray, " n"] | None = None,
+    among: Bool[np.ndarray, " n"] | None = None,
 ) -> Answers:
     """Find the candidates most similar to a query.
 
@@ -87,6 +90,8 @@ def search(
         within: Only candidates in this region.
         min_distance_km: Leave out candidates closer than this to a better answer, or to the place that is asked for.
             None: ten times the distance of neighbours of a grid, 0 for points of a file.
+        similarity: Similarity of each candidate with the query, if it is known already, shape (n,).
+        among: Only candidates that are marked here, shape (n,), such as those on land.
 
     Returns:
         At most `top` answers.
@@ -101,8 +106,11 @@ def search(
     if not min_distance_km >= 0:
         raise ValueError(f"The least distance between answers must be 0 km or more, got {min_distance_km:g}.")
     lonlat = index.candidates.lonlat
-    similarity = index.similarity(query.space, query.vector)
-    rows = np.arange(len(lonlat)) if within is None else np.flatnonzero(within.contains(lonlat))
+    if similarity is None:
+        similarity = index.similarity(query.space, query.vector)
+    rows = np.arange(len(lonlat)) if among is None else np.flatnonzero(among)
+    if within is not None:
+        rows = rows[within.contains(lonlat[rows])]
     if not len(rows):
         raise ValueError(f"None of {index.candidates.said} is in the region {within.name if within else ''}.")
     if min_distance_km:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float64
 
 from geotether.files.points import read_points
 from geotether.geodesy.distance import EARTH_RADIUS_KM
-from geotether.regions import Region, region_of
+from geotether.regions import Grid, Region, region_of
 
 LAND_PLACES = 100_000  # about 37 km apart
 # Candidates of a small region are not closer: the finest context of the models is coarser.
@@ -34,12 +34,14 @@ class Candidates:
         lonlat: Degrees, WGS 84, shape (n, 2), at least one.
         columns: Their columns, if they come from a file: an Arrow table of n rows.
         spacing_km: Distance between neighbours, of a grid.
+        grid: The grid whose pixel centres they are, row by row, if they are those of one.
     """
 
     said: str
     lonlat: Float64[np.ndarray, "n 2"]
     columns: Any = None
     spacing_km: float | None = None
+    grid: Grid | None = None
 
     def __len__(self) -> int:
         """Count the places."""
@@ -97,6 +99,17 @@ def file_candidates(path: str | Path, region: Region | None = None) -> Candidate
             raise ValueError(f"None of the {len(records):,} points of {path} is in the region {region.name}.")
         lonlat, columns = lonlat[inside], columns.filter(inside)
     return Candidates(f"{len(lonlat):,} points of {Path(path).name}", lonlat, columns)
+
+
+def grid_candidates(grid: Grid, said: str) -> Candidates:
+    """Take all pixel centres of a grid in degrees, row by row; `said` says in words what they are.
+
+    Example:
+        >>> len(grid_candidates(Grid("EPSG:4326", -180.0, 90.0, 10.0, rows=18, columns=36), "pixels"))
+        648
+    """
+    lonlat = grid.lonlat(slice(None), slice(None)).reshape(-1, 2)
+    return Candidates(said, lonlat, spacing_km=math.radians(grid.step) * EARTH_RADIUS_KM, grid=grid)
 
 
 def on_land(lonlat: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, "n"]:

@@ -2,8 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,15 +24,15 @@ ABOUT = "index.json"
 _PLACES = "lonlat.npy"
 _ENCODED_AT_ONCE = 4096
 _SAVED_EVERY = 2**14  # rows between two notes of the progress
-_COMPARED_AT_ONCE = 2**14  # rows; in float32 they fit in the cache
+_COMPARED_AT_ONCE = 2**12  # rows; in float32 they fit in the cache
 
 
 @dataclass(eq=False)
 class Index:
     """Candidates and their vectors of length 1, in half precision.
 
-    Vectors of a space are computed when they are first needed. In a folder they are memory-mapped, and a computation
-    that was interrupted goes on where it stopped.
+    Vectors of a space are computed when they are first needed, by the encoder's path for grids where the candidates are
+    those of one. In a folder they are memory-mapped, and a computation that was interrupted goes on where it stopped.
 
     Args:
         encoder: The `Encoder`.
@@ -45,6 +44,7 @@ class Index:
     candidates: Candidates
     folder: Path | None = None
     _vectors: dict[str, Any] = field(default_factory=dict, repr=False)
+    _lengths: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         """Count the candidates."""
@@ -62,80 +62,146 @@ class Index:
         """
         if space not in self._vectors:
             if self.folder is None:
-                made = np.empty((len(self), self._dim(space)), dtype=np.float16)
-                self._fill(space, made, 0, progress)
-                self._vectors[space] = made
+                made = np.empty((len(self), self._dim(space)), np.float16), np.empty(len(self), np.float32)
+                self._fill(space, *made, 0, progress)
             else:
-                self._vectors[space] = self._mapped(space, progress)
+                made = self._mapped(space, progress)
+            self._vectors[space], self._lengths[space] = made
         return self._vectors[space]
 
-    def similarity(self, space: str, vector: Float32[np.ndarray, " d"]) -> Float32[np.ndarray, " n"]:
-        """Return the cosine similarity of every candidate with a vector of length 1, in float32 arithmetic."""
-        vectors = _tensor(self.vectors(space))
-        found, query = torch.empty(len(self)), torch.from_numpy(np.ascontiguousarray(vector, dtype=np.float32))
+    def lengths(self, space: str) -> Float32[np.ndarray, " n"]:
+        """Return the length that each vector had before it was scaled to 1.
+
+        Raises:
+            ValueError: If the folder is of a version that did not keep them.
+        """
+        self.vectors(space)
+        lengths = self._lengths.get(space)
+        if lengths is None:
+            raise ValueError(f"{self.folder} was made by an older version; delete it.")
+        return lengths
+
+    def similarity(
+        self, space: str, vectors: Float32[np.ndarray, " d"] | Float32[np.ndarray, "q d"]
+    ) -> Float32[np.ndarray, " n"] | Float32[np.ndarray, "q n"]:
+        """Return the cosine similarity of every candidate with one or several vectors of length 1.
+
+        The candidates are converted to float32 in blocks that stay in the cache, so several vectors at once cost
+        little more than one.
+
+        Args:
+            space: "place" or "shared".
+            vectors: Shape (d,) or (q, d).
+
+        Returns:
+            Shape (n,) or (q, n), in float32 arithmetic.
+        """
+        stored = _tensor(self.vectors(space))
+        queries = torch.from_numpy(np.array(vectors, dtype=np.float32, ndmin=2))
+        found = torch.empty(len(queries), len(self))
+        block = torch.empty(min(_COMPARED_AT_ONCE, len(self)), stored.shape[1])
         for start in range(0, len(self), _COMPARED_AT_ONCE):
-            rows = slice(start, start + _COMPARED_AT_ONCE)
-            torch.mv(vectors[rows].float(), query, out=found[rows])
-        return found.numpy()
+            rows = slice(start, min(start + _COMPARED_AT_ONCE, len(self)))
+            converted = block[: rows.stop - start].copy_(stored[rows])
+            if len(queries) == 1:
+                torch.mv(converted, queries[0], out=found[0, rows])
+            else:
+                found[:, rows] = queries @ converted.T
+        return found.numpy() if np.ndim(vectors) == 2 else found[0].numpy()
 
     def _dim(self, space: str) -> int:
         module = self.encoder.module
         return module.handout_dim if space == PLACE else module.embed_dim
 
     def _fill(
-        self, space: str, out: np.ndarray, done: int, progress: Callable[[int, int], None] | None, save: Any = None
+        self,
+        space: str,
+        out: np.ndarray,
+        lengths: np.ndarray,
+        done: int,
+        progress: Callable[[int, int], None] | None,
+        save: Callable[[int], None] | None = None,
     ) -> None:
         """Compute the vectors from row `done` on."""
-        compute = self.encoder.module.handout if space == PLACE else self.encoder.module
-        lonlat, saved = self.candidates.lonlat, done
-        with torch.inference_mode():
-            for start in range(done, len(self), _ENCODED_AT_ONCE):
-                chunk = torch.tensor(lonlat[start : start + _ENCODED_AT_ONCE], device=self.encoder.device)
-                vectors: Tensor = compute(chunk)
-                out[start : start + len(chunk)] = unit(vectors.cpu().numpy())
-                done = start + len(chunk)
-                if done - saved >= _SAVED_EVERY or done == len(self):
-                    saved = done
-                    if save is not None:
-                        save(done)
-                    if progress is not None:
-                        progress(done, len(self))
+        saved = done
+        for vectors in self._computed(space, done):
+            rows = slice(done, done + len(vectors))
+            out[rows], lengths[rows] = unit(vectors), np.linalg.norm(vectors, axis=1)
+            done = rows.stop
+            if done - saved >= _SAVED_EVERY or done == len(self):
+                saved = done
+                if save is not None:
+                    save(done)
+                if progress is not None:
+                    progress(done, len(self))
 
-    def _mapped(self, space: str, progress: Callable[[int, int], None] | None) -> np.ndarray:
+    def _computed(self, space: str, done: int) -> Iterator[Float32[np.ndarray, "_ d"]]:
+        """Yield the vectors from row `done` on as the encoder returns them, some at once."""
+        grid = self.candidates.grid
+        if grid is not None and space == PLACE:
+            number, within = divmod(done, grid.columns)
+            at_once = max(1, _SAVED_EVERY // grid.columns)
+            for top in range(number, grid.rows, at_once):
+                vectors = self.encoder.encode_grid(grid, slice(top, top + at_once))
+                yield vectors.reshape(-1, vectors.shape[-1])[within if top == number else 0 :]
+            return
+        compute = self.encoder.module.handout if space == PLACE else self.encoder.module
+        lonlat = self.candidates.lonlat
+        for start in range(done, len(self), _ENCODED_AT_ONCE):
+            chunk = torch.tensor(lonlat[start : start + _ENCODED_AT_ONCE], device=self.encoder.device)
+            with torch.inference_mode():
+                vectors = compute(chunk).cpu().numpy()
+            yield vectors
+
+    def _mapped(self, space: str, progress: Callable[[int, int], None] | None) -> tuple[np.ndarray, np.ndarray | None]:
         assert self.folder is not None
-        path = self.folder / f"{space}.npy"
+        path, beside = (self.folder / name for name in (f"{space}.npy", f"{space}.lengths.npy"))
         shape = (len(self), self._dim(space))
         if not path.is_file():
             with writing(path, wait=True):
                 if not path.is_file():  # another process may have made it meanwhile
-                    self._make(path, space, shape, progress)
-        with reading_arrays(path):
-            vectors = np.load(path, mmap_mode="r")
-        if vectors.shape != shape or vectors.dtype != np.float16:
-            found = f"{vectors.dtype} of shape {vectors.shape}"
-            raise ValueError(f"{path} is damaged: it contains {found}; delete {self.folder}.")
-        return vectors
+                    self._make(path, beside, space, shape, progress)
+        vectors = _checked(path, shape, np.float16)
+        return vectors, _checked(beside, shape[:1], np.float32) if beside.is_file() else None
 
-    def _make(self, path: Path, space: str, shape: tuple[int, int], progress: Any) -> None:
-        """Compute the vectors into a file beside the final one, with a note of how many are done."""
-        part, note = path.with_name(f"{space}.unfinished"), path.with_name(f"{space}.unfinished.json")
-        out, done = None, _number(note) if part.is_file() and note.is_file() else 0
-        if done:
-            with suppress(ValueError), reading_arrays(part):
-                out = np.load(part, mmap_mode="r+")
-        if out is None or out.shape != shape or out.dtype != np.float16:
-            out, done = np.lib.format.open_memmap(part, "w+", np.float16, shape), 0
-        unfinished = out
+    def _make(self, path: Path, beside: Path, space: str, shape: tuple[int, int], progress: Any) -> None:
+        """Compute the vectors into files beside the final ones, with a note of how many are done."""
+        parts = [one.with_suffix(".unfinished") for one in (path, beside)]
+        note = path.with_name(f"{space}.unfinished.json")
+        done = _number(note) if note.is_file() else 0
+        wanted = ((shape, np.float16), (shape[:1], np.float32))
+        try:
+            found = [_checked(part, *one, "r+") for part, one in zip(parts, wanted, strict=True)] if done else []
+        except (OSError, ValueError):
+            found = []
+        if not found:
+            done = 0
+            found = [
+                np.lib.format.open_memmap(part, "w+", dtype, size)
+                for part, (size, dtype) in zip(parts, wanted, strict=True)
+            ]
 
         def save(rows: int) -> None:
-            unfinished.flush()
+            for one in found:
+                one.flush()
             with replacing_file(note) as file:
                 file.write_text(json.dumps({"rows": rows}), encoding="utf-8")
 
-        self._fill(space, unfinished, done, progress, save)
-        del out, unfinished
-        os.replace(part, path)
+        self._fill(space, found[0], found[1], done, progress, save)
+        found.clear()
+        os.replace(parts[1], beside)
+        os.replace(parts[0], path)
         note.unlink(missing_ok=True)
+
+
+def _checked(path: Path, shape: tuple[int, ...], dtype: type, mode: Any = "r") -> np.ndarray:
+    """Map an array of a known shape and type; ValueError if it is another."""
+    with reading_arrays(path):
+        found: np.ndarray = np.load(path, mmap_mode=mode)
+    if found.shape != shape or found.dtype != dtype:
+        said = f"{found.dtype} of shape {found.shape}"
+        raise ValueError(f"{path} is damaged: it contains {said}; delete {path.parent}.")
+    return found
 
 
 def open_index(encoder: Any, candidates: Candidates | None = None, folder: str | Path | None = None) -> Index:

@@ -14,9 +14,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from geotether.serving.guard import LOOPBACK, Guard
 from geotether.serving.limits import Limits
 from geotether.serving.metrics import Metrics
+from geotether.serving.planet import RESOLUTION
 from geotether.serving.problems import PROBLEMS, handle_problems
 from geotether.serving.routes import about
-from geotether.serving.served import RESOLUTION, Served
+from geotether.serving.served import Served
 from geotether.version import __version__
 
 if TYPE_CHECKING:

@@ -3,57 +3,144 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
-from geotether.regions import Grid, Region, grid_of, region_of
-from geotether.searching import Answers, Candidates, Index, Query, open_index, search
+from geotether.checkpoint.folder import state_hash
+from geotether.regions import Grid, Region
+from geotether.searching import Answers, Index, Query, grid_candidates, open_index, search
 from geotether.searching.candidates import SOUTH, on_land
+from geotether.searching.query import PLACE, SHARED
+from geotether.serving.comparison import Comparison
+from geotether.user_folders import keyed_path
 
-KM_PER_DEGREE = 111.19
+RESOLUTION = 0.5  # degrees
+FINEST = 0.1
+# Vectors of more places are kept in the user's cache.
+_KEPT_FROM = 20_000
 
 
 @dataclass(eq=False)
 class Planet:
-    """The pixel centres of a grid of the Earth and their vectors. This version is provisional."""
+    """The pixel centres of a grid of the Earth, and their vectors by one model.
+
+    Safe for several threads.
+
+    Args:
+        encoder: The `Encoder`.
+        grid: A grid in degrees around the whole Earth; places are its pixel centres, row by row from the north-west.
+        index: The vectors of all places.
+
+    Example:
+        >>> from geotether.encoder import Encoder
+        >>> from geotether.encoders.build import build_location_encoder
+        >>> parts = {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 8}
+        >>> planet = Planet.of(Encoder(build_location_encoder(parts, seed=0)), resolution=5.0)
+        >>> len(planet), planet.grid.rows, int(planet.land.sum())
+        (2592, 36, 622)
+    """
 
     encoder: Any
     grid: Grid
     index: Index
 
     @classmethod
-    def of(cls, encoder: Any, resolution: float = 0.5, progress: Callable[[int, int], None] | None = None) -> "Planet":
-        """Compute the vectors of a grid of a resolution in degrees."""
-        grid = grid_of(region_of("world"), resolution)
-        lonlat = grid.lonlat(slice(None), slice(None)).reshape(-1, 2)
-        said = f"{len(lonlat):,} places on a grid of {resolution:g} degrees"
-        index = open_index(encoder, Candidates(said, lonlat, spacing_km=resolution * KM_PER_DEGREE))
-        index.vectors("place", progress)
-        return cls(encoder, grid, index)
+    def of(
+        cls,
+        encoder: Any,
+        resolution: float = RESOLUTION,
+        progress: Callable[[int, int], None] | None = None,
+        folder: str | Path | None = None,
+    ) -> "Planet":
+        """Compute the vectors of a grid, or take them from the user's cache.
+
+        A computation that was interrupted goes on where it stopped.
+
+        Args:
+            encoder: The `Encoder`.
+            resolution: Side of a pixel in degrees, 0.1 to 90; made such that whole pixels cover the Earth.
+            progress: Called with the number of vectors done and of all, now and then.
+            folder: Where the vectors are kept; by default in the user's cache, and in memory if they are few.
+
+        Raises:
+            ValueError: If the resolution is out of range.
+            OSError: If the folder cannot be written to.
+        """
+        grid = world_grid(resolution)
+        count = grid.rows * grid.columns
+        if folder is None and count >= _KEPT_FROM:
+            folder = keyed_path("search", "planet", [state_hash(encoder.module), grid.rows])
+        candidates = grid_candidates(grid, f"{count:,} places, one every {grid.step:.3g} degrees")
+        planet = cls(encoder, grid, open_index(encoder, candidates, folder))
+        spaces = [PLACE, SHARED] if encoder.transforms else [PLACE]
+        for number, space in enumerate(spaces):
+            shown = progress and _later(progress, number * count, len(spaces) * count)
+            planet.index.vectors(space, shown)
+        return planet
+
+    def __post_init__(self) -> None:
+        self._comparison = Comparison(self.index)
+
+    def __len__(self) -> int:
+        """Count the places."""
+        return len(self.index)
 
     @property
     def lonlat(self) -> Float64[np.ndarray, "n 2"]:
-        """Places, degrees."""
+        """Longitude and latitude of the places in degrees, shape (n, 2)."""
         return self.index.candidates.lonlat
 
     @cached_property
     def land(self) -> Bool[np.ndarray, " n"]:
-        """Which places are on land; Antarctica is not."""
+        """Which places are on land, shape (n,); Antarctica is not counted."""
         return on_land(self.lonlat) & (self.lonlat[:, 1] > SOUTH)
 
+    @cached_property
+    def model(self) -> str:
+        """SHA-256 of the model's weights."""
+        return state_hash(self.encoder.module)
+
+    def features(self, rows: Any = slice(None)) -> Float32[np.ndarray, "k d"]:
+        """Return embeddings as `Encoder.encode` does, to half precision.
+
+        Args:
+            rows: A slice, or numbers or a mask of places.
+        """
+        lengths = self.index.lengths(PLACE)[rows]
+        return self.index.vectors(PLACE)[rows].astype(np.float32) * lengths[:, None]
+
     def similarity(self, query: Query) -> Float32[np.ndarray, " n"]:
-        """Compare all places with a query."""
-        return self.index.similarity(query.space, query.vector)
+        """Return the cosine similarity of every place with a query, read-only, shape (n,); see `Comparison`."""
+        return self._comparison.similarity(query)
 
     def answers(
-        self, query: Query, top: int, within: Region | None = None, min_distance_km: float | None = None
+        self, query: Query, top: int = 10, within: Region | None = None, min_distance_km: float | None = None
     ) -> Answers:
-        """Find the best places on land."""
-        region: Any = SimpleNamespace(
-            name=within.name if within else "on land",
-            contains=lambda lonlat: self.land & (True if within is None else within.contains(lonlat)),
-        )
-        return search(self.index, query, top, region, min_distance_km)
+        """Find the places on land that are most similar to a query; arguments and errors as `searching.search`."""
+        similarity = self.similarity(query)
+        return search(self.index, query, top, within, min_distance_km, similarity=similarity, among=self.land)
+
+
+def world_grid(resolution: float) -> Grid:
+    """Return a grid around the Earth with pixels of about a side in degrees.
+
+    Raises:
+        ValueError: If the side is not 0.1 to 90 degrees.
+
+    Example:
+        >>> grid = world_grid(0.7)
+        >>> grid.rows, grid.columns, grid.bounds
+        (257, 514, (-180.0, -90.0, 180.0, 90.0))
+    """
+    if not FINEST <= resolution <= 90:
+        raise ValueError(f"The resolution of a planet is {FINEST:g} to 90 degrees; got {resolution:g}. Usual: 0.5.")
+    rows = round(180 / resolution)
+    return Grid("EPSG:4326", -180.0, 90.0, 180 / rows, rows, 2 * rows, "world")
+
+
+def _later(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
+    """Return the progress of a part, to be called with what is done of it."""
+    return lambda done, _: progress(before + done, total)

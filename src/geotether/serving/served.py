@@ -1,57 +1,20 @@
 """What a server serves: models and their planets, files of points, and what requests share."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from geotether.serving.limits import Limits
-from geotether.serving.planet import Planet
+from geotether.serving.planet import RESOLUTION, Planet
 from geotether.serving.problems import Problem
+from geotether.serving.recent import Recent
 from geotether.suggestions import closest
 
 if TYPE_CHECKING:
     from geotether.encoder import Encoder
 
-RESOLUTION = 0.5  # degrees
 IMAGES = 200  # queries by an image that are kept for their tiles
-
-
-class Recent:
-    """The values that were used last, by key; safe for several threads.
-
-    Args:
-        size: Number of values kept.
-
-    Example:
-        >>> recent = Recent(2)
-        >>> for key in "aba":
-        ...     recent.put(key, key.upper())
-        >>> recent.put("c", "C")
-        >>> recent.get("a"), recent.get("b")
-        ('A', None)
-    """
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self._values: OrderedDict[Any, Any] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Any) -> Any:
-        """Return a value, or None if it is not kept any more."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-            return self._values.get(key)
-
-    def put(self, key: Any, value: Any) -> None:
-        """Keep a value, and forget the one that was not used for longest if there are too many."""
-        with self._lock:
-            self._values[key] = value
-            self._values.move_to_end(key)
-            while len(self._values) > self.size:
-                self._values.popitem(last=False)
 
 
 class Served:
