@@ -1,0 +1,79 @@
+// Ways to ask other than by a place: words, a picture, values of columns.
+
+import { byId, fillSelect, make, show } from "./elements.js";
+import { listed, named } from "./words.js";
+
+let current = {};
+
+/** Show the ways to ask that a model knows; `asks` is {text: [...], image: [...], columns: {modality: [...]}}. */
+export function offerWays(asks = {}) {
+  current = asks;
+  const texts = asks.text ?? [];
+  const columns = Object.keys(asks.columns ?? {});
+  show(byId("search-form"), texts.length > 0);
+  fillSelect(byId("search-modality"), texts.map((name) => [name, named(name)]));
+  show(byId("search-modality-row"), texts.length > 1);
+  show(byId("picture-choose"), (asks.image ?? []).length > 0);
+  byId("picture-choose").title = `A picture as the model was trained on: ${listed((asks.image ?? []).map(named))}`;
+  show(byId("values-open"), columns.length > 0);
+  fillSelect(byId("values-modality"), columns.map((name) => [name, named(name)]));
+  show(byId("values-modality-row"), columns.length > 1);
+  if (!columns.length) toggleValues(false);
+  offerColumns();
+}
+
+/** Whether the model takes pictures. */
+export function takesPictures() {
+  return (current.image ?? []).length > 0;
+}
+
+/** Put a query into the forms, as after opening a link. */
+export function recall(query) {
+  byId("search-text").value = query?.kind === "text" ? query.text : "";
+  if (query?.modality && query.kind === "text") byId("search-modality").value = query.modality;
+  if (query?.kind !== "columns") return;
+  if (query.modality) byId("values-modality").value = query.modality;
+  offerColumns();
+  for (const field of byId("values-fields").querySelectorAll("input")) field.value = query.columns[field.name] ?? "";
+}
+
+/** Call `ask(query)` when something is asked for. */
+export function listen(ask) {
+  byId("search-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = byId("search-text").value.trim();
+    if (!text) return byId("search-text").focus();
+    const several = (current.text ?? []).length > 1;
+    return ask({ kind: "text", text, modality: several ? byId("search-modality").value : null });
+  });
+  byId("picture-choose").addEventListener("click", () => byId("picture-file").click());
+  byId("picture-file").addEventListener("change", ({ target }) => {
+    if (target.files[0]) ask({ kind: "image", file: target.files[0] });
+    target.value = "";
+  });
+  byId("values-open").addEventListener("click", () => toggleValues(byId("values-form").hidden));
+  byId("values-modality").addEventListener("change", offerColumns);
+  byId("values-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const fields = [...byId("values-fields").querySelectorAll("input")].filter((one) => one.value.trim());
+    if (!fields.length) return byId("values-fields").querySelector("input")?.focus();
+    const columns = Object.fromEntries(fields.map((one) => [one.name, valueOf(one.value.trim())]));
+    const several = Object.keys(current.columns ?? {}).length > 1;
+    return ask({ kind: "columns", columns, modality: several ? byId("values-modality").value : null });
+  });
+}
+
+function toggleValues(open) {
+  show(byId("values-form"), open);
+  byId("values-open").setAttribute("aria-expanded", String(open));
+  if (open) byId("values-fields").querySelector("input")?.focus();
+}
+
+function offerColumns() {
+  const columns = current.columns?.[byId("values-modality").value] ?? [];
+  byId("values-fields").replaceChildren(...columns.map((name) => make("label", {}, make("span", {}, name), make("input", { name, autocomplete: "off", placeholder: "unknown" }))));
+}
+
+function valueOf(text) {
+  return Number.isFinite(Number(text)) ? Number(text) : text;
+}

@@ -1,0 +1,33 @@
+// Legends: a gradient with numbers and its unit, classes with names, or what the colour channels are.
+
+import { make } from "./elements.js";
+import { number } from "./words.js";
+
+const CHANNELS = [["red", "#e5484d"], ["green", "#30a46c"], ["blue", "#3e63dd"]];
+const TICKS = 4;
+
+/** The element of a legend as the server describes it. */
+export function legendOf(legend) {
+  const drawn = { ramp, classes, rgb }[legend.kind]?.(legend);
+  return make("div", { class: "legend", "data-kind": legend.kind }, drawn, legend.note && make("p", { class: "muted small" }, legend.note));
+}
+
+function ramp({ stops, unit }) {
+  const low = stops[0][0];
+  const span = stops.at(-1)[0] - low || 1;
+  const colours = stops.map(([value, colour]) => `${colour} ${(100 * (value - low)) / span}%`);
+  const bar = make("div", { class: "gradient", role: "img", "aria-label": `From ${number(low)} to ${number(low + span)} ${unit ?? ""}` });
+  bar.style.backgroundImage = `linear-gradient(to right, ${colours.join(", ")})`;
+  const ticks = Array.from({ length: TICKS + 1 }, (_, i) => make("span", {}, number(Number((low + (span * i) / TICKS).toPrecision(3)))));
+  return make("div", {}, bar, make("div", { class: "ticks", "aria-hidden": "true" }, ...ticks), unit && make("p", { class: "unit muted small" }, unit));
+}
+
+function classes({ classes: all }) {
+  const items = all.map(({ name, colour }) => make("li", {}, make("i", { class: "swatch", vars: { colour } }), String(name)));
+  return make("ul", { class: "classes" }, ...items);
+}
+
+function rgb({ channels }) {
+  const items = channels.map((words, i) => make("li", {}, make("i", { class: "swatch", vars: { colour: CHANNELS[i][1] } }), `${CHANNELS[i][0]}: ${words}`));
+  return make("ul", { class: "classes wide" }, ...items);
+}

@@ -1,0 +1,70 @@
+// Tables of points: sending one to the server, and showing it by one of its columns.
+
+import { byId, fillSelect, show } from "./elements.js";
+import { ask } from "./server.js";
+import { count, listed } from "./words.js";
+
+const tables = new Map();
+
+/** The table with an id, or undefined. */
+export function tableOf(id) {
+  return tables.get(id);
+}
+
+/** Take up tables that the server has. */
+export function knowTables(all) {
+  for (const one of all) tables.set(one.id, one);
+  offerTables(null);
+}
+
+/** The column to begin with: the first of numbers that is not an identifier, else the first. */
+export function firstColumn(table) {
+  const numbers = table.columns.filter(({ kind }) => kind === "number");
+  return (numbers.find(({ usable_as_label: usable }) => usable) ?? numbers[0] ?? table.columns[0])?.name ?? null;
+}
+
+/** Call `chosen(id, column)` when a table or column is chosen, `send(file)` for a file. */
+export function listen(chosen, send) {
+  byId("points-choose").addEventListener("click", () => byId("points-file").click());
+  byId("points-file").addEventListener("change", ({ target }) => {
+    if (target.files[0]) send(target.files[0]);
+    target.value = "";
+  });
+  byId("points-table").addEventListener("change", ({ target }) => {
+    const table = tables.get(target.value);
+    chosen(table?.id ?? null, table ? firstColumn(table) : null);
+  });
+  byId("points-column").addEventListener("change", ({ target }) => chosen(byId("points-table").value, target.value));
+}
+
+/** Send a file; returns the table as the server describes it. */
+export async function sendFile(file) {
+  const body = new FormData();
+  body.append("file", file, file.name);
+  const table = await ask("/points", { method: "POST", body });
+  tables.set(table.id, table);
+  return table;
+}
+
+/** Show which table and column are chosen. */
+export function offerTables(id, column) {
+  const table = tables.get(id);
+  show(byId("points"), tables.size > 0);
+  fillSelect(byId("points-table"), [["", "none"], ...[...tables.values()].map((one) => [one.id, `${one.name} (${count(one.rows)} points)`])], id ?? "");
+  byId("points-table").value = table ? id : "";
+  fillSelect(byId("points-column"), (table?.columns ?? []).map((one) => [one.name, one.name]), column ?? "");
+  byId("points-column").disabled = !table;
+  byId("points-note").textContent = table ? noteOf(table) : "";
+  show(byId("points-note"), !!table);
+}
+
+/** The points of a column as GeoJSON with values, colours and a legend. */
+export function fetchPoints(id, column) {
+  return ask(`/points/${encodeURIComponent(id)}`, { parameters: { column } });
+}
+
+function noteOf(table) {
+  const kinds = { number: "numbers", text: "texts", flag: "yes or no" };
+  const numbers = Object.entries(kinds).map(([kind, said]) => [table.columns.filter((one) => one.kind === kind).length, said]);
+  return `${count(table.rows)} points; columns: ${listed(numbers.filter(([n]) => n).map(([n, said]) => `${n} of ${said}`))}.`;
+}

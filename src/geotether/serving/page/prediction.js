@@ -1,0 +1,123 @@
+// A map of a label: the form, the progress, and what is said of the result.
+
+import { byId, fillSelect, make, show } from "./elements.js";
+import { ask } from "./server.js";
+import * as words from "./words.js";
+
+const ASK_EVERY_MS = 700;
+
+let table = null;
+
+/** Offer the columns of a table that can be a label. */
+export function offerLabels(points) {
+  table = points ?? null;
+  show(byId("predict-form"), !!points);
+  if (!points) return;
+  const labels = points.columns.map((one) => [one.name, one.usable_as_label ? one.name : `${one.name} (cannot be a label)`, !one.usable_as_label]);
+  fillSelect(byId("predict-label"), labels);
+  const usable = points.columns.filter((one) => one.usable_as_label);
+  if (!usable.some((one) => one.name === byId("predict-label").value)) byId("predict-label").value = usable[0]?.name ?? "";
+  byId("predict-submit").disabled = !usable.length;
+  sayWhy();
+}
+
+/** Call `start(body)` with what is to be predicted, `drop()` when a map is to be removed. */
+export function listen(start, drop) {
+  byId("predict-label").addEventListener("change", sayWhy);
+  byId("predict-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const unit = byId("predict-unit").value.trim();
+    start({ points: table.id, label: byId("predict-label").value, level: Number(byId("predict-level").value), ...(unit ? { unit } : {}) });
+  });
+  byId("prediction-drop").addEventListener("click", drop);
+}
+
+/** Start a prediction; returns the id of the job. */
+export async function startJob(body, model) {
+  const { job } = await ask("/predict", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ ...body, model }),
+    parameters: { model },
+  });
+  return job;
+}
+
+/** Stop a job and let the server forget it. */
+export function dropJob(job) {
+  return ask(`/predict/${encodeURIComponent(job)}`, { method: "DELETE" }).catch(() => null);
+}
+
+/** Follow a job until it ends; shows its progress and returns the result, or null if it was stopped. */
+export async function followJob(job, signal) {
+  show(byId("prediction"));
+  byId("prediction").setAttribute("aria-busy", "true");
+  try {
+    for (;;) {
+      const result = await ask(`/predict/${encodeURIComponent(job)}`, { signal });
+      if (result.state === "done" || result.state === "failed") {
+        showResult(result);
+        return result.state === "done" ? result : null;
+      }
+      showProgress(result);
+      await new Promise((next) => setTimeout(next, ASK_EVERY_MS));
+      if (signal.aborted) return null;
+    }
+  } catch (error) {
+    if (error.name === "AbortError") return null;
+    showError(error.message);
+    return null;
+  }
+}
+
+/** Show a sentence in place of a result. */
+export function showError(sentence) {
+  show(byId("prediction"));
+  byId("prediction").setAttribute("aria-busy", "false");
+  byId("prediction-body").replaceChildren(make("p", { class: "refusal", role: "alert" }, sentence));
+}
+
+/** Show no prediction. */
+export function showNone() {
+  show(byId("prediction"), false);
+  byId("prediction-body").replaceChildren();
+}
+
+function showProgress({ state, step }) {
+  const said = step || (state === "waiting" ? "Waiting for another map" : "Working");
+  const last = byId("prediction-body").querySelector("[role=status]");
+  if (last) {
+    if (last.textContent !== said) last.textContent = said;
+    return;
+  }
+  byId("prediction-body").replaceChildren(make("div", { class: "progress", "aria-hidden": "true" }), make("p", { class: "muted", role: "status" }, said));
+}
+
+function showResult(result) {
+  byId("prediction").setAttribute("aria-busy", "false");
+  if (result.state === "failed") return showError(result.error);
+  const parts = [];
+  if (result.score) parts.push(scoreBox(result.score, result.baselines ?? {}, result.beats_baselines));
+  for (const sentence of result.words ?? []) parts.push(make("p", { class: "sentence" }, sentence));
+  parts.push(make("p", { class: "muted small" }, "The layers of this map are in the list of layers on the map."));
+  return byId("prediction-body").replaceChildren(...parts);
+}
+
+function scoreBox(score, baselines, beats) {
+  const range = ({ low, high }) => (low == null ? "" : `${words.number(low)} to ${words.number(high)}`);
+  const others = Object.entries(baselines).map(([name, one]) => make("li", {}, `${words.named(name)}: `, make("strong", {}, words.number(one.mean)), make("span", { class: "muted" }, ` ${range(one)}`)));
+  return make(
+    "div",
+    { class: "score", "data-beats": String(!!beats) },
+    make("p", { class: "big" }, make("strong", {}, words.number(score.mean)), ` ${score.metric} `, make("span", { class: "muted small" }, `on places it has not seen, ${range(score)}`)),
+    others.length ? make("p", { class: "muted small" }, "Without the encoder:") : null,
+    others.length ? make("ul", { class: "observations" }, ...others) : null,
+  );
+}
+
+function sayWhy() {
+  const column = table?.columns.find((one) => one.name === byId("predict-label").value);
+  const unusable = table?.columns.filter((one) => !one.usable_as_label) ?? [];
+  const why = unusable.map((one) => `${one.name} ${one.why || "cannot be a label"}`).slice(0, 3).join("; ");
+  byId("predict-why").textContent = column ? `${words.count(column.values)} different values.${why ? ` Left out: ${why}.` : ""}` : `No column can be a label: ${why}.`;
+}

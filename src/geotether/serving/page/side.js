@@ -1,0 +1,89 @@
+// One side of the window: a map with the choice of its model and layer, and the legend.
+
+import { make, show } from "./elements.js";
+import { legendOf } from "./legend.js";
+import { View } from "./view.js";
+
+export const NONE = "none";
+export const SIMILARITY = "similarity";
+
+/** A map, its card and the answers that its model gave. */
+export class Side {
+  /** Handlers: those of `View`, and model(name), layer(id), opacity(number), mask(boolean) when they are chosen. */
+  constructor(number, maplibre, parent, options) {
+    this.number = number;
+    this.handlers = options.handlers;
+    this.answer = null; // what the server answered to the query
+    this.canvas = make("div", { class: "canvas" });
+    this.card = this.makeCard();
+    this.section = make("section", { class: "map", id: `map-${number}`, "aria-label": options.name }, this.canvas, this.card);
+    parent.append(this.section);
+    this.view = new View(maplibre, this.canvas, options);
+  }
+
+  makeCard() {
+    const n = this.number;
+    this.model = make("select", { id: `model-${n}`, "aria-label": "Model", change: () => this.handlers.model(this.model.value) });
+    this.layer = make("select", { id: `layer-${n}`, "aria-label": "Layer", change: () => this.handlers.layer(this.layer.value) });
+    this.legend = make("div", { id: `legend-${n}`, class: "legends" });
+    this.words = make("p", { class: "muted small words" });
+    this.opacity = make("input", {
+      id: `opacity-${n}`,
+      type: "range",
+      min: "0",
+      max: "1",
+      step: "0.05",
+      "aria-label": "Opacity of the layer",
+      input: () => this.handlers.opacity(Number(this.opacity.value)),
+    });
+    this.masked = make("input", { id: `mask-${n}`, type: "checkbox", change: () => this.handlers.mask(this.masked.checked) });
+    this.maskRow = make("label", { class: "row check", hidden: true }, this.masked, "grey where it does not apply");
+    this.opacityRow = make("div", { class: "opacity", hidden: true }, make("span", { class: "muted small", "aria-hidden": "true" }, "Opacity"), this.opacity);
+    this.more = make("div", { class: "more" }, this.words, this.opacityRow, this.maskRow);
+    this.modelRow = make("div", { hidden: true }, this.model);
+    return make("div", { class: "card", id: `card-${n}` }, make("div", { class: "choices" }, this.modelRow, this.layer), this.legend, this.more);
+  }
+
+  /** Offer models, of which one is chosen. */
+  offerModels(names, chosen) {
+    this.model.replaceChildren(...names.map((name) => make("option", { value: name }, name)));
+    this.model.value = chosen;
+    show(this.modelRow, names.length > 1);
+    this.section.setAttribute("aria-label", names.length > 1 ? `Map of ${chosen}` : "Map");
+  }
+
+  /** Offer layers in groups, [[title or null, [{id, title}]]], of which one is chosen. */
+  offerLayers(groups, chosen) {
+    const options = (layers) => layers.map(({ id, title, disabled }) => make("option", { value: id, disabled: !!disabled }, title));
+    this.layer.replaceChildren(...groups.flatMap(([title, layers]) => (title ? [make("optgroup", { label: title }, ...options(layers))] : options(layers))));
+    this.layer.value = chosen;
+  }
+
+  /**
+   * Show a layer as the server describes it, or none.
+   *
+   * `mask` is the layer that covers it where it does not apply, `extra` legends of what else is drawn.
+   */
+  async showLayer(layer, { opacity, mask = null, masked = false, extra = [] }) {
+    this.section.dataset.layer = layer?.id ?? NONE;
+    this.legend.replaceChildren(...[layer, ...extra].filter(Boolean).map((one) => {
+      const title = one === layer ? null : make("h3", {}, one.title);
+      return make("div", {}, title, legendOf(one.legend));
+    }));
+    this.words.textContent = layer?.words ?? "";
+    this.opacity.value = String(opacity);
+    show(this.opacityRow, !!layer);
+    show(this.words, !!layer?.words);
+    show(this.maskRow, !!mask);
+    this.masked.checked = masked;
+    await this.view.ready;
+    const even = (one) => one?.legend.kind === "classes";
+    this.view.overlay.show(layer?.tiles ?? null, opacity, even(layer));
+    this.view.mask.show(mask && masked ? mask.tiles : null, opacity, even(mask));
+  }
+
+  remove() {
+    this.view.remove();
+    this.section.remove();
+  }
+}

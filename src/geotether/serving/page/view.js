@@ -1,0 +1,202 @@
+// One map: base map, layers of the model, markers of answers, points of a table, and the cross of the keyboard.
+
+import { FIRST_LINE, paintBasemap, styleOf } from "./basemap.js";
+import { make } from "./elements.js";
+import { Overlay } from "./overlay.js";
+import { number } from "./words.js";
+
+const POINTS = "points";
+const HOME = { center: [12, 24], zoom: 1.2 };
+const NEAR_ZOOM = 4;
+const EMPTY = { type: "FeatureCollection", features: [] };
+
+/** A map and what is drawn on it. */
+export class View {
+  /**
+   * Handlers: place(lon, lat) when a place is asked for, marker(rank) when an answer is chosen, hover(rank or null),
+   * point(lonlat or null) when the pointer moves, moved(view) when the map has come to rest.
+   */
+  constructor(maplibre, container, { theme, globe, still, view, name, handlers }) {
+    this.maplibre = maplibre;
+    this.handlers = handlers;
+    this.still = still;
+    this.markers = new Map();
+    this.container = container;
+    const start = view ? { center: [view.lon, view.lat], zoom: view.zoom } : HOME;
+    this.map = new maplibre.Map({
+      container,
+      style: styleOf(theme, globe),
+      ...start,
+      minZoom: 0,
+      maxZoom: 12,
+      attributionControl: false,
+      dragRotate: false,
+      pitchWithRotate: false,
+      touchPitch: false,
+      locale: { "Map.Title": `${name}. Arrow keys move it, plus and minus zoom, Enter asks about the centre.` },
+    });
+    this.map.touchZoomRotate.disableRotation();
+    this.map.keyboard.disableRotation();
+    this.ready = new Promise((done) => this.map.once("style.load", done)).then(() => this.addLayers());
+    this.cross = make("div", { class: "cross", "aria-hidden": "true" });
+    this.ghost = make("div", { class: "ghost", "aria-hidden": "true", hidden: true });
+    this.tip = make("div", { class: "tip", role: "status", hidden: true });
+    container.append(this.cross, this.ghost, this.tip);
+    this.listen();
+  }
+
+  addLayers() {
+    this.overlay = new Overlay(this.map, FIRST_LINE, this.still);
+    this.mask = new Overlay(this.map, FIRST_LINE, this.still);
+    this.map.addSource(POINTS, { type: "geojson", data: EMPTY });
+    this.map.addLayer({
+      id: POINTS,
+      type: "circle",
+      source: POINTS,
+      paint: {
+        "circle-color": ["get", "colour"],
+        "circle-radius": ["interpolate", ["linear"], ["zoom"], 1, 3, 6, 6],
+        "circle-stroke-color": "#ffffff",
+        "circle-stroke-width": 0.7,
+      },
+    }, "labels");
+  }
+
+  listen() {
+    const map = this.map;
+    map.on("click", (event) => {
+      const { lng, lat } = event.lngLat.wrap();
+      this.handlers.place(lng, lat);
+    });
+    map.on("mousemove", (event) => {
+      this.handlers.point?.(event.lngLat);
+      this.showTip(event);
+    });
+    map.on("mouseout", () => {
+      this.handlers.point?.(null);
+      this.tip.hidden = true;
+    });
+    map.on("moveend", () => this.handlers.moved?.(this.state()));
+    const canvas = map.getCanvas();
+    canvas.addEventListener("keydown", (event) => {
+      this.cross.classList.add("seen");
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      const { lng, lat } = map.getCenter().wrap();
+      this.handlers.place(lng, lat);
+    });
+    canvas.addEventListener("focus", () => this.cross.classList.toggle("seen", canvas.matches(":focus-visible")));
+    canvas.addEventListener("blur", () => this.cross.classList.remove("seen"));
+    canvas.addEventListener("pointerdown", () => this.cross.classList.remove("seen"));
+    map.on("move", () => this.placeCross());
+    map.on("resize", () => this.placeCross());
+  }
+
+  placeCross() {
+    const { x, y } = this.map.project(this.map.getCenter());
+    this.cross.style.transform = `translate(${x}px, ${y}px)`;
+  }
+
+  /** The view as {lon, lat, zoom}. */
+  state() {
+    const { lng, lat } = this.map.getCenter().wrap();
+    return { lon: lng, lat, zoom: this.map.getZoom() };
+  }
+
+  /** Move at once, without an animation. */
+  jump(view) {
+    this.map.jumpTo({ center: [view.lon, view.lat], zoom: view.zoom });
+  }
+
+  /** Fly to a place, closer if the whole planet is seen. */
+  fly(lon, lat) {
+    const aim = { center: [lon, lat], zoom: Math.max(this.map.getZoom(), NEAR_ZOOM) };
+    if (this.still) this.map.jumpTo(aim);
+    else this.map.flyTo({ ...aim, speed: 1.6 });
+  }
+
+  /** Show a box of west, south, east, north. */
+  fit([west, south, east, north]) {
+    this.map.fitBounds([[west, south], [east, north]], { padding: 40, maxZoom: 6, animate: !this.still });
+  }
+
+  /** Room that the panel takes, in pixels. */
+  setPadding(padding) {
+    this.map.setPadding(padding);
+    this.placeCross();
+  }
+
+  setTheme(theme) {
+    paintBasemap(this.map, theme);
+  }
+
+  setGlobe(globe) {
+    this.map.setProjection({ type: globe ? "globe" : "mercator" });
+  }
+
+  /** Mark the place that was asked for, or none. */
+  pin(lon, lat) {
+    this.pinned?.remove();
+    this.pinned = null;
+    if (lon == null) return;
+    const element = make("div", { class: "pin", "data-role": "pin", "aria-hidden": "true" });
+    this.pinned = new this.maplibre.Marker({ element }).setLngLat([lon, lat]).addTo(this.map);
+  }
+
+  /** Mark answers by their rank. */
+  mark(answers) {
+    for (const marker of this.markers.values()) marker.remove();
+    this.markers.clear();
+    for (const { rank, lon, lat, country } of [...answers].reverse()) {
+      const element = make("button", {
+        type: "button",
+        class: "marker",
+        tabindex: "-1",
+        "data-rank": rank,
+        "aria-label": `Answer ${rank}${country ? `, ${country}` : ""}`,
+        click: (event) => {
+          event.stopPropagation();
+          this.handlers.marker(rank);
+        },
+        mouseenter: () => this.handlers.hover(rank),
+        mouseleave: () => this.handlers.hover(null),
+      }, String(rank));
+      this.markers.set(rank, new this.maplibre.Marker({ element }).setLngLat([lon, lat]).addTo(this.map));
+    }
+  }
+
+  /** Emphasise the marker of a rank, or none. */
+  emphasise(rank) {
+    for (const [one, marker] of this.markers) marker.getElement().classList.toggle("on", one === rank);
+  }
+
+  /** Show where the pointer is on the other map. */
+  showGhost(lonlat) {
+    this.ghost.hidden = !lonlat;
+    if (!lonlat) return;
+    const { x, y } = this.map.project(lonlat);
+    this.ghost.style.transform = `translate(${x}px, ${y}px)`;
+  }
+
+  /** Draw points of a table (GeoJSON with value and colour), or none. */
+  async draw(points) {
+    await this.ready;
+    this.map.getSource(POINTS).setData(points ?? EMPTY);
+  }
+
+  showTip(event) {
+    const found = this.map.getLayer(POINTS) ? this.map.queryRenderedFeatures(event.point, { layers: [POINTS] })[0] : null;
+    this.tip.hidden = !found;
+    if (!found) return;
+    const value = found.properties.value;
+    this.tip.textContent = typeof value === "number" ? number(value) : String(value ?? "no value");
+    this.tip.style.transform = `translate(${event.point.x}px, ${event.point.y}px)`;
+  }
+
+  remove() {
+    this.map.remove();
+    this.cross.remove();
+    this.ghost.remove();
+    this.tip.remove();
+  }
+}

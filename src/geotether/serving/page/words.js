@@ -1,0 +1,54 @@
+// Numbers in words.
+
+const SHORT = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+
+// Lowest cosine of each word. Observations meet places in another space, in which even good matches are lower.
+const ALIKE = [[0.97, "nearly the same"], [0.9, "very alike"], [0.75, "alike"], [0.5, "somewhat alike"], [0.25, "little alike"], [-2, "not alike"]];
+const FITS = [[0.7, "fits well"], [0.5, "fits"], [0.3, "fits a little"], [-2, "hardly fits"]];
+
+export const MEANING = {
+  place: "The number is the cosine of the two places' vectors: 1 is the same, 0 is nothing in common.",
+  other: "The number is the cosine between what you asked and a place: 1 is a perfect fit, 0 is unrelated. Compare it within one search only.",
+};
+
+/** A number with three significant digits. */
+export function number(value) {
+  if (typeof value !== "number" || !Number.isFinite(value)) return String(value ?? "");
+  const size = Math.abs(value);
+  if (Number.isInteger(value) && size < 1e6) return size < 10000 ? String(value) : WHOLE.format(value);
+  return size !== 0 && (size >= 1e6 || size < 1e-3) ? value.toExponential(1) : SHORT.format(value);
+}
+
+/** A count, such as 12,345. */
+export function count(value) {
+  return WHOLE.format(value);
+}
+
+/** A distance in kilometres. */
+export function distance(km) {
+  if (km == null) return "";
+  if (km < 1) return "less than 1 km";
+  return km < 10 ? `${km.toFixed(1)} km` : `${WHOLE.format(km)} km`;
+}
+
+/** A place as 51.97° N, 5.66° E. */
+export function place(lon, lat) {
+  const part = (value, ends) => `${Math.abs(value).toFixed(2)}° ${ends[value < 0 ? 1 : 0]}`;
+  return `${part(lat, "NS")}, ${part(lon, "EW")}`;
+}
+
+/** A cosine in words, between two places or between an observation and a place. */
+export function alike(similarity, ofPlaces = true) {
+  return (ofPlaces ? ALIKE : FITS).find(([least]) => similarity >= least)[1];
+}
+
+/** A name from a file or a configuration, such as night_lights, as words. */
+export function named(name) {
+  return String(name).replaceAll("_", " ");
+}
+
+/** Join words as a list: a, b and c. */
+export function listed(words) {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+}
