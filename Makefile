@@ -33,7 +33,7 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.python pyproject.toml requirements.lock
-	$(PIP) --no-build-isolation --editable .
+	$(PIP) --no-build-isolation --editable '.[serve]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.python pyproject.toml requirements.lock

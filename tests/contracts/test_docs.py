@@ -44,7 +44,6 @@ PARSED = {
     "geotether export world --resolution 0.25": "takes a minute with the large model; the lines before it run",
     "geotether search runs/world/model --evaluate": "needs the tables of its training",
     "geotether map world probe_places.csv": "takes half a minute with the large model; the next line runs",
-    "geotether serve": "runs until it is stopped; tests/serving/test_server.py starts it",
     "geotether compare MELT=model": "needs the models of a full demo",
 }
 # Blocks of Python that are only compiled: a line of the block, and why.
@@ -65,13 +64,15 @@ QUICK = {
     "compare": "--probe ridge --split own --labels 60 --seeds 1",
     "evaluate": "--seeds 2",
     "search": "--places 1500",
+    "serve": "--port 0 --resolution 30",
     "paired compare": "--method linear --no-fine-tune",
 }
 # The files that stand for the capital words of README's synopsis.
 PLACEHOLDERS = {
     "FILE": "birds.csv", "TABLE.parquet": "table.parquet", "CONFIG.yaml": "run.yaml", "DIR": "made",
     "MODEL": "runs/first/model", "POINTS.csv": "sites.csv", "POINTS.parquet": "points.parquet", "COLUMN": "mass",
-    "ENCODER": "runs/first/model", "ENCODER...": "runs/first/model", "TASKS.yaml": "tasks.yaml",
+    "ENCODER": "runs/first/model", "ENCODER...": "runs/first/model", "MODEL...": "runs/first/model",
+    "TASKS.yaml": "tasks.yaml",
     "FIELDS.yaml": "fields.yaml", "FIELDS": "fields.yaml", "FILE|MODEL|TABLE": "birds.csv", "key=value": "seed=3",
     "DEG": "5", "LON": "5.66", "LAT": "51.97",
 }  # fmt: skip
@@ -244,7 +245,16 @@ def page_folder(request, world, tmp_path, monkeypatch):
         shutil.copy(folder / "birds_raw.parquet", folder / "birds.parquet")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("geotether.serving.server.run", answers_once)
     return folder
+
+
+def answers_once(app, listener, trust_proxy=False):
+    """Stand in for a server that runs until it is stopped: ask it once."""
+    from fastapi.testclient import TestClient
+
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.get("/model").status_code == 200
 
 
 def names_for(page: Path, folder: Path) -> dict:

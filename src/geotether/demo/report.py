@@ -100,13 +100,17 @@ def write_demo_report(
 
 
 def recall_sentence(found: Sequence[CrossModalRecall], km: float = 750.0) -> str:
-    """Say how often held-out observations lead to within a distance of their place, beside chance."""
-    said = []
+    """Say how often held-out observations lead to within a distance of their place, and how far half lead."""
+    said, half = [], []
     for one in found:
         plain = one.plain()
         model, chance = (plain[part]["within_km"][f"{km:g}"] for part in ("model", "chance"))
         said.append(f"{one.modality} {model:.1%} (chance {chance:.1%})")
-    return f"Held-out observations lead to a place within {km:g} km of their own: {', '.join(said)}."
+        half.append(f"{one.modality} {plain['model']['median_km']:,.0f} km")
+    return (
+        f"Held-out observations lead to a place within {km:g} km of their own: {', '.join(said)}. Half of them lead "
+        f"further away than this: {', '.join(half)}; they find a kind of region rather than the place."
+    )
 
 
 def write_card(folder: Path, scores: Sequence[Outcome], figures: Path, recall: Sequence[CrossModalRecall] = ()) -> None:
