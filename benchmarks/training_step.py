@@ -1,131 +1,244 @@
-"""Compare the cost of a training step with its matrix multiplications, and measure the harmonics' share of it.
+"""Compare a training step with its matrix products alone and with the plain published way, on one thread.
 
-    python benchmarks/training_step.py [--batch-size 2048] [--l-max 29] [--modalities 3] [--width 512]
+    python benchmarks/training_step.py [--recipe paper] [--batch-size 2048] [--rounds 20] [--published]
 
-Everything alternates in one process, so that other load affects all parts alike; medians are compared.
- "Multiplications alone" runs every matrix product of the step (forward, and both products of
-backward) on tensors of the same shapes and nothing else: no sine, no softmax, no optimiser, no data.
+The step is the real loop's: rows drawn, loss, gradient, update, metrics. A callback runs the other parts between two
+steps, so that other load affects all alike; medians of processor time are compared. "Products alone" runs every matrix
+product of the step (forward, and both products of backward) on tensors of the same shapes and nothing else: no sine, no
+softmax, no optimiser, no data. With `--published` it also times SatCLIP's and GeoCLIP's steps as their papers write
+them (`published_way.py`; one modality with all rows of the batch), and compares the memory that three steps need, each
+in its own process.
 """
 
 import argparse
+import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from encoding import random_context
+from published_way import GeoCLIP, SatCLIP
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from geotether.batches.batch import assemble, jitter_lonlat
-from geotether.batches.schedule import build_schedule
 from geotether.tables.table import Table
-from geotether.training.config import make_config
-from geotether.training.location import batch_loss, build_model
-from geotether.training.optimizer import build_optimizer
-from geotether.training.randomness import seed_step, step_generator
+from geotether.training.config import load_config
+from geotether.training.location import LocationMethod
+from geotether.training.loop import train
 
-FEATURES = 256
-
-
-def random_tables(count: int, rows: int) -> dict[str, Table]:
-    rng = np.random.default_rng(0)
-    tables = {}
-    for k in range(count):
-        lonlat = np.stack([rng.uniform(-180, 180, rows), np.degrees(np.arcsin(rng.uniform(-1, 1, rows)))], -1)
-        tables[f"modality_{k}"] = Table.single(
-            f"modality_{k}", lonlat, rng.standard_normal((rows, FEATURES), np.float32)
-        )
-    return tables
+ROWS, WARM_UP = 20_000, 3
+FEATURES = {"paper": [256] * 3, "default": [256] * 3, "world": [256, 128, 256, 48, 40, 60, 64, 30, 128]}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "paper": {"epochs": None},
+    "default": {"context": {"observations": {"components": 0}}},
+    # The recipe of recipes/world.yaml, with random rasters.
+    "world": {
+        "context": {"observations": {"components": 0}},
+        "encoder": {"positional": {"l_max": 40}, "network": {"hidden_dim": 1024}},
+    },
+}
 
 
-def matrix_shapes(batch: int, inputs: int, width: int, embed: int, modalities: int) -> list[tuple[int, int, int]]:
-    """(m, k, n) of every forward product: the network, the heads, the logits of each modality."""
-    share = batch // modalities
-    network = [(batch, inputs, width), (batch, width, width), (batch, width, embed)]
-    return network + [(share, FEATURES, embed)] * modalities + [(share, embed, share)] * modalities
+class Enough(Exception):  # noqa: N818
+    """The rounds are done."""
 
 
-def multiplications(shapes: list[tuple[int, int, int]], batch: int) -> "list":
-    """Forward, gradient of the left factor, gradient of the right; inputs of the first layer need no gradient."""
-    products = []
-    for place, (m, k, n) in enumerate(shapes):
+class Kernels(TorchDispatchMode):
+    """Count operations that compute something: on a GPU, launches. Views and empty tensors are none."""
+
+    NONE = ("empty", "detach", "alias", "lift_fresh", "_record", "_reshape_alias", "_unsafe_view", "_local_scalar")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = function._schema.name.removeprefix("aten::")
+        self.count += not (function.is_view or name.startswith(self.NONE) or name.startswith("new_empty"))
+        return function(*args, **(kwargs or {}))
+
+
+class Watched(LocationMethod):
+    """A method that keeps the model it builds."""
+
+    def build(self, device: torch.device) -> nn.Module:
+        """Build the model and keep it."""
+        self.model = super().build(device)
+        return self.model
+
+
+class Alternating:
+    """A callback that runs further parts after each step, and times these and the steps."""
+
+    def __init__(self, rounds: int, parts: dict[str, Callable[[], Any]]) -> None:
+        self.rounds, self.parts, self.ended = rounds, parts, 0.0
+        self.seconds: dict[str, list[float]] = {"step": [], **{name: [] for name in parts}}
+
+    def on_step(self, step: int, values: Any) -> None:
+        """Time the step that ended, and the other parts."""
+        if step >= WARM_UP:
+            self.seconds["step"].append(time.process_time() - self.ended)
+        for name, part in self.parts.items():
+            started = time.process_time()
+            part()
+            if step >= WARM_UP:
+                self.seconds[name].append(time.process_time() - started)
+        if step + 1 == self.rounds + WARM_UP:
+            raise Enough
+        self.ended = time.process_time()
+
+
+def make_method(recipe: str, batch_size: int | None, precision: str) -> Watched:
+    """Return the recipe's method on random tables."""
+    rng, tables = np.random.default_rng(0), {}
+    for number, width in enumerate(FEATURES[recipe]):
+        lonlat = np.stack([rng.uniform(-180, 180, ROWS), np.degrees(np.arcsin(rng.uniform(-1, 1, ROWS)))], -1)
+        features = rng.standard_normal((ROWS, width), np.float32)
+        tables[f"modality_{number}"] = Table.single(f"modality_{number}", lonlat, features)
+    settings = {**SETTINGS[recipe], "steps": 10**6, "validate_every": None, "device": "cpu", "precision": precision}
+    settings |= {} if batch_size is None else {"batch_size": batch_size}
+    config = load_config(None, [settings], recipe="default" if recipe == "world" else recipe)
+    return Watched(config, tables, raster_context=random_context() if recipe == "world" else None)
+
+
+def products(model: Any, batch: int, objective: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return the factors of every matrix product of a step: forward, and gradients of both factors."""
+    layers = [layer for layer in model.location.network.modules() if isinstance(layer, nn.Linear)]
+    sizes = [(batch, layer.in_features, layer.out_features, layer is not layers[0]) for layer in layers]
+    share = batch // len(model.heads)
+    for name, head in model.heads.items():
+        sizes.append((share, head.in_dim, head.embed_dim, False))
+        if name in model.decoders:
+            decoder = model.decoders[name]
+            sizes.append((share, decoder.embed_dim, decoder.components, True))
+    width = model.location.embed_dim
+    within = objective.reading == "within_modality"
+    sizes += [(share, width, share, True)] * len(model.heads) if within else [(batch, width, batch, True)]
+    factors = []
+    for m, k, n, of_input in sizes:
         left, right, gradient = torch.randn(m, k), torch.randn(k, n), torch.randn(m, n)
-        products += [(left, right), (left.T, gradient)]
-        if place > 0 and not (k == FEATURES and m < batch and n != m):  # encodings and features are leaves
-            products.append((gradient, right.T))
-    return products
+        factors += [(left, right), (left.T, gradient)]
+        if of_input:
+            factors.append((gradient, right.T))
+    # What the decoders are to predict: no gradient.
+    factors += [(torch.randn(share, d.in_dim), torch.randn(d.in_dim, d.components)) for d in model.decoders.values()]
+    return factors
+
+
+def update(model: nn.Module, optimizer: Any, lonlat: torch.Tensor, features: torch.Tensor) -> None:
+    """Run a step of a published model."""
+    optimizer.zero_grad()
+    model(lonlat, features).backward()
+    optimizer.step()
+
+
+def published(batch: int, l_max: int, width: int) -> dict[str, Callable[[], Any]]:
+    """Return the published steps, and SatCLIP's harmonics alone."""
+    rng = torch.Generator().manual_seed(0)
+    lonlat = (torch.rand(batch, 2, generator=rng, dtype=torch.float64) - 0.5) * torch.tensor([360.0, 170.0])
+    features = torch.randn(batch, width, generator=rng)
+    parts: dict[str, Callable[[], Any]] = {}
+    for name, model in {"SatCLIP": SatCLIP(l_max, width), "GeoCLIP": GeoCLIP(width)}.items():
+        optimizer = torch.optim.AdamW(model.parameters(), 1e-4, weight_decay=0.01)
+        parts[name] = lambda model=model, optimizer=optimizer: update(model, optimizer, lonlat, features)
+    own = SatCLIP(l_max, width).harmonics
+    parts["SatCLIP's harmonics"] = lambda: own(lonlat)
+    return parts
+
+
+def peak_mb(options: argparse.Namespace, of: str) -> float:
+    """Return how much a few steps of one way raise the peak memory, measured in a process of its own."""
+    given = ["--recipe", options.recipe, "--batch-size", str(options.batch_size or 2048), "--memory-of", of]
+    done = subprocess.run([sys.executable, __file__, *given], capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def memory_of(options: argparse.Namespace) -> float:
+    """Return by how many MB three steps raise this process's memory at most."""
+    method = make_method(options.recipe, options.batch_size, "float32")
+    step = published(method.config.batch_size, method.config.encoder.positional["l_max"], 256).get(options.memory_of)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
+    before = status_mb("VmRSS")
+    if step is None:
+        with suppress(Enough):
+            train(method, progress="none", callbacks=[Alternating(0, {})])
+    for _ in range(WARM_UP if step else 0):
+        step()
+    return status_mb("VmHWM") - before
+
+
+def status_mb(key: str) -> float:
+    """Return an entry of Linux's account of this process's memory."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(key))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch-size", type=int, default=2048)
-    parser.add_argument("--l-max", type=int, default=29)
-    parser.add_argument("--modalities", type=int, default=3)
-    parser.add_argument("--width", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=30)
-    arguments = parser.parse_args()
-    config = make_config(
-        {
-            "encoder": {
-                "positional": {"name": "spherical_harmonics", "l_max": arguments.l_max},
-                "network": {"name": "siren", "hidden_dim": arguments.width, "num_layers": 2, "dropout": 0.1},
-                "embed_dim": 256,
-            },
-            "batch_size": arguments.batch_size,
-            "steps": 1,
-            "jitter_m": 20_000.0,
-            "clip_norm": 1.0,
-        }
-    )
-    tables = random_tables(arguments.modalities, 10_000)
-    sizes = {name: len(table) for name, table in tables.items()}
-    schedule = build_schedule("melt", sizes, config.batch_size)
-    model = build_model(config, tables).train()
-    optimizer = build_optimizer(model, 1e-3, 0.01)
-    inputs = (arguments.l_max + 1) ** 2
-    products = multiplications(
-        matrix_shapes(config.batch_size, inputs, arguments.width, 256, arguments.modalities), config.batch_size
-    )
+    parser.add_argument("--recipe", choices=FEATURES, default="paper")
+    parser.add_argument("--batch-size", type=int, help="default: the recipe's")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
+    parser.add_argument("--published", action="store_true", help="also time the published way")
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.memory_of:
+        print(memory_of(options))
+        return
+    method = make_method(options.recipe, options.batch_size, options.precision)
+    batch, objective = method.config.batch_size, method.config.objective
+    factors: list[Any] = []
 
-    def whole_step(step: int) -> None:
-        seed_step(0, step)
-        batch = assemble(tables, schedule, step, 0)
-        lonlat = jitter_lonlat(batch.lonlat, config.jitter_m, step_generator(0, step, "jitter", torch.device("cpu")))
-        location = model.location(lonlat)
-        observed = torch.cat([model.encode_modality(name, rows) for name, rows in batch.features.items()])
-        loss, _ = batch_loss(model, location, observed, batch.lonlat, batch.groups, config.objective)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-
-    def multiply(step: int) -> None:
-        for left, right in products:
+    def multiply() -> None:
+        factors.extend([] if factors else products(method.model, batch, objective))
+        for left, right in factors:
             left @ right
 
-    places = assemble(tables, schedule, 0, 0).lonlat
-
-    def harmonics(step: int) -> None:
+    def harmonics() -> None:
         with torch.no_grad():
-            model.location.positional(places)
+            method.model.location.features(places, of_network=True)
 
-    parts = {"whole step": whole_step, "multiplications alone": multiply, "harmonics alone": harmonics}
-    seconds: dict[str, list[float]] = {name: [] for name in parts}
-    for step in range(arguments.rounds + 3):
-        for name, part in parts.items():
-            started = time.perf_counter()
-            part(step)
-            if step >= 3:
-                seconds[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(
-        f"batch {config.batch_size}, l_max {arguments.l_max}, {arguments.modalities} modalities, "
-        f"width {arguments.width}"
-    )
+    places = torch.from_numpy(np.concatenate([table.lonlat for table in method.tables.values()])[:batch])
+    parts: dict[str, Callable[[], Any]] = {"products alone": multiply, "harmonics alone": harmonics}
+    if options.published:
+        parts |= published(batch, method.config.encoder.positional["l_max"], 256)
+    timed = Alternating(options.rounds, parts)
+    with suppress(Enough):
+        train(method, progress="none", callbacks=[timed])
+    count = launches(method)
+    medians = {name: statistics.median(times) for name, times in timed.seconds.items()}
+    machine = platform.processor() or platform.machine()
+    print(f"{machine}, 1 thread of {os.cpu_count()}, load {os.getloadavg()[0]:.1f}, torch {torch.__version__}")
+    print(f"recipe {options.recipe}, batch {batch}, {len(method.tables)} modalities, {options.precision}")
     for name, median in medians.items():
-        print(f"{name:24s}{1e3 * median:8.1f} ms")
-    print(f"step / multiplications  {medians['whole step'] / medians['multiplications alone']:8.2f}   (bar: 1.8)")
-    print(f"harmonics / step        {medians['harmonics alone'] / medians['whole step']:8.2f}   (bar: 0.20)")
+        print(f"{name:24s}{1e3 * median:9.1f} ms")
+    print(f"step / products alone   {medians['step'] / medians['products alone']:9.2f}   (bar: 1.4)")
+    print(f"harmonics / step        {medians['harmonics alone'] / medians['step']:9.2f}")
+    print(f"operations per step     {count:9d}   (launches on a GPU)")
+    if options.published:
+        print(f"SatCLIP / step          {medians['SatCLIP'] / medians['step']:9.2f}   (bar: 8)")
+        print(f"GeoCLIP / step          {medians['GeoCLIP'] / medians['step']:9.2f}")
+        ratio = medians["SatCLIP's harmonics"] / medians["harmonics alone"]
+        print(f"SatCLIP's harmonics / ours {ratio:6.1f}   (bar: 25)")
+        memory = {of: peak_mb(options, of) for of in ("ours", "SatCLIP", "GeoCLIP")}
+        print("peak memory of three steps: " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in memory.items()))
+
+
+def launches(method: Watched) -> int:
+    """Return the number of operations of a forward and backward pass."""
+    with Kernels() as kernels:
+        loss, _ = method.losses(method.model, 0)
+        loss.backward()
+    return kernels.count
 
 
 if __name__ == "__main__":
