@@ -5,7 +5,7 @@ import pytest
 
 from geotether.geodesy.distance import great_circle_km
 from geotether.searching import land_candidates, open_index
-from geotether.searching.observations import nearest_observations
+from geotether.searching.observations import TrainingObservations
 from geotether.searching.query import head_vectors
 from geotether.searching.recall import cross_modal_recall, recall_rows
 
@@ -32,7 +32,7 @@ def test_recall_is_that_of_a_loop_and_chance_is_the_share_of_the_land(trained):
 def test_the_nearest_observations_are_training_rows(trained):
     table = trained.tables["town"]
     place = table.lonlat[:3] + 0.001
-    found = nearest_observations(place, {"town": table})["town"]
+    found = TrainingObservations({"town": table}).nearest(place)["town"]
     rows = table.numbers("train")
     for one, at in zip(found, place, strict=True):
         km = great_circle_km(at, table.lonlat[rows])

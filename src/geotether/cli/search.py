@@ -185,13 +185,13 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def nearby(answers: "Answers", encoder: "Encoder") -> list[str]:
     """Write the training observations nearest to each answer, if the training tables are at hand."""
-    from geotether.searching.observations import nearest_observations
+    from geotether.searching.observations import TrainingObservations
     from geotether.training.pretraining import raw_data, trained_tables
 
     tables = trained_tables(encoder)
     if not tables:
         return ["The tables of its training are not at hand, so the observations near these places are not shown."]
-    found = nearest_observations(answers.lonlat[:_LISTED], tables, raw_data(encoder))
+    found = TrainingObservations(tables, raw_data(encoder)).nearest(answers.lonlat[:_LISTED])
     lines = ["Nearest training observations:"]
     for at in range(min(len(answers), _LISTED)):
         said = []

@@ -18,7 +18,7 @@ from geotether.regions.outline import area_km2, outline_of_file
 from geotether.suggestions import closest
 
 WORLD = "world"
-_FORMS = "a country or continent (France, FR, FRA, Africa), 'world', four numbers W S E N in degrees, or a polygon file"
+_FORMS = "a country or continent (France, FR, FRA, Africa), 'world', or four numbers W S E N in degrees"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +71,14 @@ class Region:
         return inside
 
 
-def region_of(given: "str | Path | Sequence[float]") -> Region:
+def region_of(given: "str | Path | Sequence[float]", files: bool = True) -> Region:
     """Read a region from a name, a box or a polygon file.
 
     Args:
         given: "world"; a country or territory by its English name or ISO 3166-1 code ("France", "FR", "FRA"); a
             continent ("Africa"); a box in degrees as "W S E N", "W,S,E,N" or four numbers, with W above E for a box
             across the antimeridian; or a polygon file (.geojson, .gpkg, .shp, .fgb, .parquet) in any CRS.
+        files: Whether it may be a file; False never touches the disk, for names that others give.
 
     Raises:
         FileNotFoundError: If it names a polygon file that does not exist.
@@ -92,7 +93,7 @@ def region_of(given: "str | Path | Sequence[float]") -> Region:
             ...
         ValueError: There is no region 'Frence'. Did you mean 'France'? ...
     """
-    if isinstance(given, Path) or (isinstance(given, str) and given.lower().endswith(POLYGON_ENDINGS)):
+    if isinstance(given, Path) or (files and isinstance(given, str) and given.lower().endswith(POLYGON_ENDINGS)):
         return Region(Path(given).stem, outline_of_file(Path(given)))
     if not isinstance(given, str):
         return _box([float(number) for number in given], str(given))
@@ -103,14 +104,13 @@ def region_of(given: "str | Path | Sequence[float]") -> Region:
         return Region(WORLD, None)
     found = outline_of_name(given)
     if found is None:
-        if Path(given).is_file():
+        if files and Path(given).is_file():
             raise ValueError(f"{given} is not a polygon file; they end in {', '.join(POLYGON_ENDINGS)}.")
         names = [
             name for name in known_names() if len(name) > 3 or len(given) <= 3
         ]  # codes are close to any short text
-        raise ValueError(
-            f"There is no region {given!r}.{closest(given, names)} A region is {_FORMS} ({', '.join(POLYGON_ENDINGS)})."
-        )
+        file = f", or a polygon file ({', '.join(POLYGON_ENDINGS)})" if files else ""
+        raise ValueError(f"There is no region {given!r}.{closest(given, names)} A region is {_FORMS}{file}.")
     return Region(*found)
 
 

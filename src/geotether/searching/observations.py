@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from geotether.featurizing.rows import PART_ROWS, read_runs
 from geotether.featurizing.specification import TableSpec
-from geotether.geodesy.coordinates import unit_vectors
-from geotether.geodesy.distance import EARTH_RADIUS_KM, sphere_tree
+from geotether.geodesy.distance import nearest_in_tree, sphere_tree
+from geotether.sources.planet import TEXT_MODALITY, read_place_texts
 from geotether.tables.table import Table
 
 _TEXT_WIDTH = 100
@@ -26,46 +26,77 @@ class Nearest(NamedTuple):
     text: str = ""
 
 
-def nearest_observations(
-    lonlat: Float[np.ndarray, "k 2"], tables: Mapping[str, Table], data: Path | None = None
-) -> dict[str, list[Nearest]]:
-    """Find the training observation of each modality that is nearest to each place.
+class TrainingObservations:
+    """The training observations of a model, to be looked up by place any number of times.
+
+    Texts are read when they are first needed, all of a table at once.
 
     Args:
-        lonlat: Degrees, shape (k, 2).
         tables: Modality to its table.
         data: Folder of the raw data, from which texts are read; None, or files that are gone: no texts.
-
-    Returns:
-        Modality to one observation per place.
     """
-    found = {}
-    for name, table in tables.items():
-        rows = table.numbers("train")
-        chord, at = sphere_tree(table.lonlat[rows]).query(unit_vectors(lonlat.astype(np.float64)))
-        km = 2 * EARTH_RADIUS_KM * np.arcsin(np.clip(chord / 2, 0, 1))
-        ids = [str(table.id[row]) for row in rows[at]]
-        texts = texts_of(table, set(ids), data)
-        found[name] = [Nearest(one, float(far), texts.get(one, "")) for one, far in zip(ids, km, strict=True)]
-    return found
+
+    def __init__(self, tables: Mapping[str, Table], data: Path | None = None) -> None:
+        self.tables, self.data = dict(tables), data
+        self._rows = {name: table.numbers("train") for name, table in self.tables.items()}
+        self._trees = {name: sphere_tree(table.lonlat[self._rows[name]]) for name, table in self.tables.items()}
+        self._texts: dict[str, dict[str, str]] = {}
+
+    def nearest(self, lonlat: Float[np.ndarray, "k 2"]) -> dict[str, list[Nearest]]:
+        """Find the training observation of each modality that is nearest to each place.
+
+        Args:
+            lonlat: Degrees, shape (k, 2).
+
+        Returns:
+            Modality to one observation per place.
+        """
+        found = {}
+        for name, table in self.tables.items():
+            km, at = nearest_in_tree(self._trees[name], lonlat)
+            ids, texts = [str(table.id[row]) for row in self._rows[name][at]], self.texts(name)
+            found[name] = [Nearest(one, float(far), texts.get(one, "")) for one, far in zip(ids, km, strict=True)]
+        return found
+
+    def texts(self, modality: str) -> dict[str, str]:
+        """Return the beginnings of the texts of a modality by id; {} if it has none or they are not at hand."""
+        if modality not in self._texts:
+            self._texts[modality] = texts_of(self.tables[modality], self.data)
+        return self._texts[modality]
 
 
-def texts_of(table: Table, ids: set[str], data: Path | None) -> dict[str, str]:
-    """Read the texts of some rows of a table from the file that it was built from; {} if it is not at hand."""
+def texts_of(table: Table, data: Path | None) -> dict[str, str]:
+    """Read the beginnings of the texts of a table from the file that it was built from; {} if it is not at hand."""
     given: Any = table.origin.made.get("specification")
     if not given:
-        return {}
+        return _texts_of_planet(table)
     try:
         spec = TableSpec.of(given, data or Path())
         source = spec.open()
         if source.kind != "texts":
             return {}
+        known = set(table.id.tolist())
         with tempfile.TemporaryDirectory() as folder:
             source.prepare(Path(folder))
             texts: dict[str, str] = {}
             for found in read_runs(source, 0, len(source), PART_ROWS["texts"]):
                 own = found.id if len(found.id) else found.row.astype(str)
-                texts |= {str(one): text for one, text in zip(own, found.content, strict=True) if str(one) in ids}
-            return {one: textwrap.shorten(text, _TEXT_WIDTH, placeholder=" ...") for one, text in texts.items()}
+                pairs = zip(map(str, own), found.content, strict=True)
+                texts |= {one: _short(text) for one, text in pairs if one in known}
+            return texts
     except (OSError, ValueError, ImportError, TypeError, LookupError):
         return {}
+
+
+def _texts_of_planet(table: Table) -> dict[str, str]:
+    """Return the texts of the demo planet, whose table is made without a file."""
+    if table.name != TEXT_MODALITY:
+        return {}
+    planet = read_place_texts()
+    if not np.array_equal(planet.lonlat, table.lonlat):
+        return {}
+    return {str(one): _short(text) for one, text in zip(table.id, planet.texts, strict=True)}
+
+
+def _short(text: str) -> str:
+    return textwrap.shorten(text, _TEXT_WIDTH, placeholder=" ...")

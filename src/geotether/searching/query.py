@@ -77,29 +77,30 @@ def text_query(encoder: Any, text: str, modality: str | None = None) -> Query:
     return Query(repr(text), SHARED, vector[0], name, notes=_several(name, known))
 
 
-def image_query(encoder: Any, image: Any, modality: str | None = None) -> Query:
+def image_query(encoder: Any, image: Any, modality: str | None = None, max_pixels: int | None = None) -> Query:
     """Ask for the places that an image leads to.
 
     Args:
         encoder: As for `text_query`.
-        image: A file (JPEG, PNG, WebP or TIFF) or pixels of shape (height, width, bands), of the number type that the
-            model was trained on. It should show as much ground per pixel as the training images did.
+        image: A file (JPEG, PNG, WebP or TIFF), its bytes, or pixels of shape (height, width, bands), of the number
+            type that the model was trained on. It should show as much ground per pixel as the training images did.
         modality: The modality that it is taken as; by default the first one with as many bands.
+        max_pixels: Larger files are refused before they are decoded; by default as in training.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not an image, no modality takes such images, or the model has no such modality.
     """
     known = transforms_taking(encoder, "images", modality)
+    said = "the image" if isinstance(image, np.ndarray | bytes) else str(image)
     fitting, reasons = {}, {}
     for name, transform in known.items():
-        pixels = image if isinstance(image, np.ndarray) else _pixels(Path(image), transform)
+        pixels = image if isinstance(image, np.ndarray) else _pixels(image, said, transform, max_pixels)
         reason = transform.featurizer.refuse([pixels]).get(0)
         if reason:
             reasons[name] = reason
         else:
             fitting[name] = pixels
-    said = "the image" if isinstance(image, np.ndarray) else str(image)
     if not fitting:
         why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise ValueError(f"{said} is not an image as the model was trained on. {why}.")
@@ -195,13 +196,17 @@ def unit(vectors: np.ndarray) -> Float32[np.ndarray, "n d"]:
 
 def _several(name: str, known: Any) -> tuple[str, ...]:
     others = [other for other in known if other != name]
-    return (f"asked as {name}; --modality chooses {' or '.join(others)} instead",) if others else ()
+    return (f"asked as {name}; modality chooses {' or '.join(others)} instead",) if others else ()
 
 
-def _pixels(path: Path, transform: Transform) -> np.ndarray:
-    check_file(path)
+def _pixels(image: bytes | str | Path, said: str, transform: Transform, max_pixels: int | None) -> np.ndarray:
+    if not isinstance(image, bytes):
+        check_file(Path(image))
+        image = Path(image).read_bytes()
     options = {key: transform.options[key] for key in _PHOTO_OPTIONS if key in transform.options}
+    if max_pixels is not None:
+        options["max_pixels"] = max_pixels
     try:
-        return read_photo(path.read_bytes(), **options).pixels
+        return read_photo(image, **options).pixels
     except ImageError as error:
-        raise ValueError(f"{path} cannot be used: {error}.") from error
+        raise ValueError(f"{said} cannot be used: {error}.") from error

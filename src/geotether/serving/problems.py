@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -77,6 +77,17 @@ def asked(field: str | None = None) -> Iterator[None]:
         yield
     except (ValueError, TypeError) as error:
         raise Problem(422, str(error), field) from error
+
+
+def takes(kind: str) -> Any:
+    """Return a dependency of an address that refuses bodies of another media type with 415."""
+
+    def check(request: Request) -> None:
+        given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if given != kind:
+            raise Problem(415, f"The body must be {kind}, got {given[:80] or 'no Content-Type'}.", "Content-Type")
+
+    return Depends(check)
 
 
 def handle_problems(app: FastAPI) -> None:

@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geotether.searching import Query
+from geotether.searching.observations import TrainingObservations
 from geotether.serving.limits import Limits
 from geotether.serving.planet import RESOLUTION, Planet
 from geotether.serving.problems import Problem
-from geotether.serving.recent import Recent
+from geotether.serving.questions import Questions
 from geotether.suggestions import closest
 
 if TYPE_CHECKING:
     from geotether.encoder import Encoder
-
-IMAGES = 200  # queries by an image that are kept for their tiles
 
 
 class Served:
@@ -27,7 +27,6 @@ class Served:
         resolution: Spacing of the grid of the Earth, degrees.
 
     Attributes:
-        images: Queries by an image, by their id, for the tiles of their layer.
         closing: Set when the server stops; jobs in the background must end soon after.
 
     Raises:
@@ -45,10 +44,11 @@ class Served:
             raise ValueError("There are no models to serve; give at least one.")
         self.models, self.points = dict(models), dict(points or {})
         self.limits, self.resolution = limits or Limits(), resolution
-        self.images = Recent(IMAGES)
         self.closing = threading.Event()
         self._planets: dict[str, Planet] = {}
-        self._making = {name: threading.Lock() for name in self.models}
+        self._making = {name: threading.RLock() for name in self.models}
+        self._questions = {name: Questions(one, self.limits.pixels) for name, one in self.models.items()}
+        self._observations: dict[str, TrainingObservations] = {}
 
     def name(self, model: str | None = None) -> str:
         """Return the name of a model, by default of the first.
@@ -80,3 +80,43 @@ class Served:
             if name not in self._planets:
                 self._planets[name] = Planet.of(self.models[name], self.resolution, progress)
             return self._planets[name]
+
+    def observations(self, model: str | None = None) -> TrainingObservations:
+        """Return the training observations of a model, as far as they are at hand; errors as `name`."""
+        from geotether.training.pretraining import raw_data, trained_tables
+
+        name = self.name(model)
+        with self._making[name]:
+            if name not in self._observations:
+                encoder = self.models[name]
+                self._observations[name] = TrainingObservations(trained_tables(encoder), raw_data(encoder))
+            return self._observations[name]
+
+    def questions(self, model: str | None = None) -> Questions:
+        """Return what turns the questions to a model into queries; errors as `name`."""
+        return self._questions[self.name(model)]
+
+    def query(
+        self,
+        model: str | None = None,
+        *,
+        lon: float | None = None,
+        lat: float | None = None,
+        text: str | None = None,
+        modality: str | None = None,
+        image: str | None = None,
+    ) -> Query:
+        """Return the query of a question: a place, a text, or the id of an image or of columns that were sent before.
+
+        Raises:
+            Problem: 422, if not exactly one is given or the model does not take it; 404, as `name` or if the image is
+                not kept any more.
+        """
+        questions = self.questions(model)
+        if [lon is not None and lat is not None, text is not None, image is not None].count(True) != 1 or (
+            (lon is None) != (lat is None)
+        ):
+            raise Problem(422, "Ask by one of lon and lat, text, or image.", "lon")
+        if lon is not None and lat is not None:
+            return questions.place(lon, lat)
+        return questions.text(text, modality) if text is not None else questions.observation(image or "")

@@ -1,9 +1,14 @@
 """Addresses that say what is served: /health and /model."""
 
+import math
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
 
+from geotether.checkpoint.folder import licence_of
+from geotether.geodesy.distance import EARTH_RADIUS_KM
+from geotether.serving.schemas import Health, ServedShown
 from geotether.serving.served import Served
 from geotether.version import __version__
 
@@ -13,14 +18,34 @@ def router(served: Served) -> APIRouter:
     made = APIRouter(tags=["about"])
 
     @made.get("/health", summary="Whether the server answers")
-    async def health() -> dict[str, str]:
-        return {"status": "ok", "version": __version__}
+    async def health() -> Health:
+        return Health(status="ok", version=__version__)
 
     @made.get("/model", summary="The models and files that are served")
-    def model() -> dict[str, Any]:
-        return {
-            "version": __version__,
-            "models": [{"name": name, "dim": one.dim} for name, one in served.models.items()],
-        }
+    def model() -> ServedShown:
+        models = [model_shown(served, name) for name in served.models]
+        return ServedShown.model_validate(
+            {"version": __version__, "models": models, "points": [], "limits": asdict(served.limits)}
+        )
 
     return made
+
+
+def model_shown(served: Served, name: str) -> dict[str, Any]:
+    """Describe a model."""
+    encoder, planet = served.encoder(name), served.planet(name)
+    resolution = encoder.provenance.get("resolution_km") or {}
+    return {
+        "name": name,
+        "description": f"{encoder.dim} numbers per place, from {', '.join(encoder.modalities) or 'unknown data'}.",
+        "dim": encoder.dim,
+        "full_dim": encoder.full_dim,
+        "modalities": encoder.modalities,
+        "asks": served.questions(name).asks(),
+        "layers": [],
+        "places": len(planet.lonlat),
+        "spacing_km": round(planet.grid.step * EARTH_RADIUS_KM * math.pi / 180, 1),
+        "effective_resolution_km": resolution.get("50%"),
+        "licence": licence_of(encoder.provenance),
+        "card": encoder.card,
+    }

@@ -1,0 +1,121 @@
+"""Questions of clients as queries of the search: a place, a text, an image, or values of columns."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from geotether.geodesy.coordinates import wrap_longitude
+from geotether.searching import Query, columns_query, image_query, place_query, text_query
+from geotether.searching.query import transforms_taking
+from geotether.serving.problems import Problem, asked
+from geotether.serving.recent import Recent
+from geotether.sources.pictures.pixels import image_kind
+
+if TYPE_CHECKING:
+    from geotether.encoder import Encoder
+
+IMAGE_KINDS = ("JPEG", "PNG", "WEBP", "TIFF")
+_PLACES_AND_TEXTS = 1000
+_OBSERVATIONS = 200  # by images and columns, which their tiles name by an id
+
+
+class Questions:
+    """Turns what clients send to one model into queries, and keeps the last ones.
+
+    A question that is asked again gives the same `Query`. Images and columns get an id, by which the tiles of their
+    layer name them.
+
+    Args:
+        encoder: The model.
+        pixels: Limit of the pixels of an image.
+    """
+
+    def __init__(self, encoder: "Encoder", pixels: int) -> None:
+        self.encoder, self.pixels = encoder, pixels
+        self._asked, self._observations = Recent(_PLACES_AND_TEXTS), Recent(_OBSERVATIONS)
+
+    def place(self, lon: float, lat: float) -> Query:
+        """Ask by a place in degrees.
+
+        Raises:
+            Problem: 422, if it is not one.
+        """
+        lon = float(wrap_longitude(lon))
+        query = self._asked.get((lon, lat))
+        if query is None:
+            with asked("lon"):
+                query = place_query(self.encoder, lon, lat)
+            self._asked.put((lon, lat), query)
+        return query
+
+    def text(self, text: str, modality: str | None = None) -> Query:
+        """Ask by a text.
+
+        Raises:
+            Problem: 422, if the model takes no texts or does not know any part of it.
+        """
+        query = self._asked.get((text, modality))
+        if query is None:
+            if not any(map(str.isalnum, text)):
+                raise Problem(422, "The text has no letters or digits; give words, such as a name.", "text")
+            with asked("text" if modality is None else "modality"):
+                transforms_taking(self.encoder, "texts", modality)
+            with asked("text"):
+                query = text_query(self.encoder, text, modality)
+            self._asked.put((text, modality), query)
+        return query
+
+    def image(self, data: bytes, modality: str | None = None) -> tuple[str, Query]:
+        """Ask by an image file; returns the id of the question as well.
+
+        Raises:
+            Problem: 415, if it is not an image; 422, if the model takes no such images.
+        """
+        if image_kind(data[:16]) not in IMAGE_KINDS:
+            raise Problem(415, f"The image must be one of {', '.join(IMAGE_KINDS)}.", "image")
+        with asked("image" if modality is None else "modality"):
+            transforms_taking(self.encoder, "images", modality)
+        return self._kept(data, modality, lambda: image_query(self.encoder, data, modality, self.pixels), "image")
+
+    def columns(self, values: Mapping[str, Any], modality: str | None = None) -> tuple[str, Query]:
+        """Ask by values of columns; returns the id of the question as well.
+
+        Raises:
+            Problem: 422, if the model has no such columns or cannot read a value.
+        """
+        with asked("columns" if modality is None else "modality"):
+            transforms_taking(self.encoder, "columns", modality)
+        data = json.dumps(values, sort_keys=True).encode()
+        return self._kept(data, modality, lambda: columns_query(self.encoder, values, modality), "columns")
+
+    def _kept(self, data: bytes, modality: str | None, ask: Any, field: str) -> tuple[str, Query]:
+        id = hashlib.sha256(data + b"\0" + (modality or "").encode()).hexdigest()[:32]
+        query = self._observations.get(id)
+        if query is None:
+            with asked(field):
+                query = ask()
+            self._observations.put(id, query)
+        return id, query
+
+    def observation(self, id: str) -> Query:
+        """Return the question of an image or of columns by its id.
+
+        Raises:
+            Problem: 404, if it is not kept any more.
+        """
+        query = self._observations.get(id)
+        if query is None:
+            raise Problem(404, "This image or these columns are not kept any more; send them again.", "image")
+        return query
+
+    def asks(self) -> dict[str, Any]:
+        """Return what the model can be asked by: modalities of texts and images, and columns by modality."""
+        found: dict[str, Any] = {}
+        for kind, name in (("texts", "text"), ("images", "image"), ("columns", "columns")):
+            try:
+                found[name] = transforms_taking(self.encoder, kind)
+            except ValueError:
+                found[name] = {}
+        columns = {name: [one.name for one in known.featurizer.encodings_] for name, known in found["columns"].items()}
+        return {"text": list(found["text"]), "image": list(found["image"]), "columns": columns}

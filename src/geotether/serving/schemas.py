@@ -1,0 +1,216 @@
+"""The parameters and answers of the addresses, as the OpenAPI document describes them."""
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from geotether.serving.limits import Limits
+
+Lon = Annotated[float, Query(ge=-180, le=360, allow_inf_nan=False, description="Longitude in degrees, WGS 84.")]
+Lat = Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, description="Latitude in degrees, WGS 84.")]
+ModelName = Annotated[
+    str | None, Query(min_length=1, max_length=100, description="Name of a model; by default the first.")
+]
+Modality = Annotated[
+    str | None,
+    Query(max_length=100, description="Modality that a text, an image or columns are taken as; see `asks` of /model."),
+]
+Top = Annotated[int, Query(ge=1, le=Limits.top, description="Number of answers; there may be fewer.")]
+Apart = Annotated[
+    float | None,
+    Query(
+        ge=0,
+        le=20_038,
+        allow_inf_nan=False,
+        description="Least distance of two answers in km; by default ten times the spacing of the places.",
+    ),
+]
+Within = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=100,
+        description="Only places in this country or continent (name or ISO code), or box `W S E N` in degrees.",
+    ),
+]
+
+
+class Ramp(BaseModel):
+    """Colours of numbers, and what they mean."""
+
+    kind: str = Field(description="`ramp` of numbers, `classes`, or `rgb`.")
+    unit: str | None = Field(None, description="Of a ramp: unit of its values.")
+    stops: list[tuple[float, str]] | None = Field(None, description="Of a ramp: value and colour, ascending.")
+    classes: list[dict[str, Any]] | None = Field(None, description="Of classes: name and colour of each.")
+    channels: list[str] | None = Field(None, description="Of rgb: what red, green and blue mean.")
+    note: str | None = Field(None, description="What else should be known about the colours.")
+
+
+class LayerShown(BaseModel):
+    """A layer of the map."""
+
+    id: str = Field(description="Id of the layer, the part after /tiles/.")
+    title: str
+    words: str = Field(description="What it shows, in one sentence.")
+    tiles: str = Field(description="Address of its tiles with {z}, {x} and {y}, PNG of 256 pixels in Web Mercator.")
+    legend: Ramp
+
+
+class Asks(BaseModel):
+    """What a model can be asked by, beside a place."""
+
+    text: list[str] = Field(description="Modalities that take a text.")
+    image: list[str] = Field(description="Modalities that take an image.")
+    columns: dict[str, list[str]] = Field(description="Modalities that take values of columns, and these columns.")
+
+
+class ModelShown(BaseModel):
+    """A model."""
+
+    name: str
+    description: str
+    dim: int = Field(description="Numbers per place by default.")
+    full_dim: int = Field(description="Largest number of numbers per place.")
+    modalities: list[str] = Field(description="What it was trained on.")
+    asks: Asks
+    layers: list[LayerShown] = Field(description="Layers of the whole Earth.")
+    places: int = Field(description="Places of the grid of the Earth, which are searched if they are on land.")
+    spacing_km: float = Field(description="Distance of neighbours of the grid at the equator, km.")
+    effective_resolution_km: float | None = Field(
+        description="Distance at which the similarity of two places falls to one half, km; null if not measured."
+    )
+    licence: str
+    card: str = Field(description="The model card, Markdown.")
+
+
+class PointsShown(BaseModel):
+    """A file of points."""
+
+    id: str
+    name: str
+    rows: int
+    columns: list[str]
+
+
+class LimitsShown(BaseModel):
+    """Limits of requests."""
+
+    points: int = Field(description="Places in one request.")
+    top: int = Field(description="Answers of one search.")
+    body_bytes: int = Field(description="Size of the body of a request.")
+    rate: float = Field(description="Requests per second of one client, on average.")
+    burst: int = Field(description="Requests that a client may send at once after a pause.")
+    at_once: int = Field(description="Requests of all clients that are being answered.")
+    seconds: float = Field(description="Time to answer a request.")
+    pixels: int = Field(description="Pixels of an image.")
+
+
+class ServedShown(BaseModel):
+    """What is served."""
+
+    version: str
+    models: list[ModelShown]
+    points: list[PointsShown]
+    limits: LimitsShown
+
+
+class Health(BaseModel):
+    """That the server answers."""
+
+    status: str
+    version: str
+
+
+class NearestShown(BaseModel):
+    """The training observation of a modality that is nearest to an answer."""
+
+    modality: str
+    id: str
+    km: float
+    text: str
+
+
+class AnswerShown(BaseModel):
+    """An answer of a search."""
+
+    rank: int
+    lon: float
+    lat: float
+    country: str | None = Field(description="English name of the country; null at sea.")
+    similarity: float = Field(description="Cosine similarity with the question, -1 to 1.")
+    km: float | None = Field(description="Distance to the place that was asked for; null of other questions.")
+    alike: dict[str, float] = Field(
+        description="Modality to how alike the two places are in what the model expects of it, -1 to 1."
+    )
+    nearest: list[NearestShown] = Field(description="Nearest training observations, if they are at hand.")
+
+
+class QueryShown(BaseModel):
+    """The question of a search."""
+
+    said: str = Field(description="What was asked, in words.")
+    notes: list[str] = Field(description="What should be known about the question.")
+    modality: str | None = Field(description="What a text, an image or columns were taken as; null of a place.")
+    lon: float | None
+    lat: float | None
+    country: str | None
+    outside: bool | None = Field(
+        description="Whether the place is outside of what the model saw in training; null if not known."
+    )
+
+
+class Found(BaseModel):
+    """The answers of a search."""
+
+    query: QueryShown
+    answers: list[AnswerShown]
+    layer: LayerShown = Field(description="The similarity of every place with the question.")
+
+
+class ValueShown(BaseModel):
+    """The value of a layer at a place."""
+
+    value: float | str | list[float] | None
+    words: str
+
+
+class Point(BaseModel):
+    """What a model knows about a place."""
+
+    lon: float
+    lat: float
+    country: str | None
+    outside: bool | None
+    dissimilarity: float | None = Field(description="Of its embedding to those of training places: 0 equal, 1 usual.")
+    km: dict[str, float] = Field(description="Modality to the distance of its nearest training place, km.")
+    layers: dict[str, ValueShown]
+
+
+_Degree = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
+class Places(BaseModel):
+    """Places to encode."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lon: list[Annotated[_Degree, Field(ge=-180, le=360)]] = Field(description="Longitudes in degrees, WGS 84.")
+    lat: list[Annotated[_Degree, Field(ge=-90, le=90)]] = Field(description="As many latitudes.")
+    dim: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = Field(
+        None, description="Numbers per place, at most `full_dim` of the model; by default its `dim`."
+    )
+
+    @model_validator(mode="after")
+    def as_many(self) -> "Places":
+        """Check that there are as many latitudes as longitudes."""
+        if len(self.lon) != len(self.lat):
+            raise ValueError(f"there are {len(self.lon)} longitudes and {len(self.lat)} latitudes, not as many")
+        return self
+
+
+class Embeddings(BaseModel):
+    """Embeddings of places."""
+
+    dim: int
+    embeddings: list[list[float]] = Field(description="One row per place, in their order.")
