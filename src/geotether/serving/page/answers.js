@@ -68,12 +68,13 @@ export function summary(query, { query: asked, answers }) {
   const { country, similarity, km } = answers[0];
   const far = km == null ? "" : `, ${words.distance(km)} away`;
   const outside = asked.outside ? " The place is unlike those that the model was trained on." : "";
-  return `${words.count(answers.length)} places found. ${titleOf(query)}. The first: ${country || "at sea"}, ${words.alike(similarity, query.kind === "place")}${far}.${outside}`;
+  const where = query.kind === "place" ? `${asked.country || "At sea"}, ${words.place(asked.lon, asked.lat)}` : titleOf(query);
+  return `${words.count(answers.length)} places found. ${where}. The first: ${country || "at sea"}, ${words.alike(similarity, query.kind === "place")}${far}.${outside}`;
 }
 
 /** What was asked, as a title. */
 export function titleOf(query) {
-  if (query.kind === "place") return `Places like ${words.place(query.lon, query.lat)}`;
+  if (query.kind === "place") return "Places like this one";
   if (query.kind === "text") return `Places for “${query.text}”`;
   if (query.kind === "image") return `Places for the picture ${query.file?.name ?? ""}`;
   return `Places where ${words.listed(Object.entries(query.columns).map(([name, value]) => `${name} is ${value}`))}`;

@@ -10,7 +10,8 @@ export function offerWays(asks = {}) {
   current = asks;
   const texts = asks.text ?? [];
   const columns = Object.keys(asks.columns ?? {});
-  show(byId("search-form"), texts.length > 0);
+  byId("search-label").textContent = texts.length ? "Words, or a longitude and latitude" : "Longitude and latitude";
+  byId("search-text").placeholder = texts.length ? "fishing village" : "5.66, 51.97";
   fillSelect(byId("search-modality"), texts.map((name) => [name, named(name)]));
   show(byId("search-modality-row"), texts.length > 1);
   show(byId("picture-choose"), (asks.image ?? []).length > 0);
@@ -29,7 +30,8 @@ export function takesPictures() {
 
 /** Put a query into the forms, as after opening a link. */
 export function recall(query) {
-  byId("search-text").value = query?.kind === "text" ? query.text : "";
+  if (query?.kind === "text") byId("search-text").value = query.text;
+  else if (!query || document.activeElement !== byId("search-text")) byId("search-text").value = "";
   if (query?.modality && query.kind === "text") byId("search-modality").value = query.modality;
   if (query?.kind !== "columns") return;
   if (query.modality) byId("values-modality").value = query.modality;
@@ -37,12 +39,15 @@ export function recall(query) {
   for (const field of byId("values-fields").querySelectorAll("input")) field.value = query.columns[field.name] ?? "";
 }
 
-/** Call `ask(query)` when something is asked for. */
-export function listen(ask) {
+/** Call `ask(query)` when something is asked for, `refuse(sentence)` when it cannot be. */
+export function listen(ask, refuse) {
   byId("search-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const text = byId("search-text").value.trim();
     if (!text) return byId("search-text").focus();
+    const place = coordinatesOf(text);
+    if (place) return ask(place);
+    if (!(current.text ?? []).length) return refuse("Give a longitude and a latitude, such as 5.66, 51.97; this model was not trained on words.");
     const several = (current.text ?? []).length > 1;
     return ask({ kind: "text", text, modality: several ? byId("search-modality").value : null });
   });
@@ -72,6 +77,16 @@ function toggleValues(open) {
 function offerColumns() {
   const columns = current.columns?.[byId("values-modality").value] ?? [];
   byId("values-fields").replaceChildren(...columns.map((name) => make("label", {}, make("span", {}, name), make("input", { name, autocomplete: "off", placeholder: "unknown" }))));
+}
+
+// A text of two numbers: longitude and latitude, or in any order if their letters say so (51.97 N, 5.66 E).
+function coordinatesOf(text) {
+  const parts = /^(-?\d+(?:\.\d+)?)\s*°?\s*([NSEW])?\s*[,;\s]\s*(-?\d+(?:\.\d+)?)\s*°?\s*([NSEW])?$/i.exec(text);
+  if (!parts) return null;
+  let [lon, lat] = [Number(parts[1]), Number(parts[3])];
+  let [first, second] = [parts[2] ?? "E", parts[4] ?? "N"].map((letter) => letter.toUpperCase());
+  if (parts[2] && "NS".includes(first)) [lon, lat, first, second] = [lat, lon, parts[4] ? second : "E", first];
+  return { kind: "place", lon: first === "W" ? -lon : lon, lat: second === "S" ? -lat : lat };
 }
 
 function valueOf(text) {

@@ -5,15 +5,13 @@ import { request } from "./server.js";
 const PROTOCOL = "geotether";
 const PREFIX = `${PROTOCOL}://`;
 const DEEPEST = 14;
-const FADE_MS = 200;
 let made = 0;
 
 /** Let MapLibre fetch tiles through `request`, which waits when the server is busy. */
 export function registerTiles(maplibre, onRefusal) {
   maplibre.addProtocol(PROTOCOL, async ({ url }, abort) => {
     try {
-      const response = await request(url.slice(PREFIX.length), { signal: abort.signal });
-      return { data: await response.arrayBuffer() };
+      return { data: await bytesOf(url.slice(PREFIX.length), abort.signal) };
     } catch (error) {
       if (error.name !== "AbortError") onRefusal(error);
       throw error;
@@ -21,13 +19,39 @@ export function registerTiles(maplibre, onRefusal) {
   });
 }
 
+// The same tile is asked for once for all copies of the world and both maps, until nobody waits for it.
+const underway = new Map();
+
+async function bytesOf(url, signal) {
+  if (!underway.has(url)) {
+    const stop = new AbortController();
+    const bytes = request(url, { signal: stop.signal }).then((response) => response.arrayBuffer());
+    underway.set(url, { bytes, stop, waiting: 0 });
+    const forget = () => underway.get(url)?.bytes === bytes && underway.delete(url);
+    bytes.then(forget, forget);
+  }
+  const tile = underway.get(url);
+  tile.waiting += 1;
+  signal.addEventListener("abort", () => {
+    tile.waiting -= 1;
+    if (tile.waiting > 0) return;
+    tile.stop.abort();
+    if (underway.get(url) === tile) underway.delete(url);
+  });
+  return (await tile.bytes).slice(0);
+}
+
 /** Raster tiles between the land and the lines of a map. */
 export class Overlay {
-  constructor(map, below, still) {
+  constructor(map, below) {
     this.map = map;
     this.below = below;
-    this.fade = still ? 0 : FADE_MS;
-    this.current = null; // {id, tiles}
+    this.current = null; // {id, tiles, opacity}
+  }
+
+  /** Whether all tiles that are in sight are there. */
+  isLoaded() {
+    return !this.current || (this.map.getSource(this.current.id) && this.map.isSourceLoaded(this.current.id));
   }
 
   /** Show tiles, a template of addresses, or nothing; `even` if neighbouring colours must not be mixed. */
@@ -56,8 +80,8 @@ export class Overlay {
     this.map.addSource(id, { type: "raster", tiles: [`${PREFIX}${address}`], tileSize: even ? 256 : 512, maxzoom: DEEPEST });
     const paint = {
       "raster-opacity": opacity,
-      "raster-opacity-transition": { duration: this.fade },
-      "raster-fade-duration": this.fade,
+      "raster-opacity-transition": { duration: 0 },
+      "raster-fade-duration": 0,
       "raster-resampling": even ? "nearest" : "linear",
     };
     this.map.addLayer({ id, type: "raster", source: id, paint }, this.below);
@@ -70,12 +94,8 @@ export class Overlay {
       this.map.off("sourcedata", check);
       clearTimeout(timer);
       if (!this.map.getLayer(id)) return;
-      this.map.setPaintProperty(id, "raster-opacity", 0);
-      setTimeout(() => {
-        if (!this.map.getLayer(id)) return;
-        this.map.removeLayer(id);
-        this.map.removeSource(id);
-      }, this.fade + 50);
+      this.map.removeLayer(id);
+      this.map.removeSource(id);
     };
     const check = () => {
       if (!next || !this.map.getSource(next) || this.map.isSourceLoaded(next)) remove();

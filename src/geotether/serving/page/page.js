@@ -9,9 +9,11 @@ import { registerTiles } from "./overlay.js";
 import * as panel from "./panel.js";
 import * as points from "./points.js";
 import * as prediction from "./prediction.js";
+import { FORGOTTEN } from "./prediction.js";
 import { Refusal, ask, onTrouble } from "./server.js";
 import { NONE, SIMILARITY, Side } from "./side.js";
 import * as theme from "./theme.js";
+import { listed } from "./words.js";
 
 
 const START = "Click anywhere on the map to see where else on Earth is like it. By keyboard: Tab to the map, move it with the arrow keys, press Enter.";
@@ -164,6 +166,13 @@ function emphasise(i, rank) {
 // ---------------------------------------------------------------- searches
 
 function askFor(query) {
+  if (query.kind === "place" && Math.abs(query.lat) > 90) {
+    trouble(`${query.lat} is not a latitude; give the longitude first and then the latitude, from -90 to 90, such as 5.66, 51.97.`);
+    return;
+  }
+  performance.clearMarks("click");
+  performance.clearMarks("layer");
+  performance.mark("click");
   hideHint();
   if (query.kind === "image") {
     query.number = files.size;
@@ -180,6 +189,11 @@ async function search() {
   const { signal } = asked;
   const { query } = state;
   for (const side of sides) side.answer = null;
+  for (const side of sides) side.refused = false;
+  sides.forEach((side, i) => {
+    side.expected = expectedLayer(nameOf(i), query);
+  });
+  if (query) for (const side of sides) side.begin();
   for (const side of sides) side.view.mark([]);
   for (const side of sides) side.view.pin(query?.kind === "place" ? query.lon : null, query?.lat);
   byId("answers-of").hidden = true;
@@ -198,7 +212,8 @@ async function search() {
       side.view.mark(side.answer.answers);
     } catch (error) {
       if (error.name === "AbortError" || signal.aborted) return;
-      side.refusal = error.message;
+      side.refused = true;
+      side.expected = null;
       if (i === listedSide) {
         answers.showRefusal(error.message);
         announce(error.message);
@@ -208,6 +223,13 @@ async function search() {
     showLayers();
   }));
   if (!signal.aborted) offerLists();
+}
+
+// The tiles of a place are asked for at once, beside its answers; the words and the legend come with the answers.
+function expectedLayer(model, query) {
+  if (query?.kind !== "place") return null;
+  const place = new URLSearchParams({ lon: query.lon.toFixed(4), lat: query.lat.toFixed(4), model });
+  return { tiles: `/tiles/similarity/{z}/{x}/{y}.png?${place}`, legend: null };
 }
 
 /** Ask the server, or take the answer that it gave before. */
@@ -244,7 +266,10 @@ function list(i) {
       side.view.fly(lon, lat);
     },
     hover: (rank) => emphasise(i, rank),
-    from: ({ lon, lat }) => askFor({ kind: "place", lon, lat }),
+    from: ({ lon, lat }) => {
+      askFor({ kind: "place", lon, lat });
+      side.view.bring(lon, lat);
+    },
   });
   announce(answers.summary(query, side.answer));
   if (query.kind === "place") describePoint(query, i);
@@ -252,6 +277,8 @@ function list(i) {
 
 async function describePoint({ lon, lat }, i) {
   const { signal } = asked;
+  await sides[i].drawn; // the layer goes first
+  if (signal.aborted) return;
   try {
     const found = await ask("/point", { parameters: { lon: lon.toFixed(4), lat: lat.toFixed(4), model: nameOf(i) }, signal });
     if (!signal.aborted) answers.showPoint(found, Object.fromEntries(modelOf(i).layers.map(({ id, title }) => [id, title])));
@@ -273,8 +300,9 @@ function offerLists() {
 function layersOf(i) {
   const answer = sides[i].answer;
   const own = modelOf(i).layers;
-  const similarity = { id: SIMILARITY, title: "Similarity", ...(answer?.layer ?? {}), disabled: !state.query };
-  const groups = [[null, [{ id: NONE, title: "No layer" }, { ...similarity, id: SIMILARITY, title: "Similarity" }, ...own]]];
+  const given = answer?.layer ?? sides[i].expected;
+  const similarity = { ...given, ...(sides[i].expected && { tiles: sides[i].expected.tiles }), id: SIMILARITY, title: "Similarity", disabled: !state.query };
+  const groups = [[null, [{ id: NONE, title: "No layer" }, similarity, ...own]]];
   if (job.result && job.model === nameOf(i)) groups.push([`Map of ${job.label ?? "a label"}`, job.result.layers.filter(({ id }) => id !== "outside").map((one) => ({ ...one, id: PREDICTION + one.id }))]);
   return groups;
 }
@@ -294,8 +322,9 @@ function showLayers() {
     const predicted = chosen.id.startsWith(PREDICTION);
     const extra = drawn?.data ? [{ title: `${state.column} of ${points.tableOf(state.points)?.name ?? "the points"}`, legend: drawn.data.legend }] : [];
     const mask = predicted ? job.result.layers.find(({ id }) => id === "outside") : null;
-    side.showLayer(layer, { opacity: state.opacity, mask, masked: state.mask, extra });
-    side.pending = chosen.id === SIMILARITY && !layer;
+    const waiting = !!state.query && !side.answer && !side.refused;
+    const done = () => i === 0 && layer?.id === SIMILARITY && !performance.getEntriesByName("layer").length && performance.mark("layer");
+    side.showLayer(layer, { opacity: state.opacity, mask, masked: state.mask, extra, waiting, done });
   });
 }
 
@@ -320,6 +349,7 @@ async function showPoints() {
     showLayers();
   } catch (error) {
     trouble(error.message);
+    if (error.status === 404) go({ points: null, column: null }, true);
   }
 }
 
@@ -353,11 +383,17 @@ async function showJob() {
   }
   const mine = job;
   const result = await prediction.followJob(state.job, mine.stop.signal);
-  if (job !== mine || !result) return;
+  if (job !== mine) return;
+  if (result === FORGOTTEN) {
+    trouble("The server has forgotten the map of this link; choose the table of points and make the map again.", 15000);
+    go({ job: null, layers: [keepLayer(0), keepLayer(1)] }, true);
+  }
+  if (!result?.layers) return;
   mine.result = result;
   mine.label ??= result.label ?? result.layers[0]?.title;
   byId("prediction-title").textContent = `Map of ${mine.label}`;
   announce(`The map of ${mine.label} is ready. ${(result.words ?? [])[0] ?? ""}`);
+  byId("prediction").scrollIntoView({ block: "start", behavior: theme.isStill() ? "auto" : "smooth" });
   if (!state.layers[0]) go({ layers: [`${PREDICTION}${result.layers[0].id}`, state.layers[1]] }, true);
   else showLayers();
 }
@@ -369,6 +405,7 @@ async function startJob(body) {
     const id = await prediction.startJob(body, nameOf(0));
     jobs.set(id, body.label);
     go({ job: id, layers: [null, state.layers[1]] });
+    byId("prediction").scrollIntoView({ block: "nearest", behavior: theme.isStill() ? "auto" : "smooth" });
   } catch (error) {
     prediction.showError(error.message);
   }
@@ -388,12 +425,14 @@ function status(sentence, ms = 0) {
   if (ms) statusTimer = setTimeout(() => status(null), ms);
 }
 
-let troubleTimer = 0;
-function trouble(sentence, ms = 8000) {
-  clearTimeout(troubleTimer);
-  byId("trouble").textContent = sentence ?? "";
-  show(byId("trouble"), !!sentence);
-  if (sentence && ms) troubleTimer = setTimeout(() => trouble(null), ms);
+/** Show a sentence about what went wrong; it stays for some seconds, or (0) until it is removed. Returns its element. */
+function trouble(sentence, ms = 10000) {
+  const there = [...byId("trouble").children].find((one) => one.textContent === sentence);
+  if (there) return there;
+  const line = make("p", {}, sentence);
+  byId("trouble").append(line);
+  if (ms) setTimeout(() => line.remove(), ms);
+  return line;
 }
 
 function hideHint() {
@@ -452,12 +491,15 @@ function listenToDrops() {
 
 // ---------------------------------------------------------------- start
 
+let goneLine = null;
 function listen() {
   onTrouble({
     waiting: (seconds) => status(`The server is busy; trying again in ${Math.ceil(seconds)} s.`, seconds * 1000 + 500),
-    gone: () => trouble("The server does not answer. Is geotether serve still running? This page tries again.", 0),
+    gone: () => {
+      goneLine = trouble("The server does not answer. Is geotether serve still running? This page asks again every two seconds.", 0);
+    },
     back: () => {
-      trouble(null);
+      goneLine?.remove();
       status("The server is back.", 3000);
       shown.key = null;
       if (server) apply();
@@ -467,7 +509,10 @@ function listen() {
   theme.listen(byId("theme"), (name) => sides.forEach((side) => side.view.setTheme(name)));
   panel.listen(makeRoom);
   about.listen();
-  asking.listen(askFor);
+  asking.listen((query) => {
+    askFor(query);
+    if (query.kind === "place") sides[0]?.view.bring(query.lon, query.lat);
+  }, trouble);
   points.listen((id, column) => go({ points: id, column, ...(id === state.points ? {} : { job: null }) }), sendPoints);
   prediction.listen(startJob, () => {
     if (state.job) prediction.dropJob(state.job);
@@ -502,11 +547,19 @@ async function begin() {
     maplibre = library;
     server = told;
   } catch (error) {
-    if (error instanceof Refusal) return; // "gone" is on the screen
+    // When the server is gone, that is on the screen already, and the page begins again when it is back.
+    if (!(error instanceof Refusal)) trouble("The map could not be loaded. Reload the page to try again.", 0);
+    else if (error.status) trouble(`${error.message} Reload the page to try again.`, 0);
+    if (error instanceof Refusal) return;
     throw error;
   }
-  registerTiles(maplibre, (error) => trouble(error.message));
+  registerTiles(maplibre, (error) => error.status && trouble(error.message));
   points.knowTables(server.points ?? []);
+  const unknown = state.models.find((name) => name && !server.models.some((one) => one.name === name));
+  if (unknown) {
+    trouble(`The server has no model ${unknown}; it has ${listed(server.models.map(({ name }) => name))}.`, 15000);
+    state.models = state.models.map((name) => (name === unknown ? null : name));
+  }
   show(byId("compare"), server.models.length > 1 || modelOf(0).layers.length > 0);
   apply();
   showHint();

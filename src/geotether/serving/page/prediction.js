@@ -6,6 +6,9 @@ import * as words from "./words.js";
 
 const ASK_EVERY_MS = 700;
 
+/** What `followJob` returns for a job that the server does not know. */
+export const FORGOTTEN = "forgotten";
+
 let table = null;
 
 /** Offer the columns of a table that can be a label. */
@@ -65,6 +68,7 @@ export async function followJob(job, signal) {
     }
   } catch (error) {
     if (error.name === "AbortError") return null;
+    if (error.status === 404) return FORGOTTEN;
     showError(error.message);
     return null;
   }
@@ -98,7 +102,7 @@ function showResult(result) {
   if (result.state === "failed") return showError(result.error);
   const parts = [];
   if (result.score) parts.push(scoreBox(result.score, result.baselines ?? {}, result.beats_baselines));
-  for (const sentence of result.words ?? []) parts.push(make("p", { class: "sentence" }, sentence));
+  for (const sentence of [...(result.words ?? []), ...(result.notes ?? [])]) parts.push(make("p", { class: "sentence" }, sentence));
   parts.push(make("p", { class: "muted small" }, "The layers of this map are in the list of layers on the map."));
   return byId("prediction-body").replaceChildren(...parts);
 }

@@ -44,6 +44,32 @@ export class Side {
     return make("div", { class: "card", id: `card-${n}` }, make("div", { class: "choices" }, this.modelRow, this.layer), this.legend, this.more);
   }
 
+  /** Say that the map is changing, until `settle` finds it drawn. */
+  begin() {
+    this.turn = (this.turn ?? 0) + 1;
+    this.section.setAttribute("aria-busy", "true");
+  }
+
+  /** Wait until all is drawn, then call `done` unless something else has begun. */
+  async settle(done) {
+    const { turn } = this;
+    await this.view.ready;
+    const { map, overlay, mask } = this.view;
+    this.drawn = new Promise((resolve) => {
+      const check = () => {
+        if (turn === this.turn && !(overlay.isLoaded() && mask.isLoaded())) return;
+        map.off("render", check);
+        if (turn === this.turn) done?.();
+        resolve();
+      };
+      map.on("render", check);
+    });
+    map.once("idle", () => {
+      if (turn === this.turn && !this.waiting) this.section.setAttribute("aria-busy", "false");
+    });
+    map.triggerRepaint();
+  }
+
   /** Offer models, of which one is chosen. */
   offerModels(names, chosen) {
     this.model.replaceChildren(...names.map((name) => make("option", { value: name }, name)));
@@ -62,11 +88,12 @@ export class Side {
   /**
    * Show a layer as the server describes it, or none.
    *
-   * `mask` is the layer that covers it where it does not apply, `extra` legends of what else is drawn.
+   * `mask` is the layer that covers it where it does not apply, `extra` legends of what else is drawn, `waiting`
+   * whether an answer is still to come; `done` is called when the layer is drawn.
    */
-  async showLayer(layer, { opacity, mask = null, masked = false, extra = [] }) {
+  async showLayer(layer, { opacity, mask = null, masked = false, extra = [], waiting = false, done = null }) {
     this.section.dataset.layer = layer?.id ?? NONE;
-    this.legend.replaceChildren(...[layer, ...extra].filter(Boolean).map((one) => {
+    this.legend.replaceChildren(...[layer, ...extra].filter((one) => one?.legend).map((one) => {
       const title = one === layer ? null : make("h3", {}, one.title);
       return make("div", {}, title, legendOf(one.legend));
     }));
@@ -77,9 +104,14 @@ export class Side {
     show(this.maskRow, !!mask);
     this.masked.checked = masked;
     await this.view.ready;
-    const even = (one) => one?.legend.kind === "classes";
+    const even = (one) => one?.legend?.kind === "classes";
+    const tiles = `${layer?.tiles} ${mask && masked ? mask.tiles : ""}`;
+    if (tiles !== this.tiles) this.begin();
+    this.tiles = tiles;
     this.view.overlay.show(layer?.tiles ?? null, opacity, even(layer));
     this.view.mask.show(mask && masked ? mask.tiles : null, opacity, even(mask));
+    this.waiting = waiting;
+    this.settle(done);
   }
 
   remove() {

@@ -3,11 +3,16 @@
 import { FIRST_LINE, paintBasemap, styleOf } from "./basemap.js";
 import { make } from "./elements.js";
 import { Overlay } from "./overlay.js";
+import { isSheet } from "./panel.js";
 import { number } from "./words.js";
 
 const POINTS = "points";
 const HOME = { center: [12, 24], zoom: 1.2 };
+const HOME_ON_PHONES = { center: [12, 20], zoom: 0.7 };
 const NEAR_ZOOM = 4;
+const GLOBE_SHARE = 0.9;
+const TILE_PX = 512;
+const EDGE_PX = 60;
 const EMPTY = { type: "FeatureCollection", features: [] };
 
 /** A map and what is drawn on it. */
@@ -22,7 +27,7 @@ export class View {
     this.still = still;
     this.markers = new Map();
     this.container = container;
-    const start = view ? { center: [view.lon, view.lat], zoom: view.zoom } : HOME;
+    const start = view ? { center: [view.lon, view.lat], zoom: view.zoom } : isSheet() ? HOME_ON_PHONES : HOME;
     this.map = new maplibre.Map({
       container,
       style: styleOf(theme, globe),
@@ -30,6 +35,7 @@ export class View {
       minZoom: 0,
       maxZoom: 12,
       attributionControl: false,
+      fadeDuration: 0,
       dragRotate: false,
       pitchWithRotate: false,
       touchPitch: false,
@@ -46,8 +52,8 @@ export class View {
   }
 
   addLayers() {
-    this.overlay = new Overlay(this.map, FIRST_LINE, this.still);
-    this.mask = new Overlay(this.map, FIRST_LINE, this.still);
+    this.overlay = new Overlay(this.map, FIRST_LINE);
+    this.mask = new Overlay(this.map, FIRST_LINE);
     this.map.addSource(POINTS, { type: "geojson", data: EMPTY });
     this.map.addLayer({
       id: POINTS,
@@ -115,6 +121,16 @@ export class View {
     else this.map.flyTo({ ...aim, speed: 1.6 });
   }
 
+  /** Move to a place if it is out of sight or below the panel. */
+  bring(lon, lat) {
+    if (Math.abs(lat) > 90) return;
+    const { x, y } = this.map.project([lon, lat]);
+    const { left, right, top, bottom } = this.map.getPadding();
+    const { clientWidth, clientHeight } = this.container;
+    const seen = x > left + EDGE_PX && x < clientWidth - right - EDGE_PX && y > top + EDGE_PX && y < clientHeight - bottom - EDGE_PX;
+    if (!seen) this.map.easeTo({ center: [lon, lat], duration: this.still ? 0 : 600 });
+  }
+
   /** Show a box of west, south, east, north. */
   fit([west, south, east, north]) {
     this.map.fitBounds([[west, south], [east, north]], { padding: 40, maxZoom: 6, animate: !this.still });
@@ -130,8 +146,16 @@ export class View {
     paintBasemap(this.map, theme);
   }
 
+  /** Draw a globe, large enough to fill the window, or a flat map. */
   setGlobe(globe) {
     this.map.setProjection({ type: globe ? "globe" : "mercator" });
+    const { clientWidth, clientHeight } = this.container;
+    const { left, right, top, bottom } = this.map.getPadding();
+    const room = Math.min(clientWidth - left - right, clientHeight - top - bottom);
+    const { lat } = this.map.getCenter();
+    // A globe has the diameter 512 * 2 ** zoom / pi pixels where its middle is the equator.
+    const zoom = Math.log2((GLOBE_SHARE * room * Math.PI) / TILE_PX) + Math.log2(Math.cos((lat * Math.PI) / 180));
+    if (globe && this.map.getZoom() < zoom) this.map.jumpTo({ zoom });
   }
 
   /** Mark the place that was asked for, or none. */
