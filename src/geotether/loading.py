@@ -267,10 +267,7 @@ def named_encoder(spec: str) -> tuple[str, EncoderFunction]:
         ValueError: If the file cannot be read, or the form is none of these.
         TypeError: If the function takes other arguments than places.
     """
-    name, target = None, spec
-    named = re.fullmatch(r"([^=/\\:]+)=(.*)", spec)
-    if named and not Path(spec).exists():
-        name, target = named[1].strip(), named[2]
+    name, target = name_and_target(spec)
     if not target.strip():
         raise ValueError(f"{spec!r} names no encoder; give [NAME=] and {FORMS}.")
     path = model_path(target)
@@ -282,6 +279,17 @@ def named_encoder(spec: str) -> tuple[str, EncoderFunction]:
     if path.suffix == ".py":
         raise FileNotFoundError(f"There is no file {path}; your own code is given as path/to/file.py:function.")
     raise FileNotFoundError(f"There is no file or folder {target}; give {FORMS}.{names_hint(target)}")
+
+
+def name_and_target(spec: str) -> tuple[str | None, str]:
+    """Split `NAME=PATH`; without a name, or if the whole is a path, the name is None.
+
+    Example:
+        >>> name_and_target("mine=runs/first/model"), name_and_target("world")
+        (('mine', 'runs/first/model'), (None, 'world'))
+    """
+    named = re.fullmatch(r"([^=/\\:]+)=(.*)", spec)
+    return (named[1].strip(), named[2]) if named and not Path(spec).exists() else (None, spec)
 
 
 def _calling_convention(function: Callable[..., Any]) -> Callable[[Any], Any]:

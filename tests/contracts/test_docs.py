@@ -249,7 +249,7 @@ def page_folder(request, world, tmp_path, monkeypatch):
     return folder
 
 
-def answers_once(app, listener, trust_proxy=False):
+def answers_once(app, listener, ready, **options):
     """Stand in for a server that runs until it is stopped: ask it once."""
     from fastapi.testclient import TestClient
 

@@ -7,7 +7,9 @@ import typer
 
 
 def serve(
-    model: Annotated[list[str], typer.Argument(help="Models: folders or names, such as world; the page compares two.")],
+    model: Annotated[
+        list[str], typer.Argument(help="Models: [NAME=] and a folder or name, such as world; the page compares two.")
+    ],
     port: Annotated[int, typer.Option(help="Port to listen on; 0 chooses a free one.", min=0, max=65535)] = 8000,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines ask.")] = "127.0.0.1",
     points: Annotated[list[Path] | None, typer.Option(help="File of points that the page shows; repeat.")] = None,
@@ -18,6 +20,9 @@ def serve(
     public_name: Annotated[
         str | None, typer.Option(help="Name under which a reverse proxy on this machine publishes the server.")
     ] = None,
+    rate: Annotated[
+        float, typer.Option(help="Requests per second of one client; four times as many at once.", min=0.1)
+    ] = 100.0,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> str:
     """Serve models over HTTP, with a page: where on Earth is like a place, and where do words or a picture lead?
@@ -25,9 +30,10 @@ def serve(
     The address is printed when the server is ready. Nothing is sent to other machines.
     """
     from geotether.serving import serve
+    from geotether.serving.limits import Limits
 
     serve(
         model, port=port, host=host, points=points or (), resolution=resolution, public_name=public_name,
-        open_page=open_page,
+        limits=Limits(rate=rate, burst=max(1, round(4 * rate))), open_page=open_page, ends_process=True,
     )  # fmt: skip
     return ""

@@ -76,7 +76,7 @@ def app_of(served: Served, hosts: Collection[str] | None = LOOPBACK) -> FastAPI:
         lifespan=running,
     )
     app.state.served = served
-    metrics = Metrics()
+    app.state.metrics = metrics = Metrics()
     handle_problems(app)
     for router in ROUTERS:
         app.include_router(router(served))

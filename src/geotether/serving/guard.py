@@ -55,7 +55,6 @@ class Guard:
         self.app, self.limits, self.metrics = app, limits, metrics
         self.hosts = None if hosts is None else {name.lower() for name in hosts}
         self.rates = Rates(limits.rate, limits.burst)
-        self.running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -97,17 +96,16 @@ class Guard:
         if wait:
             said = f"More than {self.limits.rate:g} requests per second; wait before the next one."
             raise Problem(429, said, retry_after=wait)
-        if self.running >= self.limits.at_once:
-            raise Problem(429, f"{self.running} requests are being answered; try again.", retry_after=_BUSY_SECONDS)
+        if self.metrics.running >= self.limits.at_once:
+            raise Problem(429, "The server is busy with other requests; try again.", retry_after=_BUSY_SECONDS)
 
     def _is_own(self, origin: str, host: str) -> bool:
-        return urlsplit_or_none(origin) == host.lower() or (self.hosts is not None and _name(origin) in self.hosts)
+        return _address(origin) == host.lower() or (self.hosts is not None and _name(origin) in self.hosts)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         """Answer a request in the time that there is for it."""
         task = asyncio.ensure_future(self.app(scope, receive, answer.send))
-        self.running += 1
-        self.metrics.running.set(self.running)
+        self.metrics.running += 1
         task.add_done_callback(self._ended)
         try:
             done, _ = await asyncio.wait({task}, timeout=self.limits.seconds)
@@ -118,13 +116,12 @@ class Guard:
             await task
             return
         seconds = f"{self.limits.seconds:g} seconds"
-        if not answer.received:
+        if answer.waits:
             raise Problem(408, f"The body of the request did not arrive in {seconds}.")
         raise Problem(429, f"The answer took more than {seconds}; ask for less, or try again.", retry_after=10.0)
 
     def _ended(self, task: "asyncio.Future[Any]") -> None:
-        self.running -= 1
-        self.metrics.running.set(self.running)
+        self.metrics.running -= 1
         if not task.cancelled():
             task.exception()  # of an answer that took too long nobody else asks
 
@@ -134,11 +131,11 @@ class _Answer:
 
     Attributes:
         status: HTTP status, 0 until the answer begins.
-        received: Whether the whole body of the request has arrived.
+        waits: Whether the application waits for the body of the request.
     """
 
     def __init__(self, send: Send) -> None:
-        self.status, self.received = 0, False
+        self.status, self.waits = 0, False
         self._send, self._closed = send, False
 
     async def send(self, message: Message) -> None:
@@ -161,14 +158,16 @@ class _Answer:
 
 def _limited(receive: Receive, answer: _Answer, most: int) -> Receive:
     """Refuse a body that grows beyond the limit, for bodies that do not say how long they are."""
-    size = 0
+    size, whole = 0, False
 
     async def limited() -> Message:
-        nonlocal size
+        nonlocal size, whole
+        answer.waits = not whole
         message = await receive()
+        answer.waits = False
         if message["type"] == "http.request":
             size += len(message.get("body", b""))
-            answer.received = not message.get("more_body", False)
+            whole = not message.get("more_body", False)
             if size > most:
                 raise _too_large(most)
         return message
@@ -193,7 +192,7 @@ def _name(address: str) -> str | None:
         return None
 
 
-def urlsplit_or_none(origin: str) -> str | None:
+def _address(origin: str) -> str | None:
     """Return name and port of an Origin."""
     try:
         return urlsplit(origin).netloc.lower() or None

@@ -12,7 +12,7 @@ class Metrics:
 
     Attributes:
         registry: Of Prometheus; add metrics of your own to it.
-        running: Requests that are being answered.
+        running: Number of requests that are being answered.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,9 @@ class Metrics:
         self.seconds = Histogram(
             "geotether_request_seconds", "Time to answer a request.", labels, buckets=_SECONDS, registry=self.registry
         )
-        self.running = Gauge("geotether_requests_running", "Requests that are being answered.", registry=self.registry)
+        self.running = 0
+        running = Gauge("geotether_requests_running", "Requests that are being answered.", registry=self.registry)
+        running.set_function(lambda: self.running)
 
     def count(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request that was answered.

@@ -3,9 +3,11 @@
 import errno
 import logging
 import os
+import signal
 import socket
-import threading
-from collections.abc import Mapping, Sequence
+import webbrowser
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +33,15 @@ def serve(
     limits: "Limits | None" = None,
     public_name: str | None = None,
     open_page: bool = False,
+    ends_process: bool = False,
 ) -> None:
     """Serve models over HTTP until the process is stopped; needs the extra `serve`.
 
     SIGTERM and Ctrl-C let requests that are being answered end, for a few seconds; a second Ctrl-C does not.
 
     Args:
-        models: A model, its folder or name, a sequence of these, or a mapping from name to model.
+        models: A model, its folder or name, which may have another name in front as "mine=runs/first/model"; a sequence
+            of these; or a mapping from name to model.
         port: Port to listen on; 0 chooses a free one.
         host: Address to listen on; "0.0.0.0" is every address of this machine, so that others can ask.
         points: Files of points that the page shows.
@@ -46,6 +50,7 @@ def serve(
         public_name: Name under which a reverse proxy on this machine publishes the server. Requests to it are accepted,
             and clients are told apart by the proxy's X-Forwarded-For.
         open_page: Open the page in the browser.
+        ends_process: When the server is stopped, end the process whatever it still computes, as the command does.
 
     Raises:
         FileNotFoundError: If there is no such model or file.
@@ -66,12 +71,14 @@ def serve(
         app = app_of(served, names if is_loopback(host) or public_name else None)
         make_planets(served)
         address = address_of(host, listener.getsockname()[1])
-        _log.info("Serving %s at %s (Ctrl-C to stop)", ", ".join(served.models), address)
-        if open_page:
-            import webbrowser
 
-            threading.Timer(0.5, webbrowser.open, [address]).start()
-        run(app, listener, trust_proxy=public_name is not None)
+        def ready() -> None:
+            _log.info("Serving %s at %s (Ctrl-C to stop)", ", ".join(served.models), address)
+            if open_page:
+                webbrowser.open(address)
+
+        run(app, listener, ready, trust_proxy=public_name is not None, ends_process=ends_process)
+    _log.info("Stopped.")
 
 
 def check_extra() -> None:
@@ -88,13 +95,13 @@ def models_of(given: Any) -> dict[str, Any]:
     """Load the models to serve by their names."""
     from geotether.checkpoint.named import name_of
     from geotether.encoder import Encoder
-    from geotether.loading import load
+    from geotether.loading import load, name_and_target
 
     if isinstance(given, Mapping):
         pairs = list(given.items())
     else:
         several = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
-        pairs = [(None, one) for one in several]
+        pairs = [name_and_target(one) if isinstance(one, str) else (None, one) for one in several]
     found: dict[str, Any] = {}
     for name, one in pairs:
         model = load(one) if isinstance(one, str | Path) else one
@@ -142,10 +149,12 @@ def listening(host: str, port: int) -> socket.socket:
     """Open the socket that the server listens on, before the models are loaded."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        return listener
+        with ExitStack() as opened:
+            listener = opened.enter_context(socket.socket(family))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            opened.pop_all()
+            return listener
     except (OSError, OverflowError) as error:
         number = getattr(error, "errno", None)
         if number == errno.EADDRINUSE:
@@ -153,8 +162,8 @@ def listening(host: str, port: int) -> socket.socket:
         elif number == errno.EACCES:
             why = f"Port {port} of {host} may not be used by you; choose one above 1023, such as --port {PORT}."
         else:
-            why = f"This machine cannot listen on {host}, port {port}: {error}."
-        raise OSError(number or errno.EINVAL, why) from None
+            why = f"This machine cannot listen on {host}, port {port}: {getattr(error, 'strerror', None) or error}."
+        raise OSError(why) from None
 
 
 def is_loopback(host: str) -> bool:
@@ -173,21 +182,44 @@ def address_of(host: str, port: int) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def run(app: Any, listener: socket.socket, trust_proxy: bool = False) -> None:
-    """Answer requests until SIGTERM or Ctrl-C."""
+def run(
+    app: Any,
+    listener: socket.socket,
+    ready: Callable[[], None],
+    trust_proxy: bool = False,
+    ends_process: bool = False,
+) -> None:
+    """Answer requests until SIGTERM or Ctrl-C.
+
+    Args:
+        app: The application.
+        listener: The socket to listen on.
+        ready: Called when requests are answered.
+        trust_proxy: Tell clients apart by X-Forwarded-For of a proxy on this machine.
+        ends_process: As for `serve`.
+    """
     import uvicorn
 
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: Any) -> None:
-            if self.should_exit:  # asked twice: end at once, whatever threads still compute
+            if self.should_exit and sig == signal.SIGINT:
                 os._exit(130)
-            super().handle_exit(sig, frame)
+            self.should_exit = True
+
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                ready()
+
+        async def shutdown(self, sockets: Any = None) -> None:
+            await super().shutdown(sockets)
+            left = app.state.metrics.running
+            if left and ends_process:
+                _log.warning("Stopped; %d requests were not answered.", left)
+                os._exit(0)  # a computation in a thread cannot be stopped otherwise
 
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_STOP_SECONDS,
+        app, log_level="error", access_log=False, server_header=False, timeout_graceful_shutdown=_STOP_SECONDS,
         timeout_keep_alive=30, proxy_headers=trust_proxy, forwarded_allow_ips="127.0.0.1,::1", lifespan="on",
     )  # fmt: skip
-    try:
-        Server(config).run(sockets=[listener])
-    except KeyboardInterrupt:
-        _log.info("Stopped.")
+    Server(config).run(sockets=[listener])
