@@ -1,7 +1,7 @@
 """The tensors of one step and which rows they consist of, as pure functions of (seed, step); jitter of their places."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,7 +23,8 @@ class Batch:
 
     Attributes:
         lonlat: Longitude and latitude in degrees of all rows, group after group, shape (n, 2), float64.
-        features: Features of each modality's own rows, shape (n_k, d_k), float32.
+        features: Features of each modality's own rows, shape (n_k, d_k), float32; of several processes each has those
+            of its share alone.
         groups: Modality to its slice of `lonlat`, in order.
     """
 
@@ -40,7 +41,13 @@ class Batch:
         return Batch(self.lonlat.to(device, non_blocking=True), features, self.groups)
 
 
-def assemble(tables: Mapping[str, Any], schedule: TyingSchedule, step: int, seed: int) -> Batch:
+def assemble(
+    tables: Mapping[str, Any],
+    schedule: TyingSchedule,
+    step: int,
+    seed: int,
+    share: Callable[[int], slice] | None = None,
+) -> Batch:
     """Collect the rows of one step, as a pure function of tables, schedule, step and seed.
 
     Args:
@@ -48,6 +55,7 @@ def assemble(tables: Mapping[str, Any], schedule: TyingSchedule, step: int, seed
         schedule: Which modalities take part, and with which rows.
         step: Number of the step, from 0.
         seed: Seed of the run.
+        share: Which of so many rows to take the features of; None: all. Places are always those of all rows.
 
     Returns:
         The batch, on the CPU; its tensors are copies.
@@ -65,7 +73,8 @@ def assemble(tables: Mapping[str, Any], schedule: TyingSchedule, step: int, seed
         start = schedule.rows_before(tie.modality, step)
         rows = rows_at(len(table.lonlat), start, tie.rows, seed, tie.modality)
         lonlat.append(np.asarray(table.lonlat[rows], dtype=np.float64))
-        features[tie.modality] = torch.from_numpy(np.asarray(table.features[rows], dtype=np.float32))
+        taken = rows if share is None else rows[share(tie.rows)]
+        features[tie.modality] = torch.from_numpy(np.asarray(table.features[taken], dtype=np.float32))
         groups[tie.modality] = slice(end, end := end + tie.rows)
     return Batch(torch.from_numpy(np.concatenate(lonlat)), features, groups)
 

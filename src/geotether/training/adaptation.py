@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from geotether.batches.batch import Batch, jitter_lonlat
 from geotether.checkpoint.folder import CONFIG, read_json
 from geotether.checkpoint.named import model_path, name_of
+from geotether.draws import Draws
 from geotether.encoder import Encoder
 from geotether.encoders.context import LocalContext
 from geotether.encoders.heads import FeatureDecoder
@@ -25,6 +26,7 @@ from geotether.geodesy.blocks import MIN_BLOCK_KM, block_center, block_count, wi
 from geotether.geodesy.distance import nearest_km
 from geotether.loading import load
 from geotether.objectives.supervised import regression_loss
+from geotether.processes import Split
 from geotether.regions.region import Region, region_of
 from geotether.sources.planet import read_land_places
 from geotether.tables.modality import set_fields
@@ -169,22 +171,23 @@ class AdaptMethod(LocationMethod):
         pools = {"near": near if len(near) else outside, "outside": outside, "inside": inside}
         return {name: torch.from_numpy(pool) for name, pool in pools.items()}
 
-    def location_of(self, model: Any, step: int, lonlat: Tensor) -> Tensor:
-        """Embed the places of a step, without a gradient while only heads learn."""
+    def location_of(self, model: Any, step: int, lonlat: Tensor, disturbance: Mapping[str, Tensor]) -> Tensor:
+        """Embed places of a step, without a gradient while only heads learn."""
         with torch.set_grad_enabled(step >= self.settings.heads_steps):
-            return super().location_of(model, step, lonlat)
+            return super().location_of(model, step, lonlat, disturbance)
 
     def further_terms(
-        self, model: Any, step: int, batch: Batch, lonlat: Float64[Tensor, "n 2"]
+        self, model: Any, step: int, batch: Batch, lonlat: Float64[Tensor, "n 2"], split: Split
     ) -> dict[str, tuple[float, Tensor]]:
         """Predict features from the vectors that users get, and measure what is lost of the old encoder."""
         learns = step >= self.settings.heads_steps
-        with torch.set_grad_enabled(learns):
-            vectors = model.location.handout(lonlat)
+        rows_here = split.parts(1)[0].rows
+        with torch.set_grad_enabled(learns), Draws().of(rows_here, len(lonlat)):
+            vectors = model.location.handout(lonlat[rows_here])
         terms = {}
-        for name, rows in batch.groups.items():
+        for name, rows in split.local.items():
             reader = model.readers[name]
-            error = regression_loss(reader(vectors[rows]), reader.targets(batch.features[name]))
+            error = split.mean(regression_loss(reader(vectors[rows]), reader.targets(batch.features[name])), name)
             terms[f"vectors/{name}"] = (self.config.objective.regression_weight / len(batch.groups), error)
         if learns:
             for side, weight in (("outside", self.settings.keep_outside), ("inside", self.settings.keep_inside)):

@@ -259,6 +259,8 @@ class RunConfig(LoopConfig):
         context: Rasters and observations around a place, which the encoder reads beside its position.
         objective: The loss.
         schedule: Which modalities take part in which step, and with how many rows.
+        gradient_parts: Parts in which a batch is embedded, for its gradient once more: with more parts a larger batch
+            fits into memory, and a step takes longer. The result is the same.
         jitter_m: Standard deviation of the places' jitter along each axis, in metres.
         validation_rows: Maximum number of validation rows of each modality.
         seen_cell_km: Side of the cells in which the model folder keeps where it was trained, for `Encoder.coverage`;
@@ -273,6 +275,7 @@ class RunConfig(LoopConfig):
     context: ContextConfig = Field(default_factory=ContextConfig)
     objective: ObjectiveConfig = Field(default_factory=ObjectiveConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+    gradient_parts: int = Field(default=1, ge=1)
     jitter_m: float = Field(default=0.0, ge=0, le=1_000_000)
     validation_rows: int = Field(default=2048, ge=2)
     seen_cell_km: float | None = Field(default=CELL_KM, ge=1, le=1000)
@@ -317,8 +320,9 @@ class RunConfig(LoopConfig):
 
     @model_serializer(mode="wrap")
     def _without_unset(self, write: Any) -> dict[str, Any]:
-        """Leave out `adapt` where it is not set, since keys of stored results are made of this."""
-        return {key: value for key, value in write(self).items() if value is not None or key != "adapt"}
+        """Leave out later options that are not set, since keys of stored results are made of this."""
+        unset = {"adapt": None, "gradient_parts": 1}
+        return {key: value for key, value in write(self).items() if key not in unset or value != unset[key]}
 
 
 class ColearningConfig(Section):

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from geotether.batches.batch import Batch, assemble, jitter_lonlat
 from geotether.batches.schedule import build_schedule
 from geotether.checkpoint.folder import state_hash
 from geotether.context.build import build_context, check_rasters
+from geotether.draws import Draws
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.context import LocalContext
@@ -30,6 +32,7 @@ from geotether.objectives.negatives import NEGATIVES, OBJECTIVES
 from geotether.objectives.retrieval import recall_at_k
 from geotether.objectives.supervised import regression_loss
 from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
+from geotether.processes import Part, Processes, Split
 from geotether.regions.region import Region
 from geotether.tables.table import Table
 from geotether.training.card import model_card, plain_settings, run_provenance
@@ -103,6 +106,7 @@ class LocationMethod:
     def build(self, device: torch.device) -> nn.Module:
         """Select training and validation rows, make schedule and context, and build encoder, heads and decoders."""
         config, self.device = self.config, device
+        self.processes, self.splits = Processes.current(), {}
         self.training = {modality: table.part("train") for modality, table in self.tables.items()}
         watched = config.validate_every is not None
         self.held_out = held_out_batch(self.tables, config.validation_rows, config.seed, device) if watched else {}
@@ -133,49 +137,88 @@ class LocationMethod:
         """Count as the schedule does."""
         return self.schedule.epoch_of(step)
 
-    def location_of(self, model: Any, step: int, lonlat: Tensor) -> Tensor:
-        """Embed the places of a step."""
-        return model.location(lonlat, **self.disturbance(step, len(lonlat)))
+    def location_of(self, model: Any, step: int, lonlat: Tensor, disturbance: Mapping[str, Tensor]) -> Tensor:
+        """Embed places of a step."""
+        return model.location(lonlat, **disturbance)
 
     def losses(self, model: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Contrast places with what was observed there and, if the objective says so, regress it on the place."""
         config = self.config
-        batch = assemble(self.training, self.schedule, step, config.seed).to(self.device)
+        batch = assemble(self.training, self.schedule, step, config.seed, self.processes.share).to(self.device)
         jitter = step_generator(config.seed, step, "jitter", self.device)
         lonlat = jitter_lonlat(batch.lonlat, config.jitter_m, jitter)
-        with in_precision(config, self.device):
-            location = self.location_of(model, step, lonlat)
-            observed = torch.cat([model.encode_modality(name, rows) for name, rows in batch.features.items()])
-        location, observed = location.float(), observed.float()
-        loss, losses = batch_loss(model, location, observed, batch.lonlat, batch.groups, config.objective)
+        split = self.split(batch)
+        location, observed = self.embed(model, step, batch, lonlat, split)
+        whole = [split.gather(rows) for rows in (location, observed)]
+        loss, losses = batch_loss(model, *whole, batch.lonlat, batch.groups, config.objective)
         errors = {}
-        for name, rows in batch.groups.items() if model.decoders else ():
+        for name, rows in split.local.items() if model.decoders else ():
             decoder = model.decoders[name]
             targets = decoder.targets(batch.features[name])  # type: ignore[operator]
-            errors[f"regression/{name}"] = regression_loss(decoder(location[rows]), targets)
+            errors[f"regression/{name}"] = split.mean(regression_loss(decoder(location[rows]), targets), name)
         if errors:  # each modality has equal weight, whatever its number of rows
             loss = loss + config.objective.regression_weight * torch.stack(list(errors.values())).mean()
 
         values: dict[str, Tensor] = {}
         if model.specific is not None:
-            own = batch_specific(model.specific, observed, batch.features, batch.groups)
+            own = batch_specific(model.specific, observed, batch.features, split.local)
+            own = {name: split.mean(term) for name, term in own.items()}
             loss = loss + config.objective.discrimination_weight * own["discrimination"]
             loss = loss + config.objective.reconstruction_weight * own["reconstruction"]
             values |= own
         for (name, rows), modality_loss in zip(batch.groups.items(), losses, strict=True):
             values[f"loss/{name}"] = modality_loss
-            candidates = candidate_count(config.objective.reading, rows.stop - rows.start, len(location))
+            candidates = candidate_count(config.objective.reading, rows.stop - rows.start, len(batch))
             if candidates:
                 values[f"chance/{name}"] = loss.new_tensor(math.log(candidates))
-            values[f"recall@10/{name}"] = pool_recall(location[rows], observed[rows])
+            values[f"recall@10/{name}"] = pool_recall(*(part[rows] for part in whole))
             values[f"logit_scale/{name}"] = model.logit_scale(name)
-        for name, (weight, term) in self.further_terms(model, step, batch, lonlat).items():
+        for name, (weight, term) in self.further_terms(model, step, batch, lonlat, split).items():
             loss = loss + weight * term
             values[name] = term
         return loss, values | errors
 
+    def split(self, batch: Batch) -> Split:
+        """Return which rows of a batch are here; batches of the same modalities have the same rows."""
+        key = tuple(batch.groups)
+        if key not in self.splits:
+            self.splits[key] = Split(self.processes, batch.groups, self.device)
+        return self.splits[key]
+
+    def embed(
+        self, model: Any, step: int, batch: Batch, lonlat: Float64[Tensor, "n 2"], split: Split
+    ) -> tuple[Float[Tensor, "r d"], Float[Tensor, "r d"]]:
+        """Embed places, and what was observed there, of the rows that are here.
+
+        With `gradient_parts` the rows are embedded part by part, and again for the gradient, so that hidden layers of
+        one part are in memory at a time.
+
+        Source:
+            Gao et al. (2021), Scaling deep contrastive learning batch size under memory limited setup, RepL4NLP,
+            arXiv:2101.06983.
+        """
+        parts = split.parts(self.config.gradient_parts)
+        disturbance, draws = self.disturbance(step, len(lonlat)), Draws(keep=len(parts) > 1)
+
+        def embed_part(part: Part) -> tuple[Tensor, Tensor]:
+            draws.begin()
+            with in_precision(self.config, self.device):
+                with draws.of(part.rows, len(lonlat)):
+                    drawn = {name: values[part.rows] for name, values in disturbance.items()}
+                    location = self.location_of(model, step, lonlat[part.rows], drawn)
+                observed = []
+                for name, group in batch.groups.items():
+                    with draws.of(part.in_group[name], group.stop - group.start):
+                        observed.append(model.encode_modality(name, batch.features[name][part.here[name]]))
+            return location.float(), torch.cat(observed).float()
+
+        if len(parts) == 1:
+            return embed_part(parts[0])
+        pairs = [checkpoint(embed_part, part, use_reentrant=False, preserve_rng_state=False) for part in parts]
+        return split.joined([place for place, _ in pairs]), split.joined([observed for _, observed in pairs])
+
     def further_terms(
-        self, model: Any, step: int, batch: Batch, lonlat: Float64[Tensor, "n 2"]
+        self, model: Any, step: int, batch: Batch, lonlat: Float64[Tensor, "n 2"], split: Split
     ) -> dict[str, tuple[float, Tensor]]:
         """Return further terms of a step's loss by name, each with its weight; `lonlat` are the jittered places."""
         return {}

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from geotether.files.disk import replacing_file
+from geotether.processes import Processes
 from geotether.training.config import LoopConfig, config_yaml
 from geotether.training.metrics import MetricsFile, Progress, final_warning, read_scalars, rising_warning
 from geotether.training.optimizer import average_into, build_optimizer, learning_rate_at
@@ -64,7 +65,10 @@ class Method(Protocol):
         """Return the epoch that a step belongs to, counted from 0."""
 
     def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss of one step with its graph, and further metrics; a pure function of the step."""
+        """Return the loss of one step with its graph, and further metrics; a pure function of the step.
+
+        Of several processes each returns an estimate, whose mean is that of the batch.
+        """
 
     def has_validation(self) -> bool:
         """Return whether there are validation rows."""
@@ -108,12 +112,13 @@ def train(
     """Train by one method; the options are those of `geotether.training.pretraining.pretrain`.
 
     Everything random is a function of the seed and the step, so a run that was killed and resumed on the same machine
-    ends with the same weights, bit for bit, as one that was not interrupted.
+    ends with the same weights, bit for bit, as one that was not interrupted. Of several processes (see
+    `geotether.processes`) the first alone writes, shows progress and calls callbacks; all return the trained model.
 
     Returns:
         The trained model, with the last weights, their average or the best, as configured.
     """
-    out, config = None if out is None else Path(out), method.config
+    out, config, processes = None if out is None else Path(out), method.config, Processes.current()
     for one in callbacks:
         if not callable(getattr(one, "on_step", None)):
             raise TypeError(
@@ -121,8 +126,9 @@ def train(
                 "write a class with that method, or take one from geotether.training.callbacks."
             )
     method.check()
+    processes.check_agreement("The configuration or the content of a table", method.identity)
     if out is not None:
-        check_folder(out, method.identity, resume, fresh)
+        processes.from_first(lambda: check_folder(out, method.identity, resume, fresh))
     device = choose_device(config.device)
     model = method.build(device)
     total_steps = config.steps or method.steps_in(config.epochs or 1)
@@ -132,19 +138,32 @@ def train(
     optimizer = build_optimizer(model, config.learning_rate, config.weight_decay)
     state, best = RunState(), None
     if out is not None and resume:
-        state, tensors = load_state(out, method.identity, str(device))
-        best = unpack_tensors(tensors, model, optimizer, averaged)
-    if out is not None:
-        with replacing_file(out / "config.yaml") as part:
+        state, tensors = processes.from_first(lambda: load_state(out, method.identity))
+        best = unpack_tensors({name: tensor.to(device) for name, tensor in tensors.items()}, model, optimizer, averaged)
+    else:
+        processes.equalise(model)
+    written = out if processes.is_first else None
+    if written is not None:
+        with replacing_file(written / "config.yaml") as part:
             part.write_text(config_yaml(config), encoding="utf-8")
-        save_state(out, state, pack_tensors(model, optimizer, averaged, best), method.identity)
+
+    def save() -> str:
+        """Save the state, and say how to continue."""
+        if written is not None:
+            save_state(written, state, pack_tensors(model, optimizer, averaged, best), method.identity)
+        if out is None:
+            return "Nothing was saved, because no folder was given (out=...)."
+        return f"The state is saved in {out}: run the same command with --resume (or resume=True) to continue."
+
+    save()
     started, warned = time.perf_counter() - state.seconds, False
 
     with (
         Interruption() as interruption,
-        MetricsFile(out, state.step) as metrics,
-        Progress(total_steps, state.step, progress) as shown,
+        MetricsFile(written, state.step) as metrics,
+        Progress(total_steps, state.step, progress if processes.is_first else "none") as shown,
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        processes.saving(save),
     ):
         if config.epochs:
             shown.say(f"{config.epochs} epochs are {total_steps:,} steps.")
@@ -161,9 +180,10 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate
             seed_step(config.seed, step, device)
+            stopping = processes.any_of(lambda: interruption.requested)
             loss, parts = method.losses(model, step)
             optimizer.zero_grad()
-            loss.backward()
+            values = processes.backward(model, {"loss": loss, **parts})
             if config.clip_norm is not None:
                 clip_grad_norm_(model.parameters(), config.clip_norm)
             optimizer.step()
@@ -171,7 +191,6 @@ def train(
                 average_into(averaged.parameters(), model.parameters(), config.ema_decay, step)
             state.step += 1
 
-            values: dict[str, Tensor] = {"loss": loss, **parts}
             line = {"step": step, "epoch": method.epoch_of(step), **read_scalars(values)}
             state.seconds = time.perf_counter() - started
             line |= {"learning_rate": learning_rate, "seconds": round(state.seconds, 3)}
@@ -182,7 +201,7 @@ def train(
             shown.show(step, line)
             if watched and (state.step % (validate_every or 1) == 0 or state.step == total_steps):
                 with torch.no_grad():
-                    line |= method.validate((averaged or model).eval())
+                    line |= processes.from_first(lambda: method.validate((averaged or model).eval()))
                 model.train()
                 shown.show_validation(step, line)
                 if not warned and (warning := rising_warning([*metrics.lines, line])):
@@ -192,17 +211,15 @@ def train(
                     best = copy.deepcopy((averaged or model).state_dict())
                 state.stopped = config.patience is not None and state.stale_validations >= config.patience
             metrics.write(line)
-            for callback in callbacks:
+            for callback in callbacks if processes.is_first else ():
                 callback.on_step(step, line)
-            if out is not None and (interruption.requested or state.step % (config.save_every or math.inf) == 0):
-                save_state(out, state, pack_tensors(model, optimizer, averaged, best), method.identity)
-            if interruption.requested:
-                kept = f"The state is saved in {out}: run the same command with --resume (or resume=True) to continue."
-                kept = "Nothing was saved, because no folder was given (out=...)." if out is None else kept
-                raise RunInterrupted(f"Stopped after step {state.step} of {total_steps}. {kept}")
+            if stopping():
+                raise RunInterrupted(f"Stopped after step {state.step} of {total_steps}. {save()}")
+            if state.step % (config.save_every or math.inf) == 0:
+                save()
 
-    if out is not None and keep_state:
-        save_state(out, state, pack_tensors(model, optimizer, averaged, best), method.identity)
+    if keep_state:
+        save()
     final = averaged or model
     if best is not None:
         final.load_state_dict(best)
@@ -210,7 +227,7 @@ def train(
     trained.history = metrics.lines
     if warning := final_warning(metrics.lines, best is not None):
         shown.say(warning)
-    if out is not None:
-        trained.save(out / MODEL_FOLDER)
-        finish_state(out, keep_state)
+    if written is not None:
+        trained.save(written / MODEL_FOLDER)
+        finish_state(written, keep_state)
     return trained

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from geotether.encoders.context import LocalContext
 from geotether.files.disk import writing
 from geotether.pairing.open import open_paired
 from geotether.predict import PairedModel
+from geotether.processes import joined
 from geotether.settings import read_layer
 from geotether.tables.featurize import PLANET_MODALITIES, planet_table
 from geotether.tables.store import read_table
@@ -109,15 +110,19 @@ def pretrain(
         if recipe is None and config is None and isinstance(tables, Table | str | Path):
             recipe = "mdico"
         config = load_config(config, [settings] if settings else [], recipe)
-    with nullcontext() if out is None else writing(out, folder=True):  # before tables are built, which takes long
-        method: Any
+    if isinstance(config, PairedConfig) and raster_context is not None:
+        raise TypeError(f"the recipe {config.recipe} trains paired sensors, which take no raster_context.")
+
+    def make() -> Any:
         if isinstance(config, RunConfig):
-            method = location_method(tables, config, card_notes, raster_context)
-        else:
-            assert isinstance(config, PairedConfig)
-            if raster_context is not None:
-                raise TypeError(f"the recipe {config.recipe} trains paired sensors, which take no raster_context.")
-            method = _paired_method(tables, config)
+            return location_method(tables, config, card_notes, raster_context)
+        assert isinstance(config, PairedConfig)
+        return _paired_method(tables, config)
+
+    with joined() as processes, ExitStack() as owned:
+        if out is not None:  # before tables are built, which takes long
+            processes.from_first(lambda: owned.enter_context(writing(out, folder=True)))
+        method = processes.in_turn(make)
         return train(
             method, out, resume=resume, fresh=fresh, progress=progress, callbacks=callbacks, keep_state=keep_state
         )

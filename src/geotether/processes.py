@@ -1,0 +1,371 @@
+"""Several processes that train one model together: which rows of a batch each has, and what they exchange.
+
+`torchrun` starts the processes. Each has a whole copy of the model and a share of the rows of every group of a batch.
+What a process computes for its rows alone is an estimate whose mean over the processes is the value of the batch; so is
+its gradient. Exchanges that take part in a gradient return, backwards, the sum over the processes.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+T = TypeVar("T")
+# What torchrun tells a process.
+_TOLD = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+# Others wait so long for work of the first process, such as building tables. A process that has ended is noticed at
+# once, because its connections close.
+_PATIENCE = timedelta(days=7)
+OF_THE_FIRST = "Raised in the first process."
+"""Note of an error that the first process has raised too."""
+
+
+class ProcessLostError(ConnectionError):
+    """Another process of the run has ended, or cannot be reached."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes of a run, seen from one of them; a single process exchanges nothing.
+
+    Attributes:
+        rank: Number of this process, from 0.
+        count: Number of processes.
+        control: Group in which the processes exchange what is not part of a step; None for a single process.
+    """
+
+    rank: int = 0
+    count: int = 1
+    control: Any = None
+
+    @staticmethod
+    def current() -> "Processes":
+        """Return the processes that `joined` has joined; a single one outside it."""
+        return _CURRENT[-1]
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes, prints and saves."""
+        return self.rank == 0
+
+    def share(self, rows: int, rank: int | None = None) -> slice:
+        """Return the rows, of so many, that a process has, by default this one; shares differ by at most one row.
+
+        Example:
+            >>> [Processes(rank, 3).share(8) for rank in range(3)]
+            [slice(0, 2, None), slice(2, 5, None), slice(5, 8, None)]
+        """
+        rank = self.rank if rank is None else rank
+        return slice(rows * rank // self.count, rows * (rank + 1) // self.count)
+
+    def from_first(self, work: Callable[[], T]) -> T:
+        """Do something in the first process alone, and return its result, or raise its error, in all of them."""
+        if self.count == 1:
+            return work()
+        sent: list[Any] = [None, None]
+        if self.is_first:
+            try:
+                sent[0] = work()
+            except Exception as error:
+                with _reaching(self.count):
+                    dist.broadcast_object_list([None, error], group=self.control)
+                raise
+        with _reaching(self.count):
+            dist.broadcast_object_list(sent, group=self.control)
+        if sent[1] is not None:
+            sent[1].add_note(OF_THE_FIRST)
+            raise sent[1]
+        return sent[0]  # type: ignore[no-any-return]
+
+    def in_turn(self, work: Callable[[], T]) -> T:
+        """Do something in the first process, then in the others, which find what it has built and kept."""
+        results: list[T] = []
+        self.from_first(lambda: results.append(work()))
+        return results[0] if results else work()
+
+    def check_agreement(self, what: str, value: Any) -> None:
+        """Raise ValueError unless a plain value is the same in all processes."""
+        first = self.from_first(lambda: value)
+        if first != value:
+            raise ValueError(
+                f"{what} differs between process 1 and process {self.rank + 1} of {self.count}: all must read the same "
+                "configuration and the same files."
+            )
+
+    def any_of(self, flag: Callable[[], bool]) -> Callable[[], bool]:
+        """Ask whether a flag is set in any process, and return what fetches the answer, so that work can go on."""
+        if self.count == 1:
+            return flag
+        asked = torch.tensor([float(flag())])
+        with _reaching(self.count):
+            pending = dist.all_reduce(asked, group=self.control, async_op=True)
+
+        def answer() -> bool:
+            with _reaching(self.count):
+                pending.wait()
+            return bool(asked.item())
+
+        return answer
+
+    @contextmanager
+    def saving(self, save: Callable[[], str]) -> Iterator[None]:
+        """When another process is lost, save, and add what `save` returns to the message."""
+        try:
+            yield
+        except ProcessLostError as error:
+            raise ProcessLostError(f"{error} {save()}") from error
+
+    def equalise(self, model: nn.Module) -> None:
+        """Give all processes the weights and buffers of the first."""
+        for tensor in model.state_dict().values() if self.count > 1 else ():
+            sent = tensor.detach().contiguous()
+            with _reaching(self.count):
+                dist.broadcast(sent, 0)
+            tensor.copy_(sent)
+
+    def backward(self, model: nn.Module, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Compute the gradient of the mean loss of all processes, and average the values of a step over them.
+
+        Gradients are float32 and travel in one piece, since a model is small and each exchange takes time.
+
+        Args:
+            model: The model; the same weights get a gradient in every process.
+            values: Scalars by name, the same names in every process; `loss` is the one to minimise.
+
+        Returns:
+            Their averages.
+        """
+        if self.count == 1:
+            values["loss"].backward()  # type: ignore[no-untyped-call]
+            return dict(values)
+        (values["loss"] / self.count).backward()
+        weights = [weight for weight in model.parameters() if weight.grad is not None]
+        scalars = [value.detach().float().reshape(1) / self.count for value in values.values()]
+        everything = torch.cat([*(weight.grad.reshape(-1) for weight in weights), *scalars])  # type: ignore[union-attr]
+        with _reaching(self.count):
+            dist.all_reduce(everything)
+        *gradients, averages = everything.split([*(weight.numel() for weight in weights), len(scalars)])
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient.view_as(weight)
+        return dict(zip(values, averages.unbind(), strict=True))
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Add up a tensor over the processes; with gradient."""
+        return values if self.count == 1 else _Sum.apply(values, self.count)  # type: ignore[no-any-return]
+
+
+_CURRENT: list[Processes] = [Processes()]
+
+
+@contextmanager
+def joined() -> Iterator[Processes]:
+    """Join the processes that torchrun started with this one, and leave them at the end.
+
+    Without torchrun, or with one process, there is nothing to join. A group that was initialised before is used.
+
+    Raises:
+        ProcessLostError: If the others cannot be reached.
+    """
+    told = all(name in os.environ for name in _TOLD) and int(os.environ["WORLD_SIZE"]) > 1
+    ready = dist.is_available() and dist.is_initialized()
+    if len(_CURRENT) > 1 or not (told or (ready and dist.get_world_size() > 1)):
+        yield _CURRENT[-1]
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+    count = dist.get_world_size() if ready else int(os.environ["WORLD_SIZE"])
+    with _reaching(count):
+        if not ready:
+            dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        control = dist.new_group(backend="gloo", timeout=_PATIENCE)
+    _CURRENT.append(Processes(dist.get_rank(), count, control))
+    try:
+        yield _CURRENT[-1]
+    finally:
+        _CURRENT.pop()
+        if not ready:
+            dist.destroy_process_group()
+
+
+@contextmanager
+def _reaching(count: int) -> Iterator[None]:
+    """Say in our words that another process cannot be reached."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ProcessLostError(
+            f"Another of the {count} processes of this run has ended or cannot be reached ({str(error)[:200]})."
+        ) from error
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of a batch that are computed at a time: a share of each group.
+
+    Attributes:
+        rows: Their numbers in the batch, as an index.
+        in_group: Group to their numbers among the rows of the group in the batch.
+        here: Group to their numbers among the rows of the group that are here.
+        local: Their numbers among all rows that are here.
+    """
+
+    rows: slice | Int64[Tensor, " p"]
+    in_group: dict[str, slice]
+    here: dict[str, slice]
+    local: slice | Int64[Tensor, " p"]
+
+
+class Split:
+    """The rows of a batch that are here: a share of each of its groups.
+
+    Args:
+        processes: The processes.
+        groups: Rows of each group in the batch, one after another, together all.
+        device: Device of the embeddings.
+
+    Raises:
+        ValueError: If a group has fewer rows than there are processes.
+
+    Attributes:
+        rows: Number of rows of the batch.
+        totals: Number of rows of each group in the batch.
+        local: Rows of each group among those that are here, one after another.
+        weights: Factor that makes a mean over a group's rows here an estimate of the mean over the group.
+        own: Numbers, in the batch, of the rows that are here, shape (r,).
+
+    Example:
+        >>> split = Split(Processes(1, 2), {"text": slice(0, 4), "image": slice(4, 7)}, torch.device("cpu"))
+        >>> split.own.tolist(), split.local
+        ([2, 3, 5, 6], {'text': slice(0, 2, None), 'image': slice(2, 4, None)})
+    """
+
+    def __init__(self, processes: Processes, groups: Mapping[str, slice], device: torch.device | str) -> None:
+        self.processes = processes
+        self.totals = [part.stop - part.start for part in groups.values()]
+        self.rows = sum(self.totals)
+        shares = []
+        for rank in range(processes.count):
+            own = [processes.share(total, rank) for total in self.totals]
+            parts = zip(groups.values(), own, strict=True)
+            shares.append(torch.cat([torch.arange(rows.start + a.start, rows.start + a.stop) for rows, a in parts]))
+        self.local: dict[str, slice] = {}
+        self.weights: dict[str, float] = {}
+        end = 0
+        for name, total in zip(groups, self.totals, strict=True):
+            part = processes.share(total)
+            rows = part.stop - part.start
+            if total < processes.count:
+                raise ValueError(
+                    f"{name} has {total} rows in a batch, but there are {processes.count} processes, each of which "
+                    "needs one: set batch_size higher, or start fewer processes."
+                )
+            self.local[name] = slice(end, end := end + rows)
+            self.weights[name] = rows * processes.count / total
+        self._parts: dict[int, list[Part]] = {}
+        self.sizes = [len(share) for share in shares]
+        self.own = shares[processes.rank].to(device)
+        # Rows travel in pieces of equal size; `_order` is the order of their arrival, without what fills a piece up.
+        self._order = torch.cat(shares).to(device)
+        at = torch.cat([torch.arange(size) + rank * max(self.sizes) for rank, size in enumerate(self.sizes)])
+        self._source = torch.empty_like(at).index_copy_(0, torch.cat(shares), at).to(device)
+
+    def gather(self, here: Float[Tensor, "r d"]) -> Float[Tensor, "n d"]:
+        """Return the rows of all processes in the order of the batch, given those that are here; with gradient."""
+        if self.processes.count == 1:
+            return here
+        return _Gather.apply(here, self)  # type: ignore[no-any-return]
+
+    def logsumexp(self, part: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """Return the log-sum-exp over the processes of each entry; with gradient."""
+        if self.processes.count == 1:
+            return part
+        return _LogSumExp.apply(part, self.processes.count)  # type: ignore[no-any-return]
+
+    def mean(self, mean_here: Float[Tensor, ""], name: str | None = None) -> Float[Tensor, ""]:
+        """Return this process's estimate of the mean over a group, or over all rows, given the mean over those here."""
+        if self.processes.count == 1:
+            return mean_here
+        return mean_here * (len(self.own) * self.processes.count / self.rows if name is None else self.weights[name])
+
+    def parts(self, count: int) -> list[Part]:
+        """Divide the rows that are here into so many parts, each with a share of every group."""
+        if count not in self._parts:
+            self._parts[count] = [self._part(number, count) for number in range(count)]
+        return self._parts[count]
+
+    def _part(self, number: int, count: int) -> Part:
+        here, in_group, local = {}, {}, []
+        for (name, rows), total in zip(self.local.items(), self.totals, strict=True):
+            part = Processes(number, count).share(rows.stop - rows.start)
+            first = self.processes.share(total).start
+            here[name], in_group[name] = part, slice(first + part.start, first + part.stop)
+            local.append(torch.arange(rows.start + part.start, rows.start + part.stop))
+        if count == 1:
+            return Part(slice(None) if self.processes.count == 1 else self.own, in_group, here, slice(None))
+        numbers = torch.cat(local).to(self.own.device)
+        return Part(self.own[numbers], in_group, here, numbers)
+
+    def joined(self, parts: Sequence[Float[Tensor, "_ d"]]) -> Float[Tensor, "r d"]:
+        """Join the rows of all parts in the order of the rows that are here."""
+        order = torch.cat([part.local for part in self.parts(len(parts))])  # type: ignore[misc]
+        return torch.cat(list(parts))[order.argsort()]
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, here: Tensor, split: Split) -> Tensor:
+        ctx.split, count = split, split.processes.count
+        piece = here.new_zeros(max(split.sizes), here.shape[1])
+        piece[: len(here)] = here
+        pieces = here.new_empty(count, *piece.shape)
+        with _reaching(count):
+            dist.all_gather(list(pieces.unbind()), piece)
+        return pieces.view(-1, here.shape[1])[split._source]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        split, count, rows = ctx.split, ctx.split.processes.count, len(ctx.split.own)
+        received = grad.new_empty(count * rows, grad.shape[1])
+        with _reaching(count):
+            dist.all_to_all_single(received, grad[split._order], [rows] * count, split.sizes)
+        return received.view(count, rows, -1).sum(0), None
+
+
+class _LogSumExp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, part: Tensor, count: int) -> Tensor:
+        parts = part.new_empty(count, len(part))
+        with _reaching(count):
+            dist.all_gather(list(parts.unbind()), part.contiguous())
+        total = parts.logsumexp(0)
+        ctx.save_for_backward(part, total)
+        ctx.count = count
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        part, total = ctx.saved_tensors
+        grad = grad.clone()
+        with _reaching(ctx.count):
+            dist.all_reduce(grad)
+        return grad * (part - total).exp(), None
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, count: int) -> Tensor:
+        ctx.count, total = count, values.clone()
+        with _reaching(count):
+            dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _Sum.forward(ctx, grad, ctx.count), None
