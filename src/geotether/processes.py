@@ -6,6 +6,7 @@ its gradient. Exchanges that take part in a gradient return, backwards, the sum 
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ _TOLD = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 # Others wait so long for work of the first process, such as building tables. A process that has ended is noticed at
 # once, because its connections close.
 _PATIENCE = timedelta(days=7)
+# How gloo says that a connection has ended; its errors have no type of their own.
+_UNREACHABLE = re.compile("connection|timed? ?out|socket|peer", re.IGNORECASE)
 OF_THE_FIRST = "Raised in the first process."
 """Note of an error that the first process has raised too."""
 
@@ -127,7 +130,7 @@ class Processes:
         for tensor in model.state_dict().values() if self.count > 1 else ():
             sent = tensor.detach().contiguous()
             with _reaching(self.count):
-                dist.broadcast(sent, 0)
+                dist.broadcast(sent.view(-1).view(torch.uint8), 0)  # not every type of numbers can be sent
             tensor.copy_(sent)
 
     def backward(self, model: nn.Module, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -200,6 +203,8 @@ def _reaching(count: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and not _UNREACHABLE.search(str(error)):
+            raise
         raise ProcessLostError(
             f"Another of the {count} processes of this run has ended or cannot be reached ({str(error)[:200]})."
         ) from error

@@ -1,0 +1,149 @@
+"""Mirrors src/geotether/processes.py: real processes train together as one does alone."""
+
+from multiprocessing import get_context
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+
+from geotether.processes import Processes, Split, joined
+from geotether.tables.table import Table
+from geotether.training.config import load_config
+from geotether.training.location import LocationMethod
+from geotether.training.loop import train
+
+SMALL = [
+    "batch_size=50",  # neither 2 nor 3 processes, nor 3 modalities, divide it
+    "steps=20",
+    "warmup_steps=3",
+    "learning_rate=1e-2",
+    "jitter_m=1000",
+    "clip_norm=1.0",
+    "encoder.positional.l_max=3",
+    "encoder.network.hidden_dim=16",
+    "encoder.network.dropout=0.2",
+    "encoder.embed_dim=8",
+    "encoder.readout=output",
+    "context.observations.components=0",
+    "objective.regression_components=3",
+    "heads={hidden_dim: 8, dropout: 0.2}",
+    "validate_every=null",
+    "device=cpu",
+]
+CASES = {
+    "melt": [],
+    "all pairs": ["objective.reading=all_pairs", "objective.ignore_km=500"],
+    "to location": ["objective.reading=modality_to_location", "objective.regression_weight=0"],
+    "to modality": ["objective.reading=location_to_modality", "objective.specific_dim=4"],
+    "blocked": ["objective.chunk_rows=4", "objective.ignore_km=500"],
+    "sigmoid": ["objective.reading=sigmoid", "objective.ignore_km=500"],
+    "salt": ["schedule={name: salt, switch: step}", "ema_decay=0.9"],
+    "pairwise": ["schedule={name: pairwise, modality: text}"],
+    "parts": ["gradient_parts=4"],
+}
+
+
+def make_tables() -> dict[str, Table]:
+    tables = {}
+    for number, (name, rows, dim) in enumerate([("satellite", 90, 8), ("text", 60, 5), ("lights", 70, 3)]):
+        rng = np.random.default_rng(number)
+        lonlat = np.stack([rng.uniform(-180, 180, rows), rng.uniform(-80, 80, rows)], axis=1)
+        places = np.cos(np.radians(lonlat) @ rng.normal(size=(2, dim)))
+        tables[name] = Table.single(name, lonlat, (places + 0.1 * rng.normal(size=places.shape)).astype(np.float32))
+    return tables
+
+
+class Unfinished(LocationMethod):
+    """Keeps the weights as they are, since fitting a readout takes longer than these runs."""
+
+    def finish(self, model, state):
+        return SimpleNamespace(weights={name: value.numpy() for name, value in model.state_dict().items()})
+
+
+def run(overrides: list[str]) -> dict[str, np.ndarray]:
+    """Train one case, and return its losses and final weights."""
+    trained = train(Unfinished(load_config(overrides=[*SMALL, *overrides]), make_tables()), progress="none")
+    return {"loss": np.array([line["loss"] for line in trained.history]), **trained.weights}
+
+
+def work(rank: int, count: int, folder: str) -> None:
+    """Be one of several processes: train all cases, and keep the results of the first and of the last process."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet-{count}", rank=rank, world_size=count)
+    with joined() as processes:
+        assert (processes.rank, processes.count) == (rank, count)
+        for name, overrides in CASES.items():
+            found = run(overrides)
+            if rank in (0, count - 1):
+                np.savez(f"{folder}/{name}-{count}-{'first' if rank == 0 else 'last'}.npz", **found)
+        if rank:
+            with pytest.raises(ValueError, match="The seed differs between process 1 and process"):
+                processes.check_agreement("The seed", rank)
+        else:
+            processes.check_agreement("The seed", rank)
+        with pytest.raises(ZeroDivisionError) as error:
+            processes.from_first(lambda: 1 // 0)
+        assert (rank > 0) == hasattr(error.value, "__notes__")
+        assert processes.in_turn(lambda: rank) == rank
+        assert processes.from_first(lambda: rank) == 0
+        assert processes.any_of(lambda: rank == 1)()
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
+    """What one process, two and three make of every case."""
+    folder = tmp_path_factory.mktemp("processes")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["geotether.training.location", "geotether.training.sample_ties"])
+    started = [
+        context.Process(target=work, args=(rank, count, str(folder))) for count in (2, 3) for rank in range(count)
+    ]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for process in started:
+        process.start()
+    found = {name: run(overrides) for name, overrides in CASES.items()}
+    torch.set_num_threads(threads)
+    for process in started:
+        process.join(120)
+        assert process.exitcode == 0
+    for path in folder.glob("*.npz"):
+        found[path.stem] = dict(np.load(path))
+    return found
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("name", CASES)
+def test_several_processes_train_as_one_does(results, name, count):
+    one, first, last = (results[key] for key in (name, f"{name}-{count}-first", f"{name}-{count}-last"))
+    np.testing.assert_allclose(first["loss"], one["loss"], rtol=1e-5)
+    for key, weight in one.items():
+        np.testing.assert_array_equal(first[key], last[key])
+        np.testing.assert_allclose(first[key], weight, rtol=0, atol=1e-5 * max(np.abs(weight).max(initial=0), 1e-9))
+
+
+def test_parts_of_a_batch_give_what_the_whole_batch_gives(results):
+    for key, weight in results["melt"].items():
+        np.testing.assert_allclose(results["parts"][key], weight, rtol=0, atol=1e-5 * np.abs(weight).max(initial=0))
+
+
+def test_a_group_needs_a_row_for_each_process():
+    with pytest.raises(ValueError, match="text has 2 rows in a batch, but there are 3 processes"):
+        Split(Processes(0, 3), {"text": slice(0, 2)}, "cpu")
+
+
+def test_shares_and_parts_contain_every_row_once():
+    groups = {"text": slice(0, 7), "image": slice(7, 18)}
+    rows, batch = [], torch.arange(18)
+    for rank in range(3):
+        split = Split(Processes(rank, 3), groups, "cpu")
+        for part in split.parts(4):
+            own = torch.cat([batch[group][part.in_group[name]] for name, group in groups.items()])
+            assert own.tolist() == batch[part.rows].tolist() == split.own[part.local].tolist()
+            rows += own.tolist()
+        parts = [split.own[part.local][:, None].double() for part in split.parts(4)]
+        assert split.joined(parts)[:, 0].tolist() == split.own.tolist()
+    assert sorted(rows) == batch.tolist()
