@@ -88,12 +88,18 @@ class SeenPlaces:
         self.threshold = upper_whisker(np.minimum(area.left_out, beside))
         self.threshold_km = upper_whisker(away)
 
-    def dissimilarity(self, lonlat: Float64[np.ndarray, "n 2"], encode: Encode) -> Float32[np.ndarray, " n"] | None:
+    def dissimilarity(
+        self,
+        lonlat: Float64[np.ndarray, "n 2"],
+        encode: Encode,
+        embeddings: Callable[[slice], Float32[np.ndarray, "_ d"]] | None = None,
+    ) -> Float32[np.ndarray, " n"] | None:
         """Return how much the embeddings of places differ from those of training places.
 
         Args:
             lonlat: Places, degrees, shape (n, 2).
             encode: As for `fit`.
+            embeddings: Returns the embeddings of some of the places, if they are known already.
 
         Returns:
             Dissimilarity (see `Applicability`) to the reference places or to the nearest cell, whichever is less,
@@ -106,7 +112,7 @@ class SeenPlaces:
         found = np.empty(len(lonlat), dtype=np.float32)
         for start in range(0, len(lonlat), _CHUNK_ROWS):
             part = slice(start, start + _CHUNK_ROWS)
-            vectors = encode(lonlat[part])
+            vectors = encode(lonlat[part]) if embeddings is None else embeddings(part)
             cells, which = np.unique(nearest_in_tree(self._tree, lonlat[part])[1], return_inverse=True)
             beside = self._area.dissimilarity_of_pairs(vectors, encode(self.centers[cells])[which])
             found[part] = np.minimum(self._area.dissimilarity(vectors), beside)

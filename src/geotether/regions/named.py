@@ -127,3 +127,8 @@ def index() -> dict[str, Named]:
 def land_outlines() -> np.ndarray:
     """Return the outlines of all parts of all countries, as an array of shapely polygons in degrees."""
     return shapely.from_wkb(_parts()["geometry"].to_numpy(zero_copy_only=False))
+
+
+def land_countries() -> list[str]:
+    """Return the country or territory of each of `land_outlines`, in their order; Alaska has a row of its own."""
+    return _parts()["country"].to_pylist()

@@ -15,6 +15,7 @@ from geotether.searching import Answers, Index, Query, grid_candidates, open_ind
 from geotether.searching.candidates import SOUTH, on_land
 from geotether.searching.query import PLACE, SHARED
 from geotether.serving.comparison import Comparison
+from geotether.serving.landmask import near_land
 from geotether.user_folders import keyed_path
 
 RESOLUTION = 0.5  # degrees
@@ -99,9 +100,25 @@ class Planet:
         return on_land(self.lonlat) & (self.lonlat[:, 1] > SOUTH)
 
     @cached_property
+    def near_land(self) -> Bool[np.ndarray, " n"]:
+        """Which places a map of land needs: pixels with land and their neighbours, shape (n,); see `landmask`."""
+        return near_land(self.grid)
+
+    @cached_property
     def model(self) -> str:
         """SHA-256 of the model's weights."""
         return state_hash(self.encoder.module)
+
+    @property
+    def version(self) -> str:
+        """A short text that differs between models and resolutions, for addresses that may be kept for long."""
+        return f"{self.model[:12]}-{self.grid.rows}"
+
+    def row_of(self, lon: float, lat: float) -> int:
+        """Return the number of the pixel that a place in degrees is in."""
+        grid = self.grid
+        row = min(int((grid.north - lat) // grid.step), grid.rows - 1)
+        return row * grid.columns + int((lon - grid.west) % 360.0 // grid.step) % grid.columns
 
     def features(self, rows: Any = slice(None)) -> Float32[np.ndarray, "k d"]:
         """Return embeddings as `Encoder.encode` does, to half precision.

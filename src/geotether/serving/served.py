@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from geotether.searching import Query
 from geotether.searching.observations import TrainingObservations
+from geotether.serving.layers import Layers
 from geotether.serving.limits import Limits
 from geotether.serving.planet import RESOLUTION, Planet
 from geotether.serving.problems import Problem
@@ -46,6 +47,7 @@ class Served:
         self.limits, self.resolution = limits or Limits(), resolution
         self.closing = threading.Event()
         self._planets: dict[str, Planet] = {}
+        self._layers: dict[str, Layers] = {}
         self._making = {name: threading.RLock() for name in self.models}
         self._questions = {name: Questions(one, self.limits.pixels) for name, one in self.models.items()}
         self._observations: dict[str, TrainingObservations] = {}
@@ -80,6 +82,12 @@ class Served:
             if name not in self._planets:
                 self._planets[name] = Planet.of(self.models[name], self.resolution, progress)
             return self._planets[name]
+
+    def layers(self, model: str | None = None) -> Layers:
+        """Return the layers of a model; errors as `name`."""
+        name, planet = self.name(model), self.planet(model)
+        with self._making[name]:
+            return self._layers.setdefault(name, Layers(planet))
 
     def observations(self, model: str | None = None) -> TrainingObservations:
         """Return the training observations of a model, as far as they are at hand; errors as `name`."""

@@ -130,7 +130,7 @@ def points_of(files: Sequence[str | Path]) -> dict[str, Path]:
 
 
 def make_planets(served: "Served") -> None:
-    """Compute the grid of the Earth of each model, with lines of progress."""
+    """Compute the grid of the Earth of each model, with lines of progress, and in the background its layers."""
     import time
 
     for name in served.models:
@@ -143,6 +143,7 @@ def make_planets(served: "Served") -> None:
                 _log.info("%s: %s of %s places of the grid", name, f"{done:,}", f"{total:,}")
 
         served.planet(name, show)
+        threading.Thread(target=served.layers(name).prepare, name=f"layers of {name}", daemon=True).start()
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from geotether.checkpoint.folder import licence_of
 from geotether.geodesy.distance import EARTH_RADIUS_KM
+from geotether.serving.routes.tiles import layer_shown
 from geotether.serving.schemas import Health, ServedShown
 from geotether.serving.served import Served
 from geotether.version import __version__
@@ -33,7 +34,7 @@ def router(served: Served) -> APIRouter:
 
 def model_shown(served: Served, name: str) -> dict[str, Any]:
     """Describe a model."""
-    encoder, planet = served.encoder(name), served.planet(name)
+    encoder, planet, layers = served.encoder(name), served.planet(name), served.layers(name)
     resolution = encoder.provenance.get("resolution_km") or {}
     return {
         "name": name,
@@ -42,7 +43,7 @@ def model_shown(served: Served, name: str) -> dict[str, Any]:
         "full_dim": encoder.full_dim,
         "modalities": encoder.modalities,
         "asks": served.questions(name).asks(),
-        "layers": [],
+        "layers": [layer_shown(id, layers.get(id), served, name) for id in layers.ids],
         "places": len(planet.lonlat),
         "spacing_km": round(planet.grid.step * EARTH_RADIUS_KM * math.pi / 180, 1),
         "effective_resolution_km": resolution.get("50%"),

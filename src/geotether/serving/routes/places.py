@@ -34,7 +34,7 @@ def router(served: Served) -> APIRouter:
             outside=None if outside is None else bool(outside[0]),
             dissimilarity=None if dissimilarity is None else round(float(dissimilarity[0]), 4),
             km={name: round(float(km[0]), 1) for name, km in known.km.items()},
-            layers={},
+            layers=served.layers(model).at(lon, lat),
         )
 
     @made.post(

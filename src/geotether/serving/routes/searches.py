@@ -1,8 +1,7 @@
 """Searches: /similar by a place, /search by a text, an image or values of columns."""
 
 import json
-from typing import Annotated, Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, File, Form, Query
@@ -10,7 +9,9 @@ from fastapi import APIRouter, File, Form, Query
 from geotether.geodesy.distance import great_circle_km
 from geotether.regions import Region, country_of, region_of
 from geotether.searching import Query as Asked
+from geotether.serving.layers import SIMILARITY
 from geotether.serving.problems import Problem, asked, takes
+from geotether.serving.routes.tiles import layer_shown
 from geotether.serving.schemas import Apart, Found, Lat, Lon, Modality, ModelName, Top, Within
 from geotether.serving.served import Served
 
@@ -27,7 +28,7 @@ def router(served: Served) -> APIRouter:
         lon: Lon, lat: Lat, top: Top = 10, min_distance_km: Apart = None, within: Within = None, model: ModelName = None
     ) -> Found:
         query = served.query(model, lon=lon, lat=lat)
-        link = {"lon": f"{lon:g}", "lat": f"{lat:g}"}
+        link = {"lon": str(lon), "lat": str(lat)}
         return found(served, model, query, link, top, within, min_distance_km)
 
     @made.get("/search", summary="The places to which a text leads")
@@ -106,7 +107,7 @@ def found(
         asked_for["outside"] = None if outside is None else bool(outside[0])
         km = np.round(great_circle_km(query.lonlat, answers.lonlat), 1).tolist()
     nearest = served.observations(model).nearest(answers.lonlat)
-    layer = _similarity_layer(query)
+    layer = served.layers(model).similarity(query)
     return Found.model_validate(
         {
             "query": {"said": query.said, "notes": query.notes, "modality": query.modality or None, **asked_for},
@@ -123,25 +124,9 @@ def found(
                 }
                 for at in range(len(answers))
             ],
-            "layer": {
-                "id": "similarity",
-                "title": layer.title,
-                "words": layer.words,
-                "tiles": tiles_of("similarity", link | {"model": served.name(model)}),
-                "legend": layer.legend,
-            },
+            "layer": layer_shown(SIMILARITY, layer, served, model, link),
         }
     )
-
-
-def tiles_of(layer: str, parameters: dict[str, str]) -> str:
-    """Return the address of the tiles of a layer, with {z}, {x} and {y}.
-
-    Example:
-        >>> tiles_of("rgb", {"model": "a b"})
-        '/tiles/rgb/{z}/{x}/{y}.png?model=a+b'
-    """
-    return f"/tiles/{layer}/{{z}}/{{x}}/{{y}}.png?{urlencode(parameters)}"
 
 
 def region_named(within: str) -> Region:
@@ -171,15 +156,3 @@ def values_of(columns: str) -> dict[str, Any]:
     if odd:
         raise Problem(422, f"{wanted}; {odd[0][:80]!r} is not one.", "columns")
     return values
-
-
-class _Layer(NamedTuple):
-    title: str
-    words: str
-    legend: dict[str, Any]
-
-
-def _similarity_layer(query: Asked) -> _Layer:
-    stops = [(-1.0, "#000004"), (0.0, "#b5367a"), (1.0, "#fcfdbf")]
-    words = f"How similar the embedding of each place is to {query.said}."
-    return _Layer("Similarity", words, {"kind": "ramp", "unit": "cosine similarity", "stops": stops})
