@@ -55,9 +55,9 @@ export function openTab(name) {
   }
 }
 
-/** Pull a sheet up so that results are seen. */
-export function raise() {
-  if (isSheet() && byId("panel").dataset.sheet === "peek") setSheet("half", () => {});
+/** Pull a sheet up, or "peek" to push it down; nothing happens on wide windows. */
+export function pull(sheet, changed) {
+  if (isSheet() && byId("panel").dataset.sheet !== "full") setSheet(sheet, changed);
 }
 
 /** The room that the panel takes from the map, in pixels. */

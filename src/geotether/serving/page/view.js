@@ -204,12 +204,13 @@ export class View {
 
   /** Draw points of a table (GeoJSON with value and colour), or none. */
   async draw(points) {
+    this.hasPoints = !!points?.features.length;
     await this.ready;
     this.map.getSource(POINTS).setData(points ?? EMPTY);
   }
 
   showTip(event) {
-    const found = this.map.getLayer(POINTS) ? this.map.queryRenderedFeatures(event.point, { layers: [POINTS] })[0] : null;
+    const found = this.hasPoints && this.map.getLayer(POINTS) ? this.map.queryRenderedFeatures(event.point, { layers: [POINTS] })[0] : null;
     this.tip.hidden = !found;
     if (!found) return;
     const value = found.properties.value;

@@ -5,11 +5,11 @@ const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 // Lowest cosine of each word. Observations meet places in another space, in which even good matches are lower.
 const ALIKE = [[0.97, "nearly the same"], [0.9, "very alike"], [0.75, "alike"], [0.5, "somewhat alike"], [0.25, "little alike"], [-2, "not alike"]];
-const FITS = [[0.7, "fits well"], [0.5, "fits"], [0.3, "fits a little"], [-2, "hardly fits"]];
+const FITS = [[0.6, "strong match"], [0.4, "fair match"], [-2, "weak match"]];
 
 export const MEANING = {
-  place: "The number is the cosine of the two places' vectors: 1 is the same, 0 is nothing in common.",
-  other: "The number is the cosine between what you asked and a place: 1 is a perfect fit, 0 is unrelated. Compare it within one search only.",
+  place: "The number is the cosine of the two places' vectors: 1 is the same, 0 is nothing in common. Bars say the same for what the model expects to be observed at the two places.",
+  other: "The number is the cosine between what you asked and a place: 1 is a perfect match, 0 is unrelated. Places are the best that there are, even if none is good; compare numbers within one search only.",
 };
 
 /** A number with three significant digits. */

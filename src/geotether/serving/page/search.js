@@ -1,0 +1,165 @@
+// Searches: asked of the server for each map, marked on the maps and listed in the panel.
+
+import * as answers from "./answers.js";
+import * as asking from "./asking.js";
+import { byId, make, show } from "./elements.js";
+import { showLayers } from "./layers.js";
+import { emphasise, makeRoom } from "./maps.js";
+import { announce, hideHint, trouble } from "./messages.js";
+import * as panel from "./panel.js";
+import { Refusal, ask } from "./server.js";
+import { go, keepFile, modelOf, session } from "./session.js";
+import { SIMILARITY } from "./side.js";
+
+const START = "Click anywhere on the map to see where else on Earth is like it. By keyboard: Tab to the map, move it with the arrow keys, press Enter.";
+const KEPT = 30;
+
+const kept = new Map(); // answers by model and query
+let shown = null; // models and query that are on the screen
+let running = new AbortController();
+
+/** Ask for a place, {kind: "place", lon, lat}, or by words, a picture or values; `bring` it into sight. */
+export function askFor(query, bring = false) {
+  if (query.kind === "place" && Math.abs(query.lat) > 90) {
+    trouble(`${query.lat} is not a latitude; give the longitude first and then the latitude, from -90 to 90, such as 5.66, 51.97.`);
+    return;
+  }
+  performance.clearMarks("click");
+  performance.clearMarks("layer");
+  performance.mark("click");
+  hideHint();
+  if (query.kind === "image") query.number = keepFile(query.file);
+  panel.openTab("search");
+  go({ query, layers: session.state.layers.map(layerOfQuery) });
+  if (bring && query.kind === "place") session.sides[0]?.view.bring(query.lon, query.lat);
+}
+
+/** Forget the query. */
+export function clearSearch() {
+  go({ query: null, layers: session.state.layers.map((id) => (id === SIMILARITY ? null : id)) });
+  byId("results-title").focus();
+}
+
+/** Search what the state asks for, unless that is on the screen; `again` if the server was away. */
+export async function search(again = false) {
+  const { sides, state } = session;
+  const { query } = state;
+  const key = JSON.stringify([{ ...query, file: undefined }, sides.map((_, i) => modelOf(i).name)]);
+  if (key === shown && !again) return;
+  shown = key;
+  running.abort();
+  running = new AbortController();
+  const { signal } = running;
+  sides.forEach((side, i) => {
+    Object.assign(side, { answer: null, refused: false, expected: expectedLayer(modelOf(i).name, query) });
+    if (query) side.begin();
+    side.view.mark([]);
+    side.view.pin(query?.kind === "place" ? query.lon : null, query?.lat);
+  });
+  show(byId("answers-of"), false);
+  asking.recall(query);
+  if (!query) {
+    answers.showNothing(START);
+    return;
+  }
+  answers.showWaiting(answers.titleOf(query));
+  if (!state.compare) panel.pull("half", makeRoom);
+  await Promise.all(sides.map((side, i) => searchOn(side, i, query, signal)));
+  if (!signal.aborted) offerLists();
+}
+
+/** List the answers of a side. */
+export function list(i) {
+  const side = session.sides[i];
+  session.listed = i;
+  if (!side.answer) return;
+  const { query } = session.state;
+  answers.showAnswers(query, side.answer, {
+    choose: ({ rank, lon, lat }) => {
+      answers.openRow(rank);
+      side.view.fly(lon, lat);
+    },
+    hover: (rank) => emphasise(i, rank),
+    from: ({ lon, lat }) => askFor({ kind: "place", lon, lat }, true),
+  });
+  announce(answers.summary(query, side.answer));
+  if (query.kind === "place") describePoint(query, side, i);
+}
+
+async function searchOn(side, i, query, signal) {
+  try {
+    const answer = await answerOf(modelOf(i).name, query, signal);
+    if (signal.aborted) return;
+    side.answer = answer;
+    if (i === session.listed) list(i);
+    side.view.mark(answer.answers);
+  } catch (error) {
+    if (signal.aborted) return;
+    side.refused = true;
+    side.expected = null;
+    const sentence = error instanceof Refusal ? error.message : "The answers could not be shown; reload the page to try again.";
+    if (i === session.listed) answers.showRefusal(sentence);
+    announce(sentence);
+    if (!(error instanceof Refusal)) throw error;
+  } finally {
+    if (!signal.aborted) showLayers();
+  }
+}
+
+// The layer that is chosen after a query: similarity, but a prediction stays, and so does what is compared with.
+function layerOfQuery(id) {
+  if (id?.startsWith("prediction.")) return id;
+  return session.state.compare && id !== SIMILARITY ? id : null;
+}
+
+// The tiles of a place are asked for at once, beside its answers; the words and the legend come with the answers.
+function expectedLayer(model, query) {
+  if (query?.kind !== "place") return null;
+  const place = new URLSearchParams({ lon: query.lon.toFixed(4), lat: query.lat.toFixed(4), model });
+  return { tiles: `/tiles/similarity/{z}/{x}/{y}.png?${place}` };
+}
+
+// Ask the server, or take the answer that it gave before.
+function answerOf(model, query, signal) {
+  const key = JSON.stringify([model, { ...query, file: undefined }]);
+  if (!kept.has(key)) {
+    const answer = request(model, query, signal);
+    answer.catch(() => kept.delete(key));
+    kept.set(key, answer);
+    if (kept.size > KEPT) kept.delete(kept.keys().next().value);
+  }
+  return kept.get(key);
+}
+
+function request(model, query, signal) {
+  const parameters = { model, modality: query.modality };
+  if (query.kind === "place") return ask("/similar", { parameters: { lon: query.lon.toFixed(4), lat: query.lat.toFixed(4), model }, signal });
+  if (query.kind === "text") return ask("/search", { parameters: { ...parameters, text: query.text }, signal });
+  const body = new FormData();
+  if (query.kind === "image") body.append("image", query.file, query.file.name);
+  else body.append("columns", JSON.stringify(query.columns));
+  return ask("/search", { method: "POST", parameters, body, signal });
+}
+
+async function describePoint({ lon, lat }, side, i) {
+  const { signal } = running;
+  await side.drawn; // the layer goes first
+  if (signal.aborted) return;
+  const { name: model, layers } = modelOf(i);
+  try {
+    const found = await ask("/point", { parameters: { lon: lon.toFixed(4), lat: lat.toFixed(4), model }, signal });
+    if (!signal.aborted) answers.showPoint(found, Object.fromEntries(layers.map(({ id, title }) => [id, title])));
+  } catch (error) {
+    if (!(error instanceof Refusal) && error.name !== "AbortError") throw error;
+  }
+}
+
+// Let the reader choose whose answers are listed, where two models answered.
+function offerLists() {
+  const { sides, listed } = session;
+  const several = sides.length > 1 && modelOf(0) !== modelOf(1) && sides.every((side) => side.answer);
+  show(byId("answers-of"), several);
+  if (!several) return;
+  const choice = (_, i) => make("label", {}, make("input", { type: "radio", name: "answers-of", value: String(i), checked: i === listed, change: () => list(i) }), modelOf(i).name);
+  byId("answers-of").replaceChildren(...sides.map(choice));
+}
