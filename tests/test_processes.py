@@ -1,6 +1,13 @@
 """Mirrors src/geotether/processes.py: real processes train together as one does alone."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from multiprocessing import get_context
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,11 +15,16 @@ import pytest
 import torch
 import torch.distributed as dist
 
+import geotether
 from geotether.processes import Processes, Split, joined
+from geotether.tables.store import write_table
 from geotether.tables.table import Table
 from geotether.training.config import load_config
 from geotether.training.location import LocationMethod
 from geotether.training.loop import train
+from geotether.training.pretraining import pretrain
+
+SOURCE = Path(geotether.__file__).parents[1]
 
 SMALL = [
     "batch_size=50",  # neither 2 nor 3 processes, nor 3 modalities, divide it
@@ -147,3 +159,54 @@ def test_shares_and_parts_contain_every_row_once():
         parts = [split.own[part.local][:, None].double() for part in split.parts(4)]
         assert split.joined(parts)[:, 0].tolist() == split.own.tolist()
     assert sorted(rows) == batch.tolist()
+
+
+RUN = """
+recipe: paper
+tables: {satellite: satellite.parquet, text: text.parquet}
+batch_size: 31
+steps: 150
+save_every: 1000
+validate_every: null
+jitter_m: 1000
+device: cpu
+encoder: {positional: {l_max: 3}, network: {hidden_dim: 16, dropout: 0.2}, embed_dim: 8}
+"""
+
+
+def test_a_killed_process_ends_the_others_and_the_run_goes_on_with_one(tmp_path):
+    for name in ("satellite", "text"):
+        write_table(make_tables()[name], tmp_path / f"{name}.parquet")
+    (tmp_path / "run.yaml").write_text(RUN)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = ["-m", "geotether", "pretrain", "run.yaml", "--out", "cut"]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+    started = subprocess.Popen(
+        [*torchrun, *command], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    metrics = tmp_path / "cut" / "metrics.jsonl"
+    while not metrics.is_file() or metrics.read_bytes().count(b"\n") < 20:
+        assert started.poll() is None, started.communicate()[1]
+        time.sleep(0.01)
+    os.kill(process_of(started.pid, rank=1), signal.SIGKILL)
+    said = started.communicate(timeout=20)[1]
+    assert started.returncode == 1
+    assert "geotether: Another of the 2 processes of this run has ended" in said
+    assert "The state is saved in cut: run the same command with --resume" in said
+    saved = json.loads((tmp_path / "cut" / "state" / "state.json").read_text())
+    assert 20 <= saved["step"] < 150
+
+    one, whole = (load_config(tmp_path / "run.yaml") for _ in range(2))
+    found = pretrain(config=one, out=tmp_path / "cut", resume=True, progress="none")
+    expected = pretrain(config=whole, progress="none")
+    assert [line["step"] for line in found.history] == list(range(150))
+    for key, weight in expected.module.state_dict().items():
+        torch.testing.assert_close(found.module.state_dict()[key], weight, rtol=0, atol=1e-3 * weight.abs().max())
+
+
+def process_of(torchrun: int, rank: int) -> int:
+    """Return the process with a rank among those that torchrun started."""
+    for child in Path(f"/proc/{torchrun}/task/{torchrun}/children").read_text().split():
+        if f"RANK={rank}\0" in Path(f"/proc/{child}/environ").read_text().replace("LOCAL_RANK", ""):
+            return int(child)
+    raise AssertionError(f"torchrun has no process of rank {rank}")

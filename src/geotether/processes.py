@@ -205,8 +205,10 @@ def _reaching(count: int) -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and not _UNREACHABLE.search(str(error)):
             raise
+        # Without the place in the code of gloo, and its guesses.
+        reason = re.sub(r"^\[.*?\] ", "", str(error)).split(". ")[0]
         raise ProcessLostError(
-            f"Another of the {count} processes of this run has ended or cannot be reached ({str(error)[:200]})."
+            f"Another of the {count} processes of this run has ended or cannot be reached ({reason})."
         ) from error
 
 

@@ -41,12 +41,19 @@ def main() -> None:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # GNU's OpenMP: spin briefly before sleeping
     log_to_stderr()
+    process, count = process_of_torchrun()
     try:
-        app(region_joined(plugins_first(sys.argv[1:])))
+        arguments = region_joined(plugins_first(sys.argv[1:]))
+        if count > 1 and "pretrain" not in arguments:
+            raise ValueError(f"{count} processes were started, but only `geotether pretrain` works in several.")
+        app(arguments)
     except MENDABLE as error:
         if os.environ.get("GEOTETHER_TRACEBACK"):
             raise
-        typer.echo(f"geotether: {error or type(error).__name__}", err=True)
+        if process == 0:
+            typer.echo(f"geotether: {error or type(error).__name__}", err=True)
+        elif not getattr(error, "__notes__", ()):  # what the first process has raised too has a note
+            typer.echo(f"geotether, process {process + 1} of {count}: {error or type(error).__name__}", err=True)
         sys.exit(1)
     except KeyboardInterrupt as interrupt:
         _exit_interrupted(interrupt)
@@ -57,6 +64,12 @@ def main() -> None:
                 _exit_interrupted(behind)
             behind = behind.__cause__ or behind.__context__
         raise
+
+
+def process_of_torchrun() -> tuple[int, int]:
+    """Return the number of this process among those that torchrun started, from 0, and how many there are."""
+    count = int(os.environ.get("WORLD_SIZE", 1))
+    return (int(os.environ.get("RANK", 0)), count) if count > 1 else (0, 1)
 
 
 def plugins_first(arguments: list[str]) -> list[str]:
@@ -113,7 +126,8 @@ def _use_plugins(plugins: list[str] | None) -> None:
 
 def _exit_interrupted(interrupt: KeyboardInterrupt) -> NoReturn:
     """Exit after Ctrl-C with the run's own message, which says how to continue."""
-    typer.echo(f"geotether: {str(interrupt) or 'interrupted.'}", err=True)
+    if process_of_torchrun()[0] == 0:
+        typer.echo(f"geotether: {str(interrupt) or 'interrupted.'}", err=True)
     sys.exit(130)
 
 
@@ -130,11 +144,12 @@ def log_to_stderr() -> None:
     logger = logging.getLogger("geotether")
     if not any(isinstance(handler, _StandardError) for handler in logger.handlers):
         logger.addHandler(_StandardError())
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.INFO if process_of_torchrun()[0] == 0 else logging.ERROR)
 
 
 def _print(text: str, **options: Any) -> None:
-    typer.echo(text)
+    if process_of_torchrun()[0] == 0:
+        typer.echo(text)
 
 
 def _version(wanted: bool | None) -> None:

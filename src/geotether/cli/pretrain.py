@@ -17,7 +17,11 @@ def pretrain(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the unfinished run in --out.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again, whatever is in --out.")] = False,
 ) -> str:
-    """Pre-train a location encoder on your own feature tables, or a model on paired sensors."""
+    """Pre-train a location encoder on your own feature tables, or a model on paired sensors.
+
+    In several processes: torchrun --nproc-per-node 4 -m geotether pretrain ...
+    """
+    from geotether.cli.app import process_of_torchrun
     from geotether.training.config import load_config
     from geotether.training.pretraining import pretrain
     from geotether.training.state import FinishedRunError
@@ -30,6 +34,8 @@ def pretrain(
         if losses.exists():
             return str(finished)
         said = str(finished)
+    if process_of_torchrun()[0] > 0:
+        return said
     from geotether.maps import loss_curves, save_figure  # Matplotlib must not delay the start of training
 
     return f"{said}; its losses are drawn in {save_figure(loss_curves(out / 'metrics.jsonl'), losses)}"
