@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
