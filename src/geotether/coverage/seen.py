@@ -112,9 +112,13 @@ class SeenPlaces:
         found = np.empty(len(lonlat), dtype=np.float32)
         for start in range(0, len(lonlat), _CHUNK_ROWS):
             part = slice(start, start + _CHUNK_ROWS)
-            vectors = encode(lonlat[part]) if embeddings is None else embeddings(part)
             cells, which = np.unique(nearest_in_tree(self._tree, lonlat[part])[1], return_inverse=True)
-            beside = self._area.dissimilarity_of_pairs(vectors, encode(self.centers[cells])[which])
+            if embeddings is None:
+                both = encode(np.concatenate([lonlat[part], self.centers[cells]]))
+                vectors, of_cells = both[: len(which)], both[len(which) :]
+            else:
+                vectors, of_cells = embeddings(part), encode(self.centers[cells])
+            beside = self._area.dissimilarity_of_pairs(vectors, of_cells[which])
             found[part] = np.minimum(self._area.dissimilarity(vectors), beside)
         return found
 

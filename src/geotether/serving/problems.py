@@ -54,6 +54,12 @@ _WORDS = {
     422: "A parameter is missing or cannot be used; `field` names it.",
     429: "Too many requests, or the answer took too long; try again after the seconds in `Retry-After`.",
 }
+# Of errors that come from the framework.
+_UNKNOWN = {
+    400: "The body of the request cannot be read.",
+    404: "There is no such address; /openapi.json lists all.",
+    405: "The address does not take this method.",
+}
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds until another try.", "schema": {"type": "integer"}}}
 # The errors of every address, as `responses` of FastAPI.
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -97,7 +103,7 @@ def handle_problems(app: FastAPI) -> None:
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
         detail: Any = error.detail
         if not isinstance(detail, dict):
-            detail = said(_WORDS.get(error.status_code, detail))
+            detail = said(_UNKNOWN.get(error.status_code, detail))
         return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
     @app.exception_handler(RequestValidationError)

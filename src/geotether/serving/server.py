@@ -131,7 +131,7 @@ def points_of(files: Sequence[str | Path]) -> dict[str, Path]:
 
 
 def make_planets(served: "Served") -> None:
-    """Compute the grid of the Earth of each model, with lines of progress, and in the background its layers."""
+    """Compute what all requests need, with lines of progress of the grids of the Earth; layers in the background."""
     import time
 
     for name in served.models:
@@ -144,6 +144,8 @@ def make_planets(served: "Served") -> None:
                 _log.info("%s: %s of %s places of the grid", name, f"{done:,}", f"{total:,}")
 
         served.planet(name, show)
+        served.observations(name)
+        served.encoder(name).coverage(lon=[0.0], lat=[0.0])  # fits the thresholds
         threading.Thread(target=served.layers(name).prepare, name=f"layers of {name}", daemon=True).start()
 
 

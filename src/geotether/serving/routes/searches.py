@@ -117,9 +117,9 @@ def found(
                     "lon": answers.lonlat[at, 0],
                     "lat": answers.lonlat[at, 1],
                     "country": countries[at],
-                    "similarity": float(answers.similarity[at]),
+                    "similarity": round(float(answers.similarity[at]), 4),
                     "km": km[at],
-                    "alike": {name: float(values[at]) for name, values in answers.alike.items()},
+                    "alike": {name: round(float(values[at]), 3) for name, values in answers.alike.items()},
                     "nearest": [{"modality": name, **ones[at]._asdict()} for name, ones in nearest.items()],
                 }
                 for at in range(len(answers))
