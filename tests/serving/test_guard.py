@@ -99,6 +99,9 @@ def test_clients_have_a_rate_each(guarded):
     got = [asyncio.run(ask(guard, "/echo", client=f"10.0.0.{at}")) for at in (1, 1, 1, 2)]
     assert [status for status, _, _ in got] == [200, 200, 429, 200]
     assert got[2][2]["retry-after"] == "2"
+    assert [asyncio.run(ask(guard, "/", client="10.0.0.1"))[0] for _ in range(3)] == [
+        404
+    ] * 3  # the page is not counted
     neighbours = [f"2001:db8::{at}" for at in (1, 2, 3)]  # one network of one client
     assert [asyncio.run(ask(guard, "/echo", client=one))[0] for one in neighbours] == [200, 200, 429]
 

@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 # Names under which a server that is bound to loopback is asked. Others are pages of other sites whose name was pointed
 # at this machine (DNS rebinding).
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_ALWAYS = ("/health",)  # answered at any load
+# Answered at any rate and load: a page whose script is refused stays dead.
+_ALWAYS = ("/health", "/", "/static/")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _BUSY_SECONDS = 1.0
 HEADERS = {
@@ -90,7 +91,7 @@ class Guard:
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length[:20]) > self.limits.body_bytes:
             raise _too_large(self.limits.body_bytes)
-        if scope["path"] in _ALWAYS:
+        if scope["path"] in _ALWAYS or scope["path"].startswith(_ALWAYS[-1]):
             return
         wait = self.rates.wait(_client(scope))
         if wait:

@@ -31,7 +31,7 @@ class Limits:
     body_bytes: int = 20_000_000
     rate: float = 100.0
     burst: int = 400
-    at_once: int = 100
+    at_once: int = 40
     seconds: float = 30.0
     pixels: int = 25_000_000
 

@@ -5,6 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from jaxtyping import Float64
+
+from geotether.coverage.coverage import Coverage
 from geotether.searching import Query
 from geotether.searching.observations import TrainingObservations
 from geotether.serving.layers import Layers
@@ -12,10 +16,13 @@ from geotether.serving.limits import Limits
 from geotether.serving.planet import RESOLUTION, Planet
 from geotether.serving.problems import Problem
 from geotether.serving.questions import Questions
+from geotether.serving.recent import Recent
 from geotether.suggestions import closest
 
 if TYPE_CHECKING:
     from geotether.encoder import Encoder
+
+_PLACES = 1000  # whose coverage is kept
 
 
 class Served:
@@ -51,6 +58,7 @@ class Served:
         self._making = {name: threading.RLock() for name in self.models}
         self._questions = {name: Questions(one, self.limits.pixels) for name, one in self.models.items()}
         self._observations: dict[str, TrainingObservations] = {}
+        self._coverage = Recent(_PLACES)
 
     def name(self, model: str | None = None) -> str:
         """Return the name of a model, by default of the first.
@@ -99,6 +107,16 @@ class Served:
                 encoder = self.models[name]
                 self._observations[name] = TrainingObservations(trained_tables(encoder), raw_data(encoder))
             return self._observations[name]
+
+    def coverage(self, model: str | None, place: Float64[np.ndarray, "1 2"]) -> Coverage:
+        """Return the coverage of one place by a model; errors as `name`."""
+        name = self.name(model)
+        key = name, place.tobytes()
+        found = self._coverage.get(key)
+        if found is None:
+            found = self.models[name].coverage(place)
+            self._coverage.put(key, found)
+        return found
 
     def questions(self, model: str | None = None) -> Questions:
         """Return what turns the questions to a model into queries; errors as `name`."""

@@ -25,7 +25,7 @@ def router(served: Served) -> APIRouter:
     def point(lon: Lon, lat: Lat, model: ModelName = None) -> Point:
         place = served.query(model, lon=lon, lat=lat).lonlat
         assert place is not None
-        known = served.encoder(model).coverage(place)
+        known = served.coverage(model, place)
         outside, dissimilarity = known.outside, known.dissimilarity
         return Point(
             lon=place[0, 0],

@@ -92,7 +92,7 @@ def found(
         within: Region of the answers.
         min_distance_km: Least distance of two answers.
     """
-    planet, encoder = served.planet(model), served.encoder(model)
+    planet = served.planet(model)
     region = None if within is None else region_named(within)
     with asked("within"):
         answers = planet.answers(query, top, region, min_distance_km)
@@ -102,7 +102,7 @@ def found(
     km: list[float | None] = [None] * len(answers)
     if query.lonlat is not None:
         lon, lat = query.lonlat[0].tolist()
-        outside = encoder.coverage(lon=[lon], lat=[lat]).outside
+        outside = served.coverage(model, query.lonlat).outside
         asked_for = {"lon": lon, "lat": lat, "country": countries.pop(0)}
         asked_for["outside"] = None if outside is None else bool(outside[0])
         km = np.round(great_circle_km(query.lonlat, answers.lonlat), 1).tolist()
