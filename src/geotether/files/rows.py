@@ -140,12 +140,12 @@ def naming(path: Path, kind: str) -> Iterator[None]:
     """Put the name of a file in front of errors about it, and turn those of Arrow into ValueError."""
     try:
         yield
+    except MemoryError:
+        raise ValueError(f"{path} does not fit into memory.") from None
     except (pa.ArrowException, OSError) as error:
         if getattr(error, "errno", None):  # the system's own error, such as a full disk or a missing permission
             raise
         raise ValueError(f"{path} is damaged or is not a {kind} file: {error}.") from error
-    except MemoryError:
-        raise ValueError(f"{path} does not fit into memory.") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: {_not_its_encoding(path, error)}") from error
     except (TypeError, ValueError) as error:

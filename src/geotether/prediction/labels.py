@@ -17,6 +17,7 @@ MOST_CLASSES = 254
 KINDS = ("regression", "classification")
 # So few different whole numbers may be codes of classes.
 MOST_CODES = 20
+ADVICE = "Name the column of what the map is to show: --label."
 _log = logging.getLogger(__name__)
 _INVERSES: dict[str | None, Any] = {None: np.asarray, "log1p": np.expm1, "log10": lambda values: 10.0**values}
 _ID = re.compile(r"(.*[_\W])?(id|fid|gid|oid|objectid|uuid|guid|index|key|row|nr|number)", re.IGNORECASE)
@@ -69,12 +70,11 @@ def check_labels(task: Task) -> None:
             "its error."
         )
     different = len(np.unique(values))
-    advice = "Name the column of what the map is to show: --label."
     if task.kind == "classification":
         if different > count / 2:
             raise ValueError(
                 f"{task.name!r} looks like an id: {different:,} of {count:,} labels differ, so no class can be "
-                f"learned. {advice}"
+                f"learned. {ADVICE}"
             )
         if different > MOST_CLASSES:
             raise ValueError(f"{task.name!r} has {different:,} classes; a map shows {MOST_CLASSES} at most.")
@@ -84,7 +84,7 @@ def check_labels(task: Task) -> None:
     if whole and (np.ptp(raw) < 1.05 * count or _ID.fullmatch(task.name)):
         raise ValueError(
             f"{task.name!r} looks like an id: all {count:,} labels are different whole numbers from "
-            f"{raw.min():,.0f} to {raw.max():,.0f}. {advice}"
+            f"{raw.min():,.0f} to {raw.max():,.0f}. {ADVICE}"
         )
 
 

@@ -16,7 +16,7 @@ from geotether.serving.limits import Limits
 from geotether.serving.metrics import Metrics
 from geotether.serving.planet import RESOLUTION
 from geotether.serving.problems import PROBLEMS, handle_problems
-from geotether.serving.routes import about, places, searches, tiles
+from geotether.serving.routes import about, places, points, searches, tiles
 from geotether.serving.served import Served
 from geotether.version import __version__
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from geotether.encoder import Encoder
 
 # Functions of what is served that return an APIRouter, one per subject.
-ROUTERS = (about.router, searches.router, places.router, tiles.router)
+ROUTERS = (about.router, searches.router, places.router, tiles.router, points.router)
 PAGE = Path(__file__).parent / "page"
 _THREADS = 16  # that answer requests; more of them let more queries be compared in one product
 _COMPRESSION = 5
@@ -65,6 +65,7 @@ def app_of(served: Served, hosts: Collection[str] | None = LOOPBACK) -> FastAPI:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         yield
         served.closing.set()
+        served.tables.close()
 
     app = FastAPI(
         title="geotether",

@@ -84,13 +84,24 @@ class ModelShown(BaseModel):
     card: str = Field(description="The model card, Markdown.")
 
 
+class ColumnShown(BaseModel):
+    """A column of a table of points."""
+
+    name: str
+    kind: str = Field(description="`number`, `text`, `flag` (true or false), or `other`, which is not shown.")
+    values: int | None = Field(description="Number of different values.")
+    usable_as_label: bool = Field(description="Whether /predict makes a map of it.")
+    why: str = Field(description="Why not; empty if it does.")
+
+
 class PointsShown(BaseModel):
-    """A file of points."""
+    """A table of points."""
 
     id: str
-    name: str
-    rows: int
-    columns: list[str]
+    name: str = Field(description="Name of its file.")
+    rows: int = Field(description="Number of points.")
+    columns: list[ColumnShown]
+    bounds: list[float] = Field(description="West, south, east and north of the points, degrees.")
 
 
 class LimitsShown(BaseModel):

@@ -14,6 +14,7 @@ from geotether.searching.observations import TrainingObservations
 from geotether.serving.layers import Layers
 from geotether.serving.limits import Limits
 from geotether.serving.planet import RESOLUTION, Planet
+from geotether.serving.points import PointTables
 from geotether.serving.problems import Problem
 from geotether.serving.questions import Questions
 from geotether.serving.recent import Recent
@@ -35,10 +36,11 @@ class Served:
         resolution: Spacing of the grid of the Earth, degrees.
 
     Attributes:
+        tables: Tables of points: the files, and those that clients sent.
         closing: Set when the server stops; jobs in the background must end soon after.
 
     Raises:
-        ValueError: If there are no models.
+        ValueError: If there are no models, or a file has no points.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Served:
     ) -> None:
         if not models:
             raise ValueError("There are no models to serve; give at least one.")
-        self.models, self.points = dict(models), dict(points or {})
+        self.models, self.tables = dict(models), PointTables(points or {})
         self.limits, self.resolution = limits or Limits(), resolution
         self.closing = threading.Event()
         self._planets: dict[str, Planet] = {}

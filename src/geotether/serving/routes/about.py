@@ -25,8 +25,9 @@ def router(served: Served) -> APIRouter:
     @made.get("/model", summary="The models and files that are served")
     def model() -> ServedShown:
         models = [model_shown(served, name) for name in served.models]
+        tables, limits = served.tables.listed(), asdict(served.limits)
         return ServedShown.model_validate(
-            {"version": __version__, "models": models, "points": [], "limits": asdict(served.limits)}
+            {"version": __version__, "models": models, "points": tables, "limits": limits}
         )
 
     return made

@@ -1,0 +1,179 @@
+"""Tables of points that clients sent or the server was started with: their columns, and points in colours."""
+
+import json
+import secrets
+import shutil
+import tempfile
+import threading
+import weakref
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from geotether.files.values import without_dictionary
+from geotether.serving.colours import Classes, Ramp, hex_colours
+from geotether.serving.columns import stored_rows, write_points
+from geotether.serving.problems import Problem
+from geotether.serving.uploads import UploadError, read_upload, shown_name
+from geotether.suggestions import closest
+from geotether.tasks.table import Labelled, read_labelled
+
+MOST_TABLES = 50
+MOST_STORED_BYTES = 1_000_000_000
+# Points of different texts beyond this number share one colour.
+MOST_CLASSES = 254
+_MISSING = "#9aa5ad"
+
+
+@dataclass(frozen=True, eq=False)
+class StoredPoints:
+    """A table of points, in a file of the server.
+
+    Attributes:
+        id: Names the table in requests.
+        name: Name of the file that it comes from.
+        columns: For each column its name, kind ("number", "text", "flag" or "other"), number of different values, and
+            whether it can be a label and why not.
+        bounds: West, south, east and north of the points, degrees.
+        rows: Number of points.
+        file: Where the rows are.
+    """
+
+    id: str
+    name: str
+    columns: list[dict[str, Any]]
+    bounds: list[float]
+    rows: int
+    file: Path
+
+    def listed(self) -> dict[str, Any]:
+        """Return what clients are told."""
+        about = {"id": self.id, "name": self.name, "rows": self.rows}
+        return about | {"columns": self.columns, "bounds": self.bounds}
+
+    def read(self) -> Labelled:
+        """Return the rows."""
+        return stored_rows(self.file)
+
+    def column(self, name: str) -> dict[str, Any]:
+        """Return the description of a column.
+
+        Raises:
+            Problem: 404, if there is none of that name.
+        """
+        for one in self.columns:
+            if one["name"] == name:
+                return one
+        known = [one["name"] for one in self.columns]
+        shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+        hint = closest(name, known)
+        raise Problem(404, f"{self.name} has no column {name[:80]!r}; there are {shown}.{hint}", "column")
+
+    def geojson(self, column: str | None = None) -> bytes:
+        """Return the points as GeoJSON, with the value and colour of a column, and the legend of the colours."""
+        read = self.read()
+        values: list[Any] = [None] * self.rows
+        colours, legend = [_MISSING] * self.rows, None
+        if column is not None:
+            kind = self.column(column)["kind"]
+            if kind == "other":
+                raise Problem(422, f"Column {column!r} has no numbers, texts or booleans to show.", "column")
+            values, colours, legend = _coloured(read.columns[column], kind)
+        features = [
+            {
+                "type": "Feature",
+                "geometry": {"type": "Point", "coordinates": place},
+                "properties": {"row": row, "value": value, "colour": colour},
+            }
+            for place, row, value, colour in zip(
+                read.lonlat.round(6).tolist(), read.rows.tolist(), values, colours, strict=True
+            )
+        ]
+        found = {"type": "FeatureCollection", "column": column, "legend": legend, "features": features}
+        return json.dumps(found, separators=(",", ":"), allow_nan=False).encode()
+
+
+class PointTables:
+    """The tables of points of a server, in a temporary folder until `close()` or the end; safe for several threads.
+
+    Tables that clients sent are forgotten when they are too many or too large, the oldest first.
+
+    Args:
+        files: Id to a file that the server is started with; these are kept.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: As `geotether.tasks.table.read_labelled`.
+    """
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="geotether-points-"))
+        self.close = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._lock = threading.Lock()
+        self._sent: OrderedDict[str, StoredPoints] = OrderedDict()
+        self._own: dict[str, StoredPoints] = {}
+        for name, path in files.items():
+            out = self._new_file()
+            about = write_points(read_labelled(path), path.name, out)
+            self._own[name] = StoredPoints(name, path.name, **about, file=out)
+
+    def _new_file(self) -> Path:
+        return self._folder / f"{secrets.token_hex(8)}.arrow"
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Describe the tables that the server was started with; those of clients are theirs alone."""
+        return [one.listed() for one in self._own.values()]
+
+    def add(self, content: Any, name: str | None) -> StoredPoints:
+        """Read a file that a client sent.
+
+        Raises:
+            Problem: If it is not accepted; see `read_upload`.
+        """
+        shown, out = shown_name(name), self._new_file()
+        try:
+            about = read_upload(content, shown, out)
+        except UploadError as error:
+            raise Problem(error.status, str(error), "file", retry_after=3 if error.status == 429 else None) from None
+        found = StoredPoints(secrets.token_urlsafe(12), shown, **about, file=out)
+        with self._lock:
+            self._sent[found.id] = found
+            sizes = [one.file.stat().st_size for one in self._sent.values()]
+            while len(sizes) > 1 and (len(sizes) > MOST_TABLES or sum(sizes) > MOST_STORED_BYTES):
+                self._sent.popitem(last=False)[1].file.unlink()
+                del sizes[0]
+        return found
+
+    def get(self, table: str) -> StoredPoints:
+        """Return a table.
+
+        Raises:
+            Problem: 404, if there is none of that id.
+        """
+        with self._lock:
+            found = self._own.get(table) or self._sent.get(table)
+        if found is None:
+            raise Problem(404, "There are no such points (any more); send the file again.", "points")
+        return found
+
+
+def _coloured(column: pa.ChunkedArray, kind: str) -> tuple[list[Any], list[str], dict[str, Any]]:
+    """Return the values of a column as JSON has them, the colour of each, and the legend."""
+    given = without_dictionary(column).to_pylist()
+    if kind == "number":
+        numbers = np.array([np.nan if value is None else float(value) for value in given])
+        known = np.isfinite(numbers)
+        ramp = Ramp.over(numbers)
+        values = [value if ok else None for value, ok in zip(numbers.tolist(), known.tolist(), strict=True)]
+        colours = [colour if ok else _MISSING for colour, ok in zip(ramp.hex(numbers), known.tolist(), strict=True)]
+        return values, colours, ramp.legend()
+    texts = [None if value in (None, "") else str(value).lower() if kind == "flag" else value for value in given]
+    # The order of classes is that of predictions, which have the same colours.
+    frequent = Counter(text for text in texts if text is not None).most_common(MOST_CLASSES)
+    classes = Classes(sorted(text for text, _ in frequent))
+    colour_of = dict(zip(classes.names, hex_colours(classes.colours(np.arange(len(frequent)))), strict=True))
+    return texts, [colour_of.get(text, _MISSING) for text in texts], classes.legend()
