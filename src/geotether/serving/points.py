@@ -60,8 +60,12 @@ class StoredPoints:
         """Return the rows."""
         return stored_rows(self.file)
 
-    def column(self, name: str) -> dict[str, Any]:
+    def column(self, name: str, field: str = "column") -> dict[str, Any]:
         """Return the description of a column.
+
+        Args:
+            name: Name of the column.
+            field: The parameter of the request that names it.
 
         Raises:
             Problem: 404, if there is none of that name.
@@ -72,7 +76,7 @@ class StoredPoints:
         known = [one["name"] for one in self.columns]
         shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
         hint = closest(name, known)
-        raise Problem(404, f"{self.name} has no column {name[:80]!r}; there are {shown}.{hint}", "column")
+        raise Problem(404, f"{self.name} has no column {name[:80]!r}; there are {shown}.{hint}", field)
 
     def geojson(self, column: str | None = None) -> bytes:
         """Return the points as GeoJSON, with the value and colour of a column, and the legend of the colours."""

@@ -1,6 +1,6 @@
 """The parameters and answers of the addresses, as the OpenAPI document describes them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -225,3 +225,67 @@ class Embeddings(BaseModel):
 
     dim: int
     embeddings: list[list[float]] = Field(description="One row per place, in their order.")
+
+
+class MapWanted(BaseModel):
+    """A map to be made of labelled points."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    points: Annotated[str, Field(max_length=200, description="Id of a table, of POST /points or /model.")]
+    label: Annotated[str, Field(max_length=500, description="Column of labels.")]
+    kind: Literal["regression", "classification"] | None = Field(
+        None, description="Whether labels are numbers or classes; by default told from them."
+    )
+    unit: Annotated[str, Field(max_length=40, description="Unit of the labels.")] = ""
+    level: Annotated[float, Field(ge=0.5, le=0.99, description="Stated coverage of the intervals.")] = 0.9
+    model: Annotated[str, Field(max_length=100, description="Name of a model; by default the first.")] | None = None
+
+
+class JobStarted(BaseModel):
+    """A map that will be made."""
+
+    job: str = Field(description="Its id, for GET /predict/{job}.")
+
+
+class Interval(BaseModel):
+    """A mean with its 95 % interval over blocks."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+class ScoreShown(Interval):
+    """A score on unseen blocks."""
+
+    metric: str = Field(description="R2 or accuracy.")
+
+
+class CoveredShown(Interval):
+    """Share of the labels of unseen blocks that are within their interval or set."""
+
+    stated: float = Field(description="The share that was asked for.")
+
+
+class PredictionShown(BaseModel):
+    """A map of labels, as far as it is made."""
+
+    job: str
+    points: str
+    label: str
+    model: str
+    state: Literal["waiting", "running", "done", "failed"]
+    step: str = Field(description="What is being done.")
+    words: list[str] = Field(description="What the scores say, in sentences, as `geotether map` does.")
+    notes: list[str] = Field(description="What should be known about the labels.")
+    error: str | None = Field(description="Why it failed.")
+    probe: str | None = Field(None, description="How the map was made from embeddings; known before the map.")
+    labels: int | None = Field(None, description="Number of labels.")
+    block_km: float | None = Field(None, description="Side of the blocks that were held out, km.")
+    score: ScoreShown | None = None
+    baselines: dict[str, Interval] | None = Field(None, description="Scores of maps that know places and labels alone.")
+    beats_baselines: bool | None = Field(None, description="Whether the score is clearly above that of every baseline.")
+    covered: CoveredShown | None = None
+    inside_share: float | None = Field(None, description="Share of the land in the area of applicability.")
+    layers: list[LayerShown] = Field(description="`value`, `uncertainty` and `outside`, once the map is done.")

@@ -15,6 +15,7 @@ from geotether.serving.layers import Layers
 from geotether.serving.limits import Limits
 from geotether.serving.planet import RESOLUTION, Planet
 from geotether.serving.points import PointTables
+from geotether.serving.predictions import Predictions
 from geotether.serving.problems import Problem
 from geotether.serving.questions import Questions
 from geotether.serving.recent import Recent
@@ -37,6 +38,7 @@ class Served:
 
     Attributes:
         tables: Tables of points: the files, and those that clients sent.
+        predictions: Maps of labels, which are made in the background.
         closing: Set when the server stops; jobs in the background must end soon after.
 
     Raises:
@@ -55,6 +57,7 @@ class Served:
         self.models, self.tables = dict(models), PointTables(points or {})
         self.limits, self.resolution = limits or Limits(), resolution
         self.closing = threading.Event()
+        self.predictions = Predictions(self.closing)
         self._planets: dict[str, Planet] = {}
         self._layers: dict[str, Layers] = {}
         self._making = {name: threading.RLock() for name in self.models}
