@@ -1,5 +1,7 @@
 """Mean, standard deviation and principal axes of rows: the one place where features are standardised and projected."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Shaped
 
@@ -11,7 +13,7 @@ _BLOCK = 64
 
 
 def mean_and_scale(
-    values: Shaped[np.ndarray, "n *row"],
+    values: Shaped[Any, "n *row"],
     axis: int = 1,
     constant: float = 1.0,
     skip_missing: bool = False,
@@ -22,7 +24,8 @@ def mean_and_scale(
     Sums are taken in float64 and in two passes: subtracting squares of large means would lose all digits.
 
     Args:
-        values: Numbers of any kind, shape (n, d), or (n, ...) with columns along `axis`; may be a memory map.
+        values: Numbers of any kind, shape (n, d), or (n, ...) with columns along `axis`; may be a memory map or
+            `MappedRows`.
         axis: The axis of the columns; all other axes are averaged over.
         constant: Scale of a column that does not vary: 1 centres it; infinity makes it zero for every row.
         skip_missing: Whether values that are not finite are left out. A column without any value has mean 0.

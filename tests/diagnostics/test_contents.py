@@ -8,6 +8,7 @@ from geotether.diagnostics import contents as contents_room
 from geotether.diagnostics.contents import QUANTILES, bounds, contents, duplicated, spread
 from geotether.diagnostics.places import even_places
 from geotether.diagnostics.table_summary import contents_lines, headline, in_columns, origin_lines
+from geotether.files.mapped_rows import MappedRows
 from geotether.geodesy.blocks import block_id
 from geotether.tables.store import read_table, write_table
 from geotether.tables.table import Table
@@ -78,7 +79,7 @@ def test_the_summary_of_a_table(soil):
 def test_a_table_on_disk_is_sampled(soil, tmp_path, monkeypatch):
     write_table(soil, tmp_path / "soil.parquet")
     mapped = read_table(tmp_path / "soil.parquet", memory_share=0, cache_dir=tmp_path)
-    assert isinstance(mapped.features, np.memmap)
+    assert isinstance(mapped.features, MappedRows)
     some = contents(mapped, max_rows=50, seed=3).spread
     assert some.rows == 50
     rows = np.sort(np.random.default_rng(3).choice(400, 50, replace=False))

@@ -1,7 +1,6 @@
 """Mirrors src/geotether/featurizing/build.py: what the job makes, and what it refuses."""
 
 import logging
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -277,7 +276,7 @@ def test_files_of_two_jobs_are_never_up_to_date(places, tmp_path, monkeypatch):
         source.replace(target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(room, "os", SimpleNamespace(replace=one_only))
+        patch.setattr(room, "replace_path", one_only)
         with pytest.raises(KeyboardInterrupt):
             build(places, out, broken=50, seed=1)
     with pytest.raises(ValueError, match="cannot be used"):  # of a third job

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from geotether.files.mapped_rows import MappedRows
 from geotether.tables.modality import Modality
 from geotether.tables.origin import Origin, origin_of_note
 from geotether.tables.store import is_table_npz, read_origin, read_table, write_origin, write_table
@@ -210,7 +211,7 @@ def test_invalid_files_are_errors(tmp_path, columns, options, message):
 
 def test_other_files_are_refused(table, tmp_path):
     path = tmp_path / "t.parquet"
-    for missing, message in ((path, "There is no file"), (tmp_path, "is not a file")):
+    for missing, message in ((path, "There is no file"), (tmp_path, "no Parquet file in")):
         with pytest.raises(FileNotFoundError, match=message):
             read_table(missing)
     write_table(table, path)
@@ -257,7 +258,7 @@ def test_large_features_are_mapped_from_disk(tmp_path, ragged_at, monkeypatch):
         assert not cache.exists()
         return
     table = read_table(path, memory_share=0.0)
-    assert isinstance(table.features, np.memmap)
+    assert isinstance(table.features, MappedRows)
     np.testing.assert_array_equal(table.features, features)
     assert table.content_hash == read_table(path, memory_share=1.0).content_hash
     kept = [(file.name, file.stat().st_mtime_ns) for file in cache.iterdir()]

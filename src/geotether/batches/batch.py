@@ -1,7 +1,8 @@
 """The tensors of one step and which rows they consist of, as pure functions of (seed, step); jitter of their places."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,9 +13,13 @@ from jaxtyping import Bool, Float32, Float64, Int64, Integer
 from torch import Tensor
 
 from geotether.batches.schedule import TyingSchedule, check_known
+from geotether.files.mapped_rows import MappedRows
 from geotether.geodesy.coordinates import lonlat_of_unit_vectors, unit_vectors
 from geotether.geodesy.distance import EARTH_RADIUS_KM
 from geotether.tables.table import Table
+
+POOL_BLOCKS = 2048
+"""Blocks whose rows are shuffled together, in tables that are drawn by blocks."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ def assemble(
     """Collect the rows of one step, as a pure function of tables, schedule, step and seed.
 
     Args:
-        tables: Modality to its training rows, with `lonlat` (n, 2) and `features` (n, d), which may be a memory map.
+        tables: Modality to its training rows, with `lonlat` (n, 2), `features` (n, d), which may be a memory map, and
+            possibly `block_rows`, as for `rows_at`.
         schedule: Which modalities take part, and with which rows.
         step: Number of the step, from 0.
         seed: Seed of the run.
@@ -71,7 +77,10 @@ def assemble(
         check_known("modality", tie.modality, tables)
         table = tables[tie.modality]
         start = schedule.rows_before(tie.modality, step)
-        rows = rows_at(len(table.lonlat), start, tie.rows, seed, tie.modality)
+        block_rows = getattr(table, "block_rows", None)
+        rows = rows_at(len(table.lonlat), start, tie.rows, seed, tie.modality, block_rows)
+        if block_rows and isinstance(table.features, MappedRows):
+            read_ahead(table.features, start, tie.rows, seed, tie.modality, block_rows)
         lonlat.append(np.asarray(table.lonlat[rows], dtype=np.float64))
         taken = rows if share is None else rows[share(tie.rows)]
         features[tie.modality] = torch.from_numpy(np.asarray(table.features[taken], dtype=np.float32))
@@ -120,12 +129,21 @@ def gather_samples(table: Table, rows: np.ndarray, modalities: Sequence[str]) ->
     return PairedBatch(values, present, lonlat)
 
 
-def rows_at(size: int, start: int, count: int, seed: int, modality: str) -> Int64[np.ndarray, "count"]:
+def rows_at(
+    size: int, start: int, count: int, seed: int, modality: str, block_rows: int | None = None
+) -> Int64[np.ndarray, "count"]:
     """Return rows `start` to `start + count - 1` of the endless stream of one table.
 
     The stream consists of one permutation of all rows per epoch, which depends on (seed, modality, epoch) alone, so a
     resumed run needs no saved state. Across the end of an epoch, or if the table is smaller than `count`, one call can
     return a row twice; `NearbyPairs(..., km=0)` keeps it from being its own negative.
+
+    With `block_rows`, a permutation is made such that a table on disk is read almost in sequence: the table is cut into
+    blocks of so many rows, blocks are shuffled, every 2,048 of them in a row are a pool, and the rows of each pool are
+    shuffled. Each row still comes once per epoch, anywhere in it with equal probability. Two rows of one block are
+    always in the same pool of P = 2,048 * `block_rows` rows, so they share a batch of b rows with probability
+    (b - 1) / (P - 1) rather than (b - 1) / (size - 1): a batch has on average less than b / 2,048 other rows of a row's
+    block. A table that fits in one pool is shuffled as without blocks.
 
     Args:
         size: Number of rows of the table, 1 or more.
@@ -133,6 +151,7 @@ def rows_at(size: int, start: int, count: int, seed: int, modality: str) -> Int6
         count: Number of rows wanted, 0 or more.
         seed: Seed of the run.
         modality: Name of the table, so that tables are shuffled independently.
+        block_rows: Rows of a block, 1 or more; None: all rows are shuffled together.
 
     Raises:
         ValueError: If `size` is less than 1, or `start` or `count` is negative.
@@ -148,12 +167,100 @@ def rows_at(size: int, start: int, count: int, seed: int, modality: str) -> Int6
         raise ValueError(f"start and count must be 0 or more, got start={start} and count={count}.")
     rows = np.empty(count, dtype=np.int64)
     filled = 0
+    if _in_pools(size, block_rows):
+        assert block_rows is not None
+        for epoch, pool, (first, _), (begin, end) in _pieces(size, start, count, seed, modality, block_rows):
+            own = _pool_rows(size, block_rows, seed, modality, epoch, pool)
+            rows[filled : filled + end - begin] = own[begin - first : end - first]
+            filled += end - begin
     while filled < count:
         epoch, position = divmod(start + filled, size)
         part = permutation(size, seed, modality, epoch)[position : position + count - filled]
         rows[filled : filled + len(part)] = part
         filled += len(part)
     return rows
+
+
+def read_ahead(features: MappedRows, start: int, count: int, seed: int, modality: str, block_rows: int) -> None:
+    """Ask the system for the blocks that will be drawn from soon, and give back those that were.
+
+    While the rows of a pool are drawn, the blocks of the next one are read, as large a share of them as of the rows;
+    results do not depend on it.
+
+    Args:
+        features: The features of the table.
+        start: As for `rows_at`, as are the others.
+        count: Number of rows that are drawn now.
+        seed: Seed of the run.
+        modality: Name of the table.
+        block_rows: Rows of a block.
+    """
+    size = len(features)
+    if not _in_pools(size, block_rows):
+        return
+
+    def advise(advice: Callable[[int, int], None], epoch: int, pool: int, low: float, high: float) -> None:
+        """Advise on the blocks between two shares of a pool, the pool before the first and after the last included."""
+        if pool < 0 or pool == _pool_count(size, block_rows):
+            epoch, pool = (epoch - 1, _pool_count(size, block_rows) - 1) if pool < 0 else (epoch + 1, 0)
+        own = _pool_blocks(size, block_rows, seed, modality, epoch, pool) if epoch >= 0 else np.arange(0)
+        for block in own[math.ceil(low * len(own)) : math.ceil(high * len(own))].tolist():
+            advice(block * block_rows, min((block + 1) * block_rows, size))
+
+    for epoch, pool, (first, last), (begin, end) in _pieces(size, start, count, seed, modality, block_rows):
+        if not features.is_read_ahead:
+            advise(features.prefetch, epoch, pool, 0, 1)
+            features.is_read_ahead = True
+        share = (begin - first) / (last - first), (end - first) / (last - first)
+        advise(features.prefetch, epoch, pool + 1, *share)
+        advise(features.release, epoch, pool - 1, *share)
+
+
+def _in_pools(size: int, block_rows: int | None) -> bool:
+    return block_rows is not None and size > POOL_BLOCKS * block_rows
+
+
+def _pool_count(size: int, block_rows: int) -> int:
+    return -(-size // (block_rows * POOL_BLOCKS))
+
+
+def _pieces(
+    size: int, start: int, count: int, seed: int, modality: str, block_rows: int
+) -> Iterator[tuple[int, int, tuple[int, int], tuple[int, int]]]:
+    """Cut a run of the stream where pools end: epoch, pool, its first and last position, those of the piece."""
+    stop = start + count
+    while start < stop:
+        epoch, position = divmod(start, size)
+        ends = _blocks(size, block_rows, seed, modality, epoch)[1]
+        pool = int(np.searchsorted(ends, position, side="right"))
+        first, last = int(ends[pool - 1]) if pool else 0, int(ends[pool])
+        end = min(last, position + stop - start)
+        yield epoch, pool, (first, last), (position, end)
+        start += end - position
+
+
+@lru_cache(maxsize=32)
+def _blocks(size: int, block_rows: int, seed: int, modality: str, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Shuffle the blocks of one epoch; also return the position in the epoch at which each pool ends."""
+    count = -(-size // block_rows)
+    order = permutation.__wrapped__(count, seed, f"{modality}\0blocks", epoch)
+    rows = np.where(order == count - 1, size - (count - 1) * block_rows, block_rows)  # the last block may be shorter
+    return order, np.add.reduceat(rows, np.arange(0, count, POOL_BLOCKS)).cumsum()
+
+
+def _pool_blocks(size: int, block_rows: int, seed: int, modality: str, epoch: int, pool: int) -> np.ndarray:
+    return _blocks(size, block_rows, seed, modality, epoch)[0][pool * POOL_BLOCKS : (pool + 1) * POOL_BLOCKS]
+
+
+@lru_cache(maxsize=32)  # of 2 MB each with 256 features
+def _pool_rows(
+    size: int, block_rows: int, seed: int, modality: str, epoch: int, pool: int
+) -> Integer[np.ndarray, "rows"]:
+    """Shuffle the rows of one pool."""
+    own = _pool_blocks(size, block_rows, seed, modality, epoch, pool)
+    rows = (own[:, None].astype(np.int64) * block_rows + np.arange(block_rows)).ravel()
+    rows = rows[rows < size]
+    return rows[permutation.__wrapped__(len(rows), seed, f"{modality}\0pool {pool}", epoch)]
 
 
 @lru_cache(maxsize=32)  # Two epochs of sixteen tables, because a batch can span the end of an epoch.

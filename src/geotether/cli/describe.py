@@ -13,9 +13,12 @@ AXES = {"series": ("steps", "bands"), "chip": ("bands", "rows", "columns"), "vec
 
 
 def describe(
-    thing: Annotated[
-        Path,
-        typer.Argument(metavar="FILE|MODEL|TABLE", help="Any file or folder of data, a model or its name, or a table."),
+    given: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|MODEL|TABLE",
+            help="Any file or folder of data, a model or its name, or a table or its address.",
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="Of a table: folder for figures, numbers and a page.")] = None,
     beside: Annotated[Path | None, typer.Option(help="Another table, to measure the overlap of the two.")] = None,
@@ -28,7 +31,11 @@ def describe(
 ) -> str:
     """Describe what `table build` would read of a file, or a model, or a feature table."""
     from geotether.checkpoint.named import model_path, names_hint
+    from geotether.files.formats import is_address
 
+    if is_address(given) and is_table(given):
+        return describe_table(given, out, beside)
+    thing = Path(given)
     if not thing.exists():
         thing = model_path(thing)
     if is_table(thing):
@@ -52,19 +59,15 @@ def describe(
     return describe_file(thing, source, options, drawing)
 
 
-def is_table(thing: Path) -> bool:
-    """Whether a file is a feature table, as `geotether table build` writes them; ValueError if it is damaged."""
-    from geotether.files.formats import PARQUET_ENDINGS
+def is_table(thing: str | Path) -> bool:
+    """Whether a file, a folder of shards or an address is a feature table; ValueError if it is damaged."""
+    from geotether.files.formats import PARQUET_ENDINGS, is_address
+    from geotether.files.parquet_files import ParquetFiles, is_sharded
 
-    if thing.suffix.lower() not in PARQUET_ENDINGS or not thing.is_file():
+    is_file = not is_address(thing) and Path(thing).suffix.lower() in PARQUET_ENDINGS and Path(thing).is_file()
+    if not (is_file or is_address(thing) or is_sharded(thing)):
         return False
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        schema = pq.read_schema(thing)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{thing} is damaged or is not a Parquet file: {error}.") from error
+    schema = ParquetFiles(thing).schema
     return b"geotether" in (schema.metadata or {}) or "features" in schema.names
 
 
@@ -142,11 +145,12 @@ def _coverage_lines(seen: Any) -> list[str]:
     return lines
 
 
-def describe_table(path: Path, out: Path | None = None, beside: Path | None = None) -> str:
+def describe_table(path: str | Path, out: Path | None = None, beside: Path | None = None) -> str:
     """Describe a feature table, alone or with its overlap with another.
 
     Args:
-        path: GeoParquet, as `write_table` writes it, or anything else that `read_table` reads.
+        path: GeoParquet, as `write_table` writes it, in one file or in shards, or anything else that `read_table`
+            reads.
         out: Folder for `describe.html`, `describe.json` and `figures/`, or None.
         beside: Another table, for the overlap of the two.
 
@@ -161,7 +165,8 @@ def describe_table(path: Path, out: Path | None = None, beside: Path | None = No
     from geotether.diagnostics.contents import contents
     from geotether.diagnostics.nearness import overlap
     from geotether.diagnostics.table_summary import contents_lines, headline, in_columns, overlap_lines
-    from geotether.files.formats import PARQUET_ENDINGS
+    from geotether.files.formats import PARQUET_ENDINGS, is_address
+    from geotether.files.parquet_files import is_sharded
     from geotether.files.rows import naming
     from geotether.tables.store import read_table
 
@@ -173,7 +178,8 @@ def describe_table(path: Path, out: Path | None = None, beside: Path | None = No
     with naming(path, "table"):
         table = read_table(path)
     found = contents(table)
-    said = f"{headline(found)}\n{in_columns(contents_lines(found))}"
+    stored = [("stored", _stored(path, table))] if is_address(path) or is_sharded(path) else []
+    said = f"{headline(found)}\n{in_columns([*stored, *contents_lines(found)])}"
     both = None
     if beside is not None:
         with naming(beside, "table"):
@@ -187,6 +193,19 @@ def describe_table(path: Path, out: Path | None = None, beside: Path | None = No
 
         said += f"\nThe page is {write_description(out, table, found, both)}"
     return said
+
+
+def _stored(path: str | Path, table: Any) -> str:
+    """Say in which files a table is."""
+    from geotether.files.disk import size_in_words
+    from geotether.files.parquet_files import ParquetFiles
+
+    files = ParquetFiles(path)
+    each = [footer.num_rows for footer in files.footers]
+    count = f"{len(each)} shards of up to {max(each):,} rows" if table.block_rows else "one file"
+    form = "float16" if "halffloat" in str(files.schema.field("features").type) else "float32"
+    drawn = f"; batches are drawn by blocks of {table.block_rows:,} rows" if table.block_rows else ""
+    return f"{count}, {size_in_words(files.bytes)}, features as {form}{drawn}"
 
 
 def _describe_paired(parts: Any) -> str:

@@ -20,6 +20,11 @@ Tolerance = Annotated[float | None, typer.Option(help="Share of rows that may be
 Licence = Annotated[str | None, typer.Option(help='Of the data, such as "CC BY 4.0"; travels with the table.')]
 Origin = Annotated[str | None, typer.Option(help="Whose data they are.")]
 Citation = Annotated[str | None, typer.Option(help="What to cite.")]
+ShardRows = Annotated[
+    int | None,
+    typer.Option(help="Write a folder of files of so many rows; by default where the features exceed 4 GiB.", min=1),
+]
+Half = Annotated[bool, typer.Option("--half", help="Store features as float16: half the size, three digits.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start again, whatever is there.")]
 
 
@@ -36,6 +41,8 @@ def build(
     licence: Licence = None,
     origin: Origin = None,
     citation: Citation = None,
+    shard_rows: ShardRows = None,
+    half: Half = False,
     fresh: Fresh = False,
 ) -> str:
     """Build a feature table; run the same command again to continue after a crash."""
@@ -44,6 +51,7 @@ def build(
     spec = _spec(
         source, settings, source=reader, features=features and {"name": features},
         tolerance=tolerance, licence=licence, origin=origin, citation=citation,
+        shard_rows=shard_rows, dtype="float16" if half else None,
     )  # fmt: skip
     return _summary(out, build_table(spec, out, name=name, workers=workers, resume=not fresh))
 
@@ -61,14 +69,17 @@ def apply(
     licence: Licence = None,
     origin: Origin = None,
     citation: Citation = None,
+    shard_rows: ShardRows = None,
+    half: Half = False,
     fresh: Fresh = False,
 ) -> str:
     """Give new rows the same features as those of an earlier table."""
     from geotether.featurizing.build import apply_transform
 
     spec = _spec(
-        source, settings, source=reader, tolerance=tolerance, licence=licence, origin=origin, citation=citation
-    )
+        source, settings, source=reader, tolerance=tolerance, licence=licence, origin=origin, citation=citation,
+        shard_rows=shard_rows, dtype="float16" if half else None,
+    )  # fmt: skip
     return _summary(out, apply_transform(table, spec, out, name=name, workers=workers, resume=not fresh))
 
 

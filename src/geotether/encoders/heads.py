@@ -57,7 +57,7 @@ class ProjectionHead(nn.Module):
             layers = [ByteDropout(dropout), nn.Linear(in_dim, embed_dim)]
         self.projection = nn.Sequential(*layers)
 
-    def fit_standardisation(self, features: Float[np.ndarray, "n in_dim"]) -> None:
+    def fit_standardisation(self, features: Float[Any, "n in_dim"]) -> None:
         """Fit mean and standard deviation to training features (n, in_dim); both are saved with the weights.
 
         A constant column is only centred. The features may be a memory map.
@@ -117,7 +117,7 @@ class FeatureDecoder(nn.Module):
         self.register_buffer("size", torch.ones(()))
         self.prediction = nn.Linear(embed_dim, self.components)
 
-    def fit(self, features: Float[np.ndarray, "n in_dim"]) -> None:
+    def fit(self, features: Float[Any, "n in_dim"]) -> None:
         """Find standardisation and principal directions of training features; they are saved with the weights.
 
         Of more than 20,000 rows, evenly spaced ones are used. The features may be a memory map.
@@ -137,7 +137,7 @@ class FeatureDecoder(nn.Module):
         self.size.fill_(max(float(variances.sum()), 1e-12) ** 0.5)
 
     @classmethod
-    def of(cls, features: Float[np.ndarray, "n in_dim"], components: int) -> "FeatureDecoder":
+    def of(cls, features: Float[Any, "n in_dim"], components: int) -> "FeatureDecoder":
         """Return a decoder that is fitted to features, for its components alone; torch's generator is unchanged."""
         with torch.random.fork_rng(devices=[]):  # the layer draws weights, which are not used
             decoder = cls(1, features.shape[1], components)
@@ -201,7 +201,7 @@ class SpecificParts(nn.Module):
             "components": self.components,
         }
 
-    def fit(self, modality: str, features: Float[np.ndarray, "n in_dim"]) -> None:
+    def fit(self, modality: str, features: Float[Any, "n in_dim"]) -> None:
         """Fit standardisation and principal directions to a modality's training rows."""
         self.projections[modality].fit_standardisation(features)  # type: ignore[operator]
         self.decoders[modality].fit(features)  # type: ignore[operator]

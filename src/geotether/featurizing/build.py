@@ -1,7 +1,6 @@
 """The job that builds a feature table from a source; the same command continues after a kill."""
 
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from geotether.featurizing.rows import choose_rows, rows_at_once, spoken_reasons
 from geotether.featurizing.specification import TableSpec
 from geotether.featurizing.transform import fit_transform, load_transform, save_transform, transform_path
 from geotether.featurizing.workers import run_parts
-from geotether.files.disk import naming, replacing_file, size_in_words
+from geotether.files.disk import naming, path_bytes, replace_path, replacing_file, size_in_words
 from geotether.files.places import BEYOND_LATITUDE, SWAPPED, doubts_of
 from geotether.geodesy.coordinates import too_many_for_slips
 from geotether.sources.source import Rejected
@@ -49,7 +48,8 @@ def build_table(
 
     Args:
         spec: What to build from; a mapping is read by `TableSpec.of`.
-        out: The table's file, ending in .parquet.
+        out: The table's file, ending in .parquet; a folder of that name if it is written in shards, because it is
+            large or `shard_rows` of the specification says so.
         name: Name of the modality; by default the file's name.
         workers: Number of processes, with one thread each; 1: this process only. None: one per core where the work is
             worth it.
@@ -166,7 +166,7 @@ def _make_files(job: Job, workers: int | None, progress: str, resume: bool, wait
         raise KeyboardInterrupt(
             f"Stopped. Finished parts are kept in {job.folder}: run the same command to continue."
         ) from None
-    seconds, size = time.monotonic() - began, job.out.stat().st_size
+    seconds, size = time.monotonic() - began, path_bytes(job.out)
     _report(job, made)
     _log.info("%s: %s, %s, in %s.", job.name, job.out, size_in_words(size), spoken_time(seconds))
     return {"seconds": round(seconds, 1), "megabytes": round(size / 1e6, 3)}
@@ -253,12 +253,12 @@ def _finish(job: Job, work: Work) -> dict[str, Any]:
     # All files are complete in the job's folder before each takes its place in one step. A table without its
     # transform is not up to date, so a kill among these steps never leaves files of two jobs that pass for one.
     write_rejected(rejected, folder / "rejected.parquet")
-    write_table(table, folder / "table.parquet")
+    write_table(table, folder / "table.parquet", job.spec.shard_rows, job.spec.dtype)
     _copy(folder / "fitted.transform.safetensors", folder / "transform.safetensors")
     transform_path(job.out).unlink(missing_ok=True)
-    os.replace(folder / "rejected.parquet", job.rejected_path)
-    os.replace(folder / "table.parquet", job.out)
-    os.replace(folder / "transform.safetensors", transform_path(job.out))
+    replace_path(folder / "rejected.parquet", job.rejected_path)
+    replace_path(folder / "table.parquet", job.out)
+    replace_path(folder / "transform.safetensors", transform_path(job.out))
     return made
 
 

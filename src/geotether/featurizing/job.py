@@ -18,6 +18,7 @@ from geotether.featurizing.transform import find_transform, load_transform, tran
 from geotether.files.disk import check_output, file_fingerprint, writing
 from geotether.files.formats import PARQUET_ENDINGS
 from geotether.files.job_folder import open_job_folder, remove_done, remove_job_folder
+from geotether.files.parquet_files import has_only_shards
 from geotether.sources.source import Source
 from geotether.tables.origin import Origin
 from geotether.tables.store import read_origin, write_origin
@@ -70,7 +71,7 @@ class Job:
             transform: A fitted transform or its table, to make the same features; None: features are fitted.
         """
         target = Path(out).resolve()
-        if target.is_dir():
+        if target.is_dir() and not has_only_shards(target):
             raise ValueError(
                 f"{out} is a folder; give the name of the table's file, such as {Path(out) / 'birds.parquet'}."
             )
@@ -78,7 +79,8 @@ class Job:
             raise ValueError(f"{out} ends in {target.suffix or 'nothing'!r}; a table ends in .parquet.")
         found = None if transform is None else find_transform(transform)
         for file in (out, _rejected_path(target), transform_path(target)):
-            check_output(file, inputs=[*spec.inputs(), *([found] if found else [])])
+            inputs = [*spec.inputs(), *([found] if found else [])]
+            check_output(file, folder=file == out and target.is_dir(), inputs=inputs)
         spec = spec.with_source()
         source = spec.open()
         decides: dict[str, Any] = {"source": spec.source, "options": spec.options, "rows": spec.rows, "seed": spec.seed}
@@ -126,7 +128,7 @@ class Job:
     @contextmanager
     def locked(self, wait: bool) -> Iterator[None]:
         """Hold the table against other processes, and remove what a killed job left of a finished table."""
-        with writing(self.out, wait=wait):
+        with writing(self.out, folder=self.out.is_dir(), wait=wait):
             remove_done(self.folder)
             yield
 
@@ -135,11 +137,11 @@ class Job:
 
         Texts such as the licence and the tolerance do not count, since no row depends on them: see `renew_origin`.
         """
-        if not all(file.is_file() for file in (self.out, self.rejected_path, transform_path(self.out))):
+        if not all(file.exists() for file in (self.out, self.rejected_path, transform_path(self.out))):
             return False
         try:
             return read_origin(self.out).made.get("key") == self.key
-        except ValueError:  # a corrupt or foreign file of that name will be replaced
+        except (ValueError, FileNotFoundError):  # a corrupt or foreign file of that name will be replaced
             return False
 
     def renew_origin(self) -> None:

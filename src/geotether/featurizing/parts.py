@@ -15,8 +15,9 @@ from geotether.files.disk import replacing_file
 from geotether.files.writers import list_column, write_parquet
 from geotether.sources.source import Observations, Rejected, Source
 from geotether.tables.modality import text_array
-from geotether.tables.store import TARGET_PREFIX, target_column
+from geotether.tables.store import TARGET_PREFIX
 from geotether.tables.table import Table
+from geotether.tables.target import target_column
 
 _PLACE_DEGREES = 1e-6
 

@@ -47,6 +47,9 @@ class TableSpec(Section):
         origin: Author or institution of the data.
         citation: What to cite.
         url: Address of the data.
+        dtype: Number type of the features in the table's file, "float32" or "float16".
+        shard_rows: Rows of a file of a table in shards, a folder; None: one file, unless the table is large, as for
+            `geotether.tables.store.write_table`.
         rows: Number of rows to draw at random; None: all.
         seed: Seed of the draw of `rows`, and of the rows to fit the features to.
         base: Folder of relative paths; it does not affect the table.
@@ -63,6 +66,8 @@ class TableSpec(Section):
     origin: str = ""
     citation: str = ""
     url: str = ""
+    dtype: Literal["float32", "float16"] = "float32"
+    shard_rows: int | None = Field(default=None, ge=1)
     rows: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
     base: Path = Field(default=Path(), exclude=True)
@@ -163,7 +168,10 @@ class TableSpec(Section):
 
     def plain(self) -> dict[str, Any]:
         """Return the specification as plain values, with paths as written."""
-        return self.model_dump(mode="json")
+        plain = self.model_dump(mode="json")
+        # Left out where they are the default, as in tables of earlier versions.
+        forms = {"dtype": "float32", "shard_rows": None}
+        return {key: value for key, value in plain.items() if key not in forms or value != forms[key]}
 
 
 OWN_KEYS = tuple(key for key in TableSpec.model_fields if key != "base")

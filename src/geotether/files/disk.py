@@ -139,7 +139,7 @@ def replacing_file(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(path: str | Path) -> Iterator[Path]:
+def replacing_folder(path: str | Path, keep: bool = True) -> Iterator[Path]:
     """Yield a new empty folder to fill; when the block succeeds, it replaces `path`.
 
     Files that are only in the existing folder are kept, so nothing of the user's is lost. The exchange itself is two
@@ -147,6 +147,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 
     Args:
         path: The folder to write. Missing parents are created.
+        keep: False: nothing of an existing folder or file is kept.
 
     Yields:
         An empty folder beside `path`.
@@ -155,10 +156,9 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         OSError: As for `replacing_file`.
     """
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_dir():
+    if keep and target.exists() and not target.is_dir():
         raise _explained(NotADirectoryError(errno.ENOTDIR, "is a file"), target)
     part = _beside(target)
-    old = part.with_suffix(".old")
     try:
         made = _make_parents(target)
     except OSError as error:
@@ -166,23 +166,45 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     with _into(target, part, made):
         part.mkdir()
         yield part
-        if target.exists():
+        if keep and target.exists():
             for kept in target.iterdir():
                 if not (part / kept.name).exists():
                     (shutil.copytree if kept.is_dir() else shutil.copy2)(kept, part / kept.name)
         for file in part.rglob("*"):
             if file.is_file():
                 _sync(file)
-        if not target.exists():
-            part.rename(target)
-            return
-        target.rename(old)
-        try:
-            part.rename(target)
-        except BaseException:
-            old.rename(target)
-            raise
-        _remove(old)
+        replace_path(part, target)
+
+
+def replace_path(new: Path, target: Path) -> None:
+    """Move a file or folder to where another file or folder may be, which is removed.
+
+    Folders need two renames; after a crash between them, the next `writing` restores the old one or takes the new.
+
+    Args:
+        new: What is moved; on the same disk.
+        target: Its new path.
+    """
+    if not (new.is_dir() or target.is_dir()):
+        os.replace(new, target)
+        return
+    if not target.exists():
+        new.rename(target)
+        return
+    old = (new if _target_of(new.name) == target.name else _beside(target)).with_suffix(".old")
+    target.rename(old)
+    try:
+        new.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+    _remove(old)
+
+
+def path_bytes(path: Path) -> int:
+    """Return the size of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
 
 
 @contextmanager

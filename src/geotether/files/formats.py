@@ -83,6 +83,16 @@ def endings_of(*wanted: str) -> tuple[str, ...]:
 PARQUET_ENDINGS = endings_of("parquet")  # of feature tables too
 
 
+def is_address(path: str | Path) -> bool:
+    """Whether a text is an address such as "s3://bucket/birds.parquet" rather than a path.
+
+    Example:
+        >>> is_address("memory://birds.parquet"), is_address("data/birds.parquet")
+        (True, False)
+    """
+    return isinstance(path, str) and "://" in path
+
+
 def format_of(path: str | Path, *holds: str) -> Format | None:
     """Find the format of a file by its name; None if its ending is unknown.
 

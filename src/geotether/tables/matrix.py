@@ -1,22 +1,21 @@
-"""The features of a Parquet file as one matrix, in memory or memory-mapped."""
+"""The features of Parquet files as one matrix."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from geotether.files.disk import replacing_file, size_in_words, writing
+from geotether.files.disk import size_in_words
+from geotether.files.parquet_files import ParquetFiles
 from geotether.files.values import is_list, is_number
 from geotether.suggestions import closest
-from geotether.user_folders import user_cache
 
-_ROWS_AT_ONCE = 16_384
-_ROW_BYTES = 400
+ROWS_AT_ONCE = 16_384
+_ROW_BYTES, _MAPPED_ROW_BYTES = 400, 60
 
 
 def feature_columns(schema: pa.Schema, features: str | Sequence[str]) -> list[str]:
@@ -49,64 +48,63 @@ def feature_columns(schema: pa.Schema, features: str | Sequence[str]) -> list[st
     return names
 
 
-def read_matrix(
-    file: pq.ParquetFile, path: Path, names: list[str], memory_share: float, cache_dir: Path | None
-) -> np.ndarray:
-    """Read the features of a file.
+def feature_count(files: ParquetFiles, names: list[str]) -> int:
+    """Return the number of features of files with at least one row."""
+    kind = files.schema.field(names[0]).type
+    if not is_list(kind):
+        return len(names)
+    return kind.list_size if pa.types.is_fixed_size_list(kind) else next(matrix_parts(files, names, 1)).shape[1]
+
+
+def fits_in_memory(files: ParquetFiles, names: list[str], memory_share: float) -> bool:
+    """Whether the features of files with at least one row take less than a share of the memory, as float32."""
+    return feature_count(files, names) * 4 * len(files) <= memory_share * total_memory()
+
+
+def read_matrix(files: ParquetFiles, names: list[str]) -> np.ndarray:
+    """Read the features of files with at least one row into memory.
 
     Args:
-        file: The open file, of at least one row.
-        path: Its path; its hash names the memory map.
+        files: The files.
         names: From `feature_columns`.
-        memory_share: Larger matrices than this share of the memory are memory-mapped.
-        cache_dir: Folder of the map, or None for the user's cache folder.
 
     Returns:
         Shape (n, d), float32; may hold values that are not finite.
 
     Raises:
         ValueError: If a row has no features or another width than the first.
-        OSError: If the map cannot be written.
     """
-    count = file.metadata.num_rows
-    first = next(_parts(file, names, None, 1))
-    shape = (count, first.shape[1])
-    if first.nbytes * count <= memory_share * total_memory():
-        matrix = np.empty(shape, dtype=np.float32)
-        start = 0
-        for part in _parts(file, names, first.shape[1], _ROWS_AT_ONCE):
-            matrix[start : start + len(part)] = part
-            start += len(part)
-        return matrix
-    with path.open("rb") as whole:
-        digest = hashlib.file_digest(whole, "sha256")
-    digest.update("\0".join(names).encode())
-    cached = (cache_dir or user_cache()) / f"{digest.hexdigest()[:32]}.npy"
-    if not cached.is_file():
-        with writing(cached, wait=True), replacing_file(cached) as unfinished, unfinished.open("wb") as out:
-            # Written in order, not through a map: a full disk is then an error and does not kill the process.
-            header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(out, header)
-            for part in _parts(file, names, first.shape[1], _ROWS_AT_ONCE):
-                out.write(np.ascontiguousarray(part, dtype="<f4").tobytes())
-    return np.load(cached, mmap_mode="r")
+    matrix, start = np.empty((0, 0), dtype=np.float32), 0
+    for part in matrix_parts(files, names, ROWS_AT_ONCE):
+        if start == 0:
+            matrix = np.empty((len(files), part.shape[1]), dtype=np.float32)
+        matrix[start : start + len(part)] = part
+        start += len(part)
+    return matrix
 
 
 def total_memory() -> int:
-    """Return the memory that this process may use, in bytes: the machine's, or its container's if that is less."""
+    """Return the memory that this process may use, in bytes: the machine's, or less if there is a limit.
+
+    Limits are those of the container (cgroup 2) and of the process's data (`ulimit -d`).
+    """
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not a POSIX system
         total = 8 * 2**30
-    try:
-        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):  # no such limit, or "max"
-        return total
+    with suppress(OSError, ValueError):  # no such limit, or "max"
+        total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    with suppress(ImportError):  # not a POSIX system
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
+        total = total if limit == resource.RLIM_INFINITY else min(total, limit)
+    return total
 
 
-def refuse_too_many(count: int) -> None:
-    """Raise ValueError if the ids, places and labels of `count` rows do not fit in the memory."""
-    needed, there = count * _ROW_BYTES, total_memory()
+def refuse_too_many(count: int, mapped: bool = False) -> None:
+    """Raise ValueError if the ids, places and labels of `count` rows do not fit in the memory, or in maps of it."""
+    needed, there = count * (_MAPPED_ROW_BYTES if mapped else _ROW_BYTES), total_memory()
     if needed > there:
         raise ValueError(
             f"{count:,} rows need about {size_in_words(needed)} of memory as a table, and this machine has "
@@ -114,20 +112,23 @@ def refuse_too_many(count: int) -> None:
         )
 
 
-def _parts(file: pq.ParquetFile, names: list[str], width: int | None, rows: int) -> Iterator[np.ndarray]:
-    """Yield the features in runs of rows of equal width."""
-    start = 0
-    for batch in file.iter_batches(batch_size=rows, columns=names):
+def matrix_parts(files: ParquetFiles, names: list[str], rows: int, halves: bool = False) -> Iterator[np.ndarray]:
+    """Yield the features in runs of rows of equal width, as float32; columns of float16 as such with `halves`."""
+    start, width = 0, None
+    kinds = {files.schema.field(name).type for name in names}
+    kinds = {kind.value_type if is_list(kind) else kind for kind in kinds}
+    dtype = np.dtype(np.float16 if halves and kinds == {pa.float16()} else np.float32)
+    for batch in files.batches(names, rows):
         if is_list(batch.schema.field(names[0]).type):
-            part = _of_lists(batch[names[0]], start, width)
+            part = _of_lists(batch[names[0]], start, width, dtype)
         else:
-            part = np.stack([_numbers(batch[name]) for name in names], axis=1)
+            part = np.stack([_numbers(batch[name], dtype) for name in names], axis=1)
         width = part.shape[1]
         start += len(part)
         yield part
 
 
-def _of_lists(column: pa.Array, start: int, width: int | None) -> np.ndarray:
+def _of_lists(column: pa.Array, start: int, width: int | None, dtype: np.dtype) -> np.ndarray:
     if column.null_count:
         row = start + int(column.is_null().to_numpy(zero_copy_only=False).argmax())
         raise ValueError(f"row {row} has no features; leave such rows out.")
@@ -142,11 +143,11 @@ def _of_lists(column: pa.Array, start: int, width: int | None) -> np.ndarray:
                 f"row {start + at} has {lengths[at]} features, row 0 has {width}; all rows of a table need the "
                 "same width. Write each modality to a file of its own."
             )
-    return _numbers(column.flatten()).reshape(len(column), width)
+    return _numbers(column.flatten(), dtype).reshape(len(column), width)
 
 
-def _numbers(column: pa.Array) -> np.ndarray:
-    """Convert to float32, NaN where missing."""
+def _numbers(column: pa.Array, dtype: np.dtype) -> np.ndarray:
+    """Convert to a number type, NaN where missing."""
     values = column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
     with np.errstate(over="ignore"):  # values beyond float32 become infinite, which the table reports
-        return values.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+        return values.to_numpy(zero_copy_only=False).astype(dtype, copy=False)

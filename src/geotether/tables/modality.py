@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from geotether.files.mapped_rows import MappedRows
+
 KINDS = ("vector", "series", "chip")
 _AXES = {"vector": "(n, d)", "series": "(n, t, bands)", "chip": "(n, bands, height, width)"}
 _KEPT = ("uint8", "uint16", "int16")  # the number types of chips that are not converted: they save memory
@@ -22,7 +24,8 @@ class Modality:
     Args:
         kind: One of `KINDS`.
         values: Shape (n, d) for vectors, (n, t, bands) for series, (n, bands, height, width) for chips. Converted to
-            float32, except chips of uint8, uint16 or int16. NaN marks a missing value. May be a memory map.
+            float32, except chips of uint8, uint16 or int16. NaN marks a missing value. May be a memory map, or
+            `MappedRows`, whose values were checked before.
         present: False where a row lacks this modality, shape (n,); its values are then ignored. By default all rows
             have it. Rows whose values are all NaN lack it in either case.
         bands: Names of the bands (for vectors, of the d numbers); may be empty.
@@ -40,7 +43,7 @@ class Modality:
     """
 
     kind: str
-    values: np.ndarray
+    values: Any
     present: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
     bands: tuple[str, ...] = ()
     complete: bool = False
@@ -64,7 +67,9 @@ class Modality:
             )
         if len(self.bands) not in (0, _num_bands(self.kind, values)):
             raise ValueError(f"{len(self.bands)} names of bands for {_num_bands(self.kind, values)} bands.")
-        if self.complete:
+        if self.complete and isinstance(values, MappedRows):
+            pass
+        elif self.complete:
             _check_complete(self.kind, values, present)
         else:
             present = present & _observed(values, present)
@@ -90,8 +95,7 @@ class Modality:
 
     def rows(self, which: np.ndarray | slice) -> "Modality":
         """Take rows by number, as `take_rows`, or by a slice, which copies nothing."""
-        values = self.values[which] if isinstance(which, slice) else take_rows(self.values, which)
-        return set_fields(copy.copy(self), values=values, present=self.present[which])
+        return set_fields(copy.copy(self), values=take_rows(self.values, which), present=self.present[which])
 
 
 def set_fields(frozen: Any, **values: Any) -> Any:
@@ -116,16 +120,21 @@ def text_array(values: Any) -> np.ndarray:
     return found
 
 
-def parts_of(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def parts_of(values: Any) -> Iterator[tuple[int, np.ndarray]]:
     """Yield runs of rows of bounded size, each with the number of its first row, without loading a whole memory map."""
     step = max(1, _BYTES_AT_ONCE // max(1, values[:1].nbytes))
     for start in range(0, len(values), step):
         yield start, values[start : start + step]
 
 
-def take_rows(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Take rows of an array; rows of a memory map are copied to an unnamed memory map on the same disk."""
-    if not isinstance(values, np.memmap):
+def take_rows(values: Any, numbers: np.ndarray | slice) -> Any:
+    """Take rows of an array by number or by a slice, which copies nothing.
+
+    Rows of a memory map are copied to an unnamed memory map on the same disk; of `MappedRows` nothing is copied.
+    """
+    if isinstance(values, MappedRows):
+        return values.rows(numbers)
+    if isinstance(numbers, slice) or not isinstance(values, np.memmap):
         return values[numbers]
     source = getattr(values, "filename", None)
     with tempfile.TemporaryFile(dir=Path(source).parent if source else None) as file:
@@ -141,7 +150,9 @@ def _num_bands(kind: str, values: np.ndarray) -> int:
     return values.shape[2] if kind == "series" else values.shape[1]
 
 
-def _numbers(kind: str, values: Any) -> np.ndarray:
+def _numbers(kind: str, values: Any) -> Any:
+    if isinstance(values, MappedRows):
+        return values
     refuse_masked(values, "values")
     values = np.asanyarray(values)
     if values.dtype.kind not in "fiub":

@@ -1,10 +1,11 @@
-"""Tables on disk: GeoParquet for tables of one modality, .npz for all others."""
+"""Tables on disk: GeoParquet, in one file or in shards, for tables of one modality, .npz for all others."""
 
 import json
 import zipfile
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,27 +13,43 @@ import pyarrow.parquet as pq
 
 from geotether.features.featurizer import TRANSFORM_ENDING
 from geotether.files.arrays import reading_arrays
-from geotether.files.disk import check_file, replacing_file, size_in_words
+from geotether.files.disk import check_file, replacing_file, replacing_folder, size_in_words
+from geotether.files.formats import is_address
 from geotether.files.geometry import geometry_column, with_geometry
+from geotether.files.parquet_files import ParquetFiles, has_only_shards, shard_name
 from geotether.files.places import degrees_axis, lonlat_of_columns
-from geotether.files.values import is_text, without_dictionary
 from geotether.files.writers import list_column
 from geotether.geodesy.dates import strict_times
-from geotether.tables.matrix import feature_columns, read_matrix, refuse_too_many, total_memory
+from geotether.tables.mapped_table import map_table, mapped_table
+from geotether.tables.matrix import (
+    feature_columns,
+    feature_count,
+    fits_in_memory,
+    read_matrix,
+    refuse_too_many,
+    total_memory,
+)
 from geotether.tables.modality import Modality, parts_of, text_array
 from geotether.tables.origin import Origin, origin_of_note
 from geotether.tables.table import COLUMNS, Table
-from geotether.tables.target import Target
+from geotether.tables.target import Target, target_column
+from geotether.user_folders import user_cache
 
 TARGET_PREFIX = "label:"
 FEATURES = "features"
 _NOTE = b"geotether"
 _ABOUT = "about"
 _GROUP_BYTES = 2**26
+# Features of more bytes are written in shards.
+_LARGE_BYTES, _SHARD_BYTES = 2**32, 2**28
+# Numbers in a block of a table in shards: 64 KiB as float16, which disks read at nearly full speed.
+_BLOCK_NUMBERS = 2**15
 
 
-def write_table(table: Table, path: str | Path) -> None:
-    """Write a table; an older file is replaced only once the new one is complete.
+def write_table(
+    table: Table, path: str | Path, shard_rows: int | None = None, dtype: Literal["float32", "float16"] = "float32"
+) -> None:
+    """Write a table; an older one is replaced only once the new one is complete.
 
     A path that ends in .npz becomes a file of plain arrays, which `numpy.load(..., allow_pickle=False)` reads:
     `values/NAME` and `present/NAME` of each modality, `target/NAME` of each target, and the columns `id`, `lonlat`,
@@ -40,18 +57,27 @@ def write_table(table: Table, path: str | Path) -> None:
     memory-mapped.
 
     Any other path becomes GeoParquet 1.1 with the columns `geometry` (points, OGC:CRS84), `lon`, `lat`, `id`, `time`
-    (milliseconds, UTC), `split`, `label:NAME` for each target, and `features` (fixed-size lists of float32). Name and
-    origin are in the schema's metadata `geotether`. It holds tables of one modality, as `Table.single` makes.
+    (milliseconds, UTC), `split`, `label:NAME` for each target, and `features` (fixed-size lists). Name and origin are
+    in the schema's metadata `geotether`. It holds tables of one modality, as `Table.single` makes.
+
+    A table whose features take more than 4 GiB as float32, or of which `shard_rows` are asked for, becomes a folder of
+    such files, `part-00000-of-00020.parquet` and so on. Its batches are drawn by blocks; see `Table.block_rows`.
 
     Args:
         table: The table.
         path: Missing folders are created.
+        shard_rows: Rows of a file; None: one file, or files of about 256 MiB where the table is large.
+        dtype: Number type of the features in Parquet. They are read as float32; float16 keeps three digits.
 
     Raises:
-        ValueError: If Parquet cannot hold the table.
-        OSError: If the disk is full or the folder cannot be written to; an older file is unchanged.
+        ValueError: If Parquet cannot hold the table, or float16 a number.
+        FileExistsError: If a folder of that name contains anything but shards.
+        OSError: If the disk is full or the folder cannot be written to; an older table is unchanged.
     """
-    if Path(path).suffix.lower() == ".npz":
+    path = Path(path)
+    if path.suffix.lower() == ".npz":
+        if shard_rows is not None or dtype != "float32":
+            raise ValueError(f"{path}: shards and float16 are for Parquet; leave out shard_rows and dtype.")
         _write_npz(table, path)
         return
     if not table.is_single or table.group is not None or any(one.kind == "labels" for one in table.targets.values()):
@@ -59,44 +85,93 @@ def write_table(table: Table, path: str | Path) -> None:
             f"{path}: a Parquet file holds one modality, complete and with places, without groups and with one value "
             "per target; write this table to a file that ends in .npz."
         )
+    shard_rows = rows_per_shard(table, dtype) if shard_rows is None else shard_rows
+    if path.is_dir() and not has_only_shards(path):
+        raise FileExistsError(f"{path} is a folder that contains other files than a table; choose another name.")
+    if shard_rows is None:
+        with replacing_file(path) if not path.is_dir() else replacing_folder(path, keep=False) as part:
+            if part.is_dir():
+                part.rmdir()
+            _write_parquet(table, slice(0, len(table)), part, dtype)
+        return
+    if shard_rows < 1:
+        raise ValueError(f"shard_rows must be 1 or more, got {shard_rows}.")
+    starts = range(0, len(table), shard_rows)
+    with replacing_folder(path, keep=False) as folder:
+        for number, start in enumerate(starts):
+            rows = slice(start, min(start + shard_rows, len(table)))
+            _write_parquet(table, rows, folder / shard_name(number, len(starts)), dtype)
+
+
+def rows_per_shard(table: Table, dtype: str) -> int | None:
+    """Return the rows of a file of about 256 MiB of a table that is written in shards; None of one that is not."""
+    if len(table) * table.dim * 4 <= _LARGE_BYTES:
+        return None
+    return max(1, _SHARD_BYTES // (table.dim * np.dtype(dtype).itemsize))
+
+
+def _write_parquet(table: Table, rows: slice, path: Path, dtype: str) -> None:
+    """Write some rows of a table as one file."""
+    lonlat = np.asarray(table.lonlat[rows])
     columns: dict[str, pa.Array] = {
-        "lon": pa.array(np.ascontiguousarray(table.lonlat[:, 0])),
-        "lat": pa.array(np.ascontiguousarray(table.lonlat[:, 1])),
-        "id": pa.array(table.id, pa.string()),
+        "lon": pa.array(np.ascontiguousarray(lonlat[:, 0])),
+        "lat": pa.array(np.ascontiguousarray(lonlat[:, 1])),
+        "id": pa.array(np.asarray(table.id[rows]), pa.string()),
     }
     if table.time is not None:
-        columns["time"] = pa.array(table.time)
+        columns["time"] = pa.array(np.asarray(table.time[rows]))
     if table.split is not None:
-        columns["split"] = pa.array(table.split, pa.string())
-    columns |= {TARGET_PREFIX + name: pa.array(target.column) for name, target in table.targets.items()}
-    columns[FEATURES] = list_column(table.features)
-    file = with_geometry(pa.table(columns), table.lonlat)
+        columns["split"] = pa.array(np.asarray(table.split[rows]), pa.string())
+    columns |= {TARGET_PREFIX + name: pa.array(target.rows(rows).column) for name, target in table.targets.items()}
+    file = with_geometry(pa.table(columns), lonlat)
     note: dict[str, Any] = {"table": 1, "name": table.name}
     if not table.origin.is_empty:
         note["origin"] = table.origin.plain()
-    file = file.replace_schema_metadata({**file.schema.metadata, _NOTE: json.dumps(note).encode()})
-    rows = max(1024, _GROUP_BYTES // (4 * table.dim))
-    _write_groups(path, file.schema, (file.slice(start, rows) for start in range(0, len(file), rows)))
+    kind = pa.list_(pa.from_numpy_dtype(np.dtype(dtype)), table.dim)
+    schema = file.schema.append(pa.field(FEATURES, kind))
+    schema = schema.with_metadata({**file.schema.metadata, _NOTE: json.dumps(note).encode()})
+    group_rows = max(1024, _GROUP_BYTES // (4 * table.dim))
+
+    def groups() -> Iterator[pa.Table]:
+        for start in range(0, len(file), group_rows):
+            first = rows.start + start
+            features = table.features[first : min(first + group_rows, rows.stop)]
+            with np.errstate(over="ignore"):
+                stored = features.astype(dtype, copy=False)
+            if not np.isfinite(stored).all():
+                row, column = np.argwhere(~np.isfinite(stored))[0].tolist()
+                raise ValueError(
+                    f"feature {column} of row {first + row} is {features[row, column]:g}, beyond float16 (65,504); "
+                    "write float32."
+                )
+            group = file.slice(start, group_rows).append_column(schema.field(FEATURES), list_column(stored))
+            yield group.replace_schema_metadata(schema.metadata)
+
+    _write_groups(path, schema, groups())
 
 
 def write_origin(path: str | Path, origin: Origin) -> None:
-    """Replace the origin in a Parquet file of `write_table`; its rows are copied unchanged.
+    """Replace the origin in what `write_table` wrote as Parquet; its rows are copied unchanged.
 
     Args:
-        path: The file; replaced only once the new one is complete.
+        path: The file, or the folder of shards; each file is replaced only once the new one is complete.
         origin: The new origin.
 
     Raises:
         OSError: If the disk is full or the folder cannot be written to; the file is unchanged.
     """
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        metadata = dict(file.schema_arrow.metadata)
-        note = {**json.loads(metadata.pop(_NOTE)), "origin": origin.plain()}
-        schema = file.schema_arrow.with_metadata({**metadata, _NOTE: json.dumps(note).encode()})
-        # Parquet names the items of lists differently from Arrow; use Arrow's name, as `write_table` did.
-        place = schema.get_field_index(FEATURES)
-        schema = schema.set(place, pa.field(FEATURES, pa.list_(pa.float32(), schema.field(place).type.list_size)))
-        _write_groups(path, schema, (file.read_row_group(group).cast(schema) for group in range(file.num_row_groups)))
+    for shard in sorted(Path(path).glob("*.parquet")) if Path(path).is_dir() else [Path(path)]:
+        with pq.ParquetFile(shard, page_checksum_verification=True) as file, replacing_file(shard) as part:
+            metadata = dict(file.schema_arrow.metadata)
+            note = {**json.loads(metadata.pop(_NOTE)), "origin": origin.plain()}
+            schema = file.schema_arrow.with_metadata({**metadata, _NOTE: json.dumps(note).encode()})
+            # Parquet names the items of lists differently from Arrow; use Arrow's name, as `write_table` did.
+            place = schema.get_field_index(FEATURES)
+            kind = schema.field(place).type
+            schema = schema.set(place, pa.field(FEATURES, pa.list_(kind.value_type, kind.list_size)))
+            _write_groups(
+                part, schema, (file.read_row_group(group).cast(schema) for group in range(file.num_row_groups))
+            )
 
 
 def read_table(
@@ -106,84 +181,91 @@ def read_table(
     memory_share: float = 0.25,
     cache_dir: str | Path | None = None,
 ) -> Table:
-    """Read a table that `write_table` wrote, or any Parquet or GeoParquet file with places and features.
+    """Read a table that `write_table` wrote, or any Parquet or GeoParquet with places and features.
 
     Places come from a GeoParquet geometry or from columns of coordinates as in `read_points`; `id`, `time`, `split`
-    and `label:NAME` are read if they exist.
+    and `label:NAME` are read if they exist, other columns are not.
 
     Args:
-        path: The file.
+        path: A file; a folder of shards; or the address of either, such as "s3://bucket/birds.parquet". See
+            `geotether.files.parquet_files.ParquetFiles`.
         name: Name of the table; by default the one it was written with, or else the file's name.
         features: Parquet: one column of lists of numbers, or several columns of numbers.
-        memory_share: Features larger than this share of the machine's memory are memory-mapped; 0 always maps, 1
-            hardly ever does.
-        cache_dir: Parquet: folder of the memory map, which is named by the hash of the file; by default `geotether`
-            in the user's cache folder. It may be deleted while no table uses it.
+        memory_share: Tables whose features take more than this share of the memory are mapped from disk; 0 always
+            maps, 1 hardly ever does.
+        cache_dir: Parquet: folder of the maps of a large table, which are made once and named by a hash of names,
+            sizes, times and footers of the files; by default `geotether` in the user's cache folder. It may be deleted
+            while no table uses it.
 
     Returns:
-        The checked table.
+        The checked table. Batches of one in shards are drawn by blocks; see `Table.block_rows`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If there is no such file, or a shard is missing.
         ValueError: If the file is damaged or of another format, has no coordinates or features (its columns are
             listed), rows differ in width (the first such row is named), or the content is not that of a `Table`.
-        OSError: If the memory map does not fit on the disk.
+        OSError: If the maps do not fit on the disk, or an address cannot be read.
+        ImportError: If an address needs a package that is not installed.
     """
-    path = Path(path)
-    check_file(path)
     if not 0 <= memory_share <= 1:
         raise ValueError(f"memory_share must lie in [0, 1], got {memory_share}.")
-    if path.suffix.lower() == ".npz" or is_table_npz(path):
-        return _read_npz(path, name, memory_share)
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            chosen = feature_columns(file.schema_arrow, features)
-            refuse_too_many(file.metadata.num_rows)
-            columns = file.read(columns=_wanted(file.schema_arrow))
-            lonlat = lonlat_of_columns(columns if columns.num_columns else file.schema_arrow.empty_table())
-            if file.metadata.num_rows == 0:
-                raise ValueError("it has no rows.")
-            matrix = read_matrix(file, path, chosen, memory_share, None if cache_dir is None else Path(cache_dir))
-            texts = {one: _texts(columns[one], one) for one in ("id", "split") if one in columns.column_names}
-            time = (
-                strict_times(columns["time"], lambda row: f"column 'time', row {row}")
-                if "time" in columns.column_names
-                else None
-            )
-    except (pa.ArrowException, OSError) as error:
-        if getattr(error, "errno", None):  # an error of the system, such as a full disk
-            raise
-        raise ValueError(f"{path} is damaged or is not a Parquet file: {str(error).rstrip('.')}.") from error
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
-    note = (columns.schema.metadata or {}).get(_NOTE)
-    targets = [one for one in columns.column_names if one.startswith(TARGET_PREFIX)]
-    beside = path.with_name(path.stem + TRANSFORM_ENDING)
-    return Table.single(
-        name or _written_name(note) or path.stem,
-        lonlat,
-        matrix,
-        targets={one.removeprefix(TARGET_PREFIX): target_column(columns[one]) for one in targets},
-        time=time,
-        origin=origin_of_note(note),
-        transform=beside if features == FEATURES and beside.is_file() else None,
-        **texts,
-    )
+    if not is_address(path) and not Path(path).is_dir():
+        path = Path(path)
+        check_file(path)
+        if path.suffix.lower() == ".npz" or is_table_npz(path):
+            return _read_npz(path, name, memory_share)
+    files = ParquetFiles(path)
+    schema, stem = files.schema, PurePosixPath(Path(path).as_posix()).stem
+    note = (schema.metadata or {}).get(_NOTE)
+    beside = None if is_address(path) else Path(path).with_name(stem + TRANSFORM_ENDING)
+    further: dict[str, Any] = {
+        "origin": origin_of_note(note),
+        "transform": beside if features == FEATURES and beside and beside.is_file() else None,
+    }
+    name = name or _written_name(note) or stem
+    labels = {one.removeprefix(TARGET_PREFIX): one for one in schema.names if one.startswith(TARGET_PREFIX)}
+    with _naming(path):
+        chosen = feature_columns(schema, features)
+        places = _places(schema)
+        if not places:
+            lonlat_of_columns(schema.empty_table())  # says what is missing
+        if len(files) == 0:
+            raise ValueError("it has no rows.")
+        mapped = not fits_in_memory(files, chosen, memory_share)
+        refuse_too_many(len(files), mapped)
+        if len(files.names) > 1 or shard_name(0, 1) in files.names:
+            further["block_rows"] = max(1, _BLOCK_NUMBERS // feature_count(files, chosen))
+        if mapped:
+            cache = user_cache() if cache_dir is None else Path(cache_dir)
+            return mapped_table(map_table(files, chosen, places, labels, cache), name, **further)
+        columns = files.read(
+            [*places, *labels.values(), *(one for one in ("id", "time", "split") if one in schema.names)]
+        )
+        lonlat, matrix = lonlat_of_columns(columns), read_matrix(files, chosen)
+        texts = {one: _texts(columns[one], one) for one in ("id", "split") if one in columns.column_names}
+        if "time" in columns.column_names:
+            further["time"] = strict_times(columns["time"], lambda row: f"column 'time', row {row}")
+    targets = {target: target_column(columns[column]) for target, column in labels.items()}
+    return Table.single(name, lonlat, matrix, targets=targets, **texts, **further)
 
 
 def read_origin(path: str | Path) -> Origin:
-    """Read the origin from a Parquet file without reading its rows; empty if there is none.
+    """Read the origin from a Parquet table without reading its rows; empty if there is none.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not a Parquet file.
+        ValueError: If it is not Parquet.
     """
+    return origin_of_note((ParquetFiles(path).schema.metadata or {}).get(_NOTE))
+
+
+@contextmanager
+def _naming(path: str | Path) -> Iterator[None]:
+    """Begin errors of a file's content with its name."""
     try:
-        return origin_of_note((pq.read_schema(path).metadata or {}).get(_NOTE))
-    except (pa.ArrowException, OSError) as error:
-        if getattr(error, "errno", None):
-            raise
-        raise ValueError(f"{path} is damaged or is not a Parquet file: {str(error).rstrip('.')}.") from error
+        yield
+    except (TypeError, ValueError) as error:
+        raise error if str(error).startswith(str(path)) else type(error)(f"{path}: {error}") from error
 
 
 def is_table_npz(path: str | Path) -> bool:
@@ -196,25 +278,23 @@ def is_table_npz(path: str | Path) -> bool:
         return False
 
 
-def _write_groups(path: str | Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
+def _write_groups(path: Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
     targets = [name for name in schema.names if name.startswith(TARGET_PREFIX)]
     options: dict[str, Any] = {"compression": "zstd", "use_dictionary": ["split", *targets]}
     # An open file, because given a path pyarrow deletes it on failure, even if it is a device.
     with (
-        replacing_file(path) as part,
-        part.open("wb") as out,
+        path.open("wb") as out,
         pq.ParquetWriter(out, schema, write_page_checksum=True, **options) as writer,
     ):
         for group in groups:
             writer.write_table(group, row_group_size=max(1, len(group)))
 
 
-def _wanted(schema: pa.Schema) -> list[str]:
-    """List the columns besides the features; coordinates only if there is no geometry."""
-    geometry = geometry_column(schema)
-    known = {"id", "time", "split"} | ({geometry} if geometry else set())
-    is_place = (lambda name: False) if geometry else (lambda name: degrees_axis(name) or name.strip().lower() in "xy")
-    return [name for name in schema.names if name in known or name.startswith(TARGET_PREFIX) or is_place(name)]
+def _places(schema: pa.Schema) -> list[str]:
+    """List the column of the geometry, or those that may hold coordinates."""
+    if geometry := geometry_column(schema):
+        return [geometry]
+    return [name for name in schema.names if degrees_axis(name) or name.strip().lower() in "xy"]
 
 
 def _written_name(note: bytes | None) -> str | None:
@@ -229,16 +309,6 @@ def _texts(column: pa.ChunkedArray, name: str) -> np.ndarray:
         row = column.is_null().to_numpy().argmax()
         raise ValueError(f"column {name!r} has no value in row {row}; fill it in or leave the column out.")
     return text_array(column.cast(pa.string()).to_pylist())
-
-
-def target_column(column: pa.ChunkedArray) -> np.ndarray:
-    """Convert a column of a target: texts, "" where missing, or numbers, NaN where missing."""
-    column = without_dictionary(column)
-    if is_text(column.type):
-        return text_array(column.fill_null("").to_pylist())
-    if column.null_count and pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    return column.to_numpy()
 
 
 def _write_npz(table: Table, path: str | Path) -> None:

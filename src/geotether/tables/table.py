@@ -12,7 +12,7 @@ import numpy as np
 
 from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
 from geotether.suggestions import closest
-from geotether.tables.modality import Modality, parts_of, refuse_masked, set_fields, text_array
+from geotether.tables.modality import Modality, parts_of, refuse_masked, set_fields, take_rows, text_array
 from geotether.tables.origin import Origin
 from geotether.tables.target import Target
 
@@ -41,6 +41,8 @@ class Table:
         origin: Licence, source and how the table was made; not part of `content_hash`.
         transform: How its features were computed: the path of the transform beside its file, or the name and the
             fitted features; None if unknown. Not part of `content_hash`.
+        block_rows: Batches are drawn by blocks of so many consecutive rows, as is needed to read a table that does not
+            fit in memory; see `geotether.batches.batch.rows_at`. None: row by row. Not part of `content_hash`.
         is_part: Whether these are rows of a larger table: a modality or target may then be missing in all of them.
 
     Raises:
@@ -66,6 +68,7 @@ class Table:
     group: np.ndarray | None = None
     origin: Origin = field(default_factory=Origin)
     transform: Any = None
+    block_rows: int | None = None
     is_part: InitVar[bool] = False
 
     @classmethod
@@ -85,7 +88,7 @@ class Table:
             lonlat: Longitude and latitude in degrees, WGS 84, shape (n, 2), n at least 2.
             features: Finite numbers, kept as float32, shape (n, d); may be a memory map.
             targets: By name, a `Target` or numbers, booleans or texts of shape (n,).
-            **columns: Any of `id`, `time`, `split`, `group`, `origin` and `transform`, as for `Table`.
+            **columns: Any of `id`, `time`, `split`, `group`, `origin`, `transform` and `block_rows`, as for `Table`.
 
         Raises:
             TypeError: If features, coordinates or targets have the wrong type.
@@ -103,6 +106,14 @@ class Table:
         except (TypeError, ValueError) as error:
             raise type(error)(f"Table {name!r}: {error}") from error
         return cls(name, {name: modality}, targets or {}, lonlat=lonlat, **columns)
+
+    @classmethod
+    def of_checked(
+        cls, name: str, modalities: Mapping[str, Modality], targets: Mapping[str, Target], **columns: Any
+    ) -> "Table":
+        """Make a table of columns that were checked and converted before, such as memory maps, without reading them."""
+        rest: dict[str, Any] = dict.fromkeys([*COLUMNS, "transform", "block_rows"]) | {"origin": Origin()}
+        return set_fields(object.__new__(cls), name=name, modalities=modalities, targets=targets, **rest | columns)
 
     def __post_init__(self, is_part: bool) -> None:
         """Check and convert every column."""
@@ -154,8 +165,11 @@ class Table:
         return len(self.modalities) == 1 and self._first.complete and self.lonlat is not None
 
     @property
-    def features(self) -> np.ndarray:
-        """The features of the only modality, shape (n, d), float32; a ValueError unless `is_single`."""
+    def features(self) -> Any:
+        """The features of the only modality, shape (n, d), float32; a ValueError unless `is_single`.
+
+        An array, or `MappedRows` of a table that was too large for the memory.
+        """
         if not self.is_single:
             raise ValueError(
                 f"Table {self.name!r} has the modalities {', '.join(self.modalities)}; this needs a table of one "
@@ -224,7 +238,7 @@ class Table:
                 raise IndexError(f"A mask for table {self.name!r} needs {len(self)} values, got {len(which)}.")
             which = np.arange(len(self))[which]
         columns = {name: getattr(self, name) for name in COLUMNS}
-        columns = {name: None if values is None else values[which] for name, values in columns.items()}
+        columns = {name: None if values is None else take_rows(values, which) for name, values in columns.items()}
         if len(columns["id"]) < self._fewest:
             left, fewest = len(columns["id"]), self._fewest
             raise ValueError(f"Table {self.name!r}: {left} of {len(self)} rows are left; it needs at least {fewest}.")
@@ -257,12 +271,20 @@ class Table:
         if len(found) < self._fewest:
             hint = "it was not split: give it a split with assign_split."
             if self.split is not None:
-                hint = f"its split names {', '.join(np.unique(self.split))}."
+                hint = f"its split names {', '.join(sorted(self.split_counts))}."
             count = len(found) or "no"
             raise ValueError(
                 f"Table {self.name!r} has {count} rows for {split}, at least {self._fewest} are needed; {hint}"
             )
         return found
+
+    @property
+    def split_counts(self) -> dict[str, int]:
+        """Number of rows of each part of the split; without a split, all rows are "train"."""
+        if self.split is None:
+            return {"train": len(self)}
+        counts = {name: int((self.split == name).sum()) for name in SPLITS}
+        return {name: count for name, count in counts.items() if count}
 
     @property
     def _first(self) -> Modality:
@@ -325,20 +347,30 @@ def _ids(values: Any, count: int) -> np.ndarray:
 
 def _split(values: Any) -> np.ndarray:
     values = text_array(values)
-    meaning = {name: name for name in SPLITS} | _ALSO
+    known = {*SPLITS, *_ALSO}
     for row, value in enumerate(values):
-        if value not in meaning:
-            hint = closest(value, SPLITS)
-            raise ValueError(f"split must be one of {', '.join(SPLITS)}, but row {row} is {value!r}.{hint}")
-    return np.array([meaning[value] for value in values], dtype="<U10")
+        if value not in known:
+            raise unknown_split(value, row)
+    return np.array([_ALSO.get(value, value) for value in values], dtype="<U10")
 
 
-def _hash_column(digest: Any, name: str, values: np.ndarray) -> None:
+def unknown_split(value: str, row: int) -> ValueError:
+    """Return the error for a value of a split that is none of `SPLITS` or "val"."""
+    return ValueError(f"split must be one of {', '.join(SPLITS)}, but row {row} is {value!r}.{closest(value, SPLITS)}")
+
+
+def drawn_hash(content_hash: str, block_rows: int | None) -> str:
+    """Return a hash of a table's content and of how its rows are drawn, which decide the batches of a run."""
+    return content_hash if block_rows is None else f"{content_hash} by blocks of {block_rows}"
+
+
+def _hash_column(digest: Any, name: str, values: Any) -> None:
     if values.dtype.kind in "OU":  # texts, whatever the width of the column
-        texts = values.tolist()
-        lengths = np.array([len(text) for text in texts], dtype="<i8").tobytes()
-        digest.update(json.dumps([name, "text", len(texts)]).encode() + lengths)
-        digest.update("".join(texts).encode("utf-8", "surrogatepass"))
+        digest.update(json.dumps([name, "text", len(values)]).encode())
+        for _, part in parts_of(values):
+            digest.update(np.array([len(text) for text in part.tolist()], dtype="<i8").tobytes())
+        for _, part in parts_of(values):
+            digest.update("".join(part.tolist()).encode("utf-8", "surrogatepass"))
         return
     little = values.dtype.newbyteorder("<")
     digest.update(json.dumps([name, little.str, values.shape]).encode())

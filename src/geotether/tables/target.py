@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from geotether.files.values import is_text, without_dictionary
 from geotether.tables.modality import refuse_masked, set_fields, text_array
 
 TARGET_KINDS = ("classes", "labels", "numbers")
@@ -294,6 +296,16 @@ def labels_target(
         else:
             matrix[number, [at[value] for value in row if value in at]] = 1
     return Target("labels", matrix, tuple(codes.values()))
+
+
+def target_column(column: pa.ChunkedArray) -> np.ndarray:
+    """Convert a column of a target: texts, "" where missing, or numbers, NaN where missing."""
+    column = without_dictionary(column)
+    if is_text(column.type):
+        return text_array(column.fill_null("").to_pylist())
+    if column.null_count and pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    return column.to_numpy()
 
 
 def _classes(values: np.ndarray, names: tuple[str, ...]) -> np.ndarray:

@@ -1,6 +1,5 @@
 """The provenance of a model, and the model card that is written from it."""
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -222,7 +221,8 @@ def table_facts(table: Table, paired: bool = False) -> dict[str, Any]:
         "sha256": table.content_hash,
         "rows": len(table),
         **({"sensors": sensors} if paired else {"dim": table.dim}),
-        "split": dict(sorted(Counter(["train"] * len(table) if table.split is None else table.split.tolist()).items())),
+        **({} if table.block_rows is None else {"block_rows": table.block_rows}),
+        "split": dict(sorted(table.split_counts.items())),
         "features": [str(name) for name in table.origin.made.get("features") or []][:NAMED_FEATURES],
         "labels": list(table.targets),
         **_origin_facts(table.origin),

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from geotether.batches.schedule import SCHEDULE_OPTIONS
 from geotether.context.config import ContextConfig
 from geotether.coverage.seen import CELL_KM
+from geotether.files.formats import is_address
 from geotether.pairing.specification import make_spec
 from geotether.plugins import constructor_arguments, plugins_in_use, use_plugins
 from geotether.settings import Section, error_lines, overlay, parse_override, read_layer, unknown_name
@@ -247,12 +248,19 @@ class AdaptConfig(Section):
     split_seed: int = Field(default=0, ge=0)
 
 
+def _address(value: str) -> str:
+    if not is_address(value):
+        raise ValueError(f"{value} is not an address")
+    return value
+
+
 class RunConfig(LoopConfig):
     """The configuration of a location encoder (the method `location_ties`): that of the loop, and the following.
 
     Attributes:
-        tables: Modality to the path of its feature table, relative to the configuration file; or to a mapping that
-            specifies how to build it, with paths relative to `data`. See `geotether.featurizing.specification`.
+        tables: Modality to the path of its feature table, relative to the configuration file, or to its address, such
+            as "s3://bucket/birds.parquet"; or to a mapping that specifies how to build it, with paths relative to
+            `data`. See `geotether.featurizing.specification`.
         cache: Folder of tables and contexts that are built; by default in the user's cache folder.
         encoder: The location encoder.
         heads: The modalities' projection heads.
@@ -268,7 +276,7 @@ class RunConfig(LoopConfig):
         adapt: Start from a trained encoder and adapt it to a region; null: train from the beginning.
     """
 
-    tables: dict[str, Path | dict[str, Any]] = Field(default_factory=dict)
+    tables: dict[str, Path | Annotated[str, AfterValidator(_address)] | dict[str, Any]] = Field(default_factory=dict)
     cache: Path | None = None
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)
     heads: HeadsConfig = Field(default_factory=HeadsConfig)
@@ -283,7 +291,7 @@ class RunConfig(LoopConfig):
 
     @field_validator("tables")
     @classmethod
-    def _know_specifications(cls, value: dict[str, Path | dict[str, Any]]) -> dict[str, Path | dict[str, Any]]:
+    def _know_specifications(cls, value: dict[str, Any]) -> dict[str, Any]:
         from geotether.featurizing.specification import TableSpec
 
         for name, given in value.items():
@@ -553,6 +561,8 @@ def _with_folder(layer: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the paths of one layer absolute, so that the saved configuration can be moved."""
 
     def seen(value: Any) -> Any:
+        if is_address(value):
+            return value
         return folder / Path(value).expanduser() if isinstance(value, str | Path) else value
 
     absolute: dict[str, Any] = {

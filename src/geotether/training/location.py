@@ -34,7 +34,7 @@ from geotether.objectives.supervised import regression_loss
 from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
 from geotether.processes import Part, Processes, Split
 from geotether.regions.region import Region
-from geotether.tables.table import Table
+from geotether.tables.table import Table, drawn_hash
 from geotether.training.card import model_card, plain_settings, run_provenance
 from geotether.training.config import ObjectiveConfig, RunConfig
 from geotether.training.loop import in_precision
@@ -79,7 +79,7 @@ class LocationMethod:
     @property
     def identity(self) -> dict[str, Any]:
         """Configuration, and content of tables and rasters."""
-        hashes = {modality: table.content_hash for modality, table in self.tables.items()}
+        hashes = {modality: drawn_hash(table.content_hash, table.block_rows) for modality, table in self.tables.items()}
         return {"config": plain_settings(self.config), "tables": hashes, "rasters": self.rasters}
 
     def check(self) -> None:
@@ -87,9 +87,9 @@ class LocationMethod:
         if not self.tables:
             raise ValueError("There is no feature table to train on; give at least one, as `tables: {name: path}`.")
         for modality, table in self.tables.items():
-            rows = len(table) if table.split is None else int((table.split == "train").sum())
+            rows = table.split_counts.get("train", 0)
             if rows < 2:
-                found = "none" if table.split is None else sorted(set(table.split.tolist()))
+                found = "none" if table.split is None else sorted(table.split_counts)
                 raise ValueError(
                     f"The table {modality} has {rows} rows whose split is 'train' (of {len(table)}); "
                     f"a contrast needs two or more. Its split column contains {found}."
@@ -454,7 +454,7 @@ def responses(
         if name in model.decoders:
             decoder: Any = model.decoders[name]
         else:
-            decoder = FeatureDecoder.of(table.features[training], RESPONSE_COMPONENTS).to(device)
+            decoder = FeatureDecoder.of(table.part("train").features, RESPONSE_COMPONENTS).to(device)
         sides: list[Any] = []
         for part, rows in (("training", training), ("validation", validation_rows(table))):
             generator = np.random.default_rng(derived_seed(seed, 0, f"{part} responses of {name}"))

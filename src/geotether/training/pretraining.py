@@ -9,6 +9,7 @@ from typing import Any
 from geotether.encoder import Encoder
 from geotether.encoders.context import LocalContext
 from geotether.files.disk import writing
+from geotether.files.formats import is_address
 from geotether.pairing.open import open_paired
 from geotether.predict import PairedModel
 from geotether.processes import joined
@@ -139,7 +140,7 @@ def location_method(
     given = dict(tables or {})
     ready = {name: one for name, one in given.items() if isinstance(one, Table)}
     named = {
-        name: Path.cwd() / Path(one).expanduser() if isinstance(one, str | Path) else one
+        name: Path.cwd() / Path(one).expanduser() if isinstance(one, str | Path) and not is_address(one) else one
         for name, one in given.items()
         if name not in ready
     }
@@ -193,11 +194,11 @@ def open_tables(config: RunConfig, workers: int | None = None, progress: str = "
     for name, given in config.tables.items():
         path = given
         try:
-            path = given if isinstance(given, Path) else _built(config, name, given, workers, progress)
+            path = given if isinstance(given, str | Path) else _built(config, name, given, workers, progress)
             tables[name] = read_table(path, name=name)
         except (FileNotFoundError, ValueError, TypeError) as error:
             kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
-            where = f", {path}" if isinstance(path, Path) and str(path) not in str(error) else ""
+            where = f", {path}" if isinstance(path, str | Path) and str(path) not in str(error) else ""
             raise kind(f"Modality {name!r}{where}: {error}") from error
     return tables
 
@@ -226,8 +227,8 @@ def trained_tables(encoder: Encoder) -> dict[str, Table]:
         config = RunConfig.model_construct(tables=layer["tables"], **folders)
         for name, digest in hashes.items():
             given = layer["tables"].get(name, "")
-            path = table_folder(config, name) / f"{name}.parquet" if isinstance(given, dict) else Path(given)
-            if path.is_file():
+            path = table_folder(config, name) / f"{name}.parquet" if isinstance(given, dict) else given
+            if is_address(path) or Path(path).exists():
                 table = read_table(path, name=name)
                 found |= {name: table} if table.content_hash == digest else {}
     return found

@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from geotether.checkpoint.folder import CONFIG, PROVENANCE, read_json
 from geotether.files.disk import replacing_file
 from geotether.settings import flatten
+from geotether.tables.table import drawn_hash
 from geotether.training.recipes import LOCATION_TIES
 
 MODEL_FOLDER = "model"
@@ -112,7 +113,10 @@ def check_folder(folder: Path, identity: Mapping[str, Any], resume: bool = False
         rasters = {"given": {"sha256": context["given"]}} if "given" in context else rasters
         saved = {
             "config": dict(read_json(model / CONFIG)["config"]),
-            "tables": {name: facts["sha256"] for name, facts in provenance.get("tables", {}).items()},
+            "tables": {
+                name: drawn_hash(facts["sha256"], facts.get("block_rows"))
+                for name, facts in provenance.get("tables", {}).items()
+            },
             "rasters": {name: facts["sha256"] for name, facts in rasters.items()},
         }
         if "adapted" in provenance:  # the context names rasters of the model it started from, too
