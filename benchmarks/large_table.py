@@ -4,8 +4,8 @@
 
 A table in shards (float16) is written to a temporary folder, which is removed at the end: --full has 10,000,000 rows of
 256 numbers, 5.1 GB, and needs 11 GB of disk and 13 GB of memory for the comparison. One process reads it into memory.
-Another may allocate 2 GB (RLIMIT_DATA, which counts anonymous memory but no pages of mapped files) and maps it; pages of
-the file are removed from the system's cache before each measurement, so that every block is read from the disk. The
+Another may allocate 2 GB (RLIMIT_DATA, which counts anonymous memory but no pages of mapped files) and maps it. Pages
+of the file are removed from the system's cache before each measurement, so that every block is read from the disk. The
 peaks of its resident memory with and without mapped pages are reported too. Both train with the same recipe, and both
 draw batches without training.
 """
