@@ -185,13 +185,12 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def nearby(answers: "Answers", encoder: "Encoder") -> list[str]:
     """Write the training observations nearest to each answer, if the training tables are at hand."""
-    from geotether.searching.observations import TrainingObservations
-    from geotether.training.pretraining import raw_data, trained_tables
+    from geotether.training.pretraining import training_observations
 
-    tables = trained_tables(encoder)
-    if not tables:
+    known = training_observations(encoder)
+    if not known.observed:
         return ["The tables of its training are not at hand, so the observations near these places are not shown."]
-    found = TrainingObservations(tables, raw_data(encoder)).nearest(answers.lonlat[:_LISTED])
+    found = known.nearest(answers.lonlat[:_LISTED])
     lines = ["Nearest training observations:"]
     for at in range(min(len(answers), _LISTED)):
         said = []

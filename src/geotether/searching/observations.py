@@ -2,17 +2,19 @@
 
 import tempfile
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 
 from geotether.featurizing.rows import PART_ROWS, read_runs
 from geotether.featurizing.specification import TableSpec
 from geotether.geodesy.distance import nearest_in_tree, sphere_tree
-from geotether.sources.planet import TEXT_MODALITY, read_place_texts
+from geotether.sources.planet import CHIP_MODALITIES, TEXT_MODALITY, read_chips, read_place_texts
 from geotether.tables.table import Table
 
 _TEXT_WIDTH = 100
@@ -26,21 +28,72 @@ class Nearest(NamedTuple):
     text: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """Training rows of one modality.
+
+    Attributes:
+        lonlat: Degrees, shape (n, 2), at least one.
+        id: One text per row, shape (n,).
+        texts: Returns the beginnings of their texts by id; {} if they have none or these are not at hand.
+    """
+
+    lonlat: Float64[np.ndarray, "n 2"]
+    id: np.ndarray
+    texts: Callable[[], dict[str, str]]
+
+
 class TrainingObservations:
     """The training observations of a model, to be looked up by place any number of times.
 
-    Texts are read when they are first needed, all of a table at once.
+    Texts are read when they are first needed, all of a modality at once.
 
     Args:
-        tables: Modality to its table.
-        data: Folder of the raw data, from which texts are read; None, or files that are gone: no texts.
+        observed: Modality to its training rows.
     """
 
-    def __init__(self, tables: Mapping[str, Table], data: Path | None = None) -> None:
-        self.tables, self.data = dict(tables), data
-        self._rows = {name: table.numbers("train") for name, table in self.tables.items()}
-        self._trees = {name: sphere_tree(table.lonlat[self._rows[name]]) for name, table in self.tables.items()}
+    def __init__(self, observed: Mapping[str, Observed]) -> None:
+        self.observed = dict(observed)
+        self._trees = {name: sphere_tree(one.lonlat) for name, one in self.observed.items()}
         self._texts: dict[str, dict[str, str]] = {}
+
+    @classmethod
+    def of_tables(cls, tables: Mapping[str, Table], data: Path | None = None) -> "TrainingObservations":
+        """Take them from the tables that the model was trained on.
+
+        Args:
+            tables: Modality to its table.
+            data: Folder of the raw data, from which texts are read; None, or files that are gone: no texts.
+        """
+        observed = {}
+        for name, table in tables.items():
+            rows = table.numbers("train")
+            observed[name] = Observed(table.lonlat[rows], table.id[rows], partial(texts_of, table, data))
+        return cls(observed)
+
+    @classmethod
+    def of_planet(cls, facts: Mapping[str, Mapping[str, Any]]) -> "TrainingObservations | None":
+        """Take them from the demo planet, without computing features, if that is what the model was trained on.
+
+        Args:
+            facts: The tables in the provenance of the model.
+
+        Returns:
+            None if the modalities, or their numbers of rows and of training rows, are others.
+        """
+        if not facts or not set(facts) <= {*CHIP_MODALITIES, TEXT_MODALITY}:
+            return None
+        observed = {}
+        for name, fact in facts.items():
+            texts = read_place_texts() if name == TEXT_MODALITY else None
+            data = texts or read_chips(name)
+            rows = np.flatnonzero(data.split == "train")
+            if fact.get("rows") != len(data.lonlat) or fact.get("split", {}).get("train") != len(rows):
+                return None
+            id = rows.astype(str)
+            known = {} if texts is None else dict(zip(id, (_short(texts.texts[row]) for row in rows), strict=True))
+            observed[name] = Observed(data.lonlat[rows], id, partial(dict, known))
+        return cls(observed)
 
     def nearest(self, lonlat: Float[np.ndarray, "k 2"]) -> dict[str, list[Nearest]]:
         """Find the training observation of each modality that is nearest to each place.
@@ -52,16 +105,17 @@ class TrainingObservations:
             Modality to one observation per place.
         """
         found = {}
-        for name, table in self.tables.items():
+        for name, one in self.observed.items():
             km, at = nearest_in_tree(self._trees[name], lonlat)
-            ids, texts = [str(table.id[row]) for row in self._rows[name][at]], self.texts(name)
-            found[name] = [Nearest(one, float(far), texts.get(one, "")) for one, far in zip(ids, km, strict=True)]
+            texts = self.texts(name)
+            ids = map(str, one.id[at])
+            found[name] = [Nearest(id, float(far), texts.get(id, "")) for id, far in zip(ids, km, strict=True)]
         return found
 
     def texts(self, modality: str) -> dict[str, str]:
         """Return the beginnings of the texts of a modality by id; {} if it has none or they are not at hand."""
         if modality not in self._texts:
-            self._texts[modality] = texts_of(self.tables[modality], self.data)
+            self._texts[modality] = self.observed[modality].texts()
         return self._texts[modality]
 
 
@@ -69,7 +123,7 @@ def texts_of(table: Table, data: Path | None) -> dict[str, str]:
     """Read the beginnings of the texts of a table from the file that it was built from; {} if it is not at hand."""
     given: Any = table.origin.made.get("specification")
     if not given:
-        return _texts_of_planet(table)
+        return {}
     try:
         spec = TableSpec.of(given, data or Path())
         source = spec.open()
@@ -86,16 +140,6 @@ def texts_of(table: Table, data: Path | None) -> dict[str, str]:
             return texts
     except (OSError, ValueError, ImportError, TypeError, LookupError):
         return {}
-
-
-def _texts_of_planet(table: Table) -> dict[str, str]:
-    """Return the texts of the demo planet, whose table is made without a file."""
-    if table.name != TEXT_MODALITY:
-        return {}
-    planet = read_place_texts()
-    if not np.array_equal(planet.lonlat, table.lonlat):
-        return {}
-    return {str(one): _short(text) for one, text in zip(table.id, planet.texts, strict=True)}
 
 
 def _short(text: str) -> str:

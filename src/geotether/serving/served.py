@@ -104,13 +104,12 @@ class Served:
 
     def observations(self, model: str | None = None) -> TrainingObservations:
         """Return the training observations of a model, as far as they are at hand; errors as `name`."""
-        from geotether.training.pretraining import raw_data, trained_tables
+        from geotether.training.pretraining import training_observations
 
         name = self.name(model)
         with self._making[name]:
             if name not in self._observations:
-                encoder = self.models[name]
-                self._observations[name] = TrainingObservations(trained_tables(encoder), raw_data(encoder))
+                self._observations[name] = training_observations(self.models[name])
             return self._observations[name]
 
     def coverage(self, model: str | None, place: Float64[np.ndarray, "1 2"]) -> Coverage:

@@ -13,6 +13,7 @@ from geotether.files.formats import is_address
 from geotether.pairing.open import open_paired
 from geotether.predict import PairedModel
 from geotether.processes import joined
+from geotether.searching.observations import TrainingObservations
 from geotether.settings import read_layer
 from geotether.tables.featurize import PLANET_MODALITIES, planet_table
 from geotether.tables.store import read_table
@@ -232,6 +233,12 @@ def trained_tables(encoder: Encoder) -> dict[str, Table]:
                 table = read_table(path, name=name)
                 found |= {name: table} if table.content_hash == digest else {}
     return found
+
+
+def training_observations(encoder: Encoder) -> TrainingObservations:
+    """Find the training observations of an encoder, as far as `trained_tables` finds its tables."""
+    planet = None if encoder.tables else TrainingObservations.of_planet(encoder.provenance.get("tables", {}))
+    return planet or TrainingObservations.of_tables(trained_tables(encoder), raw_data(encoder))
 
 
 def raw_data(encoder: Encoder) -> Path | None:
