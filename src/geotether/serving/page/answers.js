@@ -44,7 +44,7 @@ export function showAnswers(query, { query: asked, answers }, handlers) {
   for (const note of asked.notes ?? []) lines.push(make("p", { class: "muted small" }, note));
   if (ofPlace) lines.push(make("div", { id: "point-facts" }));
   byId("query").replaceChildren(...lines);
-  byId("answers").replaceChildren(...answers.map((answer, i) => row(answer, ofPlace, i === 0, handlers)));
+  byId("answers").replaceChildren(...answers.map((answer, i) => row(answer, ofPlace, i === 0 && hasReasons(answer), handlers)));
   byId("answers-note").textContent = answers.length ? words.MEANING[ofPlace ? "place" : "other"] : "No place was found.";
   show(byId("answers-note"));
 }
@@ -57,7 +57,7 @@ export function showPoint({ km, layers }, titles) {
   const facts = near.map(([modality, value]) => [words.named(modality), words.distance(value)]);
   const values = Object.entries(layers ?? {}).filter(([id, one]) => titles[id] && one?.words).map(([id, one]) => [titles[id], one.words]);
   box.replaceChildren(
-    ...(facts.length ? [factBox("Nearest training observations", facts)] : []),
+    ...(facts.length ? [factBox("Nearest training observations", facts, true)] : []),
     ...(values.length ? [factBox("Layers here", values)] : []),
   );
 }
@@ -97,6 +97,10 @@ export function openRow(rank, focus = false) {
   }
 }
 
+function hasReasons({ alike, nearest }) {
+  return Object.keys(alike ?? {}).length > 0 || (nearest ?? []).length > 0;
+}
+
 function row(answer, ofPlace, open, { choose, hover, from }) {
   const { rank, country, similarity, km, alike, nearest } = answer;
   const said = [words.alike(similarity, ofPlace), similarity.toFixed(2), km == null ? null : `${words.distance(km)} away`];
@@ -134,9 +138,9 @@ function observations(nearest) {
   return [make("h3", {}, "Nearest training observations"), make("ul", { class: "observations" }, ...items)];
 }
 
-function factBox(title, pairs) {
+function factBox(title, pairs, first = false) {
   const items = pairs.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
-  return make("details", { class: "facts" }, make("summary", {}, title, make("span", { class: "muted" }, ` · ${pairs[0].join(" ")}`)), make("dl", {}, ...items));
+  return make("details", { class: "facts" }, make("summary", {}, title, first && make("span", { class: "muted" }, ` · ${pairs[0].join(" ")}`)), make("dl", {}, ...items));
 }
 
 function shortened(text) {

@@ -6,10 +6,10 @@ import { number } from "./words.js";
 const CHANNELS = [["red", "#e5484d"], ["green", "#30a46c"], ["blue", "#3e63dd"]];
 const TICKS = 4;
 
-/** The element of a legend as the server describes it. */
+/** The element of a legend as the server describes it, without its note. */
 export function legendOf(legend) {
   const drawn = { ramp, classes, rgb }[legend.kind]?.(legend);
-  return make("div", { class: "legend", "data-kind": legend.kind }, drawn, legend.note && make("p", { class: "muted small" }, legend.note));
+  return make("div", { class: "legend", "data-kind": legend.kind }, drawn);
 }
 
 function ramp({ stops, unit }) {
@@ -18,8 +18,14 @@ function ramp({ stops, unit }) {
   const colours = stops.map(([value, colour]) => `${colour} ${(100 * (value - low)) / span}%`);
   const bar = make("div", { class: "gradient", role: "img", "aria-label": `From ${number(low)} to ${number(low + span)} ${unit ?? ""}` });
   bar.style.backgroundImage = `linear-gradient(to right, ${colours.join(", ")})`;
-  const ticks = Array.from({ length: TICKS + 1 }, (_, i) => make("span", {}, number(Number((low + (span * i) / TICKS).toPrecision(3)))));
+  const ticks = Array.from({ length: TICKS + 1 }, (_, i) => make("span", {}, tick(low + (span * i) / TICKS, span / TICKS)));
   return make("div", {}, bar, make("div", { class: "ticks", "aria-hidden": "true" }, ...ticks), unit && make("p", { class: "unit muted small" }, unit));
+}
+
+// As many decimals as tell neighbouring ticks apart.
+function tick(value, step) {
+  const decimals = Math.min(Math.max(1 - Math.floor(Math.log10(Math.abs(step))), 0), 6);
+  return number(Number(value.toFixed(decimals)));
 }
 
 function classes({ classes: all }) {
@@ -28,6 +34,10 @@ function classes({ classes: all }) {
 }
 
 function rgb({ channels }) {
-  const items = channels.map((words, i) => make("li", {}, make("i", { class: "swatch", vars: { colour: CHANNELS[i][1] } }), `${CHANNELS[i][0]}: ${words}`));
+  const items = channels.map((words, i) => {
+    const [name, colour] = CHANNELS[i];
+    const said = words.startsWith(name) ? words : `${name}: ${words}`;
+    return make("li", {}, make("i", { class: "swatch", vars: { colour } }), said);
+  });
   return make("ul", { class: "classes wide" }, ...items);
 }

@@ -5,6 +5,7 @@ import { request } from "./server.js";
 const PROTOCOL = "geotether";
 const PREFIX = `${PROTOCOL}://`;
 const DEEPEST = 14;
+const AHEAD_MS = 4000; // how long a tile waits to be drawn
 let made = 0;
 
 /** Let MapLibre fetch tiles through `request`, which waits when the server is busy. */
@@ -23,22 +24,40 @@ export function registerTiles(maplibre, onRefusal) {
 const underway = new Map();
 
 async function bytesOf(url, signal) {
-  if (!underway.has(url)) {
-    const stop = new AbortController();
-    const bytes = request(url, { signal: stop.signal }).then((response) => response.arrayBuffer());
-    underway.set(url, { bytes, stop, waiting: 0 });
-    const forget = () => underway.get(url)?.bytes === bytes && underway.delete(url);
-    bytes.then(forget, forget);
-  }
-  const tile = underway.get(url);
+  const tile = underway.get(url) ?? start(url);
   tile.waiting += 1;
   signal.addEventListener("abort", () => {
     tile.waiting -= 1;
     if (tile.waiting > 0) return;
     tile.stop.abort();
-    if (underway.get(url) === tile) underway.delete(url);
+    drop(url, tile);
   });
-  return (await tile.bytes).slice(0);
+  const bytes = await tile.bytes;
+  drop(url, tile);
+  return bytes.slice(0);
+}
+
+function start(url) {
+  const stop = new AbortController();
+  const bytes = request(url, { signal: stop.signal }).then((response) => response.arrayBuffer());
+  const tile = { bytes, stop, waiting: 0 };
+  bytes.catch(() => drop(url, tile));
+  underway.set(url, tile);
+  return tile;
+}
+
+function drop(url, tile) {
+  if (underway.get(url) === tile) underway.delete(url);
+}
+
+// MapLibre asks for tiles when it draws the next frame; on machines without a graphics card that is late.
+function startAhead(map, template, tileSize) {
+  for (const { canonical } of map.coveringTiles({ tileSize, minzoom: 0, maxzoom: DEEPEST, roundZoom: true })) {
+    const url = template.replace(/\{([zxy])\}/g, (_, name) => canonical[name]);
+    if (underway.has(url)) continue;
+    const tile = start(url);
+    setTimeout(() => tile.waiting || drop(url, tile), AHEAD_MS);
+  }
 }
 
 /** Raster tiles between the land and the lines of a map. */
@@ -77,7 +96,9 @@ export class Overlay {
     const id = `overlay-${made}`;
     const address = new URL(tiles.replace(/^\//, ""), document.baseURI).href.replaceAll("%7B", "{").replaceAll("%7D", "}");
     // Tiles of 256 pixels are stretched over 512: the grid behind them is coarser, and four times fewer are asked for.
-    this.map.addSource(id, { type: "raster", tiles: [`${PREFIX}${address}`], tileSize: even ? 256 : 512, maxzoom: DEEPEST });
+    const tileSize = even ? 256 : 512;
+    startAhead(this.map, address, tileSize);
+    this.map.addSource(id, { type: "raster", tiles: [`${PREFIX}${address}`], tileSize, maxzoom: DEEPEST });
     const paint = {
       "raster-opacity": opacity,
       "raster-opacity-transition": { duration: 0 },

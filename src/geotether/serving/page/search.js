@@ -51,7 +51,7 @@ export async function search(again = false) {
   running = new AbortController();
   const { signal } = running;
   sides.forEach((side, i) => {
-    Object.assign(side, { answer: null, refused: false, expected: expectedLayer(modelOf(i).name, query) });
+    Object.assign(side, { answer: null, refused: false, expected: expectedLayer(modelOf(i), query) });
     if (query) side.begin();
     side.view.mark([]);
     side.view.pin(query?.kind === "place" ? query.lon : null, query?.lat);
@@ -113,10 +113,16 @@ function layerOfQuery(id) {
 }
 
 // The tiles of a place are asked for at once, beside its answers; the words and the legend come with the answers.
-function expectedLayer(model, query) {
+function expectedLayer({ name: model, layers }, query) {
   if (query?.kind !== "place") return null;
-  const place = new URLSearchParams({ lon: query.lon.toFixed(4), lat: query.lat.toFixed(4), model });
-  return { tiles: `/tiles/similarity/{z}/{x}/{y}.png?${place}` };
+  const version = new URLSearchParams(layers[0]?.tiles.split("?")[1]).get("v"); // lets the browser keep tiles
+  const parameters = new URLSearchParams({ ...placeOf(query), model, ...(version && { v: version }) });
+  return { tiles: `/tiles/similarity/{z}/{x}/{y}.png?${parameters}` };
+}
+
+// Four decimals are 11 m.
+function placeOf({ lon, lat }) {
+  return { lon: Number(lon.toFixed(4)), lat: Number(lat.toFixed(4)) };
 }
 
 // Ask the server, or take the answer that it gave before.
@@ -133,7 +139,7 @@ function answerOf(model, query, signal) {
 
 function request(model, query, signal) {
   const parameters = { model, modality: query.modality };
-  if (query.kind === "place") return ask("/similar", { parameters: { lon: query.lon.toFixed(4), lat: query.lat.toFixed(4), model }, signal });
+  if (query.kind === "place") return ask("/similar", { parameters: { ...placeOf(query), model }, signal });
   if (query.kind === "text") return ask("/search", { parameters: { ...parameters, text: query.text }, signal });
   const body = new FormData();
   if (query.kind === "image") body.append("image", query.file, query.file.name);
@@ -141,13 +147,13 @@ function request(model, query, signal) {
   return ask("/search", { method: "POST", parameters, body, signal });
 }
 
-async function describePoint({ lon, lat }, side, i) {
+async function describePoint(query, side, i) {
   const { signal } = running;
   await side.drawn; // the layer goes first
   if (signal.aborted) return;
   const { name: model, layers } = modelOf(i);
   try {
-    const found = await ask("/point", { parameters: { lon: lon.toFixed(4), lat: lat.toFixed(4), model }, signal });
+    const found = await ask("/point", { parameters: { ...placeOf(query), model }, signal });
     if (!signal.aborted) answers.showPoint(found, Object.fromEntries(layers.map(({ id, title }) => [id, title])));
   } catch (error) {
     if (!(error instanceof Refusal) && error.name !== "AbortError") throw error;

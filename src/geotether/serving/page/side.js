@@ -26,7 +26,8 @@ export class Side {
     this.model = make("select", { id: `model-${n}`, "aria-label": "Model", change: () => this.handlers.model(this.model.value) });
     this.layer = make("select", { id: `layer-${n}`, "aria-label": "Layer", change: () => this.handlers.layer(this.layer.value) });
     this.legend = make("div", { id: `legend-${n}`, class: "legends" });
-    this.words = make("p", { class: "muted small words" });
+    this.words = make("div", { class: "muted small" });
+    this.wordsBox = make("details", { class: "words", hidden: true }, make("summary", { class: "muted small" }, "What it shows"), this.words);
     this.opacity = make("input", {
       id: `opacity-${n}`,
       type: "range",
@@ -39,7 +40,7 @@ export class Side {
     this.masked = make("input", { id: `mask-${n}`, type: "checkbox", change: () => this.handlers.mask(this.masked.checked) });
     this.maskRow = make("label", { class: "row check", hidden: true }, this.masked, "grey where it does not apply");
     this.opacityRow = make("div", { class: "opacity", hidden: true }, make("span", { class: "muted small", "aria-hidden": "true" }, "Opacity"), this.opacity);
-    this.more = make("div", { class: "more" }, this.words, this.opacityRow, this.maskRow);
+    this.more = make("div", { class: "more" }, this.wordsBox, this.opacityRow, this.maskRow);
     this.modelRow = make("div", { hidden: true }, this.model);
     return make("div", { class: "card", id: `card-${n}` }, make("div", { class: "choices" }, this.modelRow, this.layer), this.legend, this.more);
   }
@@ -97,10 +98,11 @@ export class Side {
       const title = one === layer ? null : make("h3", {}, one.title);
       return make("div", {}, title, legendOf(one.legend));
     }));
-    this.words.textContent = layer?.words ?? "";
+    const words = [layer?.words, layer?.legend?.note, ...extra.map(({ legend }) => legend.note)].filter(Boolean);
+    this.words.replaceChildren(...words.map((sentence) => make("p", {}, sentence)));
     this.opacity.value = String(opacity);
     show(this.opacityRow, !!layer);
-    show(this.words, !!layer?.words);
+    show(this.wordsBox, words.length > 0);
     show(this.maskRow, !!mask);
     this.masked.checked = masked;
     await this.view.ready;
