@@ -69,7 +69,7 @@ def make_outcomes():
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_fields():
     """Samples that a radar and an optical sensor saw: both know the crop, each knows something of its own."""
     import numpy as np
@@ -108,7 +108,7 @@ def make_fields():
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_pairing():
     """Overrides that make a run on `make_fields` take a second."""
     encoder = "{name: tempcnn, channels: 8, num_layers: 1, kernel: 3}"

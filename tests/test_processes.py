@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
+from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -22,7 +25,7 @@ from geotether.tables.table import Table
 from geotether.training.config import load_config
 from geotether.training.location import LocationMethod
 from geotether.training.loop import train
-from geotether.training.pretraining import pretrain
+from geotether.training.pretraining import PAIRED_METHODS, pretrain
 
 SOURCE = Path(geotether.__file__).parents[1]
 
@@ -57,6 +60,16 @@ CASES = {
 }
 
 
+PAIRED = {
+    "mdico": [],
+    "mosaic": ["ties.location=1", "location={positional: {l_max: 3}, network: {hidden_dim: 8}, readout: output}",
+               "ties.specific_dim=4", "ties.discrimination=1"],
+    "distilled": ["modality=radar", "augment=true"],
+}  # fmt: skip
+OF_THREE = ("melt", "to modality", "sigmoid", "mdico")  # three processes take longer
+PAIRS = [(name, 2) for name in (*CASES, *PAIRED)] + [(name, 3) for name in OF_THREE]
+
+
 def make_tables() -> dict[str, Table]:
     tables = {}
     for number, (name, rows, dim) in enumerate([("satellite", 90, 8), ("text", 60, 5), ("lights", 70, 3)]):
@@ -67,27 +80,36 @@ def make_tables() -> dict[str, Table]:
     return tables
 
 
-class Unfinished(LocationMethod):
-    """Keeps the weights as they are, since fitting a readout takes longer than these runs."""
-
-    def finish(self, model, state):
-        return SimpleNamespace(weights={name: value.numpy() for name, value in model.state_dict().items()})
+def weights_alone(self, model, state):
+    """Finish a run without fitting a readout, which takes longer than these runs."""
+    return SimpleNamespace(weights={name: value.numpy() for name, value in model.state_dict().items()})
 
 
-def run(overrides: list[str]) -> dict[str, np.ndarray]:
-    """Train one case, and return its losses and final weights."""
-    trained = train(Unfinished(load_config(overrides=[*SMALL, *overrides]), make_tables()), progress="none")
-    return {"loss": np.array([line["loss"] for line in trained.history]), **trained.weights}
+def run_all(names: Collection[str], fields: Table, small_pairing: list[str]) -> dict[str, dict[str, np.ndarray]]:
+    """Train every case, and return its losses and final weights."""
+    tables, methods = make_tables(), {}
+    for name, overrides in ((name, CASES[name]) for name in names if name in CASES):
+        methods[name] = LocationMethod(load_config(overrides=[*SMALL, *overrides]), tables)
+    for name, overrides in ((name, PAIRED[name]) for name in names if name in PAIRED):
+        common = [*small_pairing, "target=crop", "validate_every=null", "keep=last", "patience=null", "steps=20"]
+        config = load_config(overrides=[*common, "batch_size=25", *overrides], recipe=name)
+        methods[name] = PAIRED_METHODS[config.method](config, fields)
+    found = {}
+    for name, method in methods.items():
+        with mock.patch.object(type(method), "finish", weights_alone) if name != "distilled" else nullcontext():
+            trained = train(method, progress="none")
+        weights = getattr(trained, "weights", None) or {k: v.numpy() for k, v in trained.module.state_dict().items()}
+        found[name] = {"loss": np.array([line["loss"] for line in trained.history]), **weights}
+    return found
 
 
-def work(rank: int, count: int, folder: str) -> None:
+def work(rank: int, count: int, folder: str, *data) -> None:
     """Be one of several processes: train all cases, and keep the results of the first and of the last process."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet-{count}", rank=rank, world_size=count)
     with joined() as processes:
         assert (processes.rank, processes.count) == (rank, count)
-        for name, overrides in CASES.items():
-            found = run(overrides)
+        for name, found in run_all(OF_THREE if count == 3 else [*CASES, *PAIRED], *data).items():
             if rank in (0, count - 1):
                 np.savez(f"{folder}/{name}-{count}-{'first' if rank == 0 else 'last'}.npz", **found)
         if rank:
@@ -105,19 +127,22 @@ def work(rank: int, count: int, folder: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
+def results(tmp_path_factory, make_fields, small_pairing) -> dict[str, dict[str, np.ndarray]]:
     """What one process, two and three make of every case."""
     folder = tmp_path_factory.mktemp("processes")
     context = get_context("forkserver")
-    context.set_forkserver_preload(["geotether.training.location", "geotether.training.sample_ties"])
+    context.set_forkserver_preload(["geotether.training.pretraining"])
+    data = (make_fields(), small_pairing)
     started = [
-        context.Process(target=work, args=(rank, count, str(folder))) for count in (2, 3) for rank in range(count)
+        context.Process(target=work, args=(rank, count, str(folder), *data))
+        for count in (2, 3)
+        for rank in range(count)
     ]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     for process in started:
         process.start()
-    found = {name: run(overrides) for name, overrides in CASES.items()}
+    found = run_all([*CASES, *PAIRED], *data)
     torch.set_num_threads(threads)
     for process in started:
         process.join(120)
@@ -127,14 +152,18 @@ def results(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
     return found
 
 
-@pytest.mark.parametrize("count", [2, 3])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("name", "count"), PAIRS)
 def test_several_processes_train_as_one_does(results, name, count):
     one, first, last = (results[key] for key in (name, f"{name}-{count}-first", f"{name}-{count}-last"))
+    if name == "distilled":  # from a teacher whose statistics depend on rounding, see below
+        np.testing.assert_allclose(first["loss"], one["loss"], rtol=1e-3)
+        return
     np.testing.assert_allclose(first["loss"], one["loss"], rtol=1e-5)
     for key, weight in one.items():
         np.testing.assert_array_equal(first[key], last[key])
-        np.testing.assert_allclose(first[key], weight, rtol=0, atol=1e-5 * max(np.abs(weight).max(initial=0), 1e-9))
+        # Gradients of biases before a normalisation are rounding errors, which Adam scales up.
+        if name not in PAIRED or not key.endswith(("bias", "running_mean")):
+            np.testing.assert_allclose(first[key], weight, rtol=0, atol=1e-5 * max(np.abs(weight).max(initial=0), 1e-9))
 
 
 def test_parts_of_a_batch_give_what_the_whole_batch_gives(results):

@@ -289,6 +289,13 @@ class Split:
             return here
         return _Gather.apply(here, self)  # type: ignore[no-any-return]
 
+    def gather_all(self, here: Mapping[Any, Float[Tensor, "r _"]]) -> dict[Any, Tensor]:
+        """Gather several tensors of the same rows in one exchange."""
+        if self.processes.count == 1:
+            return dict(here)
+        parts = self.gather(torch.cat(list(here.values()), dim=1)).split([part.shape[1] for part in here.values()], 1)
+        return dict(zip(here, parts, strict=True))
+
     def logsumexp(self, part: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Return the log-sum-exp over the processes of each entry; with gradient."""
         if self.processes.count == 1:

@@ -9,6 +9,7 @@ from scipy import special, stats
 from torch.nn import functional as F
 
 from geotether.batches.views import VIEWS, ChipViews, SeriesViews, VectorViews, make_views, speckle, spread
+from geotether.draws import Draws
 
 SHAPES = {"vector": (6, 20), "series": (6, 12, 3), "chip": (6, 3, 16, 16)}
 # Every option on.
@@ -56,6 +57,15 @@ def test_rows_never_mix(case):
     rest = [1, 2, 4, 5]
     torch.testing.assert_close(changed[rest], got[rest], rtol=0, atol=0, equal_nan=True)
     assert not torch.equal(changed[[0, 3]].nan_to_num(), got[[0, 3]].nan_to_num())
+
+
+def test_some_rows_of_a_batch_are_seen_as_in_the_whole_batch(case):
+    views, values = case
+    whole = views(values, seeded())
+    rows = slice(1, len(values) - 1)
+    with Draws().of(rows, len(values)):
+        part = views(values[rows], seeded())
+    torch.testing.assert_close(part, whole[rows], equal_nan=True)
 
 
 def test_missing_values_stay_missing_and_do_not_spread(case):

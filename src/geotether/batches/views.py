@@ -2,7 +2,7 @@
 
 `make_views` returns a function of values and a `torch.Generator`. Values are as in the table, not standardised. Missing
 values (NaN) stay missing, and dropped values become missing as well. Rows never mix, and the random numbers that are
-drawn depend on the shape of the values alone.
+drawn depend on the shape of the values alone; of some rows of a batch they are those of the whole batch (`drawn`).
 """
 
 import inspect
@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Float32, Num
 from torch import Tensor
 from torch.nn import functional as F
 
+from geotether.draws import drawn
 from geotether.encoders.build import known_names
 
 _LOG_RATIO = math.log(4 / 3)
@@ -200,7 +201,8 @@ class ChipViews:
 
     def _symmetry(self, rows: int, square: bool, generator: torch.Generator) -> Tensor:
         """Draw whether each row is mirrored vertically, mirrored horizontally, and transposed; shape (3, rows)."""
-        down, across, turn = torch.rand(3, rows, generator=generator, device=generator.device) < 0.5
+        chance = drawn(rows, lambda count: torch.rand(3, count, generator=generator, device=generator.device).T)
+        down, across, turn = chance.T < 0.5
         quarter = turn if self.turns and square else torch.zeros_like(turn)
         if not self.flips:  # a half turn is both mirrors; a quarter turn is a transposition and one mirror
             across = down ^ quarter
@@ -298,12 +300,15 @@ def _alike(value: Any, default: Any) -> bool:
 
 def uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Float32[Tensor, "..."]:
     """Draw uniform numbers between `low` and `high`."""
-    return torch.rand(shape, generator=generator, device=generator.device) * (high - low) + low
+    rows, *row = shape
+    chance = drawn(rows, lambda count: torch.rand(count, *row, generator=generator, device=generator.device))
+    return chance * (high - low) + low
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator) -> Float32[Tensor, "..."]:
     """Draw normal numbers of mean 0 and standard deviation 1."""
-    return torch.randn(shape, generator=generator, device=generator.device)
+    rows, *row = shape
+    return drawn(rows, lambda count: torch.randn(count, *row, generator=generator, device=generator.device))
 
 
 def speckle(shape: tuple[int, ...], looks: float, generator: torch.Generator) -> Float32[Tensor, "..."]:
@@ -318,18 +323,23 @@ def speckle(shape: tuple[int, ...], looks: float, generator: torch.Generator) ->
         Goodman (1976), JOSA 66:1145 (fully developed speckle); Lee & Pottier (2009), section 4.3 (several looks).
     """
     seed = torch.randint(2**63 - 1, (1,), generator=generator, device=generator.device).item()
-    drawn = np.random.default_rng(int(seed)).standard_gamma(looks, shape, dtype=np.float32)
-    # With less than one look float32 can underflow to 0, which has no logarithm.
-    drawn = np.maximum(drawn / np.float32(looks), np.finfo(np.float32).tiny)
-    return torch.from_numpy(drawn).to(generator.device)
+    numbers, (rows, *row) = np.random.default_rng(int(seed)), shape
+
+    def draw(count: int) -> Tensor:
+        gamma = numbers.standard_gamma(looks, (count, *row), dtype=np.float32)
+        # With less than one look float32 can underflow to 0, which has no logarithm.
+        factors = np.maximum(gamma / np.float32(looks), np.finfo(np.float32).tiny)
+        return torch.from_numpy(factors).to(generator.device)
+
+    return drawn(rows, draw)
 
 
 def some(rows: int, count: int, share: float, generator: torch.Generator) -> Bool[Tensor, "{rows} {count}"]:
     """Draw what to drop of each row, each with probability `share`, but never a whole row."""
-    drawn = torch.rand(rows, count, generator=generator, device=generator.device)
-    chosen = drawn < share
+    chance = uniform((rows, count), 0, 1, generator)
+    chosen = chance < share
     if count:
-        chosen &= drawn < drawn.amax(dim=1, keepdim=True)
+        chosen &= chance < chance.amax(dim=1, keepdim=True)
     return chosen
 
 

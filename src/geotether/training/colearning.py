@@ -22,6 +22,7 @@ from geotether.objectives.colearning import (
 )
 from geotether.objectives.supervised import task_loss
 from geotether.predict import PairedModel
+from geotether.processes import Split
 from geotether.training.loop import in_precision, train
 from geotether.training.metrics import read_scalars
 from geotether.training.paired_method import PairedMethod, class_weights
@@ -59,16 +60,21 @@ class SupervisedMethod(PairedMethod):
     def losses(self, model: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss of the head's predictions."""
         values, targets, _ = self.inputs(step)
-        with in_precision(self.config, self.device):
+        with in_precision(self.config, self.device), self.here():
             outputs = model(values)
-        return self.score(outputs.float(), targets), {}
+        return self.score(self.split.gather(outputs.float()), targets), {}
 
     def inputs(self, step: int) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
-        """Return the values of a step, augmented if configured, its targets, and which rows have which sensor."""
+        """Return the inputs of a step.
+
+        Returns:
+            The values of the rows that are here, augmented if configured; the targets of all rows; and which of them
+            have which sensor.
+        """
         rows = self.rows_of(step)
         batch = self.batch(rows)
         values = self.augmented(batch, step, "view") if self.config.augment else batch.values
-        return values, self.targets[torch.from_numpy(rows)].to(self.device), batch.present
+        return values, self.targets[torch.from_numpy(rows)].to(self.device), self.present_in(rows)
 
     def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Compute the task's loss, with balanced classes if configured."""
@@ -131,15 +137,14 @@ class DistilledMethod(SupervisedMethod):
         """Compute the loss of the student relative to the labels and to the teacher."""
         share = self.config.distillation.weight
         values, targets, _ = self.inputs(step)
-        everything = gather_samples(self.training, self.rows_of(step), self.modalities).to(self.device)
-        with in_precision(self.config, self.device):
+        everything = self.batch(self.rows_of(step), self.modalities)
+        with in_precision(self.config, self.device), self.here():
             outputs = model(values)
             with torch.no_grad():
                 taught = self.teacher(everything.values)
-        task = self.score(outputs.float(), targets)
-        copied = distillation_loss(
-            self.answer.kind, outputs.float(), taught.float(), self.config.distillation.temperature
-        )
+        outputs, taught = self.split.gather(outputs.float()), self.split.gather(taught.float())
+        task = self.score(outputs, targets)
+        copied = distillation_loss(self.answer.kind, outputs, taught, self.config.distillation.temperature)
         return (1 - share) * task + share * copied, {"loss/task": task, "loss/distillation": copied}
 
 
@@ -181,9 +186,10 @@ class ColearningMethod(SupervisedMethod):
         """Compute the weighted sum of the terms."""
         values, targets, present = self.inputs(step)
         outputs: dict[str, SensorOutputs] = {}
-        with in_precision(self.config, self.device):
+        with in_precision(self.config, self.device), self.here():
             for name, rows in values.items():
                 outputs[name] = sensor_outputs(model, name, rows)
+        outputs = gathered(self.split, outputs)
         weights = None if self.weights is None else self.weights.to(self.device)
         terms = colearning_terms(
             outputs,
@@ -228,6 +234,16 @@ def sensor_outputs(model: CoLearner, name: str, values: Tensor) -> SensorOutputs
         sensor_of_specific=None if specific is None else specific.float(),
         sensor_of_other=None if other is None else other.float(),
     )
+
+
+def gathered(split: Split, outputs: Mapping[str, SensorOutputs]) -> dict[str, SensorOutputs]:
+    """Gather the outputs of all rows of a step."""
+    given = {(name, key): part for name, own in outputs.items() for key, part in vars(own).items() if part is not None}
+    found = split.gather_all(given)
+    return {
+        name: SensorOutputs(**{key: part for (sensor, key), part in found.items() if sensor == name})
+        for name in outputs
+    }
 
 
 def start_from(model: nn.Module, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -12,9 +13,11 @@ from torch import Tensor, nn
 from geotether.batches.batch import PairedBatch, gather_samples, rows_at
 from geotether.batches.views import make_views
 from geotether.checkpoint.folder import WEIGHTS
+from geotether.draws import Draws
 from geotether.encoders.sensors.build import default_sensor_encoder
 from geotether.objectives.supervised import balanced_weights
 from geotether.predict import PairedModel
+from geotether.processes import Processes, Split
 from geotether.tables.modality import Modality
 from geotether.tables.table import Table
 from geotether.tables.target import Target, TargetEncoding
@@ -89,6 +92,7 @@ class PairedMethod:
         useful, labelled = self._training_rows
         self.training = self.table.rows(useful)
         self.batch_rows = min(config.batch_size, len(self.training))
+        self.split = Split(Processes.current(), {"The table": slice(0, self.batch_rows)}, device)
         self.targets: Any = None
         if self.answer is not None:
             known = np.flatnonzero(np.isin(useful, labelled))
@@ -170,16 +174,31 @@ class PairedMethod:
         """Return the rows of a step; each row is drawn once per epoch."""
         return rows_at(len(self.training), step * self.batch_rows, self.batch_rows, self.config.seed, "samples")
 
-    def batch(self, rows: np.ndarray) -> PairedBatch:
-        """Collect training rows on the run's device."""
-        return gather_samples(self.training, rows, self._sensors).to(self.device)
+    def batch(self, rows: np.ndarray, sensors: Sequence[str] | None = None) -> PairedBatch:
+        """Collect those of a step's rows that are here, on the run's device."""
+        here = rows[self.split.own.cpu().numpy()]
+        return gather_samples(self.training, here, sensors or self._sensors).to(self.device)
+
+    def present_in(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """Return which of a step's rows have which sensor."""
+        return {
+            name: torch.from_numpy(self.training.modality(name).present[rows]).to(self.device) for name in self._sensors
+        }
+
+    def here(self) -> AbstractContextManager[None]:
+        """Return a context in which layers know that other processes compute the other rows of the step."""
+        processes = self.split.processes
+        return nullcontext() if processes.count == 1 else Draws().of(self.split.own, self.batch_rows, processes)
 
     def augmented(self, batch: PairedBatch, step: int, purpose: str) -> dict[str, Tensor]:
         """Augment every sensor's rows, as a pure function of step and purpose."""
-        return {
-            name: self.views[name](values, step_generator(self.config.seed, step, f"{purpose} of {name}", self.device))
-            for name, values in batch.values.items()
-        }
+        with self.here():
+            return {
+                name: self.views[name](
+                    values, step_generator(self.config.seed, step, f"{purpose} of {name}", self.device)
+                )
+                for name, values in batch.values.items()
+            }
 
     def has_validation(self) -> bool:
         """Return whether there are validation rows."""

@@ -1,6 +1,7 @@
 """Contrast on paired sensors: views of an observation, sensors of a sample, shared labels, and places (MoSAiC)."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from geotether.objectives.info_nce import info_nce
 from geotether.objectives.multilabel import merge, multilabel_contrast
 from geotether.objectives.views import across_sensors, within_sensors
 from geotether.predict import PairedModel
+from geotether.processes import Split
 from geotether.training.loop import in_precision
 from geotether.training.metrics import read_scalars
 from geotether.training.paired_method import PairedMethod
@@ -89,7 +91,7 @@ class TiesMethod(PairedMethod):
         if self.config.ties.view:
             views.append(self.augmented(batch, step, "second view"))
         labels = None if self.labels is None else self.labels[torch.from_numpy(rows)].to(self.device)
-        terms = self.terms(model, views, batch.present, labels, batch.lonlat)
+        terms = self.terms(model, views, self.present_in(rows), labels, batch.lonlat, self.split)
         return self.total(terms), {f"loss/{name}": term for name, term in terms.items()}
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
@@ -103,18 +105,21 @@ class TiesMethod(PairedMethod):
         present: Mapping[str, Tensor],
         labels: Tensor | None,
         lonlat: Tensor | None,
+        split: Split | None = None,
     ) -> dict[str, Tensor]:
-        """Compute the ties that have a weight."""
+        """Compute the ties that have a weight; with `split`, views and places are those of the rows that are here."""
         ties = self.config.ties
         seen: dict[str, list[Tensor]] = {name: [] for name in self.modalities}
         own: dict[str, list[Tensor]] = {name: [] for name in self.modalities}
-        with in_precision(self.config, self.device):
+        with in_precision(self.config, self.device), nullcontext() if split is None else self.here():
             for view in views:
                 for name, values in view.items():
                     encoded = model.encode(name, values)
                     seen[name].append(model.project(name, encoded).float())
                     own[name].append(model.specific(encoded).float())
             place = model.location(lonlat).float() if model.location is not None and lonlat is not None else None
+        if split is not None and split.processes.count > 1:
+            seen, own, place = gathered(split, seen, own, place)
         terms: dict[str, Tensor] = {}
         if ties.view:
             parts = (seen, own) if ties.specific_dim else (seen,)
@@ -174,6 +179,24 @@ class TiesMethod(PairedMethod):
         if model.location is not None:
             model.location.settle()
         return super().finish(model, state)
+
+
+def gathered(
+    split: Split, seen: Mapping[str, list[Tensor]], own: Mapping[str, list[Tensor]], place: Tensor | None
+) -> tuple[dict[str, list[Tensor]], dict[str, list[Tensor]], Tensor | None]:
+    """Gather both parts of all views, and places, of all rows of a step."""
+    given: dict[tuple[int, str, int], Tensor] = {
+        (kind, name, at): view
+        for kind, parts in enumerate((seen, own))
+        for name, views in parts.items()
+        for at, view in enumerate(views)
+    }
+    found = split.gather_all(given if place is None else given | {(2, "place", 0): place})
+    all_seen, all_own = (
+        {name: [found[kind, name, at] for at in range(len(views))] for name, views in parts.items()}
+        for kind, parts in enumerate((seen, own))
+    )
+    return all_seen, all_own, found.get((2, "place", 0))
 
 
 def as_pairs(views: Mapping[str, list[Tensor]]) -> dict[str, tuple[Tensor, Tensor]]:

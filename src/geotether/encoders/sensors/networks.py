@@ -218,7 +218,7 @@ class ResNet(nn.Module):
             blocks.append(ResidualBlock(before, after, 1 if stage == 0 else 2, norm))
             blocks += [ResidualBlock(after, after, 1, norm) for _ in range(num_blocks - 1)]
         self.blocks = nn.Sequential(*blocks)
-        self.drop = nn.Dropout(dropout)
+        self.drop = ByteDropout(dropout)
         self.output = nn.Linear(widths[-1] + 2 * bands * statistics, out_dim)
 
     def forward(self, x: Float[Tensor, "n bands height width"]) -> Float[Tensor, "n out_dim"]:
