@@ -225,3 +225,15 @@ def test_settling_uses_what_is_given(make_context_encoder):
         columns = torch.cat((columns.detach().double(), torch.ones(300, 1)), 1)
         errors.append((target - columns @ torch.linalg.lstsq(columns, target).solution).square().mean())
     assert errors[1] < 0.4 * errors[0]
+
+
+@pytest.mark.parametrize("readout", ["projected", "output", "hidden", "hidden_and_output"])
+def test_both_embeddings_in_one_pass_are_those_of_two(make_context_encoder, places, readout):
+    projected = readout == "projected"
+    plain = build_location_encoder({**CONFIG, "readout": readout}, seed=0).eval() if not projected else None
+    encoder = make_context_encoder() if plain is None else plain
+    encoder.settle()
+    with torch.inference_mode():
+        handout, embedding = encoder.handout_and_embedding(places)
+        torch.testing.assert_close(handout, encoder.handout(places), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(embedding, encoder(places), rtol=1e-5, atol=1e-5)

@@ -73,6 +73,17 @@ def test_alikeness_is_the_cosine_of_what_is_expected(trained):
     assert alikeness(Encoder(trained.module), places[:1], places[1:]) == {}
 
 
+def test_alikeness_from_vectors_that_are_there_is_the_same(trained):
+    index = open_index(trained, land_candidates(500))
+    query = place_query(trained, 5.66, 51.97)
+    computed = search(index, query, 5).alike
+    index.vectors("shared")
+    stored = search(index, query, 5).alike
+    assert index.has("shared")
+    for name, values in computed.items():
+        np.testing.assert_allclose(stored[name], values, atol=0.01)
+
+
 def test_answers_of_a_file_have_its_columns(trained, tmp_path):
     path = tmp_path / "towns.csv"
     path.write_text("name,lon,lat,rank\nLyon,4.8,45.8,7\nPerth,115.9,-31.9,8\nNice,7.3,43.7,9\n")

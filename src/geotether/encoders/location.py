@@ -207,6 +207,23 @@ class LocationEncoder(nn.Module):
         with torch.no_grad(), torch.autocast(lon.device.type, enabled=False):
             return handout_on_grid(self, lon, lat, width)
 
+    def handout_and_embedding(
+        self, lonlat: Float[Tensor, "n 2"]
+    ) -> tuple[Float32[Tensor, "n d"], Float32[Tensor, "n e"]]:
+        """Embed places as `handout` and as `forward` do, in one pass; call it in evaluation mode.
+
+        Raises:
+            ValueError: If a row is not a coordinate.
+        """
+        known = {"positional": self.features(lonlat), "rasters": self._fields("rasters", lonlat)}
+        network_input = self._input(known["positional"], known["rasters"])
+        known["hidden"], known["output"] = self.network.forward_with_hidden(network_input)  # type: ignore[operator]
+        if "observations" in self.part_names:
+            known["observations"] = self._fields("observations", lonlat)
+        parts = [known[name] for name in self.part_names]
+        vectors = torch.cat(parts, dim=-1) if self.projection is None else self.projection(parts, self.handout_dim)
+        return vectors.float(), known["output"].float()
+
     def check_dim(self, dim: int | str | None) -> int:
         """Return the number of columns of `handout`; ValueError if the readout does not have so many."""
         if dim is None or dim == "full":

@@ -12,7 +12,10 @@ from geotether.searching.query import unit
 
 
 def alikeness(
-    encoder: Any, place: Float[np.ndarray, "1 2"], others: Float[np.ndarray, "k 2"]
+    encoder: Any,
+    place: Float[np.ndarray, "1 2"],
+    others: Float[np.ndarray, "k 2"],
+    embeddings: Float32[np.ndarray, "_ e"] | None = None,
 ) -> dict[str, Float32[np.ndarray, " k"]]:
     """Compare what a model expects to be observed at a place and at others, modality by modality.
 
@@ -25,12 +28,16 @@ def alikeness(
         encoder: An `Encoder`.
         place: Degrees, shape (1, 2).
         others: Degrees, shape (k, 2).
+        embeddings: Of the place and the others in the shared space, if they are known, shape (1 + k, e).
 
     Returns:
         Modality to cosine, from -1 to 1, shape (k,); without modalities that have neither.
     """
     with torch.inference_mode():
-        embedding = encoder.module(torch.tensor(np.concatenate([place, others]), device=encoder.device))
+        if embeddings is None:
+            embedding = encoder.module(torch.tensor(np.concatenate([place, others]), device=encoder.device))
+        else:
+            embedding = torch.tensor(embeddings, device=encoder.device)
         found = {}
         for name in encoder.modalities:
             expected = expectation(encoder, name, embedding)

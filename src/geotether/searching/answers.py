@@ -12,7 +12,7 @@ from geotether.geodesy.distance import chord_of_km
 from geotether.regions import Region
 from geotether.searching.alikeness import alikeness
 from geotether.searching.index import Index
-from geotether.searching.query import Query
+from geotether.searching.query import SHARED, Query
 
 TOP = 10
 SPACINGS_APART = 10.0  # the usual least distance between two answers on a grid, in distances of neighbours
@@ -123,7 +123,7 @@ def search(
     else:
         chosen = rows[best(similarity[rows], top)]
     columns = index.candidates.columns
-    alike = {} if query.lonlat is None else alikeness(index.encoder, query.lonlat, lonlat[chosen])
+    alike = {} if query.lonlat is None else _alike(index, query, chosen)
     return Answers(
         query,
         index.candidates.said,
@@ -134,6 +134,16 @@ def search(
         None if columns is None else columns.take(chosen),
         min_distance_km,
     )
+
+
+def _alike(index: Index, query: Query, rows: Int64[np.ndarray, " k"]) -> dict[str, Float32[np.ndarray, " k"]]:
+    """Tell what makes candidates like the place of a query; with vectors that are there, nothing is embedded again."""
+    assert query.lonlat is not None
+    embeddings = None
+    if query.shared is not None and index.has(SHARED):
+        others = index.vectors(SHARED)[rows].astype(np.float32) * index.lengths(SHARED)[rows, None]
+        embeddings = np.concatenate([query.shared, others])
+    return alikeness(index.encoder, query.lonlat, index.candidates.lonlat[rows], embeddings)
 
 
 def best(similarity: Float32[np.ndarray, " n"], top: int) -> Int64[np.ndarray, " k"]:

@@ -69,6 +69,10 @@ class Index:
             self._vectors[space], self._lengths[space] = made
         return self._vectors[space]
 
+    def has(self, space: str) -> bool:
+        """Return whether vectors of a space and their lengths were computed or read already."""
+        return self._lengths.get(space) is not None
+
     def lengths(self, space: str) -> Float32[np.ndarray, " n"]:
         """Return the length that each vector had before it was scaled to 1.
 

@@ -34,6 +34,7 @@ class Query:
         modality: Of an observation; "" of a place.
         lonlat: Of a place, degrees, shape (1, 2); otherwise None.
         notes: What should be known about the question.
+        shared: Of a place, its embedding in the shared space, shape (1, e).
     """
 
     said: str
@@ -42,6 +43,7 @@ class Query:
     modality: str = ""
     lonlat: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    shared: Float32[np.ndarray, "1 e"] | None = None
 
 
 def place_query(encoder: Any, lon: float, lat: float) -> Query:
@@ -52,8 +54,10 @@ def place_query(encoder: Any, lon: float, lat: float) -> Query:
     """
     lonlat = as_lonlat([lon], [lat])
     with torch.inference_mode():
-        vector = encoder.module.handout(torch.tensor(lonlat, device=encoder.device))
-    return Query(f"{lonlat[0, 0]:g} {lonlat[0, 1]:g}", PLACE, unit(vector.cpu().numpy())[0], lonlat=lonlat)
+        found = encoder.module.handout_and_embedding(torch.tensor(lonlat, device=encoder.device))
+    embedding, shared = (one.cpu().numpy() for one in found)
+    said = f"{lonlat[0, 0]:g} {lonlat[0, 1]:g}"
+    return Query(said, PLACE, unit(embedding)[0], lonlat=lonlat, shared=shared)
 
 
 def text_query(encoder: Any, text: str, modality: str | None = None) -> Query:

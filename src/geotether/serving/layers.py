@@ -24,6 +24,7 @@ from geotether.user_folders import plain_hash
 SIMILARITY, RGB, CLUSTERS, COVERAGE = "similarity", "rgb", "clusters", "coverage"
 # Shares of land between whose similarities the colours of a query run.
 _FAINT, _FULL = 0.5, 0.9995
+_STRETCHED_OVER = 15_000  # places on land, about
 _SAMPLE = 4000  # places that components and clusters are fitted on
 _AT_ONCE = 2**14
 _SIMILARITY_COLOURS = "plasma"
@@ -99,8 +100,8 @@ class PlanetLayer:
 def similarity_layer(planet: Planet, query: Query) -> PlanetLayer:
     """Return the similarity of every place with a query, in colours stretched over what land has."""
     values = planet.similarity(query)
-    land = values[planet.land] if planet.land.any() else values
-    low, high = np.quantile(land, [_FAINT, _FULL]).tolist()
+    some = planet.land_rows[:: max(1, len(planet.land_rows) // _STRETCHED_OVER)]
+    low, high = np.quantile(values[some], [_FAINT, _FULL]).tolist()
     ramp = Ramp(low, max(high, low + 1e-3), "cosine similarity", _SIMILARITY_COLOURS, fades=True, start=0.1)
     what = f"places like {query.said}" if query.lonlat is not None else f"places for {query.modality} {query.said}"
     asked = "the place asked for" if query.lonlat is not None else f"what was asked, in the space of {query.modality}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32, Float64, Int64
 
 from geotether.checkpoint.folder import state_hash
 from geotether.regions import Grid, Region
@@ -98,6 +98,11 @@ class Planet:
     def land(self) -> Bool[np.ndarray, " n"]:
         """Which places are on land, shape (n,); Antarctica is not counted."""
         return on_land(self.lonlat) & (self.lonlat[:, 1] > SOUTH)
+
+    @cached_property
+    def land_rows(self) -> Int64[np.ndarray, " l"]:
+        """Numbers of the places on land, or of all places if there are none."""
+        return np.flatnonzero(self.land) if self.land.any() else np.arange(len(self))
 
     @cached_property
     def near_land(self) -> Bool[np.ndarray, " n"]:
