@@ -10,6 +10,7 @@ pytest.importorskip("fastapi")
 from geotether.benchmark.bootstrap import score
 from geotether.prediction.candidates import BASELINES, CANDIDATES
 from geotether.prediction.predictor import fit_predictor
+from geotether.regions import grid_of, region_of
 from geotether.searching.candidates import land_candidates
 from geotether.serving import predictions
 from geotether.serving.colours import hex_colours
@@ -69,7 +70,7 @@ def test_numbers_are_those_of_the_predictor(client, served, table):
     layer = {band: served.predictions.layer(found["job"], band) for band in predictions.BANDS}
     np.testing.assert_allclose(layer["value"].values[rows, 0], direct.value, atol=0.05)
     np.testing.assert_allclose(layer["uncertainty"].values[rows, 0], direct.upper - direct.lower, rtol=0.05)
-    assert (np.isnan(layer["outside"].values[rows, 0]) == direct.inside).mean() > 0.99
+    assert ((layer["outside"].values[rows, 0] == 0) == direct.inside).mean() > 0.99
     assert np.isnan(layer["value"].values[~planet.near_land]).all()
     weight = np.cos(np.radians(planet.lonlat[rows, 1]))
     assert found["inside_share"] == pytest.approx((weight * direct.inside).sum() / weight.sum(), abs=0.01)
@@ -79,6 +80,33 @@ def test_numbers_are_those_of_the_predictor(client, served, table):
         tile = client.get(one["tiles"].format(z=0, x=0, y=0))
         assert (tile.status_code, tile.headers["content-type"]) == (200, "image/png")
     assert found["layers"][0]["legend"]["unit"] == "C"
+
+
+def test_places_at_sea_beside_the_land_show_the_land(served):
+    planet = served.planet()
+    shown = predictions.shown_places(planet)
+    np.testing.assert_array_equal(shown[planet.land], np.flatnonzero(planet.land))
+    np.testing.assert_array_equal(shown >= 0, planet.near_land | planet.land)
+    moved = np.flatnonzero((shown >= 0) & (shown != np.arange(len(planet))))
+    assert planet.land[shown[moved]].all()
+    apart = np.abs(planet.lonlat[moved] - planet.lonlat[shown[moved]])
+    assert (np.minimum(apart, [360, 180] - apart) <= planet.grid.step + 1e-9).all()
+    alone = planet.lonlat[(shown == np.arange(len(planet))) & ~planet.land]
+    assert len(alone)
+    east = (alone[:, None] - planet.lonlat[planet.land] + [180, 0]) % [360, 1e9] - [180, 0]
+    assert np.abs(east).max(axis=2).min() > planet.grid.step + 1e-9
+
+
+def test_the_land_beside_180_degrees_is_that_of_the_other_side():
+    class Small:
+        grid = grid_of(region_of("world"), 60)
+        land, near_land = np.arange(18) == 6, np.arange(18) < 12
+
+        def __len__(self):
+            return 18
+
+    expected = np.array([[6, 6, 2, 3, 4, 6], [6, 6, 8, 9, 10, 6], [-1] * 6])
+    np.testing.assert_array_equal(predictions.shown_places(Small()).reshape(3, 6), expected)
 
 
 def test_classes_have_the_colours_of_their_points(client, served, table):

@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Int64
 
 from geotether.benchmark.bootstrap import score
 from geotether.maps.prediction import trusted_scale
@@ -194,19 +196,20 @@ def make_map(job: Job, closing: threading.Event | None = None) -> None:
             )  # fmt: skip
             job.notes += notes
             job.found = shown_scores(predictor)
-            rows = np.flatnonzero(job.planet.near_land)
+            shown = shown_places(job.planet)
+            places = np.unique(shown[shown >= 0])
             parts = []
-            for start in range(0, len(rows), _AT_ONCE):
-                tell(f"Predicting the map: {start / len(rows):.0%}")
-                part = rows[start : start + _AT_ONCE]
+            for start in range(0, len(places), _AT_ONCE):
+                tell(f"Predicting the map: {start / len(places):.0%}")
+                part = places[start : start + _AT_ONCE]
                 parts.append(predictor.predict_features(job.planet.features(part), job.planet.lonlat[part]))
             made = joined(parts)
-        on_land = job.planet.land[rows]
+        on_land = job.planet.land[places]
         mapped = MappedArea(job.planet.grid)
-        mapped.add(job.planet.lonlat[rows][on_land], made.inside[on_land])
+        mapped.add(job.planet.lonlat[places][on_land], made.inside[on_land])
         job.words = summary_of(predictor, region_of("world"), mapped)
         job.found["inside_share"] = mapped.inside
-        job.layers = layers_of(job, predictor, made, rows)
+        job.layers = layers_of(job, predictor, made, np.where(shown >= 0, np.searchsorted(places, shown), -1))
         job.step, job.state = "", "done"
     except StoppedError:
         job.error, job.state = "It was stopped.", "failed"
@@ -235,14 +238,35 @@ def _interval(found: "Score") -> dict[str, float | None]:
     return {name: float(value) if np.isfinite(value) else None for name, value in parts.items()}
 
 
+def shown_places(planet: "Planet") -> Int64[np.ndarray, " n"]:
+    """Return for each place of a planet the number of the place whose prediction a map of the land shows there.
+
+    It is the place itself if it is on land or far from any place that is; a place at sea beside the land shows the
+    prediction of that land, as labels do not speak of the sea; -1 where there is no land near.
+    """
+    shape = planet.grid.rows, planet.grid.columns
+    number = np.arange(len(planet)).reshape(shape)
+    land = planet.land.reshape(shape)
+    shown = number.copy()
+    left = planet.near_land.reshape(shape) & ~land
+    shown[~land & ~left] = -1
+    for down, right in (*product((-1, 1), (0,)), *product((0,), (-1, 1)), *product((-1, 1), (-1, 1))):
+        rows = np.clip(np.arange(shape[0]) + down, 0, shape[0] - 1)
+        columns = (np.arange(shape[1]) + right) % shape[1]
+        found = left & land[np.ix_(rows, columns)]
+        shown[found] = number[np.ix_(rows, columns)][found]
+        left &= ~found
+    return shown.ravel()
+
+
 def layers_of(job: Job, predictor: "PlacePredictor", made: Predicted, rows: np.ndarray) -> dict[str, PlanetLayer]:
     """Return the layers of a map by band.
 
     Args:
         job: The job.
         predictor: What the map was made with.
-        made: Predictions of some places of the planet.
-        rows: Numbers of these places.
+        made: Predictions of some places.
+        rows: Row of `made` that each place of the planet shows, or -1, shape (n,).
     """
     name, unit, percent = job.task.name, job.task.unit, f"{100 * job.level:g} %"
     if predictor.is_classes:
@@ -279,9 +303,9 @@ def layers_of(job: Job, predictor: "PlacePredictor", made: Predicted, rows: np.n
         job, "outside", "Outside the area of applicability",
         "Places less like any labelled place than held-out blocks are to the others; stated errors may not hold there.",
         {"kind": "classes", "classes": [{"name": said, "colour": "#{:02x}{:02x}{:02x}".format(*_VEIL[:3])}]},
-        rows, np.where(made.inside, np.nan, 1.0),
-        lambda found: np.broadcast_to(np.array(_VEIL, dtype=np.uint8), (*found.shape[:-1], 4)).copy(),
-        lambda found: said, nearest=True,
+        rows, ~made.inside,
+        lambda found: np.array([(0, 0, 0, 0), _VEIL], dtype=np.uint8)[found[..., 0].astype(np.intp)],
+        lambda found: said if found[0] else "inside the area of applicability", nearest=True,
     )  # fmt: skip
     return {"value": value, "uncertainty": uncertainty, "outside": outside}
 
@@ -298,8 +322,7 @@ def _layer(
     said: Any,
     nearest: bool = False,
 ) -> PlanetLayer:
-    values = np.full((len(job.planet), 1), np.nan, dtype=np.float32)
-    values[rows, 0] = some
+    values = np.append(some.astype(np.float32), np.float32("nan"))[rows][:, None]
     return PlanetLayer(f"{job.id}-{band}", title, words, legend, lambda: values, paint, said, nearest)
 
 
