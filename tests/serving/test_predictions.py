@@ -10,7 +10,7 @@ pytest.importorskip("fastapi")
 from geotether.benchmark.bootstrap import score
 from geotether.prediction.candidates import BASELINES, CANDIDATES
 from geotether.prediction.predictor import fit_predictor
-from geotether.regions import grid_of, region_of
+from geotether.regions import Grid
 from geotether.searching.candidates import land_candidates
 from geotether.serving import predictions
 from geotether.serving.colours import hex_colours
@@ -99,7 +99,7 @@ def test_places_at_sea_beside_the_land_show_the_land(served):
 
 def test_the_land_beside_180_degrees_is_that_of_the_other_side():
     class Small:
-        grid = grid_of(region_of("world"), 60)
+        grid = Grid("EPSG:4326", -180.0, 90.0, 60.0, 3, 6)
         land, near_land = np.arange(18) == 6, np.arange(18) < 12
 
         def __len__(self):
