@@ -182,4 +182,9 @@ def test_a_ramp_that_fades_is_clear_at_its_beginning():
     assert found[3:6, 3].tolist() == [255, 255, 255]
     assert found[5, :3].tolist() == [255, 0, 0]
     assert found[6].tolist() == [0, 0, 0, 0]
-    assert ramp.legend()["stops"][-1] == [2.0, "#ff0000"]
+    legend = ramp.legend()
+    assert legend["stops"][-1] == [2.0, "#ff0000"]
+    assert len(legend["opacity"]) == len(legend["stops"])
+    assert legend["opacity"][0] == 0.0
+    assert legend["opacity"][-1] == 1.0
+    assert "opacity" not in Ramp(0.0, 2.0).legend()

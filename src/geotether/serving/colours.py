@@ -75,11 +75,15 @@ class Ramp:
         return hex_colours(self.colours(values))
 
     def legend(self) -> dict[str, Any]:
-        """Return the legend."""
+        """Return the legend; with the opacity of each stop if the first colours are transparent."""
         values = np.linspace(self.low, self.high, _STOPS)
         stops = [[value, colour] for value, colour in zip(values.tolist(), self.hex(values), strict=True)]
         stops += [[self.high, self.above]] if self.above else []
-        return {"kind": "ramp", "unit": self.unit, "stops": stops}
+        found = {"kind": "ramp", "unit": self.unit, "stops": stops}
+        if not self.fades:
+            return found
+        opacity = self.colours(values)[:, 3] / 255
+        return found | {"opacity": [round(float(one), 3) for one in opacity] + ([1.0] if self.above else [])}
 
 
 @dataclass(frozen=True)

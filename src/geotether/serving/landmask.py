@@ -32,6 +32,11 @@ def tile_land(z: int, x: int, y: int) -> UInt8[np.ndarray, "256 256"]:
     return mask
 
 
+def forget() -> None:
+    """Forget the masks of tiles that are kept."""
+    _masks.clear()
+
+
 def near_land(grid: Grid) -> Bool[np.ndarray, " n"]:
     """Mark the pixels of a grid around the Earth that contain land or touch a pixel that does, row by row.
 

@@ -63,7 +63,7 @@ class Planet:
         Args:
             encoder: The `Encoder`.
             resolution: Side of a pixel in degrees, 0.1 to 90; made such that whole pixels cover the Earth.
-            progress: Called with the number of vectors done and of all, now and then.
+            progress: Called with the number of places done and of all, now and then.
             folder: Where the vectors are kept; by default in the user's cache, and in memory if they are few.
 
         Raises:
@@ -78,7 +78,7 @@ class Planet:
         planet = cls(encoder, grid, open_index(encoder, candidates, folder))
         spaces = [PLACE, SHARED] if encoder.transforms else [PLACE]
         for number, space in enumerate(spaces):
-            shown = progress and _later(progress, number * count, len(spaces) * count)
+            shown = progress and _part(progress, number, len(spaces))
             planet.index.vectors(space, shown)
         return planet
 
@@ -163,6 +163,6 @@ def world_grid(resolution: float) -> Grid:
     return Grid("EPSG:4326", -180.0, 90.0, 180 / rows, rows, 2 * rows, "world")
 
 
-def _later(progress: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
-    """Return the progress of a part, to be called with what is done of it."""
-    return lambda done, _: progress(before + done, total)
+def _part(progress: Callable[[int, int], None], number: int, parts: int) -> Callable[[int, int], None]:
+    """Return the progress of one of several parts, each of all places."""
+    return lambda done, total: progress((number * total + done) // parts, total)

@@ -42,6 +42,7 @@ class Ramp(BaseModel):
     kind: str = Field(description="`ramp` of numbers, `classes`, or `rgb`.")
     unit: str | None = Field(None, description="Of a ramp: unit of its values.")
     stops: list[tuple[float, str]] | None = Field(None, description="Of a ramp: value and colour, ascending.")
+    opacity: list[float] | None = Field(None, description="Of a ramp that fades: opacity of each stop, 0 to 1.")
     classes: list[dict[str, Any]] | None = Field(None, description="Of classes: name and colour of each.")
     channels: list[str] | None = Field(None, description="Of rgb: what red, green and blue mean.")
     note: str | None = Field(None, description="What else should be known about the colours.")
