@@ -34,17 +34,14 @@ def main() -> None:
     planet, layers = served.planet(), served.layers()
     began = time.perf_counter()
     layers.prepare()
-    print(
-        f"{len(planet):,} places, {planet.near_land.sum():,} near land; layers made in {time.perf_counter() - began:.1f} s"
-    )
+    spent = time.perf_counter() - began
+    print(f"{len(planet):,} places, {planet.near_land.sum():,} near land; layers made in {spent:.1f} s")
     compare(planet)
     shown: dict[str, Any] = {name: layers.get(name) for name in layers.ids}
     shown["similarity"] = layers.similarity(place_query(planet.encoder, 5.66, 51.97))
     if served.questions().asks()["text"]:
         shown["similarity, text"] = layers.similarity(text_query(planet.encoder, "volcano"))
-    print(
-        f"\ncold tiles          z 0 to {FROM_ENCODER - 1}: median, largest; kB   z {FROM_ENCODER} to {ZOOMS[-1]}: median, largest"
-    )
+    print(f"\ncold tiles          z < {FROM_ENCODER}: median, largest, kB    z >= {FROM_ENCODER}: median, largest")
     for name, layer in shown.items():
         coarse, fine, size = [], [], []
         for z, x, y in tiles(planet.lonlat[planet.land]):
