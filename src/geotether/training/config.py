@@ -564,7 +564,7 @@ def _with_folder(layer: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the paths of one layer absolute, so that the saved configuration can be moved."""
 
     def seen(value: Any) -> Any:
-        if is_address(value):
+        if isinstance(value, str | Path) and is_address(value):
             return value
         return folder / Path(value).expanduser() if isinstance(value, str | Path) else value
 

@@ -107,7 +107,8 @@ class LocationMethod:
     def build(self, device: torch.device) -> nn.Module:
         """Select training and validation rows, make schedule and context, and build encoder, heads and decoders."""
         config, self.device = self.config, device
-        self.processes, self.splits = Processes.current(), {}
+        self.processes = Processes.current()
+        self.splits: dict[tuple[str, ...], Split] = {}
         self.training = {modality: table.part("train") for modality, table in self.tables.items()}
         watched = config.validate_every is not None
         self.held_out = held_out_batch(self.tables, config.validation_rows, config.seed, device) if watched else {}
