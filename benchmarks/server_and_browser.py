@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 # WebGL without a graphics card, and nothing that Chromium asks its maker for.
 CHROMIUM = [
@@ -31,6 +32,13 @@ CHROMIUM = [
     "--no-pings",
     "--gaia-url=http://127.0.0.1:9/",
 ]
+# Services of Chromium's maker that it asks by itself all the same, whatever the page does.
+OWN_SERVICES = {
+    "accounts.google.com",
+    "content-autofill.googleapis.com",
+    "optimizationguide-pa.googleapis.com",
+    "update.googleapis.com",
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,8 @@ def running_server(
     command = [sys.executable, "-m", "geotether", "serve", *map(str, arguments), "--port", str(port)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     printed: list[str] = []
-    threading.Thread(target=lambda: printed.extend(process.stdout or ()), daemon=True).start()
+    reader = threading.Thread(target=lambda: printed.extend(process.stdout or ()), daemon=True)
+    reader.start()
     url = f"http://127.0.0.1:{port}"
     try:
         began = time.monotonic()
@@ -72,6 +81,9 @@ def running_server(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        reader.join()
+        if process.stdout:
+            process.stdout.close()
 
 
 def answers(url: str) -> bool:
@@ -84,14 +96,16 @@ def answers(url: str) -> bool:
 
 
 class Elsewhere(ThreadingHTTPServer):
-    """A proxy that answers every request with 502 and records it in `.tried`."""
+    """A proxy that answers every request with 502 and records it in `.tried`, but for Chromium's own services."""
 
     def __init__(self) -> None:
         tried: list[str] = []
 
         class Handler(BaseHTTPRequestHandler):
             def refuse(self) -> None:
-                tried.append(f"{self.command} {self.path}")
+                address = self.path if "://" in self.path else f"//{self.path}"
+                if urlsplit(address).hostname not in OWN_SERVICES:
+                    tried.append(f"{self.command} {self.path}")
                 self.send_error(502)
 
             def __getattr__(self, name: str) -> Any:

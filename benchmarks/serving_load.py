@@ -134,7 +134,7 @@ def checked(
     Returns:
         A sentence for each wrong answer, and the largest difference of a similarity.
     """
-    encoder: Any = load(model).model
+    encoder: Any = load(model)
     planet = Planet.of(encoder)
     lonlat = np.asarray(planet.lonlat)[np.asarray(planet.land)]
     points, vectors = unit_vectors(lonlat), normed(encoder.encode(lonlat.tolist()))
