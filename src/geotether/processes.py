@@ -133,31 +133,32 @@ class Processes:
                 dist.broadcast(sent.view(-1).view(torch.uint8), 0)  # not every type of numbers can be sent
             tensor.copy_(sent)
 
-    def backward(self, model: nn.Module, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def backward(self, model: nn.Module, values: Mapping[str, Tensor | float]) -> dict[str, Tensor | float]:
         """Compute the gradient of the mean loss of all processes, and average the values of a step over them.
 
         Gradients are float32 and travel in one piece, since a model is small and each exchange takes time.
 
         Args:
             model: The model; the same weights get a gradient in every process.
-            values: Scalars by name, the same names in every process; `loss` is the one to minimise.
+            values: Scalars by name, the same names in every process; `loss` is the one to minimise. Those that are
+                numbers are the same in all processes.
 
         Returns:
             Their averages.
         """
+        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+        (tensors["loss"] / self.count if self.count > 1 else tensors["loss"]).backward()  # type: ignore[no-untyped-call]
         if self.count == 1:
-            values["loss"].backward()  # type: ignore[no-untyped-call]
             return dict(values)
-        (values["loss"] / self.count).backward()
         weights = [weight for weight in model.parameters() if weight.grad is not None]
-        scalars = [value.detach().float().reshape(1) / self.count for value in values.values()]
+        scalars = [value.detach().float().reshape(1) / self.count for value in tensors.values()]
         everything = torch.cat([*(weight.grad.reshape(-1) for weight in weights), *scalars])  # type: ignore[union-attr]
         with _reaching(self.count):
             dist.all_reduce(everything)
         *gradients, averages = everything.split([*(weight.numel() for weight in weights), len(scalars)])
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = gradient.view_as(weight)
-        return dict(zip(values, averages.unbind(), strict=True))
+        return {**values, **dict(zip(tensors, averages.unbind(), strict=True))}
 
     def sum(self, values: Tensor) -> Tensor:
         """Add up a tensor over the processes; with gradient."""

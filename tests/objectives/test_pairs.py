@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from geotether.objectives.masks import NearbyPairs
+from geotether.objectives.masks import NearbyPairs, as_pair_mask
 from geotether.objectives.negatives import NEGATIVES
 from geotether.objectives.pairs import pair_logsumexp, pair_logsumexp_both
 from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
@@ -46,7 +46,8 @@ def test_equals_torch_on_the_whole_matrix(random_pair, random_mask, scale, heigh
     ignore = random_mask(9, 0.4)
     logits = scale * anchors @ candidates.T
     logits = logits.masked_fill(ignore & ~torch.eye(9, dtype=torch.bool), -torch.inf)
-    rows, columns = pair_logsumexp_both(scale * anchors, candidates, ignore, height)
+    both = pair_logsumexp_both(scale * anchors[None], candidates[None], [as_pair_mask(ignore, 9)], height)
+    rows, columns = (part[0] for part in both)
     torch.testing.assert_close(rows, logits.logsumexp(1))
     torch.testing.assert_close(columns, logits.logsumexp(0))
     torch.testing.assert_close(pair_logsumexp(scale * anchors, candidates, ignore, chunk_rows=height), rows)
@@ -54,9 +55,27 @@ def test_equals_torch_on_the_whole_matrix(random_pair, random_mask, scale, heigh
 
 def test_the_graph_can_be_walked_twice(random_pair):
     left, right = random_pair(9, 4)
-    loss = pair_logsumexp_both(left, right)[1].sum()
+    loss = pair_logsumexp_both(left[None], right[None])[1].sum()
     first = torch.autograd.grad(loss, [left, right], retain_graph=True)
     torch.testing.assert_close(torch.autograd.grad(loss, [left, right]), first)
+
+
+@pytest.mark.parametrize("negatives", [*NEGATIVES, "sigmoid"])
+@pytest.mark.parametrize("chunk_rows", [None, 7])
+def test_half_precision_rounds_the_factors_alone(random_pair, negatives, chunk_rows):
+    """Sums are made in float32: the error is that of rounded embeddings, and does not grow with the width."""
+    inputs = [part.detach().float().requires_grad_() for part in random_pair(50, 512)]
+
+    def value_and_gradients(half):
+        if negatives == "sigmoid":
+            losses = sigmoid_tying_loss(*inputs, GROUPS, [9.0] * 3, [-3.0] * 3, None, chunk_rows, half)
+        else:
+            losses = tying_loss(*inputs, GROUPS, [9.0] * 3, negatives, None, chunk_rows, half)
+        return torch.stack(losses), *torch.autograd.grad(mean_over_rows(losses, GROUPS), inputs)
+
+    for got, want in zip(value_and_gradients(True), value_and_gradients(False), strict=True):
+        assert got.dtype == torch.float32
+        assert (got - want).norm() < 2**-8 * want.norm()
 
 
 PEAK_MEMORY = """

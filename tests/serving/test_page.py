@@ -50,7 +50,7 @@ def test_html_has_no_inline_script_or_style(elements):
 
 def test_links_of_the_html_are_files_of_the_page(elements):
     links = [attributes[name] for _, attributes in elements.all for name in LINKS if attributes.get(name)]
-    files = [link for link in links if link != "#" and not link.startswith("data:")]
+    files = [link for link in links if not link.startswith(("#", "data:"))]
     assert len(files) >= 4
     for link in files:
         assert link.startswith("static/"), link
@@ -67,7 +67,7 @@ def test_ids_are_unique_and_references_resolve(elements):
 
 def test_ids_used_by_scripts_are_in_the_html(elements):
     ids = {attributes["id"] for _, attributes in elements.all if "id" in attributes}
-    made_by_scripts = {"point-facts"}
+    made_by_scripts = {"point-facts", "prediction-step"}
     for script in SCRIPTS:
         assert set(re.findall(r'byId\("([^"]+)"\)', script.read_text())) <= ids | made_by_scripts, script.name
 

@@ -8,11 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from geotether.checkpoint.model import load_model
 from geotether.encoder import Encoder
 from geotether.settings import flatten
+from geotether.training import loop
 from geotether.training.config import load_config
+from geotether.training.location import LocationMethod
 from geotether.training.loop import choose_device
 from geotether.training.metrics import read_metrics
 from geotether.training.pretraining import pretrain
@@ -224,8 +227,78 @@ def test_it_runs_outside_the_main_thread(planet, small):
     assert caught == []
 
 
+class Reads(TorchDispatchMode):
+    """Records the steps in which a value of a tensor is read, for which a GPU would have to be waited for."""
+
+    OPERATIONS = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "_unique2")
+
+    def __init__(self):
+        super().__init__()
+        self.step, self.steps = -1, set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function._schema.name.removeprefix("aten::")
+        by_mask = name == "index" and any(index is not None and index.dtype == torch.bool for index in args[1])
+        if name in self.OPERATIONS or by_mask:
+            self.steps.add(self.step)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["objective.regression_weight=1", "clip_norm=1", "ema_decay=0.9", "encoder.network.dropout=0.2"],
+        ["objective.reading=all_pairs", "objective.ignore_km=100"],
+        ["objective.reading=sigmoid", "objective.specific_dim=4", "schedule.name=salt", "schedule.switch=step"],
+    ],
+    ids=["within modality", "all pairs", "sigmoid"],
+)
+def test_no_value_is_read_from_the_device_but_where_metrics_are_read(planet, small, monkeypatch, overrides):
+    reads = Reads()
+
+    def counted(of):
+        def read(tensor, *args, **kwargs):
+            reads.steps.add(reads.step)
+            return of(tensor, *args, **kwargs)
+
+        return read
+
+    for name in ("tolist", "numpy", "cpu"):
+        monkeypatch.setattr(torch.Tensor, name, counted(getattr(torch.Tensor, name)))
+    seed = loop.seed_step
+
+    def seed_step(run_seed, step, device):
+        reads.step = step
+        seed(run_seed, step, device)
+
+    def finish(method, model, state):
+        raise InterruptedError
+
+    monkeypatch.setattr(loop, "seed_step", seed_step)
+    monkeypatch.setattr(LocationMethod, "finish", finish)
+    found = {}
+    for every in (1, 5):
+        reads.step, reads.steps = -1, set()
+        config = small("steps=15", "jitter_m=500", "validate_every=null", f"read_every={every}", *overrides)
+        lines = found[every] = []
+        callback = SimpleNamespace(on_step=lambda step, line, lines=lines: lines.append({**line, "seconds": 0}))
+        with reads, pytest.raises(InterruptedError):
+            pretrain(planet, config=config, callbacks=[callback], progress="none")
+        assert reads.steps - {-1} == set(range(every - 1, 15, every))
+    assert found[1] == found[5]
+    assert len(found[1]) == 15
+
+
+def test_callbacks_see_every_step_late_if_metrics_are_read_seldom(planet, small, tmp_path):
+    seen = []
+    callback = SimpleNamespace(on_step=lambda step, line: seen.append(step))
+    config = small("steps=12", "read_every=5", "validate_every=null", "save_every=7")
+    pretrain(planet, config=config, out=tmp_path, callbacks=[callback], progress="none")
+    assert seen == [line["step"] for line in read_metrics(tmp_path)] == list(range(12))
+
+
 def test_an_exploding_run_is_reported(planet, small, monkeypatch):
-    monkeypatch.setattr("geotether.training.loop.read_scalars", lambda values: dict.fromkeys(values, float("nan")))
+    monkeypatch.setattr("geotether.training.location.mean_over_rows", lambda losses, rows: losses[0] * torch.nan)
     with pytest.raises(FloatingPointError, match="The loss is nan at step 0: lower learning_rate"):
         pretrain(planet, config=small(), progress="none")
 

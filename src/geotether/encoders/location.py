@@ -304,8 +304,8 @@ class LocationEncoder(nn.Module):
             rasters = rasters + noise.to(rasters.dtype)
         if keep is not None:
             dims = [self.context.dims[level] for level in self.context.levels_of("rasters")]
-            widths = torch.tensor(dims, device=rasters.device)
-            rasters = rasters * keep.to(rasters.dtype).repeat_interleave(widths, dim=1)
+            levels = [part.expand(-1, dim) for part, dim in zip(keep.to(rasters.dtype).split(1, 1), dims, strict=True)]
+            rasters = rasters * torch.cat(levels, dim=1)
         return torch.cat((positional, rasters), dim=1)
 
 

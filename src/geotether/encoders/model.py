@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from jaxtyping import Float
@@ -87,6 +87,10 @@ class TiedModel(nn.Module):
         """Return a modality's inverse temperature, at most 100; ValueError if it is unknown."""
         self.check_modality(modality)
         return self.log_logit_scale[modality].exp().clamp(max=MAX_LOGIT_SCALE)
+
+    def logit_scales(self, modalities: Iterable[str]) -> Float[Tensor, " k"]:
+        """Return the inverse temperatures of several modalities, shape (k,), as `logit_scale` does."""
+        return torch.stack([self.log_logit_scale[name] for name in modalities]).exp().clamp(max=MAX_LOGIT_SCALE)
 
     def encode_modality(self, name: str, features: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
         """Project a modality's features (n, k), as they are in the table, into the shared space (n, embed_dim).

@@ -1,10 +1,28 @@
 """Places on Earth as (longitude, latitude): validation, and unit vectors."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float64
+
+_CHECKED: ContextVar[bool] = ContextVar("checked places", default=False)
+
+
+@contextmanager
+def checked_places() -> Iterator[None]:
+    """Take tensors of places as valid inside: a step of training checks its tables once, not every batch.
+
+    To look at values on a GPU is to wait for it.
+    """
+    token = _CHECKED.set(True)
+    try:
+        yield
+    finally:
+        _CHECKED.reset(token)
 
 
 def check_lonlat(lonlat: Any) -> None:
@@ -31,7 +49,7 @@ This looks like (latitude, longitude): pass lon= and lat= the other way round.
     if hasattr(lonlat, "detach"):  # a torch tensor; importing torch to ask would cost a second
         from torch.compiler import is_compiling
 
-        if is_compiling():  # values are not known while a model is exported
+        if is_compiling() or _CHECKED.get():  # values are not known while a model is exported
             return
         lonlat = lonlat.detach().cpu().numpy()
     if not isinstance(lonlat, np.ndarray) or lonlat.dtype.kind not in "fiu":

@@ -3,7 +3,7 @@
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from geotether.objectives.masks import PairMask
+from geotether.objectives.masks import PairMask, as_pair_mask
 from geotether.objectives.pairs import check_partners, own_logits, pair_logsumexp_both, unit_rows
 
 
@@ -45,6 +45,6 @@ def info_nce(
     """
     check_partners(left, right, "left", "right")
     anchors, candidates = logit_scale * unit_rows(left), unit_rows(right)
-    rows, columns = pair_logsumexp_both(anchors, candidates, ignore, chunk_rows)
-    own = own_logits(anchors, candidates)
-    return ((rows + columns) / 2 - own).mean()
+    mask = as_pair_mask(ignore, len(anchors))
+    rows, columns = pair_logsumexp_both(anchors[None], candidates[None], None if mask is None else [mask], chunk_rows)
+    return ((rows[0] + columns[0]) / 2 - own_logits(anchors, candidates)).mean()

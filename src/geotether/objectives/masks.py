@@ -76,8 +76,6 @@ def as_pair_mask(ignore: Bool[Tensor, "n n"] | PairMask | None, rows: int) -> Pa
     return ignore if isinstance(ignore, NearbyPairs) else lambda r, c: ignore[r, c]
 
 
-def shifted(mask: PairMask | None, start: int) -> PairMask | None:
+def shifted(mask: PairMask, start: int) -> PairMask:
     """Return the mask of a group of rows that begins at row `start` of the batch."""
-    if mask is None:
-        return None
     return lambda r, c: mask(slice(r.start + start, r.stop + start), slice(c.start + start, c.stop + start))

@@ -5,14 +5,12 @@ without any of the following. Only the first term needs all n x n pairs, and thr
 of the matrix products:
 
 * The anchors, (n, d), are multiplied by the logit scale, so its gradient needs no pass over the pairs.
-* Cosines are bounded, so logits up to about 70 are exponentiated directly: one pass gives the sums of rows and
-  columns, and the stored exponentials are the weights of the backward pass. Larger logits, which float32 cannot
-  exponentiate, are first reduced by their maxima.
 * A matrix that fits into memory is kept for the backward pass; a larger one is recomputed block by block.
+* Several groups of equally many rows are one batched product. No value is read from the device.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +26,7 @@ WHOLE_ENTRIES = 2**26  # Up to here the matrix is kept for the backward pass: 25
 BLOCK_ENTRIES = 2**24  # Larger matrices are computed in blocks of this size, 64 MB in float32.
 
 
-def unit_rows(embedding: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+def unit_rows(embedding: Float[Tensor, "*g n d"]) -> Float[Tensor, "*g n d"]:
     """Scale every row to length one, in float32 or better; a row of zeros stays zero.
 
     Half precision is widened, because a softmax over thousands of candidates needs more digits than bfloat16 has.
@@ -75,6 +73,7 @@ def pair_logsumexp(
     ignore: Bool[Tensor, "n n"] | PairMask | None = None,
     without_self: bool = False,
     chunk_rows: int | None = None,
+    half: bool = False,
 ) -> Float[Tensor, "n"]:
     """Compute the log-sum-exp of each anchor's logits over the candidates.
 
@@ -87,6 +86,7 @@ def pair_logsumexp(
         without_self: Leave out the anchor itself: candidate n + i of anchor i, or candidate i if m is n and the
             candidates are the anchors' own embeddings.
         chunk_rows: Rows of the (n, m) matrix that are in memory at once; see `rows_per_block`.
+        half: Round the factors of products to bfloat16; their products are added up in float32.
 
     Returns:
         Shape (n,), differentiable once in anchors and candidates.
@@ -99,155 +99,133 @@ def pair_logsumexp(
         tensor([2., 2.])
     """
     mask = as_pair_mask(ignore, len(anchors))
+    masks = None if mask is None else [mask]
     height = rows_per_block(len(anchors), len(candidates), chunk_rows)
-    rows, _ = _PairLogSumExp.apply(anchors, candidates, mask, without_self, height, False)
-    return rows
+    rows, _ = _PairLogSumExp.apply(anchors[None], candidates[None], masks, without_self, height, half, False)
+    return rows[0]
 
 
 def pair_logsumexp_both(
-    anchors: Float[Tensor, "n d"],
-    candidates: Float[Tensor, "n d"],
-    ignore: Bool[Tensor, "n n"] | PairMask | None = None,
+    anchors: Float[Tensor, "g n d"],
+    candidates: Float[Tensor, "g n d"],
+    masks: Sequence[PairMask] | None = None,
     chunk_rows: int | None = None,
-) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
-    """Compute the log-sum-exp over the rows and over the columns of one matrix of logits.
+    half: bool = False,
+) -> tuple[Float[Tensor, "g n"], Float[Tensor, "g n"]]:
+    """Compute the log-sum-exp over the rows and over the columns of each group's matrix of logits.
 
-    The arguments are those of `pair_logsumexp`; all anchors have one common logit scale.
+    Args:
+        anchors: Unit embeddings of g groups of n rows each, times the logit scale of the group, shape (g, n, d).
+        candidates: Unit embeddings, shape (g, n, d).
+        masks: For each group which of its pairs are left out, block-wise; None leaves none out.
+        chunk_rows: As for `pair_logsumexp`.
+        half: As for `pair_logsumexp`.
 
     Returns:
-        Over the candidates of each anchor, and over the anchors of each candidate, both of shape (n,).
+        Over the candidates of each anchor, and over the anchors of each candidate, both of shape (g, n).
     """
-    mask = as_pair_mask(ignore, len(anchors))
-    height = rows_per_block(len(anchors), len(candidates), chunk_rows)
-    return _PairLogSumExp.apply(anchors, candidates, mask, False, height, True)
+    height = rows_per_block(anchors.shape[1], anchors.shape[0] * anchors.shape[1], chunk_rows)
+    return _PairLogSumExp.apply(anchors, candidates, masks, False, height, half, True)
 
 
 @dataclass(frozen=True)
 class PairLogits:
-    """The logits of every anchor with every candidate, computed in blocks.
+    """The logits of every anchor with every candidate of its group, computed in blocks.
 
     Attributes:
-        anchors: Embeddings times their logit scale, shape (n, d).
-        candidates: Shape (m, d); m is n, or 2 n if anchors are candidates as well: columns j and n + j belong to row j.
-        mask: Pairs of rows to leave out; an anchor's own partner is always kept.
+        anchors: Embeddings times their logit scale, shape (g, n, d).
+        candidates: Shape (g, m, d); m is n, or 2 n if anchors are candidates as well: columns j and n + j belong to
+            row j.
+        masks: For each group the pairs of rows to leave out; an anchor's own partner is always kept.
         without_self: Leave out the anchor itself: column n + i in row i, or column i if m is n.
         height: Number of rows of a block.
     """
 
     anchors: Tensor
     candidates: Tensor
-    mask: PairMask | None
+    masks: Sequence[PairMask] | None
     without_self: bool
     height: int
 
     @property
     def is_whole(self) -> bool:
         """Whether one block contains all rows."""
-        return self.height >= len(self.anchors)
-
-    def bound(self) -> float:
-        """Return an upper bound of the logits' absolute values (Cauchy-Schwarz)."""
-        return float(self.anchors.norm(dim=-1).max() * self.candidates.norm(dim=-1).max())
+        return self.height >= self.anchors.shape[1]
 
     def blocks(self) -> Iterator[slice]:
         """Yield the rows of each block, in order."""
-        n = len(self.anchors)
+        n = self.anchors.shape[1]
         return (slice(first, min(first + self.height, n)) for first in range(0, n, self.height))
 
-    def logits(self, rows: slice, out: Tensor | None = None) -> Tensor:
-        """Compute one block, shape (rows, m), minus infinity where a pair is left out."""
-        n = len(self.anchors)
-        into = None if out is None else out[: rows.stop - rows.start]
-        with torch.autocast(self.anchors.device.type, enabled=False):
-            block = torch.mm(self.anchors[rows], self.candidates.T, out=into)
-        if self.mask is not None:
-            left_out = self.mask(rows, slice(0, n))
-            own = block.diagonal(rows.start).clone()
-            for half in block.split(n, dim=1):
+    def logits(self, rows: slice) -> Tensor:
+        """Compute one block, shape (g, rows, m), minus infinity where a pair is left out."""
+        n = self.anchors.shape[1]
+        block = product(self.anchors[:, rows], self.candidates.mT)
+        for part, mask in zip(block, self.masks or (), strict=False):
+            left_out = mask(rows, slice(0, n))
+            own = part.diagonal(rows.start).clone()
+            for half in part.split(n, dim=1):
                 half.masked_fill_(left_out, float("-inf"))
-            block.diagonal(rows.start).copy_(own)
+            part.diagonal(rows.start).copy_(own)
         if self.without_self:
-            block.diagonal(rows.start + len(self.candidates) - n).fill_(float("-inf"))
+            block.diagonal(rows.start + self.candidates.shape[1] - n, 1, 2).fill_(float("-inf"))
         return block
 
-    def add_products(
-        self,
-        weight: Tensor,
-        rows: slice,
-        anchors_grad: Tensor,
-        candidates_grad: Tensor,
-        factor: Tensor | float = 1.0,
-    ) -> None:
-        """Write `anchors_grad[rows]` and add to `candidates_grad`, given the gradient `weight * factor` of a block."""
-        with torch.autocast(self.anchors.device.type, enabled=False):
-            torch.mm(weight, self.candidates, out=anchors_grad[rows])
-            anchors_grad[rows] *= factor
-            candidates_grad.addmm_(weight.T, self.anchors[rows] * factor)
+    def add_products(self, weight: Tensor, rows: slice, anchors_grad: Tensor, candidates_grad: Tensor) -> None:
+        """Write `anchors_grad[:, rows]` and add to `candidates_grad`, given the gradient of a block."""
+        weight = weight.to(self.candidates.dtype)
+        anchors_grad[:, rows] = product(weight, self.candidates)
+        candidates_grad += product(weight.mT, self.anchors[:, rows])
+
+
+def product(left: Float[Tensor, "g n k"], right: Float[Tensor, "g k m"]) -> Float[Tensor, "g n m"]:
+    """Multiply matrices; if they are in bfloat16, their products are added up, and returned, in float32."""
+    with torch.autocast(left.device.type, enabled=False):
+        if left.dtype != torch.bfloat16:
+            return torch.bmm(left, right)
+        if left.device.type == "cpu":  # which cannot; the same numbers
+            return torch.bmm(left.float(), right.float())
+        return torch.bmm(left, right, torch.float32)
 
 
 class _PairLogSumExp(torch.autograd.Function):
-    """`pair_logsumexp` with its gradient; without `both`, the second output is empty."""
+    """`pair_logsumexp` with its gradient, for groups; without `both`, the second output is empty."""
 
     @staticmethod
     def forward(
         ctx: Any,
         anchors: Tensor,
         candidates: Tensor,
-        mask: PairMask | None,
+        masks: Sequence[PairMask] | None,
         without_self: bool,
         height: int,
+        half: bool,
         both: bool,
     ) -> tuple[Tensor, Tensor]:
-        pairs = PairLogits(anchors, candidates, mask, without_self, height)
-        # Exponentials of logits within the limit, and sums and inverses of them, stay normal numbers.
-        bounded = pairs.bound() <= 0.8 * math.log(torch.finfo(anchors.dtype).max)
-        rows_out = anchors.new_empty(len(anchors))
-        columns_out = anchors.new_full((len(candidates) if both else 0,), 0.0 if bounded else -math.inf)
-        block = None
+        rows_out = anchors.new_empty(anchors.shape[:2])
+        columns_out = anchors.new_full(candidates.shape[:2] if both else (0,), -math.inf)
+        if half:
+            anchors, candidates = anchors.bfloat16(), candidates.bfloat16()
+        pairs, block = PairLogits(anchors, candidates, masks, without_self, height), None
         for rows in pairs.blocks():
-            block = pairs.logits(rows, out=block)
-            if bounded:
-                block.exp_()
-                torch.sum(block, dim=1, out=rows_out[rows])
-                if both:
-                    columns_out += block.sum(dim=0)
-            else:
-                torch.logsumexp(block, dim=1, out=rows_out[rows])
-                if both:
-                    columns_out = torch.logaddexp(columns_out, block.logsumexp(dim=0))
-        ctx.pairs, ctx.bounded, ctx.both = (mask, without_self, height), bounded, both
+            block = pairs.logits(rows)
+            rows_out[:, rows] = block.logsumexp(dim=2)
+            if both:
+                columns_out = torch.logaddexp(columns_out, block.logsumexp(dim=1))
+        ctx.pairs, ctx.both = (masks, without_self, height), both
         ctx.save_for_backward(anchors, candidates, rows_out, columns_out, block if pairs.is_whole else None)
-        return (rows_out.log(), columns_out.log()) if bounded else (rows_out.clone(), columns_out.clone())
+        return rows_out, columns_out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, rows_grad: Tensor, columns_grad: Tensor) -> tuple[Tensor | None, ...]:
-        # `*_out` contain sums if logits are bounded, logarithms of sums otherwise.
         anchors, candidates, rows_out, columns_out, kept = ctx.saved_tensors
         pairs = PairLogits(anchors, candidates, *ctx.pairs)
-        anchors_grad, candidates_grad = torch.zeros_like(anchors), torch.zeros_like(candidates)
-        # With bounded logits a softmax weight is exp(logit) / sum: one factor per row and one per column.
-        row_factor, column_factor = rows_grad / rows_out, columns_grad / columns_out
-        computed: Tensor | None = None
-        scratch: Tensor | None = None
+        anchors_grad, candidates_grad = (torch.zeros_like(part, dtype=rows_out.dtype) for part in (anchors, candidates))
         for rows in pairs.blocks():
-            if kept is None:
-                block = computed = pairs.logits(rows, out=computed)
-                if ctx.bounded:
-                    block.exp_()
-            else:
-                block = kept
-            if ctx.bounded and not ctx.both:
-                # The factor multiplies the (rows, d) side of each product, so no pass over the pairs is needed.
-                pairs.add_products(block, rows, anchors_grad, candidates_grad, row_factor[rows, None])
-                continue
-            if ctx.bounded:
-                into = None if scratch is None else scratch[: len(block)]
-                scratch = torch.add(row_factor[rows, None], column_factor, out=into)
-                weight = scratch.mul_(block)
-            else:
-                weight = (block - rows_out[rows, None]).exp_().mul_(rows_grad[rows, None])
-                if ctx.both:
-                    weight.addcmul_((block - columns_out).exp_(), columns_grad)
+            block = pairs.logits(rows) if kept is None else kept
+            weight = (block - rows_out[:, rows, None]).exp_().mul_(rows_grad[:, rows, None])
+            if ctx.both:
+                weight.addcmul_((block - columns_out[:, None]).exp_(), columns_grad[:, None])
             pairs.add_products(weight, rows, anchors_grad, candidates_grad)
-        return anchors_grad, candidates_grad, None, None, None, None
+        return anchors_grad, candidates_grad, None, None, None, None, None

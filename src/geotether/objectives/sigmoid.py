@@ -1,5 +1,6 @@
 """The sigmoid loss: every pair of the batch is classified by itself, as a match or not."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -47,28 +48,51 @@ def sigmoid_loss(
         0.0002
     """
     check_partners(left, right, "left", "right")
-    anchors, candidates = logit_scale * unit_rows(left), unit_rows(right)
-    # One more coordinate adds the bias in the same matrix product, gradient included.
+    anchors, candidates = with_bias(logit_scale * unit_rows(left), unit_rows(right), bias)
+    mask = as_pair_mask(ignore, len(anchors))
+    sums = pair_softplus(anchors[None], candidates[None], None if mask is None else [mask], chunk_rows)[0]
+    return (sums - own_logits(anchors, candidates)).mean()
+
+
+def with_bias(
+    anchors: Float[Tensor, "n d"], candidates: Float[Tensor, "n d"], bias: Float[Tensor, "*n"] | float
+) -> tuple[Float[Tensor, "n e"], Float[Tensor, "n e"]]:
+    """Give embeddings one more coordinate, which adds the bias in the same matrix product, gradient included."""
     ones = torch.ones_like(anchors[:, :1])
-    anchors, candidates = torch.cat([anchors, bias * ones], dim=1), torch.cat([candidates, ones], dim=1)
-    height = rows_per_block(len(anchors), len(candidates), chunk_rows)
-    # -log sigmoid(-x) = softplus(x) for a negative, softplus(x) - x for a match.
-    negatives = _PairSoftplus.apply(anchors, candidates, as_pair_mask(ignore, len(anchors)), height)
-    return (negatives - own_logits(anchors, candidates)).mean()
+    own = ones * (bias[:, None] if isinstance(bias, Tensor) and bias.ndim else bias)
+    return torch.cat([anchors, own], dim=1), torch.cat([candidates, ones], dim=1)
+
+
+def pair_softplus(
+    anchors: Float[Tensor, "g n d"],
+    candidates: Float[Tensor, "g n d"],
+    masks: Sequence[PairMask] | None = None,
+    chunk_rows: int | None = None,
+    half: bool = False,
+) -> Float[Tensor, "g n"]:
+    """Sum softplus(logit) over the candidates of each anchor; arguments as for `pair_logsumexp_both`.
+
+    -log sigmoid(-x) = softplus(x) for a negative, softplus(x) - x for a match.
+    """
+    height = rows_per_block(anchors.shape[1], anchors.shape[0] * anchors.shape[1], chunk_rows)
+    return _PairSoftplus.apply(anchors, candidates, masks, height, half)
 
 
 class _PairSoftplus(torch.autograd.Function):
     """The sum of softplus of each anchor's logits over the candidates, in blocks of rows."""
 
     @staticmethod
-    def forward(ctx: Any, anchors: Tensor, candidates: Tensor, mask: PairMask | None, height: int) -> Tensor:
-        pairs = PairLogits(anchors, candidates, mask, False, height)
-        sums = anchors.new_empty(len(anchors))
-        block = None
+    def forward(
+        ctx: Any, anchors: Tensor, candidates: Tensor, masks: Sequence[PairMask] | None, height: int, half: bool
+    ) -> Tensor:
+        sums = anchors.new_empty(anchors.shape[:2])
+        if half:
+            anchors, candidates = anchors.bfloat16(), candidates.bfloat16()
+        pairs, block = PairLogits(anchors, candidates, masks, False, height), None
         for rows in pairs.blocks():
-            block = pairs.logits(rows, out=block)
-            torch.sum(F.softplus(block), dim=1, out=sums[rows])
-        ctx.pairs = (mask, False, height)
+            block = pairs.logits(rows)
+            sums[:, rows] = F.softplus(block).sum(dim=2)
+        ctx.pairs = (masks, False, height)
         ctx.save_for_backward(anchors, candidates, block if pairs.is_whole else None)
         return sums
 
@@ -77,13 +101,11 @@ class _PairSoftplus(torch.autograd.Function):
     def backward(ctx: Any, sums_grad: Tensor) -> tuple[Tensor | None, ...]:
         anchors, candidates, kept = ctx.saved_tensors
         pairs = PairLogits(anchors, candidates, *ctx.pairs)
-        anchors_grad, candidates_grad = torch.zeros_like(anchors), torch.zeros_like(candidates)
-        computed = None
+        anchors_grad, candidates_grad = (
+            torch.zeros_like(part, dtype=sums_grad.dtype) for part in (anchors, candidates)
+        )
         for rows in pairs.blocks():
-            if kept is None:
-                computed = pairs.logits(rows, out=computed)
-                weight = computed.sigmoid_()
-            else:
-                weight = kept.sigmoid()
-            pairs.add_products(weight, rows, anchors_grad, candidates_grad, sums_grad[rows, None])
-        return anchors_grad, candidates_grad, None, None
+            block = pairs.logits(rows) if kept is None else kept
+            weight = block.sigmoid().mul_(sums_grad[:, rows, None])
+            pairs.add_products(weight, rows, anchors_grad, candidates_grad)
+        return anchors_grad, candidates_grad, None, None, None

@@ -1,16 +1,16 @@
 """Ties between modalities and their places: the losses of MELT, SALT and pairwise CLIP."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from geotether.objectives.info_nce import info_nce
 from geotether.objectives.masks import PairMask, as_pair_mask, shifted
 from geotether.objectives.negatives import check_negatives
-from geotether.objectives.pairs import check_partners, own_logits, pair_logsumexp, unit_rows
-from geotether.objectives.sigmoid import sigmoid_loss
+from geotether.objectives.pairs import check_partners, own_logits, pair_logsumexp, pair_logsumexp_both, unit_rows
+from geotether.objectives.sigmoid import pair_softplus, with_bias
 
 
 def plain_tying_loss(
@@ -54,10 +54,11 @@ def tying_loss(
     location: Float[Tensor, "n d"],
     modality: Float[Tensor, "m d"],
     group: Sequence[slice],
-    logit_scale: Sequence[Float[Tensor, ""] | float],
+    logit_scale: Float[Tensor, " g"] | Sequence[Float[Tensor, ""] | float],
     negatives: str,
     ignore: Bool[Tensor, "n n"] | PairMask | None = None,
     chunk_rows: int | None = None,
+    half: bool = False,
 ) -> list[Float[Tensor, ""]]:
     """Tie every observation of a merged batch to its place, by softmax.
 
@@ -72,6 +73,7 @@ def tying_loss(
         ignore: True where a negative is left out: a matrix over the rows of the batch, or `NearbyPairs`. The row's
             own pair is always kept.
         chunk_rows: Rows of the matrix of pairs in memory at once; None chooses. Same value and gradient.
+        half: Round the factors of the pairs' products to bfloat16; see `pair_logsumexp`.
 
     Returns:
         Mean loss over the rows of each group, in nats, in the order of `group`; the loss of the batch is
@@ -88,33 +90,33 @@ def tying_loss(
     check_partners(location, modality, "location", "modality")
     check_groups(group, len(location), logit_scale=logit_scale)
     mask = as_pair_mask(ignore, len(location))
-    if negatives == "within_modality":
-        return [
-            info_nce(modality[rows], location[rows], scale, shifted(mask, rows.start), chunk_rows)
-            for rows, scale in zip(group, logit_scale, strict=True)
-        ]
-
     place, observed = unit_rows(location), unit_rows(modality)
     anchor, partner = (place, observed) if negatives == "location_to_modality" else (observed, place)
     # The anchors are multiplied by the scale, so that its gradient costs n x d and not n x n.
-    scaled = torch.cat([scale * anchor[rows] for rows, scale in zip(group, logit_scale, strict=True)])
-    if negatives == "all_pairs":
+    scaled = anchor * by_row(logit_scale, group, anchor)[:, None]
+    if negatives == "within_modality":
+        parts = []
+        for anchors, candidates, masks in equal_groups(scaled, partner, group, mask):
+            rows, columns = pair_logsumexp_both(anchors, candidates, masks, chunk_rows, half)
+            parts.append((rows + columns).flatten() / 2)
+        denominator = torch.cat(parts)
+    elif negatives == "all_pairs":
         everyone = torch.cat([partner, anchor])
-        denominator = pair_logsumexp(scaled, everyone, mask, without_self=True, chunk_rows=chunk_rows)
+        denominator = pair_logsumexp(scaled, everyone, mask, without_self=True, chunk_rows=chunk_rows, half=half)
     else:
-        denominator = pair_logsumexp(scaled, partner, mask, chunk_rows=chunk_rows)
-    loss = denominator - own_logits(scaled, partner)
-    return [loss[rows].mean() for rows in group]
+        denominator = pair_logsumexp(scaled, partner, mask, chunk_rows=chunk_rows, half=half)
+    return group_means(denominator - own_logits(scaled, partner), group)
 
 
 def sigmoid_tying_loss(
     location: Float[Tensor, "n d"],
     modality: Float[Tensor, "m d"],
     group: Sequence[slice],
-    logit_scale: Sequence[Float[Tensor, ""] | float],
-    bias: Sequence[Float[Tensor, ""] | float],
+    logit_scale: Float[Tensor, " g"] | Sequence[Float[Tensor, ""] | float],
+    bias: Float[Tensor, " g"] | Sequence[Float[Tensor, ""] | float],
     ignore: Bool[Tensor, "n n"] | PairMask | None = None,
     chunk_rows: int | None = None,
+    half: bool = False,
 ) -> list[Float[Tensor, ""]]:
     """Tie every observation to its place by the sigmoid loss, each modality by itself.
 
@@ -129,10 +131,60 @@ def sigmoid_tying_loss(
     check_partners(location, modality, "location", "modality")
     check_groups(group, len(location), logit_scale=logit_scale, bias=bias)
     mask = as_pair_mask(ignore, len(location))
-    return [
-        sigmoid_loss(modality[rows], location[rows], scale, offset, shifted(mask, rows.start), chunk_rows)
-        for rows, scale, offset in zip(group, logit_scale, bias, strict=True)
+    observed, place = unit_rows(modality), unit_rows(location)
+    scaled = observed * by_row(logit_scale, group, observed)[:, None]
+    scaled, partner = with_bias(scaled, place, by_row(bias, group, observed))
+    sums = [
+        pair_softplus(anchors, candidates, masks, chunk_rows, half).flatten()
+        for anchors, candidates, masks in equal_groups(scaled, partner, group, mask)
     ]
+    return group_means(torch.cat(sums) - own_logits(scaled, partner), group)
+
+
+def equal_groups(
+    anchors: Float[Tensor, "n d"], candidates: Float[Tensor, "n d"], group: Sequence[slice], mask: PairMask | None
+) -> Iterator[tuple[Float[Tensor, "g r d"], Float[Tensor, "g r d"], list[PairMask] | None]]:
+    """Yield adjacent groups of equally many rows at once, with the mask of each, for batched products.
+
+    Equal shares of a batch differ by at most one row, so there are at most two runs of them.
+    """
+    runs: list[list[slice]] = []
+    for rows in group:
+        if runs and rows.stop - rows.start == runs[-1][0].stop - runs[-1][0].start:
+            runs[-1].append(rows)
+        else:
+            runs.append([rows])
+    lengths = [run[-1].stop - run[0].start for run in runs]
+    for run, left, right in zip(runs, anchors.split(lengths), candidates.split(lengths), strict=True):
+        masks = None if mask is None else [shifted(mask, rows.start) for rows in run]
+        yield left.unflatten(0, (len(run), -1)), right.unflatten(0, (len(run), -1)), masks
+
+
+def by_row(
+    values: Float[Tensor, " g"] | Sequence[Float[Tensor, ""] | float], group: Sequence[slice], like: Tensor
+) -> Float[Tensor, " n"]:
+    """Return the value of each row's group, in the dtype and on the device of `like`."""
+    if not isinstance(values, Tensor):
+        values = torch.stack([torch.as_tensor(value, dtype=like.dtype, device=like.device) for value in values])
+    return membership(sizes(group), like.dtype, like.device) @ values.to(like.dtype)
+
+
+def group_means(values: Float[Tensor, " n"], group: Sequence[slice]) -> list[Float[Tensor, ""]]:
+    """Return the mean over the rows of each group, computed by one product."""
+    of = membership(sizes(group), values.dtype, values.device)
+    return list((values @ (of / of.sum(dim=0))).unbind())
+
+
+def sizes(group: Sequence[slice]) -> tuple[int, ...]:
+    """Return the number of rows of each group."""
+    return tuple(rows.stop - rows.start for rows in group)
+
+
+@lru_cache(maxsize=16)
+def membership(rows: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Float[Tensor, "n g"]:
+    """Return a matrix with a 1 where a row belongs to a group, given the number of rows of each."""
+    with torch.inference_mode(False), torch.no_grad():
+        return torch.block_diag(*(torch.ones(count, 1, dtype=dtype) for count in rows)).to(device)
 
 
 def mean_over_rows(losses: Sequence[Float[Tensor, ""]], group: Sequence[slice]) -> Float[Tensor, ""]:
@@ -142,11 +194,12 @@ def mean_over_rows(losses: Sequence[Float[Tensor, ""]], group: Sequence[slice]) 
         >>> mean_over_rows([torch.tensor(1.0), torch.tensor(4.0)], [slice(0, 1), slice(1, 3)])
         tensor(3.)
     """
-    rows = [part.stop - part.start for part in group]
-    return torch.stack([loss * count for loss, count in zip(losses, rows, strict=True)]).sum() / sum(rows)
+    each = torch.stack(list(losses))
+    weights = membership(sizes(group), each.dtype, each.device).mean(dim=0)
+    return (each * weights).sum()
 
 
-def check_groups(group: Sequence[slice], rows: int, **per_group: Sequence[Tensor | float]) -> None:
+def check_groups(group: Sequence[slice], rows: int, **per_group: Tensor | Sequence[Tensor | float]) -> None:
     """Raise ValueError if groups do not cover all rows in sequence, or a sequence has not one value per group."""
     end = 0
     for part in group:

@@ -70,6 +70,8 @@ class LoopConfig(Section):
         patience: Stop after this number of validations without a better one; null never stops early.
         min_delta: Only a validation loss lower by more than this counts as better for `patience`.
         save_every: Steps between states saved for resuming; null saves only when interrupted.
+        read_every: Steps between readings of the metrics from the device, after which they are written and callbacks
+            are called; null: 1 on a CPU, 20 on a GPU. Every step's metrics are kept.
         plugins: Python files (relative to the configuration file) or modules that register names used here.
     """
 
@@ -93,6 +95,7 @@ class LoopConfig(Section):
     patience: int | None = Field(default=None, ge=1)
     min_delta: float = Field(default=0.0, ge=0)
     save_every: int | None = Field(default=100, ge=1)
+    read_every: int | None = Field(default=None, ge=1)
     plugins: list[str] = Field(default_factory=list, exclude=True)  # recorded in the model folder, with hashes
 
     @model_validator(mode="before")
@@ -561,7 +564,7 @@ def _with_folder(layer: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the paths of one layer absolute, so that the saved configuration can be moved."""
 
     def seen(value: Any) -> Any:
-        if is_address(value):
+        if isinstance(value, str | Path) and is_address(value):
             return value
         return folder / Path(value).expanduser() if isinstance(value, str | Path) else value
 

@@ -25,13 +25,14 @@ from geotether.encoders.model import TiedModel
 from geotether.encoders.readout import Response
 from geotether.featurizing.transform import fitted_features
 from geotether.geodesy.blocks import block_id
+from geotether.geodesy.coordinates import checked_places
 from geotether.objectives.disentangling import disentangling_terms, join_parts
 from geotether.objectives.info_nce import info_nce
 from geotether.objectives.masks import NearbyPairs
 from geotether.objectives.negatives import NEGATIVES, OBJECTIVES
 from geotether.objectives.retrieval import recall_at_k
 from geotether.objectives.supervised import regression_loss
-from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
+from geotether.objectives.tying import equal_groups, mean_over_rows, sigmoid_tying_loss, tying_loss
 from geotether.processes import Part, Processes, Split
 from geotether.regions.region import Region
 from geotether.tables.table import Table, drawn_hash
@@ -106,7 +107,8 @@ class LocationMethod:
     def build(self, device: torch.device) -> nn.Module:
         """Select training and validation rows, make schedule and context, and build encoder, heads and decoders."""
         config, self.device = self.config, device
-        self.processes, self.splits = Processes.current(), {}
+        self.processes = Processes.current()
+        self.splits: dict[tuple[str, ...], Split] = {}
         self.training = {modality: table.part("train") for modality, table in self.tables.items()}
         watched = config.validate_every is not None
         self.held_out = held_out_batch(self.tables, config.validation_rows, config.seed, device) if watched else {}
@@ -141,38 +143,59 @@ class LocationMethod:
         """Embed places of a step."""
         return model.location(lonlat, **disturbance)
 
-    def losses(self, model: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def losses(self, model: Any, step: int) -> tuple[Tensor, dict[str, Tensor | float]]:
         """Contrast places with what was observed there and, if the objective says so, regress it on the place."""
-        config = self.config
-        batch = assemble(self.training, self.schedule, step, config.seed, self.processes.share).to(self.device)
-        jitter = step_generator(config.seed, step, "jitter", self.device)
-        lonlat = jitter_lonlat(batch.lonlat, config.jitter_m, jitter)
+        batch, lonlat = self.draw(step)
         split = self.split(batch)
-        location, observed = self.embed(model, step, batch, lonlat, split)
-        whole = [split.gather(rows) for rows in (location, observed)]
-        loss, losses = batch_loss(model, *whole, batch.lonlat, batch.groups, config.objective)
-        errors = {}
-        for name, rows in split.local.items() if model.decoders else ():
+        with checked_places():
+            location, observed = self.embed(model, step, batch, lonlat, split)
+            return self.loss_of(model, step, batch, lonlat, split, location, observed)
+
+    def draw(self, step: int) -> tuple[Batch, Float64[Tensor, "n 2"]]:
+        """Return the rows of a step, and their places with jitter."""
+        batch = assemble(self.training, self.schedule, step, self.config.seed, self.processes.share).to(self.device)
+        jitter = step_generator(self.config.seed, step, "jitter", self.device)
+        return batch, jitter_lonlat(batch.lonlat, self.config.jitter_m, jitter)
+
+    def loss_of(
+        self,
+        model: Any,
+        step: int,
+        batch: Batch,
+        lonlat: Float64[Tensor, "n 2"],
+        split: Split,
+        location: Float[Tensor, "r d"],
+        observed: Float[Tensor, "r d"],
+    ) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """Return the loss of a step and its metrics, given the embeddings of the rows that are here."""
+        objective, groups = self.config.objective, batch.groups
+        places, seen = split.gather(location), split.gather(observed)
+        loss, losses = batch_loss(model, places, seen, batch.lonlat, groups, objective)
+        errors: dict[str, Tensor] = {}
+        parts = location.split([rows.stop - rows.start for rows in split.local.values()])
+        for name, part in zip(split.local, parts, strict=True) if model.decoders else ():
             decoder = model.decoders[name]
             targets = decoder.targets(batch.features[name])  # type: ignore[operator]
-            errors[f"regression/{name}"] = split.mean(regression_loss(decoder(location[rows]), targets), name)
+            errors[f"regression/{name}"] = split.mean(regression_loss(decoder(part), targets), name)
         if errors:  # each modality has equal weight, whatever its number of rows
-            loss = loss + config.objective.regression_weight * torch.stack(list(errors.values())).mean()
+            loss = loss + objective.regression_weight * torch.stack(list(errors.values())).mean()
 
-        values: dict[str, Tensor] = {}
+        values: dict[str, Tensor | float] = {}
         if model.specific is not None:
             own = batch_specific(model.specific, observed, batch.features, split.local)
             own = {name: split.mean(term) for name, term in own.items()}
-            loss = loss + config.objective.discrimination_weight * own["discrimination"]
-            loss = loss + config.objective.reconstruction_weight * own["reconstruction"]
+            loss = loss + objective.discrimination_weight * own["discrimination"]
+            loss = loss + objective.reconstruction_weight * own["reconstruction"]
             values |= own
-        for (name, rows), modality_loss in zip(batch.groups.items(), losses, strict=True):
-            values[f"loss/{name}"] = modality_loss
-            candidates = candidate_count(config.objective.reading, rows.stop - rows.start, len(batch))
+        with torch.no_grad():
+            recalls, scales = group_recalls(places, seen, list(groups.values())), model.logit_scales(groups)
+        for k, (name, rows) in enumerate(groups.items()):
+            values[f"loss/{name}"] = losses[k]
+            candidates = candidate_count(objective.reading, rows.stop - rows.start, len(batch))
             if candidates:
-                values[f"chance/{name}"] = loss.new_tensor(math.log(candidates))
-            values[f"recall@10/{name}"] = pool_recall(*(part[rows] for part in whole))
-            values[f"logit_scale/{name}"] = model.logit_scale(name)
+                values[f"chance/{name}"] = math.log(candidates)
+            values[f"recall@10/{name}"] = recalls[k]
+            values[f"logit_scale/{name}"] = scales[k]
         for name, (weight, term) in self.further_terms(model, step, batch, lonlat, split).items():
             loss = loss + weight * term
             values[name] = term
@@ -316,10 +339,10 @@ def batch_loss(
         The mean over all rows, and the mean over each modality's rows in the order of `groups`.
     """
     rows = list(groups.values())
-    scales = [model.logit_scale(name) for name in groups]
+    scales = model.logit_scales(groups)
     ignore = None if objective.ignore_km is None else NearbyPairs(lonlat, objective.ignore_km)
     if objective.reading == "sigmoid":
-        biases = [model.sigmoid_bias[name] for name in groups]
+        biases = torch.stack([model.sigmoid_bias[name] for name in groups])
         losses = sigmoid_tying_loss(location, modality, rows, scales, biases, ignore, objective.chunk_rows)
     elif objective.reading not in NEGATIVES:  # of a plug-in
         own = OBJECTIVES[objective.reading]
@@ -541,10 +564,18 @@ def validate(model: TiedModel, batch: Mapping[str, HeldOut]) -> dict[str, float]
     return line
 
 
-def pool_recall(location: Float[Tensor, "n d"], observed: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
+def group_recalls(
+    location: Float[Tensor, "n d"], observed: Float[Tensor, "n d"], group: Sequence[slice]
+) -> Float[Tensor, " g"]:
+    """Compute the recall of each group by itself."""
+    parts = equal_groups(location, observed, group, None)
+    return torch.cat([pool_recall(places, seen) for places, seen, _ in parts])
+
+
+def pool_recall(location: Float[Tensor, "*g n d"], observed: Float[Tensor, "*h m d"]) -> Float[Tensor, "*g"]:
     """Compute recall at 10 among the first 256 rows.
 
     A pool of fixed size makes the number comparable across modalities, batch sizes and schedules (chance is
     10 / 256 = 3.9 %).
     """
-    return recall_at_k(location[:RECALL_ROWS].detach(), observed[:RECALL_ROWS].detach(), RECALL_AT)
+    return recall_at_k(location[..., :RECALL_ROWS, :], observed[..., :RECALL_ROWS, :], RECALL_AT)

@@ -15,7 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from geotether.files.disk import replacing_file
 from geotether.processes import Processes
 from geotether.training.config import LoopConfig, config_yaml
-from geotether.training.metrics import MetricsFile, Progress, final_warning, read_scalars, rising_warning
+from geotether.training.metrics import MetricsFile, Progress, UnreadMetrics, final_warning, rising_warning
 from geotether.training.optimizer import average_into, build_optimizer, learning_rate_at
 from geotether.training.randomness import seed_step
 from geotether.training.state import (
@@ -34,6 +34,10 @@ from geotether.training.state import (
 if TYPE_CHECKING:
     from geotether.encoder import Encoder
     from geotether.predict import PairedModel
+
+
+READ_EVERY = 20
+"""Steps between two readings of the metrics from a GPU, which each make the processor wait for it."""
 
 
 @runtime_checkable
@@ -64,10 +68,11 @@ class Method(Protocol):
     def epoch_of(self, step: int) -> int:
         """Return the epoch that a step belongs to, counted from 0."""
 
-    def losses(self, model: nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def losses(self, model: nn.Module, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
         """Return the loss of one step with its graph, and further metrics; a pure function of the step.
 
-        Of several processes each returns an estimate, whose mean is that of the batch.
+        Of several processes each returns an estimate, whose mean is that of the batch. On a GPU it must not read a
+        value of a tensor: that would wait for the device.
         """
 
     def has_validation(self) -> bool:
@@ -157,6 +162,8 @@ def train(
 
     save()
     started, warned = time.perf_counter() - state.seconds, False
+    read_every = config.read_every or (1 if device.type == "cpu" else READ_EVERY)
+    unread = UnreadMetrics()
 
     with (
         Interruption() as interruption,
@@ -191,31 +198,40 @@ def train(
                 average_into(averaged.parameters(), model.parameters(), config.ema_decay, step)
             state.step += 1
 
-            line = {"step": step, "epoch": method.epoch_of(step), **read_scalars(values)}
             state.seconds = time.perf_counter() - started
-            line |= {"learning_rate": learning_rate, "seconds": round(state.seconds, 3)}
-            if not math.isfinite(line["loss"]):
-                raise FloatingPointError(
-                    f"The loss is {line['loss']} at step {step}: lower learning_rate, set clip_norm."
-                )
-            shown.show(step, line)
-            if watched and (state.step % (validate_every or 1) == 0 or state.step == total_steps):
+            known = {"step": step, "epoch": method.epoch_of(step), "learning_rate": learning_rate}
+            unread.add({**known, "seconds": round(state.seconds, 3)}, values)
+            last = state.step == total_steps
+            validates = watched and (last or state.step % (validate_every or 1) == 0)
+            saves = state.step % (config.save_every or math.inf) == 0
+            if not (last or validates or saves or stopping() or state.step % read_every == 0):
+                continue
+
+            lines = unread.read()
+            for line in lines:
+                if not math.isfinite(line["loss"]):
+                    raise FloatingPointError(
+                        f"The loss is {line['loss']} at step {line['step']}: lower learning_rate, set clip_norm."
+                    )
+                shown.show(line["step"], line)
+            if validates:
                 with torch.no_grad():
-                    line |= processes.from_first(lambda: method.validate((averaged or model).eval()))
+                    lines[-1] |= processes.from_first(lambda: method.validate((averaged or model).eval()))
                 model.train()
-                shown.show_validation(step, line)
-                if not warned and (warning := rising_warning([*metrics.lines, line])):
+                shown.show_validation(step, lines[-1])
+                if not warned and (warning := rising_warning([*metrics.lines, *lines])):
                     shown.say(warning)
                     warned = True
-                if state.take(line["validation/loss"], config.min_delta) and config.keep == "best":
+                if state.take(lines[-1]["validation/loss"], config.min_delta) and config.keep == "best":
                     best = copy.deepcopy((averaged or model).state_dict())
                 state.stopped = config.patience is not None and state.stale_validations >= config.patience
-            metrics.write(line)
-            for callback in callbacks if processes.is_first else ():
-                callback.on_step(step, line)
+            for line in lines:
+                metrics.write(line)
+                for callback in callbacks if processes.is_first else ():
+                    callback.on_step(line["step"], line)
             if stopping():
                 raise RunInterrupted(f"Stopped after step {state.step} of {total_steps}. {save()}")
-            if state.step % (config.save_every or math.inf) == 0:
+            if saves:
                 save()
 
     if keep_state:

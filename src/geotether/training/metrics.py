@@ -95,10 +95,33 @@ class MetricsFile:
             self._file.close()
 
 
-def read_scalars(values: Mapping[str, Tensor]) -> dict[str, float]:
+def read_scalars(values: Mapping[str, Tensor | float]) -> dict[str, float]:
     """Convert scalars to Python numbers in one transfer, because each transfer stalls a GPU."""
-    stacked = torch.stack([value.detach().float() for value in values.values()]).tolist()
-    return dict(zip(values, stacked, strict=True))
+    unread = UnreadMetrics()
+    unread.add({}, values)
+    return unread.read()[0]
+
+
+class UnreadMetrics:
+    """Metrics of steps whose values are still on the device, until all are read in one transfer."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[Mapping[str, Any], dict[str, Tensor | float]]] = []
+
+    def add(self, known: Mapping[str, Any], values: Mapping[str, Tensor | float]) -> None:
+        """Keep what is known of a step, and its metrics: scalar tensors on one device, or numbers."""
+        self._steps.append((known, {n: v.detach() if isinstance(v, Tensor) else v for n, v in values.items()}))
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return for each step both together, as Python numbers, and start anew."""
+        tensors = [value for _, values in self._steps for value in values.values() if isinstance(value, Tensor)]
+        numbers = iter(torch.stack([value.float() for value in tensors]).tolist() if tensors else ())
+        lines = [
+            {**known, **{name: next(numbers) if isinstance(value, Tensor) else value for name, value in values.items()}}
+            for known, values in self._steps
+        ]
+        self._steps = []
+        return lines
 
 
 STYLES = ("auto", "bar", "lines", "none")

@@ -27,7 +27,7 @@ POINTER_NAME = "state.json"
 FORMAT = 1
 
 # Settings that do not influence the numbers: a run may continue with others.
-FREE_SETTINGS = ("save_every", "tables", "data", "cache", "recipe", "seen_cell_km", "gradient_parts")
+FREE_SETTINGS = ("save_every", "read_every", "tables", "data", "cache", "recipe", "seen_cell_km", "gradient_parts")
 
 
 @dataclass

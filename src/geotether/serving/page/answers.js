@@ -41,6 +41,7 @@ export function showAnswers(query, { query: asked, answers }, handlers) {
   if (ofPlace) lines.push(make("p", { class: "where" }, asked.country || "At sea", make("span", { class: "muted" }, ` · ${words.place(asked.lon, asked.lat)}`)));
   if (asked.outside === true) lines.push(make("p", { class: "warning", "data-outside": "true" }, "This place is unlike those that the model was trained on, so take its answers with care."));
   if (asked.outside === false) lines.push(make("p", { class: "muted small", "data-outside": "false" }, "This place is like those that the model was trained on."));
+  if (asked.modality) lines.push(make("p", { class: "muted small" }, `Taken as an observation of ${words.named(asked.modality)}.`));
   for (const note of asked.notes ?? []) lines.push(make("p", { class: "muted small" }, note));
   if (ofPlace) lines.push(make("div", { id: "point-facts" }));
   byId("query").replaceChildren(...lines);

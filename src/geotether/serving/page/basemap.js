@@ -10,13 +10,16 @@ const COLOURS = {
 /** The layer below which coloured layers of the model are inserted. */
 export const FIRST_LINE = "coast";
 
+/** Ids of the sources of the base map. */
+export const BASE_SOURCES = ["land", "borders", "labels"];
+
 /** A MapLibre style of the base map. */
 export function styleOf(theme, globe) {
   const geojson = (name) => ({ type: "geojson", data: addressOf(`/basemap/${name}.geojson`), tolerance: 0.3 });
   return {
     version: 8,
     projection: { type: globe ? "globe" : "mercator" },
-    sources: { land: geojson("land"), borders: geojson("borders"), labels: geojson("labels") },
+    sources: Object.fromEntries(BASE_SOURCES.map((name) => [name, geojson(name)])),
     layers: [
       { id: "sea", type: "background" },
       { id: "land", type: "fill", source: "land", paint: { "fill-antialias": false } },

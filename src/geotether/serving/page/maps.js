@@ -2,6 +2,7 @@
 
 import { emphasise as emphasiseRow, openRow } from "./answers.js";
 import { byId } from "./elements.js";
+import { trouble } from "./messages.js";
 import { paddingOf, pull } from "./panel.js";
 import { askFor, list } from "./search.js";
 import { go, keepView, modelOf, session, withSide } from "./session.js";
@@ -70,6 +71,7 @@ function makeSide(i) {
         openRow(rank, true);
       },
       hover: (rank) => emphasise(i, rank),
+      baseFailed: () => trouble("A part of the base map could not be loaded; reload the page to try again."),
       point: (lonlat) => other()?.view.showGhost(lonlat),
       moved: (view) => {
         clearTimeout(timer);

@@ -16,10 +16,8 @@ export function offerLabels(points) {
   table = points ?? null;
   show(byId("predict-form"), !!points);
   if (!points) return;
-  const labels = points.columns.map((one) => [one.name, one.usable_as_label ? one.name : `${one.name} (cannot be a label)`, !one.usable_as_label]);
-  fillSelect(byId("predict-label"), labels);
   const usable = points.columns.filter((one) => one.usable_as_label);
-  if (!usable.some((one) => one.name === byId("predict-label").value)) byId("predict-label").value = usable[0]?.name ?? "";
+  fillSelect(byId("predict-label"), usable.map(({ name }) => [name, name]));
   byId("predict-submit").disabled = !usable.length;
   sayWhy();
 }
@@ -89,12 +87,10 @@ export function showNone() {
 
 function showProgress({ state, step }) {
   const said = step || (state === "waiting" ? "Waiting for another map" : "Working");
-  const last = byId("prediction-body").querySelector("[role=status]");
-  if (last) {
-    if (last.textContent !== said) last.textContent = said;
-    return;
-  }
-  byId("prediction-body").replaceChildren(make("div", { class: "progress", "aria-hidden": "true" }), make("p", { class: "muted", role: "status" }, said));
+  const last = byId("prediction-step");
+  if (last && last.textContent !== said) last.textContent = said;
+  if (last) return;
+  byId("prediction-body").replaceChildren(make("div", { class: "progress", "aria-hidden": "true" }), make("p", { id: "prediction-step", class: "muted", role: "status" }, said));
 }
 
 function showResult(result) {
@@ -113,7 +109,8 @@ function scoreBox(score, baselines, beats) {
   return make(
     "div",
     { class: "score", "data-beats": String(!!beats) },
-    make("p", { class: "big" }, make("strong", {}, words.number(score.mean)), ` ${score.metric} `, make("span", { class: "muted small" }, `on places it has not seen, ${range(score)}`)),
+    make("p", { class: "big" }, make("strong", {}, words.number(score.mean)), ` ${score.metric}`),
+    make("p", { class: "muted small" }, `on places that it has not seen${score.low == null ? "" : `, ${range(score)}`}`),
     others.length ? make("p", { class: "muted small" }, "Without the encoder:") : null,
     others.length ? make("ul", { class: "observations" }, ...others) : null,
   );
@@ -122,6 +119,8 @@ function scoreBox(score, baselines, beats) {
 function sayWhy() {
   const column = table?.columns.find((one) => one.name === byId("predict-label").value);
   const unusable = table?.columns.filter((one) => !one.usable_as_label) ?? [];
-  const why = unusable.map((one) => `${one.name} ${one.why || "cannot be a label"}`).slice(0, 3).join("; ");
-  byId("predict-why").textContent = column ? `${words.count(column.values)} different values.${why ? ` Left out: ${why}.` : ""}` : `No column can be a label: ${why}.`;
+  const said = column ? `${words.count(column.values)} different values. ` : "No column can be a label. ";
+  const why = unusable.map((one) => make("li", {}, `${one.name}: ${one.why || "cannot be a label"}`));
+  const box = why.length && make("details", {}, make("summary", {}, why.length === 1 ? "1 column is left out" : `${why.length} columns are left out`), make("ul", { class: "observations" }, ...why));
+  byId("predict-why").replaceChildren(said, ...(box ? [box] : []));
 }

@@ -38,7 +38,7 @@ export class Side {
       input: () => this.handlers.opacity(Number(this.opacity.value)),
     });
     this.masked = make("input", { id: `mask-${n}`, type: "checkbox", change: () => this.handlers.mask(this.masked.checked) });
-    this.maskRow = make("label", { class: "row check", hidden: true }, this.masked, "grey where it does not apply");
+    this.maskRow = make("label", { class: "row check", hidden: true }, this.masked, "faded where it does not apply");
     this.opacityRow = make("div", { class: "opacity", hidden: true }, make("span", { class: "muted small", "aria-hidden": "true" }, "Opacity"), this.opacity);
     this.more = make("div", { class: "more" }, this.wordsBox, this.opacityRow, this.maskRow);
     this.modelRow = make("div", { hidden: true }, this.model);

@@ -1,6 +1,6 @@
 // One map: base map, layers of the model, markers of answers, points of a table, and the cross of the keyboard.
 
-import { FIRST_LINE, paintBasemap, styleOf } from "./basemap.js";
+import { BASE_SOURCES, FIRST_LINE, paintBasemap, styleOf } from "./basemap.js";
 import { make } from "./elements.js";
 import { Overlay } from "./overlay.js";
 import { isSheet } from "./panel.js";
@@ -19,7 +19,8 @@ const EMPTY = { type: "FeatureCollection", features: [] };
 export class View {
   /**
    * Handlers: place(lon, lat) when a place is asked for, marker(rank) when an answer is chosen, hover(rank or null),
-   * point(lonlat or null) when the pointer moves, moved(view) when the map has come to rest.
+   * point(lonlat or null) when the pointer moves, moved(view) when the map has come to rest, baseFailed() when land,
+   * borders or names cannot be loaded.
    */
   constructor(maplibre, container, { theme, globe, still, view, name, handlers }) {
     this.maplibre = maplibre;
@@ -82,7 +83,14 @@ export class View {
       this.handlers.point?.(null);
       this.tip.hidden = true;
     });
-    map.on("moveend", () => this.handlers.moved?.(this.state()));
+    map.on("error", ({ error, sourceId }) => {
+      if (BASE_SOURCES.includes(sourceId)) this.handlers.baseFailed();
+      else if (!sourceId?.startsWith("overlay")) console.error(error); // those of tiles are told by `request`
+    });
+    map.on("moveend", () => {
+      this.handlers.moved?.(this.state());
+      if (this.cross.classList.contains("seen")) this.showTip({ point: map.project(map.getCenter()) });
+    });
     const canvas = map.getCanvas();
     canvas.addEventListener("keydown", (event) => {
       this.cross.classList.add("seen");
