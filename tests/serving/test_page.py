@@ -67,7 +67,7 @@ def test_ids_are_unique_and_references_resolve(elements):
 
 def test_ids_used_by_scripts_are_in_the_html(elements):
     ids = {attributes["id"] for _, attributes in elements.all if "id" in attributes}
-    made_by_scripts = {"point-facts", "prediction-step"}
+    made_by_scripts = {"point-facts"}
     for script in SCRIPTS:
         assert set(re.findall(r'byId\("([^"]+)"\)', script.read_text())) <= ids | made_by_scripts, script.name
 

@@ -133,8 +133,8 @@ function bars(alike) {
 function observations(nearest) {
   if (!nearest.length) return [];
   const items = nearest.map(({ modality, id, km, text }) => {
-    const said = text ? shortened(text) : id;
-    return make("li", {}, make("span", {}, said), make("span", { class: "muted" }, ` · ${words.named(modality)}, ${words.distance(km)}`));
+    const said = text ? [shortened(text), ` · ${words.named(modality)}, ${words.distance(km)}`] : [`${words.named(modality)} ${id}`, ` · ${words.distance(km)}`];
+    return make("li", {}, said[0], make("span", { class: "muted" }, said[1]));
   });
   return [make("h3", {}, "Nearest training observations"), make("ul", { class: "observations" }, ...items)];
 }

@@ -12,14 +12,29 @@ export function legendOf(legend) {
   return make("div", { class: "legend", "data-kind": legend.kind }, drawn);
 }
 
-function ramp({ stops, unit }) {
-  const low = stops[0][0];
-  const span = stops.at(-1)[0] - low || 1;
-  const colours = stops.map(([value, colour]) => `${colour} ${(100 * (value - low)) / span}%`);
+function ramp({ stops, unit, opacity }) {
+  // Two last stops at one value: the last colour is that of all above.
+  const above = stops.length > 2 && stops.at(-1)[0] === stops.at(-2)[0] ? stops.at(-1) : null;
+  const shown = above ? stops.slice(0, -1) : stops;
+  const low = shown[0][0];
+  const span = shown.at(-1)[0] - low || 1;
+  const colours = shown.map(([value, colour], i) => `${colour}${alpha(opacity?.[i])} ${(100 * (value - low)) / span}%`);
   const bar = make("div", { class: "gradient", role: "img", "aria-label": `From ${number(low)} to ${number(low + span)} ${unit ?? ""}` });
   bar.style.backgroundImage = `linear-gradient(to right, ${colours.join(", ")})`;
   const ticks = Array.from({ length: TICKS + 1 }, (_, i) => make("span", {}, tick(low + (span * i) / TICKS, span / TICKS)));
-  return make("div", {}, bar, make("div", { class: "ticks", "aria-hidden": "true" }, ...ticks), unit && make("p", { class: "unit muted small" }, unit));
+  return make(
+    "div",
+    {},
+    bar,
+    make("div", { class: "ticks", "aria-hidden": "true" }, ...ticks),
+    unit && make("p", { class: "unit muted small" }, unit),
+    above && make("ul", { class: "classes" }, make("li", {}, make("i", { class: "swatch", vars: { colour: above[1] } }), `above ${number(above[0])}`)),
+  );
+}
+
+// Opacity from 0 to 1 as the last two digits of a colour.
+function alpha(opacity = 1) {
+  return Math.round(opacity * 255).toString(16).padStart(2, "0");
 }
 
 // As many decimals as tell neighbouring ticks apart.

@@ -20,7 +20,7 @@ export function knowTables(all) {
 /** The column to begin with: the first of numbers that is not an identifier, else the first. */
 export function firstColumn(table) {
   const numbers = table.columns.filter(({ kind }) => kind === "number");
-  return (numbers.find(({ usable_as_label: usable }) => usable) ?? numbers[0] ?? table.columns[0])?.name ?? null;
+  return (numbers.find(({ usable_as_label: usable }) => usable) ?? numbers[0] ?? table.columns.find(({ kind }) => kind !== "other"))?.name ?? null;
 }
 
 /** Call `chosen(id, column)` when a table or column is chosen, `send(file)` for a file. */
@@ -52,7 +52,8 @@ export function offerTables(id, column) {
   show(byId("points"), tables.size > 0);
   fillSelect(byId("points-table"), [["", "none"], ...[...tables.values()].map((one) => [one.id, `${one.name} (${count(one.rows)} points)`])], id ?? "");
   byId("points-table").value = table ? id : "";
-  fillSelect(byId("points-column"), (table?.columns ?? []).map((one) => [one.name, one.name]), column ?? "");
+  const shown = (table?.columns ?? []).filter(({ kind }) => kind !== "other");
+  fillSelect(byId("points-column"), shown.map(({ name }) => [name, name]), column ?? "");
   byId("points-column").disabled = !table;
   byId("points-note").textContent = table ? noteOf(table) : "";
   show(byId("points-note"), !!table);

@@ -28,7 +28,9 @@ export function listen(start, drop) {
   byId("predict-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const unit = byId("predict-unit").value.trim();
-    start({ points: table.id, label: byId("predict-label").value, level: Number(byId("predict-level").value), ...(unit ? { unit } : {}) });
+    const kind = byId("predict-kind").value;
+    const level = Number(byId("predict-level").value);
+    start({ points: table.id, label: byId("predict-label").value, level, ...(unit && { unit }), ...(kind && { kind }) });
   });
   byId("prediction-drop").addEventListener("click", drop);
 }
@@ -53,14 +55,15 @@ export function dropJob(job) {
 export async function followJob(job, signal) {
   show(byId("prediction"));
   byId("prediction").setAttribute("aria-busy", "true");
+  byId("prediction-body").replaceChildren();
+  showProgress({ state: "waiting", step: "Asking for it" });
   try {
     for (;;) {
       const result = await ask(`/predict/${encodeURIComponent(job)}`, { signal });
-      if (result.state === "done" || result.state === "failed") {
-        showResult(result);
-        return result.state === "done" ? result : null;
-      }
-      showProgress(result);
+      const ended = ["done", "failed"].includes(result.state);
+      showProgress(ended ? null : result);
+      showResult(result);
+      if (ended) return result.state === "done" ? result : null;
       await new Promise((next) => setTimeout(next, ASK_EVERY_MS));
       if (signal.aborted) return null;
     }
@@ -75,7 +78,7 @@ export async function followJob(job, signal) {
 /** Show a sentence in place of a result. */
 export function showError(sentence) {
   show(byId("prediction"));
-  byId("prediction").setAttribute("aria-busy", "false");
+  showProgress(null);
   byId("prediction-body").replaceChildren(make("p", { class: "refusal", role: "alert" }, sentence));
 }
 
@@ -85,21 +88,21 @@ export function showNone() {
   byId("prediction-body").replaceChildren();
 }
 
-function showProgress({ state, step }) {
-  const said = step || (state === "waiting" ? "Waiting for another map" : "Working");
-  const last = byId("prediction-step");
-  if (last && last.textContent !== said) last.textContent = said;
-  if (last) return;
-  byId("prediction-body").replaceChildren(make("div", { class: "progress", "aria-hidden": "true" }), make("p", { id: "prediction-step", class: "muted", role: "status" }, said));
+function showProgress(result) {
+  byId("prediction").setAttribute("aria-busy", String(!!result));
+  show(byId("prediction-progress"), !!result);
+  const said = result?.step || (result?.state === "waiting" ? "Waiting for another map" : "Working");
+  if (byId("prediction-step").textContent !== said) byId("prediction-step").textContent = said;
 }
 
+// What is known, which grows while a map is made.
 function showResult(result) {
-  byId("prediction").setAttribute("aria-busy", "false");
   if (result.state === "failed") return showError(result.error);
   const parts = [];
   if (result.score) parts.push(scoreBox(result.score, result.baselines ?? {}, result.beats_baselines));
-  for (const sentence of [...(result.words ?? []), ...(result.notes ?? [])]) parts.push(make("p", { class: "sentence" }, sentence));
-  parts.push(make("p", { class: "muted small" }, "The layers of this map are in the list of layers on the map."));
+  for (const sentence of result.words ?? []) parts.push(make("p", { class: "sentence" }, sentence));
+  for (const sentence of result.notes ?? []) parts.push(make("p", { class: "warning" }, sentence));
+  if (result.state === "done") parts.push(make("p", { class: "muted small" }, "The layers of this map are in the list of layers on the map."));
   return byId("prediction-body").replaceChildren(...parts);
 }
 

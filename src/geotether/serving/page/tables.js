@@ -96,8 +96,8 @@ async function startJob(body) {
   try {
     const id = await prediction.startJob(body, modelOf(0).name);
     labels.set(id, body.label);
-    go({ job: id, layers: [null, session.state.layers[1]] });
-    byId("prediction").scrollIntoView({ block: "nearest", behavior: isStill() ? "auto" : "smooth" });
+    go({ job: id, column: body.label, layers: [null, session.state.layers[1]] });
+    byId("prediction").scrollIntoView({ block: "end", behavior: isStill() ? "auto" : "smooth" });
   } catch (error) {
     prediction.showError(error.message);
   }
