@@ -62,11 +62,11 @@ class Index:
         """
         if space not in self._vectors:
             if self.folder is None:
-                made = np.empty((len(self), self._dim(space)), np.float16), np.empty(len(self), np.float32)
-                self._fill(space, *made, 0, progress)
+                vectors, lengths = np.empty((len(self), self._dim(space)), np.float16), np.empty(len(self), np.float32)
+                self._fill(space, vectors, lengths, 0, progress)
+                self._vectors[space], self._lengths[space] = vectors, lengths
             else:
-                made = self._mapped(space, progress)
-            self._vectors[space], self._lengths[space] = made
+                self._vectors[space], self._lengths[space] = self._mapped(space, progress)
         return self._vectors[space]
 
     def has(self, space: str) -> bool:
@@ -198,7 +198,7 @@ class Index:
         note.unlink(missing_ok=True)
 
 
-def _checked(path: Path, shape: tuple[int, ...], dtype: type, mode: Any = "r") -> np.ndarray:
+def _checked(path: Path, shape: tuple[int, ...], dtype: type, mode: Any = "r") -> Any:
     """Map an array of a known shape and type; ValueError if it is another."""
     with reading_arrays(path):
         found: np.ndarray = np.load(path, mmap_mode=mode)

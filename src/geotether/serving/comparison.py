@@ -1,7 +1,6 @@
 """Similarities of queries with all places, for many threads: queries that wait are compared in one product."""
 
 import threading
-from collections.abc import Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -38,8 +37,8 @@ class Comparison:
     def __init__(self, index: Index) -> None:
         self.index = index
         self._recent = Recent(KEPT)
-        self._waiting: dict[Hashable, tuple[Query, Future[np.ndarray]]] = {}
-        self._compared: dict[Hashable, Future[np.ndarray]] = {}
+        self._waiting: dict[tuple[str, bytes], tuple[Query, Future[np.ndarray]]] = {}
+        self._compared: dict[tuple[str, bytes], Future[np.ndarray]] = {}
         self._lock = threading.Lock()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="comparison")
 
@@ -83,6 +82,6 @@ class Comparison:
             self._forget(key)
             future.set_result(values)
 
-    def _forget(self, key: Hashable) -> None:
+    def _forget(self, key: tuple[str, bytes]) -> None:
         with self._lock:
             self._compared.pop(key, None)

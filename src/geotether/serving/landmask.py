@@ -1,6 +1,7 @@
 """How much of each pixel of a map tile, or of a grid, is land."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import shapely
@@ -93,7 +94,8 @@ class _Rings:
             shown &= self.area * abs(scale.prod()) >= _LEAST_PIXELS
             for ring in np.flatnonzero(shown).tolist():
                 xy = (self.xy[self.first[ring] : self.first[ring + 1]] - start) * scale * _PARTS
-                draw.polygon(_shortened(xy, size).astype(np.float32), fill=0 if self.is_hole[ring] else 255)
+                vertices: Any = _shortened(xy, size).astype(np.float32)  # Pillow reads float32 as they are
+                draw.polygon(vertices, fill=0 if self.is_hole[ring] else 255)
         return np.asarray(fine.reduce(_PARTS))
 
 

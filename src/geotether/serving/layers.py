@@ -4,7 +4,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,8 +22,7 @@ from geotether.serving.recent import Recent
 from geotether.user_folders import plain_hash
 
 SIMILARITY, RGB, CLUSTERS, COVERAGE = "similarity", "rgb", "clusters", "coverage"
-# Shares of land between whose similarities the colours of a query run.
-_FAINT, _FULL = 0.5, 0.9995
+_FAINT = 0.5  # share of land that is so unlike a query that it stays clear
 _STRETCHED_OVER = 15_000  # places on land, about
 _SAMPLE = 4000  # places that components and clusters are fitted on
 _AT_ONCE = 2**14
@@ -33,39 +32,19 @@ _SIMILARITY_COLOURS = "plasma"
 AtPlaces = Callable[[Float64[np.ndarray, " c"], Float64[np.ndarray, " r"]], Float32[np.ndarray, "r c k"]]
 
 
-@runtime_checkable
-class Layer(Protocol):
-    """What a tile needs of a layer.
+@dataclass(eq=False)
+class PlanetLayer:
+    """A layer whose values are known at every place of a planet.
 
-    Attributes:
+    Args:
         key: Identifies the layer among those of a model; different values have different keys.
         title: A short heading.
         words: One sentence: what the numbers or colours are.
         legend: As `Ramp.legend` or `Classes.legend` return it, or {"kind": "rgb", "channels": [...]}; with a `note`.
-        values: Shape (n, k), of each place of the planet; NaN where there is nothing.
-        nearest: Whether the values are numbers of classes, k = 1, which are not interpolated.
-    """
-
-    key: str
-    title: str
-    words: str
-    legend: dict[str, Any]
-    values: Float32[np.ndarray, "n k"]
-    nearest: bool
-
-    def colours(self, values: Float[np.ndarray, "*m k"]) -> UInt8[np.ndarray, "*m 4"]:
-        """Return red, green, blue and opacity of values; where they are NaN, opacity is 0."""
-        ...
-
-
-@dataclass(eq=False)
-class PlanetLayer:
-    """A layer whose values are known at every place of a planet; see `Layer` for what is not explained here.
-
-    Args:
-        compute: Returns the values when they are first needed.
+        compute: Returns the values when they are first needed, shape (n, k); NaN where there is nothing.
         paint: From values (..., k) without NaN to red, green, blue and opacity, uint8.
         said: From the values of a place, shape (k,), to a phrase.
+        nearest: Whether the values are numbers of classes, k = 1, which are not interpolated.
         at_places: Computes values exactly, for tiles that are finer than the planet; None: they are interpolated.
     """
 
@@ -101,7 +80,7 @@ def similarity_layer(planet: Planet, query: Query) -> PlanetLayer:
     """Return the similarity of every place with a query, in colours stretched over what land has."""
     values = planet.similarity(query)
     some = planet.land_rows[:: max(1, len(planet.land_rows) // _STRETCHED_OVER)]
-    low, high = np.quantile(values[some], [_FAINT, _FULL]).tolist()
+    low, high = float(np.quantile(values[some], _FAINT)), float(values[planet.land_rows].max())
     ramp = Ramp(low, max(high, low + 1e-3), "cosine similarity", _SIMILARITY_COLOURS, fades=True, start=0.1)
     what = f"places like {query.said}" if query.lonlat is not None else f"places for {query.modality} {query.said}"
     asked = "the place asked for" if query.lonlat is not None else f"what was asked, in the space of {query.modality}"
@@ -122,7 +101,7 @@ def similarity_layer(planet: Planet, query: Query) -> PlanetLayer:
         what[0].upper() + what[1:],
         f"Cosine similarity of the embedding of each place with that of {asked}: 1 is the same, 0 nothing in common.",
         ramp.legend()
-        | {"note": "Stretched for this query: clear up to the median of land, the last colour for its top 0.05 %."},
+        | {"note": "Stretched for this query: clear up to the median of land, the last colour for the best place."},
         lambda: values[:, None],
         lambda found: ramp.colours(found[..., 0]),
         lambda value: f"similarity {value[0]:.2f}",

@@ -9,7 +9,7 @@ from PIL import Image
 from geotether.geodesy.mercator import tile_axes
 from geotether.regions import Grid
 from geotether.serving.landmask import SIZE, tile_land
-from geotether.serving.layers import Layer
+from geotether.serving.layers import PlanetLayer
 from geotether.serving.planet import Planet
 
 HIGHEST_ZOOM = 14
@@ -19,7 +19,7 @@ _COMPRESSION = 1
 _CENTERS = (np.arange(SIZE) + 0.5) / SIZE
 
 
-def tile_png(layer: Layer, z: int, x: int, y: int, planet: Planet) -> bytes:
+def tile_png(layer: PlanetLayer, z: int, x: int, y: int, planet: Planet) -> bytes:
     """Draw a tile as PNG; transparent at sea and where the layer has no value.
 
     Args:
@@ -40,7 +40,7 @@ def tile_png(layer: Layer, z: int, x: int, y: int, planet: Planet) -> bytes:
     return _png(colours) if colours[..., 3].any() else _EMPTY
 
 
-def tile_values(layer: Layer, z: int, x: int, y: int, planet: Planet) -> Float32[np.ndarray, "256 256 k"]:
+def tile_values(layer: PlanetLayer, z: int, x: int, y: int, planet: Planet) -> Float32[np.ndarray, "256 256 k"]:
     """Return the values of a layer at the centres of the pixels of a tile, NaN where there are none.
 
     From zoom 7 on they are computed by the encoder at 33 x 33 places of the tile, if the layer can be, and interpolated
@@ -49,7 +49,7 @@ def tile_values(layer: Layer, z: int, x: int, y: int, planet: Planet) -> Float32
     Raises:
         ValueError: If there is no such tile.
     """
-    at_places = getattr(layer, "at_places", None)
+    at_places = layer.at_places
     if z >= FROM_ENCODER and at_places is not None:
         values = at_places(*tile_axes(z, x, y, np.linspace(0, 1, _NODES)))
         position = _CENTERS * (_NODES - 1)

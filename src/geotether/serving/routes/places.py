@@ -9,7 +9,7 @@ from jaxtyping import Float32, Float64
 
 from geotether.regions import country_of
 from geotether.serving.problems import Problem, asked, takes
-from geotether.serving.schemas import Embeddings, Lat, Lon, ModelName, Places, Point
+from geotether.serving.schemas import Embeddings, Lat, Lon, ModelName, Places, Point, ValueShown
 from geotether.serving.served import Served
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -34,7 +34,7 @@ def router(served: Served) -> APIRouter:
             outside=None if outside is None else bool(outside[0]),
             dissimilarity=None if dissimilarity is None else round(float(dissimilarity[0]), 4),
             km={name: round(float(km[0]), 1) for name, km in known.km.items()},
-            layers=served.layers(model).at(lon, lat),
+            layers={name: ValueShown(**one) for name, one in served.layers(model).at(lon, lat).items()},
         )
 
     @made.post(

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Header, Path, Query, Response
 
 from geotether.serving import basemap
-from geotether.serving.layers import SIMILARITY, Layer
+from geotether.serving.layers import SIMILARITY, PlanetLayer
 from geotether.serving.problems import Problem
 from geotether.serving.recent import Recent
 from geotether.serving.schemas import Lat, Lon, Modality, ModelName
@@ -58,8 +58,8 @@ def router(served: Served) -> APIRouter:
             raise Problem(404, f"There is no tile {z}/{x}/{y}: x and y are 0 to {2**z - 1} at zoom {z}.", "x")
         planet = served.planet(model)
         if layer == SIMILARITY:
-            question = {"lon": lon, "lat": lat, "text": text, "modality": modality, "image": image}
-            shown: Layer = served.layers(model).similarity(served.query(model, **question))
+            query = served.query(model, lon=lon, lat=lat, text=text, modality=modality, image=image)
+            shown = served.layers(model).similarity(query)
         elif layer == PREDICTION:
             shown = served.predictions.layer(job, band)
         else:
@@ -102,7 +102,7 @@ def router(served: Served) -> APIRouter:
 
 
 def layer_shown(
-    id: str, layer: Layer, served: Served, model: str | None, link: Mapping[str, str] | None = None
+    id: str, layer: PlanetLayer, served: Served, model: str | None, link: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Describe a layer, with the address of its tiles.
 
