@@ -11,7 +11,8 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from geotether.batches.batch import Batch, assemble, jitter_lonlat
+from geotether.batches.batch import Batch, jitter_lonlat
+from geotether.batches.resident import batches
 from geotether.batches.schedule import build_schedule
 from geotether.checkpoint.folder import state_hash
 from geotether.context.build import build_context, check_rasters
@@ -114,6 +115,7 @@ class LocationMethod:
         self.held_out = held_out_batch(self.tables, config.validation_rows, config.seed, device) if watched else {}
         sizes = {modality: len(table) for modality, table in self.training.items()}
         self.schedule = build_schedule(config.schedule.name, sizes, config.batch_size, **config.schedule.options)
+        self.batches = batches(self.training, self.schedule, config.seed, device, self.processes.share)
         return self.build_model().to(device).train()
 
     def build_model(self) -> TiedModel:
@@ -153,7 +155,7 @@ class LocationMethod:
 
     def draw(self, step: int) -> tuple[Batch, Float64[Tensor, "n 2"]]:
         """Return the rows of a step, and their places with jitter."""
-        batch = assemble(self.training, self.schedule, step, self.config.seed, self.processes.share).to(self.device)
+        batch = self.batches(step)
         jitter = step_generator(self.config.seed, step, "jitter", self.device)
         return batch, jitter_lonlat(batch.lonlat, self.config.jitter_m, jitter)
 

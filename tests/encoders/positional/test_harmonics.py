@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import sph_harm_y
 
-from geotether.encoders.positional.harmonics import ROWS, SphericalHarmonics
+from geotether.encoders.positional.harmonics import ROWS, SphericalHarmonics, by_one_product
 
 # The places where map code breaks: poles and their surroundings, antimeridian, Null Island, then two cities.
 CORNERS = [(0, 90), (0, -90), (33, 89.9999), (-33, -89.99), (12, 85), (180, 0), (-180, 0), (0, 0)]
@@ -112,6 +112,14 @@ def test_taper_and_scale_weigh_the_degrees(corners):
     degree, _ = degrees_and_orders(20)
     weight = torch.from_numpy(2 / (1 + (degree / 5) ** 3))
     torch.testing.assert_close(tapered, plain * weight, rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("l_max", [0, 1, 6, 39])
+def test_one_product_for_all_degrees_gives_the_same(corners, l_max):
+    """The way of a GPU, here on a CPU."""
+    encoding = SphericalHarmonics(l_max, taper_degree=5.0, scale=3.0)
+    got = by_one_product(corners, tuple(encoding.weights().tolist()))
+    torch.testing.assert_close(got, encoding(corners), rtol=0, atol=1e-12)
 
 
 def test_rows_do_not_depend_on_their_neighbours():
