@@ -67,5 +67,6 @@ def _why_no_label(read: Labelled, name: str, column: str) -> str:
     try:
         read_labels(name, column, read=read)
     except (ValueError, TypeError) as error:
-        return str(error).removeprefix(f"{name}: ").removesuffix(f" {ADVICE}")
+        said = str(error).removeprefix(f"{name}: ").removesuffix(f" {ADVICE}")
+        return said.removeprefix(f"{column!r} ").removesuffix(".")
     return ""

@@ -17,11 +17,11 @@ import pyarrow as pa
 
 from geotether.files.values import without_dictionary
 from geotether.serving.colours import Classes, Ramp, hex_colours
-from geotether.serving.columns import stored_rows, write_points
+from geotether.serving.columns import stored_rows
 from geotether.serving.problems import Problem
 from geotether.serving.uploads import UploadError, read_upload, shown_name
 from geotether.suggestions import closest
-from geotether.tasks.table import Labelled, read_labelled
+from geotether.tasks.table import Labelled
 
 MOST_TABLES = 50
 MOST_STORED_BYTES = 1_000_000_000
@@ -111,7 +111,8 @@ class PointTables:
         files: Id to a file that the server is started with; these are kept.
 
     Raises:
-        FileNotFoundError, ValueError, ImportError: As `geotether.tasks.table.read_labelled`.
+        OSError: If a file cannot be read.
+        UploadError: If it has no points, or too many.
     """
 
     def __init__(self, files: Mapping[str, Path]) -> None:
@@ -122,7 +123,8 @@ class PointTables:
         self._own: dict[str, StoredPoints] = {}
         for name, path in files.items():
             out = self._new_file()
-            about = write_points(read_labelled(path), path.name, out)
+            with path.open("rb") as content:
+                about = read_upload(content, path.name, out)
             self._own[name] = StoredPoints(name, path.name, **about, file=out)
 
     def _new_file(self) -> Path:
@@ -179,5 +181,6 @@ def _coloured(column: pa.ChunkedArray, kind: str) -> tuple[list[Any], list[str],
     # The order of classes is that of predictions, which have the same colours.
     frequent = Counter(text for text in texts if text is not None).most_common(MOST_CLASSES)
     classes = Classes(sorted(text for text, _ in frequent))
-    colour_of = dict(zip(classes.names, hex_colours(classes.colours(np.arange(len(frequent)))), strict=True))
+    palette = hex_colours(classes.colours(np.arange(len(classes.names))))
+    colour_of: dict[Any, str] = dict(zip(classes.names, palette, strict=True))
     return texts, [colour_of.get(text, _MISSING) for text in texts], classes.legend()
