@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -160,12 +161,40 @@ class Processes:
             weight.grad = gradient.view_as(weight)
         return {**values, **dict(zip(tensors, averages.unbind(), strict=True))}
 
+    @contextmanager
+    def dividing(self) -> Iterator[None]:
+        """Say that all processes now compute the same of the same tensors, and may divide the work between them.
+
+        What divides it returns the same values in every process, and as gradient that of its own part times the number
+        of processes: their mean is the whole gradient.
+        """
+        token = _DIVIDING.set(self)
+        try:
+            yield
+        finally:
+            _DIVIDING.reset(token)
+
+    @staticmethod
+    def that_divide() -> "Processes":
+        """Return the processes that divide work, see `dividing`; a single one outside it."""
+        return _DIVIDING.get()
+
+    def logsumexp(self, values: Tensor) -> Tensor:
+        """Return the log-sum-exp over the processes of each entry, without gradient."""
+        if self.count == 1:
+            return values
+        parts = values.new_empty(self.count, *values.shape)
+        with _reaching(self.count):
+            dist.all_gather(list(parts.unbind()), values.contiguous())
+        return parts.logsumexp(0)
+
     def sum(self, values: Tensor) -> Tensor:
         """Add up a tensor over the processes; with gradient."""
         return values if self.count == 1 else _Sum.apply(values, self.count)  # type: ignore[no-any-return]
 
 
 _CURRENT: list[Processes] = [Processes()]
+_DIVIDING: ContextVar[Processes] = ContextVar("processes that divide work", default=_CURRENT[0])
 
 
 @contextmanager
@@ -297,12 +326,6 @@ class Split:
         parts = self.gather(torch.cat(list(here.values()), dim=1)).split([part.shape[1] for part in here.values()], 1)
         return dict(zip(here, parts, strict=True))
 
-    def logsumexp(self, part: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        """Return the log-sum-exp over the processes of each entry; with gradient."""
-        if self.processes.count == 1:
-            return part
-        return _LogSumExp.apply(part, self.processes.count)  # type: ignore[no-any-return]
-
     def mean(self, mean_here: Float[Tensor, ""], name: str | None = None) -> Float[Tensor, ""]:
         """Return this process's estimate of the mean over a group, or over all rows, given the mean over those here."""
         if self.processes.count == 1:
@@ -351,26 +374,6 @@ class _Gather(torch.autograd.Function):
         with _reaching(count):
             dist.all_to_all_single(received, grad[split._order], [rows] * count, split.sizes)
         return received.view(count, rows, -1).sum(0), None
-
-
-class _LogSumExp(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, part: Tensor, count: int) -> Tensor:
-        parts = part.new_empty(count, len(part))
-        with _reaching(count):
-            dist.all_gather(list(parts.unbind()), part.contiguous())
-        total = parts.logsumexp(0)
-        ctx.save_for_backward(part, total)
-        ctx.count = count
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        part, total = ctx.saved_tensors
-        grad = grad.clone()
-        with _reaching(ctx.count):
-            dist.all_reduce(grad)
-        return grad * (part - total).exp(), None
 
 
 class _Sum(torch.autograd.Function):

@@ -7,6 +7,7 @@ of the matrix products:
 * The anchors, (n, d), are multiplied by the logit scale, so its gradient needs no pass over the pairs.
 * A matrix that fits into memory is kept for the backward pass; a larger one is recomputed block by block.
 * Several groups of equally many rows are one batched product. No value is read from the device.
+* Several processes with the same embeddings divide the rows between them, where `Processes.dividing` says so.
 """
 
 import math
@@ -21,6 +22,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from geotether.objectives.masks import PairMask, as_pair_mask
+from geotether.processes import Processes
 
 WHOLE_ENTRIES = 2**26  # Up to here the matrix is kept for the backward pass: 256 MB in float32, 8,192 rows.
 BLOCK_ENTRIES = 2**24  # Larger matrices are computed in blocks of this size, 64 MB in float32.
@@ -139,6 +141,7 @@ class PairLogits:
         masks: For each group the pairs of rows to leave out; an anchor's own partner is always kept.
         without_self: Leave out the anchor itself: column n + i in row i, or column i if m is n.
         height: Number of rows of a block.
+        processes: The processes that divide the rows between them.
     """
 
     anchors: Tensor
@@ -146,16 +149,22 @@ class PairLogits:
     masks: Sequence[PairMask] | None
     without_self: bool
     height: int
+    processes: Processes
+
+    @property
+    def rows(self) -> slice:
+        """The rows that this process computes."""
+        return self.processes.share(self.anchors.shape[1])
 
     @property
     def is_whole(self) -> bool:
-        """Whether one block contains all rows."""
-        return self.height >= self.anchors.shape[1]
+        """Whether one block contains all rows that this process computes."""
+        return self.height >= self.rows.stop - self.rows.start
 
     def blocks(self) -> Iterator[slice]:
         """Yield the rows of each block, in order."""
-        n = self.anchors.shape[1]
-        return (slice(first, min(first + self.height, n)) for first in range(0, n, self.height))
+        start, stop = self.rows.start, self.rows.stop
+        return (slice(first, min(first + self.height, stop)) for first in range(start, stop, self.height))
 
     def logits(self, rows: slice) -> Tensor:
         """Compute one block, shape (g, rows, m), minus infinity where a pair is left out."""
@@ -202,17 +211,21 @@ class _PairLogSumExp(torch.autograd.Function):
         half: bool,
         both: bool,
     ) -> tuple[Tensor, Tensor]:
-        rows_out = anchors.new_empty(anchors.shape[:2])
+        processes = Processes.that_divide()
+        rows_out = anchors.new_full(anchors.shape[:2], -math.inf)
         columns_out = anchors.new_full(candidates.shape[:2] if both else (0,), -math.inf)
         if half:
             anchors, candidates = anchors.bfloat16(), candidates.bfloat16()
-        pairs, block = PairLogits(anchors, candidates, masks, without_self, height), None
+        pairs, block = PairLogits(anchors, candidates, masks, without_self, height, processes), None
         for rows in pairs.blocks():
             block = pairs.logits(rows)
             rows_out[:, rows] = block.logsumexp(dim=2)
             if both:
                 columns_out = torch.logaddexp(columns_out, block.logsumexp(dim=1))
-        ctx.pairs, ctx.both = (masks, without_self, height), both
+        if processes.count > 1:
+            rows_out = processes.logsumexp(rows_out)
+            columns_out = processes.logsumexp(columns_out) if both else columns_out
+        ctx.pairs, ctx.both = (masks, without_self, height, processes), both
         ctx.save_for_backward(anchors, candidates, rows_out, columns_out, block if pairs.is_whole else None)
         return rows_out, columns_out
 
@@ -222,6 +235,8 @@ class _PairLogSumExp(torch.autograd.Function):
         anchors, candidates, rows_out, columns_out, kept = ctx.saved_tensors
         pairs = PairLogits(anchors, candidates, *ctx.pairs)
         anchors_grad, candidates_grad = (torch.zeros_like(part, dtype=rows_out.dtype) for part in (anchors, candidates))
+        if pairs.processes.count > 1:
+            rows_grad, columns_grad = rows_grad * pairs.processes.count, columns_grad * pairs.processes.count
         for rows in pairs.blocks():
             block = pairs.logits(rows) if kept is None else kept
             weight = (block - rows_out[:, rows, None]).exp_().mul_(rows_grad[:, rows, None])

@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from geotether.objectives.masks import PairMask, as_pair_mask
 from geotether.objectives.pairs import PairLogits, check_partners, own_logits, rows_per_block, unit_rows
+from geotether.processes import Processes
 
 
 def sigmoid_loss(
@@ -85,14 +86,16 @@ class _PairSoftplus(torch.autograd.Function):
     def forward(
         ctx: Any, anchors: Tensor, candidates: Tensor, masks: Sequence[PairMask] | None, height: int, half: bool
     ) -> Tensor:
-        sums = anchors.new_empty(anchors.shape[:2])
+        processes = Processes.that_divide()
+        sums = anchors.new_zeros(anchors.shape[:2])
         if half:
             anchors, candidates = anchors.bfloat16(), candidates.bfloat16()
-        pairs, block = PairLogits(anchors, candidates, masks, False, height), None
+        pairs, block = PairLogits(anchors, candidates, masks, False, height, processes), None
         for rows in pairs.blocks():
             block = pairs.logits(rows)
             sums[:, rows] = F.softplus(block).sum(dim=2)
-        ctx.pairs = (masks, False, height)
+        sums = processes.sum(sums)
+        ctx.pairs = (masks, False, height, processes)
         ctx.save_for_backward(anchors, candidates, block if pairs.is_whole else None)
         return sums
 
@@ -104,6 +107,7 @@ class _PairSoftplus(torch.autograd.Function):
         anchors_grad, candidates_grad = (
             torch.zeros_like(part, dtype=sums_grad.dtype) for part in (anchors, candidates)
         )
+        sums_grad = sums_grad if pairs.processes.count == 1 else sums_grad * pairs.processes.count
         for rows in pairs.blocks():
             block = pairs.logits(rows) if kept is None else kept
             weight = block.sigmoid().mul_(sums_grad[:, rows, None])

@@ -191,15 +191,16 @@ class ColearningMethod(SupervisedMethod):
                 outputs[name] = sensor_outputs(model, name, rows)
         outputs = gathered(self.split, outputs)
         weights = None if self.weights is None else self.weights.to(self.device)
-        terms = colearning_terms(
-            outputs,
-            self.answer.kind,
-            targets,
-            self.config.colearning.temperature,
-            present,
-            weights,
-            tuple(self.term_weights),
-        )
+        with self.split.processes.dividing():
+            terms = colearning_terms(
+                outputs,
+                self.answer.kind,
+                targets,
+                self.config.colearning.temperature,
+                present,
+                weights,
+                tuple(self.term_weights),
+            )
         learned = getattr(model, "term_weights", None)
         loss = weighted_sum(terms, self.term_weights) if learned is None else learned(terms)
         return loss, {f"loss/{name}": term for name, term in terms.items()}

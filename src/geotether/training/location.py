@@ -172,7 +172,8 @@ class LocationMethod:
         """Return the loss of a step and its metrics, given the embeddings of the rows that are here."""
         objective, groups = self.config.objective, batch.groups
         places, seen = split.gather(location), split.gather(observed)
-        loss, losses = batch_loss(model, places, seen, batch.lonlat, groups, objective)
+        with self.processes.dividing():
+            loss, losses = batch_loss(model, places, seen, batch.lonlat, groups, objective)
         errors: dict[str, Tensor] = {}
         parts = location.split([rows.stop - rows.start for rows in split.local.values()])
         for name, part in zip(split.local, parts, strict=True) if model.decoders else ():

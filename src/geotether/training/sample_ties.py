@@ -91,7 +91,8 @@ class TiesMethod(PairedMethod):
         if self.config.ties.view:
             views.append(self.augmented(batch, step, "second view"))
         labels = None if self.labels is None else self.labels[torch.from_numpy(rows)].to(self.device)
-        terms = self.terms(model, views, self.present_in(rows), labels, batch.lonlat, self.split)
+        with self.split.processes.dividing():
+            terms = self.terms(model, views, self.present_in(rows), labels, batch.lonlat, self.split)
         return self.total(terms), {f"loss/{name}": term for name, term in terms.items()}
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
