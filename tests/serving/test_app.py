@@ -1,4 +1,18 @@
-"""Mirrors src/geotether/serving/app.py."""
+"""Mirrors src/geotether/serving/app.py; also the requests that docs/serve.md shows."""
+
+import argparse
+import io
+import re
+import shlex
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+PAGE = Path(__file__).parents[2] / "docs" / "serve.md"
+# What the page asks of `world`, and what the small model knows.
+SMALL = {'"bio01": 27, "bio12": 2500': '"warmth": 27', "desert+oasis": "walrus+fjord", '"dim": 64': '"dim": 8'}
 
 
 def test_health_and_unknown_addresses(client):
@@ -10,3 +24,49 @@ def test_health_and_unknown_addresses(client):
     assert missing.status_code == 404
     assert set(missing.json()["detail"]) == {"error"}
     assert "unsafe-inline" not in missing.headers["content-security-policy"]
+
+
+def test_every_request_of_the_documentation_is_answered(client):
+    rng, picture = np.random.default_rng(0), io.BytesIO()
+    Image.fromarray(rng.integers(60, 120, (8, 8, 3), dtype=np.uint8)).save(picture, "PNG")
+    rows = [
+        f"{lon},{lat},{lat / 9 + 3}" for lon, lat in zip(rng.uniform(-9, 40, 90), rng.uniform(0, 60, 90), strict=True)
+    ]
+    files = {"chip.png": picture.getvalue(), "sites.csv": "\n".join(["lon,lat,yield", *rows]).encode()}
+    found = {}
+    for line in re.findall(r"^curl .*?[^\\]$", PAGE.read_text(), re.M | re.S):
+        for printed, known in SMALL.items() | found.items():
+            line = line.replace(printed, known)
+        answer = asked(client, shlex.split(line.replace("\\\n", " ")), files)
+        assert answer.status_code in (200, 202), (line, answer.text)
+        if answer.headers["content-type"] == "application/json":
+            found |= {
+                name: answer.json()[key] for name, key in {"ID": "id", "JOB": "job"}.items() if key in answer.json()
+            }
+    assert set(found) == {"ID", "JOB"}
+    end = time.monotonic() + 60
+    while (job := client.get(f"/predict/{found['JOB']}").json())["state"] in ("waiting", "running"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert job["state"] == "done", job["error"]
+    metrics = client.get("/metrics").text
+    assert 'geotether_requests_total{address="/predict/{job}",method="GET",status="200"}' in metrics
+    assert f'geotether_places{{model="small"}} {36 * 72:.1f}' in metrics
+
+
+def asked(client, command, files):
+    """Send what a curl command sends."""
+    curl = argparse.ArgumentParser()
+    for option in ("-s", "--json", "-o", "url"):
+        curl.add_argument(option, action="store_true") if option == "-s" else curl.add_argument(option)
+    curl.add_argument("-F", action="append", default=[])
+    curl.add_argument("-H", action="append", default=[])
+    given = curl.parse_args(command[1:])
+    address = given.url.removeprefix("http://127.0.0.1:8000")
+    headers = dict(one.split(": ", 1) for one in given.H)
+    if given.json:
+        return client.post(address, content=given.json, headers={"Content-Type": "application/json", **headers})
+    if given.F:
+        name, value = given.F[0].split("=", 1)
+        return client.post(address, files={name: (value[1:], files[value[1:]]) if value[0] == "@" else (None, value)})
+    return client.get(address, headers=headers)

@@ -81,18 +81,20 @@ def app_of(served: Served, hosts: Collection[str] | None = LOOPBACK) -> FastAPI:
     handle_problems(app)
     for router in ROUTERS:
         app.include_router(router(served))
-    add_metrics(app, metrics)
+    add_metrics(app, metrics, served)
     add_page(app)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=_COMPRESSION)
     app.add_middleware(Guard, limits=served.limits, metrics=metrics, hosts=hosts)
     return app
 
 
-def add_metrics(app: FastAPI, metrics: Metrics) -> None:
+def add_metrics(app: FastAPI, metrics: Metrics, served: Served) -> None:
     """Add /metrics."""
 
     @app.get("/metrics", tags=["about"], summary="Metrics for Prometheus", response_class=Response)
     async def read_metrics() -> Response:
+        for name, count in served.places.items():
+            metrics.places.labels(name).set(count)
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -12,6 +12,7 @@ class Metrics:
 
     Attributes:
         registry: Of Prometheus; add metrics of your own to it.
+        places: Places of the grid of each model.
         running: Number of requests that are being answered.
     """
 
@@ -23,6 +24,9 @@ class Metrics:
         )
         self.seconds = Histogram(
             "geotether_request_seconds", "Time to answer a request.", labels, buckets=_SECONDS, registry=self.registry
+        )
+        self.places = Gauge(
+            "geotether_places", "Places of the grid of the Earth of a model.", ["model"], registry=self.registry
         )
         self.running = 0
         running = Gauge("geotether_requests_running", "Requests that are being answered.", registry=self.registry)

@@ -96,6 +96,11 @@ class Served:
                 self._planets[name] = Planet.of(self.models[name], self.resolution, progress)
             return self._planets[name]
 
+    @property
+    def places(self) -> dict[str, int]:
+        """Number of places of the grid of each model whose grid has been computed."""
+        return {name: len(planet) for name, planet in list(self._planets.items())}
+
     def layers(self, model: str | None = None) -> Layers:
         """Return the layers of a model; errors as `name`."""
         name, planet = self.name(model), self.planet(model)
