@@ -36,6 +36,7 @@ PARSED = {
     "geotether export MODEL --out FILE.onnx": "as above",
     "hf:": "needs the network; tests/checkpoint/test_hub.py uses a local server",
     "geotether contribution run.yaml --out worth --seeds 3 --budget": "as above",
+    "--scheduler": "needs a cluster; tests/featurizing/test_cluster.py runs one",
     "geotether adapt": "takes a minute; tests/cli/test_adapt.py runs it",
     "geotether pretrain recipes/world.yaml": "needs the raw data of ten modalities",
     "geotether paired compare recipes/": "needs published data sets",

@@ -37,9 +37,7 @@ def waiting(function):
         return function(*arguments, **options)
     return wait
 name = before.removeprefix("2nd ")
-if name == "replace":
-    build.os = type("os", (), {"replace": staticmethod(waiting(build.os.replace))})
-elif name == "rmtree":
+if name == "rmtree":
     from geotether.files import job_folder as job
     job.shutil = type("shutil", (), {"rmtree": staticmethod(waiting(job.shutil.rmtree))})
 elif name != "-":
@@ -121,7 +119,7 @@ def undisturbed(lasting_places, tmp_path_factory):
 
 @pytest.mark.parametrize(
     "before",
-    ["fit_transform", "gather", "write_table", "replace", "2nd replace", "2nd rmtree"],
+    ["fit_transform", "gather", "write_table", "replace_path", "2nd replace_path", "2nd rmtree"],
 )
 def test_a_job_killed_just_before_the_end(lasting_places, undisturbed, tmp_path, caplog, before):
     places, out, marker = lasting_places, tmp_path / "t.parquet", tmp_path / "now"

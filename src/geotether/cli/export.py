@@ -34,6 +34,16 @@ def export(
         str | None,
         typer.Option(help="A picture instead: rgb (principal components) or clusters:K; of a .tif, with a .png."),
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; by default two threads of one process.", min=1)
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|FILE|local",
+            help="A Dask cluster: its scheduler's address or file; local: a cluster of --workers processes here.",
+        ),
+    ] = None,
 ) -> str:
     """Write the embedding of a region as a Cloud-optimized GeoTIFF, a Zarr store or a GeoParquet of cells.
 
@@ -46,11 +56,14 @@ def export(
     given = dim_given(dim)
     if out.suffix.lower() in (".onnx", ".pt2"):
         options = {"region": region != "world", "resolution": resolution, "cells": cells, "layer": layer}
-        options["dtype"] = dtype != "float32"
+        options |= {"dtype": dtype != "float32", "workers": workers, "scheduler": scheduler}
         if unfit := [f"--{name}" for name, value in options.items() if value]:
             raise ValueError(f"{out} is the model itself, for any place; leave out {', '.join(unfit)}.")
         return export_graph(model, out, given)
-    done = export_file(model, out, region, resolution, cells=cells, dim=given, dtype=dtype, layer=layer)
+    done = export_file(
+        model, out, region, resolution,
+        cells=cells, dim=given, dtype=dtype, layer=layer, workers=workers, scheduler=scheduler,
+    )  # fmt: skip
     said = _said(done)
     if layer is not None:
         from geotether.maps.figure import save_figure

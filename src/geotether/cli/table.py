@@ -16,6 +16,13 @@ Settings = Annotated[
 ]
 Name = Annotated[str | None, typer.Option(help="Of the modality; by default the name of the file.")]
 Workers = Annotated[int | None, typer.Option(help="Processes; by default chosen from the size of the job.", min=1)]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS|FILE|local",
+        help="A Dask cluster: its scheduler's address or file; local: a cluster of --workers processes here.",
+    ),
+]
 Tolerance = Annotated[float | None, typer.Option(help="Share of rows that may be rejected; 0.05 by default.")]
 Licence = Annotated[str | None, typer.Option(help='Of the data, such as "CC BY 4.0"; travels with the table.')]
 Origin = Annotated[str | None, typer.Option(help="Whose data they are.")]
@@ -37,6 +44,7 @@ def build(
     settings: Settings = None,
     name: Name = None,
     workers: Workers = None,
+    scheduler: Scheduler = None,
     tolerance: Tolerance = None,
     licence: Licence = None,
     origin: Origin = None,
@@ -53,7 +61,8 @@ def build(
         tolerance=tolerance, licence=licence, origin=origin, citation=citation,
         shard_rows=shard_rows, dtype="float16" if half else None,
     )  # fmt: skip
-    return _summary(out, build_table(spec, out, name=name, workers=workers, resume=not fresh))
+    table = build_table(spec, out, name=name, workers=workers, scheduler=scheduler, resume=not fresh)
+    return _summary(out, table)
 
 
 @table_app.command("apply")
@@ -65,6 +74,7 @@ def apply(
     settings: Settings = None,
     name: Name = None,
     workers: Workers = None,
+    scheduler: Scheduler = None,
     tolerance: Tolerance = None,
     licence: Licence = None,
     origin: Origin = None,
@@ -80,7 +90,8 @@ def apply(
         source, settings, source=reader, tolerance=tolerance, licence=licence, origin=origin, citation=citation,
         shard_rows=shard_rows, dtype="float16" if half else None,
     )  # fmt: skip
-    return _summary(out, apply_transform(table, spec, out, name=name, workers=workers, resume=not fresh))
+    done = apply_transform(table, spec, out, name=name, workers=workers, scheduler=scheduler, resume=not fresh)
+    return _summary(out, done)
 
 
 @table_app.command("sources")

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,7 @@ class Embedder:
         width = encoder.module.check_dim(dim)
         name = name or str(encoder.provenance.get("name") or (encoder.folder.name if encoder.folder else "encoder"))
 
-        def encode(lonlat: np.ndarray) -> np.ndarray:
-            return encoder.encode(lonlat, dim=width)
-
+        encode = partial(_encode, encoder, width)  # which can be sent to other processes
         weights = model_path(model) if isinstance(model, str | Path) else encoder.folder
         if weights is not None and weights.is_dir():
             weights = next((one for one in (weights / _WEIGHTS, weights / "model" / _WEIGHTS) if one.is_file()), None)
@@ -92,6 +91,10 @@ class Embedder:
         bottom, right = int(some_rows[-1]) + 1, int(some_columns[-1]) + 1
         within = slice(rows.start + top, rows.start + bottom), slice(columns.start + left, columns.start + right)
         return self.encoder.encode_grid(grid, *within, dim=self.dim)[inside[top:bottom, left:right]]
+
+
+def _encode(encoder: Encoder, dim: int, lonlat: np.ndarray) -> np.ndarray:
+    return encoder.encode(lonlat, dim=dim)
 
 
 def _fingerprint(function: Callable[[np.ndarray], np.ndarray]) -> str:

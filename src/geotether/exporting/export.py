@@ -21,6 +21,7 @@ from geotether.exporting.raster import write_raster
 from geotether.exporting.stac import check_stac, item_path, key_of_item, sums_path, write_item
 from geotether.exporting.tiles import Part, Tiles
 from geotether.exporting.zarr_store import write_zarr
+from geotether.featurizing.cluster import check_cluster, make_parts
 from geotether.featurizing.progress import row_progress
 from geotether.featurizing.threads import one_thread
 from geotether.files.disk import check_output, check_space, replacing_file, size_in_words, sweep, writing
@@ -71,6 +72,8 @@ def export(
     dim: int | str | None = None,
     dtype: str = "float32",
     layer: str | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
     progress: str = "auto",
 ) -> Exported:
     """Write the embedding of a region as a Cloud-optimized GeoTIFF, a Zarr store or a GeoParquet of cells.
@@ -90,6 +93,9 @@ def export(
         dtype: "float32", "float16" or "int8" (linear, with scale and offset per band).
         layer: Instead of the embedding, "rgb" (three principal components as colours) or "clusters" ("clusters:K");
             of a .tif.
+        workers: Number of processes, with one thread each; None: two threads of this process.
+        scheduler: A Dask cluster that makes the parts: the address of its scheduler, the path of its scheduler file, or
+            "local" for `workers` processes here. The output must be on a file system that all workers share.
         progress: "auto", "bar", "lines" or "none"; see `row_progress`.
 
     Raises:
@@ -100,7 +106,7 @@ def export(
     """
     with one_thread():
         plan = Plan.of(model, out, region, resolution, cells=cells, dim=dim, dtype=dtype, layer=layer)
-        return plan.run(progress)
+        return plan.run(progress, workers, scheduler)
 
 
 @dataclass(frozen=True)
@@ -192,8 +198,9 @@ class Plan:
         beside = 40 if isinstance(self.parts, Cells) else 0  # id and geometry
         return self.parts.places * (count * width + beside)
 
-    def run(self, progress: str = "auto") -> Exported:
-        """Compute the parts that are missing, and assemble the file from them."""
+    def run(self, progress: str = "auto", workers: int | None = None, scheduler: str | None = None) -> Exported:
+        """Compute the parts that are missing, and assemble the file from them; the arguments are those of `export`."""
+        check_cluster(scheduler, workers)
         facts = json.loads(json.dumps(self.facts))
         key = plain_hash(facts)
         folder = job_folder(Path(os.path.realpath(self.out)))
@@ -213,7 +220,8 @@ class Plan:
             self._check_disk(folder)
             coding = self._coding()
             open_job_folder(folder, facts, difference=_difference)
-            self._compute(folder, coding, progress)
+            work = Work(self.parts, self.embedder, coding, folder.absolute())
+            self._compute(work, progress, workers, scheduler)
             self._assemble(folder, coding, facts, key)
             remove_job_folder(folder)
         return self._exported(coding, renewed=True)
@@ -247,29 +255,24 @@ class Plan:
         sample = self.embedder.places(lonlat)
         return Numbers.fit(self.dtype, sample) if self.layer is None else fit_layer(self.layer, sample, on_land(lonlat))
 
-    def _compute(self, folder: Path, coding: Coding, progress: str) -> None:
+    def _compute(self, work: "Work", progress: str, workers: int | None, scheduler: str | None) -> None:
         """Compute the parts that are not complete yet, each into a file of its own."""
-        missing = [number for number in range(self.parts.count) if not _part_file(folder, number).is_file()]
+        complete = set(work.complete)
+        missing = [number for number in range(work.part_count) if number not in complete]
         done = self.parts.places - sum(map(self.parts.places_of, missing))
-        if len(missing) < self.parts.count:
-            _log.info(
-                "%s: continuing; %d of %d parts are complete.",
-                self.out,
-                self.parts.count - len(missing),
-                self.parts.count,
-            )
+        if complete:
+            _log.info("%s: continuing; %d of %d parts are complete.", self.out, len(complete), work.part_count)
 
-        def make(number: int) -> int:
-            part = self.parts.make(number, self.embedder, coding)
-            with replacing_file(_part_file(folder, number)) as file, file.open("wb") as opened:
-                np.savez(opened, **part)  # type: ignore[arg-type]
-            return number
+        def count(number: int) -> None:
+            nonlocal done
+            done += self.parts.places_of(number)
+            show(done, 0)
 
-        threads = _THREADS if self.embedder.encoder is not None else 1
         with row_progress(self.out.name, self.parts.places, done, progress, self.parts.unit) as show:
-            for number in _in_threads(make, missing, threads):
-                done += self.parts.places_of(number)
-                show(done, 0)
+            if workers is None and scheduler is None:
+                run_in_threads(work.make, missing, _THREADS if self.embedder.encoder is not None else 1, count)
+            else:
+                make_parts(work, missing, count, workers, scheduler)
 
     def _assemble(self, folder: Path, coding: Coding, facts: dict[str, Any], key: str) -> None:
         parts = _read_parts(folder, self.parts.count)
@@ -298,6 +301,48 @@ class Plan:
                 tags |= {name: one if isinstance(one, str) else json.dumps(one) for name, one in about.items()}
                 write_raster(self.out, grid, coding.bands, blocks, coding.dtype, coding.nodata, tags, coding.colours)
         write_item(self.out, self.region, grid, coding, about, key, self.title)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything that a process needs to make any part of an export.
+
+    Attributes:
+        parts: The tiles or cells.
+        embedder: The model.
+        coding: What is stored of its vectors.
+        folder: The folder of the job.
+    """
+
+    parts: Tiles | Cells
+    embedder: Embedder
+    coding: Coding
+    folder: Path
+
+    @property
+    def carries(self) -> str:
+        """What is sent to other processes, in words."""
+        return f"The model {self.embedder.name}"
+
+    @property
+    def part_count(self) -> int:
+        """Number of parts."""
+        return self.parts.count
+
+    @property
+    def complete(self) -> list[int]:
+        """Numbers of the parts that are complete."""
+        return [number for number in range(self.part_count) if self.part_file(number).is_file()]
+
+    def part_file(self, number: int) -> Path:
+        """Return the path of a part."""
+        return _part_file(self.folder, number)
+
+    def make(self, number: int) -> None:
+        """Compute a part and write its file."""
+        part = self.parts.make(number, self.embedder, self.coding)
+        with replacing_file(self.part_file(number)) as file, file.open("wb") as opened:
+            np.savez(opened, **part)  # type: ignore[arg-type]
 
 
 def _ending(out: Path) -> str:
@@ -348,17 +393,24 @@ def _read_parts(folder: Path, count: int) -> Iterator[Part]:
             yield dict(part)
 
 
-def _in_threads(make: Callable[[int], int], numbers: list[int], threads: int) -> Iterator[int]:
-    """Call a function for each number, in order of their end; the first call is over before the second starts."""
-    first, rest = numbers[:1], numbers[1:]
-    yield from map(make, first)  # what a model computes once is then there
+def run_in_threads(
+    make: Callable[[int], None], numbers: Sequence[int], threads: int, done: Callable[[int], None]
+) -> None:
+    """Make parts in threads of this process; the first is over before the second starts."""
+
+    def made(number: int) -> int:
+        make(number)
+        return number
+
+    for number in numbers if threads == 1 else numbers[:1]:  # what a model computes once is then there
+        done(made(number))
     if threads == 1:
-        yield from map(make, rest)
         return
     import torch
 
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        yield from pool.map(make, rest)
+        for number in pool.map(made, numbers[1:]):
+            done(number)
     finally:
         pool.shutdown(cancel_futures=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from geotether.featurizing.cluster import check_cluster, make_parts
 from geotether.featurizing.guess import guess_source
 from geotether.featurizing.job import Job
 from geotether.featurizing.parts import Work, count_duplicates, write_rejected
@@ -16,7 +17,6 @@ from geotether.featurizing.progress import STYLES, row_progress, spoken_time
 from geotether.featurizing.rows import choose_rows, rows_at_once, spoken_reasons
 from geotether.featurizing.specification import TableSpec
 from geotether.featurizing.transform import fit_transform, load_transform, save_transform, transform_path
-from geotether.featurizing.workers import run_parts
 from geotether.files.disk import naming, path_bytes, replace_path, replacing_file, size_in_words
 from geotether.files.places import BEYOND_LATITUDE, SWAPPED, doubts_of
 from geotether.geodesy.coordinates import too_many_for_slips
@@ -37,6 +37,7 @@ def build_table(
     *,
     name: str | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
     progress: str = "auto",
     resume: bool = True,
 ) -> Table:
@@ -53,6 +54,8 @@ def build_table(
         name: Name of the modality; by default the file's name.
         workers: Number of processes, with one thread each; 1: this process only. None: one per core where the work is
             worth it.
+        scheduler: A Dask cluster that makes the parts: the address of its scheduler, the path of its scheduler file, or
+            "local" for `workers` processes here. Source and output must be on a file system that all workers share.
         progress: "auto", "bar", "lines" or "none".
         resume: Whether to continue an unfinished job, and to leave an up-to-date table as it is.
 
@@ -68,7 +71,7 @@ def build_table(
         OSError: If the table cannot be written, a worker died, or another process builds the same table.
         ImportError: If an extra is missing; the message has the install command.
     """
-    return _table(_planned(spec, out, name), workers, progress, resume)
+    return _table(_planned(spec, out, name, scheduler=scheduler), workers, scheduler, progress, resume)
 
 
 def apply_transform(
@@ -78,6 +81,7 @@ def apply_transform(
     *,
     name: str | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
     progress: str = "auto",
     resume: bool = True,
 ) -> Table:
@@ -93,15 +97,16 @@ def apply_transform(
         out: The new table's file.
         name: Name of the new modality.
         workers: Number of processes.
+        scheduler: A Dask cluster.
         progress: Style of progress.
         resume: Whether to continue.
     """
     spec = TableSpec.of(spec)
     try:
-        job = _planned(_with_defaults(transform, spec), out, name, transform)
+        job = _planned(_with_defaults(transform, spec), out, name, transform, scheduler)
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"{error}{_other_source(spec, load_transform(transform).source)}") from error
-    return _table(job, workers, progress, resume)
+    return _table(job, workers, scheduler, progress, resume)
 
 
 def cached_table(
@@ -125,29 +130,36 @@ def cached_table(
         progress: As for `build_table`.
     """
     job = _planned(spec, Path(folder) / f"{name}.parquet", name)
-    _make_files(job, workers, progress, resume=True, wait=True)
+    _make_files(job, workers, None, progress, resume=True, wait=True)
     return job.out
 
 
 def _planned(
-    spec: TableSpec | Mapping[str, Any], out: str | Path, name: str | None, transform: str | Path | None = None
+    spec: TableSpec | Mapping[str, Any],
+    out: str | Path,
+    name: str | None,
+    transform: str | Path | None = None,
+    scheduler: str | None = None,
 ) -> Job:
     spec = TableSpec.of(spec)
+    if scheduler is not None:  # workers have other current folders
+        spec = spec.model_copy(update={"base": spec.base.absolute()})
     with naming(spec.place):
         return Job.of(spec, out, name, transform)
 
 
-def _table(job: Job, workers: int | None, progress: str, resume: bool) -> Table:
-    facts = _make_files(job, workers, progress, resume)
+def _table(job: Job, workers: int | None, scheduler: str | None, progress: str, resume: bool) -> Table:
+    facts = _make_files(job, workers, scheduler, progress, resume)
     table = read_table(job.out, job.name)
     table.origin.made.update(facts)
     return table
 
 
-def _make_files(job: Job, workers: int | None, progress: str, resume: bool, wait: bool = False) -> dict[str, Any]:
+def _make_files(
+    job: Job, workers: int | None, scheduler: str | None, progress: str, resume: bool, wait: bool = False
+) -> dict[str, Any]:
     """Make the files of a table; returns `seconds` and `megabytes`, or nothing if the table was up to date."""
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be 1 or more, got {workers}.")
+    check_cluster(scheduler, workers)
     if progress not in STYLES:
         raise ValueError(f"Progress is shown as one of {', '.join(STYLES)}; got {progress!r}.")
     began = time.monotonic()
@@ -159,7 +171,7 @@ def _make_files(job: Job, workers: int | None, progress: str, resume: bool, wait
                 return {}
             job.open_folder(resume)
             work = _prepared(job)
-            _run(job, work, workers, progress)
+            _run(job, work, workers, scheduler, progress)
             made = _finish(job, work)
             job.remove_folder()
     except KeyboardInterrupt:
@@ -196,7 +208,7 @@ def _prepared(job: Job) -> Work:
     return Work(job.source, load_transform(fitted), job.folder, count, rows_at_once(job.source, count), chosen)
 
 
-def _run(job: Job, work: Work, workers: int | None, progress: str) -> None:
+def _run(job: Job, work: Work, workers: int | None, scheduler: str | None, progress: str) -> None:
     """Make the missing parts."""
     complete = work.complete
     rows = rejected = 0
@@ -221,7 +233,7 @@ def _run(job: Job, work: Work, workers: int | None, progress: str) -> None:
         _log.info("%s: continuing; %d of %d parts are complete.", job.name, len(complete), work.part_count)
     missing = sorted(set(range(work.part_count)) - set(complete))
     with row_progress(job.name, work.row_count, rows, progress) as show:
-        run_parts(work, missing, workers, done)
+        make_parts(work, missing, done, workers, scheduler)
     check()
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,33 @@ from geotether.tables.table import Table
 from geotether.tables.target import target_column
 
 _PLACE_DEGREES = 1e-6
+
+
+@runtime_checkable
+class Parts(Protocol):
+    """Work in numbered parts, each of which is complete once its file exists; any process can make any part."""
+
+    @property
+    def carries(self) -> str:
+        """What is sent to other processes, in words."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the job."""
+
+    @property
+    def part_count(self) -> int:
+        """Number of parts."""
+
+    @property
+    def complete(self) -> list[int]:
+        """Numbers of the parts that are complete."""
+
+    def part_file(self, number: int) -> Path:
+        """Return the path of a part."""
+
+    def make(self, number: int) -> None:
+        """Compute a part and write its file."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +69,11 @@ class Work:
     count: int
     at_once: int
     chosen: np.ndarray | None = None
+
+    @property
+    def carries(self) -> str:
+        """What is sent to other processes, in words."""
+        return f"{type(self.source).__name__} or its features"
 
     @property
     def part_count(self) -> int:

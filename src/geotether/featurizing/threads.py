@@ -26,11 +26,8 @@ def one_thread() -> Iterator[None]:
     threads = int(before["OMP_NUM_THREADS"] or 0) or core_count()
     loaded = {pool.filepath for pool in ThreadpoolController().lib_controllers}
     torch_threads = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else threads
-    os.environ.update(dict.fromkeys(_VARIABLES, "1"))
     try:
-        with threadpool_limits(limits=1):
-            if "torch" in sys.modules:
-                sys.modules["torch"].set_num_threads(1)
+        with keep_one_thread():
             yield
     finally:
         for name, value in before.items():
@@ -42,6 +39,14 @@ def one_thread() -> Iterator[None]:
                 pool.set_num_threads(threads)
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(torch_threads)
+
+
+def keep_one_thread() -> threadpool_limits:
+    """Limit all thread pools of this process, and libraries imported later, to one thread until it ends."""
+    os.environ.update(dict.fromkeys(_VARIABLES, "1"))
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    return threadpool_limits(limits=1)
 
 
 def core_count() -> int:

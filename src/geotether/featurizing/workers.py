@@ -12,8 +12,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
-from geotether.featurizing.parts import Work
-from geotether.featurizing.threads import core_count, one_thread
+from geotether.featurizing.parts import Parts
+from geotether.featurizing.threads import core_count, keep_one_thread, one_thread
 
 _WORTHWHILE_SECONDS = 20.0  # less work than this is done before other processes have started
 _LOOK_SECONDS = 0.2
@@ -21,7 +21,7 @@ _LOOK_SECONDS = 0.2
 _here: list[Any] = []
 
 
-def run_parts(work: Work, numbers: Sequence[int], workers: int | None, done: Callable[[int], None]) -> None:
+def run_parts(work: Parts, numbers: Sequence[int], workers: int | None, done: Callable[[int], None]) -> None:
     """Make parts, each in a process with one thread.
 
     Args:
@@ -45,19 +45,19 @@ def run_parts(work: Work, numbers: Sequence[int], workers: int | None, done: Cal
             _run_in_processes(work, left, min(workers or 1, len(left)), done)
 
 
-def _run_in_processes(work: Work, numbers: Sequence[int], workers: int, done: Callable[[int], None]) -> None:
+def _run_in_processes(work: Parts, numbers: Sequence[int], workers: int, done: Callable[[int], None]) -> None:
     try:
         pickle.dumps(work)
     except Exception as error:  # a class of another package may raise anything
         raise ValueError(
-            f"{type(work.source).__name__} or its features cannot be sent to other processes ({error}); keep paths, "
-            "not open files, or use one worker."
+            f"{work.carries} cannot be sent to other processes ({error}); keep paths, not open files, or use one "
+            "worker."
         ) from error
     context = multiprocessing.get_context("spawn")  # a fork would copy locks held by other threads
     stop = context.Event()
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(work, os.getpid(), stop))
     try:
-        with _interrupt_deferred():  # submitting also starts processes
+        with interrupt_deferred():  # submitting also starts processes
             futures = {pool.submit(_make, number): number for number in numbers}
         for future in as_completed(list(futures)):
             future.result()
@@ -76,7 +76,7 @@ def _run_in_processes(work: Work, numbers: Sequence[int], workers: int, done: Ca
 
 
 @contextmanager
-def _interrupt_deferred() -> Iterator[None]:
+def interrupt_deferred() -> Iterator[None]:
     """Defer Ctrl-C inside the block; processes started in it ignore Ctrl-C, even during their imports."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -88,14 +88,14 @@ def _interrupt_deferred() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin(work: Work, parent: int, stop: Any) -> None:
+def _begin(work: Parts, parent: int, stop: Any) -> None:
     import pyarrow as pa
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the main process handles it
     threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
     pa.set_cpu_count(1)
-    _here.extend([work, one_thread()])
-    _here[1].__enter__()
+    keep_one_thread()
+    _here.append(work)
 
 
 def _make(number: int) -> None:
