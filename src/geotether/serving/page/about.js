@@ -13,7 +13,7 @@ export function openAbout(model, version) {
     ["Trained on", words.listed(model.modalities.map(words.named))],
     ["Can be asked by", words.listed(["places", ...taken])],
     ["Places compared", `${words.count(model.places)}, ${words.distance(model.spacing_km)} apart`],
-    ["Smallest difference it can see", model.effective_resolution_km && `about ${words.distance(model.effective_resolution_km)}`],
+    ["Similarity halves over", model.effective_resolution_km && `about ${words.distance(model.effective_resolution_km)}`],
     ["Licence", model.licence],
     ["geotether", version],
   ].filter(([, value]) => value);

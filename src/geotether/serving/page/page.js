@@ -111,7 +111,13 @@ async function begin() {
   const unknown = session.state.models.find((name) => name && !models.some((one) => one.name === name));
   if (unknown) trouble(`The server has no model ${unknown}; it has ${listed(models.map(({ name }) => name))}.`, LONG_MS);
   show(byId("compare"), models.length > 1 || modelOf(0).layers.length > 0);
-  apply();
+  try {
+    apply();
+  } catch (error) {
+    if (session.sides.length) throw error;
+    trouble("This browser cannot draw the map: it has no WebGL, or WebGL is switched off.", 0);
+    return;
+  }
   if (!session.state.query) showHint();
   document.body.dataset.ready = "true";
 }

@@ -64,7 +64,8 @@ export async function search(again = false) {
   }
   answers.showWaiting(answers.titleOf(query));
   if (!state.compare) panel.pull("half", makeRoom);
-  await Promise.all(sides.map((side, i) => searchOn(side, i, query, signal)));
+  const fresh = !!performance.getEntriesByName("click").length; // not from a link, which says what is in sight
+  await Promise.all(sides.map((side, i) => searchOn(side, i, query, signal, fresh)));
   if (!signal.aborted) offerLists();
 }
 
@@ -86,13 +87,14 @@ export function list(i) {
   if (query.kind === "place") describePoint(query, side, i);
 }
 
-async function searchOn(side, i, query, signal) {
+async function searchOn(side, i, query, signal, fresh) {
   try {
     const answer = await answerOf(modelOf(i).name, query, signal);
     if (signal.aborted) return;
     side.answer = answer;
     if (i === session.listed) list(i);
     side.view.mark(answer.answers);
+    if (i === 0 && query.kind !== "place" && fresh) side.view.widen(answer.answers);
   } catch (error) {
     if (signal.aborted) return;
     side.refused = true;

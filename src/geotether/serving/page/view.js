@@ -12,8 +12,13 @@ const HOME_ON_PHONES = { center: [12, 20], zoom: 0.7 };
 const NEAR_ZOOM = 4;
 const GLOBE_SHARE = 0.9;
 const TILE_PX = 512;
-const EDGE_PX = 60;
+const EDGE_PX = 40;
+const MOVE_MS = 600;
 const EMPTY = { type: "FeatureCollection", features: [] };
+
+function home() {
+  return isSheet() ? HOME_ON_PHONES : HOME;
+}
 
 /** A map and what is drawn on it. */
 export class View {
@@ -28,7 +33,7 @@ export class View {
     this.still = still;
     this.markers = new Map();
     this.container = container;
-    const start = view ? { center: [view.lon, view.lat], zoom: view.zoom } : isSheet() ? HOME_ON_PHONES : HOME;
+    const start = view ? { center: [view.lon, view.lat], zoom: view.zoom } : home();
     this.map = new maplibre.Map({
       container,
       style: styleOf(theme, globe),
@@ -131,12 +136,20 @@ export class View {
 
   /** Move to a place if it is out of sight or below the panel. */
   bring(lon, lat) {
-    if (Math.abs(lat) > 90) return;
+    if (!this.isSeen(lon, lat)) this.map.easeTo({ center: [lon, lat], duration: this.still ? 0 : MOVE_MS });
+  }
+
+  /** Show the whole planet if none of these answers is in sight. */
+  widen(answers) {
+    if (!answers.length || answers.some(({ lon, lat }) => this.isSeen(lon, lat))) return;
+    this.map.easeTo({ ...home(), duration: this.still ? 0 : MOVE_MS });
+  }
+
+  isSeen(lon, lat) {
     const { x, y } = this.map.project([lon, lat]);
     const { left, right, top, bottom } = this.map.getPadding();
     const { clientWidth, clientHeight } = this.container;
-    const seen = x > left + EDGE_PX && x < clientWidth - right - EDGE_PX && y > top + EDGE_PX && y < clientHeight - bottom - EDGE_PX;
-    if (!seen) this.map.easeTo({ center: [lon, lat], duration: this.still ? 0 : 600 });
+    return x > left + EDGE_PX && x < clientWidth - right - EDGE_PX && y > top + EDGE_PX && y < clientHeight - bottom - EDGE_PX;
   }
 
   /** Show a box of west, south, east, north. */
