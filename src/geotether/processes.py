@@ -163,10 +163,11 @@ class Processes:
 
     @contextmanager
     def dividing(self) -> Iterator[None]:
-        """Say that all processes now compute the same of the same tensors, and may divide the work between them.
+        """Say that all processes now call the same functions of the same tensors, which may divide the work.
 
-        What divides it returns the same values in every process, and as gradient that of its own part times the number
-        of processes: their mean is the whole gradient.
+        Such a function returns the same values in every process. Backwards, it adds up the gradients that the processes
+        have for these values (`total`), and returns the part of the gradient that follows from its own work; the mean
+        over the processes is the whole gradient if each has the loss of the batch, or its estimate.
         """
         token = _DIVIDING.set(self)
         try:
@@ -190,7 +191,17 @@ class Processes:
 
     def sum(self, values: Tensor) -> Tensor:
         """Add up a tensor over the processes; with gradient."""
-        return values if self.count == 1 else _Sum.apply(values, self.count)  # type: ignore[no-any-return]
+        return values if self.count == 1 else _Sum.apply(values, self)  # type: ignore[no-any-return]
+
+    def total(self, *values: Tensor) -> tuple[Tensor, ...]:
+        """Add up tensors over the processes in one exchange, without gradient."""
+        if self.count == 1:
+            return values
+        everything = torch.cat([value.reshape(-1) for value in values])
+        with _reaching(self.count):
+            dist.all_reduce(everything)
+        parts = everything.split([value.numel() for value in values])
+        return tuple(part.view_as(value) for part, value in zip(parts, values, strict=True))
 
 
 _CURRENT: list[Processes] = [Processes()]
@@ -319,12 +330,15 @@ class Split:
             return here
         return _Gather.apply(here, self)  # type: ignore[no-any-return]
 
-    def gather_all(self, here: Mapping[Any, Float[Tensor, "r _"]]) -> dict[Any, Tensor]:
+    def gather_all(self, *here: Float[Tensor, "r _"]) -> tuple[Tensor, ...]:
         """Gather several tensors of the same rows in one exchange."""
         if self.processes.count == 1:
-            return dict(here)
-        parts = self.gather(torch.cat(list(here.values()), dim=1)).split([part.shape[1] for part in here.values()], 1)
-        return dict(zip(here, parts, strict=True))
+            return here
+        return self.gather(torch.cat(here, dim=1)).split([part.shape[1] for part in here], 1)
+
+    def means(self, means_here: Sequence[Float[Tensor, ""]]) -> list[Float[Tensor, ""]]:
+        """Return this process's estimates of the means over the groups, given those over the rows here."""
+        return [self.mean(mean, name) for mean, name in zip(means_here, self.local, strict=True)]
 
     def mean(self, mean_here: Float[Tensor, ""], name: str | None = None) -> Float[Tensor, ""]:
         """Return this process's estimate of the mean over a group, or over all rows, given the mean over those here."""
@@ -378,12 +392,10 @@ class _Gather(torch.autograd.Function):
 
 class _Sum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, count: int) -> Tensor:
-        ctx.count, total = count, values.clone()
-        with _reaching(count):
-            dist.all_reduce(total)
-        return total
+    def forward(ctx: Any, values: Tensor, processes: Processes) -> Tensor:
+        ctx.processes = processes
+        return processes.total(values)[0]
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _Sum.forward(ctx, grad, ctx.count), None
+        return ctx.processes.total(grad)[0], None

@@ -235,8 +235,7 @@ class _PairLogSumExp(torch.autograd.Function):
         anchors, candidates, rows_out, columns_out, kept = ctx.saved_tensors
         pairs = PairLogits(anchors, candidates, *ctx.pairs)
         anchors_grad, candidates_grad = (torch.zeros_like(part, dtype=rows_out.dtype) for part in (anchors, candidates))
-        if pairs.processes.count > 1:
-            rows_grad, columns_grad = rows_grad * pairs.processes.count, columns_grad * pairs.processes.count
+        rows_grad, columns_grad = pairs.processes.total(rows_grad, columns_grad)
         for rows in pairs.blocks():
             block = pairs.logits(rows) if kept is None else kept
             weight = (block - rows_out[:, rows, None]).exp_().mul_(rows_grad[:, rows, None])

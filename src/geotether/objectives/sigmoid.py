@@ -94,7 +94,7 @@ class _PairSoftplus(torch.autograd.Function):
         for rows in pairs.blocks():
             block = pairs.logits(rows)
             sums[:, rows] = F.softplus(block).sum(dim=2)
-        sums = processes.sum(sums)
+        (sums,) = processes.total(sums)
         ctx.pairs = (masks, False, height, processes)
         ctx.save_for_backward(anchors, candidates, block if pairs.is_whole else None)
         return sums
@@ -107,7 +107,7 @@ class _PairSoftplus(torch.autograd.Function):
         anchors_grad, candidates_grad = (
             torch.zeros_like(part, dtype=sums_grad.dtype) for part in (anchors, candidates)
         )
-        sums_grad = sums_grad if pairs.processes.count == 1 else sums_grad * pairs.processes.count
+        (sums_grad,) = pairs.processes.total(sums_grad)
         for rows in pairs.blocks():
             block = pairs.logits(rows) if kept is None else kept
             weight = block.sigmoid().mul_(sums_grad[:, rows, None])

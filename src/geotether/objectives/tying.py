@@ -11,6 +11,7 @@ from geotether.objectives.masks import PairMask, as_pair_mask, shifted
 from geotether.objectives.negatives import check_negatives
 from geotether.objectives.pairs import check_partners, own_logits, pair_logsumexp, pair_logsumexp_both, unit_rows
 from geotether.objectives.sigmoid import pair_softplus, with_bias
+from geotether.processes import Split
 
 
 def plain_tying_loss(
@@ -59,6 +60,7 @@ def tying_loss(
     ignore: Bool[Tensor, "n n"] | PairMask | None = None,
     chunk_rows: int | None = None,
     half: bool = False,
+    split: Split | None = None,
 ) -> list[Float[Tensor, ""]]:
     """Tie every observation of a merged batch to its place, by softmax.
 
@@ -74,6 +76,8 @@ def tying_loss(
             own pair is always kept.
         chunk_rows: Rows of the matrix of pairs in memory at once; None chooses. Same value and gradient.
         half: Round the factors of the pairs' products to bfloat16; see `pair_logsumexp`.
+        split: Of several processes, which rows of the batch `location` and `modality` contain; `group` and `ignore` are
+            those of the whole batch, and the losses are estimates, see `Split.mean`.
 
     Returns:
         Mean loss over the rows of each group, in nats, in the order of `group`; the loss of the batch is
@@ -88,12 +92,18 @@ def tying_loss(
     """
     check_negatives(negatives)
     check_partners(location, modality, "location", "modality")
-    check_groups(group, len(location), logit_scale=logit_scale)
-    mask = as_pair_mask(ignore, len(location))
+    here = rows_here(group, split)
+    check_groups(here, len(location), logit_scale=logit_scale)
+    mask = as_pair_mask(ignore, group[-1].stop)
     place, observed = unit_rows(location), unit_rows(modality)
     anchor, partner = (place, observed) if negatives == "location_to_modality" else (observed, place)
     # The anchors are multiplied by the scale, so that its gradient costs n x d and not n x n.
-    scaled = anchor * by_row(logit_scale, group, anchor)[:, None]
+    scaled = anchor * by_row(logit_scale, here, anchor)[:, None]
+    own = own_logits(scaled, partner)
+    if split is not None:
+        needed = (scaled, partner, anchor) if negatives == "all_pairs" else (scaled, partner)
+        scaled, partner, *anchors_too = split.gather_all(*needed)
+        anchor = anchors_too[0] if anchors_too else anchor
     if negatives == "within_modality":
         parts = []
         for anchors, candidates, masks in equal_groups(scaled, partner, group, mask):
@@ -105,7 +115,7 @@ def tying_loss(
         denominator = pair_logsumexp(scaled, everyone, mask, without_self=True, chunk_rows=chunk_rows, half=half)
     else:
         denominator = pair_logsumexp(scaled, partner, mask, chunk_rows=chunk_rows, half=half)
-    return group_means(denominator - own_logits(scaled, partner), group)
+    return means_here(denominator, own, here, split)
 
 
 def sigmoid_tying_loss(
@@ -117,6 +127,7 @@ def sigmoid_tying_loss(
     ignore: Bool[Tensor, "n n"] | PairMask | None = None,
     chunk_rows: int | None = None,
     half: bool = False,
+    split: Split | None = None,
 ) -> list[Float[Tensor, ""]]:
     """Tie every observation to its place by the sigmoid loss, each modality by itself.
 
@@ -129,16 +140,34 @@ def sigmoid_tying_loss(
         Zhai et al. (2023), arXiv:2303.15343; see `sigmoid_loss`.
     """
     check_partners(location, modality, "location", "modality")
-    check_groups(group, len(location), logit_scale=logit_scale, bias=bias)
-    mask = as_pair_mask(ignore, len(location))
+    here = rows_here(group, split)
+    check_groups(here, len(location), logit_scale=logit_scale, bias=bias)
+    mask = as_pair_mask(ignore, group[-1].stop)
     observed, place = unit_rows(modality), unit_rows(location)
-    scaled = observed * by_row(logit_scale, group, observed)[:, None]
-    scaled, partner = with_bias(scaled, place, by_row(bias, group, observed))
+    scaled = observed * by_row(logit_scale, here, observed)[:, None]
+    scaled, partner = with_bias(scaled, place, by_row(bias, here, observed))
+    own = own_logits(scaled, partner)
+    if split is not None:
+        scaled, partner = split.gather_all(scaled, partner)
     sums = [
         pair_softplus(anchors, candidates, masks, chunk_rows, half).flatten()
         for anchors, candidates, masks in equal_groups(scaled, partner, group, mask)
     ]
-    return group_means(torch.cat(sums) - own_logits(scaled, partner), group)
+    return means_here(torch.cat(sums), own, here, split)
+
+
+def rows_here(group: Sequence[slice], split: Split | None) -> list[slice]:
+    """Return the rows of each group among those that are here."""
+    return list(group) if split is None else list(split.local.values())
+
+
+def means_here(
+    whole: Float[Tensor, " n"], own: Float[Tensor, " r"], here: Sequence[slice], split: Split | None
+) -> list[Float[Tensor, ""]]:
+    """Average, by group, values of the whole batch minus those of the rows that are here."""
+    if split is None:
+        return group_means(whole - own, here)
+    return split.means(group_means(whole[split.own] - own, here))
 
 
 def equal_groups(

@@ -171,9 +171,9 @@ class LocationMethod:
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """Return the loss of a step and its metrics, given the embeddings of the rows that are here."""
         objective, groups = self.config.objective, batch.groups
-        places, seen = split.gather(location), split.gather(observed)
+        several = split if self.processes.count > 1 else None
         with self.processes.dividing():
-            loss, losses = batch_loss(model, places, seen, batch.lonlat, groups, objective)
+            loss, losses = batch_loss(model, location, observed, batch.lonlat, groups, objective, several)
         errors: dict[str, Tensor] = {}
         parts = location.split([rows.stop - rows.start for rows in split.local.values()])
         for name, part in zip(split.local, parts, strict=True) if model.decoders else ():
@@ -191,7 +191,9 @@ class LocationMethod:
             loss = loss + objective.reconstruction_weight * own["reconstruction"]
             values |= own
         with torch.no_grad():
-            recalls, scales = group_recalls(places, seen, list(groups.values())), model.logit_scales(groups)
+            # Of several processes each among its own rows.
+            recalls = group_recalls(location, observed, list(split.local.values()))
+            scales = model.logit_scales(groups)
         for k, (name, rows) in enumerate(groups.items()):
             values[f"loss/{name}"] = losses[k]
             candidates = candidate_count(objective.reading, rows.stop - rows.start, len(batch))
@@ -335,8 +337,11 @@ def batch_loss(
     lonlat: Float64[Tensor, "n 2"],
     groups: Mapping[str, slice],
     objective: ObjectiveConfig,
+    split: Split | None = None,
 ) -> tuple[Float[Tensor, ""], list[Float[Tensor, ""]]]:
     """Compute the loss of a batch and of each modality in it, in float32.
+
+    With `split`, `location` and `modality` contain the rows that are here, and the losses are estimates.
 
     Returns:
         The mean over all rows, and the mean over each modality's rows in the order of `groups`.
@@ -344,14 +349,17 @@ def batch_loss(
     rows = list(groups.values())
     scales = model.logit_scales(groups)
     ignore = None if objective.ignore_km is None else NearbyPairs(lonlat, objective.ignore_km)
+    options: dict[str, Any] = {"ignore": ignore, "chunk_rows": objective.chunk_rows, "split": split}
     if objective.reading == "sigmoid":
         biases = torch.stack([model.sigmoid_bias[name] for name in groups])
-        losses = sigmoid_tying_loss(location, modality, rows, scales, biases, ignore, objective.chunk_rows)
+        losses = sigmoid_tying_loss(location, modality, rows, scales, biases, **options)
     elif objective.reading not in NEGATIVES:  # of a plug-in
         own = OBJECTIVES[objective.reading]
+        if split is not None:
+            location, modality = split.gather_all(location, modality)
         losses = [own(modality[part], location[part], scale) for part, scale in zip(rows, scales, strict=True)]
     else:
-        losses = tying_loss(location, modality, rows, scales, objective.reading, ignore, objective.chunk_rows)
+        losses = tying_loss(location, modality, rows, scales, objective.reading, **options)
     return mean_over_rows(losses, rows), losses
 
 

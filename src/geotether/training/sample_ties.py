@@ -192,7 +192,8 @@ def gathered(
         for name, views in parts.items()
         for at, view in enumerate(views)
     }
-    found = split.gather_all(given if place is None else given | {(2, "place", 0): place})
+    given |= {} if place is None else {(2, "place", 0): place}
+    found = dict(zip(given, split.gather_all(*given.values()), strict=True))
     all_seen, all_own = (
         {name: [found[kind, name, at] for at in range(len(views))] for name, views in parts.items()}
         for kind, parts in enumerate((seen, own))
