@@ -79,7 +79,15 @@ def test_numbers_are_those_of_the_predictor(client, served, table):
     for one in found["layers"]:
         tile = client.get(one["tiles"].format(z=0, x=0, y=0))
         assert (tile.status_code, tile.headers["content-type"]) == (200, "image/png")
-    assert found["layers"][0]["legend"]["unit"] == "C"
+    legend = found["layers"][0]["legend"]
+    assert legend["unit"] == "C"
+    shown = client.get(f"/points/{table}", params={"column": "warmth", "job": found["job"]}).json()
+    assert shown["legend"]["stops"] == legend["stops"]
+    at = np.abs(WARMTH - legend["stops"][4][0]).argmin()
+    (colour,) = hex_colours(layer["value"].colours(WARMTH[at, None, None]))
+    assert shown["features"][at]["properties"]["colour"] == colour
+    other = client.get(f"/points/{table}", params={"column": "zone", "job": found["job"]})
+    assert other.status_code == 422
 
 
 def test_places_at_sea_beside_the_land_show_the_land(served):
@@ -124,6 +132,13 @@ def test_classes_have_the_colours_of_their_points(client, served, table):
 
 
 def test_a_column_of_codes_is_noted(client, table):
+    found = made(client, points=table, label="code", kind="classification")
+    assert found["notes"] == []
+    shown = client.get(f"/points/{table}", params={"column": "code", "job": found["job"]}).json()
+    assert [one["name"] for one in shown["legend"]["classes"]] == ["0", "1"]
+    assert {one["properties"]["colour"] for one in shown["features"]} == {
+        one["colour"] for one in shown["legend"]["classes"]
+    }
     found = made(client, points=table, label="code")
     assert any("classes" in note for note in found["notes"])
     assert (found["label"], found["points"], found["model"]) == ("code", table, "small")

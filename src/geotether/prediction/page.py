@@ -54,7 +54,7 @@ def summary_of(predictor: PlacePredictor, region: Region, mapped: MappedArea) ->
     )
     only = "Only " if mapped.inside < 0.5 else ""
     sentences.append(
-        f"{only}{_percent(mapped.inside)} of the mapped area of {mapped.area_km2:,.0f} km2 is within the area of "
+        f"{only}{_percent(mapped.inside)} of the mapped area of {_area(mapped.area_km2)} is within the area of "
         "applicability."
     )
     inside = int(region.contains(predictor.rows.lonlat).sum())
@@ -202,6 +202,10 @@ def in_words(region: Region) -> str:
 def _about(grid: Grid) -> str:
     side = f"{grid.step:g} degrees" if grid.is_geographic else f"{grid.step:g} m"
     return f"Pixels of {side}, {grid.rows:,} x {grid.columns:,}."
+
+
+def _area(km2: float) -> str:
+    return f"{km2 / 1e6:.3g} million km2" if km2 >= 1e6 else f"{km2:,.0f} km2"
 
 
 def _percent(share: float) -> str:

@@ -22,7 +22,8 @@ class GaussianProcessProbe(TargetProbe):
 
     The exponential of the chord between places is a valid covariance on the sphere. Variance, range and noise are those
     of the highest likelihood on 500 rows; up to 3,000 rows predict. Classes are predicted by columns of 0 and 1 with
-    one covariance (indicator kriging), that of the 16 most frequent ones. `features` are lonlat in degrees, shape (n, 2).
+    one covariance (indicator kriging), that of the 16 most frequent classes. `features` are lonlat in degrees, shape
+    (n, 2).
 
     Args:
         kind: "regression", "classification" or "multilabel".

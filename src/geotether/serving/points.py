@@ -16,8 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from geotether.files.values import without_dictionary
+from geotether.prediction.layers import class_names
 from geotether.serving.colours import Classes, Ramp, hex_colours
 from geotether.serving.columns import stored_rows
+from geotether.serving.layers import PlanetLayer
 from geotether.serving.problems import Problem
 from geotether.serving.uploads import UploadError, read_upload, shown_name
 from geotether.suggestions import closest
@@ -78,8 +80,16 @@ class StoredPoints:
         hint = closest(name, known)
         raise Problem(404, f"{self.name} has no column {name[:80]!r}; there are {shown}.{hint}", field)
 
-    def geojson(self, column: str | None = None) -> bytes:
-        """Return the points as GeoJSON, with the value and colour of a column, and the legend of the colours."""
+    def geojson(self, column: str | None = None, like: PlanetLayer | None = None) -> bytes:
+        """Return the points as GeoJSON, with the value and colour of a column, and the legend of the colours.
+
+        Args:
+            column: Name of the column.
+            like: The values of a map of this column, whose colours are used.
+
+        Raises:
+            Problem: 404, if there is no such column; 422, if its values cannot be shown.
+        """
         read = self.read()
         values: list[Any] = [None] * self.rows
         colours, legend = [_MISSING] * self.rows, None
@@ -87,7 +97,7 @@ class StoredPoints:
             kind = self.column(column)["kind"]
             if kind == "other":
                 raise Problem(422, f"Column {column!r} has no numbers, texts or booleans to show.", "column")
-            values, colours, legend = _coloured(read.columns[column], kind)
+            values, colours, legend = _coloured(read.columns[column], kind, like)
         features = [
             {
                 "type": "Feature",
@@ -167,20 +177,27 @@ class PointTables:
         return found
 
 
-def _coloured(column: pa.ChunkedArray, kind: str) -> tuple[list[Any], list[str], dict[str, Any]]:
+def _coloured(
+    column: pa.ChunkedArray, kind: str, like: PlanetLayer | None
+) -> tuple[list[Any], list[str], dict[str, Any]]:
     """Return the values of a column as JSON has them, the colour of each, and the legend."""
     given = without_dictionary(column).to_pylist()
-    if kind == "number":
+    if kind == "number" and (like is None or not like.nearest):
         numbers = np.array([np.nan if value is None else float(value) for value in given])
-        known = np.isfinite(numbers)
+        known = np.isfinite(numbers).tolist()
         ramp = Ramp.over(numbers)
-        values = [value if ok else None for value, ok in zip(numbers.tolist(), known.tolist(), strict=True)]
-        colours = [colour if ok else _MISSING for colour, ok in zip(ramp.hex(numbers), known.tolist(), strict=True)]
-        return values, colours, ramp.legend()
-    texts = [None if value in (None, "") else str(value).lower() if kind == "flag" else value for value in given]
+        found = ramp.colours(numbers) if like is None else like.colours(numbers[:, None])
+        values = [value if ok else None for value, ok in zip(numbers.tolist(), known, strict=True)]
+        colours = [colour if ok else _MISSING for colour, ok in zip(hex_colours(found), known, strict=True)]
+        return values, colours, ramp.legend() if like is None else like.legend
+    texts = [None if value is None or value == "" else _class_name(value) for value in given]
     # The order of classes is that of predictions, which have the same colours.
     frequent = Counter(text for text in texts if text is not None).most_common(MOST_CLASSES)
-    classes = Classes(sorted(text for text, _ in frequent))
-    palette = hex_colours(classes.colours(np.arange(len(classes.names))))
-    colour_of: dict[Any, str] = dict(zip(classes.names, palette, strict=True))
-    return texts, [colour_of.get(text, _MISSING) for text in texts], classes.legend()
+    legend = Classes(sorted(text for text, _ in frequent)).legend() if like is None else like.legend
+    colour_of = {one["name"]: one["colour"] for one in legend["classes"]}
+    return texts, [colour_of.get(text, _MISSING) for text in texts], legend
+
+
+def _class_name(value: Any) -> str:
+    """Return a class as `geotether.prediction.layers.class_names` does, of a value that may be a boolean."""
+    return str(value).lower() if isinstance(value, bool) else class_names(np.array([value]))[0]

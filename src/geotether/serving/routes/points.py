@@ -38,8 +38,14 @@ def router(served: Served) -> APIRouter:
     def show(
         table: Annotated[str, Path(max_length=200, description="Id of a table, of POST /points or /model.")],
         column: Annotated[str | None, Query(max_length=500, description="Column whose values are shown.")] = None,
+        job: Annotated[str | None, Query(max_length=200, description="A map whose colours are used.")] = None,
     ) -> Response:
-        return Response(served.tables.get(table).geojson(column), media_type="application/geo+json")
+        like = None
+        if job is not None:
+            like, made_of = served.predictions.layer(job, "value"), served.predictions.get(job)
+            if (made_of.points, made_of.task.name) != (table, column):
+                raise Problem(422, f"The map is of the column {made_of.task.name!r} of its points.", "job")
+        return Response(served.tables.get(table).geojson(column, like), media_type="application/geo+json")
 
     @made.post(
         "/predict",
