@@ -17,6 +17,7 @@ const KEPT = 30;
 const kept = new Map(); // answers by model and query
 let shown = null; // models and query that are on the screen
 let running = new AbortController();
+let fresh = false; // asked here, not by a link or the back button, which say what is in sight
 
 /** Ask for a place, {kind: "place", lon, lat}, or by words, a picture or values; `bring` it into sight. */
 export function askFor(query, bring = false) {
@@ -28,6 +29,7 @@ export function askFor(query, bring = false) {
   performance.clearMarks("layer");
   performance.mark("click");
   hideHint();
+  fresh = true;
   if (query.kind === "image") query.number = keepFile(query.file);
   panel.openTab("search");
   go({ query, layers: session.state.layers.map(layerOfQuery) });
@@ -64,8 +66,9 @@ export async function search(again = false) {
   }
   answers.showWaiting(answers.titleOf(query));
   if (!state.compare) panel.pull("half", makeRoom);
-  const fresh = !!performance.getEntriesByName("click").length; // not from a link, which says what is in sight
-  await Promise.all(sides.map((side, i) => searchOn(side, i, query, signal, fresh)));
+  const isFresh = fresh;
+  fresh = false;
+  await Promise.all(sides.map((side, i) => searchOn(side, i, query, signal, isFresh)));
   if (!signal.aborted) offerLists();
 }
 
@@ -87,14 +90,14 @@ export function list(i) {
   if (query.kind === "place") describePoint(query, side, i);
 }
 
-async function searchOn(side, i, query, signal, fresh) {
+async function searchOn(side, i, query, signal, isFresh) {
   try {
     const answer = await answerOf(modelOf(i).name, query, signal);
     if (signal.aborted) return;
     side.answer = answer;
     if (i === session.listed) list(i);
     side.view.mark(answer.answers);
-    if (i === 0 && query.kind !== "place" && fresh) side.view.widen(answer.answers);
+    if (i === 0 && query.kind !== "place" && isFresh) side.view.widen(answer.answers);
   } catch (error) {
     if (signal.aborted) return;
     side.refused = true;

@@ -142,7 +142,8 @@ export class View {
   /** Show the whole planet if none of these answers is in sight. */
   widen(answers) {
     if (!answers.length || answers.some(({ lon, lat }) => this.isSeen(lon, lat))) return;
-    this.map.easeTo({ ...home(), duration: this.still ? 0 : MOVE_MS });
+    const { center, zoom } = home();
+    this.map.easeTo({ center, zoom: Math.max(zoom, this.leastZoom(center[1])), duration: this.still ? 0 : MOVE_MS });
   }
 
   isSeen(lon, lat) {
@@ -170,13 +171,19 @@ export class View {
   /** Draw a globe, large enough to fill the window, or a flat map. */
   setGlobe(globe) {
     this.map.setProjection({ type: globe ? "globe" : "mercator" });
+    this.globe = globe;
+    const zoom = this.leastZoom(this.map.getCenter().lat);
+    if (this.map.getZoom() < zoom) this.map.jumpTo({ zoom });
+  }
+
+  // The zoom at which a globe fills the window; 0 of a flat map.
+  leastZoom(lat) {
+    if (!this.globe) return 0;
     const { clientWidth, clientHeight } = this.container;
     const { left, right, top, bottom } = this.map.getPadding();
     const room = Math.min(clientWidth - left - right, clientHeight - top - bottom);
-    const { lat } = this.map.getCenter();
     // A globe has the diameter 512 * 2 ** zoom / pi pixels where its middle is the equator.
-    const zoom = Math.log2((GLOBE_SHARE * room * Math.PI) / TILE_PX) + Math.log2(Math.cos((lat * Math.PI) / 180));
-    if (globe && this.map.getZoom() < zoom) this.map.jumpTo({ zoom });
+    return Math.log2((GLOBE_SHARE * room * Math.PI) / TILE_PX) + Math.log2(Math.cos((lat * Math.PI) / 180));
   }
 
   /** Mark the place that was asked for, or none. */
