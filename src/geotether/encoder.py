@@ -199,13 +199,21 @@ class Encoder:
         lonlat = lonlat_of(places, lon, lat)
         return self._in_chunks(lambda chunk: self.module.handout(chunk, width), lonlat, width, chunk_rows)
 
-    def coverage(self, places: Any = None, *, lon: Any = None, lat: Any = None) -> Coverage:
+    def coverage(
+        self,
+        places: Any = None,
+        *,
+        lon: Any = None,
+        lat: Any = None,
+        embeddings: Float32[np.ndarray, "n d"] | None = None,
+    ) -> Coverage:
         """Tell how near and how similar places are to those that the model was trained on.
 
         Args:
             places: As in `encode`.
             lon: As in `encode`.
             lat: As in `encode`.
+            embeddings: What `encode` returns for these places, if it is known already.
 
         Returns:
             Per place the distance to the nearest training place of each modality, the share of the local context
@@ -217,12 +225,14 @@ class Encoder:
         """
         lonlat, context, seen = lonlat_of(places, lon, lat), self.module.context, self.seen
         names = [] if context is None else context.level_names
-        known = self._in_chunks(context.coverage, lonlat, len(names)) if context is not None else None
-        shares = {name: known[:, at] for at, name in enumerate(names)} if known is not None else {}
+        parts = self._in_chunks(context.coverage, lonlat, len(names)) if context is not None else None
+        shares = {name: parts[:, at] for at, name in enumerate(names)} if parts is not None else {}
         if seen is None:
             return Coverage({}, shares)
         km = {name: distance.astype(np.float32) for name, distance in seen.km_to(lonlat).items()}
-        return Coverage(km, shares, seen.dissimilarity(lonlat, self._vectors), seen.threshold, seen.threshold_km)
+        known = None if embeddings is None else embeddings.__getitem__
+        dissimilarity = seen.dissimilarity(lonlat, self._vectors, known)
+        return Coverage(km, shares, dissimilarity, seen.threshold, seen.threshold_km)
 
     def learn_coverage(self, places: Mapping[str, Float[np.ndarray, "_ 2"]], cell_km: float = CELL_KM) -> None:
         """Remember where the model was trained, and fit the thresholds of `coverage`. `pretrain` does it at the end.

@@ -1,6 +1,7 @@
 """Mirrors src/geotether/serving/planet.py and comparison.py."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -60,8 +61,9 @@ def test_queries_of_many_threads_are_compared_together_and_each_is_right(trained
     comparison = Comparison(index)
     with ThreadPoolExecutor(36) as pool:
         futures = [pool.submit(comparison.similarity, query) for query in queries * 2]
-        while len(comparison._waiting) + len(comparison._compared) < len(queries):
-            pass
+        together = comparison._together
+        while len(together._waiting) + len(together._computed) < len(queries):
+            time.sleep(0.001)
         held.set()
         found = [future.result(5) for future in futures]
     assert sum(products) == len(queries)  # each once

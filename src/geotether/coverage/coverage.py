@@ -37,6 +37,12 @@ class Coverage:
     threshold: float | None = None
     threshold_km: float | None = None
 
+    def at(self, row: int) -> "Coverage":
+        """Return the coverage of one of the places."""
+        km, context = ({name: one[row : row + 1] for name, one in part.items()} for part in (self.km, self.context))
+        dissimilarity = None if self.dissimilarity is None else self.dissimilarity[row : row + 1]
+        return Coverage(km, context, dissimilarity, self.threshold, self.threshold_km)
+
     @property
     def nearest_km(self) -> Float32[np.ndarray, " n"] | None:
         """Distance to the nearest training place of any modality in km, shape (n,); None if it is not known."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from geotether.featurizing.transform import Transform, transform_of_bytes
 from geotether.files.disk import check_file
@@ -52,12 +52,19 @@ def place_query(encoder: Any, lon: float, lat: float) -> Query:
     Raises:
         ValueError: If it is not a place.
     """
-    lonlat = as_lonlat([lon], [lat])
+    return place_queries(encoder, as_lonlat([lon], [lat]))[0][0]
+
+
+def place_queries(encoder: Any, lonlat: Float64[np.ndarray, "n 2"]) -> tuple[list[Query], Float32[np.ndarray, "n d"]]:
+    """Ask by several places, degrees, in one computation; also return their embeddings as `Encoder.encode` does."""
     with torch.inference_mode():
         found = encoder.module.handout_and_embedding(torch.tensor(lonlat, device=encoder.device))
-    embedding, shared = (one.cpu().numpy() for one in found)
-    said = f"{lonlat[0, 0]:g} {lonlat[0, 1]:g}"
-    return Query(said, PLACE, unit(embedding)[0], lonlat=lonlat, shared=shared)
+    embeddings, shared = (one.cpu().numpy() for one in found)
+    queries = [
+        Query(f"{place[0]:g} {place[1]:g}", PLACE, vector, lonlat=place[None], shared=own[None])
+        for place, vector, own in zip(lonlat, unit(embeddings), shared, strict=True)
+    ]
+    return queries, embeddings
 
 
 def text_query(encoder: Any, text: str, modality: str | None = None) -> Query:

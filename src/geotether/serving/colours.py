@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -48,18 +48,9 @@ class Ramp:
         scale = colour_scale(values[np.isfinite(values)].astype(np.float64), logarithmic=False)
         return cls(float(scale.vmin or 0.0), float(scale.vmax or 0.0), unit, colour_map)
 
-    @cached_property
+    @property
     def _table(self) -> UInt8[np.ndarray, "l 4"]:
-        """The colours of the levels, and that of numbers above."""
-        from matplotlib import colormaps
-        from matplotlib.colors import to_rgba
-
-        share = np.linspace(0, 1, _LEVELS)
-        table = colormaps[self.colour_map](self.start + (1 - self.start) * share)
-        if self.fades:
-            table[:, 3] = np.minimum(1, share / _OPAQUE_FROM)
-        last = to_rgba(self.above) if self.above else table[-1]
-        return np.rint(255 * np.concatenate([table, [last]])).astype(np.uint8)
+        return _table_of(self.colour_map, self.fades, self.start, self.above)
 
     def colours(self, values: Float[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n 4"]:
         """Return red, green, blue and opacity of numbers; NaN is transparent."""
@@ -84,6 +75,20 @@ class Ramp:
             return found
         opacity = self.colours(values)[:, 3] / 255
         return found | {"opacity": [round(float(one), 3) for one in opacity] + ([1.0] if self.above else [])}
+
+
+@cache
+def _table_of(colour_map: str, fades: bool, start: float, above: str) -> UInt8[np.ndarray, "l 4"]:
+    """Return the colours of the levels of a ramp, and that of numbers above."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_rgba
+
+    share = np.linspace(0, 1, _LEVELS)
+    table = colormaps[colour_map](start + (1 - start) * share)
+    if fades:
+        table[:, 3] = np.minimum(1, share / _OPAQUE_FROM)
+    last = to_rgba(above) if above else table[-1]
+    return np.rint(255 * np.concatenate([table, [last]])).astype(np.uint8)
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,25 @@
 """Similarities of queries with all places, for many threads: queries that wait are compared in one product."""
 
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from jaxtyping import Float32
 
 from geotether.searching import Index, Query
-from geotether.serving.recent import Recent
+from geotether.serving.together import Together
 
 KEPT = 32  # similarities that are kept, of the queries that were used last
-MOST_AT_ONCE = 16
 
 
 class Comparison:
     """Compare the places of an index with queries that come from several threads.
 
-    A worker thread takes all queries that wait and compares them in one product: converting the stored vectors costs
-    more than a further query. A query that is being compared already, or was among the last ones, is not compared
-    again.
+    Queries that wait are compared in one product (see `Together`): converting the stored vectors costs more than a
+    further query.
 
     Args:
         index: The places; its vectors should be computed before.
+        worker: A pool of one thread, in which queries are compared; by default one of its own.
 
     Example:
         >>> from geotether.encoder import Encoder
@@ -34,13 +32,10 @@ class Comparison:
         True
     """
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, worker: ThreadPoolExecutor | None = None) -> None:
         self.index = index
-        self._recent = Recent(KEPT)
-        self._waiting: dict[tuple[str, bytes], tuple[Query, Future[np.ndarray]]] = {}
-        self._compared: dict[tuple[str, bytes], Future[np.ndarray]] = {}
-        self._lock = threading.Lock()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="comparison")
+        own = worker or ThreadPoolExecutor(1, thread_name_prefix="comparison")
+        self._together: Together[Query, np.ndarray] = Together(self._compared, KEPT, own)
 
     def similarity(self, query: Query) -> Float32[np.ndarray, " n"]:
         """Return the cosine similarity of every place with a query, read-only; waits for the worker.
@@ -48,40 +43,14 @@ class Comparison:
         Raises:
             Exception: What the computation of missing vectors raises.
         """
-        key = (query.space, query.vector.tobytes())
-        found = self._recent.get(key)
-        if found is not None:
-            return found
-        with self._lock:
-            future = self._compared.get(key) or (self._waiting[key][1] if key in self._waiting else None)
-            if future is None:
-                future = Future()
-                self._waiting[key] = query, future
-                self._worker.submit(self._compare)
-        return future.result()
+        return self._together.get((query.space, query.vector.tobytes()), query)
 
-    def _compare(self) -> None:
-        """Compare the queries that wait, of one space; nothing if another call took them already."""
-        with self._lock:
-            if not self._waiting:
-                return
-            space = next(iter(self._waiting))[0]
-            keys = [key for key in self._waiting if key[0] == space][:MOST_AT_ONCE]
-            taken = {key: self._waiting.pop(key) for key in keys}
-            self._compared |= {key: future for key, (_, future) in taken.items()}
-        try:
-            found = self.index.similarity(space, np.stack([query.vector for query, _ in taken.values()]))
-        except BaseException as error:
-            for key, (_, future) in taken.items():
-                self._forget(key)
-                future.set_exception(error)
-            return
-        found.flags.writeable = False
-        for (key, (_, future)), values in zip(taken.items(), found, strict=True):
-            self._recent.put(key, values)
-            self._forget(key)
-            future.set_result(values)
-
-    def _forget(self, key: tuple[str, bytes]) -> None:
-        with self._lock:
-            self._compared.pop(key, None)
+    def _compared(self, queries: list[Query]) -> list[np.ndarray]:
+        """Compare queries, in one product for each space."""
+        found: dict[int, np.ndarray] = {}
+        for space in {query.space for query in queries}:
+            rows = [at for at, query in enumerate(queries) if query.space == space]
+            similarity = self.index.similarity(space, np.stack([queries[at].vector for at in rows]))
+            similarity.flags.writeable = False
+            found |= dict(zip(rows, similarity, strict=True))
+        return [found[at] for at in range(len(queries))]

@@ -1,6 +1,7 @@
 """The vectors of a grid of the whole Earth, from which layers and answers of one model come."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -83,7 +84,8 @@ class Planet:
         return planet
 
     def __post_init__(self) -> None:
-        self._comparison = Comparison(self.index)
+        self.worker = ThreadPoolExecutor(1, thread_name_prefix="planet")
+        self._comparison = Comparison(self.index, self.worker)
 
     def __len__(self) -> int:
         """Count the places."""

@@ -3,21 +3,30 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-from geotether.geodesy.coordinates import wrap_longitude
-from geotether.searching import Query, columns_query, image_query, place_query, text_query
-from geotether.searching.query import transforms_taking
+import numpy as np
+
+from geotether.coverage.coverage import Coverage
+from geotether.geodesy.coordinates import check_lonlat, wrap_longitude
+from geotether.searching import Query, columns_query, image_query, text_query
+from geotether.searching.query import place_queries, transforms_taking
+from geotether.serving.planet import Planet
 from geotether.serving.problems import Problem, asked
 from geotether.serving.recent import Recent
+from geotether.serving.together import Together
 from geotether.sources.pictures.pixels import image_kind
 
-if TYPE_CHECKING:
-    from geotether.encoder import Encoder
-
 IMAGE_KINDS = ("JPEG", "PNG", "WEBP", "TIFF")
-_PLACES_AND_TEXTS = 1000
+_PLACES, _TEXTS = 2000, 1000
 _OBSERVATIONS = 200  # by images and columns, which their tiles name by an id
+
+
+class AskedPlace(NamedTuple):
+    """A place that was asked for: its query, and what the model knows of it."""
+
+    query: Query
+    coverage: Coverage
 
 
 class Questions:
@@ -27,27 +36,31 @@ class Questions:
     layer name them.
 
     Args:
-        encoder: The model.
+        planet: The places of the model that queries are compared with.
         pixels: Limit of the pixels of an image.
     """
 
-    def __init__(self, encoder: "Encoder", pixels: int) -> None:
-        self.encoder, self.pixels = encoder, pixels
-        self._asked, self._observations = Recent(_PLACES_AND_TEXTS), Recent(_OBSERVATIONS)
+    def __init__(self, planet: Planet, pixels: int) -> None:
+        self.encoder, self.pixels = planet.encoder, pixels
+        self._texts, self._observations = Recent(_TEXTS), Recent(_OBSERVATIONS)
+        self._places: Together[tuple[float, float], AskedPlace] = Together(self._known, _PLACES, planet.worker)
 
-    def place(self, lon: float, lat: float) -> Query:
-        """Ask by a place in degrees.
+    def place(self, lon: float, lat: float) -> "AskedPlace":
+        """Ask by a place in degrees; places that wait are computed together.
 
         Raises:
             Problem: 422, if it is not one.
         """
-        lon = float(wrap_longitude(lon))
-        query = self._asked.get((lon, lat))
-        if query is None:
-            with asked("lon"):
-                query = place_query(self.encoder, lon, lat)
-            self._asked.put((lon, lat), query)
-        return query
+        with asked("lon"):
+            check_lonlat(np.array([[lon, lat]]))
+        place = float(wrap_longitude(lon)), float(lat)
+        return self._places.get(place, place)
+
+    def _known(self, places: list[tuple[float, float]]) -> "list[AskedPlace]":
+        lonlat = np.array(places, dtype=np.float64)
+        queries, embeddings = place_queries(self.encoder, lonlat)
+        coverage = self.encoder.coverage(lonlat, embeddings=embeddings)
+        return [AskedPlace(query, coverage.at(row)) for row, query in enumerate(queries)]
 
     def text(self, text: str, modality: str | None = None) -> Query:
         """Ask by a text.
@@ -55,7 +68,7 @@ class Questions:
         Raises:
             Problem: 422, if the model takes no texts or does not know any part of it.
         """
-        query = self._asked.get((text, modality))
+        query = self._texts.get((text, modality))
         if query is None:
             if not any(map(str.isalnum, text)):
                 raise Problem(422, "The text has no letters or digits; give words, such as a name.", "text")
@@ -63,7 +76,7 @@ class Questions:
                 transforms_taking(self.encoder, "texts", modality)
             with asked("text"):
                 query = text_query(self.encoder, text, modality)
-            self._asked.put((text, modality), query)
+            self._texts.put((text, modality), query)
         return query
 
     def image(self, data: bytes, modality: str | None = None) -> tuple[str, Query]:

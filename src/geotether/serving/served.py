@@ -5,10 +5,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from jaxtyping import Float64
-
-from geotether.coverage.coverage import Coverage
 from geotether.searching import Query
 from geotether.searching.observations import TrainingObservations
 from geotether.serving.layers import Layers
@@ -18,13 +14,10 @@ from geotether.serving.points import PointTables
 from geotether.serving.predictions import Predictions
 from geotether.serving.problems import Problem
 from geotether.serving.questions import Questions
-from geotether.serving.recent import Recent
 from geotether.suggestions import closest
 
 if TYPE_CHECKING:
     from geotether.encoder import Encoder
-
-_PLACES = 1000  # whose coverage is kept
 
 
 class Served:
@@ -61,9 +54,8 @@ class Served:
         self._planets: dict[str, Planet] = {}
         self._layers: dict[str, Layers] = {}
         self._making = {name: threading.RLock() for name in self.models}
-        self._questions = {name: Questions(one, self.limits.pixels) for name, one in self.models.items()}
+        self._questions: dict[str, Questions] = {}
         self._observations: dict[str, TrainingObservations] = {}
-        self._coverage = Recent(_PLACES)
 
     def name(self, model: str | None = None) -> str:
         """Return the name of a model, by default of the first.
@@ -117,19 +109,11 @@ class Served:
                 self._observations[name] = training_observations(self.models[name])
             return self._observations[name]
 
-    def coverage(self, model: str | None, place: Float64[np.ndarray, "1 2"]) -> Coverage:
-        """Return the coverage of one place by a model; errors as `name`."""
-        name = self.name(model)
-        key = name, place.tobytes()
-        found = self._coverage.get(key)
-        if found is None:
-            found = self.models[name].coverage(place)
-            self._coverage.put(key, found)
-        return found
-
     def questions(self, model: str | None = None) -> Questions:
         """Return what turns the questions to a model into queries; errors as `name`."""
-        return self._questions[self.name(model)]
+        name, planet = self.name(model), self.planet(model)
+        with self._making[name]:
+            return self._questions.setdefault(name, Questions(planet, self.limits.pixels))
 
     def query(
         self,
@@ -153,5 +137,5 @@ class Served:
         ):
             raise Problem(422, "Ask by one of lon and lat, text, or image.", "lon")
         if lon is not None and lat is not None:
-            return questions.place(lon, lat)
+            return questions.place(lon, lat).query
         return questions.text(text, modality) if text is not None else questions.observation(image or "")

@@ -23,9 +23,9 @@ def router(served: Served) -> APIRouter:
 
     @made.get("/point", summary="What a model knows about a place")
     def point(lon: Lon, lat: Lat, model: ModelName = None) -> Point:
-        place = served.query(model, lon=lon, lat=lat).lonlat
+        query, known = served.questions(model).place(lon, lat)
+        place = query.lonlat
         assert place is not None
-        known = served.coverage(model, place)
         outside, dissimilarity = known.outside, known.dissimilarity
         return Point(
             lon=place[0, 0],

@@ -102,7 +102,7 @@ def found(
     km: list[float | None] = [None] * len(answers)
     if query.lonlat is not None:
         lon, lat = query.lonlat[0].tolist()
-        outside = served.coverage(model, query.lonlat).outside
+        outside = served.questions(model).place(lon, lat).coverage.outside
         asked_for = {"lon": lon, "lat": lat, "country": countries.pop(0)}
         asked_for["outside"] = None if outside is None else bool(outside[0])
         km = np.round(great_circle_km(query.lonlat, answers.lonlat), 1).tolist()
