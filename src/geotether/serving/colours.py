@@ -13,7 +13,7 @@ from geotether.maps.values import colour_scale
 
 _STOPS = 9
 _LEVELS = 256
-_OPAQUE_FROM = 0.6  # share of a ramp that fades from which it hides the base map
+_OPAQUE_FROM = 0.5  # share of a ramp that fades from which it hides the base map
 
 
 @dataclass(frozen=True)
