@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -93,6 +93,16 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except OSError:  # also HTTPError
         return False
+
+
+def compressed_bytes(urls: Iterable[str]) -> int:
+    """Fetch addresses as a browser does, compressed, and return the size of all bodies together."""
+    sizes = []
+    for url in urls:
+        request = urllib.request.Request(url, headers={"Accept-Encoding": "gzip"})
+        with urllib.request.urlopen(request, timeout=30) as response:
+            sizes.append(len(response.read()))
+    return sum(sizes)
 
 
 class Elsewhere(ThreadingHTTPServer):
