@@ -1,14 +1,19 @@
-"""Measure places encoded per second, in one call with 1,000,000 places, beside the bare matrix products of the model.
+"""Compare the cost of encoding with the bare matrix products of the model.
 
-    python benchmarks/encoding.py [--places 1000000] [MODEL ...]
+    OMP_NUM_THREADS=1 python benchmarks/encoding.py [--places 1000000] [MODEL ...]
+
+Places are encoded in parts, which alternate with the products; medians of processor time are compared, so that other
+load on the machine matters little.
 
 Without a model folder it uses new encoders of the recipes' shapes, and one with a context of 240 columns at four
 scales: speed does not depend on the weights.
 """
 
 import argparse
+import os
 import platform
 import resource
+import statistics
 import time
 
 import numpy as np
@@ -21,6 +26,7 @@ from geotether.encoders.context import LocalContext
 from geotether.loading import load
 from geotether.training.config import load_config
 
+PART = 16 * CHUNK_ROWS
 WITH_CONTEXT = {
     "positional": {"name": "spherical_harmonics", "l_max": 30, "taper_degree": 5.0, "scale": 21.5},
     "network": {"name": "mlp", "hidden_dim": 512, "num_layers": 2},
@@ -32,7 +38,7 @@ WITH_CONTEXT = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL")
-    parser.add_argument("--places", type=int, default=1_000_000)
+    parser.add_argument("--places", type=int, default=16 * PART)
     arguments = parser.parse_args()
     models = {folder: load(folder) for folder in arguments.models}
     if not models:
@@ -43,16 +49,27 @@ def main() -> None:
     rng = np.random.default_rng(0)
     lon = rng.uniform(-180, 180, arguments.places)
     lat = np.degrees(np.arcsin(rng.uniform(-1, 1, arguments.places)))
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, "
+        f"load {os.getloadavg()[0]:.1f}, torch {torch.__version__}"
+    )
     for name, model in models.items():
-        model.encode(lon=lon[:10_000], lat=lat[:10_000])
-        bare = products_per_second(model, arguments.places)
-        started = time.perf_counter()
-        model.encode(lon=lon, lat=lat)
-        rate = arguments.places / (time.perf_counter() - started)
+        pairs = products(model)
+        seconds: dict[str, list[float]] = {"encoding": [], "products": []}
+        for start in range(-PART, arguments.places, PART):  # the first part warms up
+            rows = slice(max(start, 0), max(start, 0) + PART)
+            for what, times in seconds.items():
+                started = time.process_time()
+                if what == "encoding":
+                    model.encode(lon=lon[rows], lat=lat[rows])
+                else:
+                    multiply(pairs, len(lon[rows]) // CHUNK_ROWS)
+                if start >= 0:
+                    times.append(time.process_time() - started)
+        encoding, bare = (PART / statistics.median(times) for times in seconds.values())
         print(
-            f"{name}: {rate:,.0f} places per second ({model.dim} numbers each), "
-            f"{100 * rate / bare:.0f} % of its bare matrix products ({bare:,.0f} per second)"
+            f"{name}: {encoding:,.0f} places per second of processor time ({model.dim} numbers each), "
+            f"{bare / encoding:.2f} times its bare matrix products ({bare:,.0f} per second; bar: 1.5)"
         )
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB")
 
@@ -73,8 +90,8 @@ def random_context() -> LocalContext:
     return context
 
 
-def products_per_second(model: Encoder, places: int) -> float:
-    """Time the matrix products of an encoder alone, by the shapes of those that it computes."""
+def products(model: Encoder) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return the factors of the matrix products of an encoder, by the shapes of those that it computes."""
     shapes: list[tuple[int, int]] = []
     hooks = [
         part.register_forward_hook(lambda layer, *_: shapes.append((layer.in_features, layer.out_features)))
@@ -86,14 +103,15 @@ def products_per_second(model: Encoder, places: int) -> float:
         hook.remove()
     if model.module.projection is not None:
         shapes.append((sum(model.module.projection.dims), model.dim))
-    pairs = [(torch.randn(CHUNK_ROWS, rows), torch.randn(rows, columns)) for rows, columns in shapes]
-    repeats = max(min(places, 200_000) // CHUNK_ROWS, 1)
+    return [(torch.randn(CHUNK_ROWS, rows), torch.randn(rows, columns)) for rows, columns in shapes]
+
+
+def multiply(pairs: list[tuple[torch.Tensor, torch.Tensor]], times: int) -> None:
+    """Compute the products of so many chunks of places."""
     with torch.inference_mode():
-        started = time.perf_counter()
-        for _ in range(repeats):
+        for _ in range(times):
             for left, right in pairs:
                 left @ right
-    return repeats * CHUNK_ROWS / (time.perf_counter() - started)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ class LoopConfig(Section):
         weight_decay: AdamW's decay, applied to matrices only.
         clip_norm: Maximum norm of the gradient; null does not clip.
         ema_decay: Return an exponential moving average of the weights with this decay; null returns the last weights.
-        precision: `bf16` runs the networks in bfloat16; the loss stays in float32.
+        precision: `bf16` runs the networks in bfloat16; the loss stays in float32, but on a GPU the factors of its
+            products are rounded to bfloat16, and the products added up in float32.
         device: `auto` uses an NVIDIA GPU if there is one.
         seed: Seed of weights, batches, augmentations, jitter and dropout.
         validate_every: Steps between validations on the validation rows, or `epoch`; null never validates.
