@@ -21,7 +21,7 @@ export function showLayers() {
       opacity: session.state.opacity,
       mask: chosen.id.startsWith(PREDICTION) ? session.job.result.layers.find(({ id }) => id === MASK) : null,
       masked: session.state.mask,
-      extra: legendOfPoints(),
+      extra: legendOfPoints(chosen.id),
       waiting: !!session.state.query && !side.answer && !side.refused,
       done: () => i === 0 && layer?.id === SIMILARITY && markDrawn(),
     });
@@ -40,9 +40,10 @@ function groupsOf(side, i) {
   return groups;
 }
 
-function legendOfPoints() {
+function legendOfPoints(layer) {
   const { points, state } = session;
-  if (!points?.data?.legend) return [];
+  const same = points?.job && layer === `${PREDICTION}value`; // the points have the colours of the layer
+  if (!points?.data?.legend || same) return [];
   return [{ title: `Points: ${state.column} of ${tableOf(state.points)?.name ?? "a table"}`, legend: points.data.legend }];
 }
 

@@ -62,6 +62,7 @@ function startAhead(map, template, tileSize) {
 
 /** Raster tiles between the land and the lines of a map. */
 export class Overlay {
+  /** `below()` is the id of the layer that covers it. */
   constructor(map, below) {
     this.map = map;
     this.below = below;
@@ -105,7 +106,7 @@ export class Overlay {
       "raster-fade-duration": 0,
       "raster-resampling": even ? "nearest" : "linear",
     };
-    this.map.addLayer({ id, type: "raster", source: id, paint }, this.below);
+    this.map.addLayer({ id, type: "raster", source: id, paint }, this.below());
     return { id, tiles };
   }
 

@@ -59,9 +59,9 @@ export function offerTables(id, column) {
   show(byId("points-note"), !!table);
 }
 
-/** The points of a column as GeoJSON with values, colours and a legend. */
-export function fetchPoints(id, column) {
-  return ask(`/points/${encodeURIComponent(id)}`, { parameters: { column } });
+/** The points of a column as GeoJSON with values, colours and a legend; in the colours of a map of it, if any. */
+export function fetchPoints(id, column, job) {
+  return ask(`/points/${encodeURIComponent(id)}`, { parameters: { column, job } });
 }
 
 function noteOf(table) {

@@ -107,12 +107,12 @@ function showResult(result) {
 }
 
 function scoreBox(score, baselines, beats) {
-  const range = ({ low, high }) => (low == null ? "" : `${words.number(low)} to ${words.number(high)}`);
-  const others = Object.entries(baselines).map(([name, one]) => make("li", {}, `${words.named(name)}: `, make("strong", {}, words.number(one.mean)), make("span", { class: "muted" }, ` ${range(one)}`)));
+  const range = ({ low, high }) => (low == null ? "" : `${low.toFixed(3)} to ${high.toFixed(3)}`);
+  const others = Object.entries(baselines).map(([name, one]) => make("li", {}, `${words.named(name)}: `, make("strong", {}, one.mean.toFixed(3)), make("span", { class: "muted" }, ` ${range(one)}`)));
   return make(
     "div",
     { class: "score", "data-beats": String(!!beats) },
-    make("p", { class: "big" }, make("strong", {}, words.number(score.mean)), ` ${score.metric}`),
+    make("p", { class: "big" }, make("strong", {}, score.mean.toFixed(3)), ` ${score.metric}`),
     make("p", { class: "muted small" }, `on places that it has not seen${score.low == null ? "" : `, ${range(score)}`}`),
     others.length ? make("p", { class: "muted small" }, "Without the encoder:") : null,
     others.length ? make("ul", { class: "observations" }, ...others) : null,

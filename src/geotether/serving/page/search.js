@@ -69,7 +69,10 @@ export async function search(again = false) {
   const isFresh = fresh;
   fresh = false;
   await Promise.all(sides.map((side, i) => searchOn(side, i, query, signal, isFresh)));
-  if (!signal.aborted) offerLists();
+  if (signal.aborted) return;
+  const answered = sides.findIndex((side) => side.answer);
+  if (answered >= 0 && !sides[session.listed].answer) list(answered);
+  offerLists();
 }
 
 /** List the answers of a side. */
@@ -104,7 +107,8 @@ async function searchOn(side, i, query, signal, isFresh) {
     side.expected = null;
     const sentence = error instanceof Refusal ? error.message : "The answers could not be shown; reload the page to try again.";
     if (i === session.listed) answers.showRefusal(sentence);
-    announce(sentence);
+    if (session.sides.length > 1) trouble(`${modelOf(i).name}: ${sentence}`);
+    else announce(sentence);
     if (!(error instanceof Refusal)) throw error;
   } finally {
     if (!signal.aborted) showLayers();

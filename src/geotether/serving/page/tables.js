@@ -42,18 +42,19 @@ export async function sendPoints(file) {
 /** Show the table and the column of the state. */
 export async function showPoints() {
   const { sides, state } = session;
-  const key = state.points && state.column ? JSON.stringify([state.points, state.column]) : null;
+  const job = jobOfPoints();
+  const key = state.points && state.column ? JSON.stringify([state.points, state.column, job]) : null;
   points.offerTables(state.points, state.column);
   prediction.offerLabels(points.tableOf(state.points));
   if ((session.points?.key ?? null) === key) {
     if (session.points?.data) for (const side of sides) draw(side, key);
     return;
   }
-  session.points = key ? { key, data: null } : null;
-  for (const side of sides) draw(side, null);
+  session.points = key ? { key, job, data: null } : null;
+  if (!key) for (const side of sides) draw(side, null);
   if (!key) return;
   try {
-    const data = await points.fetchPoints(state.points, state.column);
+    const data = await points.fetchPoints(state.points, state.column, job);
     if (session.points?.key !== key) return;
     session.points.data = data;
     for (const side of sides) draw(side, key);
@@ -83,8 +84,9 @@ export async function showJob() {
     go(withoutJob(), true);
   }
   if (!result?.layers) return;
-  Object.assign(job, { result, model: result.model ?? job.model, label: job.label ?? result.label ?? "a label" });
+  Object.assign(job, { result, model: result.model ?? job.model, label: result.label ?? job.label ?? "a label" });
   byId("prediction-title").textContent = `Map of ${job.label}`;
+  showPoints();
   announce(`The map of ${job.label} is ready. ${result.words?.[0] ?? ""}`);
   byId("prediction").scrollIntoView({ block: "start", behavior: isStill() ? "auto" : "smooth" });
   if (session.state.layers[0]) showLayers();
@@ -101,6 +103,12 @@ async function startJob(body) {
   } catch (error) {
     prediction.showError(error.message);
   }
+}
+
+// The map whose colours the points take, so that both can be compared.
+function jobOfPoints() {
+  const { job, state } = session;
+  return job.result && job.label === state.column && (job.result.points ?? state.points) === state.points ? job.id : null;
 }
 
 function withoutJob() {

@@ -58,8 +58,8 @@ export class View {
   }
 
   addLayers() {
-    this.overlay = new Overlay(this.map, FIRST_LINE);
-    this.mask = new Overlay(this.map, FIRST_LINE);
+    this.mask = new Overlay(this.map, () => FIRST_LINE);
+    this.overlay = new Overlay(this.map, () => this.mask.current?.id ?? FIRST_LINE);
     this.map.addSource(POINTS, { type: "geojson", data: EMPTY });
     this.map.addLayer({
       id: POINTS,
