@@ -319,10 +319,9 @@ class Split:
         self._parts: dict[int, list[Part]] = {}
         self.sizes = [len(share) for share in shares]
         self.own = shares[processes.rank].to(device)
-        # Rows travel in pieces of equal size; `_order` is the order of their arrival, without what fills a piece up.
+        # The rows of the batch in the order in which they arrive, and where each of them arrives.
         self._order = torch.cat(shares).to(device)
-        at = torch.cat([torch.arange(size) + rank * max(self.sizes) for rank, size in enumerate(self.sizes)])
-        self._source = torch.empty_like(at).index_copy_(0, torch.cat(shares), at).to(device)
+        self._source = self._order.argsort()
 
     def gather(self, here: Float[Tensor, "r d"]) -> Float[Tensor, "n d"]:
         """Return the rows of all processes in the order of the batch, given those that are here; with gradient."""
@@ -335,6 +334,12 @@ class Split:
         if self.processes.count == 1:
             return here
         return self.gather(torch.cat(here, dim=1)).split([part.shape[1] for part in here], 1)
+
+    def place(self, here: Float[Tensor, "r d"]) -> Float[Tensor, "n d"]:
+        """Return the rows that are here at their places in the batch; the others are 0."""
+        if self.processes.count == 1:
+            return here
+        return here.new_zeros(self.rows, here.shape[1]).index_copy(0, self.own, here)
 
     def means(self, means_here: Sequence[Float[Tensor, ""]]) -> list[Float[Tensor, ""]]:
         """Return this process's estimates of the means over the groups, given those over the rows here."""
@@ -374,20 +379,18 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, here: Tensor, split: Split) -> Tensor:
         ctx.split, count = split, split.processes.count
-        piece = here.new_zeros(max(split.sizes), here.shape[1])
-        piece[: len(here)] = here
-        pieces = here.new_empty(count, *piece.shape)
+        arrived = here.new_empty(split.rows, here.shape[1])
         with _reaching(count):
-            dist.all_gather(list(pieces.unbind()), piece)
-        return pieces.view(-1, here.shape[1])[split._source]
+            dist.all_to_all_single(arrived, here.repeat(count, 1), split.sizes, [len(here)] * count)
+        return arrived.index_select(0, split._source)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         split, count, rows = ctx.split, ctx.split.processes.count, len(ctx.split.own)
-        received = grad.new_empty(count * rows, grad.shape[1])
+        arrived = grad.new_empty(count * rows, grad.shape[1])
         with _reaching(count):
-            dist.all_to_all_single(received, grad[split._order], [rows] * count, split.sizes)
-        return received.view(count, rows, -1).sum(0), None
+            dist.all_to_all_single(arrived, grad.index_select(0, split._order), [rows] * count, split.sizes)
+        return arrived.view(count, rows, -1).sum(0), None
 
 
 class _Sum(torch.autograd.Function):

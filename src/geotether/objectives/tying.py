@@ -101,9 +101,12 @@ def tying_loss(
     scaled = anchor * by_row(logit_scale, here, anchor)[:, None]
     own = own_logits(scaled, partner)
     if split is not None:
-        needed = (scaled, partner, anchor) if negatives == "all_pairs" else (scaled, partner)
-        scaled, partner, *anchors_too = split.gather_all(*needed)
-        anchor = anchors_too[0] if anchors_too else anchor
+        if negatives == "within_modality":  # a process divides each group as it divides the pairs
+            scaled, partner = split.place(scaled), split.gather(partner)
+        elif negatives == "all_pairs":
+            scaled, partner, anchor = split.gather_all(scaled, partner, anchor)
+        else:
+            scaled, partner = split.gather_all(scaled, partner)
     if negatives == "within_modality":
         parts = []
         for anchors, candidates, masks in equal_groups(scaled, partner, group, mask):
@@ -148,7 +151,7 @@ def sigmoid_tying_loss(
     scaled, partner = with_bias(scaled, place, by_row(bias, here, observed))
     own = own_logits(scaled, partner)
     if split is not None:
-        scaled, partner = split.gather_all(scaled, partner)
+        scaled, partner = split.place(scaled), split.gather(partner)
     sums = [
         pair_softplus(anchors, candidates, masks, chunk_rows, half).flatten()
         for anchors, candidates, masks in equal_groups(scaled, partner, group, mask)

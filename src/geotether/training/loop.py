@@ -2,6 +2,7 @@
 
 import copy
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -89,13 +90,19 @@ def choose_device(wish: str) -> torch.device:
     """Turn `auto`, `cpu` or `cuda` into a device.
 
     Raises:
-        ValueError: If a GPU is asked for and there is none.
+        ValueError: If a GPU is asked for and there is none, or this machine has more processes of the run than GPUs.
     """
     available = torch.cuda.is_available()
     if wish == "cuda" and not available:
         raise ValueError("device: cuda needs an NVIDIA GPU that torch can see; use device: auto or cpu.")
     if wish == "cpu" or not available:
         return torch.device("cpu")
+    processes, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
+    if Processes.current().count > 1 and processes > gpus:
+        raise ValueError(
+            f"torchrun started {processes} processes on this machine, which has {gpus} GPUs: give --nproc-per-node "
+            f"{gpus}, or device: cpu."
+        )
     return torch.device("cuda", torch.cuda.current_device())
 
 
