@@ -1,13 +1,13 @@
 """Training from a table larger than the memory of the process, beside the same table in memory.
 
-    python benchmarks/large_table.py [--full] [--rows 400000] [--dim 256] [--steps 40] [--folder FOLDER]
+    python benchmarks/large_table.py [--full] [--rows 400000] [--dim 256] [--steps 8] [--rounds 5] [--folder FOLDER]
 
 A table in shards (float16) is written to a temporary folder, which is removed at the end: --full has 10,000,000 rows of
 256 numbers, 5.1 GB, and needs 11 GB of disk and 13 GB of memory for the comparison. One process reads it into memory.
 Another may allocate 2 GB (RLIMIT_DATA, which counts anonymous memory but no pages of mapped files) and maps it. Pages
-of the file are removed from the system's cache before each measurement, so that every block is read from the disk. The
-peaks of its resident memory with and without mapped pages are reported too. Both train with the same recipe, and both
-draw batches without training.
+of the file are removed from the system's cache when reading ahead begins, so that every block is read from the disk.
+Both draw batches, then both train by the recipe `paper`, in alternating rounds. The peaks of their resident memory are
+reported with pages of mapped files (VmRSS) and without (RssAnon), from reading the table to the finished encoder.
 """
 
 import argparse
@@ -35,7 +35,8 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=400_000)
     options.add_argument("--dim", type=int, default=256)
     options.add_argument("--batch", type=int, default=2048)
-    options.add_argument("--steps", type=int, default=40)
+    options.add_argument("--steps", type=int, default=8, help="steps of a round")
+    options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--folder", help="where the temporary folder is made")
     options.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     chosen = options.parse_args()
@@ -49,13 +50,20 @@ def main() -> None:
         began = time.monotonic()
         write(folder / "t.parquet", rows, chosen.dim)
         print(f"{rows:,} rows of {chosen.dim} numbers written in {time.monotonic() - began:.0f} s", flush=True)
-        found = {}
-        for kind in ("mapped", "memory"):
-            found[kind] = child(folder, kind, chosen)
-            print(f"{kind}: {json.dumps(found[kind])}", flush=True)
-        for what in ("steps", "batches"):
-            mapped, memory = found["mapped"][what], found["memory"][what]
-            print(f"{what} per second, mapped / memory: {mapped:.2f} / {memory:.2f} = {mapped / memory:.2f}")
+        children = {kind: Child(folder, kind, chosen) for kind in ("mapped", "memory")}
+        for kind, process in children.items():
+            print(f"{kind}: {process.said()}", flush=True)
+        for what in ("batches", "steps"):
+            speeds: dict[str, list[float]] = {kind: [] for kind in children}
+            for _ in range(chosen.rounds):  # alternating, so that both see the same machine
+                for kind, process in children.items():
+                    speeds[kind].append(process.asked(what)["speed"])
+            mapped, memory = (statistics.median(speeds[kind]) for kind in ("mapped", "memory"))
+            ratio = statistics.median(a / b for a, b in zip(speeds["mapped"], speeds["memory"], strict=True))
+            print(f"{what} per second, mapped / memory: {mapped:.2f} / {memory:.2f}, median ratio {ratio:.2f}")
+            print(f"    in rounds: {json.dumps(speeds)}", flush=True)
+        for kind, process in children.items():
+            print(f"{kind}: {process.asked('end')}", flush=True)
     print(f"load of the machine after: {', '.join(f'{load:.1f}' for load in os.getloadavg())}")
 
 
@@ -83,64 +91,92 @@ def write(path: Path, rows: int, dim: int) -> None:
         write_table(table, path / shard_name(number, count), dtype="float16")
 
 
-def child(folder: Path, kind: str, chosen: argparse.Namespace) -> dict:
-    """Measure in a process of its own, with a limit if the table is mapped."""
-    words = ["--child", str(folder), kind, "--steps", str(chosen.steps), "--batch", str(chosen.batch)]
+class Child:
+    """A process that measures when it is asked, with a limit if the table is mapped."""
 
-    def limit() -> None:
-        if kind == "mapped":
-            resource.setrlimit(resource.RLIMIT_DATA, (LIMIT_BYTES, LIMIT_BYTES))
+    def __init__(self, folder: Path, kind: str, chosen: argparse.Namespace) -> None:
+        words = ["--child", str(folder), kind, "--steps", str(chosen.steps), "--batch", str(chosen.batch)]
+        words += ["--rounds", str(chosen.rounds)]
 
-    done = subprocess.run(
-        [sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, check=True, preexec_fn=limit
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+        def limit() -> None:
+            if kind == "mapped":
+                resource.setrlimit(resource.RLIMIT_DATA, (LIMIT_BYTES, LIMIT_BYTES))
+
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, *words],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=limit,
+        )  # fmt: skip
+
+    def said(self) -> dict:
+        """Return the next line that it prints."""
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
+
+    def asked(self, what: str) -> dict:
+        """Ask for a measurement."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(what + "\n")
+        self.process.stdin.flush()
+        return self.said()
+
+
+def say(found: dict) -> None:
+    print(json.dumps(found), flush=True)
 
 
 def measure(folder: Path, mapped: bool, chosen: argparse.Namespace) -> None:
-    """Open the table, draw batches, train, and print what it took as JSON."""
-    import torch
-
+    """Open the table; then draw batches, train, and end, whenever a line of the input asks for it."""
     from geotether.batches.batch import assemble
     from geotether.batches.schedule import build_schedule
+    from geotether.files.mapped_rows import MappedRows
     from geotether.tables.store import read_table
     from geotether.training.pretraining import pretrain
 
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 0)) or torch.get_num_threads())
     peaks = {"RssAnon": 0, "VmRSS": 0}
     threading.Thread(target=watch, args=(peaks,), daemon=True).start()
-    share = 0.0 if mapped else 1.0
     found = {}
     for what in ("first_opening_s", "opening_s") if mapped else ("opening_s",):
         began = time.monotonic()
-        table = read_table(folder / "t.parquet", memory_share=share, cache_dir=folder / "maps")
+        table = read_table(folder / "t.parquet", memory_share=0.0 if mapped else 1.0, cache_dir=folder / "maps")
         found[what] = round(time.monotonic() - began, 2)
     part = table.part("train")
     schedule = build_schedule("melt", {"t": len(part)}, chosen.batch)
-    evict(folder)
-    count = min(400, len(part) // chosen.batch)
-    began = time.monotonic()
-    for step in range(count):
-        assemble({"t": part}, schedule, step, seed=1)
-    found["batches"] = round(count / (time.monotonic() - began), 1)
+    prefetch = MappedRows.prefetch
 
-    times: list[float] = []
+    def cold(rows: MappedRows, start: int, stop: int) -> None:
+        """Remove the maps from the system's cache when reading ahead begins."""
+        evict(folder)
+        MappedRows.prefetch = prefetch  # type: ignore[method-assign]
+        rows.prefetch(start, stop)
+
+    MappedRows.prefetch = cold  # type: ignore[method-assign]
+    say(found)
+    each = max(1, min(400, len(part) // chosen.batch) // chosen.rounds)
+    for number in range(chosen.rounds):
+        sys.stdin.readline()
+        began = time.monotonic()
+        for step in range(number * each, (number + 1) * each):
+            assemble({"t": part}, schedule, step, seed=1)
+        say({"speed": each / (time.monotonic() - began)})
 
     class Clock:
-        def on_step(self, step: int, values: dict) -> None:
-            if step == 0:
-                evict(folder)
-            times.append(time.monotonic())
+        began = 0.0
 
-    began = time.monotonic()
+        def on_step(self, step: int, values: dict) -> None:
+            if step and step % chosen.steps == 0:
+                say({"speed": chosen.steps / (time.monotonic() - self.began)})
+            if step % chosen.steps == 0 and step < chosen.steps * chosen.rounds:
+                sys.stdin.readline()
+                self.began = time.monotonic()
+
+    del part
+    MappedRows.prefetch = cold  # type: ignore[method-assign]
     pretrain(
-        {"t": table}, "paper", steps=chosen.steps, batch_size=chosen.batch, warmup_steps=0, validate_every=None,
-        keep="last", ema_decay=None, callbacks=[Clock()], progress="none",
+        {"t": table}, "paper", steps=chosen.steps * chosen.rounds + 1, batch_size=chosen.batch, warmup_steps=0,
+        validate_every=None, keep="last", ema_decay=None, callbacks=[Clock()], progress="none",
     )  # fmt: skip
-    found["steps"] = round(1 / statistics.median(np.diff(times)), 3)
-    found["setup_and_end_s"] = round(time.monotonic() - began - (times[-1] - times[0]), 1)
-    found |= {f"peak_{name}_MB": round(peak / 1000) for name, peak in peaks.items()}
-    print(json.dumps(found))
+    sys.stdin.readline()
+    say({f"peak_{name}_MB": round(peak / 1000) for name, peak in peaks.items()})
 
 
 def watch(peaks: dict[str, int]) -> None:

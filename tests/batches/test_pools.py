@@ -18,6 +18,7 @@ def small_pools(monkeypatch):
     for cached in (room._blocks, room._pool_rows):
         cached.cache_clear()
     monkeypatch.setattr(room, "POOL_BLOCKS", 8)
+    monkeypatch.setattr("geotether.tables.store.POOL_BLOCKS", 8)
     yield
     for cached in (room._blocks, room._pool_rows):
         cached.cache_clear()

@@ -16,10 +16,7 @@ from geotether.batches.schedule import TyingSchedule, check_known
 from geotether.files.mapped_rows import MappedRows
 from geotether.geodesy.coordinates import lonlat_of_unit_vectors, unit_vectors
 from geotether.geodesy.distance import EARTH_RADIUS_KM
-from geotether.tables.table import Table
-
-POOL_BLOCKS = 2048
-"""Blocks whose rows are shuffled together, in tables that are drawn by blocks."""
+from geotether.tables.table import POOL_BLOCKS, Table
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,7 @@ def _stored(path: str | Path, table: Any) -> str:
 
     files = ParquetFiles(path)
     each = [footer.num_rows for footer in files.footers]
-    count = f"{len(each)} shards of up to {max(each):,} rows" if table.block_rows else "one file"
+    count = f"{len(each)} shards of up to {max(each):,} rows" if len(each) > 1 else "one file"
     form = "float16" if "halffloat" in str(files.schema.field("features").type) else "float32"
     drawn = f"; batches are drawn by blocks of {table.block_rows:,} rows" if table.block_rows else ""
     return f"{count}, {size_in_words(files.bytes)}, features as {form}{drawn}"

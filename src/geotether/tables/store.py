@@ -31,7 +31,7 @@ from geotether.tables.matrix import (
 )
 from geotether.tables.modality import Modality, parts_of, text_array
 from geotether.tables.origin import Origin, origin_of_note
-from geotether.tables.table import COLUMNS, Table
+from geotether.tables.table import COLUMNS, POOL_BLOCKS, Table
 from geotether.tables.target import Target, target_column
 from geotether.user_folders import user_cache
 
@@ -61,7 +61,8 @@ def write_table(
     in the schema's metadata `geotether`. It holds tables of one modality, as `Table.single` makes.
 
     A table whose features take more than 4 GiB as float32, or of which `shard_rows` are asked for, becomes a folder of
-    such files, `part-00000-of-00020.parquet` and so on. Its batches are drawn by blocks; see `Table.block_rows`.
+    such files, `part-00000-of-00020.parquet` and so on. Batches of a large one are drawn by blocks; see
+    `Table.block_rows`.
 
     Args:
         table: The table.
@@ -198,7 +199,7 @@ def read_table(
             while no table uses it.
 
     Returns:
-        The checked table. Batches of one in shards are drawn by blocks; see `Table.block_rows`.
+        The checked table. Batches of a large one in shards are drawn by blocks; see `Table.block_rows`.
 
     Raises:
         FileNotFoundError: If there is no such file, or a shard is missing.
@@ -234,7 +235,9 @@ def read_table(
         mapped = not fits_in_memory(files, chosen, memory_share)
         refuse_too_many(len(files), mapped)
         if len(files.names) > 1 or shard_name(0, 1) in files.names:
-            further["block_rows"] = max(1, _BLOCK_NUMBERS // feature_count(files, chosen))
+            block_rows = max(1, _BLOCK_NUMBERS // feature_count(files, chosen))
+            # Fewer rows are one pool, which is shuffled as a whole.
+            further["block_rows"] = block_rows if len(files) > POOL_BLOCKS * block_rows else None
         if mapped:
             cache = user_cache() if cache_dir is None else Path(cache_dir)
             return mapped_table(map_table(files, chosen, places, labels, cache), name, **further)

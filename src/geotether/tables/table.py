@@ -18,6 +18,8 @@ from geotether.tables.target import Target
 
 SPLITS = ("train", "validation", "test", "buffer")
 COLUMNS = ("id", "lonlat", "time", "split", "group")
+POOL_BLOCKS = 2048
+"""Blocks whose rows are shuffled together, in tables that are drawn by blocks."""
 
 
 @dataclass(frozen=True, eq=False)
