@@ -297,6 +297,15 @@ def test_callbacks_see_every_step_late_if_metrics_are_read_seldom(planet, small,
     assert seen == [line["step"] for line in read_metrics(tmp_path)] == list(range(12))
 
 
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_products_are_rounded_only_if_asked_for_and_only_in_the_run(planet, small, precision):
+    seen = []
+    callback = SimpleNamespace(on_step=lambda step, line: seen.append(torch.backends.cuda.matmul.allow_tf32))
+    pretrain(planet, config=small("steps=2", f"precision={precision}"), callbacks=[callback], progress="none")
+    assert seen == [precision == "tf32"] * 2
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
 def test_an_exploding_run_is_reported(planet, small, monkeypatch):
     monkeypatch.setattr("geotether.training.location.mean_over_rows", lambda losses, rows: losses[0] * torch.nan)
     with pytest.raises(FloatingPointError, match="The loss is nan at step 0: lower learning_rate"):

@@ -63,7 +63,8 @@ class LoopConfig(Section):
         clip_norm: Maximum norm of the gradient; null does not clip.
         ema_decay: Return an exponential moving average of the weights with this decay; null returns the last weights.
         precision: `bf16` runs the networks in bfloat16; the loss stays in float32, but on a GPU the factors of its
-            products are rounded to bfloat16, and the products added up in float32.
+            products are rounded to bfloat16, and the products added up in float32. `tf32` lets a GPU round factors of
+            float32 products to 10 bits; a CPU computes as with `float32`.
         device: `auto` uses an NVIDIA GPU if there is one.
         seed: Seed of weights, batches, augmentations, jitter and dropout.
         validate_every: Steps between validations on the validation rows, or `epoch`; null never validates.
@@ -88,7 +89,7 @@ class LoopConfig(Section):
     weight_decay: float = Field(default=0.01, ge=0)
     clip_norm: float | None = Field(default=None, gt=0)
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = Field(default=0, ge=0, lt=2**31)
     validate_every: Annotated[int, Field(ge=1)] | Literal["epoch"] | None = 50
