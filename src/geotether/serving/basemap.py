@@ -84,3 +84,7 @@ def _collection(features: list[tuple[Any, dict[str, Any]]]) -> bytes:
         for text, (_, about) in zip(shapely.to_geojson(rounded).tolist(), features, strict=True)
     ]
     return f'{{"type":"FeatureCollection","features":[{",".join(texts)}]}}'.encode()
+
+
+BASEMAP = {"land": land_geojson, "borders": borders_geojson, "labels": labels_geojson}
+"""The parts of the base map by name; each is made once."""

@@ -134,6 +134,8 @@ def make_planets(served: "Served") -> None:
     """Compute what all requests need, with lines of progress of the grids of the Earth; layers in the background."""
     import time
 
+    from geotether.serving.basemap import BASEMAP
+
     for name in served.models:
         last = time.monotonic()
 
@@ -143,10 +145,12 @@ def make_planets(served: "Served") -> None:
                 last = time.monotonic()
                 _log.info("%s: %s of %s places of the grid", name, f"{done:,}", f"{total:,}")
 
-        served.planet(name, show)
+        _ = served.planet(name, show).land
         served.observations(name)
         served.encoder(name).coverage(lon=[0.0], lat=[0.0])  # fits the thresholds
         threading.Thread(target=served.layers(name).prepare, name=f"layers of {name}", daemon=True).start()
+    for make in BASEMAP.values():
+        make()
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Path, Query, Response
 
-from geotether.serving import basemap
+from geotether.serving.basemap import BASEMAP
 from geotether.serving.layers import SIMILARITY, PlanetLayer
 from geotether.serving.problems import Problem
 from geotether.serving.recent import Recent
@@ -22,7 +22,6 @@ PREDICTION = "prediction"
 _KEPT = 1024  # tiles, of about 40 kB
 # Of addresses that name the version of the model; others are asked for again.
 _CACHED, _CHECKED = "public, max-age=86400, immutable", "no-cache"
-_BASEMAP = {"land": basemap.land_geojson, "borders": basemap.borders_geojson, "labels": basemap.labels_geojson}
 
 Match = Annotated[str, Header(alias="If-None-Match", description="ETag of the answer that the client has.")]
 
@@ -130,5 +129,5 @@ def _unchanged(tag: str, caching: str) -> Response:
 @cache
 def _basemap(name: str) -> tuple[bytes, str]:
     """Return a part of the base map, and its ETag."""
-    body = _BASEMAP[name]()
+    body = BASEMAP[name]()
     return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
