@@ -25,9 +25,11 @@ def write_points(read: Labelled, name: str, out: Path) -> dict[str, Any]:
         name: Name of the table, for messages.
         out: The file to write.
     """
-    columns = described_columns(read, name)
+    table = read.columns
+    plain = pa.Table.from_arrays([without_dictionary(one) for one in table.columns], names=table.column_names)
+    columns = described_columns(read._replace(columns=plain.replace_schema_metadata(table.schema.metadata)), name)
     axes = [*read.lonlat.T, read.rows.astype(np.int64)]
-    kept = read.columns.select([one["name"] for one in columns if one["kind"] != "other"])
+    kept = plain.select([one["name"] for one in columns if one["kind"] != "other"])
     arrays = [pa.array(np.ascontiguousarray(one)) for one in axes] + kept.columns
     table = pa.Table.from_arrays(arrays, names=[*_AXES, *kept.column_names])
     with pa.OSFile(str(out), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
@@ -50,7 +52,7 @@ def described_columns(read: Labelled, name: str) -> list[dict[str, Any]]:
     found = []
     for column, values in zip(read.columns.column_names, read.columns.columns, strict=True):
         kind = kind_of(values.type)
-        count = None if kind == "other" else pc.count_distinct(without_dictionary(values)).as_py()
+        count = None if kind == "other" else pc.count_distinct(values).as_py()
         why = "it says where the points are" if column in places else _why_no_label(read, name, column)
         found.append({"name": column, "kind": kind, "values": count, "usable_as_label": not why, "why": why})
     return found

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from geotether.files.values import without_dictionary
 from geotether.prediction.layers import class_names
 from geotether.serving.colours import Classes, Ramp, hex_colours
 from geotether.serving.columns import stored_rows
@@ -181,7 +180,7 @@ def _coloured(
     column: pa.ChunkedArray, kind: str, like: PlanetLayer | None
 ) -> tuple[list[Any], list[str], dict[str, Any]]:
     """Return the values of a column as JSON has them, the colour of each, and the legend."""
-    given = without_dictionary(column).to_pylist()
+    given = column.to_pylist()
     if kind == "number" and (like is None or not like.nearest):
         numbers = np.array([np.nan if value is None else float(value) for value in given])
         known = np.isfinite(numbers).tolist()

@@ -1,6 +1,7 @@
 """Files that clients send, read in a process of their own: limited in memory and time, and without other files."""
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -33,6 +34,7 @@ _PACKAGES = (b"GPKG", b"GP10", b"GP11")
 # Names of codes, WKT and PROJJSON; a PROJ string may name files.
 _CRS = re.compile(r"((EPSG|ESRI|IGNF|OGC|CRS|urn:ogc:def:crs|https?://www\.opengis\.net/def/crs)[:/]|\{|\w+\[)", re.I)
 _CRS_FILE = re.compile(r"file|grids|init\s*=|\.(gsb|gtx|tiff?|las|los|ct2)\b", re.I)
+_log = logging.getLogger(__name__)
 _turn = threading.BoundedSemaphore(_AT_ONCE)
 
 
@@ -127,6 +129,7 @@ def _read_apart(file: Path, name: str, out: Path) -> dict[str, Any]:
     try:
         found = json.loads(done.stdout)
     except ValueError:
+        _log.warning("%s was not read: %s", name, done.stderr.decode(errors="replace")[-2000:])
         raise UploadError(422, f"{too_much[:-1]}, or is damaged.") from None
     if "error" in found:
         out.unlink(missing_ok=True)
@@ -136,8 +139,6 @@ def _read_apart(file: Path, name: str, out: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Read the file that standard input names, and print what it contains, or why it is not accepted, as JSON."""
-    import logging
-
     about = json.load(sys.stdin)
     logging.disable(logging.CRITICAL)
     file, name = Path(about["file"]), about["name"]
