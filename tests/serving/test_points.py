@@ -21,6 +21,7 @@ from geotether.files.geometry import with_geometry
 from geotether.files.writers import write_points
 from geotether.serving import uploads
 from geotether.serving.points import PointTables
+from geotether.serving.problems import Problem
 from geotether.serving.uploads import UploadError, read_file
 
 COUNT = 60
@@ -130,6 +131,36 @@ def test_missing_values_have_no_colour_of_a_class(tmp_path):
         assert not absent & {one["colour"] for one in given if one["value"] is not None}
     tables.close()
     assert not table.file.parent.exists()
+
+
+def test_any_column_can_be_asked_for(tmp_path):
+    rng = np.random.default_rng(0)
+    columns = {
+        "lon": rng.uniform(-10, 10, 40),
+        "lat": rng.uniform(-10, 10, 40),
+        "class": pa.array(["a", None] * 20).dictionary_encode(),
+        "code": pa.array([1, 2] * 20).dictionary_encode(),
+        "large": pa.array([2**63 + at for at in range(40)], pa.uint64()),
+        "huge": np.array([-1.7e308, 1.7e308] * 20),
+        "infinite": np.array([np.inf, np.nan] * 20),
+        "dated": np.array(["2020-01-01"] * 40, dtype="datetime64[D]"),
+        "lists": [[1.0]] * 40,
+    }
+    packed = io.BytesIO()
+    pq.write_table(pa.table(columns), packed, row_group_size=20)
+    packed.seek(0)
+    tables = PointTables({})
+    table = tables.add(packed, "odd.parquet")
+    kinds = dict.fromkeys(columns, "number") | {"class": "text", "dated": "other", "lists": "other"}
+    assert {one["name"]: one["kind"] for one in table.columns} == kinds
+    for name, kind in kinds.items():
+        if kind == "other":
+            with pytest.raises(Problem, match="no numbers"):
+                table.geojson(name)
+        else:
+            found = json.loads(table.geojson(name), parse_constant=pytest.fail)
+            colours = [one["properties"]["colour"] for one in found["features"]]
+            assert len(set(colours)) == 1 if name in ("large", "infinite") else len(set(colours)) > 1
 
 
 def test_files_of_the_server_are_listed_and_kept(tmp_path, monkeypatch):

@@ -84,7 +84,8 @@ def colour_scale(values: Float[np.ndarray, " n"], logarithmic: bool) -> Normaliz
         values = values[values > 0]
     low, high = np.percentile(values, PERCENTILES) if len(values) else (1.0, 10.0)
     if high <= low:
-        low, high = (low / 2, low * 2) if logarithmic else (low - 0.5, low + 0.5)
+        half = max(0.5, 1e-9 * abs(low))  # enough to differ from large numbers
+        low, high = (low / 2, low * 2) if logarithmic else (low - half, low + half)
     return LogNorm(low, high) if logarithmic else Normalize(low, high)
 
 

@@ -13,6 +13,7 @@ from geotether.maps.values import colour_scale
 
 _STOPS = 9
 _LEVELS = 256
+_LARGEST = 1e300  # differences of larger numbers may be infinite
 _OPAQUE_FROM = 0.5  # share of a ramp that fades from which it hides the base map
 
 
@@ -45,7 +46,8 @@ class Ramp:
     @classmethod
     def over(cls, values: Float[np.ndarray, "*n"], unit: str = "", colour_map: str = "viridis") -> "Ramp":
         """Return colours from the 2nd to the 98th percentile of finite numbers."""
-        scale = colour_scale(values[np.isfinite(values)].astype(np.float64), logarithmic=False)
+        finite = values[np.isfinite(values)].astype(np.float64)
+        scale = colour_scale(np.clip(finite, -_LARGEST, _LARGEST), logarithmic=False)
         return cls(float(scale.vmin or 0.0), float(scale.vmax or 0.0), unit, colour_map)
 
     @property
