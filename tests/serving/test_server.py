@@ -82,3 +82,9 @@ def test_a_missing_extra_names_its_command(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "uvicorn" else object())
     with pytest.raises(ImportError, match=r"uvicorn: pip install 'geotether\[serve\]'"):
         geotether.serve("world")
+
+
+def test_small_answers_are_not_held_back():
+    """asyncio sets TCP_NODELAY on connections only if the listening socket names the protocol."""
+    with listening("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
