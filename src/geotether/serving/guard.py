@@ -24,7 +24,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Answered at any rate and load: a page whose script is refused stays dead.
 _ALWAYS = ("/health", "/", "/static/")
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_BUSY_SECONDS = 1.0
+_BUSY_SECONDS, _STOPPED_SECONDS = 1.0, 10.0
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; "
     "img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; "
@@ -73,6 +73,9 @@ class Guard:
                 await self._answer(scope, _limited(receive, answer, self.limits.body_bytes), answer)
             except Problem as problem:
                 await answer.refuse(problem.status_code, problem.detail, problem.headers, scope, receive)
+            except asyncio.CancelledError:  # the server is stopped, and does not wait any longer
+                stopped = Problem(503, "The server is being stopped.", retry_after=_STOPPED_SECONDS)
+                await answer.refuse(503, stopped.detail, stopped.headers, scope, receive)
             except Exception as error:
                 log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
                 await answer.refuse(500, said("The server failed; its log says why."), None, scope, receive)

@@ -19,7 +19,7 @@ class Problem(HTTPException):
     """A request that cannot be answered.
 
     Args:
-        status: HTTP status, 4xx.
+        status: HTTP status, 4xx, or 503 while the server is being stopped.
         error: One sentence that says what is wrong and what would be accepted, without paths of the server.
         field: The parameter that it is about.
         retry_after: Seconds after which the same request may succeed.
@@ -53,6 +53,7 @@ _WORDS = {
     415: "The body is of another type.",
     422: "A parameter is missing or cannot be used; `field` names it.",
     429: "Too many requests, or the answer took too long; try again after the seconds in `Retry-After`.",
+    503: "The server is being stopped.",
 }
 # Of errors that come from the framework.
 _UNKNOWN = {
@@ -63,7 +64,7 @@ _UNKNOWN = {
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds until another try.", "schema": {"type": "integer"}}}
 # The errors of every address, as `responses` of FastAPI.
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProblemBody, "description": words} | ({"headers": _RETRY_AFTER} if status == 429 else {})
+    status: {"model": ProblemBody, "description": words} | ({"headers": _RETRY_AFTER} if status in (429, 503) else {})
     for status, words in _WORDS.items()
 }
 

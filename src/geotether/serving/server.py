@@ -79,7 +79,6 @@ def serve(
                 webbrowser.open(address)
 
         run(app, listener, ready, trust_proxy=public_name is not None, ends_process=ends_process)
-    _log.info("Stopped.")
 
 
 def check_extra() -> None:
@@ -111,7 +110,7 @@ def models_of(given: Any) -> dict[str, Any]:
         path = model.folder or (Path(one) if isinstance(one, str | Path) else None)
         said = name or (name_of(path) if path else "model")
         if said in found:
-            raise ValueError(f"Two models are called {said!r}; give a mapping from name to model, or rename a folder.")
+            raise ValueError(f"Two models are called {said!r}; name one of them, such as other={said}.")
         found[said] = model
     return found
 
@@ -212,6 +211,7 @@ def run(
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: Any) -> None:
             if self.should_exit and sig == signal.SIGINT:
+                app.state.served.tables.close()
                 os._exit(130)
             self.should_exit = True
 
@@ -223,12 +223,12 @@ def run(
         async def shutdown(self, sockets: Any = None) -> None:
             await super().shutdown(sockets)
             left = app.state.metrics.running
-            if left and ends_process:
-                _log.warning("Stopped; %d requests were not answered.", left)
-                os._exit(0)  # a computation in a thread cannot be stopped otherwise
+            _log.info("Stopped%s.", f"; {left} requests were not answered" if left else "")
+            if ends_process:  # a computation in a thread cannot be stopped otherwise
+                os._exit(0)
 
     config = uvicorn.Config(
-        app, log_level="error", access_log=False, server_header=False, timeout_graceful_shutdown=_STOP_SECONDS,
+        app, log_level="critical", access_log=False, server_header=False, timeout_graceful_shutdown=_STOP_SECONDS,
         timeout_keep_alive=30, proxy_headers=trust_proxy, forwarded_allow_ips="127.0.0.1,::1", lifespan="on",
     )  # fmt: skip
     Server(config).run(sockets=[listener])

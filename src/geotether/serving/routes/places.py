@@ -13,7 +13,7 @@ from geotether.serving.schemas import Embeddings, Lat, Lon, ModelName, Places, P
 from geotether.serving.served import Served
 
 ARROW = "application/vnd.apache.arrow.stream"
-_ROWS_AT_ONCE = 100  # of JSON, so that other requests are answered meanwhile
+_NUMBERS_AT_ONCE = 5000  # of JSON, so that other requests are answered meanwhile
 _DECIMALS = 7
 
 
@@ -64,8 +64,9 @@ def router(served: Served) -> APIRouter:
 def json_of(vectors: Float32[np.ndarray, "n d"]) -> bytes:
     """Write embeddings as JSON, rounded to seven decimals."""
     parts = []
-    for start in range(0, len(vectors), _ROWS_AT_ONCE):
-        rows = np.round(vectors[start : start + _ROWS_AT_ONCE].astype(np.float64), _DECIMALS).tolist()
+    at_once = max(1, _NUMBERS_AT_ONCE // vectors.shape[1])
+    for start in range(0, len(vectors), at_once):
+        rows = np.round(vectors[start : start + at_once].astype(np.float64), _DECIMALS).tolist()
         parts.append(json.dumps(rows, separators=(",", ":"), allow_nan=False)[1:-1])
     return f'{{"dim":{vectors.shape[1]},"embeddings":[{",".join(parts)}]}}'.encode()
 
