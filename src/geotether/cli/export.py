@@ -55,8 +55,8 @@ def export(
 
     given = dim_given(dim)
     if out.suffix.lower() in (".onnx", ".pt2"):
-        options = {"region": region != "world", "resolution": resolution, "cells": cells, "layer": layer}
-        options |= {"dtype": dtype != "float32", "workers": workers, "scheduler": scheduler}
+        options: dict[str, object] = {"region": region != "world", "resolution": resolution, "cells": cells}
+        options |= {"layer": layer, "dtype": dtype != "float32", "workers": workers, "scheduler": scheduler}
         if unfit := [f"--{name}" for name, value in options.items() if value]:
             raise ValueError(f"{out} is the model itself, for any place; leave out {', '.join(unfit)}.")
         return export_graph(model, out, given)

@@ -136,7 +136,7 @@ def column_names(path: str | Path, layer: str | None = None) -> list[str]:
 
 
 @contextmanager
-def naming(path: Path, kind: str) -> Iterator[None]:
+def naming(path: str | Path, kind: str) -> Iterator[None]:
     """Put the name of a file in front of errors about it, and turn those of Arrow into ValueError."""
     try:
         yield
