@@ -50,7 +50,6 @@ SMALL = [
 CASES = {
     "melt": [],
     "all pairs": ["objective.reading=all_pairs", "objective.ignore_km=500"],
-    "to location": ["objective.reading=modality_to_location", "objective.regression_weight=0"],
     "to modality": ["objective.reading=location_to_modality", "objective.specific_dim=4"],
     "blocked": ["objective.chunk_rows=4", "objective.ignore_km=500"],
     "sigmoid": ["objective.reading=sigmoid", "objective.ignore_km=500"],
@@ -131,7 +130,8 @@ def results(tmp_path_factory, make_fields, small_pairing) -> dict[str, dict[str,
     """What one process, two and three make of every case."""
     folder = tmp_path_factory.mktemp("processes")
     context = get_context("forkserver")
-    context.set_forkserver_preload(["geotether.training.pretraining"])
+    # The second is what every optimiser imports.
+    context.set_forkserver_preload(["geotether.training.pretraining", "torch._dynamo"])
     data = (make_fields(), small_pairing)
     started = [
         context.Process(target=work, args=(rank, count, str(folder), *data))
@@ -194,7 +194,7 @@ RUN = """
 recipe: paper
 tables: {satellite: satellite.parquet, text: text.parquet}
 batch_size: 31
-steps: 150
+steps: 60
 save_every: 1000
 validate_every: null
 jitter_m: 1000
@@ -214,7 +214,7 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on_with_one(tmp_path)
         [*torchrun, *command], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     metrics = tmp_path / "cut" / "metrics.jsonl"
-    while not metrics.is_file() or metrics.read_bytes().count(b"\n") < 20:
+    while not metrics.is_file() or metrics.read_bytes().count(b"\n") < 10:
         assert started.poll() is None, started.communicate()[1]
         time.sleep(0.01)
     os.kill(process_of(started.pid, rank=1), signal.SIGKILL)
@@ -223,12 +223,12 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on_with_one(tmp_path)
     assert "geotether: Another of the 2 processes of this run has ended" in said
     assert "The state is saved in cut: run the same command with --resume" in said
     saved = json.loads((tmp_path / "cut" / "state" / "state.json").read_text())
-    assert 20 <= saved["step"] < 150
+    assert 10 <= saved["step"] < 60
 
-    one, whole = (load_config(tmp_path / "run.yaml") for _ in range(2))
-    found = pretrain(config=one, out=tmp_path / "cut", resume=True, progress="none")
-    expected = pretrain(config=whole, progress="none")
-    assert [line["step"] for line in found.history] == list(range(150))
+    config = load_config(tmp_path / "run.yaml")
+    found = pretrain(config=config, out=tmp_path / "cut", resume=True, progress="none")
+    expected = pretrain(config=config, progress="none")
+    assert [line["step"] for line in found.history] == list(range(60))
     for key, weight in expected.module.state_dict().items():
         torch.testing.assert_close(found.module.state_dict()[key], weight, rtol=0, atol=1e-3 * weight.abs().max())
 
