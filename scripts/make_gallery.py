@@ -67,7 +67,7 @@ PICTURES = [
     Picture("serve_globe", "#layer=rgb&globe=1&view=20,10,1.9", "rgb"),
     Picture("serve_compare", "#place=-60,-3&compare=1&layer2=clusters&view=-60,0,1.2", "similarity"),
     Picture("serve_labels", "#view=20,15,1.6", "prediction.value", act=predict_july),
-    Picture("serve_phone", "#place=139.69,35.68&view=60,20,0.6", "similarity", dark=True, viewport=PHONE),
+    Picture("serve_phone", "#place=139.69,35.68&view=112,28,1.3", "similarity", dark=True, viewport=PHONE),
 ]
 
 
