@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ from geotether.sources.pictures.pixels import image_kind
 IMAGE_KINDS = ("JPEG", "PNG", "WEBP", "TIFF")
 _PLACES, _TEXTS = 2000, 1000
 _OBSERVATIONS = 200  # by images and columns, which their tiles name by an id
+
+_decoding = threading.BoundedSemaphore(2)  # images at once, which take 8 bytes per pixel while they are decoded
 
 
 class AskedPlace(NamedTuple):
@@ -89,7 +92,8 @@ class Questions:
             raise Problem(415, f"The image must be one of {', '.join(IMAGE_KINDS)}.", "image")
         with asked("image" if modality is None else "modality"):
             transforms_taking(self.encoder, "images", modality)
-        return self._kept(data, modality, lambda: image_query(self.encoder, data, modality, self.pixels), "image")
+        with _decoding:
+            return self._kept(data, modality, lambda: image_query(self.encoder, data, modality, self.pixels), "image")
 
     def columns(self, values: Mapping[str, Any], modality: str | None = None) -> tuple[str, Query]:
         """Ask by values of columns; returns the id of the question as well.
