@@ -4,7 +4,9 @@ import gzip
 import io
 import json
 import pickle
+import re
 import sqlite3
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -205,6 +207,20 @@ def database(*statements, application=0x47504B47):
         return made.serialize()
 
 
+def two_layers():
+    pyogrio = pytest.importorskip("pyogrio")
+    import shapely
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name in "ab":
+            points = shapely.to_wkb(shapely.points([[1.0, 2.0]]))
+            pyogrio.raw.write(
+                f"{folder}/made.gpkg", points, [np.array([1])], ["x"], layer=name, driver="GPKG",
+                geometry_type="Point", crs="EPSG:4326", append=name == "b",
+            )  # fmt: skip
+        return Path(f"{folder}/made.gpkg").read_bytes()
+
+
 VRT = b"<OGRVRTDataSource><OGRVRTLayer><SrcDataSource>/etc/passwd</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>"
 ENTITY = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><kml>&x;</kml>'
 LAYER = ["CREATE TABLE a (x)"]
@@ -242,6 +258,9 @@ HOSTILE = {
     "deep json": ("towns.geojson", b"[" * 200_000, 422, "nested"),
     "proj string": ("t.geojson", INIT, 422, "CRS"),
     "no places": ("towns.csv", b"a,b\n1,2\n", 422, "'a', 'b'"),
+    "two longitudes": ("towns.csv", b"site_lon,home_lon,lat\n1,2,3\n", 422, "rename one"),
+    "no CRS": ("towns.csv", b"wkt,a\nPOINT (1 2),3\n", 422, "into the file"),
+    "two layers": ("towns.gpkg", two_layers(), 422, "one of them"),
     "swapped": ("towns.csv", b"lon,lat\n10,120\n20,130\n", 422, "towns.csv"),
     "empty": ("towns.csv", b"", 422, "is empty"),
 }  # fmt: skip
@@ -255,10 +274,11 @@ def test_what_is_not_a_table_of_points_is_a_clear_error(case, tmp_path, monkeypa
     with pytest.raises((UploadError, ValueError)) as caught:
         read(content, name, tmp_path)
     assert getattr(caught.value, "status", 422) == status
-    text = uploads.without_paths(str(caught.value), tmp_path / f"points{Path(name).suffix}", name)
+    text = uploads.for_client(str(caught.value), tmp_path / f"points{Path(name).suffix}", name)
     assert said in text
     assert str(tmp_path) not in text
     assert "root:" not in text
+    assert not re.search(r"--|(lon|lat|crs|layer)=", text)
 
 
 def test_reading_is_limited_in_time_and_memory(monkeypatch, tmp_path):

@@ -34,6 +34,14 @@ _PACKAGES = (b"GPKG", b"GP10", b"GP11")
 # Names of codes, WKT and PROJJSON; a PROJ string may name files.
 _CRS = re.compile(r"((EPSG|ESRI|IGNF|OGC|CRS|urn:ogc:def:crs|https?://www\.opengis\.net/def/crs)[:/]|\{|\w+\[)", re.I)
 _CRS_FILE = re.compile(r"file|grids|init\s*=|\.(gsb|gtx|tiff?|las|los|ct2)\b", re.I)
+# What messages tell readers of files to type, and what clients can do instead.
+_ADVICE = (
+    (r"name the columns of coordinates with lon= .*?--lat\)", "call these columns lon and lat"),
+    (r"name one with lon= and lat=", "rename one of them"),
+    (r"pass lon= and lat= the other way round", "exchange the names of the two columns"),
+    (r"state it with crs=, such as crs='EPSG:4326' for degrees", "write the CRS into the file, as GeoParquet does"),
+    (r"name one with layer= or --layer", "send a file of one of them"),
+)
 _log = logging.getLogger(__name__)
 _turn = threading.BoundedSemaphore(_AT_ONCE)
 
@@ -146,13 +154,13 @@ def main() -> None:
     try:
         found: dict[str, Any] = read_file(file, name, Path(about["out"]))
     except UploadError as error:
-        found = {"status": error.status, "error": without_paths(str(error), file, name)}
+        found = {"status": error.status, "error": for_client(str(error), file, name)}
     except ImportError as error:
-        found = {"status": 415, "error": without_paths(str(error), file, name)}
+        found = {"status": 415, "error": for_client(str(error), file, name)}
     except MemoryError:
         found = {"status": 413, "error": f"{name} does not fit into {MEMORY_BYTES / 1e9:g} GB of memory."}
     except (ValueError, TypeError, OSError, RecursionError, ArithmeticError) as error:
-        found = {"status": 422, "error": without_paths(str(error), file, name)}
+        found = {"status": 422, "error": for_client(str(error), file, name)}
     sys.stdout.write(json.dumps(found))
 
 
@@ -170,8 +178,10 @@ def _limit_process(memory: int) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def without_paths(text: str, file: Path, name: str) -> str:
-    """Return a message about a file with the name that its client gave it, and begin with that name."""
+def for_client(text: str, file: Path, name: str) -> str:
+    """Return a message about a file as its client reads it: it begins with the name that the client gave."""
+    for pattern, advice in _ADVICE:
+        text = re.sub(pattern, advice, text)
     for path in (file, file.with_suffix(""), file.parent / f"{_NAME}.shp"):
         text = text.replace(str(path), name)
     text = text.replace(f"{file.parent}{os.sep}", "").replace(str(file.parent), name)
