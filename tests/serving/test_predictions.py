@@ -140,7 +140,7 @@ def test_a_column_of_codes_is_noted(client, table):
         one["colour"] for one in shown["legend"]["classes"]
     }
     found = made(client, points=table, label="code")
-    assert any("classes" in note for note in found["notes"])
+    assert any("add kind classification" in note for note in found["notes"])
     assert (found["label"], found["points"], found["model"]) == ("code", table, "small")
 
 

@@ -1,5 +1,6 @@
 """Addresses of tables of points, /points, and of maps of their columns, /predict."""
 
+import re
 from pathlib import Path as FilePath
 from typing import Annotated, Any, no_type_check
 
@@ -65,7 +66,7 @@ def router(served: Served) -> APIRouter:
                     FilePath(table.name), wanted.label, kind=wanted.kind, unit=wanted.unit, read=table.read()
                 )
             except (ValueError, TypeError) as error:
-                raise Problem(422, str(error), "label") from None
+                raise Problem(422, in_fields(str(error)), "label") from None
         job = Job(served.planet(model), task, wanted.level, table.id, model, notes)
         served.predictions.add(job)
         return JobStarted(job=job.id)
@@ -82,6 +83,16 @@ def router(served: Served) -> APIRouter:
     return made
 
 
+def in_fields(text: str) -> str:
+    """Name the fields of a request in a message that names options of the command line.
+
+    Example:
+        >>> in_fields("add labels, or state a lower --level.")
+        'add labels, or state a lower level.'
+    """
+    return re.sub(r"--(?=[a-z])", "", text)
+
+
 def shown_job(served: Served, job: Job) -> dict[str, Any]:
     """Return what clients are told about a map."""
     layers = [
@@ -93,5 +104,6 @@ def shown_job(served: Served, job: Job) -> dict[str, Any]:
     if job.state == "waiting" and (ahead := served.predictions.ahead(job)):
         step = f"Waiting for {ahead} other map{'s' if ahead > 1 else ''}"
     about = {"job": job.id, "points": job.points, "label": job.task.name, "model": job.model}
-    said = {"state": job.state, "step": step, "words": job.words, "notes": job.notes, "error": job.error}
+    notes, error = [in_fields(note) for note in job.notes], job.error and in_fields(job.error)
+    said = {"state": job.state, "step": step, "words": job.words, "notes": notes, "error": error}
     return about | said | job.found | {"layers": layers}
