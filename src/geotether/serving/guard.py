@@ -98,13 +98,15 @@ class Guard:
             return
         wait = self.rates.wait(_client(scope))
         if wait:
-            said = f"More than {self.limits.rate:g} requests per second; wait before the next one."
-            raise Problem(429, said, retry_after=wait)
+            often = f"More than {self.limits.rate:g} requests per second; wait before the next one."
+            raise Problem(429, often, retry_after=wait)
         if self.metrics.running >= self.limits.at_once:
             raise Problem(429, "The server is busy with other requests; try again.", retry_after=_BUSY_SECONDS)
 
     def _is_own(self, origin: str, host: str) -> bool:
-        return _address(origin) == host.lower() or (self.hosts is not None and _name(origin) in self.hosts)
+        """Whether an Origin is this server: the same name and port, or the name under which a proxy publishes it."""
+        published = set() if self.hosts is None else self.hosts - set(LOOPBACK)
+        return _address(origin) == host.lower() or _name(origin) in published
 
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         """Answer a request in the time that there is for it."""
