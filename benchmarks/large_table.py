@@ -78,6 +78,7 @@ def write(path: Path, rows: int, dim: int) -> None:
     each = 500_000
     count = -(-rows // each)
     weights = np.random.default_rng(0).normal(size=(3, dim)).astype(np.float32)
+    noise = np.random.default_rng(1).standard_normal((each, dim), dtype=np.float32)
     path.mkdir()
     for number in range(count):
         rng = np.random.default_rng(number)
@@ -86,7 +87,9 @@ def write(path: Path, rows: int, dim: int) -> None:
         lonlat = np.stack([rng.uniform(-180, 180, own), lat], axis=1)
         x, y = np.radians(lonlat).T
         signal = np.stack([np.cos(x) * np.cos(y), np.sin(x) * np.cos(y), np.sin(y)], axis=1).astype(np.float32)
-        features = (signal @ weights + rng.standard_normal((own, dim), dtype=np.float32)).astype(np.float16)
+        features = signal @ weights
+        features += np.roll(noise, number, axis=0)[:own]
+        features = features.astype(np.float16)
         split = np.where(rng.random(own) < 0.9, "train", "validation")
         ids = np.arange(number * each, number * each + own).astype(str)
         table = Table.single("t", lonlat, features, id=ids, split=split)

@@ -249,14 +249,14 @@ def _pool_blocks(size: int, block_rows: int, seed: int, modality: str, epoch: in
     return _blocks(size, block_rows, seed, modality, epoch)[0][pool * POOL_BLOCKS : (pool + 1) * POOL_BLOCKS]
 
 
-@lru_cache(maxsize=32)  # of 2 MB each with 256 features
+@lru_cache(maxsize=32)  # of 4 MB each at most
 def _pool_rows(
     size: int, block_rows: int, seed: int, modality: str, epoch: int, pool: int
 ) -> Integer[np.ndarray, "rows"]:
     """Shuffle the rows of one pool."""
     own = _pool_blocks(size, block_rows, seed, modality, epoch, pool)
     rows = (own[:, None].astype(np.int64) * block_rows + np.arange(block_rows)).ravel()
-    rows = rows[rows < size]
+    rows = rows[rows < size].astype(np.int32 if size < 2**31 else np.int64)
     return rows[permutation.__wrapped__(len(rows), seed, f"{modality}\0pool {pool}", epoch)]
 
 

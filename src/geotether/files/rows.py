@@ -147,7 +147,7 @@ def naming(path: str | Path, kind: str) -> Iterator[None]:
             raise
         raise ValueError(f"{path} is damaged or is not a {kind} file: {error}.") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: {_not_its_encoding(path, error)}") from error
+        raise ValueError(f"{path}: {_not_its_encoding(Path(path), error)}") from error
     except (TypeError, ValueError) as error:
         if str(error).startswith(str(path)):
             raise

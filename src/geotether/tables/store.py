@@ -43,7 +43,7 @@ _GROUP_BYTES = 2**26
 # Features of more bytes are written in shards.
 _LARGE_BYTES, _SHARD_BYTES = 2**32, 2**28
 # Numbers in a block of a table in shards: 64 KiB as float16, which disks read at nearly full speed.
-_BLOCK_NUMBERS = 2**15
+_BLOCK_NUMBERS, _BLOCK_ROWS = 2**15, 2**9
 
 
 def write_table(
@@ -235,7 +235,7 @@ def read_table(
         mapped = not fits_in_memory(files, chosen, memory_share)
         refuse_too_many(len(files), mapped)
         if len(files.names) > 1 or shard_name(0, 1) in files.names:
-            block_rows = max(1, _BLOCK_NUMBERS // feature_count(files, chosen))
+            block_rows = min(max(1, _BLOCK_NUMBERS // feature_count(files, chosen)), _BLOCK_ROWS)
             # Fewer rows are one pool, which is shuffled as a whole.
             further["block_rows"] = block_rows if len(files) > POOL_BLOCKS * block_rows else None
         if mapped:
