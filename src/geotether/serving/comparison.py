@@ -51,6 +51,7 @@ class Comparison:
         for space in {query.space for query in queries}:
             rows = [at for at, query in enumerate(queries) if query.space == space]
             similarity = self.index.similarity(space, np.stack([queries[at].vector for at in rows]))
-            similarity.flags.writeable = False
-            found |= dict(zip(rows, similarity, strict=True))
+            for at, values in zip(rows, similarity, strict=True):
+                found[at] = values.copy()  # a view would keep those of all queries in memory
+                found[at].flags.writeable = False
         return [found[at] for at in range(len(queries))]
