@@ -177,8 +177,12 @@ def test_files_of_the_server_are_listed_and_kept(tmp_path, monkeypatch):
         return {"columns": [], "bounds": [], "rows": 0}
 
     monkeypatch.setattr("geotether.serving.points.read_upload", read_nothing)
-    first, second = (tables.add(io.BytesIO(), "x.csv").id for _ in range(2))
+    used = tables.add(io.BytesIO(), "x.csv")
+    first, second = used.id, tables.add(io.BytesIO(), "x.csv").id
     assert tables.get(second).name == "x.csv"
+    with pytest.raises(Problem) as forgotten:  # by a request that had it before it was forgotten
+        used.geojson()
+    assert forgotten.value.status_code == 404
     assert tables.get("towns").rows == COUNT
     with pytest.raises(Exception, match="send the file again"):
         tables.get(first)

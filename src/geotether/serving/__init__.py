@@ -4,6 +4,8 @@
 * `served`: what is served, and what requests share.
 * `app`: the application; `routes`: its addresses by subject.
 * `guard`: who may ask, how much, and how long an answer may take; `problems`: errors as clients see them.
+* `layers`, `tiles`, `basemap`: what the map shows.
+* `points`, `uploads`: tables that clients send; `predictions`: maps of their columns.
 * `server`: running it until it is stopped.
 """
 

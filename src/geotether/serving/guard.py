@@ -16,7 +16,7 @@ from geotether.serving.limits import Limits, Rates
 from geotether.serving.metrics import Metrics
 from geotether.serving.problems import Problem, said
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # Names under which a server that is bound to loopback is asked. Others are pages of other sites whose name was pointed
 # at this machine (DNS rebinding).
@@ -77,7 +77,7 @@ class Guard:
                 stopped = Problem(503, "The server is being stopped.", retry_after=_STOPPED_SECONDS)
                 await answer.refuse(503, stopped.detail, stopped.headers, scope, receive)
             except Exception as error:
-                log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+                _log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
                 await answer.refuse(500, said("The server failed; its log says why."), None, scope, receive)
         finally:
             self.metrics.count(scope, answer.status, time.perf_counter() - started)

@@ -58,8 +58,15 @@ class StoredPoints:
         return about | {"columns": self.columns, "bounds": self.bounds}
 
     def read(self) -> Labelled:
-        """Return the rows."""
-        return stored_rows(self.file)
+        """Return the rows.
+
+        Raises:
+            Problem: 404, if the table was forgotten meanwhile.
+        """
+        try:
+            return stored_rows(self.file)
+        except FileNotFoundError:
+            raise _no_points() from None
 
     def column(self, name: str, field: str = "column") -> dict[str, Any]:
         """Return the description of a column.
@@ -172,8 +179,12 @@ class PointTables:
         with self._lock:
             found = self._own.get(table) or self._sent.get(table)
         if found is None:
-            raise Problem(404, "There are no such points (any more); send the file again.", "points")
+            raise _no_points()
         return found
+
+
+def _no_points() -> Problem:
+    return Problem(404, "There are no such points (any more); send the file again.", "points")
 
 
 def _coloured(

@@ -20,7 +20,7 @@ from geotether.prediction.layers import MappedArea, class_bands, class_names, jo
 from geotether.prediction.page import summary_of
 from geotether.prediction.predictor import EMBEDDING, Predicted, fit_predictor
 from geotether.regions import region_of
-from geotether.serving.colours import Classes, Ramp
+from geotether.serving.colours import Classes, Ramp, hex_colours
 from geotether.serving.layers import PlanetLayer
 from geotether.serving.problems import Problem
 
@@ -54,12 +54,12 @@ class Job:
         level: Stated coverage of the intervals.
         points: Id of the table.
         model: Name of the model.
+        notes: What should be known about the labels.
 
     Attributes:
         id: Names the job in requests.
         state: "waiting", "running", "done" or "failed".
         step: What is being done, in words.
-        notes: What should be known about the labels.
         words: What is said about the map, as by `geotether map`.
         found: Scores and shares, as far as they are known.
         layers: Layers by band; empty until the job is done.
@@ -298,11 +298,11 @@ def layers_of(job: Job, predictor: "PlacePredictor", made: Predicted, rows: np.n
         job, "uncertainty", title, words, shades.legend(), rows, doubt,
         lambda found: shades.colours(found[..., 0]), lambda found: f"{found[0]:.3g} {shades.unit}".strip(),
     )  # fmt: skip
-    said = "outside the area of applicability"
+    said, (veil,) = "outside the area of applicability", hex_colours(np.array([_VEIL], dtype=np.uint8))
     outside = _layer(
         job, "outside", "Outside the area of applicability",
         "Places less like any labelled place than held-out blocks are to the others; stated errors may not hold there.",
-        {"kind": "classes", "classes": [{"name": said, "colour": "#{:02x}{:02x}{:02x}".format(*_VEIL[:3])}]},
+        {"kind": "classes", "classes": [{"name": said, "colour": veil}]},
         rows, ~made.inside,
         lambda found: np.array([(0, 0, 0, 0), _VEIL], dtype=np.uint8)[found[..., 0].astype(np.intp)],
         lambda found: said if found[0] else "inside the area of applicability", nearest=True,

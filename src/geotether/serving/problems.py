@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Problem(HTTPException):
@@ -117,5 +117,5 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> JSONResponse:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return JSONResponse({"detail": said("The server failed; its log says why.")}, 500)

@@ -128,8 +128,9 @@ def _read_apart(file: Path, name: str, out: Path) -> dict[str, Any]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OGR_SQLITE_STATIC_VIRTUAL_OGR": "NO", "PROJ_NETWORK": "OFF"}
     too_much = f"{name} cannot be read in {SECONDS} seconds and {MEMORY_BYTES / 1e9:g} GB of memory; send fewer rows."
     try:
+        # -P: no module is imported from the folder of the file, which is the current one.
         done = subprocess.run(
-            [sys.executable, "-m", "geotether.serving.uploads"], input=about.encode(), capture_output=True,
+            [sys.executable, "-P", "-m", "geotether.serving.uploads"], input=about.encode(), capture_output=True,
             timeout=SECONDS, cwd=file.parent, env=environment, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
