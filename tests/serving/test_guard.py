@@ -95,6 +95,15 @@ def test_bodies_are_limited_said_or_not(guarded):
         assert asyncio.run(ask(guard, "/echo", "POST", content_length=length))[0] == 413
 
 
+def test_bodies_of_json_are_smaller_than_files(guarded):
+    guard, body = guarded(body_bytes=20_000_000, points=100), [b"x" * 600_000] * 2
+    assert asyncio.run(ask(guard, "/echo", "POST", body, content_type="multipart/form-data; boundary=b"))[0] == 200
+    for kind in ("application/json", None):
+        assert asyncio.run(ask(guard, "/echo", "POST", body, content_type=kind))[0] == 413
+        assert asyncio.run(ask(guard, "/echo", "POST", content_type=kind, content_length="1200000"))[0] == 413
+    assert asyncio.run(ask(guard, "/echo", "POST", body[:1], content_type="application/json"))[0] == 200
+
+
 def test_clients_have_a_rate_each(guarded):
     guard = guarded(rate=0.5, burst=2)
     got = [asyncio.run(ask(guard, "/echo", client=f"10.0.0.{at}")) for at in (1, 1, 1, 2)]

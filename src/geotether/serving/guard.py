@@ -70,7 +70,7 @@ class Guard:
         try:
             try:
                 self._check(scope)
-                await self._answer(scope, _limited(receive, answer, self.limits.body_bytes), answer)
+                await self._answer(scope, _limited(receive, answer, self._most_bytes(scope)), answer)
             except Problem as problem:
                 await answer.refuse(problem.status_code, problem.detail, problem.headers, scope, receive)
             except asyncio.CancelledError:  # the server is stopped, and does not wait any longer
@@ -92,8 +92,9 @@ class Guard:
         if origin is not None and scope["method"] not in _SAFE and not self._is_own(origin, host):
             raise Problem(403, "Pages of other sites may not send data to this server.", "Origin")
         length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length[:20]) > self.limits.body_bytes:
-            raise _too_large(self.limits.body_bytes)
+        most = self._most_bytes(scope)
+        if length.isdecimal() and int(length[:20]) > most:
+            raise _too_large(most)
         if scope["path"] in _ALWAYS or scope["path"].startswith(_ALWAYS[-1]):
             return
         wait = self.rates.wait(_client(scope))
@@ -102,6 +103,12 @@ class Guard:
             raise Problem(429, often, retry_after=wait)
         if self.metrics.running >= self.limits.at_once:
             raise Problem(429, "The server is busy with other requests; try again.", retry_after=_BUSY_SECONDS)
+
+    def _most_bytes(self, scope: Scope) -> int:
+        """Return the limit of a body: what is not a form is read as JSON, during which no other request is answered."""
+        kind = Headers(scope=scope).get("content-type", "").strip().lower()
+        is_form = kind.startswith("multipart/form-data")
+        return self.limits.body_bytes if is_form else min(self.limits.body_bytes, self.limits.json_bytes)
 
     def _is_own(self, origin: str, host: str) -> bool:
         """Whether an Origin is this server: the same name and port, or the name under which a proxy publishes it."""

@@ -35,6 +35,11 @@ class Limits:
     seconds: float = 30.0
     pixels: int = 25_000_000
 
+    @property
+    def json_bytes(self) -> int:
+        """Size of a body that is no form: enough for the places of one request, written with all their digits."""
+        return 1_000_000 + 64 * self.points
+
     def __post_init__(self) -> None:
         for one in fields(self):
             if not getattr(self, one.name) > 0:
