@@ -110,6 +110,9 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            text = f"The body is not JSON ({first['ctx']['error']} at character {first['loc'][-1]})."
+            return JSONResponse({"detail": said(text)}, 400)
         place = [str(part) for part in first["loc"] if part not in ("query", "path", "body", "header")]
         field = ".".join(place) or None
         text = f"{field or 'The body'}: {first['msg']}."

@@ -30,7 +30,7 @@ def test_embeddings_are_those_of_the_model_in_json_and_arrow(client, trained):
         ({"json": [1, 2]}, 422),
         ({"json": {"lon": [0] * 10_001, "lat": [0] * 10_001}}, 422),
         ({"content": '{"lon": [NaN], "lat": [1]}', "headers": {"Content-Type": "application/json"}}, 422),
-        ({"content": "{", "headers": {"Content-Type": "application/json"}}, 422),
+        ({"content": "{", "headers": {"Content-Type": "application/json"}}, 400),
         ({"content": "[" * 100_000, "headers": {"Content-Type": "application/json"}}, 400),
         ({"content": "lon=1", "headers": {"Content-Type": "text/plain"}}, 415),
     ],
