@@ -13,6 +13,7 @@ const NEAR_ZOOM = 4;
 const GLOBE_SHARE = 0.9;
 const TILE_PX = 512;
 const EDGE_PX = 40;
+const BEHIND_M = 100_000;
 const MOVE_MS = 600;
 const EMPTY = { type: "FeatureCollection", features: [] };
 
@@ -148,6 +149,8 @@ export class View {
 
   isSeen(lon, lat) {
     const { x, y } = this.map.project([lon, lat]);
+    const isBehind = this.map.unproject([x, y]).distanceTo(new this.maplibre.LngLat(lon, lat)) > BEHIND_M; // of the globe
+    if (isBehind) return false;
     const { left, right, top, bottom } = this.map.getPadding();
     const { clientWidth, clientHeight } = this.container;
     return x > left + EDGE_PX && x < clientWidth - right - EDGE_PX && y > top + EDGE_PX && y < clientHeight - bottom - EDGE_PX;
