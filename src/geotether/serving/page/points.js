@@ -17,10 +17,12 @@ export function knowTables(all) {
   offerTables(null);
 }
 
-/** The column to begin with: the first of numbers that is not an identifier, else the first. */
+/** The column to begin with: the first label, of numbers if there are; else the last of numbers, since places and identifiers come first. */
 export function firstColumn(table) {
-  const numbers = table.columns.filter(({ kind }) => kind === "number");
-  return (numbers.find(({ usable_as_label: usable }) => usable) ?? numbers[0] ?? table.columns.find(({ kind }) => kind !== "other"))?.name ?? null;
+  const labels = table.columns.filter(({ usable_as_label: usable }) => usable);
+  const isNumber = ({ kind }) => kind === "number";
+  const first = labels.find(isNumber) ?? labels[0] ?? table.columns.findLast(isNumber);
+  return (first ?? table.columns.find(({ kind }) => kind !== "other"))?.name ?? null;
 }
 
 /** Call `chosen(id, column)` when a table or column is chosen, `send(file)` for a file. */

@@ -22,10 +22,13 @@ export function listen() {
   });
 }
 
-/** Send a file of points to the server and show it. */
+let refused = null;
+
+/** Send a file of points to the server and show it; what was said of an earlier file is removed. */
 export async function sendPoints(file) {
   hideHint();
   openTab("data");
+  refused?.remove();
   status(`Reading ${file.name} …`);
   try {
     const table = await points.sendFile(file);
@@ -35,7 +38,7 @@ export async function sendPoints(file) {
     if (table.bounds) session.sides[0].view.fit(table.bounds);
   } catch (error) {
     status(null);
-    trouble(error.message);
+    refused = trouble(error.message);
   }
 }
 
