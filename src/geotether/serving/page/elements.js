@@ -31,7 +31,7 @@ export function fillSelect(select, pairs, chosen = select.value) {
 }
 
 /** Make an icon of one path on a 20 by 20 field. */
-export function icon(path) {
+function icon(path) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 20 20");
   svg.setAttribute("aria-hidden", "true");
