@@ -1,7 +1,5 @@
 // Elements made from names, attributes and children. Texts become text nodes, never markup.
 
-const SVG = "http://www.w3.org/2000/svg";
-
 /** The element of the page with an id. */
 export function byId(id) {
   return document.getElementById(id);
@@ -28,17 +26,6 @@ export function make(tag, attributes = {}, ...children) {
 export function fillSelect(select, pairs, chosen = select.value) {
   select.replaceChildren(...pairs.map(([value, text, disabled]) => make("option", { value, disabled: !!disabled }, text)));
   if (pairs.some(([value]) => value === chosen)) select.value = chosen;
-}
-
-/** Make an icon of one path on a 20 by 20 field. */
-function icon(path) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 20 20");
-  svg.setAttribute("aria-hidden", "true");
-  const line = document.createElementNS(SVG, "path");
-  line.setAttribute("d", path);
-  svg.append(line);
-  return svg;
 }
 
 /** Show or hide an element. */
