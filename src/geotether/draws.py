@@ -21,6 +21,7 @@ class Draws:
         keep: Whether further parts follow.
 
     Example:
+        >>> import torch
         >>> draws = Draws(keep=True)
         >>> for part in (slice(0, 2), slice(2, 4)):
         ...     draws.begin()

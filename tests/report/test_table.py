@@ -58,4 +58,4 @@ def test_wrong_files(tables, tmp_path):
         ("t0.parquet", {"beside": tmp_path / "bad.parquet"}, "not a Parquet file"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=message):
-            describe(tmp_path / given, **{"out": None, "beside": None, **options})
+            describe(str(tmp_path / given), **{"out": None, "beside": None, **options})

@@ -106,7 +106,7 @@ def test_plugins_of_the_command_line_are_written_down(tmp_path, monkeypatch):
         ("ema_decay=1", r"ema_decay: .*less than 1"),
         ("jitter_m=-1", r"jitter_m: .*greater than or equal to 0"),
         ("steps=0", r"steps: .*greater than or equal to 1"),
-        ("precision=fp8", r"precision: .*'float32' or 'bf16'"),
+        ("precision=fp8", r"precision: .*'float32', 'tf32' or 'bf16'"),
         ("objective.init_temperature=0", r"objective\.init_temperature"),
         ("encoder=3", r"encoder: .*\(got 3\)"),
         ("encoder.readout=output", r"set encoder\.readout=projected or context\.observations\.components=0"),

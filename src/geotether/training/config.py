@@ -120,6 +120,12 @@ class LoopConfig(Section):
             raise ValueError("keep: best and patience need validate_every.")
         return self
 
+    @model_serializer(mode="wrap")
+    def _without_unset(self, write: Any) -> dict[str, Any]:
+        """Leave out later options that are not set, since keys of stored results are made of this."""
+        unset = {"adapt": None, "gradient_parts": 1, "read_every": None}
+        return {key: value for key, value in write(self).items() if key not in unset or value != unset[key]}
+
 
 class EncoderConfig(Section):
     """The location encoder; see `geotether.encoders.build`.
@@ -330,12 +336,6 @@ class RunConfig(LoopConfig):
                 "give fewer, or more steps."
             )
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_unset(self, write: Any) -> dict[str, Any]:
-        """Leave out later options that are not set, since keys of stored results are made of this."""
-        unset = {"adapt": None, "gradient_parts": 1}
-        return {key: value for key, value in write(self).items() if key not in unset or value != unset[key]}
 
 
 class ColearningConfig(Section):
