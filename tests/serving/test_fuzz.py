@@ -17,7 +17,7 @@ from PIL import Image
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 
-EXAMPLES = int(os.environ.get("GEOTETHER_FUZZ", 300))
+EXAMPLES = int(os.environ.get("GEOTETHER_FUZZ", 150))
 SLOW = {"POST /points": 3, "POST /predict": 3}  # examples of each kind, unless there are many: a process or a job each
 CHECKED = ["not_a_server_error", "status_code_conformance", "content_type_conformance"]
 
