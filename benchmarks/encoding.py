@@ -107,7 +107,7 @@ def products(model: Encoder) -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 
 def multiply(pairs: list[tuple[torch.Tensor, torch.Tensor]], times: int) -> None:
-    """Compute the products of so many chunks of places."""
+    """Compute the products of a number of chunks of places."""
     with torch.inference_mode():
         for _ in range(times):
             for left, right in pairs:

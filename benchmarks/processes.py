@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=2048)
     parser.add_argument("--count", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--parts", type=int, help="measure gradient caching with 1 and so many parts")
+    parser.add_argument("--parts", type=int, help="measure gradient caching with this number of parts, and with 1")
     parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--meet", help=argparse.SUPPRESS)
     parser.add_argument("--one-way", action="store_true", help=argparse.SUPPRESS)

@@ -303,7 +303,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=[*PARTS, "steps"])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--processes", type=int, help="also time steps of so many processes")
+    parser.add_argument("--processes", type=int, help="number of processes whose steps are timed as well")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     asked = parser.parse_args()
     torch.set_num_threads(1)

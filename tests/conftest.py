@@ -241,3 +241,15 @@ def folder(trained, tmp_path_factory):
     path = tmp_path_factory.mktemp("searching") / "model"
     trained.save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory):
+    """The folder of a small model of 8 numbers per place."""
+    from geotether.encoder import Encoder
+    from geotether.encoders.build import build_location_encoder
+
+    parts = {"positional": {"name": "spherical_harmonics", "l_max": 4}, "network": {"name": "mlp", "hidden_dim": 16}}
+    folder = tmp_path_factory.mktemp("models") / "small"
+    Encoder(build_location_encoder({**parts, "embed_dim": 8}, seed=0)).save(folder)
+    return folder

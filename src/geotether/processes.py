@@ -352,7 +352,7 @@ class Split:
         return mean_here * (len(self.own) * self.processes.count / self.rows if name is None else self.weights[name])
 
     def parts(self, count: int) -> list[Part]:
-        """Divide the rows that are here into so many parts, each with a share of every group."""
+        """Divide the rows of this process into `count` parts, each with a share of every group."""
         if count not in self._parts:
             self._parts[count] = [self._part(number, count) for number in range(count)]
         return self._parts[count]

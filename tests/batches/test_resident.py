@@ -1,5 +1,6 @@
 """Mirrors src/geotether/batches/resident.py."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -45,14 +46,15 @@ def assert_equal_bits(one, other):
         assert torch.equal(rows, other.features[name])
 
 
-@pytest.mark.parametrize("make", [ResidentRows, FetchedRows])
+@pytest.mark.parametrize("kind", [ResidentRows, FetchedRows])
 @pytest.mark.parametrize("options", SCHEDULES.values(), ids=SCHEDULES)
 @pytest.mark.parametrize("rank", [None, 1])
-def test_batches_are_those_of_assemble(tables, make, options, rank):
+def test_batches_are_those_of_assemble(tables, kind, options, rank):
     """Over several epochs, and in the order of a run that is resumed in the middle."""
     schedule = build_schedule(table_sizes=SIZES, batch_size=26, **options)
     share = None if rank is None else Processes(rank, 3).share
-    drawn = make(tables, schedule, 5, CPU, share)
+    read = partial(assemble, tables, schedule, seed=5, share=share)
+    drawn = FetchedRows(read, CPU) if kind is FetchedRows else ResidentRows(tables, schedule, 5, CPU, share)
     for step in [*range(70), 300, 301, 2]:
         assert_equal_bits(drawn(step), assemble(tables, schedule, step, 5, share))
 

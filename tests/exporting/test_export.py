@@ -28,18 +28,18 @@ def region(tmp_path):
 
 
 @pytest.fixture
-def encoder(model):
-    return geotether.load(model)
+def encoder(small_model):
+    return geotether.load(small_model)
 
 
 def quiet(*arguments, **options):
     return export(*arguments, **{"progress": "none", **options})
 
 
-def test_a_cog_has_the_embedding_of_each_pixel(model, encoder, region, tmp_path):
+def test_a_cog_has_the_embedding_of_each_pixel(small_model, encoder, region, tmp_path):
     import rasterio
 
-    done = quiet(model, tmp_path / "a.tif", region, 1)
+    done = quiet(small_model, tmp_path / "a.tif", region, 1)
     with rasterio.open(done.path) as file:
         assert file.descriptions == tuple(f"e{number}" for number in range(8))
         assert file.tags()["model"] == "small"
@@ -55,11 +55,11 @@ def test_a_cog_has_the_embedding_of_each_pixel(model, encoder, region, tmp_path)
     assert left == ["a.tif", "a.tif.sha256", "a.tif.stac.json", TRIANGLE]
 
 
-def test_a_cog_across_the_antimeridian_in_metres(model, encoder, tmp_path):
+def test_a_cog_across_the_antimeridian_in_metres(small_model, encoder, tmp_path):
     import rasterio
     import rasterio.warp
 
-    done = quiet(model, tmp_path / "a.tif", BOX, "100km", dtype="int8")
+    done = quiet(small_model, tmp_path / "a.tif", BOX, "100km", dtype="int8")
     with rasterio.open(done.path) as file:
         assert file.crs.is_projected
         assert file.nodata == -128
@@ -80,9 +80,9 @@ def test_a_cog_across_the_antimeridian_in_metres(model, encoder, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
-def test_xarray_reads_a_zarr_store(model, encoder, tmp_path, dtype):
+def test_xarray_reads_a_zarr_store(small_model, encoder, tmp_path, dtype):
     xr = pytest.importorskip("xarray")
-    done = quiet(model, tmp_path / "a.zarr", BOX, 0.05, dtype=dtype)
+    done = quiet(small_model, tmp_path / "a.zarr", BOX, 0.05, dtype=dtype)
     with xr.open_zarr(done.path, consolidated=False) as data:
         assert data.embedding.dims == ("band", "lat", "lon")
         assert data.embedding.shape == (8, 400, 400)
@@ -107,9 +107,9 @@ def test_xarray_reads_a_zarr_store(model, encoder, tmp_path, dtype):
         assert np.abs(half.embedding - expected.values).max() <= {"float32": 1e-5, "float16": 4e-3, "int8": 0.51}[dtype]
 
 
-def test_a_zarr_store_names_the_conventions_of_geozarr(model, region, tmp_path):
+def test_a_zarr_store_names_the_conventions_of_geozarr(small_model, region, tmp_path):
     zarr = pytest.importorskip("zarr", minversion="3")
-    quiet(model, tmp_path / "a.zarr", region, "20km")
+    quiet(small_model, tmp_path / "a.zarr", region, "20km")
     group = zarr.open_group(tmp_path / "a.zarr", mode="r", zarr_format=3)
     assert [one["name"] for one in group.attrs["zarr_conventions"]] == ["proj", "spatial"]
     assert "laea" in group.attrs["proj:wkt2"].lower() or "Lambert Azimuthal" in group.attrs["proj:wkt2"]
@@ -120,9 +120,9 @@ def test_a_zarr_store_names_the_conventions_of_geozarr(model, region, tmp_path):
 
 @pytest.mark.parametrize("cells", ["h3:3", "healpix:32"])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
-def test_geopandas_and_duckdb_read_cells(model, encoder, region, tmp_path, cells, dtype):
+def test_geopandas_and_duckdb_read_cells(small_model, encoder, region, tmp_path, cells, dtype):
     duckdb, geopandas = pytest.importorskip("duckdb"), pytest.importorskip("geopandas")
-    done = quiet(model, tmp_path / "a.parquet", region, cells=cells, dtype=dtype)
+    done = quiet(small_model, tmp_path / "a.parquet", region, cells=cells, dtype=dtype)
     frame = geopandas.read_parquet(done.path)
     name = cells.partition(":")[0]
     assert list(frame) == ["geometry", name, "embedding"]
@@ -139,15 +139,15 @@ def test_geopandas_and_duckdb_read_cells(model, encoder, region, tmp_path, cells
 
 
 @pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="gdalinfo is not installed")
-def test_gdalinfo_reads_a_cog(model, region, tmp_path):
-    quiet(model, tmp_path / "a.tif", region, 1)
+def test_gdalinfo_reads_a_cog(small_model, region, tmp_path):
+    quiet(small_model, tmp_path / "a.tif", region, 1)
     told = subprocess.run(["gdalinfo", "-json", tmp_path / "a.tif"], capture_output=True, text=True, check=True)
     assert [band["description"] for band in json.loads(told.stdout)["bands"]][:2] == ["e0", "e1"]
 
 
-def test_checksums_and_the_stac_item(model, region, tmp_path):
+def test_checksums_and_the_stac_item(small_model, region, tmp_path):
     pystac = pytest.importorskip("pystac")
-    done = quiet(model, tmp_path / "a.zarr", region, 2, dtype="float16")
+    done = quiet(small_model, tmp_path / "a.zarr", region, 2, dtype="float16")
     subprocess.run(["sha256sum", "--check", "--quiet", "a.zarr.sha256"], cwd=tmp_path, check=True)
     item = pystac.Item.from_file(str(done.item))
     asset = item.assets["embeddings"]
@@ -156,23 +156,23 @@ def test_checksums_and_the_stac_item(model, region, tmp_path):
     assert item.properties["proj:shape"] == [20, 20]
     assert item.properties["emb:runtime_parameters"]["dimensions"] == 8
     assert item.properties["emb:quantization"]["quantized_dtype"] == "float16"
-    quiet(model, tmp_path / "b.tif", region, 2)
+    quiet(small_model, tmp_path / "b.tif", region, 2)
     about = json.loads((tmp_path / "b.tif.stac.json").read_text())["assets"]["embeddings"]
     digest = (tmp_path / "b.tif.sha256").read_text().split()[0]
     assert about["file:checksum"] == "1220" + digest
     assert about["file:size"] == (tmp_path / "b.tif").stat().st_size
 
 
-def test_an_export_is_made_once_and_again_if_it_changes(model, region, tmp_path):
+def test_an_export_is_made_once_and_again_if_it_changes(small_model, region, tmp_path):
     out = tmp_path / "a.tif"
-    assert quiet(model, out, region, 2).renewed
+    assert quiet(small_model, out, region, 2).renewed
     before = out.stat().st_mtime_ns
-    assert not quiet(model, out, region, 2).renewed
+    assert not quiet(small_model, out, region, 2).renewed
     assert out.stat().st_mtime_ns == before
-    assert quiet(model, out, region, 1).renewed
-    assert quiet(model, tmp_path / "a.zarr", region, 0.1).renewed
+    assert quiet(small_model, out, region, 1).renewed
+    assert quiet(small_model, tmp_path / "a.zarr", region, 0.1).renewed
     assert (tmp_path / "a.zarr" / "overview_2").exists()
-    quiet(model, tmp_path / "a.zarr", region, 1)
+    quiet(small_model, tmp_path / "a.zarr", region, 1)
     assert not (tmp_path / "a.zarr" / "overview_2").exists()
 
 
@@ -208,32 +208,32 @@ def test_any_function_of_places_can_be_exported(region, tmp_path):
     ],
     ids=str,
 )
-def test_wrong_options_are_refused_before_anything_is_written(model, tmp_path, name, options, message):
+def test_wrong_options_are_refused_before_anything_is_written(small_model, tmp_path, name, options, message):
     with pytest.raises(ValueError, match=message):
-        quiet(model, tmp_path / name, **options)
+        quiet(small_model, tmp_path / name, **options)
     assert not list(tmp_path.iterdir())
 
 
-def test_something_else_is_not_overwritten(model, region, tmp_path):
+def test_something_else_is_not_overwritten(small_model, region, tmp_path):
     (tmp_path / "a.tif").write_text("a photograph")
     with pytest.raises(FileExistsError, match="not an export"):
-        quiet(model, tmp_path / "a.tif", region, 1)
+        quiet(small_model, tmp_path / "a.tif", region, 1)
     (tmp_path / "b.zarr").mkdir()
     (tmp_path / "b.zarr" / "thesis.txt").write_text("three years")
     with pytest.raises(FileExistsError, match="not an export"):
-        quiet(model, tmp_path / "b.zarr", region, 1)
+        quiet(small_model, tmp_path / "b.zarr", region, 1)
     (tmp_path / "c.tif").mkdir()
     with pytest.raises(IsADirectoryError):
-        quiet(model, tmp_path / "c.tif", region, 1)
+        quiet(small_model, tmp_path / "c.tif", region, 1)
     assert (tmp_path / "a.tif").read_text() == "a photograph"
     assert (tmp_path / "b.zarr" / "thesis.txt").exists()
 
 
-def test_too_little_room_is_said_with_the_size_before_the_start(model, tmp_path, monkeypatch):
+def test_too_little_room_is_said_with_the_size_before_the_start(small_model, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(OSError, match=r"259,200 pixels, 8\.3 MB .* takes up to 31 MB, and 1\.0 MB are free"):
-        quiet(model, tmp_path / "a.tif", "world", 0.5)
+        quiet(small_model, tmp_path / "a.tif", "world", 0.5)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("a")]
 
 
@@ -269,10 +269,10 @@ for name, kills in (("a.tif", 3), ("a.zarr", 2), ("a.parquet", 1)):
 
 
 @pytest.mark.parametrize("seed", [0])
-def test_a_killed_export_continues_to_the_same_bytes(model, tmp_path, seed):
+def test_a_killed_export_continues_to_the_same_bytes(small_model, tmp_path, seed):
     """Kill a real process at random moments; nothing but the finished files is left."""
     environment = {"PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
-    arguments = [sys.executable, "-c", KILLS, str(model), str(tmp_path), str(seed)]
+    arguments = [sys.executable, "-c", KILLS, str(small_model), str(tmp_path), str(seed)]
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     files = [
@@ -288,12 +288,12 @@ def test_a_killed_export_continues_to_the_same_bytes(model, tmp_path, seed):
     assert not [path for path in files[1] if path.name.startswith(".")]
 
 
-def test_an_unfinished_export_with_other_options_starts_again(model, region, tmp_path, monkeypatch, caplog):
+def test_an_unfinished_export_with_other_options_starts_again(small_model, region, tmp_path, monkeypatch, caplog):
     with monkeypatch.context() as patch:
         patch.setattr(room, "write_raster", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            quiet(model, tmp_path / "a.tif", region, 1)
+            quiet(small_model, tmp_path / "a.tif", region, 1)
     caplog.set_level("INFO", "geotether")
-    quiet(model, tmp_path / "a.tif", region, 1, dtype="float16")
+    quiet(small_model, tmp_path / "a.tif", region, 1, dtype="float16")
     assert "dtype changed" in caplog.text
     assert not list(tmp_path.glob(".a.tif.job*"))

@@ -61,7 +61,7 @@ def test_places_at_sea_do_not_count(sample):
     assert on_land(np.array([[5.66, 51.97], [-30.0, 30.0], [20.0, -85.0]])).tolist() == [True, False, True]
 
 
-def test_layers_are_pictures_with_a_map_beside_them(model, tmp_path):
+def test_layers_are_pictures_with_a_map_beside_them(small_model, tmp_path):
     import rasterio
 
     from geotether.maps.figure import save_figure
@@ -69,7 +69,7 @@ def test_layers_are_pictures_with_a_map_beside_them(model, tmp_path):
 
     for layer, colours in (("rgb", 3), ("clusters:4", 4)):
         out = tmp_path / f"{layer[:3]}.tif"
-        done = geotether.export(model, out, "Kenya", "50km", layer=layer, progress="none")
+        done = geotether.export(small_model, out, "Kenya", "50km", layer=layer, progress="none")
         figure = layer_map(done)
         shown = figure.axes[0].images[0].get_array()
         with rasterio.open(out) as file:

@@ -70,9 +70,11 @@ def test_errors_of_parts_are_those_of_one_process(cluster, places, tmp_path):
         build_table(spec(places, lies=True), tmp_path / "t.parquet", scheduler=cluster[1], progress="none")
 
 
-def test_an_export_on_a_cluster_has_the_same_bytes_though_a_worker_is_killed(cluster, small, tmp_path, monkeypatch):
+def test_an_export_on_a_cluster_has_the_same_bytes_though_a_worker_is_killed(
+    cluster, small_model, tmp_path, monkeypatch
+):
     client, file = cluster
-    done = export(small, tmp_path / "one.tif", "Fiji", 0.02, progress="none")
+    done = export(small_model, tmp_path / "one.tif", "Fiji", 0.02, progress="none")
     killed = []
 
     def wait_for(part, scheduler):
@@ -83,15 +85,15 @@ def test_an_export_on_a_cluster_has_the_same_bytes_though_a_worker_is_killed(clu
 
     real = room._wait_for
     monkeypatch.setattr(room, "_wait_for", wait_for)
-    again = export(small, tmp_path / "two.tif", "Fiji", 0.02, scheduler=file, progress="none")
+    again = export(small_model, tmp_path / "two.tif", "Fiji", 0.02, scheduler=file, progress="none")
     assert killed
     assert again.places == done.places
     assert (tmp_path / "one.tif").read_bytes() == (tmp_path / "two.tif").read_bytes()
     assert not list(tmp_path.glob(".*job*"))
 
 
-def test_what_is_sent_to_other_processes_makes_the_same_parts(small, tmp_path):
-    plan = Plan.of(small, tmp_path / "t.tif", "Fiji", 0.1, cells=None, dim=None, dtype="float16", layer=None)
+def test_what_is_sent_to_other_processes_makes_the_same_parts(small_model, tmp_path):
+    plan = Plan.of(small_model, tmp_path / "t.tif", "Fiji", 0.1, cells=None, dim=None, dtype="float16", layer=None)
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     one = Work(plan.parts, plan.embedder, plan._coding(), tmp_path / "one")
@@ -100,18 +102,6 @@ def test_what_is_sent_to_other_processes_makes_the_same_parts(small, tmp_path):
     two.make(0)
     assert one.complete == two.complete == [0]
     assert one.part_file(0).read_bytes() == two.part_file(0).read_bytes()
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    """The folder of a small model."""
-    from geotether.encoder import Encoder
-    from geotether.encoders.build import build_location_encoder
-
-    parts = {"positional": {"name": "spherical_harmonics", "l_max": 4}, "network": {"name": "mlp", "hidden_dim": 16}}
-    folder = tmp_path_factory.mktemp("models") / "small"
-    Encoder(build_location_encoder({**parts, "embed_dim": 8}, seed=0)).save(folder)
-    return folder
 
 
 def test_clusters_that_are_not_there(places, tmp_path, monkeypatch):

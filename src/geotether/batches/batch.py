@@ -58,7 +58,8 @@ def assemble(
         schedule: Which modalities take part, and with which rows.
         step: Number of the step, from 0.
         seed: Seed of the run.
-        share: Which of so many rows to take the features of; None: all. Places are always those of all rows.
+        share: Function from a number of rows to the slice of them whose features are read; None: all. The places are
+            those of all rows in any case.
 
     Returns:
         The batch, on the CPU; its tensors are copies.
@@ -135,9 +136,9 @@ def rows_at(
     resumed run needs no saved state. Across the end of an epoch, or if the table is smaller than `count`, one call can
     return a row twice; `NearbyPairs(..., km=0)` keeps it from being its own negative.
 
-    With `block_rows`, a permutation is made such that a table on disk is read almost in sequence: the table is cut into
-    blocks of so many rows, blocks are shuffled, every 2,048 of them in a row are a pool, and the rows of each pool are
-    shuffled. Each row still comes once per epoch, anywhere in it with equal probability. Two rows of one block are
+    With `block_rows`, a permutation is made such that a table on disk is read almost in sequence: it is cut into
+    blocks of that many rows, blocks are shuffled, every 2,048 of them in a row are a pool, and the rows of each pool
+    are shuffled. Each row still comes once per epoch, anywhere in it with equal probability. Two rows of one block are
     always in the same pool of P = 2,048 * `block_rows` rows, so they share a batch of b rows with probability
     (b - 1) / (P - 1) rather than (b - 1) / (size - 1): a batch has on average less than b / 2,048 other rows of a row's
     block. A table that fits in one pool is shuffled as without blocks.

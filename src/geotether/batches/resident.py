@@ -1,10 +1,11 @@
-"""Batches on the device of a run: tables that fit into its memory are copied there once, others come in ahead of time.
+"""Batches on the device of a run: tables that fit in its memory are copied there once, others are read in advance.
 
 Both give what `assemble` gives, bit by bit.
 """
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,10 @@ def batches(
 ) -> Callable[[int], Batch]:
     """Return the function from a step to its batch on a device; arguments as for `assemble`."""
     if device.type == "cpu":
-        return lambda step: assemble(tables, schedule, step, seed, share)
+        return partial(assemble, tables, schedule, seed=seed, share=share)
     if table_bytes(tables) <= _LARGEST_SHARE * torch.cuda.mem_get_info(device)[0]:
         return ResidentRows(tables, schedule, seed, device, share)
-    return FetchedRows(tables, schedule, seed, device, share)
+    return FetchedRows(partial(assemble, tables, schedule, seed=seed, share=share), device)
 
 
 def table_bytes(tables: Mapping[str, Any]) -> int:
@@ -49,7 +50,7 @@ class ResidentRows:
         schedule: Which modalities take part, and with which rows.
         seed: Seed of the run.
         device: Where the tables are copied to.
-        share: Which of so many rows to take the features of; None: all.
+        share: As for `assemble`.
     """
 
     def __init__(
@@ -104,18 +105,15 @@ class ResidentRows:
 
 
 class FetchedRows:
-    """Batches of tables that do not fit on the device: the next one is read and sent while a step is computed."""
+    """Batches of tables that do not fit on the device: the next one is read while a step is computed.
 
-    def __init__(
-        self,
-        tables: Mapping[str, Any],
-        schedule: TyingSchedule,
-        seed: int,
-        device: torch.device,
-        share: Share | None = None,
-    ) -> None:
-        self.given, self.share, self.device = (tables, schedule), share, device
-        self.seed = seed
+    Args:
+        read: Returns the batch of a step, on the CPU.
+        device: Where batches are sent.
+    """
+
+    def __init__(self, read: Callable[[int], Batch], device: torch.device) -> None:
+        self.read, self.device = read, device
         self.reader = ThreadPoolExecutor(1, "batches")
         self.coming: dict[int, Future[Batch]] = {}
 
@@ -126,7 +124,7 @@ class FetchedRows:
         return batch.result().to(self.device)
 
     def _read(self, step: int) -> Batch:
-        batch = assemble(*self.given, step, self.seed, self.share)
+        batch = self.read(step)
         if self.device.type != "cuda":
             return batch
         features = {name: rows.pin_memory() for name, rows in batch.features.items()}

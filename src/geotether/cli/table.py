@@ -29,7 +29,7 @@ Origin = Annotated[str | None, typer.Option(help="Whose data they are.")]
 Citation = Annotated[str | None, typer.Option(help="What to cite.")]
 ShardRows = Annotated[
     int | None,
-    typer.Option(help="Write a folder of files of so many rows; by default where the features exceed 4 GiB.", min=1),
+    typer.Option(help="Rows per file of a folder of files; by default one file unless features exceed 4 GiB.", min=1),
 ]
 Half = Annotated[bool, typer.Option("--half", help="Store features as float16: half the size, three digits.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start again, whatever is there.")]

@@ -43,8 +43,9 @@ class Table:
         origin: Licence, source and how the table was made; not part of `content_hash`.
         transform: How its features were computed: the path of the transform beside its file, or the name and the
             fitted features; None if unknown. Not part of `content_hash`.
-        block_rows: Batches are drawn by blocks of so many consecutive rows, as is needed to read a table that does not
-            fit in memory; see `geotether.batches.batch.rows_at`. None: row by row. Not part of `content_hash`.
+        block_rows: Number of consecutive rows in a block, if batches are drawn by blocks, as is needed to read a table
+            that does not fit in memory; see `geotether.batches.batch.rows_at`. None: row by row. Not part of
+            `content_hash`.
         is_part: Whether these are rows of a larger table: a modality or target may then be missing in all of them.
 
     Raises:

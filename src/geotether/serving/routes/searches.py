@@ -1,10 +1,11 @@
 """Searches: /similar by a place, /search by a text, an image or values of columns."""
 
 import json
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, File, Form, Query
+from fastapi import APIRouter, Depends, File, Form, Query
 
 from geotether.geodesy.distance import great_circle_km
 from geotether.regions import Region, country_of, region_of
@@ -19,30 +20,35 @@ _MOST_COLUMNS = 1000
 _MOST_BYTES = 100_000  # of columns as JSON
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which answers a search returns."""
+
+    top: Top = 10
+    min_distance_km: Apart = None
+    within: Within = None
+
+
 def router(served: Served) -> APIRouter:
     """Make the addresses /similar and /search."""
     made = APIRouter(tags=["search"])
 
     @made.get("/similar", summary="The places most like a place")
-    def similar(
-        lon: Lon, lat: Lat, top: Top = 10, min_distance_km: Apart = None, within: Within = None, model: ModelName = None
-    ) -> Found:
+    def similar(lon: Lon, lat: Lat, wanted: Annotated[Wanted, Depends()], model: ModelName = None) -> Found:
         query = served.query(model, lon=lon, lat=lat)
         link = {"lon": str(lon), "lat": str(lat)}
-        return found(served, model, query, link, top, within, min_distance_km)
+        return found(served, model, query, link, wanted)
 
     @made.get("/search", summary="The places to which a text leads")
     def search(
         text: Annotated[str, Query(min_length=1, max_length=1000, description="Words, such as a name.")],
+        wanted: Annotated[Wanted, Depends()],
         modality: Modality = None,
-        top: Top = 10,
-        min_distance_km: Apart = None,
-        within: Within = None,
         model: ModelName = None,
     ) -> Found:
         query = served.query(model, text=text, modality=modality)
         link = {"text": text} | ({"modality": modality} if modality else {})
-        return found(served, model, query, link, top, within, min_distance_km)
+        return found(served, model, query, link, wanted)
 
     @made.post(
         "/search",
@@ -50,14 +56,12 @@ def router(served: Served) -> APIRouter:
         dependencies=[takes("multipart/form-data")],
     )
     def search_observation(
+        wanted: Annotated[Wanted, Depends()],
         image: Annotated[bytes | None, File(description="JPEG, PNG, WebP or TIFF.")] = None,
         columns: Annotated[
             str | None, Form(max_length=_MOST_BYTES, description="Instead, JSON: an object from column to value.")
         ] = None,
         modality: Modality = None,
-        top: Top = 10,
-        min_distance_km: Apart = None,
-        within: Within = None,
         model: ModelName = None,
     ) -> Found:
         if (image is None) == (columns is None):
@@ -67,7 +71,7 @@ def router(served: Served) -> APIRouter:
             id, query = questions.image(image, modality)
         else:
             id, query = questions.columns(values_of(columns or ""), modality)
-        return found(served, model, query, {"image": id}, top, within, min_distance_km)
+        return found(served, model, query, {"image": id}, wanted)
 
     return made
 
@@ -77,9 +81,7 @@ def found(
     model: str | None,
     query: Asked,
     link: dict[str, str],
-    top: int,
-    within: str | None,
-    min_distance_km: float | None,
+    wanted: Wanted,
 ) -> Found:
     """Search the grid of the Earth, and describe the answers.
 
@@ -88,14 +90,12 @@ def found(
         model: Name of the model.
         query: The question.
         link: The question as parameters of the tiles of its layer.
-        top: Number of answers.
-        within: Region of the answers.
-        min_distance_km: Least distance of two answers.
+        wanted: Which answers.
     """
     planet = served.planet(model)
-    region = None if within is None else region_named(within)
+    region = None if wanted.within is None else region_named(wanted.within)
     with asked("within"):
-        answers = planet.answers(query, top, region, min_distance_km)
+        answers = planet.answers(query, wanted.top, region, wanted.min_distance_km)
     places = answers.lonlat if query.lonlat is None else np.concatenate([query.lonlat, answers.lonlat])
     countries: list[str | None] = [name or None for name in country_of(places)]
     asked_for: dict[str, Any] = {"lon": None, "lat": None, "country": None, "outside": None}
