@@ -17,7 +17,7 @@ import torch
 from geotether.geodesy.mercator import square_of_lonlat
 from geotether.loading import load
 from geotether.searching import place_query, text_query
-from geotether.serving import landmask
+from geotether.serving.landmask import tile_land
 from geotether.serving.served import Served
 from geotether.serving.tiles import FROM_ENCODER, tile_png
 
@@ -45,7 +45,7 @@ def main() -> None:
     for name, layer in shown.items():
         coarse, fine, size = [], [], []
         for z, x, y in tiles(planet.lonlat[planet.land]):
-            landmask.forget()
+            tile_land.cache_clear()
             spent, png = timed(lambda z=z, x=x, y=y, layer=layer: tile_png(layer, z, x, y, planet))
             (coarse if z < FROM_ENCODER else fine).append(spent)
             size.append(len(png) / 1000)

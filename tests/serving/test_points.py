@@ -183,6 +183,8 @@ def test_files_of_the_server_are_listed_and_kept(tmp_path, monkeypatch):
     with pytest.raises(Problem) as forgotten:  # by a request that had it before it was forgotten
         used.geojson()
     assert forgotten.value.status_code == 404
+    tables.get(second).file.unlink()  # by a program that cleans /tmp
+    assert tables.add(io.BytesIO(), "y.csv").name == "y.csv"
     assert tables.get("towns").rows == COUNT
     with pytest.raises(Exception, match="send the file again"):
         tables.get(first)

@@ -1,6 +1,6 @@
 """`geotether search`: the places most like a place, or to which a text, an image or values of columns lead."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,6 +49,7 @@ def search(
     from geotether.files.disk import writing
     from geotether.loading import load_encoder
     from geotether.searching import search
+    from geotether.searching.index import logged_progress
 
     given = {"--near": near, "--text": text, "--image": image, "--column": column or None}
     asked = [name for name, one in given.items() if one is not None]
@@ -66,7 +67,7 @@ def search(
 
         output_format(out)  # an unknown ending is an error before the work, not after
     found = open_candidates(encoder, within, among, places, index)
-    found.vectors(query.space, progress_of(found))
+    found.vectors(query.space, logged_progress(f"vectors of {found.candidates.said}"))
     answers = search(found, query, top, min_distance_km=min_distance)
     said = described(answers, encoder)
     if out is not None:
@@ -130,22 +131,6 @@ def open_candidates(
         if (folder / "index.json").is_file():
             return open_index(encoder, None, folder)
     return open_index(encoder, land_candidates(count, region), folder)
-
-
-def progress_of(index: "Index") -> Callable[[int, int], None]:
-    """Report the progress of computing vectors, at most every few seconds."""
-    import logging
-    import time
-
-    log, last = logging.getLogger("geotether"), time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > 5.0:
-            last = time.monotonic()
-            log.info("vectors of %s: %s of %s", index.candidates.said, f"{done:,}", f"{total:,}")
-
-    return show
 
 
 def described(answers: "Answers", encoder: "Encoder") -> str:

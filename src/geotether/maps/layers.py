@@ -46,10 +46,7 @@ def layer_map(done: Exported) -> Figure:
     axes.imshow(_colours(done, values), extent=(west, east, south, north), aspect=stretch, interpolation="nearest")
     _label(axes, geographic, name)
     if done.coding.colours:
-        handles = [
-            Patch(color="#{:02x}{:02x}{:02x}".format(*colour), label=f"{at}")
-            for at, colour in done.coding.colours.items()
-        ]
+        handles = [Patch(color=np.array(colour) / 255, label=f"{at}") for at, colour in done.coding.colours.items()]
         handles.append(Patch(facecolor=_NO_DATA, edgecolor=FAINT, label="no data"))
         figure.legend(
             handles=handles, loc="outside lower center", ncols=_LEGEND_COLUMNS + 1, frameon=False, fontsize=9,

@@ -1,7 +1,10 @@
 """Vectors of the candidates of a search, in memory or in a folder that belongs to one model."""
 
 import json
+import logging
 import os
+import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +28,8 @@ _PLACES = "lonlat.npy"
 _ENCODED_AT_ONCE = 4096
 _SAVED_EVERY = 2**14  # rows between two notes of the progress
 _COMPARED_AT_ONCE = 2**12  # rows; in float32 they fit in the cache
+_LOGGED_EVERY = 2.0  # seconds
+_log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -250,6 +255,19 @@ def open_index(encoder: Any, candidates: Candidates | None = None, folder: str |
     return Index(encoder, candidates, folder)
 
 
+def logged_progress(what: str) -> Callable[[int, int], None]:
+    """Return a progress function that logs the number of things done and of all, at most every few seconds."""
+    last = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _LOGGED_EVERY:
+            last = time.monotonic()
+            _log.info("%s: %s of %s", what, f"{done:,}", f"{total:,}")
+
+    return show
+
+
 def _start(folder: Path, candidates: Candidates, model: str) -> None:
     """Write the places of an index and what it belongs to."""
     about: dict[str, Any] = {"format": FORMAT, "geotether": __version__, "model": model}
@@ -279,8 +297,6 @@ def _number(note: Path) -> int:
 
 def _tensor(array: np.ndarray) -> Tensor:
     """Return an array as a tensor without a copy; it is only read."""
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a memory map for reading is not writable
         return torch.from_numpy(array)

@@ -50,16 +50,12 @@ class Ramp:
         scale = colour_scale(np.clip(finite, -_LARGEST, _LARGEST), logarithmic=False)
         return cls(float(scale.vmin or 0.0), float(scale.vmax or 0.0), unit, colour_map)
 
-    @property
-    def _table(self) -> UInt8[np.ndarray, "l 4"]:
-        return _table_of(self.colour_map, self.fades, self.start, self.above)
-
     def colours(self, values: Float[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n 4"]:
         """Return red, green, blue and opacity of numbers; NaN is transparent."""
         known = np.isfinite(values)
         level = (np.where(known, values, self.low) - self.low) / (self.high - self.low) * (_LEVELS - 1)
         level = np.where(level > _LEVELS - 1, _LEVELS, np.rint(np.maximum(level, 0)))
-        found = self._table[level.astype(np.intp)]
+        found = _table(self.colour_map, self.fades, self.start, self.above)[level.astype(np.intp)]
         found[~known] = 0
         return found
 
@@ -80,7 +76,7 @@ class Ramp:
 
 
 @cache
-def _table_of(colour_map: str, fades: bool, start: float, above: str) -> UInt8[np.ndarray, "l 4"]:
+def _table(colour_map: str, fades: bool, start: float, above: str) -> UInt8[np.ndarray, "l 4"]:
     """Return the colours of the levels of a ramp, and that of numbers above."""
     from matplotlib import colormaps
     from matplotlib.colors import to_rgba

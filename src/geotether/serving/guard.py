@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from geotether.serving.limits import Limits, Rates
 from geotether.serving.metrics import Metrics
-from geotether.serving.problems import Problem, said
+from geotether.serving.problems import Problem
 
 _log = logging.getLogger(__name__)
 
@@ -72,13 +72,13 @@ class Guard:
                 self._check(scope)
                 await self._answer(scope, _limited(receive, answer, self._most_bytes(scope)), answer)
             except Problem as problem:
-                await answer.refuse(problem.status_code, problem.detail, problem.headers, scope, receive)
+                await answer.refuse(problem, scope, receive)
             except asyncio.CancelledError:  # the server is stopped, and does not wait any longer
                 stopped = Problem(503, "The server is being stopped.", retry_after=_STOPPED_SECONDS)
-                await answer.refuse(503, stopped.detail, stopped.headers, scope, receive)
+                await answer.refuse(stopped, scope, receive)
             except Exception as error:
                 _log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
-                await answer.refuse(500, said("The server failed; its log says why."), None, scope, receive)
+                await answer.refuse(Problem(500, "The server failed; its log says why."), scope, receive)
         finally:
             self.metrics.count(scope, answer.status, time.perf_counter() - started)
 
@@ -162,10 +162,11 @@ class _Answer:
             headers.setdefault("cache-control", "no-store")
         await self._send(message)
 
-    async def refuse(self, status: int, detail: Any, headers: Any, scope: Scope, receive: Receive) -> None:
+    async def refuse(self, problem: Problem, scope: Scope, receive: Receive) -> None:
         """Answer with an error, unless an answer has begun; messages of the application are ignored from now on."""
         if not self.status:
-            await JSONResponse({"detail": detail}, status, headers)(scope, receive, self.send)
+            refusal = JSONResponse({"detail": problem.detail}, problem.status_code, problem.headers)
+            await refusal(scope, receive, self.send)
         self._closed = True
 
 

@@ -1,6 +1,6 @@
 """How much of each pixel of a map tile, or of a grid, is land."""
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,31 +11,22 @@ from PIL import Image, ImageDraw
 from geotether.geodesy.mercator import square_of_lonlat
 from geotether.regions import Grid
 from geotether.serving.basemap import land_polygons
-from geotether.serving.recent import Recent
 
 SIZE = 256  # pixels on each side of a tile
 _PARTS = 4  # each pixel is drawn as 4 x 4 parts
 _LEAST_PIXELS = 0.02  # area of the smallest islands that are drawn
-_masks = Recent(512)
 
 
+@lru_cache(maxsize=512)
 def tile_land(z: int, x: int, y: int) -> UInt8[np.ndarray, "256 256"]:
     """Return how much of each pixel of a Web Mercator tile is land, 0 to 255; Antarctica is not land.
 
     The outlines are those of the base map.
     """
-    mask = _masks.get((z, x, y))
-    if mask is None:
-        origin, scale = np.array([x, y]), 2.0**z
-        mask = _in_square().drawn(origin / scale, np.array([scale, scale]) * SIZE, SIZE, SIZE)
-        mask.flags.writeable = False
-        _masks.put((z, x, y), mask)
+    origin, scale = np.array([x, y]), 2.0**z
+    mask = _in_square().drawn(origin / scale, np.array([scale, scale]) * SIZE, SIZE, SIZE)
+    mask.flags.writeable = False
     return mask
-
-
-def forget() -> None:
-    """Forget the masks of tiles that are kept."""
-    _masks.clear()
 
 
 def near_land(grid: Grid) -> Bool[np.ndarray, " n"]:

@@ -238,16 +238,12 @@ def coverage_layer(planet: Planet) -> PlanetLayer:
     seen = planet.encoder.seen
     if seen is None or seen.threshold is None:
         raise ValueError("The model does not say where it was trained, so it has no layer of coverage.")
-    km, threshold, ramp = (
-        seen.threshold_km,
-        seen.threshold,
-        Ramp(0.0, 1.0, "of what is usual", start=0.15, above=BEYOND),
-    )
+    ramp = Ramp(0.0, 1.0, "of what is usual", start=0.15, above=BEYOND)
     return PlanetLayer(
         COVERAGE,
         "Coverage by training data",
         "Distance from what the model was trained on, in kilometres or in the embedding, as a share of what is usual "
-        f"({km:.0f} km, dissimilarity {threshold:.2f}), whichever is larger.",
+        f"({seen.threshold_km:.0f} km, dissimilarity {seen.threshold:.2f}), whichever is larger.",
         ramp.legend()
         | {"note": "Above 1, in the last colour, a place is outside of what the model saw; scores do not hold there."},
         lambda: _departure(planet)[:, None],

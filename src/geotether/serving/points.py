@@ -43,6 +43,7 @@ class StoredPoints:
         bounds: West, south, east and north of the points, degrees.
         rows: Number of points.
         file: Where the rows are.
+        size: Bytes of the file.
     """
 
     id: str
@@ -51,6 +52,7 @@ class StoredPoints:
     bounds: list[float]
     rows: int
     file: Path
+    size: int
 
     def listed(self) -> dict[str, Any]:
         """Return what clients are told."""
@@ -138,13 +140,13 @@ class PointTables:
         self._sent: OrderedDict[str, StoredPoints] = OrderedDict()
         self._own: dict[str, StoredPoints] = {}
         for name, path in files.items():
-            out = self._new_file()
             with path.open("rb") as content:
-                about = read_upload(content, path.name, out)
-            self._own[name] = StoredPoints(name, path.name, **about, file=out)
+                self._own[name] = self._read(name, content, path.name)
 
-    def _new_file(self) -> Path:
-        return self._folder / f"{secrets.token_hex(8)}.arrow"
+    def _read(self, id: str, content: Any, name: str) -> StoredPoints:
+        out = self._folder / f"{secrets.token_hex(8)}.arrow"
+        about = read_upload(content, name, out)
+        return StoredPoints(id, name, **about, file=out, size=out.stat().st_size)
 
     def listed(self) -> list[dict[str, Any]]:
         """Describe the tables that the server was started with; those of clients are theirs alone."""
@@ -156,18 +158,16 @@ class PointTables:
         Raises:
             Problem: If it is not accepted; see `read_upload`.
         """
-        shown, out = shown_name(name), self._new_file()
         try:
-            about = read_upload(content, shown, out)
+            found = self._read(secrets.token_urlsafe(12), content, shown_name(name))
         except UploadError as error:
             raise Problem(error.status, str(error), "file", retry_after=3 if error.status == 429 else None) from None
-        found = StoredPoints(secrets.token_urlsafe(12), shown, **about, file=out)
         with self._lock:
             self._sent[found.id] = found
-            sizes = [one.file.stat().st_size for one in self._sent.values()]
-            while len(sizes) > 1 and (len(sizes) > MOST_TABLES or sum(sizes) > MOST_STORED_BYTES):
-                self._sent.popitem(last=False)[1].file.unlink()
-                del sizes[0]
+            while len(self._sent) > 1 and (
+                len(self._sent) > MOST_TABLES or sum(one.size for one in self._sent.values()) > MOST_STORED_BYTES
+            ):
+                self._sent.popitem(last=False)[1].file.unlink(missing_ok=True)
         return found
 
     def get(self, table: str) -> StoredPoints:

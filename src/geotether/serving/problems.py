@@ -1,6 +1,5 @@
 """Errors as clients see them: one sentence, and the parameter that it is about."""
 
-import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +11,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-_log = logging.getLogger(__name__)
-
 
 class Problem(HTTPException):
     """A request that cannot be answered.
 
     Args:
-        status: HTTP status, 4xx, or 503 while the server is being stopped.
+        status: HTTP status: 4xx, 500 after a fault of the server, or 503 while it is being stopped.
         error: One sentence that says what is wrong and what would be accepted, without paths of the server.
         field: The parameter that it is about.
         retry_after: Seconds after which the same request may succeed.
@@ -98,7 +95,7 @@ def takes(kind: str) -> Any:
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Give all errors of an application the same form."""
+    """Give all refusals of an application the same form; `Guard` does so for exceptions."""
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
@@ -117,8 +114,3 @@ def handle_problems(app: FastAPI) -> None:
         field = ".".join(place) or None
         text = f"{field or 'The body'}: {first['msg']}."
         return JSONResponse({"detail": said(text, field)}, 422)
-
-    @app.exception_handler(Exception)
-    async def failed(request: Request, error: Exception) -> JSONResponse:
-        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return JSONResponse({"detail": said("The server failed; its log says why.")}, 500)

@@ -48,7 +48,7 @@ class Questions:
         self._texts, self._observations = Recent(_TEXTS), Recent(_OBSERVATIONS)
         self._places: Together[tuple[float, float], AskedPlace] = Together(self._known, _PLACES, planet.worker)
 
-    def place(self, lon: float, lat: float) -> "AskedPlace":
+    def place(self, lon: float, lat: float) -> AskedPlace:
         """Ask by a place in degrees; places that wait are computed together.
 
         Raises:
@@ -59,7 +59,7 @@ class Questions:
         place = float(wrap_longitude(lon)), float(lat)
         return self._places.get(place, place)
 
-    def _known(self, places: list[tuple[float, float]]) -> "list[AskedPlace]":
+    def _known(self, places: list[tuple[float, float]]) -> list[AskedPlace]:
         lonlat = np.array(places, dtype=np.float64)
         queries, embeddings = place_queries(self.encoder, lonlat)
         coverage = self.encoder.coverage(lonlat, embeddings=embeddings)

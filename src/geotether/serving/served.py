@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from geotether.searching import Query
 from geotether.searching.observations import TrainingObservations
@@ -18,6 +18,8 @@ from geotether.suggestions import closest
 
 if TYPE_CHECKING:
     from geotether.encoder import Encoder
+
+Kept = TypeVar("Kept")
 
 
 class Served:
@@ -83,10 +85,14 @@ class Served:
             progress: Called with the number of places done and of all, now and then.
         """
         name = self.name(model)
+        return self._once(self._planets, name, lambda: Planet.of(self.models[name], self.resolution, progress))
+
+    def _once(self, kept: dict[str, Kept], name: str, make: Callable[[], Kept]) -> Kept:
+        """Return what is kept for a model; it is made when it is first needed."""
         with self._making[name]:
-            if name not in self._planets:
-                self._planets[name] = Planet.of(self.models[name], self.resolution, progress)
-            return self._planets[name]
+            if name not in kept:
+                kept[name] = make()
+            return kept[name]
 
     @property
     def places(self) -> dict[str, int]:
@@ -95,25 +101,19 @@ class Served:
 
     def layers(self, model: str | None = None) -> Layers:
         """Return the layers of a model; errors as `name`."""
-        name, planet = self.name(model), self.planet(model)
-        with self._making[name]:
-            return self._layers.setdefault(name, Layers(planet))
+        return self._once(self._layers, self.name(model), lambda: Layers(self.planet(model)))
 
     def observations(self, model: str | None = None) -> TrainingObservations:
         """Return the training observations of a model, as far as they are at hand; errors as `name`."""
         from geotether.training.pretraining import training_observations
 
         name = self.name(model)
-        with self._making[name]:
-            if name not in self._observations:
-                self._observations[name] = training_observations(self.models[name])
-            return self._observations[name]
+        return self._once(self._observations, name, lambda: training_observations(self.models[name]))
 
     def questions(self, model: str | None = None) -> Questions:
         """Return what turns the questions to a model into queries; errors as `name`."""
-        name, planet = self.name(model), self.planet(model)
-        with self._making[name]:
-            return self._questions.setdefault(name, Questions(planet, self.limits.pixels))
+        pixels = self.limits.pixels
+        return self._once(self._questions, self.name(model), lambda: Questions(self.planet(model), pixels))
 
     def query(
         self,

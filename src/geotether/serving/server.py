@@ -131,20 +131,11 @@ def points_of(files: Sequence[str | Path]) -> dict[str, Path]:
 
 def make_planets(served: "Served") -> None:
     """Compute what all requests need, with lines of progress of the grids of the Earth; layers in the background."""
-    import time
-
+    from geotether.searching.index import logged_progress
     from geotether.serving.basemap import BASEMAP
 
     for name in served.models:
-        last = time.monotonic()
-
-        def show(done: int, total: int, name: str = name) -> None:
-            nonlocal last
-            if time.monotonic() - last > 2.0:
-                last = time.monotonic()
-                _log.info("%s: %s of %s places of the grid", name, f"{done:,}", f"{total:,}")
-
-        _ = served.planet(name, show).land
+        _ = served.planet(name, logged_progress(f"places of {name}")).land
         served.observations(name)
         served.encoder(name).coverage(lon=[0.0], lat=[0.0])  # fits the thresholds
         threading.Thread(target=served.layers(name).prepare, name=f"layers of {name}", daemon=True).start()

@@ -1,5 +1,6 @@
 """Files that clients send, read in a process of their own: limited in memory and time, and without other files."""
 
+import gzip
 import json
 import logging
 import os
@@ -232,7 +233,7 @@ def _opened(file: Path, name: str) -> Path:
     """Unpack a file, and check that its content is what the ending says."""
     if file.suffix == ".gz":
         packed, file = file, file.with_suffix("")
-        with unpacking(name), _gzipped(packed) as source:
+        with unpacking(name), gzip.open(packed) as source:
             _copy(source, file, name)
     elif file.suffix == ".zip":
         file = _shapefile(file, name)
@@ -246,12 +247,6 @@ def _opened(file: Path, name: str) -> Path:
     if file.suffix == ".gpkg":
         _check_database(file, name)
     return file
-
-
-def _gzipped(file: Path) -> Any:
-    import gzip
-
-    return gzip.open(file, "rb")
 
 
 def _copy(source: Any, target: Path, name: str, before: int = 0) -> int:

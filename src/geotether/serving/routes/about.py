@@ -1,13 +1,11 @@
 """Addresses that say what is served: /health and /model."""
 
-import math
 from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
 
 from geotether.checkpoint.folder import licence_of
-from geotether.geodesy.distance import EARTH_RADIUS_KM
 from geotether.serving.routes.tiles import layer_shown
 from geotether.serving.schemas import Health, ServedShown
 from geotether.serving.served import Served
@@ -45,8 +43,8 @@ def model_shown(served: Served, name: str) -> dict[str, Any]:
         "modalities": encoder.modalities,
         "asks": served.questions(name).asks(),
         "layers": [layer_shown(id, layers.get(id), served, name) for id in layers.ids],
-        "places": len(planet.lonlat),
-        "spacing_km": round(planet.grid.step * EARTH_RADIUS_KM * math.pi / 180, 1),
+        "places": len(planet),
+        "spacing_km": round(planet.index.candidates.spacing_km or 0.0, 1),
         "effective_resolution_km": resolution.get("50%"),
         "licence": licence_of(encoder.provenance),
         "card": encoder.card,
