@@ -11,8 +11,12 @@ def serve(
         list[str], typer.Argument(help="Models: [NAME=] and a folder or name, such as world; the page compares two.")
     ],
     port: Annotated[int, typer.Option(help="Port to listen on; 0 chooses a free one.", min=0, max=65535)] = 8000,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines ask.")] = "127.0.0.1",
-    points: Annotated[list[Path] | None, typer.Option(help="File of points that the page shows; repeat.")] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 accepts requests from other machines.")
+    ] = "127.0.0.1",
+    points: Annotated[
+        list[Path] | None, typer.Option(help="File of points that the page shows; repeat for several.")
+    ] = None,
     resolution: Annotated[
         float,
         typer.Option(help="Spacing of the places searched and shown, degrees.", min=0.1, max=30),
@@ -21,11 +25,11 @@ def serve(
         str | None, typer.Option(help="Name under which a reverse proxy on this machine publishes the server.")
     ] = None,
     rate: Annotated[
-        float, typer.Option(help="Requests per second of one client; four times as many at once.", min=0.1)
+        float, typer.Option(help="Requests per second of one client; bursts of four times this number.", min=0.1)
     ] = 100.0,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> str:
-    """Serve models over HTTP, with a page: where on Earth is like a place, and where do words or a picture lead?
+    """Serve models over HTTP, with a page to search and map the Earth in the browser.
 
     The address is printed when the server is ready. Nothing is sent to other machines.
     """

@@ -14,9 +14,9 @@ _CHECKED: ContextVar[bool] = ContextVar("checked places", default=False)
 
 @contextmanager
 def checked_places() -> Iterator[None]:
-    """Take tensors of places as valid inside: a step of training checks its tables once, not every batch.
+    """Skip the checks of tensors of places inside this block, for training steps, whose tables were checked before.
 
-    To look at values on a GPU is to wait for it.
+    Checking values on a GPU would wait for its pending work.
     """
     token = _CHECKED.set(True)
     try:

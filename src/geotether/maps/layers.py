@@ -46,7 +46,10 @@ def layer_map(done: Exported) -> Figure:
     axes.imshow(_colours(done, values), extent=(west, east, south, north), aspect=stretch, interpolation="nearest")
     _label(axes, geographic, name)
     if done.coding.colours:
-        handles = [Patch(color=np.array(colour) / 255, label=f"{at}") for at, colour in done.coding.colours.items()]
+        handles = [
+            Patch(color=(red / 255, green / 255, blue / 255), label=f"{at}")
+            for at, (red, green, blue) in done.coding.colours.items()
+        ]
         handles.append(Patch(facecolor=_NO_DATA, edgecolor=FAINT, label="no data"))
         figure.legend(
             handles=handles, loc="outside lower center", ncols=_LEGEND_COLUMNS + 1, frameon=False, fontsize=9,

@@ -15,7 +15,7 @@ FEWEST_LABELS = 30
 # A raster of one byte has 255 values, one of which is "no data".
 MOST_CLASSES = 254
 KINDS = ("regression", "classification")
-# So few different whole numbers may be codes of classes.
+# Labels of at most this many different whole numbers may be codes of classes.
 MOST_CODES = 20
 ADVICE = "Name the column of what the map is to show: --label."
 _log = logging.getLogger(__name__)

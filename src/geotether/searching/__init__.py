@@ -4,7 +4,7 @@
 * `query`: a question as a vector; observations go through the fitted features and the trained head of their modality.
 * `index`: vectors of the candidates, in memory or in a folder that belongs to one model.
 * `answers`: the exact best candidates, thinned by distance; `alikeness`: the modalities in which places are alike.
-* `recall`: how often held-out observations lead to their place.
+* `recall`: how often a search by held-out observations finds their place.
 """
 
 from geotether.searching.answers import Answers, search

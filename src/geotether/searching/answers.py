@@ -137,7 +137,7 @@ def search(
 
 
 def _alike(index: Index, query: Query, rows: Int64[np.ndarray, " k"]) -> dict[str, Float32[np.ndarray, " k"]]:
-    """Tell what makes candidates like the place of a query; with vectors that are there, nothing is embedded again."""
+    """Compute how alike candidates and the place of a query are, from stored embeddings if there are any."""
     assert query.lonlat is not None
     embeddings = None
     if query.shared is not None and index.has(SHARED):

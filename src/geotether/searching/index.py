@@ -75,7 +75,7 @@ class Index:
         return self._vectors[space]
 
     def has(self, space: str) -> bool:
-        """Return whether vectors of a space and their lengths were computed or read already."""
+        """Whether vectors of a space and their lengths have been computed or read."""
         return self._lengths.get(space) is not None
 
     def lengths(self, space: str) -> Float32[np.ndarray, " n"]:

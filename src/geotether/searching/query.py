@@ -68,7 +68,7 @@ def place_queries(encoder: Any, lonlat: Float64[np.ndarray, "n 2"]) -> tuple[lis
 
 
 def text_query(encoder: Any, text: str, modality: str | None = None) -> Query:
-    """Ask for the places that a text leads to.
+    """Ask for the places that match a text.
 
     Args:
         encoder: An `Encoder` with the heads and the fitted features of its modalities.
@@ -89,7 +89,7 @@ def text_query(encoder: Any, text: str, modality: str | None = None) -> Query:
 
 
 def image_query(encoder: Any, image: Any, modality: str | None = None, max_pixels: int | None = None) -> Query:
-    """Ask for the places that an image leads to.
+    """Ask for the places that match an image.
 
     Args:
         encoder: As for `text_query`.
@@ -121,7 +121,7 @@ def image_query(encoder: Any, image: Any, modality: str | None = None, max_pixel
 
 
 def columns_query(encoder: Any, values: Mapping[str, Any], modality: str | None = None) -> Query:
-    """Ask for the places that values of columns lead to; columns that are left out count as missing.
+    """Ask for the places that match values of columns; columns that are left out count as missing.
 
     Raises:
         ValueError: If the modality has no such column, a value cannot be read, or the model has no such modality.

@@ -1,4 +1,4 @@
-"""The base map: land, borders and names of countries as GeoJSON, made of the outlines of Natural Earth."""
+"""The base map: land, borders and names of countries as GeoJSON, from the outlines of Natural Earth."""
 
 import json
 from functools import cache
@@ -15,7 +15,7 @@ DETAIL_DEGREES = 0.03
 _DECIMALS = 3
 # Countries above these areas have the ranks 1, 2, 3 and 4, the others 5.
 _RANKS_KM2 = (2e6, 5e5, 1e5, 1e4)
-_LABEL_DEGREES = 0.2  # a name is this near to the most interior place of its country
+_LABEL_DEGREES = 0.2  # accuracy of the most interior place of a country, where its name is
 
 
 @cache

@@ -19,7 +19,7 @@ _OPAQUE_FROM = 0.5  # share of a ramp that fades from which it hides the base ma
 
 @dataclass(frozen=True)
 class Ramp:
-    """Colours of numbers from a lowest to a highest one; those beyond have the colour of the end, if not another.
+    """Colours of numbers from a lowest to a highest one; those beyond have the colour of the nearer end.
 
     Args:
         low: Number of the first colour.
@@ -28,7 +28,7 @@ class Ramp:
         colour_map: A name of Matplotlib.
         fades: Whether the first colours are transparent, so that the base map shows.
         start: Share of the colour map that is left out at its beginning, such as colours that are nearly black.
-        above: Colour of numbers above `high`, "#rrggbb", if it is one of its own.
+        above: Colour of numbers above `high`, "#rrggbb"; "" for that of `high`.
 
     Example:
         >>> Ramp(0.0, 1.0).hex(np.array([0.0, 1.0, 7.0]))
@@ -91,7 +91,7 @@ def _table(colour_map: str, fades: bool, start: float, above: str) -> UInt8[np.n
 
 @dataclass(frozen=True)
 class Classes:
-    """A colour for each class, which colour-blind readers can tell apart if there are fourteen at most.
+    """A colour for each class, which colour-blind readers can tell apart if there are at most fourteen.
 
     Args:
         names: The classes.

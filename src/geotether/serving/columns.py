@@ -47,7 +47,7 @@ def stored_rows(file: Path) -> Labelled:
 
 
 def described_columns(read: Labelled, name: str) -> list[dict[str, Any]]:
-    """Describe the columns of a table, and say of each whether a map can be made of it and why not."""
+    """Describe the columns of a table, with whether a map can be made of each, or why not."""
     places = PlaceFinder(read.columns.schema).columns
     found = []
     for column, values in zip(read.columns.column_names, read.columns.columns, strict=True):
@@ -59,7 +59,7 @@ def described_columns(read: Labelled, name: str) -> list[dict[str, Any]]:
 
 
 def kind_of(stored: pa.DataType) -> str:
-    """Tell what a column contains: "number", "text", "flag" (true or false) or "other"."""
+    """Return what a column contains: "number", "text", "flag" (true or false) or "other"."""
     if pa.types.is_boolean(stored):
         return "flag"
     return "number" if is_number(stored) else "text" if is_text(stored) else "other"

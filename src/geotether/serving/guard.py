@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 # Names under which a server that is bound to loopback is asked. Others are pages of other sites whose name was pointed
 # at this machine (DNS rebinding).
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-# Answered at any rate and load: a page whose script is refused stays dead.
+# Answered at any rate and load: a page whose script is refused does not work.
 _ALWAYS = ("/health", "/", "/static/")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _BUSY_SECONDS, _STOPPED_SECONDS = 1.0, 10.0
@@ -105,7 +105,7 @@ class Guard:
             raise Problem(429, "The server is busy with other requests; try again.", retry_after=_BUSY_SECONDS)
 
     def _most_bytes(self, scope: Scope) -> int:
-        """Return the limit of a body: what is not a form is read as JSON, during which no other request is answered."""
+        """Return the limit of a body; lower unless it is a form, as parsing JSON holds up other requests."""
         kind = Headers(scope=scope).get("content-type", "").strip().lower()
         is_form = kind.startswith("multipart/form-data")
         return self.limits.body_bytes if is_form else min(self.limits.body_bytes, self.limits.json_bytes)
@@ -116,7 +116,7 @@ class Guard:
         return _address(origin) == host.lower() or _name(origin) in published
 
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        """Answer a request in the time that there is for it."""
+        """Answer a request within the time limit."""
         task = asyncio.ensure_future(self.app(scope, receive, answer.send))
         self.metrics.running += 1
         task.add_done_callback(self._ended)
@@ -136,7 +136,7 @@ class Guard:
     def _ended(self, task: "asyncio.Future[Any]") -> None:
         self.metrics.running -= 1
         if not task.cancelled():
-            task.exception()  # of an answer that took too long nobody else asks
+            task.exception()  # nothing else retrieves it if the answer took too long
 
 
 class _Answer:
@@ -171,7 +171,7 @@ class _Answer:
 
 
 def _limited(receive: Receive, answer: _Answer, most: int) -> Receive:
-    """Refuse a body that grows beyond the limit, for bodies that do not say how long they are."""
+    """Refuse a body that grows beyond the limit, even if its length is not stated."""
     size, whole = 0, False
 
     async def limited() -> Message:
@@ -215,7 +215,7 @@ def _address(origin: str) -> str | None:
 
 
 def _client(scope: Scope) -> str:
-    """Return what stands for the client of a request: its address, of IPv6 the network that one client has."""
+    """Return the key of the client of a request: its address, or the /64 network of an IPv6 address."""
     host = scope["client"][0] if scope.get("client") else ""
     try:
         address = ipaddress.ip_address(host)

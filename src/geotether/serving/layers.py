@@ -22,7 +22,7 @@ from geotether.serving.recent import Recent
 from geotether.user_folders import plain_hash
 
 SIMILARITY, RGB, CLUSTERS, COVERAGE = "similarity", "rgb", "clusters", "coverage"
-_FAINT = 0.5  # share of land that is so unlike a query that it stays clear
+_FAINT = 0.5  # share of land, the least similar to a query, that is transparent
 _STRETCHED_OVER = 15_000  # places on land, about
 _SAMPLE = 4000  # places that components and clusters are fitted on
 _AT_ONCE = 2**14
@@ -77,7 +77,7 @@ class PlanetLayer:
 
 
 def similarity_layer(planet: Planet, query: Query) -> PlanetLayer:
-    """Return the similarity of every place with a query, in colours stretched over what land has."""
+    """Return the similarity of every place with a query, in colours stretched over the values on land."""
     values = planet.similarity(query)
     some = planet.land_rows[:: max(1, len(planet.land_rows) // _STRETCHED_OVER)]
     low, high = float(np.quantile(values[some], _FAINT)), float(values[planet.land_rows].max())

@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, fields
 
-_CLIENTS = 10_000  # of which the number of requests is remembered
+_CLIENTS = 10_000  # whose numbers of requests are remembered
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Limits:
 
     @property
     def json_bytes(self) -> int:
-        """Size of a body that is no form: enough for the places of one request, written with all their digits."""
+        """Size of a body that is not a form: enough for the places of one request, written with all their digits."""
         return 1_000_000 + 64 * self.points
 
     def __post_init__(self) -> None:

@@ -63,7 +63,7 @@ class Planet:
 
         Args:
             encoder: The `Encoder`.
-            resolution: Side of a pixel in degrees, 0.1 to 90; made such that whole pixels cover the Earth.
+            resolution: Side of a pixel in degrees, 0.1 to 90; adjusted so that whole pixels cover the Earth.
             progress: Called with the number of places done and of all, now and then.
             folder: Where the vectors are kept; by default in the user's cache, and in memory if they are few.
 

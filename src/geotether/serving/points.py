@@ -1,4 +1,4 @@
-"""Tables of points that clients sent or the server was started with: their columns, and points in colours."""
+"""Tables of points, from clients or from the start of the server: their columns, and points in colours."""
 
 import json
 import secrets
@@ -55,7 +55,7 @@ class StoredPoints:
     size: int
 
     def listed(self) -> dict[str, Any]:
-        """Return what clients are told."""
+        """Describe the table for clients."""
         about = {"id": self.id, "name": self.name, "rows": self.rows}
         return about | {"columns": self.columns, "bounds": self.bounds}
 
@@ -149,7 +149,7 @@ class PointTables:
         return StoredPoints(id, name, **about, file=out, size=out.stat().st_size)
 
     def listed(self) -> list[dict[str, Any]]:
-        """Describe the tables that the server was started with; those of clients are theirs alone."""
+        """Describe the tables that the server was started with; those that clients sent are not listed."""
         return [one.listed() for one in self._own.values()]
 
     def add(self, content: Any, name: str | None) -> StoredPoints:

@@ -60,8 +60,8 @@ class Job:
         id: Names the job in requests.
         state: "waiting", "running", "done" or "failed".
         step: What is being done, in words.
-        words: What is said about the map, as by `geotether map`.
-        found: Scores and shares, as far as they are known.
+        words: Sentences about the map, as `geotether map` prints them.
+        found: Scores and shares that are known so far.
         layers: Layers by band; empty until the job is done.
         error: Why it failed.
     """
@@ -129,7 +129,7 @@ class Predictions:
         return found
 
     def ahead(self, job: Job) -> int:
-        """Count the jobs that are made before a waiting one."""
+        """Return the number of jobs that will be made before a waiting one."""
         with self._lock:
             unfinished = [one for one in self._jobs.values() if one.state in ("waiting", "running")]
         return unfinished.index(job) if job in unfinished else 0
@@ -242,7 +242,7 @@ def shown_places(planet: "Planet") -> Int64[np.ndarray, " n"]:
     """Return for each place of a planet the number of the place whose prediction a map of the land shows there.
 
     It is the place itself if it is on land or far from any place that is; a place at sea beside the land shows the
-    prediction of that land, as labels do not speak of the sea; -1 where there is no land near.
+    prediction of that land, because labels do not describe the sea; -1 where there is no land near.
     """
     shape = planet.grid.rows, planet.grid.columns
     number = np.arange(len(planet)).reshape(shape)

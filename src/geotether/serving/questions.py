@@ -26,7 +26,7 @@ _decoding = threading.BoundedSemaphore(2)  # images at once, which take 8 bytes 
 
 
 class AskedPlace(NamedTuple):
-    """A place that was asked for: its query, and what the model knows of it."""
+    """The query of a place, and its coverage by training places."""
 
     query: Query
     coverage: Coverage

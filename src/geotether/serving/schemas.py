@@ -36,8 +36,8 @@ Within = Annotated[
 ]
 
 
-class Ramp(BaseModel):
-    """Colours of numbers, and what they mean."""
+class Legend(BaseModel):
+    """What the colours of a layer mean."""
 
     kind: str = Field(description="`ramp` of numbers, `classes`, or `rgb`.")
     unit: str | None = Field(None, description="Of a ramp: unit of its values.")
@@ -55,7 +55,7 @@ class LayerShown(BaseModel):
     title: str
     words: str = Field(description="What it shows, in one sentence.")
     tiles: str = Field(description="Address of its tiles with {z}, {x} and {y}, PNG of 256 pixels in Web Mercator.")
-    legend: Ramp
+    legend: Legend
 
 
 class Asks(BaseModel):
@@ -151,9 +151,9 @@ class AnswerShown(BaseModel):
     lat: float
     country: str | None = Field(description="English name of the country; null at sea.")
     similarity: float = Field(description="Cosine similarity with the question, -1 to 1.")
-    km: float | None = Field(description="Distance to the place that was asked for; null of other questions.")
+    km: float | None = Field(description="Distance to the place of the question, km; null for other questions.")
     alike: dict[str, float] = Field(
-        description="Modality to how alike the two places are in what the model expects of it, -1 to 1."
+        description="Modality to the similarity of what the model expects of it at the two places, -1 to 1."
     )
     nearest: list[NearestShown] = Field(description="Nearest training observations, if they are at hand.")
 
@@ -163,7 +163,9 @@ class QueryShown(BaseModel):
 
     said: str = Field(description="What was asked, in words.")
     notes: list[str] = Field(description="What should be known about the question.")
-    modality: str | None = Field(description="What a text, an image or columns were taken as; null of a place.")
+    modality: str | None = Field(
+        description="Modality that a text, an image or columns were taken as; null for a place."
+    )
     lon: float | None
     lat: float | None
     country: str | None
@@ -208,16 +210,16 @@ class Places(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     lon: list[Annotated[_Degree, Field(ge=-180, le=360)]] = Field(description="Longitudes in degrees, WGS 84.")
-    lat: list[Annotated[_Degree, Field(ge=-90, le=90)]] = Field(description="As many latitudes.")
+    lat: list[Annotated[_Degree, Field(ge=-90, le=90)]] = Field(description="Latitudes in degrees, one per longitude.")
     dim: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = Field(
         None, description="Numbers per place, at most `full_dim` of the model; by default its `dim`."
     )
 
     @model_validator(mode="after")
-    def as_many(self) -> "Places":
-        """Check that there are as many latitudes as longitudes."""
+    def same_length(self) -> "Places":
+        """Check that there is one latitude per longitude."""
         if len(self.lon) != len(self.lat):
-            raise ValueError(f"there are {len(self.lon)} longitudes and {len(self.lat)} latitudes, not as many")
+            raise ValueError(f"there must be one latitude per longitude, got {len(self.lat)} and {len(self.lon)}")
         return self
 
 
@@ -236,7 +238,7 @@ class MapWanted(BaseModel):
     points: Annotated[str, Field(max_length=200, description="Id of a table, of POST /points or /model.")]
     label: Annotated[str, Field(max_length=500, description="Column of labels.")]
     kind: Literal["regression", "classification"] | None = Field(
-        None, description="Whether labels are numbers or classes; by default told from them."
+        None, description="Whether labels are numbers or classes; by default inferred from them."
     )
     unit: Annotated[str, Field(max_length=40, description="Unit of the labels.")] = ""
     level: Annotated[float, Field(ge=0.5, le=0.99, description="Stated coverage of the intervals.")] = 0.9

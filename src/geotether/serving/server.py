@@ -44,7 +44,7 @@ def serve(
         models: A model, its folder or name, which may have another name in front as "mine=runs/first/model"; a sequence
             of these; or a mapping from name to model.
         port: Port to listen on; 0 chooses a free one.
-        host: Address to listen on; "0.0.0.0" is every address of this machine, so that others can ask.
+        host: Address to listen on; "0.0.0.0" is every address of this machine, so that other machines can connect.
         points: Files of points that the page shows.
         resolution: Spacing of the grid of the Earth, degrees.
         limits: Limits of requests.
@@ -116,7 +116,7 @@ def models_of(given: Any) -> dict[str, Any]:
 
 
 def points_of(files: Sequence[str | Path]) -> dict[str, Path]:
-    """Return files of points by ids that are made of their names."""
+    """Return files of points by ids made from their names."""
     from geotether.files.disk import check_file
 
     found: dict[str, Path] = {}
@@ -130,7 +130,7 @@ def points_of(files: Sequence[str | Path]) -> dict[str, Path]:
 
 
 def make_planets(served: "Served") -> None:
-    """Compute what all requests need, with lines of progress of the grids of the Earth; layers in the background."""
+    """Compute and log what all requests need; layers are made in the background."""
     from geotether.searching.index import logged_progress
     from geotether.serving.basemap import BASEMAP
 

@@ -1,4 +1,4 @@
-"""Files that clients send, read in a process of their own: limited in memory and time, and without other files."""
+"""Files that clients send, read in a separate process with limits on memory and time."""
 
 import gzip
 import json
@@ -35,7 +35,7 @@ _PACKAGES = (b"GPKG", b"GP10", b"GP11")
 # Names of codes, WKT and PROJJSON; a PROJ string may name files.
 _CRS = re.compile(r"((EPSG|ESRI|IGNF|OGC|CRS|urn:ogc:def:crs|https?://www\.opengis\.net/def/crs)[:/]|\{|\w+\[)", re.I)
 _CRS_FILE = re.compile(r"file|grids|init\s*=|\.(gsb|gtx|tiff?|las|los|ct2)\b", re.I)
-# What messages tell readers of files to type, and what clients can do instead.
+# Advice of file readers in messages, and what clients can do instead.
 _ADVICE = (
     (r"name the columns of coordinates with lon= .*?--lat\)", "call these columns lon and lat"),
     (r"name one with lon= and lat=", "rename one of them"),
@@ -85,7 +85,7 @@ def read_upload(content: Any, name: str, out: Path) -> dict[str, Any]:
         out: The file to write; its folder must exist.
 
     Returns:
-        What `geotether.serving.columns.write_points` says about the rows.
+        The description that `geotether.serving.columns.write_points` returns.
 
     Raises:
         UploadError: If it is not accepted.
@@ -148,7 +148,7 @@ def _read_apart(file: Path, name: str, out: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read the file that standard input names, and print what it contains, or why it is not accepted, as JSON."""
+    """Read the file named on standard input, and print its description, or why it is not accepted, as JSON."""
     about = json.load(sys.stdin)
     logging.disable(logging.CRITICAL)
     file, name = Path(about["file"]), about["name"]
@@ -295,7 +295,7 @@ def _check_database(file: Path, name: str) -> None:
 
 
 def _check_header(file: Path, name: str) -> None:
-    """Raise UploadError if delimited text has a line of very many columns, before its types are looked for."""
+    """Raise UploadError if delimited text has a line of very many columns, before its types are inferred."""
     with file.open("rb") as opened:
         for _ in range(10):
             line = opened.readline(_PIECE)
@@ -303,7 +303,7 @@ def _check_header(file: Path, name: str) -> None:
 
 
 def _check_parquet(file: Path, name: str) -> None:
-    """Raise UploadError if a Parquet file says that it is large."""
+    """Raise UploadError if the metadata of a Parquet file exceed the limits."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

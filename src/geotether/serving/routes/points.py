@@ -94,7 +94,7 @@ def in_fields(text: str) -> str:
 
 
 def shown_job(served: Served, job: Job) -> dict[str, Any]:
-    """Return what clients are told about a map."""
+    """Describe a map for clients."""
     layers = [
         layer_shown(PREDICTION, job.layers[band], served, job.model, {"job": job.id, "band": band}) | {"id": band}
         for band in BANDS

@@ -39,7 +39,7 @@ def router(served: Served) -> APIRouter:
         link = {"lon": str(lon), "lat": str(lat)}
         return found(served, model, query, link, wanted)
 
-    @made.get("/search", summary="The places to which a text leads")
+    @made.get("/search", summary="The places that match a text")
     def search(
         text: Annotated[str, Query(min_length=1, max_length=1000, description="Words, such as a name.")],
         wanted: Annotated[Wanted, Depends()],
@@ -52,7 +52,7 @@ def router(served: Served) -> APIRouter:
 
     @made.post(
         "/search",
-        summary="The places to which an image or values of columns lead",
+        summary="The places that match an image or values of columns",
         dependencies=[takes("multipart/form-data")],
     )
     def search_observation(
