@@ -13,6 +13,17 @@ def test_mean_and_scale_equal_numpy_for_any_number_of_chunks():
         np.testing.assert_allclose(scale, rows.std(axis=0, dtype=np.float64), rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.uint8])
+def test_sums_are_those_of_float64_to_the_bit_and_the_values_are_unchanged(dtype):
+    rows = (100 * np.random.default_rng(0).random((1000, 7))).astype(dtype)
+    before = rows.copy()
+    mean, scale = mean_and_scale(rows)
+    wide = before.astype(np.float64)
+    np.testing.assert_array_equal(mean, wide.sum(axis=0) / 1000)
+    np.testing.assert_array_equal(scale, np.sqrt(((wide - mean) ** 2).sum(axis=0) / 1000))
+    np.testing.assert_array_equal(rows, before)
+
+
 def test_columns_of_a_large_mean_keep_their_digits():
     rows = 1e8 + np.arange(1000.0)[:, None]
     assert mean_and_scale(rows)[1][0] == pytest.approx(np.arange(1000.0).std(), rel=1e-9)

@@ -47,18 +47,24 @@ def mean_and_scale(
     along = [-1 if i == axis else 1 for i in range(values.ndim)]
     count = np.zeros(values.shape[axis])
 
-    def total(mean: Float64[np.ndarray, " d"] | None) -> Float64[np.ndarray, " d"]:
+    def chunk_total(part: np.ndarray, mean: Float64[np.ndarray, " d"] | None) -> Float64[np.ndarray, " d"]:
         """Return the sum of each column, or of its squared deviations from a mean; count finite values on the way."""
+        if mean is None:
+            terms = part.astype(np.float64, copy=False)
+        else:
+            terms = np.subtract(part, mean.reshape(along), dtype=np.float64)
+            np.square(terms, out=terms)
+        if skip_missing:
+            finite = np.isfinite(part)
+            terms = np.where(finite, terms, 0.0)
+            if mean is None:
+                count[:] += finite.sum(axis=others)
+        return terms.sum(axis=others)
+
+    def total(mean: Float64[np.ndarray, " d"] | None) -> Float64[np.ndarray, " d"]:
         found = np.zeros(values.shape[axis])
         for start in range(0, len(values), chunk_rows):
-            part = np.asarray(values[start : start + chunk_rows], dtype=np.float64)
-            terms = part if mean is None else (part - mean.reshape(along)) ** 2
-            if skip_missing:
-                finite = np.isfinite(part)
-                terms = np.where(finite, terms, 0.0)
-                if mean is None:
-                    count[:] += finite.sum(axis=others)
-            found += terms.sum(axis=others)
+            found += chunk_total(np.asarray(values[start : start + chunk_rows]), mean)
         return found
 
     sums = total(None)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from geotether.cli.table import Scheduler
+
 if TYPE_CHECKING:
     from geotether.exporting.export import Exported
 
@@ -37,13 +39,7 @@ def export(
     workers: Annotated[
         int | None, typer.Option(help="Processes; by default two threads of one process.", min=1)
     ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS|FILE|local",
-            help="A Dask cluster: its scheduler's address or file; local: a cluster of --workers processes here.",
-        ),
-    ] = None,
+    scheduler: Scheduler = None,
 ) -> str:
     """Write the embedding of a region as a Cloud-optimized GeoTIFF, a Zarr store or a GeoParquet of cells.
 

@@ -222,7 +222,7 @@ class Plan:
             open_job_folder(folder, facts, difference=_difference)
             work = Work(self.parts, self.embedder, coding, folder.absolute())
             self._compute(work, progress, workers, scheduler)
-            self._assemble(folder, coding, facts, key)
+            self._assemble(work, facts, key)
             remove_job_folder(folder)
         return self._exported(coding, renewed=True)
 
@@ -270,12 +270,12 @@ class Plan:
 
         with row_progress(self.out.name, self.parts.places, done, progress, self.parts.unit) as show:
             if workers is None and scheduler is None:
-                run_in_threads(work.make, missing, _THREADS if self.embedder.encoder is not None else 1, count)
+                _run_in_threads(work.make, missing, _THREADS if self.embedder.encoder is not None else 1, count)
             else:
                 make_parts(work, missing, count, workers, scheduler)
 
-    def _assemble(self, folder: Path, coding: Coding, facts: dict[str, Any], key: str) -> None:
-        parts = _read_parts(folder, self.parts.count)
+    def _assemble(self, work: "Work", facts: dict[str, Any], key: str) -> None:
+        parts, coding = work.read(), work.coding
         system = self.parts.system.about if isinstance(self.parts, Cells) else {}
         about = {
             "model": self.embedder.name,
@@ -336,13 +336,19 @@ class Work:
 
     def part_file(self, number: int) -> Path:
         """Return the path of a part."""
-        return _part_file(self.folder, number)
+        return self.folder / f"{number:07d}.npz"
 
     def make(self, number: int) -> None:
         """Compute a part and write its file."""
         part = self.parts.make(number, self.embedder, self.coding)
         with replacing_file(self.part_file(number)) as file, file.open("wb") as opened:
             np.savez(opened, **part)  # type: ignore[arg-type]
+
+    def read(self) -> Iterator[Part]:
+        """Yield all parts in order; they must be complete."""
+        for number in range(self.part_count):
+            with np.load(self.part_file(number)) as part:
+                yield dict(part)
 
 
 def _ending(out: Path) -> str:
@@ -383,34 +389,20 @@ def _difference(found: Any, wanted: Any) -> str:
     return f"{', '.join(differs) or 'its form'} changed"
 
 
-def _part_file(folder: Path, number: int) -> Path:
-    return folder / f"{number:07d}.npz"
-
-
-def _read_parts(folder: Path, count: int) -> Iterator[Part]:
-    for number in range(count):
-        with np.load(_part_file(folder, number)) as part:
-            yield dict(part)
-
-
-def run_in_threads(
+def _run_in_threads(
     make: Callable[[int], None], numbers: Sequence[int], threads: int, done: Callable[[int], None]
 ) -> None:
     """Make parts in threads of this process; the first is over before the second starts."""
-
-    def made(number: int) -> int:
+    for number in numbers if threads == 1 else numbers[:1]:  # the model then has what it computes only once
         make(number)
-        return number
-
-    for number in numbers if threads == 1 else numbers[:1]:  # what a model computes once is then there
-        done(made(number))
+        done(number)
     if threads == 1:
         return
     import torch
 
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        for number in pool.map(made, numbers[1:]):
+        for number, _ in zip(numbers[1:], pool.map(make, numbers[1:]), strict=True):
             done(number)
     finally:
         pool.shutdown(cancel_futures=True)

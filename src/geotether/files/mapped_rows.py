@@ -1,24 +1,21 @@
-"""Rows of a matrix in a file, read when they are asked for."""
+"""Rows of a matrix in a file, read on access."""
 
-import copy
 import mmap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Integer
 
-# Sequential reading gives pages of the file back as soon as they are copied.
+# Slices of more bytes release the pages of the file as soon as they are copied.
 _RELEASED_BYTES = 2**20
 
 
 class MappedRows:
-    """A matrix in an .npy file, or some of its rows; what is read are copies in float32.
+    """A matrix in an .npy file, or some of its rows, which are copied to float32 when they are read.
 
-    It is used as an array of shape (n, d): `rows[numbers]`, `rows[start:stop]`, `len(rows)`, `rows.shape`; as an array
-    as a whole (`numpy.asarray`) it is loaded into memory. Pages of the file in memory belong to the system, which
-    takes them back when memory is short.
+    It is used as an array of shape (n, d): `rows[numbers]`, `rows[start:stop]`, `len(rows)`, `rows.shape`;
+    `numpy.asarray` loads all of it. The system drops pages of the file from memory when memory is short.
 
     Args:
         path: An .npy file of shape (n, d), float16 or float32, whose numbers are known to be finite.
@@ -36,10 +33,7 @@ class MappedRows:
         self.path = path
         self.numbers: Integer[np.ndarray, "n"] | None = None
         self.is_read_ahead = False
-        self._open()
-
-    def _open(self) -> None:
-        with self.path.open("rb") as file:
+        with path.open("rb") as file:
             version = np.lib.format.read_magic(file)
             header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, _, self.stored = header(file)
@@ -70,18 +64,9 @@ class MappedRows:
         """Number of values."""
         return len(self) * self._rows.shape[1]
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the values as float32."""
-        return 4 * self.size
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Load all rows."""
         return self[:] if dtype is None else self[:].astype(dtype, copy=False)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        """Yield the rows, one at a time."""
-        return (self[row] for row in range(len(self)))
 
     def __getitem__(self, which: Any) -> Float32[np.ndarray, "..."]:
         """Copy rows: a number, a slice, an array of numbers or a mask; a second index chooses columns of these."""
@@ -101,7 +86,7 @@ class MappedRows:
 
     def rows(self, which: Integer[np.ndarray, "m"] | slice) -> "MappedRows":
         """Take rows by number or by a slice; nothing is read."""
-        taken = copy.copy(self)
+        taken = object.__new__(MappedRows)
         taken.__dict__.update(self.__dict__)
         taken.numbers = np.arange(len(self))[which] if self.numbers is None else self.numbers[which]
         if len(self._rows) < 2**31:

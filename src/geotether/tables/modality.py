@@ -67,12 +67,10 @@ class Modality:
             )
         if len(self.bands) not in (0, _num_bands(self.kind, values)):
             raise ValueError(f"{len(self.bands)} names of bands for {_num_bands(self.kind, values)} bands.")
-        if self.complete and isinstance(values, MappedRows):
-            pass
-        elif self.complete:
-            _check_complete(self.kind, values, present)
-        else:
+        if not self.complete:
             present = present & _observed(values, present)
+        elif not isinstance(values, MappedRows):
+            _check_complete(self.kind, values, present)
         set_fields(self, values=values, present=present, bands=tuple(map(str, self.bands)))
 
     def __len__(self) -> int:

@@ -3,7 +3,6 @@
 import json
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from geotether.files.formats import is_address
 from geotether.files.geometry import geometry_column, with_geometry
 from geotether.files.parquet_files import ParquetFiles, has_only_shards, shard_name
 from geotether.files.places import degrees_axis, lonlat_of_columns
+from geotether.files.rows import naming
 from geotether.files.writers import list_column
 from geotether.geodesy.dates import strict_times
 from geotether.tables.mapped_table import map_table, mapped_table
@@ -60,8 +60,8 @@ def write_table(
     (milliseconds, UTC), `split`, `label:NAME` for each target, and `features` (fixed-size lists). Name and origin are
     in the schema's metadata `geotether`. It holds tables of one modality, as `Table.single` makes.
 
-    A table whose features take more than 4 GiB as float32, or of which `shard_rows` are asked for, becomes a folder of
-    such files, `part-00000-of-00020.parquet` and so on. Batches of a large one are drawn by blocks; see
+    With `shard_rows`, or if the features take more than 4 GiB as float32, the table becomes a folder of such files,
+    `part-00000-of-00020.parquet` and so on. Batches of a large one are drawn by blocks; see
     `Table.block_rows`.
 
     Args:
@@ -86,7 +86,7 @@ def write_table(
             f"{path}: a Parquet file holds one modality, complete and with places, without groups and with one value "
             "per target; write this table to a file that ends in .npz."
         )
-    shard_rows = rows_per_shard(table, dtype) if shard_rows is None else shard_rows
+    shard_rows = _rows_per_shard(table, dtype) if shard_rows is None else shard_rows
     if path.is_dir() and not has_only_shards(path):
         raise FileExistsError(f"{path} is a folder that contains other files than a table; choose another name.")
     if shard_rows is None:
@@ -104,7 +104,7 @@ def write_table(
             _write_parquet(table, rows, folder / shard_name(number, len(starts)), dtype)
 
 
-def rows_per_shard(table: Table, dtype: str) -> int | None:
+def _rows_per_shard(table: Table, dtype: str) -> int | None:
     """Return the rows of a file of about 256 MiB of a table that is written in shards; None of one that is not."""
     if len(table) * table.dim * 4 <= _LARGE_BYTES:
         return None
@@ -225,7 +225,7 @@ def read_table(
     }
     name = name or _written_name(note) or stem
     labels = {one.removeprefix(TARGET_PREFIX): one for one in schema.names if one.startswith(TARGET_PREFIX)}
-    with _naming(path):
+    with naming(path, "Parquet"):
         chosen = feature_columns(schema, features)
         places = _places(schema)
         if not places:
@@ -260,15 +260,6 @@ def read_origin(path: str | Path) -> Origin:
         ValueError: If it is not Parquet.
     """
     return origin_of_note((ParquetFiles(path).schema.metadata or {}).get(_NOTE))
-
-
-@contextmanager
-def _naming(path: str | Path) -> Iterator[None]:
-    """Begin errors of a file's content with its name."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        raise error if str(error).startswith(str(path)) else type(error)(f"{path}: {error}") from error
 
 
 def is_table_npz(path: str | Path) -> bool:
