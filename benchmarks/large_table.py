@@ -7,8 +7,9 @@ A table in shards (float16) is written to a temporary folder, which is removed a
 but no pages of mapped files) and maps it. Another reads a table of the same kind into memory, of 2,000,000 rows at
 most, so that the benchmark itself fits in memory: the speed from memory hardly depends on the number of rows. Pages of
 the mapped file are removed from the system's cache when reading ahead begins, so that every block is read from the
-disk. Both draw batches, then both train by the recipe `paper`, in alternating rounds. The peaks of their resident
-memory are reported with pages of mapped files (VmRSS) and without (RssAnon), from opening the table to the encoder.
+disk. Both draw batches, then both train by the recipe `paper`, in alternating rounds. The peaks of their memory
+are reported, from opening the table to the encoder: resident with pages of mapped files (VmRSS) and without (RssAnon),
+and allocated, which the limit counts (VmData).
 """
 
 import argparse
@@ -137,7 +138,7 @@ def measure(folder: Path, mapped: bool, chosen: argparse.Namespace) -> None:
     from geotether.tables.store import read_table
     from geotether.training.pretraining import pretrain
 
-    peaks = {"RssAnon": 0, "VmRSS": 0}
+    peaks = {"RssAnon": 0, "VmRSS": 0, "VmData": 0}
     threading.Thread(target=watch, args=(peaks,), daemon=True).start()
     found = {}
     for what in ("first_opening_s", "opening_s") if mapped else ("opening_s",):

@@ -28,11 +28,20 @@ def values():
     return smooth
 
 
+def blocks_of(values, side):
+    """Cut an array (bands, rows, columns) into blocks."""
+    for top in range(0, values.shape[1], side):
+        for left in range(0, values.shape[2], side):
+            rows = slice(top, min(top + side, values.shape[1]))
+            columns = slice(left, min(left + side, values.shape[2]))
+            yield rows, columns, values[:, rows, columns]
+
+
 def sha(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_rasterio_reads_what_was_written(tmp_path, blocks_of, values):
+def test_rasterio_reads_what_was_written(tmp_path, values):
     bands = [Band("e0"), Band("e1", "1", "cosine of longitude"), Band("height", "m", "metres above nothing")]
     path = tmp_path / "new" / "map.tif"
     write_raster(path, Grid(*WORLD), bands, blocks_of(values, 256), "float32", np.nan, {"model": "world"})
@@ -52,7 +61,7 @@ def test_rasterio_reads_what_was_written(tmp_path, blocks_of, values):
     assert [one.name for one in path.parent.iterdir()] == ["map.tif"]
 
 
-def test_the_order_and_the_size_of_blocks_do_not_change_the_bytes(tmp_path, blocks_of, values):
+def test_the_order_and_the_size_of_blocks_do_not_change_the_bytes(tmp_path, values):
     orders = [list(blocks_of(values, 512)), list(blocks_of(values, 100)), list(blocks_of(values, 100))[::-1]]
     for number, blocks in enumerate(orders):
         path = tmp_path / f"{number}.tif"
@@ -60,7 +69,7 @@ def test_the_order_and_the_size_of_blocks_do_not_change_the_bytes(tmp_path, bloc
     assert len({sha(tmp_path / f"{number}.tif") for number in range(3)}) == 1
 
 
-def test_half_precision_is_rounded_and_smaller(tmp_path, blocks_of, values):
+def test_half_precision_is_rounded_and_smaller(tmp_path, values):
     noisy = values + np.random.default_rng(0).normal(size=values.shape).astype(np.float32)
     for dtype in ("float32", "float16"):
         bands, blocks = [Band("e")] * 3, blocks_of(noisy, 512)
@@ -97,7 +106,7 @@ def test_no_byte_comes_from_memory_that_was_never_set(tmp_path):
     assert len(sums[0]) == 4
 
 
-def test_small_integers_have_scale_and_offset(tmp_path, blocks_of):
+def test_small_integers_have_scale_and_offset(tmp_path):
     values = np.arange(-128, 128, dtype=np.int8).reshape(2, 8, 16)
     path = tmp_path / "small.tif"
     grid = Grid(LAEA, 4_000_000.0, 3_000_000.0, 1000.0, 8, 16)
@@ -110,7 +119,7 @@ def test_small_integers_have_scale_and_offset(tmp_path, blocks_of):
         assert np.ma.count_masked(file.read(1, masked=True)) == 1
 
 
-def test_classes_have_a_colour_table_and_overviews_of_their_own(tmp_path, blocks_of):
+def test_classes_have_a_colour_table_and_overviews_of_their_own(tmp_path):
     classes = (np.indices((1024, 1024)).sum(axis=0) // 300 % 2 * 3 + 1).astype(np.uint8)[None]
     path = tmp_path / "classes.tif"
     grid = Grid("EPSG:32632", 500_000.0, 5_000_000.0, 30.0, 1024, 1024)
@@ -121,7 +130,7 @@ def test_classes_have_a_colour_table_and_overviews_of_their_own(tmp_path, blocks
         assert set(np.unique(file.read())) == {1, 4}
 
 
-def test_red_green_blue_is_a_picture(tmp_path, blocks_of):
+def test_red_green_blue_is_a_picture(tmp_path):
     path = tmp_path / "rgb.tif"
     bands = [Band("red"), Band("green"), Band("blue")]
     blocks = blocks_of(np.full((3, 20, 40), 7, np.uint8), 512)

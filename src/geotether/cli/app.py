@@ -45,14 +45,14 @@ def main() -> None:
     try:
         arguments = region_joined(plugins_first(sys.argv[1:]))
         if count > 1 and "pretrain" not in arguments:
-            raise ValueError(f"{count} processes were started, but only `geotether pretrain` works in several.")
+            raise ValueError(f"{count} processes were started, but only `geotether pretrain` runs in several.")
         app(arguments)
     except MENDABLE as error:
         if os.environ.get("GEOTETHER_TRACEBACK"):
             raise
         if process == 0:
             typer.echo(f"geotether: {error or type(error).__name__}", err=True)
-        elif not getattr(error, "__notes__", ()):  # what the first process has raised too has a note
+        elif not getattr(error, "__notes__", ()):  # errors that the first process raises too have a note
             typer.echo(f"geotether, process {process + 1} of {count}: {error or type(error).__name__}", err=True)
         sys.exit(1)
     except KeyboardInterrupt as interrupt:
@@ -132,7 +132,7 @@ def _exit_interrupted(interrupt: KeyboardInterrupt) -> NoReturn:
 
 
 class _StandardError(logging.Handler):
-    """Writes lines to what is standard error at that moment."""
+    """Handler that looks up standard error for each line, since it may be replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""

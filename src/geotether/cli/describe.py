@@ -196,7 +196,7 @@ def describe_table(path: str | Path, out: Path | None = None, beside: Path | Non
 
 
 def _stored(path: str | Path, table: Any) -> str:
-    """Say in which files a table is."""
+    """Describe the files of a table."""
     from geotether.files.disk import size_in_words
     from geotether.files.parquet_files import ParquetFiles
 

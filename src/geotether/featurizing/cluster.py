@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 LOCAL = "local"
-# How long a cluster may take to have its first worker, and a file of another machine to be seen here.
+# Seconds to wait for the first worker of a cluster, and for a file that another machine wrote.
 _START_SECONDS, _SEEN_SECONDS = 30.0, 30.0
 
 _opened = threading.local()
@@ -62,10 +62,10 @@ def run_on_cluster(
 ) -> None:
     """Make parts on a Dask cluster, each by one thread.
 
-    The folder of the job, and the files that are read, must be seen under the same paths by all workers.
+    All workers must see the folder of the job, and the files that are read, under the same paths.
 
     Args:
-        work: The work. It is sent to each worker once.
+        work: The work, which is sent to each worker once.
         numbers: Numbers of the missing parts.
         scheduler: Address of a scheduler, such as "tcp://10.0.0.1:8786"; the path of its scheduler file, ending in
             .json; or "local" for a cluster of processes on this machine.
@@ -74,7 +74,7 @@ def run_on_cluster(
 
     Raises:
         ConnectionError: If the scheduler cannot be reached, has no worker, or is closed.
-        ChildProcessError: If workers die again and again over one part, or a part is not seen here.
+        ChildProcessError: If several workers die while they make one part, or a part's file does not appear here.
         ValueError: If the work cannot be sent, or the workers have another version of geotether.
     """
     with cluster_client(scheduler, workers) as client, client.as_current(), warnings.catch_warnings():
@@ -125,7 +125,7 @@ def cluster_client(scheduler: str, workers: int | None = None) -> Iterator["Clie
             by_file = scheduler.endswith(".json")
             try:
                 if not by_file:
-                    resolve_address(scheduler)  # a client with an address that is none does not end well
+                    resolve_address(scheduler)  # a client with an invalid address does not close cleanly
                 given = {"scheduler_file": scheduler} if by_file else {"address": scheduler}
                 client = stack.enter_context(Client(**given, timeout=_START_SECONDS, set_as_default=False))
             except (OSError, ValueError) as error:
@@ -168,12 +168,12 @@ def _make(packed: bytes, token: str, number: int, version: str) -> int:
 
 
 def _wait_for(file: Path, scheduler: str) -> None:
-    """Wait until a file of another machine is seen here, which network file systems may delay."""
+    """Wait until a file that another machine wrote is visible here, which network file systems may delay."""
     until = time.monotonic() + _SEEN_SECONDS
     while not file.is_file():
         if time.monotonic() > until:
             raise ChildProcessError(
-                f"A worker of {scheduler} wrote {file}, which is not there on this machine: the output must be on a "
+                f"A worker of {scheduler} wrote {file}, which does not exist on this machine: the output must be on a "
                 "file system that this machine and all workers share."
             )
         time.sleep(0.05)

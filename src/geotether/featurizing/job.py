@@ -78,8 +78,8 @@ class Job:
         if target.suffix.lower() not in PARQUET_ENDINGS:
             raise ValueError(f"{out} ends in {target.suffix or 'nothing'!r}; a table ends in .parquet.")
         found = None if transform is None else find_transform(transform)
+        inputs = [*spec.inputs(), *([found] if found else [])]
         for file in (out, _rejected_path(target), transform_path(target)):
-            inputs = [*spec.inputs(), *([found] if found else [])]
             check_output(file, folder=file == out and target.is_dir(), inputs=inputs)
         spec = spec.with_source()
         source = spec.open()

@@ -1,7 +1,7 @@
 """Parquet as one sequence of rows: a file, a folder of shards, or either on object storage or a web server."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,12 +14,12 @@ from geotether.files.formats import PARQUET_ENDINGS, is_address
 from geotether.user_folders import plain_hash
 
 _SHARD = re.compile(r"part-(\d{5})-of-(\d{5})\.parquet")
-# What tells versions of a remote file apart; each kind of storage has some of these.
+# Facts that differ between versions of a remote file; each kind of storage reports some of them.
 _VERSIONS = ("size", "etag", "mtime", "lastmodified", "last_modified", "updated", "created", "md5hash", "content-md5")
 
 
 class ParquetFiles:
-    """Parquet files of one schema, read as if they were one file; only the columns that are asked for are read.
+    """Parquet files of one schema, read as if they were one file; only requested columns are read.
 
     Args:
         path: A file; a folder whose Parquet files are read in the order of their names; or an address that fsspec
@@ -63,7 +63,7 @@ class ParquetFiles:
 
     @property
     def key(self) -> str:
-        """A hash of the files' names, sizes, times of change and footers, by which changes are noticed."""
+        """A hash of the files' names, sizes, times of change and footers, to detect changes."""
         facts = [
             [file.name, file.facts, footer.to_dict()] for file, footer in zip(self._files, self.footers, strict=True)
         ]
@@ -103,14 +103,11 @@ class ParquetFiles:
 
 
 class _File(NamedTuple):
-    """A file: its name, what tells its versions apart, and how it is opened."""
+    """A file: its name, facts that differ between its versions, and a function that opens it."""
 
     name: str
     facts: list[Any]
-    opened: Any
-
-    def open(self) -> Any:
-        return self.opened()
+    open: Callable[[], Any]
 
 
 def data_limit() -> int | None:
