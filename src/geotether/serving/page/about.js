@@ -5,13 +5,13 @@ import * as words from "./words.js";
 
 /** Open the dialog about a model. */
 export function openAbout(model, version) {
-  const asks = model.asks ?? {};
-  const taken = [asks.text?.length && "words", asks.image?.length && "pictures", Object.keys(asks.columns ?? {}).length && "values of columns"].filter(Boolean);
+  const { text, image, columns } = model.asks;
+  const taken = [text.length && "words", image.length && "pictures", Object.keys(columns).length && "values of columns"].filter(Boolean);
   const facts = [
     ["Model", model.name],
     ["Numbers per place", words.count(model.dim)],
     ["Trained on", words.listed(model.modalities.map(words.named))],
-    ["Can be asked by", words.listed(["places", ...taken])],
+    ["Accepts", words.listed(["places", ...taken])],
     ["Places compared", `${words.count(model.places)}, ${words.distance(model.spacing_km)} apart`],
     ["Similarity halves over", model.effective_resolution_km && `about ${words.distance(model.effective_resolution_km)}`],
     ["Licence", model.licence],
@@ -27,7 +27,7 @@ export function openAbout(model, version) {
   byId("about-dialog").showModal();
 }
 
-/** Let the dialog be closed by its button and by a click beside it. */
+/** Close the dialog by its button or by a click outside it. */
 export function listen() {
   const dialog = byId("about-dialog");
   byId("about-close").addEventListener("click", () => dialog.close());

@@ -14,7 +14,7 @@ const WHEN_EMPTY = {
   mask: true, // whether a prediction is masked where it does not apply
 };
 
-/** Read a state from the part of an address after #; what cannot be read is left out. */
+/** Read a state from the part of an address after #; invalid values become defaults. */
 export function readState(hash) {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
   const state = structuredClone(WHEN_EMPTY);
@@ -51,7 +51,7 @@ function readQuery(given, lonlat) {
   return null;
 }
 
-/** Write a state as the part of an address after #; what is as by default is left out. */
+/** Write a state as the part of an address after #, without default values. */
 export function writeState(state) {
   const out = new URLSearchParams();
   const put = (name, value) => value != null && value !== "" && out.set(name, value);

@@ -4,6 +4,8 @@ import { byId, make, show } from "./elements.js";
 import * as words from "./words.js";
 
 const TEXT_LENGTH = 160;
+const TITLE = byId("results-title").textContent;
+const START = [...byId("query").children];
 
 /** Show that an answer is on its way; `said` is what was asked. */
 export function showWaiting(said) {
@@ -15,48 +17,38 @@ export function showWaiting(said) {
 
 /** Show a sentence instead of answers. */
 export function showRefusal(sentence) {
-  byId("results").setAttribute("aria-busy", "false");
-  byId("query").replaceChildren(make("p", { class: "refusal" }, sentence));
-  byId("answers").replaceChildren();
-  show(byId("answers-note"), false);
+  fill([make("p", { class: "refusal" }, sentence)]);
 }
 
-/** Show nothing but how to begin. */
-export function showNothing(start) {
-  byId("results").setAttribute("aria-busy", "false");
-  byId("results-title").textContent = "Places like a place";
-  byId("query").replaceChildren(make("p", { class: "muted" }, start));
-  byId("answers").replaceChildren();
-  show(byId("answers-note"), false);
+/** Show what the page showed at first: how to begin. */
+export function showNothing() {
+  byId("results-title").textContent = TITLE;
+  fill(START);
   show(byId("clear"), false);
 }
 
 /** Show answers; handlers: choose(answer), hover(rank or null), from(answer). */
 export function showAnswers(query, { query: asked, answers }, handlers) {
   const ofPlace = query.kind === "place";
-  byId("results").setAttribute("aria-busy", "false");
   byId("results-title").textContent = titleOf(query);
-  show(byId("clear"));
   const lines = [];
   if (ofPlace) lines.push(make("p", { class: "where" }, asked.country || "At sea", make("span", { class: "muted" }, ` · ${words.place(asked.lon, asked.lat)}`)));
-  if (asked.outside === true) lines.push(make("p", { class: "warning", "data-outside": "true" }, "This place is unlike those that the model was trained on, so take its answers with care."));
+  if (asked.outside === true) lines.push(make("p", { class: "warning", "data-outside": "true" }, "This place is unlike those that the model was trained on, so treat the answers with caution."));
   if (asked.outside === false) lines.push(make("p", { class: "muted small", "data-outside": "false" }, "This place is like those that the model was trained on."));
   if (asked.modality) lines.push(make("p", { class: "muted small" }, `Taken as an observation of ${words.named(asked.modality)}.`));
-  for (const note of asked.notes ?? []) lines.push(make("p", { class: "muted small" }, note));
+  for (const note of asked.notes) lines.push(make("p", { class: "muted small" }, note));
   if (ofPlace) lines.push(make("div", { id: "point-facts" }));
-  byId("query").replaceChildren(...lines);
-  byId("answers").replaceChildren(...answers.map((answer, i) => row(answer, ofPlace, i === 0 && hasReasons(answer), handlers)));
-  byId("answers-note").textContent = answers.length ? words.MEANING[ofPlace ? "place" : "other"] : "No place was found.";
-  show(byId("answers-note"));
+  const rows = answers.map((answer, i) => row(answer, ofPlace, i === 0 && hasReasons(answer), handlers));
+  fill(lines, rows, answers.length ? words.MEANING[ofPlace ? "place" : "other"] : "No place was found.");
 }
 
 /** Add what is known about the place that was asked for: training observations nearby, values of layers. */
 export function showPoint({ km, layers }, titles) {
   const box = byId("point-facts");
   if (!box) return;
-  const near = Object.entries(km ?? {}).filter(([, value]) => value != null).sort((a, b) => a[1] - b[1]);
+  const near = Object.entries(km).sort((a, b) => a[1] - b[1]);
   const facts = near.map(([modality, value]) => [words.named(modality), words.distance(value)]);
-  const values = Object.entries(layers ?? {}).filter(([id, one]) => titles[id] && one?.words).map(([id, one]) => [titles[id], one.words]);
+  const values = Object.entries(layers).filter(([id, one]) => titles[id] && one.words).map(([id, one]) => [titles[id], one.words]);
   box.replaceChildren(
     ...(facts.length ? [factBox("Nearest training observations", facts, true)] : []),
     ...(values.length ? [factBox("Layers here", values)] : []),
@@ -98,15 +90,24 @@ export function openRow(rank, focus = false) {
   }
 }
 
+// Replace sentences about the query, rows of answers and the note below them.
+function fill(sentences, rows = [], note = "") {
+  byId("results").setAttribute("aria-busy", "false");
+  byId("query").replaceChildren(...sentences);
+  byId("answers").replaceChildren(...rows);
+  byId("answers-note").textContent = note;
+  show(byId("answers-note"), !!note);
+}
+
 function hasReasons({ alike, nearest }) {
-  return Object.keys(alike ?? {}).length > 0 || (nearest ?? []).length > 0;
+  return Object.keys(alike).length > 0 || nearest.length > 0;
 }
 
 function row(answer, ofPlace, open, { choose, hover, from }) {
   const { rank, country, similarity, km, alike, nearest } = answer;
   const said = [words.alike(similarity, ofPlace), similarity.toFixed(2), km == null ? null : `${words.distance(km)} away`];
   const why = make("div", { class: "why", id: `why-${rank}`, hidden: !open });
-  why.append(...bars(alike ?? {}), ...observations(nearest ?? []));
+  why.append(...bars(alike), ...observations(nearest));
   why.append(make("button", { type: "button", class: "quiet", click: () => from(answer) }, "Search from here"));
   const button = make("button", {
     type: "button",

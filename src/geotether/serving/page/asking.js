@@ -1,21 +1,21 @@
-// Ways to ask other than by a place: words, a picture, values of columns.
+// The forms for queries: words or coordinates, a picture, values of columns.
 
 import { byId, fillSelect, make, show } from "./elements.js";
 import { listed, named } from "./words.js";
 
-let current = {};
+let current = { text: [], image: [], columns: {} }; // what the model takes
 
-/** Show the ways to ask that a model knows; `asks` is {text: [...], image: [...], columns: {modality: [...]}}. */
-export function offerWays(asks = {}) {
+/** Offer the kinds of queries that a model takes; `asks` is {text: [...], image: [...], columns: {modality: [...]}}. */
+export function offerWays(asks) {
   current = asks;
-  const texts = asks.text ?? [];
-  const columns = Object.keys(asks.columns ?? {});
+  const texts = asks.text;
+  const columns = Object.keys(asks.columns);
   byId("search-label").textContent = texts.length ? "Words, or a longitude and latitude" : "Longitude and latitude";
   byId("search-text").placeholder = texts.length ? "fishing village" : "5.66, 51.97";
   fillSelect(byId("search-modality"), texts.map((name) => [name, named(name)]));
   show(byId("search-modality-row"), texts.length > 1);
-  show(byId("picture-choose"), (asks.image ?? []).length > 0);
-  byId("picture-choose").title = `A picture as the model was trained on: ${listed((asks.image ?? []).map(named))}`;
+  show(byId("picture-choose"), asks.image.length > 0);
+  byId("picture-choose").title = `A picture like those that the model was trained on: ${listed(asks.image.map(named))}`;
   show(byId("values-open"), columns.length > 0);
   fillSelect(byId("values-modality"), columns.map((name) => [name, named(name)]));
   show(byId("values-modality-row"), columns.length > 1);
@@ -25,7 +25,7 @@ export function offerWays(asks = {}) {
 
 /** Whether the model takes pictures. */
 export function takesPictures() {
-  return (current.image ?? []).length > 0;
+  return current.image.length > 0;
 }
 
 /** Put a query into the forms, as after opening a link. */
@@ -39,7 +39,7 @@ export function recall(query) {
   for (const field of byId("values-fields").querySelectorAll("input")) field.value = query.columns[field.name] ?? "";
 }
 
-/** Call `ask(query)` when something is asked for, `refuse(sentence)` when it cannot be. */
+/** Call `ask(query)` when a form is submitted, `refuse(sentence)` if the model cannot answer it. */
 export function listen(ask, refuse) {
   byId("search-form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -47,8 +47,8 @@ export function listen(ask, refuse) {
     if (!text) return byId("search-text").focus();
     const place = coordinatesOf(text);
     if (place) return ask(place);
-    if (!(current.text ?? []).length) return refuse("Give a longitude and a latitude, such as 5.66, 51.97; this model was not trained on words.");
-    const several = (current.text ?? []).length > 1;
+    if (!current.text.length) return refuse("Enter a longitude and a latitude, such as 5.66, 51.97; this model was not trained on words.");
+    const several = current.text.length > 1;
     return ask({ kind: "text", text, modality: several ? byId("search-modality").value : null });
   });
   byId("picture-choose").addEventListener("click", () => byId("picture-file").click());
@@ -63,7 +63,7 @@ export function listen(ask, refuse) {
     const fields = [...byId("values-fields").querySelectorAll("input")].filter((one) => one.value.trim());
     if (!fields.length) return byId("values-fields").querySelector("input")?.focus();
     const columns = Object.fromEntries(fields.map((one) => [one.name, valueOf(one.value.trim())]));
-    const several = Object.keys(current.columns ?? {}).length > 1;
+    const several = Object.keys(current.columns).length > 1;
     return ask({ kind: "columns", columns, modality: several ? byId("values-modality").value : null });
   });
 }
@@ -75,11 +75,11 @@ function toggleValues(open) {
 }
 
 function offerColumns() {
-  const columns = current.columns?.[byId("values-modality").value] ?? [];
+  const columns = current.columns[byId("values-modality").value] ?? [];
   byId("values-fields").replaceChildren(...columns.map((name) => make("label", {}, make("span", {}, name), make("input", { name, autocomplete: "off", placeholder: "unknown" }))));
 }
 
-// A text of two numbers: longitude and latitude, or in any order if their letters say so (51.97 N, 5.66 E).
+// Parse two numbers as longitude and latitude, or in the order that their letters give (51.97 N, 5.66 E).
 function coordinatesOf(text) {
   const parts = /^(-?\d+(?:\.\d+)?)\s*°?\s*([NSEW])?\s*[,;\s]\s*(-?\d+(?:\.\d+)?)\s*°?\s*([NSEW])?$/i.exec(text);
   if (!parts) return null;

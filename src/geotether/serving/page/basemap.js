@@ -15,6 +15,7 @@ export const BASE_SOURCES = ["land", "borders", "labels"];
 
 /** A MapLibre style of the base map. */
 export function styleOf(theme, globe) {
+  const paints = paintsOf(theme);
   const geojson = (name) => ({ type: "geojson", data: addressOf(`/basemap/${name}.geojson`), tolerance: 0.3 });
   return {
     version: 8,
@@ -39,18 +40,19 @@ export function styleOf(theme, globe) {
         filter: ["<=", ["get", "rank"], ["step", ["zoom"], 2, 2, 3, 3, 4, 4, 5]],
         paint: { "text-halo-width": 1.2, "text-opacity": 0.9 },
       },
-    ].map((layer) => ({ ...layer, paint: { ...layer.paint, ...paintOf(layer.id, theme) } })),
+    ].map((layer) => ({ ...layer, paint: { ...layer.paint, ...paints[layer.id] } })),
   };
 }
 
 /** Change the colours of the base map of a map. */
 export function paintBasemap(map, theme) {
-  for (const id of ["sea", "land", "coast", "borders", "labels"]) {
-    for (const [name, value] of Object.entries(paintOf(id, theme))) map.setPaintProperty(id, name, value);
+  for (const [id, paint] of Object.entries(paintsOf(theme))) {
+    for (const [name, value] of Object.entries(paint)) map.setPaintProperty(id, name, value);
   }
 }
 
-function paintOf(id, theme) {
+// Colours of the layers by id.
+function paintsOf(theme) {
   const colours = COLOURS[theme];
   return {
     sea: { "background-color": colours.sea },
@@ -58,5 +60,5 @@ function paintOf(id, theme) {
     coast: { "line-color": colours.coast },
     borders: { "line-color": colours.border },
     labels: { "text-color": colours.text, "text-halo-color": colours.halo },
-  }[id];
+  };
 }

@@ -1,4 +1,4 @@
-// Files that are dropped on the page: a picture is searched by, anything else is a table of points.
+// Files dropped on the page: a picture is a query, any other file is a table of points.
 
 import { takesPictures } from "./asking.js";
 import { byId, show } from "./elements.js";
@@ -9,7 +9,7 @@ import { sendPoints } from "./tables.js";
 
 const PICTURE = /\.(png|jpe?g|webp|tiff?)$/i;
 
-/** Take files that are dropped. */
+/** Accept dropped files. */
 export function listen() {
   let inside = 0; // entered elements: leaving one for its child is not leaving the page
   const carries = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
@@ -33,5 +33,5 @@ export function listen() {
 function take(file) {
   if (!file.type.startsWith("image/") && !PICTURE.test(file.name)) sendPoints(file);
   else if (takesPictures()) askFor({ kind: "image", file });
-  else trouble(`The model ${modelOf(0).name} was not trained on pictures, so it cannot be asked by one.`);
+  else trouble(`The model ${modelOf(0).name} was not trained on pictures, so it cannot search by one.`);
 }

@@ -4,7 +4,7 @@ import { tableOf } from "./points.js";
 import { modelOf, session } from "./session.js";
 import { NONE, SIMILARITY } from "./side.js";
 
-/** What the ids of layers of a prediction begin with. */
+/** Prefix of the ids of a prediction's layers. */
 export const PREDICTION = "prediction.";
 const MASK = "outside";
 
@@ -33,9 +33,9 @@ function groupsOf(side, i) {
   const { layers, name } = modelOf(i);
   const similarity = { ...side.answer?.layer, ...side.expected, id: SIMILARITY, title: "Similarity", disabled: !state.query };
   const groups = [[null, [{ id: NONE, title: "No layer" }, similarity, ...layers]]];
-  if (job.result && job.model === name) {
+  if (job.result?.model === name) {
     const predicted = job.result.layers.filter(({ id }) => id !== MASK);
-    groups.push([`Map of ${job.label}`, predicted.map((one) => ({ ...one, id: PREDICTION + one.id }))]);
+    groups.push([`Map of ${job.result.label}`, predicted.map((one) => ({ ...one, id: PREDICTION + one.id }))]);
   }
   return groups;
 }

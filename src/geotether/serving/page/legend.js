@@ -1,9 +1,9 @@
-// Legends: a gradient with numbers and its unit, classes with names, or what the colour channels are.
+// Legends: a gradient with numbers and its unit, classes with names, or the meaning of the colour channels.
 
 import { make } from "./elements.js";
 import { number } from "./words.js";
 
-const CHANNELS = [["red", "#e5484d"], ["green", "#30a46c"], ["blue", "#3e63dd"]];
+const CHANNELS = ["#e5484d", "#30a46c", "#3e63dd"]; // red, green and blue
 const TICKS = 4;
 
 /** The element of a legend as the server describes it, without its note. */
@@ -13,7 +13,7 @@ export function legendOf(legend) {
 }
 
 function ramp({ stops, unit, opacity }) {
-  // Two last stops at one value: the last colour is that of all above.
+  // If the last two stops have the same value, the last colour is for all values above it.
   const above = stops.length > 2 && stops.at(-1)[0] === stops.at(-2)[0] ? stops.at(-1) : null;
   const shown = above ? stops.slice(0, -1) : stops;
   const low = shown[0][0];
@@ -28,7 +28,7 @@ function ramp({ stops, unit, opacity }) {
     bar,
     make("div", { class: "ticks", "aria-hidden": "true" }, ...ticks),
     unit && make("p", { class: "unit muted small" }, unit),
-    above && make("ul", { class: "classes" }, make("li", {}, make("i", { class: "swatch", vars: { colour: above[1] } }), `above ${number(above[0])}`)),
+    above && make("ul", { class: "classes" }, entry(`above ${number(above[0])}`, above[1])),
   );
 }
 
@@ -37,22 +37,20 @@ function alpha(opacity = 1) {
   return Math.round(opacity * 255).toString(16).padStart(2, "0");
 }
 
-// As many decimals as tell neighbouring ticks apart.
+// Round to the decimals that distinguish neighbouring ticks.
 function tick(value, step) {
   const decimals = Math.min(Math.max(1 - Math.floor(Math.log10(Math.abs(step))), 0), 6);
   return number(Number(value.toFixed(decimals)));
 }
 
 function classes({ classes: all }) {
-  const items = all.map(({ name, colour }) => make("li", {}, make("i", { class: "swatch", vars: { colour } }), String(name)));
-  return make("ul", { class: "classes" }, ...items);
+  return make("ul", { class: "classes" }, ...all.map(({ name, colour }) => entry(String(name), colour)));
 }
 
 function rgb({ channels }) {
-  const items = channels.map((words, i) => {
-    const [name, colour] = CHANNELS[i];
-    const said = words.startsWith(name) ? words : `${name}: ${words}`;
-    return make("li", {}, make("i", { class: "swatch", vars: { colour } }), said);
-  });
-  return make("ul", { class: "classes wide" }, ...items);
+  return make("ul", { class: "classes wide" }, ...channels.map((words, i) => entry(words, CHANNELS[i])));
+}
+
+function entry(words, colour) {
+  return make("li", {}, make("i", { class: "swatch", vars: { colour } }), words);
 }

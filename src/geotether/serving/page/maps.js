@@ -1,7 +1,8 @@
-// The one or two maps: made when they are wanted, moved together, with one pointer.
+// The one or two maps: made on demand, moved together, with one pointer.
 
 import { emphasise as emphasiseRow, openRow } from "./answers.js";
 import { byId } from "./elements.js";
+import { PREDICTION } from "./layers.js";
 import { trouble } from "./messages.js";
 import { paddingOf, pull } from "./panel.js";
 import { askFor, list } from "./search.js";
@@ -13,7 +14,7 @@ const KEEP_VIEW_MS = 250;
 const shown = { compare: null, globe: null };
 let timer = 0;
 
-/** Make and remove maps until there are as many as the state wants. */
+/** Make or remove maps until their number matches the state. */
 export function arrangeMaps() {
   const { sides, state } = session;
   const wanted = state.compare ? 2 : 1;
@@ -23,8 +24,8 @@ export function arrangeMaps() {
   document.body.classList.toggle("comparing", state.compare);
   byId("compare").setAttribute("aria-pressed", String(state.compare));
   byId("globe").setAttribute("aria-pressed", String(state.globe));
-  if (shown.compare !== state.compare) for (const side of sides) side.view.map.resize();
   if (shown.compare !== state.compare) {
+    for (const side of sides) side.view.map.resize();
     if (state.compare) pull("peek", makeRoom);
     makeRoom();
   }
@@ -71,7 +72,7 @@ function makeSide(i) {
         openRow(rank, true);
       },
       hover: (rank) => emphasise(i, rank),
-      baseFailed: () => trouble("A part of the base map could not be loaded; reload the page to try again."),
+      baseFailed: () => trouble("Part of the base map could not be loaded; reload the page to try again."),
       point: (lonlat) => other()?.view.showGhost(lonlat),
       moved: (view) => {
         clearTimeout(timer);
@@ -87,10 +88,10 @@ function makeSide(i) {
   return side;
 }
 
-// A layer of a prediction belongs to one model, so that it is left with it.
+// A prediction belongs to one model, so its layers are not shown with another.
 function chooseModel(i, name) {
   const { layers, models } = session.state;
-  const layer = layers[i]?.startsWith("prediction.") ? null : layers[i];
+  const layer = layers[i]?.startsWith(PREDICTION) ? null : layers[i];
   go({ models: withSide(models, i, name), layers: withSide(layers, i, layer) });
 }
 

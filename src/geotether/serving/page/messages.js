@@ -1,18 +1,19 @@
-// Sentences to the reader: what is going on, what went wrong, and what screen readers are told.
+// Messages: status, errors, and announcements to screen readers.
 
 import { byId, make, show } from "./elements.js";
+import { keep, kept } from "./theme.js";
 
 const HINT = "geotether-hint";
 const TROUBLE_MS = 10000;
 
 let timer = 0;
 
-/** Tell screen readers. */
+/** Announce a sentence to screen readers. */
 export function announce(sentence) {
   byId("announcer").textContent = sentence;
 }
 
-/** Show what is going on, or nothing (null); for `ms`, or until it is changed. */
+/** Show a status, or none (null), for `ms` or until the next one. */
 export function status(sentence, ms = 0) {
   clearTimeout(timer);
   byId("status").textContent = sentence ?? "";
@@ -20,7 +21,7 @@ export function status(sentence, ms = 0) {
   if (ms) timer = setTimeout(() => status(null), ms);
 }
 
-/** Show what went wrong; it stays for some seconds, or with `ms` 0 until its element, which is returned, is removed. */
+/** Show an error for `ms`, or with 0 until its element, which is returned, is removed. */
 export function trouble(sentence, ms = TROUBLE_MS) {
   const there = [...byId("trouble").children].find((one) => one.textContent === sentence);
   if (there) return there;
@@ -30,23 +31,13 @@ export function trouble(sentence, ms = TROUBLE_MS) {
   return line;
 }
 
-/** Show on a first visit how to begin. Storage may be refused, as in private windows; then it is shown each time. */
+/** Show how to begin until `hideHint` was called once in this browser. */
 export function showHint() {
-  let seen = null;
-  try {
-    seen = localStorage.getItem(HINT);
-  } catch {
-    // not known
-  }
-  show(byId("hint"), !seen);
+  show(byId("hint"), !kept(HINT));
 }
 
 /** Hide the hint for good. */
 export function hideHint() {
   show(byId("hint"), false);
-  try {
-    localStorage.setItem(HINT, "seen");
-  } catch {
-    // shown again next time
-  }
+  keep(HINT, "seen");
 }

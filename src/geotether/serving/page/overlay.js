@@ -1,6 +1,6 @@
 // A coloured layer of the model on a map: raster tiles that change without a blink.
 
-import { request } from "./server.js";
+import { addressOf, request } from "./server.js";
 
 const PROTOCOL = "geotether";
 const PREFIX = `${PROTOCOL}://`;
@@ -20,7 +20,7 @@ export function registerTiles(maplibre, onRefusal) {
   });
 }
 
-// The same tile is asked for once for all copies of the world and both maps, until nobody waits for it.
+// A tile is requested once for all copies of the world and both maps; the request is aborted when nothing waits for it.
 const underway = new Map();
 
 async function bytesOf(url, signal) {
@@ -50,7 +50,7 @@ function drop(url, tile) {
   if (underway.get(url) === tile) underway.delete(url);
 }
 
-// MapLibre asks for tiles when it draws the next frame; on machines without a graphics card that is late.
+// MapLibre asks for tiles when it draws the next frame; without a graphics card that takes long.
 function startAhead(map, template, tileSize) {
   for (const { canonical } of map.coveringTiles({ tileSize, minzoom: 0, maxzoom: DEEPEST, roundZoom: true })) {
     const url = template.replace(/\{([zxy])\}/g, (_, name) => canonical[name]);
@@ -69,12 +69,12 @@ export class Overlay {
     this.current = null; // {id, tiles, opacity}
   }
 
-  /** Whether all tiles that are in sight are there. */
+  /** Whether all visible tiles are loaded. */
   isLoaded() {
     return !this.current || (this.map.getSource(this.current.id) && this.map.isSourceLoaded(this.current.id));
   }
 
-  /** Show tiles, a template of addresses, or nothing; `even` if neighbouring colours must not be mixed. */
+  /** Show tiles from a template of addresses, or none; `even` turns interpolation of colours off. */
   show(tiles, opacity, even = false) {
     if (this.current?.tiles === tiles) {
       if (this.current && opacity !== this.current.opacity) this.setOpacity(opacity);
@@ -95,8 +95,8 @@ export class Overlay {
   add(tiles, opacity, even) {
     made += 1;
     const id = `overlay-${made}`;
-    const address = new URL(tiles.replace(/^\//, ""), document.baseURI).href.replaceAll("%7B", "{").replaceAll("%7D", "}");
-    // Tiles of 256 pixels are stretched over 512: the grid behind them is coarser, and four times fewer are asked for.
+    const address = addressOf(tiles).replaceAll("%7B", "{").replaceAll("%7D", "}");
+    // Tiles of 256 pixels are stretched over 512: the grid behind them is coarser, and a quarter of the requests is enough.
     const tileSize = even ? 256 : 512;
     startAhead(this.map, address, tileSize);
     this.map.addSource(id, { type: "raster", tiles: [`${PREFIX}${address}`], tileSize, maxzoom: DEEPEST });
@@ -110,7 +110,7 @@ export class Overlay {
     return { id, tiles };
   }
 
-  // Keep the former layer until the next one is there.
+  // Keep the former layer until the next one is loaded.
   retire(id, next) {
     const remove = () => {
       this.map.off("sourcedata", check);

@@ -1,4 +1,4 @@
-// The page: begins, listens to its controls, and brings the screen to the state.
+// The page: starts, listens to its controls, and updates the screen when the state changes.
 
 import * as about from "./about.js";
 import * as asking from "./asking.js";
@@ -19,7 +19,7 @@ import * as theme from "./theme.js";
 import { listed } from "./words.js";
 
 const LONG_MS = 15000;
-let asked = null; // the model whose ways to ask are offered
+let offered = null; // the model whose forms are shown
 let goneLine = null;
 
 function apply() {
@@ -34,8 +34,8 @@ function apply() {
 
 function offerWays() {
   const model = modelOf(0);
-  if (asked === model) return;
-  asked = model;
+  if (offered === model) return;
+  offered = model;
   asking.offerWays(model.asks);
   asking.recall(session.state.query);
   document.title = `geotether · ${model.name}`;
@@ -67,7 +67,7 @@ function listen() {
   onTrouble({
     waiting: (seconds) => status(`The server is busy; trying again in ${Math.ceil(seconds)} s.`, seconds * 1000 + 500),
     gone: () => {
-      goneLine = trouble("The server does not answer. Is geotether serve still running? This page asks again every two seconds.", 0);
+      goneLine = trouble("The server does not answer. Is geotether serve still running? This page tries again every two seconds.", 0);
     },
     back: () => {
       goneLine?.remove();
@@ -88,10 +88,10 @@ function compare() {
 async function shareLink() {
   try {
     await navigator.clipboard.writeText(location.href);
-    const image = session.state.query?.kind === "image" ? " The picture is not part of it." : "";
-    status(`The link to this view is copied.${image}`, 4000);
+    const image = session.state.query?.kind === "image" ? " It does not contain the picture." : "";
+    status(`The link to this view has been copied.${image}`, 4000);
   } catch {
-    status("Copy the address of this page; it leads to this view.", 6000);
+    status("Copy the address of this page: it opens this view.", 6000);
   }
 }
 
@@ -99,14 +99,14 @@ async function begin() {
   try {
     [session.maplibre, session.server] = await Promise.all([import("./maplibre/maplibre-gl.mjs"), ask("/model")]);
   } catch (error) {
-    // When the server is gone, that is on the screen already, and the page begins again when it is back.
+    // If the server does not answer, `onTrouble` has shown it, and calls `begin` again when it does.
     if (!(error instanceof Refusal)) trouble("The map could not be loaded. Reload the page to try again.", 0);
     else if (error.status) trouble(`${error.message} Reload the page to try again.`, 0);
     if (error instanceof Refusal) return;
     throw error;
   }
   registerTiles(session.maplibre, (error) => error.status && trouble(error.message));
-  knowTables(session.server.points ?? []);
+  knowTables(session.server.points);
   const { models } = session.server;
   const unknown = session.state.models.find((name) => name && !models.some((one) => one.name === name));
   if (unknown) trouble(`The server has no model ${unknown}; it has ${listed(models.map(({ name }) => name))}.`, LONG_MS);

@@ -12,7 +12,7 @@ export function isSheet() {
   return NARROW.matches;
 }
 
-/** Call back when the room that the panel takes changes. */
+/** Call `changed` when the panel changes its size. */
 export function listen(changed) {
   for (const name of TABS) {
     byId(`tab-${name}`).addEventListener("click", () => openTab(name));
@@ -55,7 +55,7 @@ export function openTab(name) {
   }
 }
 
-/** Pull a sheet up, or "peek" to push it down; nothing happens on wide windows. */
+/** Set the height of the sheet ("peek" or "half") unless the reader made it full; no effect in wide windows. */
 export function pull(sheet, changed) {
   if (isSheet() && byId("panel").dataset.sheet !== "full") setSheet(sheet, changed);
 }

@@ -11,13 +11,13 @@ export function tableOf(id) {
   return tables.get(id);
 }
 
-/** Take up tables that the server has. */
+/** Add tables that the server has. */
 export function knowTables(all) {
   for (const one of all) tables.set(one.id, one);
   offerTables(null);
 }
 
-/** The column to begin with: the first label, of numbers if there are; else the last of numbers, since places and identifiers come first. */
+/** The column to show first: a numeric label, else any label, else the last number, since coordinates and identifiers come first. */
 export function firstColumn(table) {
   const labels = table.columns.filter(({ usable_as_label: usable }) => usable);
   const isNumber = ({ kind }) => kind === "number";
@@ -52,8 +52,7 @@ export async function sendFile(file) {
 export function offerTables(id, column) {
   const table = tables.get(id);
   show(byId("points"), tables.size > 0);
-  fillSelect(byId("points-table"), [["", "none"], ...[...tables.values()].map((one) => [one.id, `${one.name} (${count(one.rows)} points)`])], id ?? "");
-  byId("points-table").value = table ? id : "";
+  fillSelect(byId("points-table"), [["", "none"], ...[...tables.values()].map((one) => [one.id, `${one.name} (${count(one.rows)} points)`])], table ? id : "");
   const shown = (table?.columns ?? []).filter(({ kind }) => kind !== "other");
   fillSelect(byId("points-column"), shown.map(({ name }) => [name, name]), column ?? "");
   byId("points-column").disabled = !table;
@@ -61,7 +60,7 @@ export function offerTables(id, column) {
   show(byId("points-note"), !!table);
 }
 
-/** The points of a column as GeoJSON with values, colours and a legend; in the colours of a map of it, if any. */
+/** The points as GeoJSON with values of a column, colours and a legend; with `job`, in the colours of that map. */
 export function fetchPoints(id, column, job) {
   return ask(`/points/${encodeURIComponent(id)}`, { parameters: { column, job } });
 }

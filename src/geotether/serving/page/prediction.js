@@ -1,4 +1,4 @@
-// A map of a label: the form, the progress, and what is said of the result.
+// A map of a label: the form, the progress and the result.
 
 import { byId, fillSelect, make, show } from "./elements.js";
 import { ask } from "./server.js";
@@ -22,7 +22,7 @@ export function offerLabels(points) {
   sayWhy();
 }
 
-/** Call `start(body)` with what is to be predicted, `drop()` when a map is to be removed. */
+/** Call `start(body)` when the form is submitted, `drop()` when the map is to be removed. */
 export function listen(start, drop) {
   byId("predict-label").addEventListener("change", sayWhy);
   byId("predict-form").addEventListener("submit", (event) => {
@@ -41,7 +41,6 @@ export async function startJob(body, model) {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ ...body, model }),
-    parameters: { model },
   });
   return job;
 }
@@ -54,9 +53,8 @@ export function dropJob(job) {
 /** Follow a job until it ends; shows its progress and returns the result, or null if it was stopped. */
 export async function followJob(job, signal) {
   show(byId("prediction"));
-  byId("prediction").setAttribute("aria-busy", "true");
   byId("prediction-body").replaceChildren();
-  showProgress({ state: "waiting", step: "Asking for it" });
+  showProgress({ state: "waiting", step: "Asking the server" });
   try {
     for (;;) {
       const result = await ask(`/predict/${encodeURIComponent(job)}`, { signal });
@@ -65,7 +63,6 @@ export async function followJob(job, signal) {
       showResult(result);
       if (ended) return result.state === "done" ? result : null;
       await new Promise((next) => setTimeout(next, ASK_EVERY_MS));
-      if (signal.aborted) return null;
     }
   } catch (error) {
     if (error.name === "AbortError") return null;
@@ -95,13 +92,14 @@ function showProgress(result) {
   if (byId("prediction-step").textContent !== said) byId("prediction-step").textContent = said;
 }
 
-// What is known, which grows while a map is made.
+// Show what is known so far; scores come before the layers.
 function showResult(result) {
   if (result.state === "failed") return showError(result.error);
   const parts = [];
+  byId("prediction-title").textContent = `Map of ${result.label}`;
   if (result.score) parts.push(scoreBox(result.score, result.baselines ?? {}, result.beats_baselines));
-  for (const sentence of result.words ?? []) parts.push(make("p", { class: "sentence" }, sentence));
-  for (const sentence of result.notes ?? []) parts.push(make("p", { class: "warning" }, sentence));
+  for (const sentence of result.words) parts.push(make("p", { class: "sentence" }, sentence));
+  for (const sentence of result.notes) parts.push(make("p", { class: "warning" }, sentence));
   if (result.state === "done") parts.push(make("p", { class: "muted small" }, "The layers of this map are in the list of layers on the map."));
   return byId("prediction-body").replaceChildren(...parts);
 }
@@ -113,7 +111,7 @@ function scoreBox(score, baselines, beats) {
     "div",
     { class: "score", "data-beats": String(!!beats) },
     make("p", { class: "big" }, make("strong", {}, score.mean.toFixed(3)), ` ${score.metric}`),
-    make("p", { class: "muted small" }, `on places that it has not seen${score.low == null ? "" : `, ${range(score)}`}`),
+    make("p", { class: "muted small" }, `on places that were held out${score.low == null ? "" : `, ${range(score)}`}`),
     others.length ? make("p", { class: "muted small" }, "Without the encoder:") : null,
     others.length ? make("ul", { class: "observations" }, ...others) : null,
   );

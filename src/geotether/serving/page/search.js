@@ -3,7 +3,7 @@
 import * as answers from "./answers.js";
 import * as asking from "./asking.js";
 import { byId, make, show } from "./elements.js";
-import { showLayers } from "./layers.js";
+import { PREDICTION, showLayers } from "./layers.js";
 import { emphasise, makeRoom } from "./maps.js";
 import { announce, hideHint, trouble } from "./messages.js";
 import * as panel from "./panel.js";
@@ -11,18 +11,17 @@ import { Refusal, ask } from "./server.js";
 import { go, keepFile, modelOf, session } from "./session.js";
 import { SIMILARITY } from "./side.js";
 
-const START = "Click anywhere on the map to see where else on Earth is like it. By keyboard: Tab to the map, move it with the arrow keys, press Enter.";
 const KEPT = 30;
 
 const kept = new Map(); // answers by model and query
 let shown = null; // models and query that are on the screen
 let running = new AbortController();
-let fresh = false; // asked here, not by a link or the back button, which say what is in sight
+let fresh = false; // asked on this page, not by a link or the back button, which restore the view
 
 /** Ask for a place, {kind: "place", lon, lat}, or by words, a picture or values; `bring` it into sight. */
 export function askFor(query, bring = false) {
   if (query.kind === "place" && Math.abs(query.lat) > 90) {
-    trouble(`${query.lat} is not a latitude; give the longitude first and then the latitude, from -90 to 90, such as 5.66, 51.97.`);
+    trouble(`${query.lat} is not a latitude; enter the longitude first and then the latitude, from -90 to 90, such as 5.66, 51.97.`);
     return;
   }
   performance.clearMarks("click");
@@ -42,7 +41,7 @@ export function clearSearch() {
   byId("results-title").focus();
 }
 
-/** Search what the state asks for, unless that is on the screen; `again` if the server was away. */
+/** Run the query of the state unless its answers are shown; `again` runs it anyway. */
 export async function search(again = false) {
   const { sides, state } = session;
   const { query } = state;
@@ -61,7 +60,7 @@ export async function search(again = false) {
   show(byId("answers-of"), false);
   asking.recall(query);
   if (!query) {
-    answers.showNothing(START);
+    answers.showNothing();
     return;
   }
   answers.showWaiting(answers.titleOf(query));
@@ -115,13 +114,13 @@ async function searchOn(side, i, query, signal, isFresh) {
   }
 }
 
-// The layer that is chosen after a query: similarity, but a prediction stays, and so does what is compared with.
+// The layer after a query: similarity (null), but a prediction stays, and in comparisons so does any other layer.
 function layerOfQuery(id) {
-  if (id?.startsWith("prediction.")) return id;
+  if (id?.startsWith(PREDICTION)) return id;
   return session.state.compare && id !== SIMILARITY ? id : null;
 }
 
-// The tiles of a place are asked for at once, beside its answers; the words and the legend come with the answers.
+// Tiles of a place are requested together with its answers; title and legend come with the answers.
 function expectedLayer({ name: model, layers }, query) {
   if (query?.kind !== "place") return null;
   const version = new URLSearchParams(layers[0]?.tiles.split("?")[1]).get("v"); // lets the browser keep tiles
@@ -134,7 +133,7 @@ function placeOf({ lon, lat }) {
   return { lon: Number(lon.toFixed(4)), lat: Number(lat.toFixed(4)) };
 }
 
-// Ask the server, or take the answer that it gave before.
+// Ask the server, or return its earlier answer.
 function answerOf(model, query, signal) {
   const key = JSON.stringify([model, { ...query, file: undefined }]);
   if (!kept.has(key)) {
@@ -158,7 +157,7 @@ function request(model, query, signal) {
 
 async function describePoint(query, side, i) {
   const { signal } = running;
-  await side.drawn; // the layer goes first
+  await side.drawn; // draw the layer first
   if (signal.aborted) return;
   const { name: model, layers } = modelOf(i);
   try {
@@ -169,7 +168,7 @@ async function describePoint(query, side, i) {
   }
 }
 
-// Let the reader choose whose answers are listed, where two models answered.
+// Offer the choice whose answers are listed if two models answered.
 function offerLists() {
   const { sides, listed } = session;
   const several = sides.length > 1 && modelOf(0) !== modelOf(1) && sides.every((side) => side.answer);

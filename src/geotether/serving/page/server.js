@@ -1,4 +1,4 @@
-// Requests to the server: waiting when it is busy, sentences when it refuses or is gone.
+// Requests to the server: retries while it is busy, errors as sentences.
 
 const TRIES = 5;
 const LONGEST_WAIT_S = 20;
@@ -16,7 +16,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Tell the page when the server is busy, gone or back. */
+/** Set the handlers for a server that is busy (`waiting(seconds)`), does not answer (`gone`) or answers again (`back`). */
 export function onTrouble(handlers) {
   Object.assign(listeners, handlers);
 }
@@ -36,7 +36,7 @@ export async function ask(path, { parameters, ...options } = {}) {
   return response.status === 204 ? null : response.json();
 }
 
-/** Fetch an address; a busy server is asked again after the time that it names. */
+/** Fetch an address; retry after the time that a busy server names. */
 export async function request(url, options = {}) {
   for (let attempt = 1; ; attempt += 1) {
     const response = await reach(url, options);
@@ -56,10 +56,7 @@ export async function request(url, options = {}) {
 async function reach(url, options) {
   try {
     const response = await fetch(url, options);
-    if (gone) {
-      gone = false;
-      listeners.back();
-    }
+    found();
     return response;
   } catch (error) {
     if (error.name === "AbortError") throw error;
@@ -72,14 +69,14 @@ async function reach(url, options) {
   }
 }
 
-async function lookAgain() {
-  try {
-    await fetch(addressOf("/health"));
-    gone = false;
-    listeners.back();
-  } catch {
-    setTimeout(lookAgain, ASK_AGAIN_MS);
-  }
+function found() {
+  if (!gone) return;
+  gone = false;
+  listeners.back();
+}
+
+function lookAgain() {
+  fetch(addressOf("/health")).then(found, () => setTimeout(lookAgain, ASK_AGAIN_MS));
 }
 
 async function detail(response) {

@@ -1,4 +1,4 @@
-// What the page knows: its state, the server's models, the maps, and the one way to change the state.
+// State shared by the modules of the page, and the functions that change it.
 
 import { readState, writeState } from "./address.js";
 
@@ -13,7 +13,7 @@ export const session = {
   listed: 0, // the side whose answers are listed
   points: null, // points on the maps: {key, data}
   job: { id: null, result: null, stop: null },
-  apply: () => {}, // brings the screen to the state
+  apply: () => {}, // updates the screen
 };
 
 /** Change the state; a new entry of the history unless `replace`. */
@@ -46,7 +46,7 @@ export function keepFile(file) {
   return number;
 }
 
-/** The model of a side (0 or 1): the chosen one, else the first, and beside it another one if there is any. */
+/** The model of a side (0 or 1): the chosen one, else the first; on the second side another one if there is one. */
 export function modelOf(i) {
   const { models } = session.server;
   const named = (place) => models.find(({ name }) => name === session.state.models[place]);
@@ -54,7 +54,7 @@ export function modelOf(i) {
   return i === 0 ? first : named(1) ?? models.find((one) => one !== first) ?? first;
 }
 
-/** A list like one of the state, with another value for one side. */
+/** A copy of a list with another value for one side. */
 export function withSide(list, i, value) {
   return list.map((one, place) => (place === i ? value : one));
 }

@@ -1,6 +1,6 @@
 // One side of the window: a map with the choice of its model and layer, and the legend.
 
-import { make, show } from "./elements.js";
+import { fillSelect, make, show } from "./elements.js";
 import { legendOf } from "./legend.js";
 import { View } from "./view.js";
 
@@ -38,20 +38,20 @@ export class Side {
       input: () => this.handlers.opacity(Number(this.opacity.value)),
     });
     this.masked = make("input", { id: `mask-${n}`, type: "checkbox", change: () => this.handlers.mask(this.masked.checked) });
-    this.maskRow = make("label", { class: "row check", hidden: true }, this.masked, "faded where it does not apply");
+    this.maskRow = make("label", { class: "row check", hidden: true }, this.masked, "fade where it does not apply");
     this.opacityRow = make("div", { class: "opacity", hidden: true }, make("span", { class: "muted small", "aria-hidden": "true" }, "Opacity"), this.opacity);
     this.more = make("div", { class: "more" }, this.wordsBox, this.opacityRow, this.maskRow);
     this.modelRow = make("div", { hidden: true }, this.model);
     return make("div", { class: "card", id: `card-${n}` }, make("div", { class: "choices" }, this.modelRow, this.layer), this.legend, this.more);
   }
 
-  /** Say that the map is changing, until `settle` finds it drawn. */
+  /** Mark the map as busy until `settle` finds it drawn. */
   begin() {
     this.turn = (this.turn ?? 0) + 1;
     this.section.setAttribute("aria-busy", "true");
   }
 
-  /** Wait until all is drawn, then call `done` unless something else has begun. */
+  /** Call `done` when the layers are drawn, unless `begin` was called again. */
   async settle(done) {
     const { turn } = this;
     await this.view.ready;
@@ -73,8 +73,7 @@ export class Side {
 
   /** Offer models, of which one is chosen. */
   offerModels(names, chosen) {
-    this.model.replaceChildren(...names.map((name) => make("option", { value: name }, name)));
-    this.model.value = chosen;
+    fillSelect(this.model, names.map((name) => [name, name]), chosen);
     show(this.modelRow, names.length > 1);
     this.section.setAttribute("aria-label", names.length > 1 ? `Map of ${chosen}` : "Map");
   }
@@ -89,8 +88,8 @@ export class Side {
   /**
    * Show a layer as the server describes it, or none.
    *
-   * `mask` is the layer that covers it where it does not apply, `extra` legends of what else is drawn, `waiting`
-   * whether an answer is still to come; `done` is called when the layer is drawn.
+   * `mask` covers the layer where it does not apply, `extra` are further legends, `waiting` means that an answer is
+   * outstanding; `done` is called when the layer is drawn.
    */
   async showLayer(layer, { opacity, mask = null, masked = false, extra = [], waiting = false, done = null }) {
     this.section.dataset.layer = layer?.id ?? NONE;
@@ -117,7 +116,7 @@ export class Side {
   }
 
   remove() {
-    this.view.remove();
+    this.view.map.remove();
     this.section.remove();
   }
 }

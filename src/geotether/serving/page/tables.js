@@ -10,8 +10,6 @@ import { go, modelOf, session } from "./session.js";
 import { isStill } from "./theme.js";
 import { count } from "./words.js";
 
-const labels = new Map(); // labels by job
-
 /** Listen to the controls of tables and predictions. */
 export function listen() {
   points.listen((id, column) => go({ points: id, column, ...(id === session.state.points ? {} : withoutJob()) }), sendPoints);
@@ -24,7 +22,7 @@ export function listen() {
 
 let refused = null;
 
-/** Send a file of points to the server and show it; what was said of an earlier file is removed. */
+/** Send a file of points to the server and show it; remove the error of an earlier file. */
 export async function sendPoints(file) {
   hideHint();
   openTab("data");
@@ -54,8 +52,10 @@ export async function showPoints() {
     return;
   }
   session.points = key ? { key, job, data: null } : null;
-  if (!key) for (const side of sides) draw(side, null);
-  if (!key) return;
+  if (!key) {
+    for (const side of sides) draw(side, null);
+    return;
+  }
   try {
     const data = await points.fetchPoints(state.points, state.column, job);
     if (session.points?.key !== key) return;
@@ -73,7 +73,7 @@ export async function showJob() {
   const { state } = session;
   if (state.job === session.job.id) return;
   session.job.stop?.abort();
-  const job = { id: state.job, result: null, stop: new AbortController(), model: modelOf(0).name, label: labels.get(state.job) };
+  const job = { id: state.job, result: null, stop: new AbortController() };
   session.job = job;
   if (!state.job) {
     prediction.showNone();
@@ -87,10 +87,9 @@ export async function showJob() {
     go(withoutJob(), true);
   }
   if (!result?.layers) return;
-  Object.assign(job, { result, model: result.model ?? job.model, label: result.label ?? job.label ?? "a label" });
-  byId("prediction-title").textContent = `Map of ${job.label}`;
+  job.result = result;
   showPoints();
-  announce(`The map of ${job.label} is ready. ${result.words?.[0] ?? ""}`);
+  announce(`The map of ${result.label} is ready. ${result.words[0] ?? ""}`);
   byId("prediction").scrollIntoView({ block: "start", behavior: isStill() ? "auto" : "smooth" });
   if (session.state.layers[0]) showLayers();
   else go({ layers: [PREDICTION + result.layers[0].id, session.state.layers[1]] }, true);
@@ -100,7 +99,6 @@ async function startJob(body) {
   byId("prediction-title").textContent = `Map of ${body.label}`;
   try {
     const id = await prediction.startJob(body, modelOf(0).name);
-    labels.set(id, body.label);
     go({ job: id, column: body.label, layers: [null, session.state.layers[1]] });
     byId("prediction").scrollIntoView({ block: "end", behavior: isStill() ? "auto" : "smooth" });
   } catch (error) {
@@ -110,8 +108,8 @@ async function startJob(body) {
 
 // The map whose colours the points take, so that both can be compared.
 function jobOfPoints() {
-  const { job, state } = session;
-  return job.result && job.label === state.column && (job.result.points ?? state.points) === state.points ? job.id : null;
+  const { job: { id, result }, state } = session;
+  return result?.label === state.column && result?.points === state.points ? id : null;
 }
 
 function withoutJob() {

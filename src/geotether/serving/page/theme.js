@@ -1,4 +1,4 @@
-// Light or dark colours: those of the system until another choice is made, which is kept.
+// Light or dark colours: those of the system until another choice is made, and the browser's storage that keeps it.
 
 const KEY = "geotether-theme";
 const DARK = matchMedia("(prefers-color-scheme: dark)");
@@ -8,10 +8,10 @@ export function theme() {
   return document.documentElement.dataset.theme ?? (DARK.matches ? "dark" : "light");
 }
 
-/** Restore the choice, and call back with the theme when it changes. */
+/** Restore the choice, and call `changed` with the theme when it changes. */
 export function listen(button, changed) {
-  const kept = read();
-  if (kept) document.documentElement.dataset.theme = kept;
+  const chosen = kept(KEY);
+  if (["light", "dark"].includes(chosen)) document.documentElement.dataset.theme = chosen;
   const say = () => button.setAttribute("aria-pressed", String(theme() === "dark"));
   say();
   DARK.addEventListener("change", () => {
@@ -21,7 +21,7 @@ export function listen(button, changed) {
   button.addEventListener("click", () => {
     const next = theme() === "dark" ? "light" : "dark";
     document.documentElement.dataset.theme = next;
-    keep(next);
+    keep(KEY, next);
     say();
     changed(next);
   });
@@ -32,20 +32,20 @@ export function isStill() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
-// Storage may be refused, for example in private windows.
-function read() {
+/** Return a text that `keep` stored in this browser, or null. */
+export function kept(key) {
   try {
-    const kept = localStorage.getItem(KEY);
-    return ["light", "dark"].includes(kept) ? kept : null;
+    return localStorage.getItem(key);
   } catch {
     return null;
   }
 }
 
-function keep(value) {
+/** Store a text in this browser, unless it refuses storage, as in some private windows. */
+export function keep(key, text) {
   try {
-    localStorage.setItem(KEY, value);
+    localStorage.setItem(key, text);
   } catch {
-    // the choice lasts as long as the page
+    // it is forgotten with the page
   }
 }

@@ -21,6 +21,10 @@ function home() {
   return isSheet() ? HOME_ON_PHONES : HOME;
 }
 
+function move(element, { x, y }) {
+  element.style.transform = `translate(${x}px, ${y}px)`;
+}
+
 /** A map and what is drawn on it. */
 export class View {
   /**
@@ -91,7 +95,7 @@ export class View {
     });
     map.on("error", ({ error, sourceId }) => {
       if (BASE_SOURCES.includes(sourceId)) this.handlers.baseFailed();
-      else if (!sourceId?.startsWith("overlay")) console.error(error); // those of tiles are told by `request`
+      else if (!sourceId?.startsWith("overlay")) console.error(error); // `request` reports those of tiles
     });
     map.on("moveend", () => {
       this.handlers.moved?.(this.state());
@@ -113,8 +117,7 @@ export class View {
   }
 
   placeCross() {
-    const { x, y } = this.map.project(this.map.getCenter());
-    this.cross.style.transform = `translate(${x}px, ${y}px)`;
+    move(this.cross, this.map.project(this.map.getCenter()));
   }
 
   /** The view as {lon, lat, zoom}. */
@@ -128,19 +131,19 @@ export class View {
     this.map.jumpTo({ center: [view.lon, view.lat], zoom: view.zoom });
   }
 
-  /** Fly to a place, closer if the whole planet is seen. */
+  /** Fly to a place, and zoom in if the map shows the whole planet. */
   fly(lon, lat) {
     const aim = { center: [lon, lat], zoom: Math.max(this.map.getZoom(), NEAR_ZOOM) };
     if (this.still) this.map.jumpTo(aim);
     else this.map.flyTo({ ...aim, speed: 1.6 });
   }
 
-  /** Move to a place if it is out of sight or below the panel. */
+  /** Move to a place if it is not visible. */
   bring(lon, lat) {
     if (!this.isSeen(lon, lat)) this.map.easeTo({ center: [lon, lat], duration: this.still ? 0 : MOVE_MS });
   }
 
-  /** Show the whole planet if none of these answers is in sight. */
+  /** Show the whole planet if none of these answers is visible. */
   widen(answers) {
     if (!answers.length || answers.some(({ lon, lat }) => this.isSeen(lon, lat))) return;
     const { center, zoom } = home();
@@ -179,7 +182,7 @@ export class View {
     if (this.map.getZoom() < zoom) this.map.jumpTo({ zoom });
   }
 
-  // The zoom at which a globe fills the window; 0 of a flat map.
+  // The zoom at which a globe fills the window; 0 for a flat map.
   leastZoom(lat) {
     if (!this.globe) return 0;
     const { clientWidth, clientHeight } = this.container;
@@ -228,9 +231,7 @@ export class View {
   /** Show where the pointer is on the other map. */
   showGhost(lonlat) {
     this.ghost.hidden = !lonlat;
-    if (!lonlat) return;
-    const { x, y } = this.map.project(lonlat);
-    this.ghost.style.transform = `translate(${x}px, ${y}px)`;
+    if (lonlat) move(this.ghost, this.map.project(lonlat));
   }
 
   /** Draw points of a table (GeoJSON with value and colour), or none. */
@@ -246,13 +247,6 @@ export class View {
     if (!found) return;
     const value = found.properties.value;
     this.tip.textContent = typeof value === "number" ? number(value) : String(value ?? "no value");
-    this.tip.style.transform = `translate(${event.point.x}px, ${event.point.y}px)`;
-  }
-
-  remove() {
-    this.map.remove();
-    this.cross.remove();
-    this.ghost.remove();
-    this.tip.remove();
+    move(this.tip, event.point);
   }
 }

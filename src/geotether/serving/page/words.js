@@ -3,13 +3,13 @@
 const SHORT = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
-// Lowest cosine of each word. Observations meet places in another space, in which even good matches are lower.
+// Lowest cosine of each word. Observations are compared with places in another space, where good matches have lower cosines.
 const ALIKE = [[0.97, "nearly the same"], [0.9, "very alike"], [0.75, "alike"], [0.5, "somewhat alike"], [0.25, "little alike"], [-2, "not alike"]];
 const FITS = [[0.6, "strong match"], [0.4, "fair match"], [-2, "weak match"]];
 
 export const MEANING = {
-  place: "The number is the cosine of the two places' vectors: 1 is the same, 0 is nothing in common. Bars say the same for what the model expects to be observed at the two places.",
-  other: "The number is the cosine between what you asked and a place: 1 is a perfect match, 0 is unrelated. Places are the best that there are, even if none is good; compare numbers within one search only.",
+  place: "The number is the cosine of the two places' vectors: 1 means equal, 0 means nothing in common. Bars show the same for the observations that the model expects at the two places.",
+  other: "The number is the cosine between your query and a place: 1 is a perfect match, 0 is unrelated. The best places are listed even if none matches well; compare numbers within one search only.",
 };
 
 /** A number with three significant digits. */
