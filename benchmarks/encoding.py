@@ -10,14 +10,13 @@ scales: speed does not depend on the weights.
 """
 
 import argparse
-import os
-import platform
 import resource
 import statistics
 import time
 
 import numpy as np
 import torch
+from measuring import Factors, machine, multiply
 from torch import nn
 
 from geotether.encoder import CHUNK_ROWS, Encoder
@@ -42,17 +41,12 @@ def main() -> None:
     arguments = parser.parse_args()
     models = {folder: load(folder) for folder in arguments.models}
     if not models:
-        for recipe in ("default", "paper"):
-            shape = load_config(recipe=recipe).encoder.model_dump()
-            models[f"recipe {recipe}"] = Encoder(build_location_encoder(shape, seed=0))
+        models = of_recipes()
         models["with context"] = Encoder(build_location_encoder(WITH_CONTEXT, seed=0, context=random_context()))
     rng = np.random.default_rng(0)
     lon = rng.uniform(-180, 180, arguments.places)
     lat = np.degrees(np.arcsin(rng.uniform(-1, 1, arguments.places)))
-    print(
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, "
-        f"load {os.getloadavg()[0]:.1f}, torch {torch.__version__}"
-    )
+    print(machine())
     for name, model in models.items():
         pairs = products(model)
         seconds: dict[str, list[float]] = {"encoding": [], "products": []}
@@ -63,7 +57,9 @@ def main() -> None:
                 if what == "encoding":
                     model.encode(lon=lon[rows], lat=lat[rows])
                 else:
-                    multiply(pairs, len(lon[rows]) // CHUNK_ROWS)
+                    with torch.inference_mode():
+                        for _ in range(len(lon[rows]) // CHUNK_ROWS):
+                            multiply(pairs)
                 if start >= 0:
                     times.append(time.process_time() - started)
         encoding, bare = (PART / statistics.median(times) for times in seconds.values())
@@ -72,6 +68,12 @@ def main() -> None:
             f"{bare / encoding:.2f} times its bare matrix products ({bare:,.0f} per second; bar: 1.5)"
         )
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB")
+
+
+def of_recipes() -> dict[str, Encoder]:
+    """Return new encoders of the recipes' shapes."""
+    shapes = {recipe: load_config(recipe=recipe).encoder.model_dump() for recipe in ("paper", "default")}
+    return {f"recipe {recipe}": Encoder(build_location_encoder(shape, seed=0)) for recipe, shape in shapes.items()}
 
 
 def random_context() -> LocalContext:
@@ -90,8 +92,8 @@ def random_context() -> LocalContext:
     return context
 
 
-def products(model: Encoder) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Return the factors of the matrix products of an encoder, by the shapes of those that it computes."""
+def products(model: Encoder) -> Factors:
+    """Return the factors of the matrix products of an encoder, with the shapes that it computes."""
     shapes: list[tuple[int, int]] = []
     hooks = [
         part.register_forward_hook(lambda layer, *_: shapes.append((layer.in_features, layer.out_features)))
@@ -104,14 +106,6 @@ def products(model: Encoder) -> list[tuple[torch.Tensor, torch.Tensor]]:
     if model.module.projection is not None:
         shapes.append((sum(model.module.projection.dims), model.dim))
     return [(torch.randn(CHUNK_ROWS, rows), torch.randn(rows, columns)) for rows, columns in shapes]
-
-
-def multiply(pairs: list[tuple[torch.Tensor, torch.Tensor]], times: int) -> None:
-    """Compute the products of a number of chunks of places."""
-    with torch.inference_mode():
-        for _ in range(times):
-            for left, right in pairs:
-                left @ right
 
 
 if __name__ == "__main__":

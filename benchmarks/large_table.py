@@ -15,7 +15,6 @@ and allocated, which the limit counts (VmData).
 import argparse
 import json
 import os
-import re
 import resource
 import statistics
 import subprocess
@@ -26,6 +25,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from measuring import machine, status_mb
 
 LIMIT_BYTES = 2 * 10**9
 
@@ -39,14 +39,14 @@ def main() -> None:
     options.add_argument("--batch", type=int, default=2048)
     options.add_argument("--steps", type=int, default=8, help="steps of a round")
     options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--folder", help="where the temporary folder is made")
+    options.add_argument("--folder", help="parent of the temporary folder")
     options.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.child:
         measure(Path(chosen.child[0]), chosen.child[1] == "mapped", chosen)
         return
     rows = 10_000_000 if chosen.full else chosen.rows
-    print(f"load of the machine before: {', '.join(f'{load:.1f}' for load in os.getloadavg())}", flush=True)
+    print(machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="geotether-large-", dir=chosen.folder) as name:
         folder = Path(name)
         began = time.monotonic()
@@ -58,7 +58,7 @@ def main() -> None:
             print(f"{kind}: {process.said()}", flush=True)
         for what in ("batches", "steps"):
             speeds: dict[str, list[float]] = {kind: [] for kind in children}
-            for _ in range(chosen.rounds):  # alternating, so that both see the same machine
+            for _ in range(chosen.rounds):  # alternating, so that other load affects both
                 for kind, process in children.items():
                     speeds[kind].append(process.asked(what)["speed"])
             mapped, memory = (statistics.median(speeds[kind]) for kind in ("mapped", "memory"))
@@ -67,7 +67,7 @@ def main() -> None:
             print(f"    in rounds: {json.dumps(speeds)}", flush=True)
         for kind, process in children.items():
             print(f"{kind}: {process.asked('end')}", flush=True)
-    print(f"load of the machine after: {', '.join(f'{load:.1f}' for load in os.getloadavg())}")
+    print(machine())
 
 
 def write(path: Path, rows: int, dim: int) -> None:
@@ -98,7 +98,7 @@ def write(path: Path, rows: int, dim: int) -> None:
 
 
 class Child:
-    """A process that measures when it is asked, with a limit if the table is mapped."""
+    """A process that measures on request; its memory is limited if the table is mapped."""
 
     def __init__(self, folder: Path, kind: str, chosen: argparse.Namespace) -> None:
         words = ["--child", str(folder), kind, "--steps", str(chosen.steps), "--batch", str(chosen.batch)]
@@ -131,14 +131,14 @@ def say(found: dict) -> None:
 
 
 def measure(folder: Path, mapped: bool, chosen: argparse.Namespace) -> None:
-    """Open the table; then draw batches, train, and end, whenever a line of the input asks for it."""
+    """Open the table, then draw batches, train and end, each after a line of the input."""
     from geotether.batches.batch import assemble
     from geotether.batches.schedule import build_schedule
     from geotether.files.mapped_rows import MappedRows
     from geotether.tables.store import read_table
     from geotether.training.pretraining import pretrain
 
-    peaks = {"RssAnon": 0, "VmRSS": 0, "VmData": 0}
+    peaks = {"RssAnon": 0.0, "VmRSS": 0.0, "VmData": 0.0}
     threading.Thread(target=watch, args=(peaks,), daemon=True).start()
     found = {}
     for what in ("first_opening_s", "opening_s") if mapped else ("opening_s",):
@@ -183,15 +183,14 @@ def measure(folder: Path, mapped: bool, chosen: argparse.Namespace) -> None:
         validate_every=None, keep="last", ema_decay=None, callbacks=[Clock()], progress="none",
     )  # fmt: skip
     sys.stdin.readline()
-    say({f"peak_{name}_MB": round(peak / 1000) for name, peak in peaks.items()})
+    say({f"peak_{name}_MB": round(peak) for name, peak in peaks.items()})
 
 
-def watch(peaks: dict[str, int]) -> None:
-    """Keep the largest values that the system reports for this process, in kB."""
+def watch(peaks: dict[str, float]) -> None:
+    """Keep the largest values that the system reports for this process, in MB."""
     while True:
-        status = Path("/proc/self/status").read_text()
         for name in peaks:
-            peaks[name] = max(peaks[name], int(re.search(rf"{name}:\s+(\d+)", status)[1]))
+            peaks[name] = max(peaks[name], status_mb(name))
         time.sleep(0.02)
 
 

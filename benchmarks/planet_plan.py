@@ -1,26 +1,24 @@
-"""Plan vectors of all land: time, machines and storage, from rates that are measured first.
+"""Estimate time, machines and storage for vectors of all land, from rates measured on this machine.
 
     OMP_NUM_THREADS=1 python benchmarks/planet_plan.py [--model world] [--dim 64] [--cores 64] [--price 0.04]
 
-A region of about 100 by 100 km is exported at 1 km and at 100 m, in every number type, to a GeoTIFF. Processor time
-and bytes per pixel of it are multiplied by the number of pixels of 150 million km2; each pixel costs the same wherever
-it is. `--price` is what a core costs per hour, as your provider says.
+Regions are exported to a GeoTIFF at 1 km and at 100 m, with every number type. Their processor time and bytes per pixel
+are multiplied by the number of pixels of 150 million km2. `--price` is your provider's price of a core per hour.
 """
 
 import argparse
-import os
-import platform
 import tempfile
 import time
 from pathlib import Path
 
 import torch
+from measuring import machine
 
 from geotether.exporting.export import export
 from geotether.loading import load
 
 LAND_KM2 = 150e6
-# Metres per pixel, region as W S E N, degrees.
+# Metres per pixel, and region as W S E N in degrees.
 AREAS = {1000: "5 45 11 49", 100: "5 45 5.9 45.7"}
 DTYPES = ("float32", "float16", "int8")
 
@@ -29,17 +27,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="world")
     parser.add_argument("--dim", default="64")
-    parser.add_argument("--cores", type=int, default=64, help="of one machine")
+    parser.add_argument("--cores", type=int, default=64, help="cores per machine")
     parser.add_argument("--machines", type=int, nargs="+", default=[1, 10, 100])
-    parser.add_argument("--price", type=float, default=0.04, help="of a core and hour")
+    parser.add_argument("--price", type=float, default=0.04, help="price of a core per hour")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     model = load(asked.model)
-    machine = platform.processor() or platform.machine()
-    print(f"{machine}, one core, torch {torch.__version__}, load of the machine {os.getloadavg()[0]:.1f}; ", end="")
-    print(
-        f"model {asked.model}, {asked.dim} numbers, {asked.cores} cores a machine, {asked.price:g} per core and hour\n"
-    )
+    print(machine())
+    print(f"model {asked.model}, {asked.dim} numbers, {asked.cores} cores per machine, {asked.price:g} per core hour\n")
     days = " | ".join(f"{count} machine{'s' * (count > 1)}" for count in asked.machines)
     print(f"| land at | pixels | numbers | µs per pixel | bytes per pixel | core hours | price | {days} | storage |")
     print("| --- | ---: | --- | ---: | ---: | ---: | ---: |" + " ---: |" * (len(asked.machines) + 1))

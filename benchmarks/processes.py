@@ -6,7 +6,7 @@
 The first process trains steps alone while the others sleep, then all train the same steps together, in turn, so that
 other load affects both alike. Each process is bound to a core of its own. The step is the loop's: rows drawn, loss,
 gradient, clipping, update, metrics read. Medians of wall time are compared, and of processor time, which other load
-does not lengthen (but leaves out what a process waits for another).
+does not lengthen (but which leaves out the time that a process waits for another).
 """
 
 import argparse
@@ -16,12 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from training_step import FEATURES, Watched, make_method, status_mb
+from measuring import machine, raised_mb
+from training_step import FEATURES, Watched, make_method
 
 from geotether.processes import Processes, joined
 from geotether.training.metrics import read_scalars
@@ -62,7 +62,7 @@ class Trainer:
 
 
 def work(options: argparse.Namespace) -> None:
-    """Be one of the processes."""
+    """Run one of the processes."""
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[options.rank % len(cores)]})
     torch.set_num_threads(1)
@@ -80,8 +80,7 @@ def work(options: argparse.Namespace) -> None:
                 times = {name: [] for name in times}
     if alone is None:
         return
-    cpu = len(cores)
-    print(f"load {os.getloadavg()[0]:.1f} on {cpu} cores, torch {torch.__version__}")
+    print(machine())
     print(f"recipe {options.recipe}, batch {alone.method.config.batch_size}, {len(alone.method.tables)} modalities")
     for place, kind in enumerate(("wall", "processor")):
         one, several = (statistics.median(entry[place] for entry in times[name]) for name in ("one", "together"))
@@ -97,11 +96,9 @@ def cache(options: argparse.Namespace) -> None:
     method = make_method(options.recipe, options.batch_size, "float32")
     method.config = method.config.model_copy(update={"gradient_parts": options.parts})
     trainer = Trainer(method)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
-    before = status_mb("VmRSS")
     started = time.process_time()
-    trainer.step()
-    seconds, peak = time.process_time() - started, status_mb("VmHWM") - before
+    peak = raised_mb(trainer.step)
+    seconds = time.process_time() - started
     print(f"recipe {options.recipe}, batch {method.config.batch_size}, {options.parts} parts: {peak:.0f} MB, ", end="")
     print(f"{seconds:.2f} s of processor time a step")
 

@@ -1,7 +1,7 @@
-"""SatCLIP's and GeoCLIP's training steps, written from the papers as plainly as their formulas stand there.
+"""SatCLIP's and GeoCLIP's training steps, written directly from the formulas of the papers.
 
-`benchmarks/training_step.py` times them beside this package's step. Nothing here is made fast, and nothing is made
-slow on purpose: one function per harmonic, as a formula for each degree and order is written down.
+`benchmarks/training_step.py` times them beside this package's step. Each harmonic is computed on its own, by the
+formula of its degree and order; nothing is optimised or slowed down.
 
 Source:
     Klemmer et al. (2025), AAAI, arXiv:2311.17179 (SatCLIP; harmonics and network as in Russwurm et al. 2024,
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 
 def associated_legendre(degree: int, order: int, x: Tensor) -> Tensor:
-    """(-1)^m 2^l (1 - x^2)^(m/2) times the sum over k of k! / (k - m)! x^(k - m) C(l, k) C((l + k - 1) / 2, l)."""
+    """Return (-1)^m 2^l (1 - x^2)^(m/2) sum over k of k! / (k - m)! x^(k - m) C(l, k) C((l + k - 1) / 2, l)."""
     total = torch.zeros_like(x)
     for k in range(order, degree + 1):
         half = (degree + k - 1) / 2
@@ -29,7 +29,7 @@ def associated_legendre(degree: int, order: int, x: Tensor) -> Tensor:
 
 
 def spherical_harmonic(degree: int, order: int, phi: Tensor, theta: Tensor) -> Tensor:
-    """A real harmonic of longitude `phi` and colatitude `theta` in radians."""
+    """Return a real harmonic of longitude `phi` and colatitude `theta` in radians."""
     m = abs(order)
     norm = math.sqrt((2 * degree + 1) / (4 * math.pi) * math.factorial(degree - m) / math.factorial(degree + m))
     legendre = associated_legendre(degree, m, theta.cos())
@@ -131,7 +131,7 @@ class GeoCLIP(nn.Module):
 
 
 def equal_earth(lonlat: Tensor) -> Tensor:
-    """The Equal Earth projection (Savric et al. 2018), scaled as in GeoCLIP to about -1 to 1."""
+    """Project by Equal Earth (Savric et al. 2018), scaled as in GeoCLIP to about -1 to 1."""
     a = (1.340264, -0.081106, 0.000893, 0.003796)
     lon, lat = torch.deg2rad(lonlat).unbind(-1)
     theta = torch.asin(math.sqrt(3) / 2 * lat.sin())
@@ -142,7 +142,7 @@ def equal_earth(lonlat: Tensor) -> Tensor:
 
 
 def clip_loss(places: Tensor, observed: Tensor, scale: Tensor) -> Tensor:
-    """The symmetric cross-entropy of Radford et al. (2021), figure 3."""
+    """Return the symmetric cross-entropy of Radford et al. (2021), figure 3."""
     logits = scale * F.normalize(observed, dim=-1) @ F.normalize(places, dim=-1).T
     own = torch.arange(len(logits))
     return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2

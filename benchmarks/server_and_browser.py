@@ -1,6 +1,6 @@
 """`geotether serve` as a process and a headless Chromium, for the benchmarks and tests of the page and for the gallery.
 
-Every request of the browser to another host ends at `Elsewhere`, a proxy that answers none and records all.
+Every request of the browser to another host goes to `Elsewhere`, a proxy that refuses and records it.
 """
 
 import shutil
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-# WebGL without a graphics card, and nothing that Chromium asks its maker for.
+# WebGL without a graphics card, and no requests of Chromium to its maker.
 CHROMIUM = [
     "--no-sandbox",
     "--use-gl=angle",
@@ -32,7 +32,7 @@ CHROMIUM = [
     "--no-pings",
     "--gaia-url=http://127.0.0.1:9/",
 ]
-# Services of Chromium's maker that it asks by itself all the same, whatever the page does.
+# Services of its maker that Chromium requests despite these options, whatever the page does.
 OWN_SERVICES = {
     "accounts.google.com",
     "content-autofill.googleapis.com",
@@ -43,7 +43,7 @@ OWN_SERVICES = {
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its address, and its process."""
+    """A running server: its address and process."""
 
     url: str
     process: "subprocess.Popen[str]"
@@ -56,7 +56,7 @@ def running_server(
     """Run `geotether serve` with these arguments on a free port until the block ends.
 
     Raises:
-        RuntimeError: If the server ends or does not answer within `wait` seconds; with what it printed.
+        RuntimeError: If the server ends or does not answer within `wait` seconds; the message has its output.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -96,7 +96,7 @@ def answers(url: str) -> bool:
 
 
 def compressed_bytes(urls: Iterable[str]) -> int:
-    """Fetch addresses as a browser does, compressed, and return the size of all bodies together."""
+    """Return the total compressed size of the bodies of addresses."""
     sizes = []
     for url in urls:
         request = urllib.request.Request(url, headers={"Accept-Encoding": "gzip"})
@@ -106,7 +106,7 @@ def compressed_bytes(urls: Iterable[str]) -> int:
 
 
 class Elsewhere(ThreadingHTTPServer):
-    """A proxy that answers every request with 502 and records it in `.tried`, but for Chromium's own services."""
+    """A proxy that answers 502 and records requests in `.tried`, except those to Chromium's own services."""
 
     def __init__(self) -> None:
         tried: list[str] = []
@@ -132,13 +132,13 @@ class Elsewhere(ThreadingHTTPServer):
 
 
 def chromium() -> str | None:
-    """Return the path of a Chromium, if there is one on PATH."""
+    """Return the path of a Chromium on PATH, or None."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @contextmanager
 def browser(elsewhere: Elsewhere) -> Iterator[Any]:
-    """Start a headless Chromium (of playwright) that reaches this machine alone."""
+    """Start a headless Chromium (of playwright) that reaches only this machine."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -1,10 +1,10 @@
-"""Measure `geotether serve` under load: latency with 8 clients, then many at once, then SIGTERM while they ask.
+"""Measure `geotether serve` under load: latency with 8 clients, then with many, then SIGTERM under load.
 
     python benchmarks/serving_load.py [MODEL] [--clients 200] [--seconds 60] [--first 20] [--serve="--rate 1000"]
 
-Every client asks for places like a random one, and again as soon as it has the answer; after 429 it waits as
-Retry-After says. Afterwards each answer is checked against the product of all vectors, computed here: the similarity
-of every listed place, and that nothing was left out but places too near to a better one.
+Every client searches for places like a random one, again and again without a pause; after 429 it waits as Retry-After
+says. Afterwards each answer is checked against the product of all vectors, computed here: the similarity of every
+listed place, and that the answer omits only places too near to a better one.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+from measuring import status_mb
 from server_and_browser import Server, running_server
 
 from geotether.geodesy.coordinates import unit_vectors
@@ -34,7 +35,7 @@ EDGE = 1e-4  # of a chord: places exactly at the least distance
 
 @dataclass
 class Asked:
-    """What clients got: statuses, seconds per answer, and the places asked for with the answers."""
+    """Responses to the clients: statuses, seconds per answer, queries with answers, and the server's memory in MB."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
@@ -47,8 +48,8 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default="world")
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--first", type=float, default=20, help="Seconds with 8 clients.")
-    parser.add_argument("--serve", default="", help="More options of `geotether serve`.")
+    parser.add_argument("--first", type=float, default=20, help="seconds with 8 clients")
+    parser.add_argument("--serve", default="", help="more options of `geotether serve`")
     asked = parser.parse_args()
     with running_server(asked.model, *shlex.split(asked.serve)) as server:
         print(f"load average {os.getloadavg()[0]:.1f} at the start; {memory_mb(server):,.0f} MB")
@@ -77,12 +78,11 @@ def memory_mb(server: Server) -> float:
     """Return the resident memory of the server's process and its children."""
     folder = Path("/proc", str(server.process.pid))
     children = (folder / "task" / folder.name / "children").read_text().split()
-    statuses = [(folder.parent / pid / "status").read_text() for pid in (folder.name, *children)]
-    return sum(int(line.split()[1]) for text in statuses for line in text.splitlines() if line[:5] == "VmRSS") / 1024
+    return sum(status_mb("VmRSS", pid) for pid in (folder.name, *children))
 
 
 async def load_of(server: Server, clients: int, seconds: float, seed: int, stop_after: float | None = None) -> Asked:
-    """Let clients ask for some seconds; with `stop_after`, send SIGTERM then and go on until nothing answers."""
+    """Run clients for some seconds; with `stop_after`, send SIGTERM then and go on until connections fail."""
     found, rng = Asked(), np.random.default_rng(seed)
     until, stopped = time.monotonic() + seconds, asyncio.Event()
     lon = rng.uniform(-180, 180, (clients, 10_000)).round(4)

@@ -2,8 +2,7 @@
 
     python benchmarks/serving_page.py [MODEL] [--times 10]
 
-Every time is of a new window with an empty cache; medians and the largest are printed. Clicks are at random places, so
-that nothing was asked before.
+Each round opens a window with an empty cache and clicks at three random places; medians and largest values are printed.
 """
 
 import argparse
@@ -26,20 +25,20 @@ def main() -> None:
         for _ in range(asked.times):
             context = chromium.new_context(viewport={"width": 1280, "height": 800})
             page = context.new_page()
-            asked_for: set[str] = set()
-            page.on("request", lambda sent, asked_for=asked_for: asked_for.add(sent.url))
+            sent: set[str] = set()
+            page.on("request", lambda request, sent=sent: sent.add(request.url))
             page.goto(server.url)
             page.locator("#map-1[aria-busy=false]").wait_for()
-            asked_for = {url for url in asked_for if "/tiles/" not in url}
+            files = {url for url in sent if "/tiles/" not in url}
             paints.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
             for x, y in rng.uniform((0.35, 0.3), (0.9, 0.7), (3, 2)) * (1280, 800):
                 layers.append(time_of_click(page, float(x), float(y)))
             context.close()
-        size = compressed_bytes(asked_for)
+        size = compressed_bytes(files)
         print(f"page, libraries and base map: {size / 1e6:.2f} MB; load average {os.getloadavg()[0]:.1f}")
         print(f"first contentful paint: median {np.median(paints):.0f} ms, largest {max(paints):.0f} ms")
         print(f"click to similarity layer: median {np.median(layers):.0f} ms, largest {max(layers):.0f} ms")
-        print("tried elsewhere:", elsewhere.tried)
+        print("requests to other hosts:", elsewhere.tried)
 
 
 def time_of_click(page: Any, x: float, y: float) -> float:

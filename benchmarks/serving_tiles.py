@@ -1,9 +1,9 @@
-"""Time tiles of every layer when nothing is kept of them, and the comparison of queries with all places, on one core.
+"""Time cold tiles of every layer, and the comparison of queries with all places, on one core.
 
     OMP_NUM_THREADS=1 python benchmarks/serving_tiles.py [MODEL] [--resolution 0.5]
 
-Times are of the processor, medians and largest values, in milliseconds. A cold tile draws its land mask, interpolates,
-colours and writes the PNG; a tile that is kept is asked for over HTTP, without a socket.
+Processor times in milliseconds, medians and largest values. A cold tile draws its land mask, interpolates, colours and
+writes the PNG; a cached tile is requested over HTTP without a socket.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def main() -> None:
             f"{name:20} {np.median(coarse):6.1f} {max(coarse):6.1f} {np.mean(size[: len(coarse)]):6.0f}"
             f"            {np.median(fine):6.1f} {max(fine):6.1f}"
         )
-    print(f"\na tile that is kept, over HTTP: {kept(served):.1f} ms; 304: {kept(served, again=True):.1f} ms")
+    print(f"\na cached tile, over HTTP: {kept(served):.1f} ms; 304: {kept(served, again=True):.1f} ms")
 
 
 def compare(planet: Any) -> None:
@@ -70,7 +70,7 @@ def compare(planet: Any) -> None:
 
 
 def tiles(land: np.ndarray) -> list[tuple[int, int, int]]:
-    """Return tiles with land of every zoom."""
+    """Return tiles that contain land, of every zoom."""
     rng = np.random.default_rng(0)
     found = []
     for z in ZOOMS:
@@ -80,7 +80,7 @@ def tiles(land: np.ndarray) -> list[tuple[int, int, int]]:
 
 
 def kept(served: Served, again: bool = False) -> float:
-    """Return the median time of a tile that the server, or with `again` the client, has kept."""
+    """Return the median time of a tile that the server, or with `again` the client, has cached."""
     from fastapi.testclient import TestClient
 
     from geotether.serving.app import app_of

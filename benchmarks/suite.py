@@ -1,4 +1,4 @@
-"""Time every part of the package beside the least that it could cost, in one run.
+"""Time the parts of the package beside their floors, in one run.
 
     OMP_NUM_THREADS=1 python benchmarks/suite.py [--only losses steps] [--rounds 7] [--processes 2] [--write]
 
@@ -10,7 +10,6 @@ table into docs/performance.md; `--processes N` adds steps of N processes (`proc
 
 import argparse
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -25,14 +24,13 @@ from typing import Any, NamedTuple
 import convolution
 import encoding
 import grid
+import measuring
 import numpy as np
 import paired_losses
 import torch
 import training_step
 from published_way import GeoCLIP, SatCLIP
 
-from geotether.encoder import Encoder
-from geotether.encoders.build import build_location_encoder
 from geotether.encoders.positional import SphericalHarmonics
 from geotether.features.convolution import RandomConvolution
 from geotether.loading import load
@@ -47,7 +45,6 @@ from geotether.regions import grid_of, region_of
 from geotether.searching.candidates import Candidates
 from geotether.searching.index import Index
 from geotether.searching.query import unit
-from geotether.training.config import load_config
 from geotether.training.loop import train
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -57,13 +54,13 @@ Call = Callable[[], Any]
 
 
 class Part(NamedTuple):
-    """Something to time.
+    """A part to time, and its floor.
 
     Attributes:
         name: What it is.
-        work: Does it once.
-        floor: Does the least that it needs; or the number of bytes that it must read and write.
-        bound: What the floor is, "products", "bytes" or in words.
+        work: Call to time.
+        floor: Call with the least work, number of bytes that `work` must read and write, or nanoseconds.
+        bound: Kind of floor: "products", "bytes" or in words.
     """
 
     name: str
@@ -92,18 +89,13 @@ def places(count: int) -> torch.Tensor:
     return torch.from_numpy(np.stack([rng.uniform(-180, 180, count), lat], axis=1))
 
 
-def multiply(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> Call:
+def multiply(factors: measuring.Factors) -> Call:
     """Return a call that computes matrix products."""
-
-    def run() -> None:
-        for left, right in pairs:
-            left @ right
-
-    return run
+    return lambda: measuring.multiply(factors)
 
 
 def repeated(work: Call, times: int) -> Call:
-    """Return a call that does the same several times."""
+    """Return a call that repeats another."""
     return lambda: [work() for _ in range(times)]
 
 
@@ -128,11 +120,7 @@ def context() -> Iterator[Part]:
 
 def encoders() -> Iterator[Part]:
     """Time encoding of points and on a grid in degrees."""
-    models: dict[str, Encoder] = {}
-    for recipe in ("paper", "default"):
-        shape = load_config(recipe=recipe).encoder.model_dump()
-        models[f"recipe {recipe}"] = Encoder(build_location_encoder(shape, seed=0))
-    models["world"] = load("world")
+    models = {**encoding.of_recipes(), "world": load("world")}
     lonlat = places(8192).numpy()
     for name, model in models.items():
         model.module.settle()
@@ -181,32 +169,29 @@ def losses() -> Iterator[Part]:
                 parts = tying_loss(place, observed, groups, [14.0] * len(groups), reading)
                 torch.autograd.grad(torch.stack(parts).mean(), (place, observed))
 
-            yield Part(f"{reading}, 2,048 rows of {modalities} modalities", work, floor, PRODUCTS)
+            yield Part(
+                f"{reading}, 2,048 rows of {modalities} modalit{'y' if modalities == 1 else 'ies'}",
+                work,
+                floor,
+                PRODUCTS,
+            )
 
 
 def steps(rounds: int) -> Iterator[Timed]:
-    """Time whole training steps; the loop itself calls the floor between two of them."""
+    """Time whole training steps; a callback of the loop runs the floor after each."""
     for recipe, batch in (("paper", 2048), ("default", 1024), ("default", 2048), ("world", 1024)):
         method = training_step.make_method(recipe, batch, "float32")
-        factors: list[Any] = []
-
-        def least(method: Any = method, factors: list[Any] = factors) -> None:
-            given = method.config
-            factors.extend([] if factors else training_step.products(method.model, given.batch_size, given.objective))
-            for left, right in factors:
-                left @ right
-
-        timed = training_step.Alternating(rounds, {"floor": least})
+        timed = training_step.Alternating(rounds, {"floor": training_step.products_alone(method)})
         with suppress(training_step.Enough):
             train(method, progress="none", callbacks=[timed])
         step, floor = (1e3 * statistics.median(timed.seconds[name]) for name in ("step", "floor"))
         yield Timed(f"a step of `{recipe}`, {len(method.tables)} modalities, batch {batch:,}", step, floor, PRODUCTS)
-    factors = training_step.products(training_step.make_method("paper", 2048, "float32").build(torch.device("cpu")),
-                                     2048, load_config(recipe="paper").objective)  # fmt: skip
+    paper = training_step.make_method("paper", 2048, "float32")
+    paper.build(torch.device("cpu"))
     for name, work in training_step.published(2048, 39, 256).items():
         if name in ("SatCLIP", "GeoCLIP"):
             said = f"a step of {name} as published, 1 modality, batch 2,048"
-            yield from timed_parts([Part(said, work, multiply(factors), "products of `paper`")], 2)
+            yield from timed_parts([Part(said, work, training_step.products_alone(paper), "products of `paper`")], 2)
 
 
 def featurising() -> Iterator[Part]:
@@ -243,7 +228,12 @@ def search() -> Iterator[Part]:
             asked = unit(rng.standard_normal((queries, 256)))
             given = asked[0] if queries == 1 else asked
             work = lambda index=index, given=given: index.similarity("place", given)  # noqa: E731
-            yield Part(f"similarity of {count:,} places with {queries} queries", work, 512 * count, BYTES)
+            yield Part(
+                f"similarity of {count:,} places with {queries} quer{'y' if queries == 1 else 'ies'}",
+                work,
+                512 * count,
+                BYTES,
+            )
 
 
 PARTS: dict[str, Callable[[], Iterator[Part]]] = {
@@ -287,7 +277,7 @@ def alternate(work: Call, floor: Call, rounds: int) -> tuple[float, float]:
 
 @cache
 def buffers() -> tuple[torch.Tensor, torch.Tensor]:
-    """Return two arrays of 128 MB, larger than the caches."""
+    """Return two arrays of 128 MB, which exceed the caches."""
     return torch.ones(2**25), torch.zeros(2**25)
 
 
@@ -303,14 +293,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=[*PARTS, "steps"])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--processes", type=int, help="number of processes whose steps are timed as well")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--processes", type=int, help="also time steps of this number of processes")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    machine = platform.processor() or platform.machine()
     lines = [
-        f"{machine}, one thread, torch {torch.__version__}, load of the machine {os.getloadavg()[0]:.1f} at the start; "
-        "milliseconds of processor time, medians.",
+        f"{measuring.machine()}; milliseconds of processor time, medians.",
         "",
         "| part | ms | floor, ms | floor is | ratio |",
         "| --- | ---: | ---: | --- | ---: |",

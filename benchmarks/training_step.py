@@ -1,4 +1,4 @@
-"""Compare a training step with its matrix products alone and with the plain published way, on one thread.
+"""Compare a training step with its matrix products alone and with published steps, on one thread.
 
     python benchmarks/training_step.py [--recipe paper] [--batch-size 2048] [--rounds 20] [--published]
 
@@ -11,20 +11,18 @@ in its own process.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from encoding import random_context
+from measuring import Factors, machine, multiply, raised_mb
 from published_way import GeoCLIP, SatCLIP
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -52,7 +50,7 @@ class Enough(Exception):  # noqa: N818
 
 
 class Kernels(TorchDispatchMode):
-    """Count operations that compute something: on a GPU, launches. Views and empty tensors are none."""
+    """Count operations that compute something, each a launch on a GPU; not views and empty tensors."""
 
     NONE = ("empty", "detach", "alias", "lift_fresh", "_record", "_reshape_alias", "_unsafe_view", "_local_scalar")
 
@@ -76,14 +74,14 @@ class Watched(LocationMethod):
 
 
 class Alternating:
-    """A callback that runs further parts after each step, and times these and the steps."""
+    """A callback that runs other parts after each step, and times them and the steps."""
 
     def __init__(self, rounds: int, parts: dict[str, Callable[[], Any]]) -> None:
         self.rounds, self.parts, self.ended = rounds, parts, 0.0
         self.seconds: dict[str, list[float]] = {"step": [], **{name: [] for name in parts}}
 
     def on_step(self, step: int, values: Any) -> None:
-        """Time the step that ended, and the other parts."""
+        """Record the time of the step, and run and time the other parts."""
         if step >= WARM_UP:
             self.seconds["step"].append(time.process_time() - self.ended)
         for name, part in self.parts.items():
@@ -109,7 +107,7 @@ def make_method(recipe: str, batch_size: int | None, precision: str) -> Watched:
     return Watched(config, tables, raster_context=random_context() if recipe == "world" else None)
 
 
-def products(model: Any, batch: int, objective: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def products(model: Any, batch: int, objective: Any) -> Factors:
     """Return the factors of every matrix product of a step: forward, and gradients of both factors."""
     layers = [layer for layer in model.location.network.modules() if isinstance(layer, nn.Linear)]
     sizes = [(batch, layer.in_features, layer.out_features, layer is not layers[0]) for layer in layers]
@@ -128,9 +126,21 @@ def products(model: Any, batch: int, objective: Any) -> list[tuple[torch.Tensor,
         factors += [(left, right), (left.T, gradient)]
         if of_input:
             factors.append((gradient, right.T))
-    # What the decoders are to predict: no gradient.
+    # The targets of the decoders have no gradient.
     factors += [(torch.randn(share, d.in_dim), torch.randn(d.in_dim, d.components)) for d in model.decoders.values()]
     return factors
+
+
+def products_alone(method: Watched) -> Callable[[], None]:
+    """Return a call that computes the matrix products of a step; the method must have built its model."""
+    factors: Factors = []
+
+    def run() -> None:
+        config = method.config
+        factors.extend([] if factors else products(method.model, config.batch_size, config.objective))
+        multiply(factors)
+
+    return run
 
 
 def update(model: nn.Module, optimizer: Any, lonlat: torch.Tensor, features: torch.Tensor) -> None:
@@ -155,30 +165,22 @@ def published(batch: int, l_max: int, width: int) -> dict[str, Callable[[], Any]
 
 
 def peak_mb(options: argparse.Namespace, of: str) -> float:
-    """Return how much a few steps of one way raise the peak memory, measured in a process of its own."""
+    """Return by how many MB three steps raise the peak memory of a process of their own."""
     given = ["--recipe", options.recipe, "--batch-size", str(options.batch_size or 2048), "--memory-of", of]
     done = subprocess.run([sys.executable, __file__, *given], capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
 
 def memory_of(options: argparse.Namespace) -> float:
-    """Return by how many MB three steps raise this process's memory at most."""
+    """Return by how many MB three steps raise the peak of this process's memory."""
     method = make_method(options.recipe, options.batch_size, "float32")
     step = published(method.config.batch_size, method.config.encoder.positional["l_max"], 256).get(options.memory_of)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
-    before = status_mb("VmRSS")
-    if step is None:
+
+    def ours() -> None:
         with suppress(Enough):
             train(method, progress="none", callbacks=[Alternating(0, {})])
-    for _ in range(WARM_UP if step else 0):
-        step()
-    return status_mb("VmHWM") - before
 
-
-def status_mb(key: str) -> float:
-    """Return an entry of Linux's account of this process's memory."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(key))
+    return raised_mb(ours if step is None else lambda: [step() for _ in range(WARM_UP)])
 
 
 def main() -> None:
@@ -187,7 +189,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, help="default: the recipe's")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
-    parser.add_argument("--published", action="store_true", help="also time the published way")
+    parser.add_argument("--published", action="store_true", help="also time SatCLIP's and GeoCLIP's steps")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -195,20 +197,14 @@ def main() -> None:
         print(memory_of(options))
         return
     method = make_method(options.recipe, options.batch_size, options.precision)
-    batch, objective = method.config.batch_size, method.config.objective
-    factors: list[Any] = []
-
-    def multiply() -> None:
-        factors.extend([] if factors else products(method.model, batch, objective))
-        for left, right in factors:
-            left @ right
+    batch = method.config.batch_size
 
     def harmonics() -> None:
         with torch.no_grad():
             method.model.location.features(places, of_network=True)
 
     places = torch.from_numpy(np.concatenate([table.lonlat for table in method.tables.values()])[:batch])
-    parts: dict[str, Callable[[], Any]] = {"products alone": multiply, "harmonics alone": harmonics}
+    parts: dict[str, Callable[[], Any]] = {"products alone": products_alone(method), "harmonics alone": harmonics}
     if options.published:
         parts |= published(batch, method.config.encoder.positional["l_max"], 256)
     timed = Alternating(options.rounds, parts)
@@ -216,8 +212,7 @@ def main() -> None:
         train(method, progress="none", callbacks=[timed])
     count = launches(method)
     medians = {name: statistics.median(times) for name, times in timed.seconds.items()}
-    machine = platform.processor() or platform.machine()
-    print(f"{machine}, 1 thread of {os.cpu_count()}, load {os.getloadavg()[0]:.1f}, torch {torch.__version__}")
+    print(machine())
     print(f"recipe {options.recipe}, batch {batch}, {len(method.tables)} modalities, {options.precision}")
     for name, median in medians.items():
         print(f"{name:24s}{1e3 * median:9.1f} ms")
