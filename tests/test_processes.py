@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Collection
 from contextlib import nullcontext
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -127,11 +127,12 @@ def work(rank: int, count: int, folder: str, *data) -> None:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory, make_fields, small_pairing) -> dict[str, dict[str, np.ndarray]]:
-    """What one process, two and three make of every case."""
+    """Train every case with one process, with two and with three."""
     folder = tmp_path_factory.mktemp("processes")
     context = get_context("forkserver")
     # The second is what every optimiser imports.
     context.set_forkserver_preload(["geotether.training.pretraining", "torch._dynamo"])
+    forkserver.ensure_running()  # it imports while this process trains
     data = (make_fields(), small_pairing)
     started = [
         context.Process(target=work, args=(rank, count, str(folder), *data))
@@ -140,10 +141,10 @@ def results(tmp_path_factory, make_fields, small_pairing) -> dict[str, dict[str,
     ]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    for process in started:
-        process.start()
     found = run_all([*CASES, *PAIRED], *data)
     torch.set_num_threads(threads)
+    for process in started:
+        process.start()
     for process in started:
         process.join(120)
         assert process.exitcode == 0

@@ -1,4 +1,4 @@
-"""Rows of a batch that are computed in several parts or processes, with the random numbers of the whole batch."""
+"""Random numbers of a batch that is computed in several parts or processes: the same as of the whole batch."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ from geotether.processes import Processes
 
 
 class Draws:
-    """What layers draw at random for a batch of which only some rows are computed at a time, or in this process.
+    """Random numbers that layers draw for a batch of which only some rows are computed at a time, or in this process.
 
-    Numbers are drawn for all rows, as in a batch that is computed at once, and kept: every further part of the rows,
-    and the repetition of a part, gets its rows of the same numbers.
+    Numbers are drawn for all rows, as for a batch that is computed at once. With `keep` they are kept, so that every
+    further part of the rows, and the repetition of a part, takes its rows of the same numbers.
 
     Args:
         keep: Whether further parts follow.
@@ -37,12 +37,12 @@ class Draws:
         self.used = 0
 
     def begin(self) -> None:
-        """Begin a part of the rows, for which the layers draw in the same order as for the part before."""
+        """Begin a part of the rows; the layers draw in the same order for every part."""
         self.used = 0
 
     @contextmanager
     def of(self, rows: slice | Tensor, total: int, processes: Processes | None = None) -> Iterator[None]:
-        """Say which rows of how many the layers get now; with `processes`, these compute the others."""
+        """Declare that layers get these rows of a batch of `total`; with `processes`, those compute the others."""
         token = _BATCH.set(BatchRows(self, rows, total, processes))
         try:
             yield
@@ -55,8 +55,8 @@ class BatchRows:
     """Which rows of a batch the layers get.
 
     Attributes:
-        draws: What was drawn for the batch.
-        rows: The rows, as a slice or as numbers.
+        draws: Random numbers of the batch.
+        rows: Index of the rows.
         total: Number of rows of the batch.
         processes: The processes that compute the other rows at the same time; None if this process does.
     """
@@ -68,7 +68,7 @@ class BatchRows:
 
     @staticmethod
     def current() -> "BatchRows | None":
-        """Return the rows that `Draws.of` has set; None if the layers get whole batches."""
+        """Return the rows set by `Draws.of`; None if layers get whole batches."""
         return _BATCH.get()
 
 
@@ -76,11 +76,11 @@ _BATCH: ContextVar[BatchRows | None] = ContextVar("rows of a batch", default=Non
 
 
 def drawn(rows: int, draw: Callable[[int], Tensor]) -> Tensor:
-    """Return random numbers of the rows that a layer gets.
+    """Return the random numbers of the rows that a layer gets.
 
     Args:
         rows: Number of these rows.
-        draw: Draws for a number of rows, the first axis.
+        draw: Function that draws the numbers of a given number of rows, along the first axis.
     """
     batch = BatchRows.current()
     if batch is None:

@@ -1,8 +1,8 @@
 """Several processes that train one model together: which rows of a batch each has, and what they exchange.
 
 `torchrun` starts the processes. Each has a whole copy of the model and a share of the rows of every group of a batch.
-What a process computes for its rows alone is an estimate whose mean over the processes is the value of the batch; so is
-its gradient. Exchanges that take part in a gradient return, backwards, the sum over the processes.
+A process computes estimates from its own rows; their mean over the processes is the value of the batch. The same holds
+for gradients. In the backward pass, a differentiable exchange returns the sum of the gradients of all processes.
 """
 
 import os
@@ -20,12 +20,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 T = TypeVar("T")
-# What torchrun tells a process.
-_TOLD = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-# Others wait so long for work of the first process, such as building tables. A process that has ended is noticed at
+# Environment variables that torchrun sets.
+_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+# How long processes wait for work of the first one, such as building tables. A process that has ended is noticed at
 # once, because its connections close.
 _PATIENCE = timedelta(days=7)
-# How gloo says that a connection has ended; its errors have no type of their own.
+# Errors of gloo have no type of their own; these words are in the messages about lost connections.
 _UNREACHABLE = re.compile("connection|timed? ?out|socket|peer", re.IGNORECASE)
 OF_THE_FIRST = "Raised in the first process."
 """Note of an error that the first process has raised too."""
@@ -51,7 +51,7 @@ class Processes:
 
     @staticmethod
     def current() -> "Processes":
-        """Return the processes that `joined` has joined; a single one outside it."""
+        """Return the processes joined by `joined`; outside it, a single one."""
         return _CURRENT[-1]
 
     @property
@@ -60,7 +60,7 @@ class Processes:
         return self.rank == 0
 
     def share(self, rows: int, rank: int | None = None) -> slice:
-        """Return the rows, of so many, that a process has, by default this one; shares differ by at most one row.
+        """Return the share of `rows` rows of a process, by default this one; shares differ by at most one row.
 
         Example:
             >>> [Processes(rank, 3).share(8) for rank in range(3)]
@@ -70,7 +70,7 @@ class Processes:
         return slice(rows * rank // self.count, rows * (rank + 1) // self.count)
 
     def from_first(self, work: Callable[[], T]) -> T:
-        """Do something in the first process alone, and return its result, or raise its error, in all of them."""
+        """Do work in the first process alone, and return its result, or raise its error, in all processes."""
         if self.count == 1:
             return work()
         sent: list[Any] = [None, None]
@@ -78,18 +78,17 @@ class Processes:
             try:
                 sent[0] = work()
             except Exception as error:
-                with _reaching(self.count):
-                    dist.broadcast_object_list([None, error], group=self.control)
-                raise
+                sent[1] = error
         with _reaching(self.count):
             dist.broadcast_object_list(sent, group=self.control)
         if sent[1] is not None:
-            sent[1].add_note(OF_THE_FIRST)
+            if not self.is_first:
+                sent[1].add_note(OF_THE_FIRST)
             raise sent[1]
         return sent[0]  # type: ignore[no-any-return]
 
     def in_turn(self, work: Callable[[], T]) -> T:
-        """Do something in the first process, then in the others, which find what it has built and kept."""
+        """Do work in the first process, then in the others, which find the files that the first has built."""
         results: list[T] = []
         self.from_first(lambda: results.append(work()))
         return results[0] if results else work()
@@ -104,7 +103,7 @@ class Processes:
             )
 
     def any_of(self, flag: Callable[[], bool]) -> Callable[[], bool]:
-        """Ask whether a flag is set in any process, and return what fetches the answer, so that work can go on."""
+        """Start to ask whether a flag is set in any process, and return a function that waits for the answer."""
         if self.count == 1:
             return flag
         asked = torch.tensor([float(flag())])
@@ -120,7 +119,7 @@ class Processes:
 
     @contextmanager
     def saving(self, save: Callable[[], str]) -> Iterator[None]:
-        """When another process is lost, save, and add what `save` returns to the message."""
+        """When another process is lost, call `save` and add its text to the message."""
         try:
             yield
         except ProcessLostError as error:
@@ -131,18 +130,18 @@ class Processes:
         for tensor in model.state_dict().values() if self.count > 1 else ():
             sent = tensor.detach().contiguous()
             with _reaching(self.count):
-                dist.broadcast(sent.view(-1).view(torch.uint8), 0)  # not every type of numbers can be sent
+                dist.broadcast(sent.view(-1).view(torch.uint8), 0)  # as bytes, since some dtypes cannot be sent
             tensor.copy_(sent)
 
     def backward(self, model: nn.Module, values: Mapping[str, Tensor | float]) -> dict[str, Tensor | float]:
         """Compute the gradient of the mean loss of all processes, and average the values of a step over them.
 
-        Gradients are float32 and travel in one piece, since a model is small and each exchange takes time.
+        All gradients, in float32, are sent in one exchange, since a model is small and each exchange takes time.
 
         Args:
             model: The model; the same weights get a gradient in every process.
-            values: Scalars by name, the same names in every process; `loss` is the one to minimise. Those that are
-                numbers are the same in all processes.
+            values: Scalars by name, the same names in every process; `loss` is the one to minimise. Plain numbers
+                must be equal in all processes, and are returned as they are.
 
         Returns:
             Their averages.
@@ -163,11 +162,11 @@ class Processes:
 
     @contextmanager
     def dividing(self) -> Iterator[None]:
-        """Say that all processes now call the same functions of the same tensors, which may divide the work.
+        """Let functions divide their work: inside this block all processes call the same ones with the same tensors.
 
-        Such a function returns the same values in every process. Backwards, it adds up the gradients that the processes
-        have for these values (`total`), and returns the part of the gradient that follows from its own work; the mean
-        over the processes is the whole gradient if each has the loss of the batch, or its estimate.
+        Such a function returns the same values in every process. In the backward pass it adds up the gradients of these
+        values over the processes (`total`), and returns the part of the gradient that comes from its own work. The mean
+        over the processes is the whole gradient if each process has the loss of the batch, or its estimate.
         """
         token = _DIVIDING.set(self)
         try:
@@ -177,7 +176,7 @@ class Processes:
 
     @staticmethod
     def that_divide() -> "Processes":
-        """Return the processes that divide work, see `dividing`; a single one outside it."""
+        """Return the processes of the block `dividing`; outside it, a single one."""
         return _DIVIDING.get()
 
     def logsumexp(self, values: Tensor) -> Tensor:
@@ -217,9 +216,9 @@ def joined() -> Iterator[Processes]:
     Raises:
         ProcessLostError: If the others cannot be reached.
     """
-    told = all(name in os.environ for name in _TOLD) and int(os.environ["WORLD_SIZE"]) > 1
+    launched = all(name in os.environ for name in _VARIABLES) and int(os.environ["WORLD_SIZE"]) > 1
     ready = dist.is_available() and dist.is_initialized()
-    if len(_CURRENT) > 1 or not (told or (ready and dist.get_world_size() > 1)):
+    if len(_CURRENT) > 1 or not (launched or (ready and dist.get_world_size() > 1)):
         yield _CURRENT[-1]
         return
     if torch.cuda.is_available():
@@ -240,13 +239,13 @@ def joined() -> Iterator[Processes]:
 
 @contextmanager
 def _reaching(count: int) -> Iterator[None]:
-    """Say in our words that another process cannot be reached."""
+    """Raise ProcessLostError if another process cannot be reached."""
     try:
         yield
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and not _UNREACHABLE.search(str(error)):
             raise
-        # Without the place in the code of gloo, and its guesses.
+        # Drop gloo's source location and its guesses.
         reason = re.sub(r"^\[.*?\] ", "", str(error)).split(". ")[0]
         raise ProcessLostError(
             f"Another of the {count} processes of this run has ended or cannot be reached ({reason})."
@@ -255,13 +254,13 @@ def _reaching(count: int) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of a batch that are computed at a time: a share of each group.
+    """Rows of a batch that are computed together: a share of each group.
 
     Attributes:
-        rows: Their numbers in the batch, as an index.
-        in_group: Group to their numbers among the rows of the group in the batch.
-        here: Group to their numbers among the rows of the group that are here.
-        local: Their numbers among all rows that are here.
+        rows: Index of the rows in the batch.
+        in_group: For each group, index of its rows in the group.
+        here: For each group, index of its rows among the group's rows that are here.
+        local: Index of the rows among all rows that are here.
     """
 
     rows: slice | Int64[Tensor, " p"]
@@ -319,12 +318,12 @@ class Split:
         self._parts: dict[int, list[Part]] = {}
         self.sizes = [len(share) for share in shares]
         self.own = shares[processes.rank].to(device)
-        # The rows of the batch in the order in which they arrive, and where each of them arrives.
+        # The rows of the batch in the order of arrival, and the position at which each arrives.
         self._order = torch.cat(shares).to(device)
         self._source = self._order.argsort()
 
     def gather(self, here: Float[Tensor, "r d"]) -> Float[Tensor, "n d"]:
-        """Return the rows of all processes in the order of the batch, given those that are here; with gradient."""
+        """Gather the rows of all processes, in the order of the batch; with gradient."""
         if self.processes.count == 1:
             return here
         return _Gather.apply(here, self)  # type: ignore[no-any-return]

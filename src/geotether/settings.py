@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from geotether.suggestions import closest
@@ -142,9 +142,14 @@ def unknown_name(
 
 
 class Section(BaseModel):
-    """A group of settings that refuses unknown keys."""
+    """A group of settings that refuses unknown keys.
+
+    Options in `later` are left out of the written settings where they have their default: keys of stored results are
+    made from these, and must not change when an option is added.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    later: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")
     @classmethod
@@ -153,6 +158,11 @@ class Section(BaseModel):
             if key not in cls.model_fields:
                 raise unknown_name("key", key, cls.model_fields, given=data)
         return data
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, write: Any) -> dict[str, Any]:
+        unset = {key: type(self).model_fields[key].default for key in self.later}
+        return {key: value for key, value in write(self).items() if key not in unset or value != unset[key]}
 
 
 def error_lines(error: ValidationError, root: str) -> list[str]:

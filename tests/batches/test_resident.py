@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from geotether.batches import resident
-from geotether.batches.batch import assemble
+from geotether.batches.batch import ALL_ROWS, assemble
 from geotether.batches.resident import FetchedRows, ResidentRows, batches, table_bytes
 from geotether.batches.schedule import build_schedule
 from geotether.processes import Processes
@@ -48,11 +48,10 @@ def assert_equal_bits(one, other):
 
 @pytest.mark.parametrize("kind", [ResidentRows, FetchedRows])
 @pytest.mark.parametrize("options", SCHEDULES.values(), ids=SCHEDULES)
-@pytest.mark.parametrize("rank", [None, 1])
-def test_batches_are_those_of_assemble(tables, kind, options, rank):
+@pytest.mark.parametrize("share", [ALL_ROWS, Processes(1, 3).share])
+def test_batches_are_those_of_assemble(tables, kind, options, share):
     """Over several epochs, and in the order of a run that is resumed in the middle."""
     schedule = build_schedule(table_sizes=SIZES, batch_size=26, **options)
-    share = None if rank is None else Processes(rank, 3).share
     read = partial(assemble, tables, schedule, seed=5, share=share)
     drawn = FetchedRows(read, CPU) if kind is FetchedRows else ResidentRows(tables, schedule, 5, CPU, share)
     for step in [*range(70), 300, 301, 2]:

@@ -230,8 +230,7 @@ def test_settling_uses_what_is_given(make_context_encoder):
 @pytest.mark.parametrize("readout", ["projected", "output", "hidden", "hidden_and_output"])
 def test_both_embeddings_in_one_pass_are_those_of_two(make_context_encoder, places, readout):
     projected = readout == "projected"
-    plain = build_location_encoder({**CONFIG, "readout": readout}, seed=0).eval() if not projected else None
-    encoder = make_context_encoder() if plain is None else plain
+    encoder = make_context_encoder() if projected else build_location_encoder({**CONFIG, "readout": readout}, 0).eval()
     encoder.settle()
     with torch.inference_mode():
         handout, embedding = encoder.handout_and_embedding(places)

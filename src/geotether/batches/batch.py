@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,10 @@ from geotether.geodesy.coordinates import lonlat_of_unit_vectors, unit_vectors
 from geotether.geodesy.distance import EARTH_RADIUS_KM
 from geotether.tables.table import POOL_BLOCKS, Table
 
+Share = Callable[[int], slice]
+"""Function from a number of rows to the slice of them whose features a process reads."""
+ALL_ROWS: Share = partial(slice, 0)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -25,8 +29,8 @@ class Batch:
 
     Attributes:
         lonlat: Longitude and latitude in degrees of all rows, group after group, shape (n, 2), float64.
-        features: Features of each modality's own rows, shape (n_k, d_k), float32; of several processes each has those
-            of its share alone.
+        features: Features of each modality's own rows, shape (n_k, d_k), float32; each of several processes has only
+            the features of its share.
         groups: Modality to its slice of `lonlat`, in order.
     """
 
@@ -44,11 +48,7 @@ class Batch:
 
 
 def assemble(
-    tables: Mapping[str, Any],
-    schedule: TyingSchedule,
-    step: int,
-    seed: int,
-    share: Callable[[int], slice] | None = None,
+    tables: Mapping[str, Any], schedule: TyingSchedule, step: int, seed: int, share: Share = ALL_ROWS
 ) -> Batch:
     """Collect the rows of one step, as a pure function of tables, schedule, step and seed.
 
@@ -58,8 +58,7 @@ def assemble(
         schedule: Which modalities take part, and with which rows.
         step: Number of the step, from 0.
         seed: Seed of the run.
-        share: Function from a number of rows to the slice of them whose features are read; None: all. The places are
-            those of all rows in any case.
+        share: Rows whose features are read. The places of all rows are returned in any case.
 
     Returns:
         The batch, on the CPU; its tensors are copies.
@@ -80,8 +79,8 @@ def assemble(
         if block_rows and isinstance(table.features, MappedRows):
             read_ahead(table.features, start, tie.rows, seed, tie.modality, block_rows)
         lonlat.append(np.asarray(table.lonlat[rows], dtype=np.float64))
-        taken = rows if share is None else rows[share(tie.rows)]
-        features[tie.modality] = torch.from_numpy(np.asarray(table.features[taken], dtype=np.float32))
+        own = rows[share(tie.rows)]
+        features[tie.modality] = torch.from_numpy(np.asarray(table.features[own], dtype=np.float32))
         groups[tie.modality] = slice(end, end := end + tie.rows)
     return Batch(torch.from_numpy(np.concatenate(lonlat)), features, groups)
 
@@ -180,25 +179,25 @@ def rows_at(
 
 
 def read_ahead(features: MappedRows, start: int, count: int, seed: int, modality: str, block_rows: int) -> None:
-    """Ask the system for the blocks that will be drawn from soon, and give back those that were.
+    """Ask the operating system to read the blocks of the next pool, and to drop those of the previous one.
 
-    While the rows of a pool are drawn, the blocks of the next one are read, as large a share of them as of the rows;
-    results do not depend on it.
+    As each share of a pool's rows is drawn, the same share of the next pool's blocks is read. Results do not depend on
+    it.
 
     Args:
         features: The features of the table.
-        start: As for `rows_at`, as are the others.
-        count: Number of rows that are drawn now.
-        seed: Seed of the run.
-        modality: Name of the table.
-        block_rows: Rows of a block.
+        start: As for `rows_at`.
+        count: As for `rows_at`.
+        seed: As for `rows_at`.
+        modality: As for `rows_at`.
+        block_rows: As for `rows_at`.
     """
     size = len(features)
     if not _in_pools(size, block_rows):
         return
 
     def advise(advice: Callable[[int, int], None], epoch: int, pool: int, low: float, high: float) -> None:
-        """Advise on the blocks between two shares of a pool, the pool before the first and after the last included."""
+        """Advise on the blocks between two shares of a pool; pools continue in the epoch before and after."""
         if pool < 0 or pool == _pool_count(size, block_rows):
             epoch, pool = (epoch - 1, _pool_count(size, block_rows) - 1) if pool < 0 else (epoch + 1, 0)
         own = _pool_blocks(size, block_rows, seed, modality, epoch, pool) if epoch >= 0 else np.arange(0)
@@ -225,7 +224,7 @@ def _pool_count(size: int, block_rows: int) -> int:
 def _pieces(
     size: int, start: int, count: int, seed: int, modality: str, block_rows: int
 ) -> Iterator[tuple[int, int, tuple[int, int], tuple[int, int]]]:
-    """Cut a run of the stream where pools end: epoch, pool, its first and last position, those of the piece."""
+    """Cut rows of the stream where pools end; yield epoch, pool, and begin and end of the pool and of the piece."""
     stop = start + count
     while start < stop:
         epoch, position = divmod(start, size)
@@ -250,7 +249,7 @@ def _pool_blocks(size: int, block_rows: int, seed: int, modality: str, epoch: in
     return _blocks(size, block_rows, seed, modality, epoch)[0][pool * POOL_BLOCKS : (pool + 1) * POOL_BLOCKS]
 
 
-@lru_cache(maxsize=32)  # of 4 MB each at most
+@lru_cache(maxsize=32)
 def _pool_rows(
     size: int, block_rows: int, seed: int, modality: str, epoch: int, pool: int
 ) -> Integer[np.ndarray, "rows"]:

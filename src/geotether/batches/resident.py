@@ -1,6 +1,6 @@
 """Batches on the device of a run: tables that fit in its memory are copied there once, others are read in advance.
 
-Both give what `assemble` gives, bit by bit.
+Batches equal those of `assemble` bit by bit.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,19 +13,18 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from geotether.batches.batch import Batch, assemble, rows_at
+from geotether.batches.batch import ALL_ROWS, Batch, Share, assemble, rows_at
 from geotether.batches.schedule import TyingSchedule
 
-Share = Callable[[int], slice]
 BLOCK_STEPS = 64
-"""Steps whose rows are looked up, and sent to the device, at once."""
+"""Number of steps whose rows are looked up, and sent to the device, at once."""
 _COPIED_ROWS = 2**18
 # Share of a GPU's free memory that tables may take; models, batches and logits need the rest.
 _LARGEST_SHARE = 0.5
 
 
 def batches(
-    tables: Mapping[str, Any], schedule: TyingSchedule, seed: int, device: torch.device, share: Share | None = None
+    tables: Mapping[str, Any], schedule: TyingSchedule, seed: int, device: torch.device, share: Share = ALL_ROWS
 ) -> Callable[[int], Batch]:
     """Return the function from a step to its batch on a device; arguments as for `assemble`."""
     if device.type == "cpu":
@@ -36,20 +35,20 @@ def batches(
 
 
 def table_bytes(tables: Mapping[str, Any]) -> int:
-    """Return how many bytes places and features of tables take on a device."""
+    """Return the number of bytes that places and features of tables take on a device."""
     return sum(
         len(t.lonlat) * (16 + t.features.shape[1] * np.dtype(t.features.dtype).itemsize) for t in tables.values()
     )
 
 
 class ResidentRows:
-    """Batches of tables that are on the device; the numbers of their rows go there for many steps at once.
+    """Batches of tables that are on the device; row numbers are sent there for many steps at once.
 
     Args:
         tables: Modality to its training rows, as for `assemble`; a memory map is read once.
         schedule: Which modalities take part, and with which rows.
         seed: Seed of the run.
-        device: Where the tables are copied to.
+        device: Device to which the tables are copied.
         share: As for `assemble`.
     """
 
@@ -59,13 +58,13 @@ class ResidentRows:
         schedule: TyingSchedule,
         seed: int,
         device: torch.device,
-        share: Share | None = None,
+        share: Share = ALL_ROWS,
     ) -> None:
         self.tables, self.schedule, self.seed, self.device, self.share = tables, schedule, seed, device, share
         self.features = {name: copied(table.features, device) for name, table in tables.items()}
         self.lonlat = torch.cat([copied(table.lonlat, device).double() for table in tables.values()])
         ends = np.cumsum([len(table.lonlat) for table in tables.values()]).tolist()
-        # Places of all tables are one tensor, in which those of a table begin here.
+        # Number of the first row of each table in `lonlat`.
         self.begins = dict(zip(tables, [0, *ends], strict=False))
         self.block = -1
 
@@ -78,13 +77,13 @@ class ResidentRows:
         end = 0
         for tie in self.schedule.ties(step):
             name, group = tie.modality, slice(end, end := end + tie.rows)
-            own = group if self.share is None else _part(group, self.share(tie.rows))
-            features[name] = self.features[name].index_select(0, rows[own] - self.begins[name]).float()
+            own = rows[group][self.share(tie.rows)] - self.begins[name]
+            features[name] = self.features[name].index_select(0, own).float()
             groups[name] = group
         return Batch(self.lonlat.index_select(0, rows), features, groups)
 
     def _rows_of_block(self, block: int) -> list[Int64[Tensor, " n"]]:
-        """Return for each step of a block the numbers of its rows in `lonlat`: one call per table, one transfer."""
+        """Return the numbers in `lonlat` of the rows of each step of a block: one call per table, one transfer."""
         steps = [self.schedule.ties(step) for step in range(block * BLOCK_STEPS, (block + 1) * BLOCK_STEPS)]
         streams = {}
         for name, table in self.tables.items():
@@ -132,14 +131,10 @@ class FetchedRows:
 
 
 def copied(values: Any, device: torch.device) -> Tensor:
-    """Copy an array to a device, some rows at a time, so that a memory map is not held in memory."""
+    """Copy an array to a device, some rows at a time, so that a memory map is never read into memory as a whole."""
     first = torch.from_numpy(np.array(values[:1]))
     out = torch.empty(values.shape, dtype=first.dtype, device=device)
     for start in range(0, len(values), _COPIED_ROWS):
         rows = slice(start, start + _COPIED_ROWS)
         out[rows] = torch.from_numpy(np.array(values[rows])).to(device)
     return out
-
-
-def _part(group: slice, share: slice) -> slice:
-    return slice(group.start + share.start, group.start + share.stop)

@@ -2,7 +2,7 @@
 
 `make_views` returns a function of values and a `torch.Generator`. Values are as in the table, not standardised. Missing
 values (NaN) stay missing, and dropped values become missing as well. Rows never mix, and the random numbers that are
-drawn depend on the shape of the values alone; of some rows of a batch they are those of the whole batch (`drawn`).
+drawn depend on the shape of the values alone; some rows of a batch get their numbers of the whole batch (`drawn`).
 """
 
 import inspect

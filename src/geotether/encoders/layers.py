@@ -44,7 +44,7 @@ class ByteDropout(nn.Module):
         if not self.training or self.threshold == 0:
             return x
         random = drawn(len(x), lambda rows: random_bytes((rows, *x.shape[1:]), x.device))
-        # Factors of 0 or 1 / (1 - share): products cost a thirtieth of what filling by a mask costs.
+        # Factors of 0 or 1 / (1 - share): products take less time than filling by a mask.
         wide = torch.promote_types(x.dtype, torch.float32)
         factors = torch.ge(random, self.threshold, out=x.new_empty(x.shape, dtype=wide))
         return (x * factors.mul_(1 / (1 - self.share))).to(x.dtype)
@@ -83,7 +83,7 @@ class BatchNorm(nn.BatchNorm1d):
         return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
     def _normalised_with(self, processes: Processes, input: Tensor, rows: int) -> Tensor:
-        """Normalise by the statistics of all rows, of which other processes have some."""
+        """Normalise by the statistics of the rows of all processes."""
         axes = [axis for axis in range(input.ndim) if axis != 1]
         shape = [-1 if axis == 1 else 1 for axis in range(input.ndim)]
         count = rows * math.prod(input.shape[2:])

@@ -86,7 +86,7 @@ class TiedModel(nn.Module):
     def logit_scale(self, modality: str) -> Float[Tensor, ""]:
         """Return a modality's inverse temperature, at most 100; ValueError if it is unknown."""
         self.check_modality(modality)
-        return self.log_logit_scale[modality].exp().clamp(max=MAX_LOGIT_SCALE)
+        return self.logit_scales([modality])[0]
 
     def logit_scales(self, modalities: Iterable[str]) -> Float[Tensor, " k"]:
         """Return the inverse temperatures of several modalities, shape (k,), as `logit_scale` does."""

@@ -1,13 +1,13 @@
 """Pairs: the matrix of logits between anchors and candidates, and its softmax denominators, in blocks of rows.
 
 Every softmax loss here is `logsumexp of a row - the row's own logit`, which `plain_tying_loss` in `tying.py` shows
-without any of the following. Only the first term needs all n x n pairs, and three measures keep its cost close to that
+without any of the following. Only the first term needs all n x n pairs, and four measures keep its cost close to that
 of the matrix products:
 
 * The anchors, (n, d), are multiplied by the logit scale, so its gradient needs no pass over the pairs.
 * A matrix that fits into memory is kept for the backward pass; a larger one is recomputed block by block.
 * Several groups of equally many rows are one batched product. No value is read from the device.
-* Several processes with the same embeddings divide the rows between them, where `Processes.dividing` says so.
+* Inside `Processes.dividing`, several processes with the same embeddings divide the rows between them.
 """
 
 import math
@@ -105,7 +105,7 @@ def pair_logsumexp(
         without_self: Leave out the anchor itself: candidate n + i of anchor i, or candidate i if m is n and the
             candidates are the anchors' own embeddings.
         chunk_rows: Rows of the (n, m) matrix that are in memory at once; see `rows_per_block`.
-        half: Round the factors of products to bfloat16; their products are added up in float32.
+        half: Round the factors of products to bfloat16; sums stay in float32.
 
     Returns:
         Shape (n,), differentiable once in anchors and candidates.
@@ -205,7 +205,7 @@ class PairLogits:
 
 
 def product(left: Float[Tensor, "g n k"], right: Float[Tensor, "g k m"]) -> Float[Tensor, "g n m"]:
-    """Multiply matrices; if they are in bfloat16, their products are added up, and returned, in float32."""
+    """Multiply matrices; of matrices in bfloat16, the sums and the result are in float32."""
     with torch.autocast(left.device.type, enabled=False):
         if left.dtype != torch.bfloat16:
             return torch.bmm(left, right)
@@ -239,9 +239,8 @@ class _PairLogSumExp(torch.autograd.Function):
             rows_out[:, rows] = block.logsumexp(dim=2)
             if both:
                 columns_out = torch.logaddexp(columns_out, block.logsumexp(dim=1))
-        if processes.count > 1:
-            rows_out = processes.logsumexp(rows_out)
-            columns_out = processes.logsumexp(columns_out) if both else columns_out
+        rows_out = processes.logsumexp(rows_out)
+        columns_out = processes.logsumexp(columns_out) if both else columns_out
         ctx.pairs, ctx.both = (masks, without_self, height, processes), both
         ctx.save_for_backward(anchors, candidates, rows_out, columns_out, block if pairs.is_whole else None)
         return rows_out, columns_out

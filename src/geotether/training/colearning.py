@@ -239,11 +239,12 @@ def sensor_outputs(model: CoLearner, name: str, values: Tensor) -> SensorOutputs
 
 def gathered(split: Split, outputs: Mapping[str, SensorOutputs]) -> dict[str, SensorOutputs]:
     """Gather the outputs of all rows of a step."""
-    given = {(name, key): part for name, own in outputs.items() for key, part in vars(own).items() if part is not None}
-    found = dict(zip(given, split.gather_all(*given.values()), strict=True))
+    parts = iter(
+        split.gather_all(*(part for own in outputs.values() for part in vars(own).values() if part is not None))
+    )
     return {
-        name: SensorOutputs(**{key: part for (sensor, key), part in found.items() if sensor == name})
-        for name in outputs
+        name: SensorOutputs(**{key: next(parts) for key, part in vars(own).items() if part is not None})
+        for name, own in outputs.items()
     }
 
 

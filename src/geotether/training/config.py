@@ -4,10 +4,10 @@ import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_serializer, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from geotether.batches.schedule import SCHEDULE_OPTIONS
 from geotether.context.config import ContextConfig
@@ -62,9 +62,9 @@ class LoopConfig(Section):
         weight_decay: AdamW's decay, applied to matrices only.
         clip_norm: Maximum norm of the gradient; null does not clip.
         ema_decay: Return an exponential moving average of the weights with this decay; null returns the last weights.
-        precision: `bf16` runs the networks in bfloat16; the loss stays in float32, but on a GPU the factors of its
-            products are rounded to bfloat16, and the products added up in float32. `tf32` lets a GPU round factors of
-            float32 products to 10 bits; a CPU computes as with `float32`.
+        precision: `bf16` runs the networks in bfloat16. The loss stays in float32, but a GPU rounds the factors of its
+            products to bfloat16. `tf32` lets a GPU round the factors of float32 products to 10 bits; a CPU computes as
+            with `float32`.
         device: `auto` uses an NVIDIA GPU if there is one.
         seed: Seed of weights, batches, augmentations, jitter and dropout.
         validate_every: Steps between validations on the validation rows, or `epoch`; null never validates.
@@ -77,6 +77,7 @@ class LoopConfig(Section):
         plugins: Python files (relative to the configuration file) or modules that register names used here.
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"read_every"})
     recipe: str | None = None
     method: Annotated[str, known("method", lambda: METHODS)] = LOCATION_TIES
     data: Path | None = None
@@ -120,12 +121,6 @@ class LoopConfig(Section):
             raise ValueError("keep: best and patience need validate_every.")
         return self
 
-    @model_serializer(mode="wrap")
-    def _without_unset(self, write: Any) -> dict[str, Any]:
-        """Leave out later options that are not set, since keys of stored results are made of this."""
-        unset = {"adapt": None, "gradient_parts": 1, "read_every": None}
-        return {key: value for key, value in write(self).items() if key not in unset or value != unset[key]}
-
 
 class EncoderConfig(Section):
     """The location encoder; see `geotether.encoders.build`.
@@ -134,6 +129,7 @@ class EncoderConfig(Section):
     `encode` returns by default, of the readout `projected`; null: 256.
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"network_degree", "dim"})
     positional: dict[str, Any] = Field(default_factory=lambda: {"name": "spherical_harmonics", "l_max": 9})
     network: dict[str, Any] = Field(default_factory=lambda: {"name": "siren"})
     embed_dim: int = Field(default=256, ge=1)
@@ -173,12 +169,6 @@ class EncoderConfig(Section):
                 f"network_degree is for spherical_harmonics, not for {name}; set encoder.network_degree=null."
             )
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_unset(self, write: Any) -> dict[str, Any]:
-        """Leave out options of later versions that are not set, since keys of stored results are made of this."""
-        later = ("network_degree", "dim")
-        return {key: value for key, value in write(self).items() if value is not None or key not in later}
 
 
 class HeadsConfig(Section):
@@ -278,8 +268,8 @@ class RunConfig(LoopConfig):
         context: Rasters and observations around a place, which the encoder reads beside its position.
         objective: The loss.
         schedule: Which modalities take part in which step, and with how many rows.
-        gradient_parts: Parts in which a batch is embedded, for its gradient once more: with more parts a larger batch
-            fits into memory, and a step takes longer. The result is the same.
+        gradient_parts: Number of parts in which a batch is embedded, and embedded again for its gradient: with more
+            parts a larger batch fits into memory, and a step takes longer. The result is the same.
         jitter_m: Standard deviation of the places' jitter along each axis, in metres.
         validation_rows: Maximum number of validation rows of each modality.
         seen_cell_km: Side of the cells in which the model folder keeps where it was trained, for `Encoder.coverage`;
@@ -287,6 +277,7 @@ class RunConfig(LoopConfig):
         adapt: Start from a trained encoder and adapt it to a region; null: train from the beginning.
     """
 
+    later: ClassVar[frozenset[str]] = LoopConfig.later | {"adapt", "gradient_parts"}
     tables: dict[str, Path | Annotated[str, AfterValidator(_address)] | dict[str, Any]] = Field(default_factory=dict)
     cache: Path | None = None
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)

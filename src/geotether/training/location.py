@@ -192,7 +192,7 @@ class LocationMethod:
             loss = loss + objective.reconstruction_weight * own["reconstruction"]
             values |= own
         with torch.no_grad():
-            # Of several processes each among its own rows.
+            # Each process measures recall among its own rows.
             local = list(split.local.values())
             recalls = group_recalls(location, observed, local) if step % RECALL_EVERY == 0 else None
             scales = model.logit_scales(groups)
@@ -221,8 +221,8 @@ class LocationMethod:
     ) -> tuple[Float[Tensor, "r d"], Float[Tensor, "r d"]]:
         """Embed places, and what was observed there, of the rows that are here.
 
-        With `gradient_parts` the rows are embedded part by part, and again for the gradient, so that hidden layers of
-        one part are in memory at a time.
+        With `gradient_parts` the rows are embedded part by part, and again for the gradient, so that the hidden layers
+        of only one part are in memory at a time.
 
         Source:
             Gao et al. (2021), Scaling deep contrastive learning batch size under memory limited setup, RepL4NLP,
@@ -343,9 +343,10 @@ def batch_loss(
     split: Split | None = None,
     half: bool = False,
 ) -> tuple[Float[Tensor, ""], list[Float[Tensor, ""]]]:
-    """Compute the loss of a batch and of each modality in it, in float32; with `half`, of factors in bfloat16.
+    """Compute the loss of a batch and of each modality in it, in float32.
 
-    With `split`, `location` and `modality` contain the rows that are here, and the losses are estimates.
+    With `split`, `location` and `modality` contain the rows that are here, and the losses are estimates. With `half`,
+    factors of products are rounded to bfloat16.
 
     Returns:
         The mean over all rows, and the mean over each modality's rows in the order of `groups`.
@@ -514,7 +515,7 @@ def _parts_at(location: LocationEncoder, lonlat: np.ndarray) -> list[Tensor]:
 RECALL_AT = 10
 RECALL_ROWS = 256
 RECALL_EVERY = 10
-"""Steps between two measurements of recall on the training batch, each of which costs 3 % of a step of `default`."""
+"""Steps between two measurements of recall on the training batch, each of which takes time."""
 
 
 class HeldOut(NamedTuple):

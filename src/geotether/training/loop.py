@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 READ_EVERY = 20
-"""Steps between two readings of the metrics from a GPU, which each make the processor wait for it."""
+"""Steps between two readings of the metrics from a GPU; each reading waits for the GPU."""
 
 
 @runtime_checkable
@@ -72,8 +72,8 @@ class Method(Protocol):
     def losses(self, model: nn.Module, step: int) -> tuple[Tensor, Mapping[str, Tensor | float]]:
         """Return the loss of one step with its graph, and further metrics; a pure function of the step.
 
-        Of several processes each returns an estimate, whose mean is that of the batch. On a GPU it must not read a
-        value of a tensor: that would wait for the device.
+        Each of several processes returns an estimate; their mean is the value of the batch. On a GPU it must not read
+        a value of a tensor, which would wait for the device.
         """
 
     def has_validation(self) -> bool:
@@ -135,8 +135,8 @@ def train(
     """Train by one method; the options are those of `geotether.training.pretraining.pretrain`.
 
     Everything random is a function of the seed and the step, so a run that was killed and resumed on the same machine
-    ends with the same weights, bit for bit, as one that was not interrupted. Of several processes (see
-    `geotether.processes`) the first alone writes, shows progress and calls callbacks; all return the trained model.
+    ends with the same weights, bit for bit, as one that was not interrupted. With several processes (see
+    `geotether.processes`) only the first writes, shows progress and calls callbacks; all return the trained model.
 
     Returns:
         The trained model, with the last weights, their average or the best, as configured.
@@ -171,7 +171,7 @@ def train(
             part.write_text(config_yaml(config), encoding="utf-8")
 
     def save() -> str:
-        """Save the state, and say how to continue."""
+        """Save the state, and return a sentence on how to continue."""
         if written is not None:
             save_state(written, state, pack_tensors(model, optimizer, averaged, best), method.identity)
         if out is None:

@@ -109,11 +109,11 @@ class UnreadMetrics:
         self._steps: list[tuple[Mapping[str, Any], dict[str, Tensor | float]]] = []
 
     def add(self, known: Mapping[str, Any], values: Mapping[str, Tensor | float]) -> None:
-        """Keep what is known of a step, and its metrics: scalar tensors on one device, or numbers."""
+        """Keep the entries of a step that are known, and its metrics: scalar tensors on one device, or numbers."""
         self._steps.append((known, {n: v.detach() if isinstance(v, Tensor) else v for n, v in values.items()}))
 
     def read(self) -> list[dict[str, Any]]:
-        """Return for each step both together, as Python numbers, and start anew."""
+        """Return the entries and metrics of each step as Python numbers, and forget them."""
         tensors = [value for _, values in self._steps for value in values.values() if isinstance(value, Tensor)]
         numbers = iter(torch.stack([value.float() for value in tensors]).tolist() if tensors else ())
         lines = [

@@ -93,6 +93,7 @@ class PairedMethod:
         self.training = self.table.rows(useful)
         self.batch_rows = min(config.batch_size, len(self.training))
         self.split = Split(Processes.current(), {"The table": slice(0, self.batch_rows)}, device)
+        self.rows_here = self.split.own.numpy(force=True)
         self.targets: Any = None
         if self.answer is not None:
             known = np.flatnonzero(np.isin(useful, labelled))
@@ -176,8 +177,7 @@ class PairedMethod:
 
     def batch(self, rows: np.ndarray, sensors: Sequence[str] | None = None) -> PairedBatch:
         """Collect those of a step's rows that are here, on the run's device."""
-        here = rows[self.split.own.cpu().numpy()]
-        return gather_samples(self.training, here, sensors or self._sensors).to(self.device)
+        return gather_samples(self.training, rows[self.rows_here], sensors or self._sensors).to(self.device)
 
     def present_in(self, rows: np.ndarray) -> dict[str, Tensor]:
         """Return which of a step's rows have which sensor."""
@@ -186,7 +186,7 @@ class PairedMethod:
         }
 
     def here(self) -> AbstractContextManager[None]:
-        """Return a context in which layers know that other processes compute the other rows of the step."""
+        """Return the context for layers that get the rows here, while other processes compute the others."""
         processes = self.split.processes
         return nullcontext() if processes.count == 1 else Draws().of(self.split.own, self.batch_rows, processes)
 

@@ -186,19 +186,10 @@ def gathered(
     split: Split, seen: Mapping[str, list[Tensor]], own: Mapping[str, list[Tensor]], place: Tensor | None
 ) -> tuple[dict[str, list[Tensor]], dict[str, list[Tensor]], Tensor | None]:
     """Gather both parts of all views, and places, of all rows of a step."""
-    given: dict[tuple[int, str, int], Tensor] = {
-        (kind, name, at): view
-        for kind, parts in enumerate((seen, own))
-        for name, views in parts.items()
-        for at, view in enumerate(views)
-    }
-    given |= {} if place is None else {(2, "place", 0): place}
-    found = dict(zip(given, split.gather_all(*given.values()), strict=True))
-    all_seen, all_own = (
-        {name: [found[kind, name, at] for at in range(len(views))] for name, views in parts.items()}
-        for kind, parts in enumerate((seen, own))
-    )
-    return all_seen, all_own, found.get((2, "place", 0))
+    here = [view for parts in (seen, own) for views in parts.values() for view in views]
+    found = iter(split.gather_all(*here, *(() if place is None else (place,))))
+    all_seen, all_own = ({name: [next(found) for _ in views] for name, views in parts.items()} for parts in (seen, own))
+    return all_seen, all_own, next(found, None)
 
 
 def as_pairs(views: Mapping[str, list[Tensor]]) -> dict[str, tuple[Tensor, Tensor]]:

@@ -159,8 +159,8 @@ def latitude_parts(lat: Float64[Tensor, " n"], tables: list[Tensor]) -> Iterator
 def by_one_product(places: Float64[Tensor, "n 2"], weights: tuple[float, ...]) -> Float64[Tensor, "n k"]:
     """Return the harmonics by one product for all degrees, in float64.
 
-    That is about three times the work of one product for each degree, in a tenth of the calls: a GPU is idle while
-    small operations are prepared for it.
+    That is more arithmetic than one product for each degree, but in far fewer calls: a GPU is idle while small
+    operations are prepared for it.
     """
     table, orders = joined_table(weights, places.device)
     waves = latitude_waves(places[:, 1], len(weights)).flatten(1)
@@ -171,7 +171,7 @@ def by_one_product(places: Float64[Tensor, "n 2"], weights: tuple[float, ...]) -
 def joined_table(
     weights: tuple[float, ...], device: torch.device
 ) -> tuple[Float64[Tensor, "w k"], Int64[Tensor, " k"]]:
-    """Join the coefficient tables of all degrees, zero elsewhere, and name the longitude part of each column."""
+    """Join the coefficient tables of all degrees, zero elsewhere; also return the longitude part of each column."""
     l_max = len(weights) - 1
     with torch.inference_mode(False):
         table = torch.zeros(2 * (l_max + 1), (l_max + 1) ** 2, dtype=torch.float64)
