@@ -1,4 +1,4 @@
-"""`geotether search`: the places most like a place, or to which a text, an image or values of columns lead."""
+"""`geotether search`: the places that match a place, a text, an image or values of columns."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +17,12 @@ _PICTURE = ".png"
 def search(
     model: Annotated[str, typer.Argument(help="A model of geotether: its folder or name, such as world.")],
     near: Annotated[
-        tuple[float, float] | None, typer.Option(metavar="LON LAT", help="Search places like this one, in degrees.")
+        tuple[float, float] | None, typer.Option(metavar="LON LAT", help="Search for places like this one, in degrees.")
     ] = None,
-    text: Annotated[str | None, typer.Option(help="Search places to which this text leads.")] = None,
-    image: Annotated[Path | None, typer.Option(help="Search places to which this image leads.")] = None,
+    text: Annotated[str | None, typer.Option(help="Search for places that match this text.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Search for places that match this image.")] = None,
     column: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Search places to which values lead; repeat.")
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Search for places that match values; repeat.")
     ] = None,
     modality: Annotated[
         str | None, typer.Option(help="What text, image or columns are taken as, such as text.")
@@ -42,10 +42,10 @@ def search(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the answers: a file of points, or a map.png.")] = None,
     evaluate: Annotated[
-        bool, typer.Option("--evaluate", help="Measure how often held-out observations lead to their place.")
+        bool, typer.Option("--evaluate", help="Measure how often held-out observations find their place.")
     ] = False,
 ) -> str:
-    """Search: places like a place, or to which words, a picture or values lead, and what they have in common."""
+    """Search for places that match a place, a text, an image or values, and show what they have in common."""
     from geotether.files.disk import writing
     from geotether.loading import load_encoder
     from geotether.searching import search

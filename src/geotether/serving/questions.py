@@ -31,6 +31,11 @@ class AskedPlace(NamedTuple):
     query: Query
     coverage: Coverage
 
+    @property
+    def outside(self) -> bool | None:
+        """Whether the place is outside of what the model saw in training; None if not known."""
+        return None if self.coverage.outside is None else bool(self.coverage.outside[0])
+
 
 class Questions:
     """Turns what clients send to one model into queries, and keeps the last ones.

@@ -5,8 +5,6 @@ from typing import Annotated, Any, Literal
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from geotether.serving.limits import Limits
-
 Lon = Annotated[float, Query(ge=-180, le=360, allow_inf_nan=False, description="Longitude in degrees, WGS 84.")]
 Lat = Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, description="Latitude in degrees, WGS 84.")]
 ModelName = Annotated[
@@ -16,7 +14,7 @@ Modality = Annotated[
     str | None,
     Query(max_length=100, description="Modality that a text, an image or columns are taken as; see `asks` of /model."),
 ]
-Top = Annotated[int, Query(ge=1, le=Limits.top, description="Number of answers; there may be fewer.")]
+Top = Annotated[int, Query(ge=1, description="Number of answers, at most `limits.top` of /model; there may be fewer.")]
 Apart = Annotated[
     float | None,
     Query(

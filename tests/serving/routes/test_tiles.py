@@ -27,7 +27,7 @@ def test_the_tiles_of_a_search_show_its_similarity(client):
         assert np.asarray(Image.open(io.BytesIO(answer.content)))[..., 3].max() > 200
 
 
-def test_a_client_that_has_a_tile_is_told_so(client):
+def test_a_tile_that_the_client_has_is_not_sent_again(client):
     address = client.get("/model").json()["models"][0]["layers"][0]["tiles"].format(z=2, x=2, y=1)
     first = client.get(address)
     assert "immutable" in first.headers["cache-control"]
@@ -57,7 +57,7 @@ def test_a_client_that_has_a_tile_is_told_so(client):
         ("/basemap/rivers.geojson", 422, "name"),
     ],
 )
-def test_what_is_not_there_is_said(client, address, status, field):
+def test_wrong_addresses_name_the_parameter(client, address, status, field):
     answer = client.get(address)
     assert answer.status_code == status
     assert answer.json()["detail"]["field"] == field

@@ -23,16 +23,15 @@ def router(served: Served) -> APIRouter:
 
     @made.get("/point", summary="What a model knows about a place")
     def point(lon: Lon, lat: Lat, model: ModelName = None) -> Point:
-        query, known = served.questions(model).place(lon, lat)
-        place = query.lonlat
+        found = served.questions(model).place(lon, lat)
+        place, known = found.query.lonlat, found.coverage
         assert place is not None
-        outside, dissimilarity = known.outside, known.dissimilarity
         return Point(
             lon=place[0, 0],
             lat=place[0, 1],
             country=country_of(place)[0] or None,
-            outside=None if outside is None else bool(outside[0]),
-            dissimilarity=None if dissimilarity is None else round(float(dissimilarity[0]), 4),
+            outside=found.outside,
+            dissimilarity=None if known.dissimilarity is None else round(float(known.dissimilarity[0]), 4),
             km={name: round(float(km[0]), 1) for name, km in known.km.items()},
             layers={name: ValueShown(**one) for name, one in served.layers(model).at(lon, lat).items()},
         )

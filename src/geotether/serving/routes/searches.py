@@ -92,6 +92,8 @@ def found(
         link: The question as parameters of the tiles of its layer.
         wanted: Which answers.
     """
+    if wanted.top > served.limits.top:
+        raise Problem(422, f"One search returns {served.limits.top:,} answers at most, got top={wanted.top}.", "top")
     planet = served.planet(model)
     region = None if wanted.within is None else region_named(wanted.within)
     with asked("within"):
@@ -102,9 +104,8 @@ def found(
     km: list[float | None] = [None] * len(answers)
     if query.lonlat is not None:
         lon, lat = query.lonlat[0].tolist()
-        outside = served.questions(model).place(lon, lat).coverage.outside
-        asked_for = {"lon": lon, "lat": lat, "country": countries.pop(0)}
-        asked_for["outside"] = None if outside is None else bool(outside[0])
+        outside = served.questions(model).place(lon, lat).outside
+        asked_for = {"lon": lon, "lat": lat, "country": countries.pop(0), "outside": outside}
         km = np.round(great_circle_km(query.lonlat, answers.lonlat), 1).tolist()
     nearest = served.observations(model).nearest(answers.lonlat)
     layer = served.layers(model).similarity(query)
