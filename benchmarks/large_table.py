@@ -111,6 +111,7 @@ class Child:
         self.process = subprocess.Popen(
             [sys.executable, __file__, *words],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=limit,
+            env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"},  # as `geotether` sets it within a limit
         )  # fmt: skip
 
     def said(self) -> dict:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -162,6 +164,26 @@ def test_an_unfinished_run_is_not_overwritten(geotether, tmp_path):
     (tmp_path / "o" / "state" / "state.json").write_text("{}")
     status, _, errors = geotether("pretrain", write_planet(tmp_path), "--out", tmp_path / "o")
     assert (status, "resume" in errors) == (1, True)
+
+
+def test_a_limit_of_memory_is_not_spent_on_the_reserve_of_arrow():
+    resource = pytest.importorskip("resource")
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("the system does not report the memory of a process")
+    script = (
+        "import sys; sys.argv = ['geotether', '--version']\n"
+        "import contextlib, re; from pathlib import Path; from geotether.cli.app import main\n"
+        "with contextlib.suppress(SystemExit): main()\n"
+        "import pyarrow; pyarrow.array([1.5]).cast('float32')\n"
+        "print(re.search(r'VmData:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])"
+    )
+    limit = (2 * 10**9, 2 * 10**9)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, limit),
+    )  # fmt: skip
+    assert int(done.stdout.split()[-1]) < 500_000  # kB
 
 
 @pytest.mark.parametrize(("given", "found"), [(None, ("PASSIVE", "3000")), ("ACTIVE", ("ACTIVE", None))])

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from geotether.files.parquet_files import ParquetFiles, data_limit, is_sharded, shard_name
+from geotether.files.parquet_files import ParquetFiles, is_sharded, shard_name
 
 
 def write(path, start, rows=10, **columns):
@@ -37,20 +37,6 @@ def test_shards_are_read_in_order(shards):
     assert max(map(len, batches)) <= 7
     assert batches[0].schema.names == ["n"]
     assert [is_sharded(one) for one in (shards, shards.parent, "memory://t.parquet")] == [True, False, False]
-
-
-def test_a_limit_of_memory_is_not_spent_on_a_reserve(shards, monkeypatch):
-    resource = pytest.importorskip("resource")
-    before = pa.default_memory_pool()
-    try:
-        monkeypatch.setattr(resource, "getrlimit", lambda which: (2 * 10**9, resource.RLIM_INFINITY))
-        assert data_limit() == 2 * 10**9
-        assert len(ParquetFiles(shards).read(["n"])) == 30
-        assert pa.default_memory_pool().backend_name == "system"
-        monkeypatch.undo()
-        assert data_limit() is None
-    finally:
-        pa.set_memory_pool(before)
 
 
 def test_the_key_follows_the_content(shards):

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from contextlib import suppress
 from itertools import takewhile
 from typing import Annotated, Any, NoReturn
 
@@ -40,6 +41,12 @@ def main() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # GNU's OpenMP: spin briefly before sleeping
+    with suppress(ImportError):  # not a POSIX system
+        import resource
+
+        # Arrow's default pool reserves 1 GiB, which counts against `ulimit -d`; read when pyarrow is loaded.
+        if resource.getrlimit(resource.RLIMIT_DATA)[0] != resource.RLIM_INFINITY:
+            os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     log_to_stderr()
     process, count = process_of_torchrun()
     try:

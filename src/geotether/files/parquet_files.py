@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,9 +40,6 @@ class ParquetFiles:
     """
 
     def __init__(self, path: str | Path) -> None:
-        if data_limit() is not None:
-            # Arrow's own pool reserves 1 GiB or more when it is first used, which counts against the limit.
-            pa.set_memory_pool(pa.system_memory_pool())
         self.path = path
         self._files = _remote(str(path)) if is_address(path) else _local(Path(path))
         self.names = [file.name for file in self._files]
@@ -108,16 +105,6 @@ class _File(NamedTuple):
     name: str
     facts: list[Any]
     open: Callable[[], Any]
-
-
-def data_limit() -> int | None:
-    """Return the limit of the data of this process (`ulimit -d`) in bytes, or None."""
-    with suppress(ImportError):  # not a POSIX system
-        import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
-        return None if limit == resource.RLIM_INFINITY else limit
-    return None
 
 
 def is_sharded(path: str | Path) -> bool:

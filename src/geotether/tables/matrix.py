@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geotether.files.disk import size_in_words
-from geotether.files.parquet_files import ParquetFiles, data_limit
+from geotether.files.parquet_files import ParquetFiles
 from geotether.files.values import is_list, is_number
 from geotether.suggestions import closest
 
@@ -94,8 +94,12 @@ def total_memory() -> int:
         total = 8 * 2**30
     with suppress(OSError, ValueError):  # no such limit, or "max"
         total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    limit = data_limit()
-    return total if limit is None else min(total, limit)
+    with suppress(ImportError):  # not a POSIX system
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
+        total = total if limit == resource.RLIM_INFINITY else min(total, limit)
+    return total
 
 
 def refuse_too_many(count: int, mapped: bool = False) -> None:
