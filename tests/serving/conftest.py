@@ -1,6 +1,10 @@
 """A server of a small model, without a socket."""
 
+import io
+
+import numpy as np
 import pytest
+from PIL import Image
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +26,11 @@ def client(served):
 
     with TestClient(app_of(served), base_url="http://127.0.0.1") as asking:
         yield asking
+
+
+@pytest.fixture(scope="session")
+def chip() -> bytes:
+    """A picture of the size of the training's, PNG."""
+    rng, file = np.random.default_rng(0), io.BytesIO()
+    Image.fromarray(rng.integers(60, 120, (8, 8, 3), dtype=np.uint8)).save(file, "PNG")
+    return file.getvalue()

@@ -1,14 +1,12 @@
 """Mirrors src/geotether/serving/app.py; also the requests that docs/serve.md shows."""
 
 import argparse
-import io
 import re
 import shlex
 import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 PAGE = Path(__file__).parents[2] / "docs" / "serve.md"
 # What the page asks of `world`, and what the small model knows.
@@ -26,13 +24,12 @@ def test_health_and_unknown_addresses(client):
     assert "unsafe-inline" not in missing.headers["content-security-policy"]
 
 
-def test_every_request_of_the_documentation_is_answered(client):
-    rng, picture = np.random.default_rng(0), io.BytesIO()
-    Image.fromarray(rng.integers(60, 120, (8, 8, 3), dtype=np.uint8)).save(picture, "PNG")
+def test_every_request_of_the_documentation_is_answered(client, chip):
+    rng = np.random.default_rng(0)
     rows = [
         f"{lon},{lat},{lat / 9 + 3}" for lon, lat in zip(rng.uniform(-9, 40, 90), rng.uniform(0, 60, 90), strict=True)
     ]
-    files = {"chip.png": picture.getvalue(), "sites.csv": "\n".join(["lon,lat,yield", *rows]).encode()}
+    files = {"chip.png": chip, "sites.csv": "\n".join(["lon,lat,yield", *rows]).encode()}
     found = {}
     for line in re.findall(r"^curl .*?[^\\]$", PAGE.read_text(), re.M | re.S):
         for printed, known in SMALL.items() | found.items():

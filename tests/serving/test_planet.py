@@ -58,7 +58,7 @@ def test_queries_of_many_threads_are_compared_together_and_each_is_right(trained
         return compare(space, vectors)
 
     monkeypatch.setattr(index, "similarity", counted)
-    comparison = Comparison(index)
+    comparison = Comparison(index, ThreadPoolExecutor(1))
     with ThreadPoolExecutor(36) as pool:
         futures = [pool.submit(comparison.similarity, query) for query in queries * 2]
         together = comparison._together
@@ -76,7 +76,7 @@ def test_queries_of_many_threads_are_compared_together_and_each_is_right(trained
 
 def test_an_error_reaches_every_thread_that_waits(trained, monkeypatch):
     index = open_index(trained, grid_candidates(world_grid(10.0), "places"))
-    comparison = Comparison(index)
+    comparison = Comparison(index, ThreadPoolExecutor(1))
     query = place_query(trained, 5.0, 5.0)
 
     def fails(space, vectors):

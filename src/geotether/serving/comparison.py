@@ -19,7 +19,7 @@ class Comparison:
 
     Args:
         index: The places; its vectors should be computed before.
-        worker: A pool of one thread, in which queries are compared; by default one of its own.
+        worker: A pool of one thread, in which queries are compared.
 
     Example:
         >>> from geotether.encoder import Encoder
@@ -27,15 +27,14 @@ class Comparison:
         >>> from geotether.searching import land_candidates, open_index, place_query
         >>> parts = {"positional": {"name": "cartesian"}, "network": {"name": "linear"}, "embed_dim": 8}
         >>> encoder = Encoder(build_location_encoder(parts, seed=0))
-        >>> comparison = Comparison(open_index(encoder, land_candidates(500)))
+        >>> comparison = Comparison(open_index(encoder, land_candidates(500)), ThreadPoolExecutor(1))
         >>> comparison.similarity(place_query(encoder, 5.66, 51.97)).shape == (len(comparison.index),)
         True
     """
 
-    def __init__(self, index: Index, worker: ThreadPoolExecutor | None = None) -> None:
+    def __init__(self, index: Index, worker: ThreadPoolExecutor) -> None:
         self.index = index
-        own = worker or ThreadPoolExecutor(1, thread_name_prefix="comparison")
-        self._together: Together[Query, np.ndarray] = Together(self._compared, KEPT, own)
+        self._together: Together[Query, np.ndarray] = Together(self._compared, KEPT, worker)
 
     def similarity(self, query: Query) -> Float32[np.ndarray, " n"]:
         """Return the cosine similarity of every place with a query, read-only; waits for the worker.

@@ -86,7 +86,7 @@ class StoredPoints:
         known = [one["name"] for one in self.columns]
         shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
         hint = closest(name, known)
-        raise Problem(404, f"{self.name} has no column {name[:80]!r}; there are {shown}.{hint}", field)
+        raise Problem(404, f"{self.name} has no column {name[:80]!r}; its columns are {shown}.{hint}", field)
 
     def geojson(self, column: str | None = None, like: PlanetLayer | None = None) -> bytes:
         """Return the points as GeoJSON, with the value and colour of a column, and the legend of the colours.

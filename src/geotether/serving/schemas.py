@@ -183,7 +183,7 @@ class Found(BaseModel):
 class ValueShown(BaseModel):
     """The value of a layer at a place."""
 
-    value: float | str | list[float] | None
+    value: list[float]
     words: str
 
 

@@ -70,7 +70,9 @@ class Served:
         if model not in self.models:
             listed = ", ".join(self.models)
             given = model[:80]
-            raise Problem(404, f"There is no model {given!r}; there is {listed}.{closest(given, self.models)}", "model")
+            raise Problem(
+                404, f"There is no model {given!r}; models are {listed}.{closest(given, self.models)}", "model"
+            )
         return model
 
     def encoder(self, model: str | None = None) -> "Encoder":

@@ -28,9 +28,6 @@ def tile_png(layer: PlanetLayer, z: int, x: int, y: int, planet: Planet) -> byte
         x: Column of the tile, 0 to 2**z - 1, from 180 degrees west.
         y: Row of the tile, 0 to 2**z - 1, from the north.
         planet: The planet whose places the layer's values belong to.
-
-    Raises:
-        ValueError: If there is no such tile.
     """
     land = tile_land(z, x, y)
     if not land.any():

@@ -10,13 +10,6 @@ from PIL import Image
 from geotether.geodesy.distance import great_circle_km
 
 
-@pytest.fixture(scope="module")
-def chip() -> bytes:
-    rng, file = np.random.default_rng(0), io.BytesIO()
-    Image.fromarray(rng.integers(60, 120, (8, 8, 3), dtype=np.uint8)).save(file, "PNG")
-    return file.getvalue()
-
-
 def test_similar_places_are_those_of_the_search(client, served, trained):
     answer = client.get("/similar", params={"lon": -60, "lat": -15, "top": 5, "min_distance_km": 0})
     assert answer.status_code == 200

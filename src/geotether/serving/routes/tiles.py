@@ -66,7 +66,7 @@ def router(served: Served) -> APIRouter:
             if layer not in known.ids:
                 names = (SIMILARITY, *known.ids, PREDICTION)
                 raise Problem(
-                    404, f"There is no layer {layer!r}; there is {', '.join(names)}.{closest(layer, names)}", "layer"
+                    404, f"There is no layer {layer!r}; layers are {', '.join(names)}.{closest(layer, names)}", "layer"
                 )
             shown = known.get(layer)
         parts = (__version__, planet.model, planet.grid.rows, shown.key, z, x, y)
