@@ -76,8 +76,8 @@ def shown_name(name: str | None) -> str:
 def read_upload(content: Any, name: str, out: Path) -> dict[str, Any]:
     """Read a file of points that a client sent, and write its rows for `StoredPoints`.
 
-    A process of its own reads it, with limits on memory and time, so that a damaged or hostile file cannot harm the
-    server. Formats are accepted by their content, and those that name other files are not.
+    A separate process reads it, with limits on memory and time. Formats are accepted by their content, and those that
+    name other files are not.
 
     Args:
         content: The file, open for reading bytes.

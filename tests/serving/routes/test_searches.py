@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from geotether.geodesy.distance import great_circle_km
+from geotether.serving.limits import Limits
 
 
 def test_similar_places_are_those_of_the_search(client, served, trained):
@@ -41,6 +42,13 @@ def test_texts_images_columns_and_regions(client, chip):
     warm = client.post("/search", files=columns, params={"top": 4, "min_distance_km": 0})
     assert all(-45 < one["lat"] < 15 for one in warm.json()["answers"])
     assert warm.json()["answers"][0]["km"] is None
+
+
+def test_the_number_of_answers_is_limited(client, served, monkeypatch):
+    monkeypatch.setattr(served, "limits", Limits(top=3))
+    found = [client.get("/similar", params={"lon": 5, "lat": 50, "top": top}) for top in (3, 4)]
+    assert [one.status_code for one in found] == [200, 422]
+    assert found[1].json()["detail"]["field"] == "top"
 
 
 def huge() -> bytes:
