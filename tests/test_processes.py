@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Collection
 from contextlib import nullcontext
-from multiprocessing import forkserver, get_context
+from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -132,7 +132,6 @@ def results(tmp_path_factory, make_fields, small_pairing) -> dict[str, dict[str,
     context = get_context("forkserver")
     # The second is what every optimiser imports.
     context.set_forkserver_preload(["geotether.training.pretraining", "torch._dynamo"])
-    forkserver.ensure_running()  # it imports while this process trains
     data = (make_fields(), small_pairing)
     started = [
         context.Process(target=work, args=(rank, count, str(folder), *data))
@@ -141,10 +140,10 @@ def results(tmp_path_factory, make_fields, small_pairing) -> dict[str, dict[str,
     ]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    found = run_all([*CASES, *PAIRED], *data)
-    torch.set_num_threads(threads)
     for process in started:
         process.start()
+    found = run_all([*CASES, *PAIRED], *data)
+    torch.set_num_threads(threads)
     for process in started:
         process.join(120)
         assert process.exitcode == 0

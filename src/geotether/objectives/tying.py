@@ -76,8 +76,8 @@ def tying_loss(
             own pair is always kept.
         chunk_rows: Rows of the matrix of pairs in memory at once; None chooses. Same value and gradient.
         half: Round the factors of the pairs' products to bfloat16; see `pair_logsumexp`.
-        split: Of several processes, which rows of the batch `location` and `modality` contain; `group` and `ignore` are
-            those of the whole batch, and the losses are estimates, see `Split.mean`.
+        split: With several processes, the rows of the batch that `location` and `modality` contain. `group` and
+            `ignore` still refer to the whole batch, and the losses are estimates; see `Split.mean`.
 
     Returns:
         Mean loss over the rows of each group, in nats, in the order of `group`; the loss of the batch is
@@ -167,7 +167,7 @@ def rows_here(group: Sequence[slice], split: Split | None) -> list[slice]:
 def means_here(
     whole: Float[Tensor, " n"], own: Float[Tensor, " r"], here: Sequence[slice], split: Split | None
 ) -> list[Float[Tensor, ""]]:
-    """Average, by group, values of the whole batch minus those of the rows that are here."""
+    """Average `whole - own` over the rows of each group that are here; `whole` has the values of the whole batch."""
     if split is None:
         return group_means(whole - own, here)
     return split.means(group_means(whole[split.own] - own, here))
@@ -176,9 +176,9 @@ def means_here(
 def equal_groups(
     anchors: Float[Tensor, "n d"], candidates: Float[Tensor, "n d"], group: Sequence[slice], mask: PairMask | None
 ) -> Iterator[tuple[Float[Tensor, "g r d"], Float[Tensor, "g r d"], list[PairMask] | None]]:
-    """Yield adjacent groups of equally many rows at once, with the mask of each, for batched products.
+    """Yield adjacent groups of the same number of rows together, with the mask of each, for batched products.
 
-    Equal shares of a batch differ by at most one row, so there are at most two runs of them.
+    Equal shares of a batch differ by at most one row, so that these come as at most two runs.
     """
     runs: list[list[slice]] = []
     for rows in group:

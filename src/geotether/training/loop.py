@@ -219,7 +219,7 @@ def train(
 
             state.seconds = time.perf_counter() - started
             known = {"step": step, "epoch": method.epoch_of(step), "learning_rate": learning_rate}
-            unread.add({**known, "seconds": round(state.seconds, 3)}, values)
+            unread.add({**known, "seconds": round(state.seconds, 3), **values})
             last = state.step == total_steps
             validates = watched and (last or state.step % (validate_every or 1) == 0)
             saves = state.step % (config.save_every or math.inf) == 0

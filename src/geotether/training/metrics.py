@@ -98,7 +98,7 @@ class MetricsFile:
 def read_scalars(values: Mapping[str, Tensor | float]) -> dict[str, float]:
     """Convert scalars to Python numbers in one transfer, because each transfer stalls a GPU."""
     unread = UnreadMetrics()
-    unread.add({}, values)
+    unread.add(values)
     return unread.read()[0]
 
 
@@ -106,19 +106,19 @@ class UnreadMetrics:
     """Metrics of steps whose values are still on the device, until all are read in one transfer."""
 
     def __init__(self) -> None:
-        self._steps: list[tuple[Mapping[str, Any], dict[str, Tensor | float]]] = []
+        self._steps: list[dict[str, Tensor | float]] = []
 
-    def add(self, known: Mapping[str, Any], values: Mapping[str, Tensor | float]) -> None:
-        """Keep the entries of a step that are known, and its metrics: scalar tensors on one device, or numbers."""
-        self._steps.append((known, {n: v.detach() if isinstance(v, Tensor) else v for n, v in values.items()}))
+    def add(self, values: Mapping[str, Tensor | float]) -> None:
+        """Keep the metrics of a step: scalar tensors on one device, or numbers."""
+        self._steps.append({n: v.detach() if isinstance(v, Tensor) else v for n, v in values.items()})
 
     def read(self) -> list[dict[str, Any]]:
-        """Return the entries and metrics of each step as Python numbers, and forget them."""
-        tensors = [value for _, values in self._steps for value in values.values() if isinstance(value, Tensor)]
+        """Return the metrics of each step as Python numbers, and forget them."""
+        tensors = [value for values in self._steps for value in values.values() if isinstance(value, Tensor)]
         numbers = iter(torch.stack([value.float() for value in tensors]).tolist() if tensors else ())
         lines = [
-            {**known, **{name: next(numbers) if isinstance(value, Tensor) else value for name, value in values.items()}}
-            for known, values in self._steps
+            {name: next(numbers) if isinstance(value, Tensor) else value for name, value in values.items()}
+            for values in self._steps
         ]
         self._steps = []
         return lines
