@@ -1,11 +1,9 @@
 """Unpack MapLibre GL JS into the page of `geotether serve`.
 
-The map library is one npm package without dependencies to install, so that anyone can rerun it:
-
     npm pack maplibre-gl@6.17.0
     python scripts/build_page.py --tarball maplibre-gl-6.17.0.tgz
 
-It writes the files that the page uses, unchanged, with their licence to src/geotether/serving/page/maplibre.
+Writes the files that the page uses, unchanged, and their licence to src/geotether/serving/page/maplibre.
 """
 
 import argparse
@@ -24,14 +22,14 @@ FILES = {
 
 
 def unpack(tarball: Path, out: Path = OUT) -> None:
-    """Write the files of the page from the tarball of npm.
+    """Write the page's files of the tarball to a folder.
 
     Raises:
-        SystemExit: If the tarball is not that of the version that the page was written for.
+        SystemExit: If the tarball is not of the version that the page was written for.
     """
     digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
     if digest != SHA256:
-        raise SystemExit(f"{tarball} has the SHA-256 {digest}, not {SHA256}; get it by: npm pack maplibre-gl@6.17.0")
+        raise SystemExit(f"{tarball} has the SHA-256 {digest}, not {SHA256}; run npm pack maplibre-gl@6.17.0")
     out.mkdir(parents=True, exist_ok=True)
     with tarfile.open(tarball) as archive:
         for name, target in FILES.items():
@@ -42,5 +40,5 @@ def unpack(tarball: Path, out: Path = OUT) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tarball", type=Path, required=True, help="maplibre-gl-6.17.0.tgz of npm")
+    parser.add_argument("--tarball", type=Path, required=True, help="maplibre-gl-6.17.0.tgz from npm")
     unpack(parser.parse_args().tarball)

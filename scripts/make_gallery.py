@@ -25,7 +25,7 @@ DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 @dataclass(frozen=True)
 class Picture:
-    """A view of the page: the part of its address after #, what is done there, and the layer that is waited for."""
+    """A view of the page: the part of its address after #, actions on it, and the layer to wait for."""
 
     name: str
     fragment: str
@@ -36,7 +36,7 @@ class Picture:
 
 
 def predict_july(page: Any) -> None:
-    """Drop labelled points and make their map."""
+    """Upload labelled points and make their map."""
     page.locator("#tab-data").click()
     page.locator("#points-file").set_input_files(
         {"name": "probe_places.csv", "mimeType": "text/csv", "buffer": probe_places()}
@@ -48,7 +48,7 @@ def predict_july(page: Any) -> None:
 
 
 def probe_places() -> bytes:
-    """Return labelled points of the demo planet as CSV, those of docs/map.md."""
+    """Return labelled points of the demo planet as CSV, as in docs/map.md."""
     import pyarrow as pa
     import pyarrow.csv
 
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def taken(chromium: Any, url: str, picture: Picture) -> Image.Image:
-    """Open the page, wait until the layer is drawn, and return what is seen."""
+    """Return a screenshot of the page after its layer is drawn."""
     context = chromium.new_context(
         viewport=picture.viewport,
         color_scheme="dark" if picture.dark else "light",
@@ -107,7 +107,7 @@ def taken(chromium: Any, url: str, picture: Picture) -> Image.Image:
 
 
 def compressed(image: Image.Image) -> bytes:
-    """Return an image as WebP, as good as fits."""
+    """Return an image as WebP, with the best quality that fits the limit."""
     for quality in (90, 80, 70, 60, 50, 40):
         out = io.BytesIO()
         image.save(out, "WEBP", quality=quality, method=6)
