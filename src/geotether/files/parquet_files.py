@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -136,7 +137,7 @@ def _local(path: Path) -> list[_File]:
     found = []
     for name in files:
         facts = (folder / name).stat()
-        found.append(_File(name, [facts.st_size, facts.st_mtime_ns], lambda file=folder / name: file.open("rb")))
+        found.append(_File(name, [facts.st_size, facts.st_mtime_ns], partial((folder / name).open, "rb")))
     return found
 
 
@@ -180,7 +181,7 @@ def _remote(address: str) -> list[_File]:
             facts = {key.lower(): str(value) for key, value in system.info(one).items()}
             versions = [facts.get(key, "") for key in _VERSIONS]
             # No cache: pyarrow asks for exactly the ranges that it needs.
-            opened = lambda one=one: system.open(one, "rb", cache_type="none")  # noqa: E731
+            opened = partial(system.open, one, "rb", cache_type="none")
             found.append(_File(one.rpartition("/")[2], [system.unstrip_protocol(one), *versions], opened))
         return found
 
