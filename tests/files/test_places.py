@@ -25,6 +25,17 @@ def names(*columns, crs=None):
         (("lon", "lat", "lon_nad27", "lat_nad27"), ("lon", "lat")),
         (("long", "y"), ("long", "y")),
         (("easting", "northing"), ("easting", "northing")),
+        (("Längengrad", "Breitengrad"), ("Längengrad", "Breitengrad")),
+        (("LA\u0308NGENGRAD", "BREITENGRAD", "x", "y"), ("LA\u0308NGENGRAD", "BREITENGRAD")),
+        (("geogr. La\u0308nge", "geogr. Breite", "Höhe"), ("geogr. La\u0308nge", "geogr. Breite")),
+        (("Laenge_WGS84", "Breite_WGS84"), ("Laenge_WGS84", "Breite_WGS84")),
+        (("long", "lat", "Länge", "Breite"), ("long", "lat")),
+        (("x", "y", "Länge"), ("x", "y")),
+        (("x", "y", "Länge_mm", "Breite_mm"), ("x", "y")),
+        (("longitud", "latitud", "x", "y"), ("longitud", "latitud")),
+        (("LONGITUD_X", "LATITUD_Y"), ("LONGITUD_X", "LATITUD_Y")),
+        (("x", "y", "longitud"), ("x", "y")),
+        (("coord_lat", "gps_long"), ("gps_long", "coord_lat")),
     ],
 )
 def test_degrees_by_name_come_before_x_and_y(columns, want):
@@ -44,6 +55,9 @@ def test_x_and_y_come_first_with_a_crs_of_metres():
         (("long", "lng_deg", "lat"), "'long' and 'lng_deg'"),
         (("lon_wgs84", "lon_nad27", "lat"), "'lon_wgs84' and 'lon_nad27'"),
         (("lon", "lat", "decimalLatitude"), "'lat' and 'decimalLatitude'"),
+        (("lon", "lat", "Längengrad"), "'lon' and 'Längengrad'"),
+        (("Länge", "Breite", "x", "y"), "'Länge' and 'x'"),  # degrees, or lengths at places in metres
+        (("Laenge", "Länge", "Breite"), "'Laenge' and 'Länge'"),
     ],
 )
 def test_two_candidates_are_an_error_with_both_names(columns, both):

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from geotether.files.numbers import numbers_of, odd_among_numbers
+from geotether.files.places import degrees_axis
 from geotether.files.values import is_list, is_number, is_text, usual
 from geotether.geodesy.dates import is_time, times_of
 
@@ -158,7 +159,7 @@ def names_a_place(name: str) -> bool:
     """Return whether the name says that a column is a place.
 
     Example:
-        >>> [names_a_place(name) for name in ("Min_Latitude", "ADM0_A3", "tz_offset", "relation", "statement")]
-        [True, True, True, False, False]
+        >>> [names_a_place(name) for name in ("Min_Latitude", "ADM0_A3", "tz_offset", "Breitengrad", "relation")]
+        [True, True, True, True, False]
     """
-    return bool(words_of(name) & PLACE_WORDS)
+    return bool(words_of(name) & PLACE_WORDS) or degrees_axis(name) is not None

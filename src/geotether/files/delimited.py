@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from geotether.files.formats import not_utf8, unpacking
 from geotether.files.numbers import STYLES, decided, decimal_mark, fits, parsed, trimmed
-from geotether.files.places import degrees_axis
+from geotether.files.places import degrees_axes
 
 # Name of the column that says why a row could not be read at all; every other value of such a row is missing.
 FAULT = "__fault__"
@@ -332,8 +332,8 @@ def _column_kinds(opened: Opened, layout: Layout) -> dict[str, str]:
                 left[name] = _fitting(given, left[name])
                 digits[name] &= pc.all(pc.match_substring_regex(given, r"^[-+]?\d+$"), min_count=0).as_py()
     marks = {name: decimal_mark(set(kinds) & set(STYLES)) for name, kinds in left.items() if seen[name]}
-    for name in marks:
-        if degrees_axis(name) and not {"unsigned", "point"} & set(left[name]):
+    for name in degrees_axes(left):
+        if name in marks and not {"unsigned", "point"} & set(left[name]):
             marks[name] = {"comma"} & set(left[name])  # degrees have no thousands
     proven = set().union(*marks.values())
     kinds = {}

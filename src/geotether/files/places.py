@@ -2,6 +2,8 @@
 
 import logging
 import re
+import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,18 @@ from geotether.geodesy.crs import (
 )
 
 # Names of degrees come before x and y, which may be metres.
-_SURE = {"lon": ("lon", "longitude", "lng", "decimallongitude"), "lat": ("lat", "latitude", "decimallatitude")}
-_WORDS = {"lon": {"lon", "longitude", "lng"}, "lat": {"lat", "latitude"}}
+_SURE = {
+    "lon": ("lon", "longitude", "lng", "decimallongitude", "laengengrad"),
+    "lat": ("lat", "latitude", "decimallatitude", "breitengrad", "latitud"),
+}
+_WORDS = {"lon": {"lon", "longitude", "lng", "laengengrad"}, "lat": {"lat", "latitude", "breitengrad", "latitud"}}
+# Words that also mean a length or a width: they name coordinates in a pair, alone or beside `_BESIDE`.
+_PAIRED = {"lon": {"laenge", "longitud", "long"}, "lat": {"breite"}}
+_BESIDE = frozenset((
+    "geo", "geogr", "geographische", "geografische", "geografica", "oestliche", "noerdliche", "ost", "nord", "x", "y",
+    "grad", "dezimalgrad", "dezimal", "decimal", "grados", "dd", "gps", "wgs", "84", "etrs", "89",
+))  # fmt: skip
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "AE", "Ö": "OE", "Ü": "UE", "á": "a"})
 _AXES = {"lon": ("x", "easting"), "lat": ("y", "northing")}
 # In Longitude_error or min_lat, the word names another thing.
 _OTHER_WORDS = frozenset((
@@ -50,9 +62,9 @@ class PlaceFinder:
     """Finds the place of every row of a file's tables.
 
     Without `lon` and `lat` the place is the geometry that the file describes; or else the columns whose names say
-    degrees (lon, longitude, lng, decimalLongitude; else long, Longitude_WGS84 and the like); or else x and y, which
-    come first where `crs` is not in degrees; or else a column of well-known binary or text. Degrees, minutes and
-    seconds with a letter, such as 51°58'12"N, are read too.
+    degrees (lon, longitude, lng, decimalLongitude, Längengrad; else long, Longitude_WGS84 and the like; else Länge and
+    Breite or longitud, see `degrees_axes`); or else x and y, which come first where `crs` is not in degrees; or else a
+    column of well-known binary or text. Degrees, minutes and seconds with a letter, such as 51°58'12"N, are read too.
 
     Args:
         schema: Of these tables.
@@ -246,27 +258,68 @@ def listed_columns(names: list[str], most: int = 40) -> str:
     return f"Columns found: {', '.join(map(repr, names[:most])) or 'none'}{more}."
 
 
+def degrees_axes(names: Iterable[str]) -> dict[str, str]:
+    """Return the columns whose names say degrees, with "lon" or "lat".
+
+    Words that also mean a length or a width (Länge, Breite, longitud) count only for a coordinate that no other column
+    names, and only if there is the other coordinate.
+
+    Args:
+        names: Names of all columns of a table.
+
+    Example:
+        >>> degrees_axes(["Länge", "Breite", "Wert"]), degrees_axes(["x", "y", "Länge"])
+        ({'Länge': 'lon', 'Breite': 'lat'}, {})
+    """
+    names = list(names)
+    found = {name: axis for name in names if (axis := degrees_axis(name))}
+    both = {**found}
+    for axis in {*_PAIRED} - {*found.values()}:
+        both |= {name: axis for name in names if _is_paired(name, axis)}
+    return {name: both[name] for name in names if name in both} if len({*both.values()}) == 2 else found
+
+
 def degrees_axis(name: str) -> str | None:
-    """Return "lon" or "lat" where the name of a column says degrees, else None.
+    """Return "lon" or "lat" where the name of a column says degrees by itself (English, German, Spanish), else None.
 
     Example:
         >>> [degrees_axis(name) for name in ("decimalLongitude", "LAT_WGS84", "long", "longevity", "x", "lat_error")]
         ['lon', 'lat', 'lon', None, None, None]
     """
-    words = {word.lower() for part in re.split(r"[\W_]+", name) for word in _WORD.findall(part)}
+    words = _words_of(name)
     if words & _OTHER_WORDS:
         return None
     named = [axis for axis in _WORDS if _is_sure(name, axis) or words & _WORDS[axis]]
-    return named[0] if len(named) == 1 else "lon" if name.strip().lower() == "long" else None
+    return named[0] if len(named) == 1 else "lon" if _plain(name) == "long" else None
+
+
+def _words_of(name: str) -> set[str]:
+    return {word.lower() for part in re.split(r"[\W_]+", _folded(name)) for word in _WORD.findall(part)}
+
+
+def _is_paired(name: str, axis: str) -> bool:
+    words = _words_of(name)
+    return bool(words & _PAIRED[axis]) and words <= _PAIRED[axis] | _BESIDE
 
 
 def _is_sure(name: str, axis: str) -> bool:
-    return re.sub(r"[\W_]", "", name).lower() in _SURE[axis]
+    return _plain(name) in _SURE[axis]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", _folded(name)).lower()
+
+
+def _folded(name: str) -> str:
+    """Write umlauts, composed or not, with an e."""
+    return unicodedata.normalize("NFC", name).translate(_UMLAUTS)
 
 
 def _axes(schema: pa.Schema, given: dict[str, str | None], crs: str | None) -> list[str]:
     """Name the columns of the two coordinates; none where the place is a column of well-known binary or text."""
     names = list(schema.names)
+    degrees = degrees_axes(names)
+    is_doubtful = not any(map(degrees_axis, degrees))  # may be lengths and widths
     found: dict[str, str] = {}
     for axis, wanted in given.items():
         if wanted is not None:
@@ -275,9 +328,12 @@ def _axes(schema: pa.Schema, given: dict[str, str | None], crs: str | None) -> l
             found[axis] = wanted
             continue
         plain = [name for name in names if name.strip().lower() in _AXES[axis]]
-        named = [name for name in names if degrees_axis(name) == axis]
+        named = [name for name in names if degrees.get(name) == axis]
         named = [name for name in named if _is_sure(name, axis)] or named
-        both = (plain or named) if crs is not None and not is_geographic(crs) else (named or plain)
+        if crs is not None and not is_geographic(crs):
+            both = plain or named
+        else:
+            both = [*named, *plain] if is_doubtful else named or plain
         if len(both) > 1:
             said = " and ".join(map(repr, both))
             raise ValueError(f"the columns {said} could both be {axis}; name one with lon= and lat=.")

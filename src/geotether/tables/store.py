@@ -16,7 +16,7 @@ from geotether.files.disk import check_file, replacing_file, replacing_folder, s
 from geotether.files.formats import is_address
 from geotether.files.geometry import geometry_column, with_geometry
 from geotether.files.parquet_files import ParquetFiles, has_only_shards, shard_name
-from geotether.files.places import degrees_axis, lonlat_of_columns
+from geotether.files.places import degrees_axes, lonlat_of_columns
 from geotether.files.rows import naming
 from geotether.files.writers import list_column
 from geotether.geodesy.dates import strict_times
@@ -288,7 +288,8 @@ def _places(schema: pa.Schema) -> list[str]:
     """List the column of the geometry, or those that may hold coordinates."""
     if geometry := geometry_column(schema):
         return [geometry]
-    return [name for name in schema.names if degrees_axis(name) or name.strip().lower() in "xy"]
+    degrees = degrees_axes(schema.names)
+    return [name for name in schema.names if name in degrees or name.strip().lower() in "xy"]
 
 
 def _written_name(note: bytes | None) -> str | None:
