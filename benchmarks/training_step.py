@@ -94,14 +94,17 @@ class Alternating:
         self.ended = time.process_time()
 
 
-def make_method(recipe: str, batch_size: int | None, precision: str) -> Watched:
-    """Return the recipe's method on random tables."""
+def make_method(
+    recipe: str, batch_size: int | None, precision: str, device: str = "cpu", rows: int = ROWS, **further: Any
+) -> Watched:
+    """Return the recipe's method on random tables; `further` are settings."""
     rng, tables = np.random.default_rng(0), {}
     for number, width in enumerate(FEATURES[recipe]):
-        lonlat = np.stack([rng.uniform(-180, 180, ROWS), np.degrees(np.arcsin(rng.uniform(-1, 1, ROWS)))], -1)
-        features = rng.standard_normal((ROWS, width), np.float32)
+        lonlat = np.stack([rng.uniform(-180, 180, rows), np.degrees(np.arcsin(rng.uniform(-1, 1, rows)))], -1)
+        features = rng.standard_normal((rows, width), np.float32)
         tables[f"modality_{number}"] = Table.single(f"modality_{number}", lonlat, features)
-    settings = {**SETTINGS[recipe], "steps": 10**6, "validate_every": None, "device": "cpu", "precision": precision}
+    settings = {**SETTINGS[recipe], "steps": 10**6, "validate_every": None, "device": device, "precision": precision}
+    settings |= further
     settings |= {} if batch_size is None else {"batch_size": batch_size}
     config = load_config(None, [settings], recipe="default" if recipe == "world" else recipe)
     return Watched(config, tables, raster_context=random_context() if recipe == "world" else None)

@@ -35,6 +35,7 @@ from geotether.tables.table import Table
 from geotether.training.config import AdaptConfig, EncoderConfig, RunConfig
 from geotether.training.location import LocationMethod, build_model, seeded
 from geotether.training.randomness import step_generator
+from geotether.training.recording import StepInputs
 from geotether.training.state import RunState
 
 # Standard deviation of the jitter of kept places, about half the distance of the places on land.
@@ -176,10 +177,14 @@ class AdaptMethod(LocationMethod):
         with torch.set_grad_enabled(step >= self.settings.heads_steps):
             return super().location_of(model, step, lonlat, disturbance)
 
-    def further_terms(
-        self, model: Any, step: int, batch: Batch, lonlat: Float64[Tensor, "n 2"], split: Split
-    ) -> dict[str, tuple[float, Tensor]]:
+    @property
+    def recordable(self) -> bool:
+        """No: the steps draw places on the CPU, and leave a varying number of them."""
+        return False
+
+    def further_terms(self, model: Any, inputs: StepInputs, split: Split) -> dict[str, tuple[float, Tensor]]:
         """Predict features from the vectors that users get, and measure what is lost of the old encoder."""
+        step, batch, lonlat = inputs.step, inputs.batch, inputs.lonlat
         learns = step >= self.settings.heads_steps
         rows_here = split.parts(1)[0].rows
         with torch.set_grad_enabled(learns), Draws().of(rows_here, len(lonlat)):

@@ -42,6 +42,7 @@ from geotether.training.config import ObjectiveConfig, RunConfig
 from geotether.training.loop import in_precision
 from geotether.training.metrics import read_scalars
 from geotether.training.randomness import derived_seed, step_generator
+from geotether.training.recording import StepInputs
 from geotether.training.state import RunState
 
 
@@ -141,35 +142,43 @@ class LocationMethod:
         """Count as the schedule does."""
         return self.schedule.epoch_of(step)
 
+    @property
+    def recordable(self) -> bool:
+        """Whether steps on a GPU are recorded: plug-ins may read values, and must be computed as they are written."""
+        return not self.config.plugins and self.config.objective.reading in (*NEGATIVES, "sigmoid")
+
     def location_of(self, model: Any, step: int, lonlat: Tensor, disturbance: Mapping[str, Tensor]) -> Tensor:
         """Embed places of a step."""
         return model.location(lonlat, **disturbance)
 
     def losses(self, model: Any, step: int) -> tuple[Tensor, dict[str, Tensor | float]]:
         """Contrast places with what was observed there and, if the objective says so, regress it on the place."""
-        batch, lonlat = self.draw(step)
-        split = self.split(batch)
-        with checked_places():
-            location, observed = self.embed(model, step, batch, lonlat, split)
-            return self.loss_of(model, step, batch, lonlat, split, location, observed)
+        return self.losses_of(model, self.inputs(step))
 
-    def draw(self, step: int) -> tuple[Batch, Float64[Tensor, "n 2"]]:
-        """Return the rows of a step, and their places with jitter."""
+    def inputs(self, step: int) -> StepInputs:
+        """Return the rows of a step, their places with jitter, and what is done to the raster context."""
         batch = self.batches(step)
         jitter = step_generator(self.config.seed, step, "jitter", self.device)
-        return batch, jitter_lonlat(batch.lonlat, self.config.jitter_m, jitter)
+        lonlat = jitter_lonlat(batch.lonlat, self.config.jitter_m, jitter)
+        return StepInputs(step, batch, lonlat, self.disturbance(step, len(lonlat)), step % RECALL_EVERY == 0)
+
+    def losses_of(self, model: Any, inputs: StepInputs) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """Return the loss of a step and its metrics."""
+        with checked_places():
+            split = self.split(inputs.batch)
+            location, observed = self.embed(model, inputs, split)
+            return self.loss_of(model, inputs, split, location, observed)
 
     def loss_of(
         self,
         model: Any,
-        step: int,
-        batch: Batch,
-        lonlat: Float64[Tensor, "n 2"],
+        inputs: StepInputs,
         split: Split,
         location: Float[Tensor, "r d"],
         observed: Float[Tensor, "r d"],
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """Return the loss of a step and its metrics, given the embeddings of the rows that are here."""
+        batch = inputs.batch
         objective, groups = self.config.objective, batch.groups
         several = split if self.processes.count > 1 else None
         with self.processes.dividing():
@@ -194,7 +203,7 @@ class LocationMethod:
         with torch.no_grad():
             # Each process measures recall among its own rows.
             local = list(split.local.values())
-            recalls = group_recalls(location, observed, local) if step % RECALL_EVERY == 0 else None
+            recalls = group_recalls(location, observed, local) if inputs.measures else None
             scales = model.logit_scales(groups)
         for k, (name, rows) in enumerate(groups.items()):
             values[f"loss/{name}"] = losses[k]
@@ -204,7 +213,7 @@ class LocationMethod:
             values[f"logit_scale/{name}"] = scales[k]
             if recalls is not None:
                 values[f"recall@10/{name}"] = recalls[k]
-        for name, (weight, term) in self.further_terms(model, step, batch, lonlat, split).items():
+        for name, (weight, term) in self.further_terms(model, inputs, split).items():
             loss = loss + weight * term
             values[name] = term
         return loss, values | errors
@@ -216,9 +225,7 @@ class LocationMethod:
             self.splits[key] = Split(self.processes, batch.groups, self.device)
         return self.splits[key]
 
-    def embed(
-        self, model: Any, step: int, batch: Batch, lonlat: Float64[Tensor, "n 2"], split: Split
-    ) -> tuple[Float[Tensor, "r d"], Float[Tensor, "r d"]]:
+    def embed(self, model: Any, inputs: StepInputs, split: Split) -> tuple[Float[Tensor, "r d"], Float[Tensor, "r d"]]:
         """Embed places, and what was observed there, of the rows that are here.
 
         With `gradient_parts` the rows are embedded part by part, and again for the gradient, so that the hidden layers
@@ -229,14 +236,14 @@ class LocationMethod:
             arXiv:2101.06983.
         """
         parts = split.parts(self.config.gradient_parts)
-        disturbance, draws = self.disturbance(step, len(lonlat)), Draws(keep=len(parts) > 1)
+        batch, lonlat, draws = inputs.batch, inputs.lonlat, Draws(keep=len(parts) > 1)
 
         def embed_part(part: Part) -> tuple[Tensor, Tensor]:
             draws.begin()
             with in_precision(self.config, self.device):
                 with draws.of(part.rows, len(lonlat)):
-                    drawn = {name: values[part.rows] for name, values in disturbance.items()}
-                    location = self.location_of(model, step, lonlat[part.rows], drawn)
+                    drawn = {name: values[part.rows] for name, values in inputs.disturbance.items()}
+                    location = self.location_of(model, inputs.step, lonlat[part.rows], drawn)
                 observed = []
                 for name, group in batch.groups.items():
                     with draws.of(part.in_group[name], group.stop - group.start):
@@ -248,10 +255,8 @@ class LocationMethod:
         pairs = [checkpoint(embed_part, part, use_reentrant=False, preserve_rng_state=False) for part in parts]
         return split.joined([place for place, _ in pairs]), split.joined([observed for _, observed in pairs])
 
-    def further_terms(
-        self, model: Any, step: int, batch: Batch, lonlat: Float64[Tensor, "n 2"], split: Split
-    ) -> dict[str, tuple[float, Tensor]]:
-        """Return further terms of a step's loss by name, each with its weight; `lonlat` are the jittered places."""
+    def further_terms(self, model: Any, inputs: StepInputs, split: Split) -> dict[str, tuple[float, Tensor]]:
+        """Return further terms of a step's loss by name, each with its weight."""
         return {}
 
     def disturbance(self, step: int, rows: int) -> dict[str, Tensor]:

@@ -17,8 +17,9 @@ from geotether.files.disk import replacing_file
 from geotether.processes import Processes
 from geotether.training.config import LoopConfig, config_yaml
 from geotether.training.metrics import MetricsFile, Progress, UnreadMetrics, final_warning, rising_warning
-from geotether.training.optimizer import average_into, build_optimizer, learning_rate_at
+from geotether.training.optimizer import average_into, build_optimizer, learning_rate_at, set_learning_rate
 from geotether.training.randomness import seed_step
+from geotether.training.recording import Recordable, RecordedSteps
 from geotether.training.state import (
     MODEL_FOLDER,
     Interruption,
@@ -158,7 +159,8 @@ def train(
     validate_every = method.steps_in(1) if config.validate_every == "epoch" else config.validate_every
     watched = validate_every is not None and method.has_validation()
     averaged = copy.deepcopy(model).eval() if config.ema_decay else None
-    optimizer = build_optimizer(model, config.learning_rate, config.weight_decay)
+    records = device.type == "cuda" and processes.count == 1 and isinstance(method, Recordable) and method.recordable
+    optimizer = build_optimizer(model, config.learning_rate, config.weight_decay, device if records else None)
     state, best = RunState(), None
     if out is not None and resume:
         state, tensors = processes.from_first(lambda: load_state(out, method.identity))
@@ -177,6 +179,17 @@ def train(
         if out is None:
             return "Nothing was saved, because no folder was given (out=...)."
         return f"The state is saved in {out}: run the same command with --resume (or resume=True) to continue."
+
+    def update(loss: Tensor, parts: Mapping[str, Tensor | float]) -> dict[str, Tensor | float]:
+        """Update the weights by the gradient of a step's loss, and return its metrics."""
+        optimizer.zero_grad()
+        values = processes.backward(model, {"loss": loss, **parts})
+        if config.clip_norm is not None:
+            clip_grad_norm_(model.parameters(), config.clip_norm)
+        optimizer.step()
+        return values
+
+    recorded = RecordedSteps(lambda inputs: update(*method.losses_of(model, inputs)))  # used if `records`
 
     save()
     started, warned = time.perf_counter() - state.seconds, False
@@ -203,16 +216,10 @@ def train(
             learning_rate = learning_rate_at(
                 step, total_steps, config.learning_rate, config.warmup_steps, config.final_share
             )
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate
+            set_learning_rate(optimizer, learning_rate)
             seed_step(config.seed, step, device)
             stopping = processes.any_of(lambda: interruption.requested)
-            loss, parts = method.losses(model, step)
-            optimizer.zero_grad()
-            values = processes.backward(model, {"loss": loss, **parts})
-            if config.clip_norm is not None:
-                clip_grad_norm_(model.parameters(), config.clip_norm)
-            optimizer.step()
+            values = recorded(method.inputs(step)) if records else update(*method.losses(model, step))
             if averaged is not None and config.ema_decay is not None:
                 average_into(averaged.parameters(), model.parameters(), config.ema_decay, step)
             state.step += 1

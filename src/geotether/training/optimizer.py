@@ -9,10 +9,13 @@ from torch.optim import AdamW
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
-def build_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> AdamW:
+def build_optimizer(
+    model: nn.Module, learning_rate: float, weight_decay: float, recorded: torch.device | None = None
+) -> AdamW:
     """Build AdamW that decays matrices only.
 
-    Biases, norms, logit scales and everything else with fewer than two axes are not decayed.
+    Biases, norms, logit scales and everything else with fewer than two axes are not decayed. `recorded` is the GPU on
+    which steps are recorded and replayed; the learning rate is then a tensor there, which a replay reads anew.
 
     Source:
         Loshchilov & Hutter (2019), ICLR, arXiv:1711.05101.
@@ -23,7 +26,18 @@ def build_optimizer(model: nn.Module, learning_rate: float, weight_decay: float)
         {"params": [weight for weight in trainable if weight.ndim < 2], "weight_decay": 0.0},
     ]
     # One kernel for all weights; the plain loop over tensors costs several times as much on small ones.
-    return AdamW([group for group in groups if group["params"]], learning_rate, fused=True)
+    rate = learning_rate if recorded is None else torch.tensor(learning_rate, device=recorded)
+    groups = [group for group in groups if group["params"]]
+    return AdamW(groups, rate, fused=True, capturable=recorded is not None)
+
+
+def set_learning_rate(optimizer: AdamW, learning_rate: float) -> None:
+    """Set the learning rate of the next step."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(learning_rate)
+        else:
+            group["lr"] = learning_rate
 
 
 def learning_rate_at(
