@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
-from geotether.batches.batch import Batch, jitter_lonlat
+from geotether.batches.batch import jitter_lonlat
 from geotether.checkpoint.folder import CONFIG, read_json
 from geotether.checkpoint.named import model_path, name_of
 from geotether.draws import Draws

@@ -131,7 +131,7 @@ class RecordedSteps:
             warnings.filterwarnings("ignore", message=".*capturable.*")
             values = self.update(inputs)
         torch.cuda.current_stream().wait_stream(stream)
-        # A graph of gradients that is still alive ties the weights to this stream, and recording takes place on another.
+        # A living graph of gradients would tie the weights to this stream; recording takes place on another.
         return {name: value.detach() if isinstance(value, Tensor) else value for name, value in values.items()}
 
     def _record(self, inputs: StepInputs) -> Recording:
