@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+JSON = {"Content-Type": "application/json"}
 PAGE = Path(__file__).parents[2] / "docs" / "serve.md"
 # What the page asks of `world`, and what the small model knows.
 SMALL = {'"bio01": 27, "bio12": 2500': '"warmth": 27', "desert+oasis": "walrus+fjord", '"dim": 64': '"dim": 8'}
@@ -22,6 +23,23 @@ def test_health_and_unknown_addresses(client):
     assert missing.status_code == 404
     assert set(missing.json()["detail"]) == {"error"}
     assert "unsafe-inline" not in missing.headers["content-security-policy"]
+
+
+def test_every_address_refuses_unknown_parameters_and_suggests_known_ones(client):
+    filled = {"layer": "rgb", "name": "land", "table": "t", "job": "j", "z": "0", "x": "0", "y": "0"}
+    for path, operations in client.get("/openapi.json").json()["paths"].items():
+        for method in operations:
+            answer = client.request(method, path.format(**filled), params={"mdel": "small"}, headers=JSON, content="{}")
+            if answer.status_code != 415:  # forms
+                assert (answer.status_code, answer.json()["detail"]["field"]) == (422, "mdel"), (method, path)
+    refused = [
+        client.get("/similar", params={"lng": 8, "lat": 50}),
+        client.get("/similar", params={"lon": 8, "lat": 50, "min_distance": 3}),
+        client.post("/encode", json={"lng": [8], "lat": [50]}),
+    ]
+    for answer, known in zip(refused, ("'lon'", "'min_distance_km'", "'lon'"), strict=True):
+        assert answer.status_code == 422
+        assert answer.json()["detail"]["error"].endswith(f"Did you mean {known}?")
 
 
 def test_every_request_of_the_documentation_is_answered(client, chip):

@@ -148,6 +148,10 @@ def test_a_picture_leads_to_places(open_page, tmp_path):
     page.locator("#picture-file").set_input_files(picture)
     assert len(answers(page)) == 10
     drawn(page, "similarity")
+    page.locator("[data-note=picture]").wait_for()
+    for lost in (page.reload, lambda: page.goto(page.url.replace("#", "?place=5,6#"))):
+        lost()  # the picture, or the parameter in the wrong part of the address
+        page.locator("#trouble > p").wait_for()
 
 
 def test_a_table_of_points_becomes_a_map_with_its_score(open_page, tmp_path):
@@ -232,6 +236,15 @@ def test_axe_finds_nothing_serious(open_page, viewport):
 
     page = open_page("#place=5.66,51.97", viewport)
     answers(page)
+    fold, legend = page.locator("#fold-1"), page.locator("#legend-1 .legend")
+    assert legend.is_visible() is (viewport is DESK)
+    if viewport is PHONE:
+        fold.click()
+        page.reload()  # the choice is kept
+        answers(page)
+        legend.wait_for()
+        assert fold.get_attribute("aria-expanded") == "true"
+    assert fold.is_visible() is (viewport is PHONE)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for tab in ("#tab-data", "#tab-search"):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.gzip import GZipMiddleware
@@ -15,7 +15,7 @@ from geotether.serving.guard import LOOPBACK, Guard
 from geotether.serving.limits import Limits
 from geotether.serving.metrics import Metrics
 from geotether.serving.planet import RESOLUTION
-from geotether.serving.problems import PROBLEMS, handle_problems
+from geotether.serving.problems import PROBLEMS, handle_problems, refuse_unknown
 from geotether.serving.routes import about, places, points, searches, tiles
 from geotether.serving.served import Served
 from geotether.version import __version__
@@ -74,6 +74,7 @@ def app_of(served: Served, hosts: Collection[str] | None = LOOPBACK) -> FastAPI:
         docs_url=None,  # these pages load scripts from another site
         redoc_url=None,
         responses=PROBLEMS,
+        dependencies=[Depends(refuse_unknown)],
         lifespan=running,
     )
     app.state.served = served

@@ -1,15 +1,18 @@
 """Errors as clients see them: one sentence, and the parameter that it is about."""
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+
+from geotether.suggestions import closest
 
 
 class Problem(HTTPException):
@@ -94,6 +97,61 @@ def takes(kind: str) -> Any:
     return Depends(check)
 
 
+async def refuse_unknown(request: Request) -> None:
+    """Refuse what an address does not take: unknown parameters, unknown fields of a form, and either given twice.
+
+    A dependency of an application; what is known is what the OpenAPI document lists.
+
+    Raises:
+        Problem: 422, which names the first one and the known name that is closest.
+    """
+    known = known_names(request)
+    if known is None:
+        return
+    _refuse_names(request.query_params.multi_items(), known.parameters, "parameter", "")
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        form = (await request.form()).multi_items()
+        moved = next((name for name, _ in form if name in known.parameters and name not in known.fields), None)
+        hint = "" if moved is None else f" Write {moved} into the address, after ?."
+        _refuse_names(form, known.fields, "field", hint)
+
+
+class Known(NamedTuple):
+    """Names of what an address takes: parameters of its query, and fields of its body."""
+
+    parameters: list[str]
+    fields: list[str]
+
+
+def known_names(request: Request) -> Known | None:
+    """Return what the address of a request takes; None if the OpenAPI document does not have the address."""
+    document = request.app.openapi()
+    operation = document["paths"].get(request.scope["route"].path, {}).get(request.method.lower())
+    if operation is None:
+        return None
+    parameters = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"]
+    schemas = [one["schema"] for one in operation.get("requestBody", {}).get("content", {}).values()]
+    named = [schema.get("$ref", "").rpartition("/")[2] for schema in schemas]
+    return Known(
+        parameters, [field for name in named for field in document["components"]["schemas"][name]["properties"]]
+    )
+
+
+def _refuse_names(given: Iterable[tuple[str, Any]], known: list[str], kind: str, hint: str) -> None:
+    counts = Counter(name for name, _ in given)
+    for name, count in counts.items():
+        if name not in known:
+            raise Problem(422, unknown_name(name, known, kind) + hint, name[:80])
+        if count > 1:
+            raise Problem(422, f"The {kind} {name} is given {count} times; give it once.", name)
+
+
+def unknown_name(name: str, known: list[str], kind: str) -> str:
+    """Say that there is no parameter or field of a name, which there are, and which is closest."""
+    listed = f"only {', '.join(known)}" if known else "this address takes none"
+    return f"There is no {kind} {name[:80]!r}, {listed}.{closest(name[:80], known)}"
+
+
 def handle_problems(app: FastAPI) -> None:
     """Give all refusals of an application the same form; `Guard` does so for exceptions."""
 
@@ -106,11 +164,14 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
+        errors = error.errors()
+        first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
         if first["type"] == "json_invalid":
             text = f"The body is not JSON ({first['ctx']['error']} at character {first['loc'][-1]})."
             return JSONResponse({"detail": said(text)}, 400)
         place = [str(part) for part in first["loc"] if part not in ("query", "path", "body", "header")]
         field = ".".join(place) or None
         text = f"{field or 'The body'}: {first['msg']}."
+        if first["type"] == "extra_forbidden" and (known := known_names(request)) is not None:
+            text = unknown_name(place[-1], known.fields, "field")
         return JSONResponse({"detail": said(text, field)}, 422)

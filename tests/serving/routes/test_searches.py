@@ -78,6 +78,9 @@ def huge() -> bytes:
         ({"text": "\0\0"}, 422, "text"),
         ({"text": "a" * 50_000}, 422, "text"),
         ({"text": "reef", "modality": "chip"}, 422, "modality"),
+        ({"lon": 5, "lat": 5, "min_distance": 3}, 422, "min_distance"),
+        ({"lng": 5, "lat": 5}, 422, "lng"),
+        ({"lon": [5, 8], "lat": 5}, 422, "lon"),
     ],
 )
 def test_wrong_parameters_are_named(client, given, status, field):
@@ -94,7 +97,9 @@ def test_wrong_parameters_are_named(client, given, status, field):
         ({"files": {"image": b"not an image"}}, 415, "image"),
         ({"files": {"image": b"\x89PNG\r\n\x1a\n but damaged"}}, 422, "image"),
         ({"files": {"image": huge()}}, 422, "image"),
-        ({"files": {"other": b"1"}}, 422, "image"),
+        ({"files": {"other": b"1"}}, 422, "other"),
+        ({"files": {"image": b"1"}, "data": {"top": 3}}, 422, "top"),
+        ({"files": {"image": b"1"}, "params": {"modalty": "chip"}}, 422, "modalty"),
         ({"files": {"columns": (None, "[1]")}}, 422, "columns"),
         ({"files": {"columns": (None, "[" * 50_000)}}, 422, "columns"),
         ({"files": {"columns": (None, '{"warmth": NaN}')}}, 422, "columns"),

@@ -36,6 +36,7 @@ export function showAnswers(query, { query: asked, answers }, handlers) {
   if (asked.outside === true) lines.push(make("p", { class: "warning", "data-outside": "true" }, "This place is unlike those that the model was trained on, so treat the answers with caution."));
   if (asked.outside === false) lines.push(make("p", { class: "muted small", "data-outside": "false" }, "This place is like those that the model was trained on."));
   if (asked.modality) lines.push(make("p", { class: "muted small" }, `Taken as an observation of ${words.named(asked.modality)}.`));
+  if (query.kind === "image") lines.push(make("p", { class: "muted small", data: { note: "picture" } }, "A link to this page cannot contain the picture: whoever opens it has to choose the picture again."));
   for (const note of asked.notes) lines.push(make("p", { class: "muted small" }, note));
   if (ofPlace) lines.push(make("div", { id: "point-facts" }));
   const rows = answers.map((answer, i) => row(answer, ofPlace, i === 0 && hasReasons(answer), handlers));

@@ -1,15 +1,33 @@
 // Legends: a gradient with numbers and its unit, classes with names, or the meaning of the colour channels.
 
 import { make } from "./elements.js";
+import { keep, kept } from "./theme.js";
 import { number } from "./words.js";
 
 const CHANNELS = ["#e5484d", "#30a46c", "#3e63dd"]; // red, green and blue
 const TICKS = 4;
+const KEY = "geotether-legend";
+const OPEN = "legend-open"; // class of the body; style.css folds legends on narrow screens only
+
+let open = kept(KEY) === "open";
+document.body.classList.toggle(OPEN, open);
 
 /** The element of a legend as the server describes it, without its note. */
 export function legendOf(legend) {
   const drawn = { ramp, classes, rgb }[legend.kind]?.(legend);
   return make("div", { class: "legend", "data-kind": legend.kind }, drawn);
+}
+
+/** A button for narrow screens that unfolds and folds the legends of all maps; it controls elements with these ids. */
+export function foldButton(id, controls) {
+  return make("button", { type: "button", id, class: "icon fold", title: "Legend", "aria-label": "Legend", "aria-controls": controls, "aria-expanded": String(open), click: fold });
+}
+
+function fold() {
+  open = !open;
+  keep(KEY, open ? "open" : "folded");
+  document.body.classList.toggle(OPEN, open);
+  for (const button of document.querySelectorAll(".fold")) button.setAttribute("aria-expanded", String(open));
 }
 
 function ramp({ stops, unit, opacity }) {

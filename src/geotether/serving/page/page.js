@@ -19,6 +19,7 @@ import * as theme from "./theme.js";
 import { listed } from "./words.js";
 
 const LONG_MS = 15000;
+const LINKED = new Set(["place", "text", "values", "view", "model", "layer", "points", "column", "job"]);
 let offered = null; // the model whose forms are shown
 let goneLine = null;
 
@@ -63,6 +64,7 @@ function listen() {
   addEventListener("popstate", ({ state }) => {
     restore(state);
     showView();
+    tellWhatIsLost();
   });
   onTrouble({
     waiting: (seconds) => status(`The server is busy; trying again in ${Math.ceil(seconds)} s.`, seconds * 1000 + 500),
@@ -119,7 +121,15 @@ async function begin() {
     return;
   }
   if (!session.state.query) showHint();
+  tellWhatIsLost();
   document.body.dataset.ready = "true";
+}
+
+// What a link or a reload does not bring back.
+function tellWhatIsLost() {
+  if (history.state?.image && session.state.query?.kind !== "image") trouble("The picture that was searched by is not kept when the page is loaded again; choose it again.", LONG_MS);
+  const ignored = [...new URLSearchParams(location.search).keys()].filter((name) => LINKED.has(name));
+  if (ignored.length) trouble(`${listed(ignored)} in the address must stand after #, not after ?, as in links that this page copies.`, LONG_MS);
 }
 
 session.apply = apply;

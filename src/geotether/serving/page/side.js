@@ -1,7 +1,7 @@
 // One side of the window: a map with the choice of its model and layer, and the legend.
 
 import { fillSelect, make, show } from "./elements.js";
-import { legendOf } from "./legend.js";
+import { foldButton, legendOf } from "./legend.js";
 import { View } from "./view.js";
 
 export const NONE = "none";
@@ -40,9 +40,10 @@ export class Side {
     this.masked = make("input", { id: `mask-${n}`, type: "checkbox", change: () => this.handlers.mask(this.masked.checked) });
     this.maskRow = make("label", { class: "row check", hidden: true }, this.masked, "fade where it does not apply");
     this.opacityRow = make("div", { class: "opacity", hidden: true }, make("span", { class: "muted small", "aria-hidden": "true" }, "Opacity"), this.opacity);
-    this.more = make("div", { class: "more" }, this.wordsBox, this.opacityRow, this.maskRow);
+    this.more = make("div", { class: "more", id: `more-${n}` }, this.wordsBox, this.opacityRow, this.maskRow);
     this.modelRow = make("div", { hidden: true }, this.model);
-    return make("div", { class: "card", id: `card-${n}` }, make("div", { class: "choices" }, this.modelRow, this.layer), this.legend, this.more);
+    this.fold = foldButton(`fold-${n}`, `legend-${n} more-${n}`);
+    return make("div", { class: "card", id: `card-${n}` }, make("div", { class: "choices" }, this.modelRow, this.layer, this.fold), this.legend, this.more);
   }
 
   /** Mark the map as busy until `settle` finds it drawn. */
@@ -101,6 +102,7 @@ export class Side {
     this.words.replaceChildren(...words.map((sentence) => make("p", {}, sentence)));
     this.opacity.value = String(opacity);
     show(this.opacityRow, !!layer);
+    show(this.fold, !!layer || extra.length > 0);
     show(this.wordsBox, words.length > 0);
     show(this.maskRow, !!mask);
     this.masked.checked = masked;
