@@ -88,7 +88,13 @@ async def load_of(server: Server, clients: int, seconds: float, seed: int, stop_
     lon = rng.uniform(-180, 180, (clients, 10_000)).round(4)
     lat = np.degrees(np.arcsin(rng.uniform(-0.8, 0.95, (clients, 10_000)))).round(4)
 
-    async def client(http: httpx.AsyncClient, number: int) -> None:
+    async def client(number: int) -> None:
+        # The server limits the requests of each address.
+        address = httpx.AsyncHTTPTransport(local_address=f"127.0.{number // 250}.{number % 250 + 1}")
+        async with httpx.AsyncClient(base_url=server.url, timeout=60, transport=address, trust_env=False) as http:
+            await ask(http, number)
+
+    async def ask(http: httpx.AsyncClient, number: int) -> None:
         for x, y in zip(lon[number].tolist(), lat[number].tolist(), strict=True):
             if time.monotonic() > until:
                 return
@@ -119,10 +125,8 @@ async def load_of(server: Server, clients: int, seconds: float, seed: int, stop_
         stopped.set()
         server.process.send_signal(signal.SIGTERM)
 
-    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
-    async with httpx.AsyncClient(base_url=server.url, timeout=60, limits=limits, trust_env=False) as http:
-        beside = watch() if stop_after is None else stop()
-        await asyncio.gather(beside, *(client(http, number) for number in range(clients)))
+    beside = watch() if stop_after is None else stop()
+    await asyncio.gather(beside, *map(client, range(clients)))
     return found
 
 

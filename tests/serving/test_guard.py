@@ -133,6 +133,19 @@ def test_time_and_requests_at_once_are_limited(guarded):
     assert asyncio.run(ask(guard, "/echo", "POST", None))[0] == 408
 
 
+def test_one_client_holds_a_quarter_of_the_slots(guarded):
+    guard = guarded(at_once=12)
+
+    async def several():
+        clients = ["10.0.0.1"] * 5 + ["10.0.0.2"] * 2 + [f"2001:db8::{at}" for at in range(5)]
+        first = await asyncio.gather(*(ask(guard, "/slow", client=one) for one in clients))
+        return [*first, await ask(guard, "/echo")]
+
+    got = asyncio.run(several())
+    assert [status for status, _, _ in got] == [*[200] * 3, 429, 429, 200, 200, *[200] * 3, 429, 429, 200]
+    assert all("retry-after" in headers for status, _, headers in got if status == 429)
+
+
 def test_faults_of_the_server_say_nothing_of_it(guarded, caplog):
     status, found, headers = asyncio.run(ask(guarded(), "/broken"))
     assert status == 500

@@ -1,11 +1,14 @@
 """Mirrors src/geotether/serving/server.py."""
 
+import http.client
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,7 @@ def test_the_command_serves_until_it_is_stopped(folder, tmp_path):
         address = next(found[0] for line in process.stderr if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
         with urllib.request.urlopen(f"{address}/similar?lon=5&lat=50&top=1") as answer:
             assert b'"model=mine"' not in answer.read()
+        one_client_leaves_slots_to_others(int(address.rpartition(":")[2]))
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
         assert "Stopped." in process.stderr.read()
@@ -30,6 +34,39 @@ def test_the_command_serves_until_it_is_stopped(folder, tmp_path):
         process.wait()
         process.stdout.close()
         process.stderr.close()
+
+
+def one_client_leaves_slots_to_others(port):
+    """Hold all slots of a client by requests whose bodies do not arrive; another one is answered."""
+
+    def asking(source, method="GET", path="/similar?lon=5&lat=50&top=1"):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=(source, 0))
+        connection.putrequest(method, path)
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", "9" if method == "POST" else "0")
+        connection.endheaders()
+        return connection
+
+    if sys.platform != "linux":  # others have one address of loopback
+        return
+    most = Limits().at_once_each
+    with ExitStack() as stack:
+        held = [stack.enter_context(closing(asking("127.0.0.2", "POST", "/encode"))) for _ in range(most)]
+        end = time.monotonic() + 10
+        while (answer := asked(asking("127.0.0.2"))).status != 429:
+            assert time.monotonic() < end
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert asked(asking("127.0.0.1")).status == 200
+        held[0].send(b'{"lon":1}')
+        assert held[0].getresponse().status == 422
+        assert asked(asking("127.0.0.2")).status == 200
+
+
+def asked(connection):
+    with closing(connection):
+        answer = connection.getresponse()
+        answer.read()
+        return answer
 
 
 def test_ports_that_cannot_be_used_are_named():

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import logging
 import time
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,9 +42,9 @@ HEADERS = {
 class Guard:
     """Checks requests before they are answered, and adds security headers to answers.
 
-    A request is refused if its Host or Origin is another site, its client asks too often, too many requests are being
-    answered, its body is too large or too slow, or its answer takes too long. The computation of such an answer cannot
-    be stopped; it is counted as being answered until it ends.
+    A request is refused if its Host or Origin is another site, its client asks too often, too many requests of all or
+    of its client are being answered, its body is too large or too slow, or its answer takes too long. The computation
+    of such an answer cannot be stopped; it is counted as being answered until it ends.
 
     Args:
         app: The application.
@@ -56,6 +57,7 @@ class Guard:
         self.app, self.limits, self.metrics = app, limits, metrics
         self.hosts = None if hosts is None else {name.lower() for name in hosts}
         self.rates = Rates(limits.rate, limits.burst)
+        self._running: Counter[str] = Counter()  # requests that are being answered, by client
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -97,10 +99,15 @@ class Guard:
             raise _too_large(most)
         if scope["path"] in _ALWAYS or scope["path"].startswith(_ALWAYS[-1]):
             return
-        wait = self.rates.wait(_client(scope))
+        client = _client(scope)
+        wait = self.rates.wait(client)
         if wait:
             often = f"More than {self.limits.rate:g} requests per second; wait before the next one."
             raise Problem(429, often, retry_after=wait)
+        most = self.limits.at_once_each
+        if self._running[client] >= most:
+            each = f"{most} requests of this client are being answered; wait until one is."
+            raise Problem(429, each, retry_after=_BUSY_SECONDS)
         if self.metrics.running >= self.limits.at_once:
             raise Problem(429, "The server is busy with other requests; try again.", retry_after=_BUSY_SECONDS)
 
@@ -118,8 +125,10 @@ class Guard:
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         """Answer a request within the time limit."""
         task = asyncio.ensure_future(self.app(scope, receive, answer.send))
+        client = _client(scope)
         self.metrics.running += 1
-        task.add_done_callback(self._ended)
+        self._running[client] += 1
+        task.add_done_callback(lambda task: self._ended(task, client))
         try:
             done, _ = await asyncio.wait({task}, timeout=self.limits.seconds)
         except asyncio.CancelledError:
@@ -133,8 +142,11 @@ class Guard:
             raise Problem(408, f"The body of the request did not arrive in {seconds}.")
         raise Problem(429, f"The answer took more than {seconds}; ask for less, or try again.", retry_after=10.0)
 
-    def _ended(self, task: "asyncio.Future[Any]") -> None:
+    def _ended(self, task: "asyncio.Future[Any]", client: str) -> None:
         self.metrics.running -= 1
+        self._running[client] -= 1
+        if not self._running[client]:
+            del self._running[client]
         if not task.cancelled():
             task.exception()  # nothing else retrieves it if the answer took too long
 

@@ -40,6 +40,11 @@ class Limits:
         """Size of a body that is not a form: enough for the places of one request, written with all their digits."""
         return 1_000_000 + 64 * self.points
 
+    @property
+    def at_once_each(self) -> int:
+        """Requests of one client that are being answered: a quarter of all, so that none can hold up the others."""
+        return max(2, self.at_once // 4)
+
     def __post_init__(self) -> None:
         for one in fields(self):
             if not getattr(self, one.name) > 0:

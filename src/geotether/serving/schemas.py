@@ -112,6 +112,7 @@ class LimitsShown(BaseModel):
     rate: float = Field(description="Requests per second of one client, on average.")
     burst: int = Field(description="Requests that a client may send at once after a pause.")
     at_once: int = Field(description="Requests of all clients that are being answered.")
+    at_once_each: int = Field(description="Requests of one client that are being answered.")
     seconds: float = Field(description="Time to answer a request.")
     pixels: int = Field(description="Pixels of an image.")
 

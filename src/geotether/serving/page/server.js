@@ -3,8 +3,11 @@
 const TRIES = 5;
 const LONGEST_WAIT_S = 20;
 const ASK_AGAIN_MS = 2000;
+const AT_ONCE = 6; // as browsers do over HTTP/1.1; over HTTP/2 the server would refuse some, as it limits each client
 
 const listeners = { waiting: () => {}, gone: () => {}, back: () => {} };
+const waiting = [];
+let running = 0;
 let gone = false;
 
 /** A refusal of the server, as a sentence. */
@@ -55,7 +58,7 @@ export async function request(url, options = {}) {
 
 async function reach(url, options) {
   try {
-    const response = await fetch(url, options);
+    const response = await inTurn(() => fetch(url, options));
     found();
     return response;
   } catch (error) {
@@ -66,6 +69,18 @@ async function reach(url, options) {
       setTimeout(lookAgain, ASK_AGAIN_MS);
     }
     throw new Refusal("The server does not answer.", 0);
+  }
+}
+
+async function inTurn(run) {
+  if (running >= AT_ONCE) await new Promise((go) => waiting.push(go));
+  else running += 1;
+  try {
+    return await run();
+  } finally {
+    const next = waiting.shift();
+    if (next) next();
+    else running -= 1;
   }
 }
 

@@ -23,9 +23,9 @@ def router(served: Served) -> APIRouter:
     @made.get("/model", summary="The models and files that are served")
     def model() -> ServedShown:
         models = [model_shown(served, name) for name in served.models]
-        tables, limits = served.tables.listed(), asdict(served.limits)
+        limits = asdict(served.limits) | {"at_once_each": served.limits.at_once_each}
         return ServedShown.model_validate(
-            {"version": __version__, "models": models, "points": tables, "limits": limits}
+            {"version": __version__, "models": models, "points": served.tables.listed(), "limits": limits}
         )
 
     return made
