@@ -8,6 +8,8 @@ of the matrix products:
 * A matrix that fits into memory is kept for the backward pass; a larger one is recomputed block by block.
 * Several groups of equally many rows are one batched product. No value is read from the device.
 * Inside `Processes.dividing`, several processes with the same embeddings divide the rows between them.
+
+On a Hopper GPU, `fused_pairs.py` computes large matrices without masks in half precision.
 """
 
 import math
@@ -120,8 +122,7 @@ def pair_logsumexp(
     mask = as_pair_mask(ignore, len(anchors))
     masks = None if mask is None else [mask]
     height = rows_per_block(len(anchors), len(candidates), chunk_rows)
-    rows, _ = _PairLogSumExp.apply(anchors[None], candidates[None], masks, without_self, height, half, False)
-    return rows[0]
+    return _logsumexps(anchors[None], candidates[None], masks, without_self, height, half, False)[0][0]
 
 
 def pair_logsumexp_both(
@@ -144,7 +145,54 @@ def pair_logsumexp_both(
         Over the candidates of each anchor, and over the anchors of each candidate, both of shape (g, n).
     """
     height = rows_per_block(anchors.shape[1], anchors.shape[0] * anchors.shape[1], chunk_rows)
-    return _PairLogSumExp.apply(anchors, candidates, masks, False, height, half, True)
+    return _logsumexps(anchors, candidates, masks, False, height, half, True)
+
+
+def _logsumexps(
+    anchors: Tensor,
+    candidates: Tensor,
+    masks: Sequence[PairMask] | None,
+    without_self: bool,
+    height: int,
+    half: bool,
+    both: bool,
+) -> tuple[Tensor, Tensor]:
+    """Compute log-sum-exps in one way or the other; the arguments are those of `_PairLogSumExp`."""
+    shape = (*anchors.shape[:2], *candidates.shape[1:])
+    if is_fused(anchors.device, shape, masks, without_self, half):
+        from geotether.objectives.fused_pairs import FusedLogSumExp
+
+        return FusedLogSumExp.apply(anchors, candidates, both)  # type: ignore[no-any-return]
+    return _PairLogSumExp.apply(anchors, candidates, masks, without_self, height, half, both)  # type: ignore[no-any-return]
+
+
+def is_fused(
+    device: torch.device,
+    shape: tuple[int, int, int, int],
+    masks: Sequence[PairMask] | None,
+    without_self: bool,
+    half: bool,
+) -> bool:
+    """Return whether the kernels of `fused_pairs` compute the log-sum-exps.
+
+    Smaller matrices are kept for the backward pass, which then needs no logits; masks and work that several processes
+    divide are left to blocks.
+
+    Args:
+        device: Device of the embeddings.
+        shape: Groups, rows, columns and width of the embeddings.
+        masks: As for `_PairLogSumExp`.
+        without_self: As for `_PairLogSumExp`.
+        half: As for `_PairLogSumExp`.
+    """
+    groups, rows, columns, width = shape
+    if device.type != "cuda" or not half or groups * rows * columns <= WHOLE_ENTRIES:
+        return False
+    if masks is not None or without_self or Processes.that_divide().count > 1:
+        return False
+    from geotether.objectives import fused_pairs
+
+    return width <= fused_pairs.MAX_WIDTH and fused_pairs.is_available(device)
 
 
 @dataclass(frozen=True)
