@@ -1,12 +1,12 @@
 """The encoder that a user holds: embed places, compare them, save and load."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from geotether.checkpoint.folder import CONFIG, licence_of, read_json, state_hash
@@ -15,16 +15,18 @@ from geotether.checkpoint.model import ModelParts, load_model, save_model
 from geotether.checkpoint.named import name_of
 from geotether.coverage.coverage import Coverage
 from geotether.coverage.seen import CELL_KM, SeenPlaces
+from geotether.encoders.devices import check_precision, compute_in_chunks, products_in, rows_at_once
 from geotether.encoders.heads import SpecificParts
 from geotether.encoders.location import LocationEncoder
-from geotether.files.frames import frame_like, lonlat_of
+from geotether.encoders.networks import Layered
+from geotether.encoders.point_path import PointPath
+from geotether.files.frames import frame_like, lonlat_of, tensor_of
+from geotether.geodesy.coordinates import check_lonlat, checked_places
 from geotether.version import __version__
 
 if TYPE_CHECKING:
     from geotether.regions.grid import Grid
     from geotether.searching import Answers, Candidates, Index
-
-CHUNK_ROWS = 4096  # so that intermediate results stay in the cache
 
 
 class Encoder:
@@ -35,6 +37,9 @@ class Encoder:
         config: Settings of the run that trained it.
         provenance: Where it comes from: tables by hash, recipe, seed, versions.
         device: Device to compute on, such as "cpu" or "cuda".
+        precision: Of the products, as in a training: "float32"; "tf32", which lets a GPU round their factors to 10
+            bits; or "bf16", which computes the network and the vectors in bfloat16. Positions, harmonics up to their
+            last rounding, and what is returned, are not affected.
         heads: Modality to the projection head that it was trained with.
         decoders: Modality to decoder, likewise.
         specific: Modality-specific parts, likewise.
@@ -66,6 +71,7 @@ class Encoder:
         provenance: Mapping[str, Any] | None = None,
         device: str = "cpu",
         *,
+        precision: str = "float32",
         heads: Mapping[str, Any] | nn.ModuleDict | None = None,
         decoders: Mapping[str, Any] | nn.ModuleDict | None = None,
         specific: SpecificParts | None = None,
@@ -77,8 +83,9 @@ class Encoder:
         self.config = dict(config or {})
         self.provenance = dict(provenance or {})
         self.device = device
-        self.heads = dict((heads or {}).items())
-        self.decoders = dict((decoders or {}).items())
+        self.precision = check_precision(precision)
+        self.heads = {name: head.to(device) for name, head in (heads or {}).items()}
+        self.decoders = {name: decoder.to(device) for name, decoder in (decoders or {}).items()}
         self.specific = specific
         self.card = card
         self.history = history or []
@@ -119,9 +126,12 @@ class Encoder:
         lon: Any = None,
         lat: Any = None,
         dim: int | str | None = None,
-        chunk_rows: int = CHUNK_ROWS,
+        chunk_rows: int | None = None,
     ) -> Any:
         """Embed places.
+
+        On a GPU, tensors are encoded and returned without passing through the memory of the host; arrays are copied
+        while the GPU computes.
 
         Args:
             places: An array, tensor or list of shape (n, 2), **longitude first**; a GeoDataFrame or GeoSeries of
@@ -132,19 +142,23 @@ class Encoder:
             lat: As many latitudes, [-90, 90].
             dim: Numbers per place, from 1 to `full_dim`, if the readout is projected; "full" for all; by default
                 `dim`. `geotether.encoders.readout.shorten` computes shorter vectors from longer ones.
-            chunk_rows: Places computed at once; bounds the memory, does not change the result.
+            chunk_rows: Places computed at once; bounds the memory, does not change the result. By default 4,096 on a
+                CPU, and up to 131,072 on a GPU.
 
         Returns:
-            Of `lon` and `lat`, arrays, lists, tensors and feature tables: one row per place in the same order, shape
-            (n, dim), float32; no places give shape (0, dim). Of a frame or dataset: one of the same kind, with the same
-            index, CRS and geometry, or coordinates, and columns e0, e1, ... or a last dimension `embedding`; see
-            `geotether.files.frames.frame_like`.
+            Of `lon` and `lat`, arrays, lists and feature tables: one row per place in the same order, shape (n, dim),
+            float32; no places give shape (0, dim). Of tensors: a tensor on the same device. Of a frame or dataset: one
+            of the same kind, with the same index, CRS and geometry, or coordinates, and columns e0, e1, ... or a last
+            dimension `embedding`; see `geotether.files.frames.frame_like`.
 
         Raises:
             TypeError: If neither `places` nor both `lon` and `lat` are given, or `places` is of another kind.
             ValueError: If a row is not (longitude, latitude) in degrees or is masked, a geometry is missing or not a
                 point, a GeoDataFrame has no CRS, or the model has no vectors of `dim` numbers.
         """
+        given = tensor_of(places, lon, lat)
+        if given is not None:
+            return self._of_tensor(given, self.module.check_dim(dim), chunk_rows)
         return frame_like(places, self._vectors(places, lon, lat, dim, chunk_rows))
 
     def encode_grid(
@@ -184,8 +198,10 @@ class Encoder:
         axes = grid.axes(rows, columns)
         if axes is not None:
             lon, lat = (torch.tensor(axis, device=self.device) for axis in axes)
-            with torch.inference_mode():
-                return self.module.handout_grid(lon, lat, width).cpu().numpy()
+            vectors = np.empty((len(lat), len(lon), width), dtype=np.float32)
+            with torch.inference_mode(), products_in(self.precision, lon.device):
+                self.module.handout_grid(lon, lat, width, torch.from_numpy(vectors))
+            return vectors
         lonlat = grid.lonlat(rows, columns)
         vectors = np.full((*lonlat.shape[:2], width), np.nan, dtype=np.float32)
         known = np.isfinite(lonlat).all(axis=-1)
@@ -193,11 +209,40 @@ class Encoder:
         return vectors
 
     def _vectors(
-        self, places: Any, lon: Any = None, lat: Any = None, dim: int | str | None = None, chunk_rows: int = CHUNK_ROWS
+        self,
+        places: Any,
+        lon: Any = None,
+        lat: Any = None,
+        dim: int | str | None = None,
+        chunk_rows: int | None = None,
     ) -> Float32[np.ndarray, "n d"]:
-        width = self.module.check_dim(dim)
-        lonlat = lonlat_of(places, lon, lat)
-        return self._in_chunks(lambda chunk: self.module.handout(chunk, width), lonlat, width, chunk_rows)
+        width, lonlat = self.module.check_dim(dim), lonlat_of(places, lon, lat)
+        numbers = np.empty((len(lonlat), width), dtype=np.float32)
+        self._compute(torch.tensor(lonlat, device=self.device), torch.from_numpy(numbers), chunk_rows)
+        return numbers
+
+    def _of_tensor(self, lonlat: Float[Tensor, "n 2"], width: int, chunk_rows: int | None) -> Float32[Tensor, "n d"]:
+        there = lonlat.to(self.device, torch.float64)
+        check_lonlat(there)
+        numbers = torch.empty(len(lonlat), width, device=lonlat.device)
+        self._compute(there, numbers, chunk_rows)
+        return numbers
+
+    def _compute(self, lonlat: Float[Tensor, "n 2"], numbers: Float32[Tensor, "n d"], chunk_rows: int | None) -> None:
+        """Compute vectors of valid places, on this encoder's device, into a tensor on any."""
+        if chunk_rows is not None and chunk_rows < 1:
+            raise ValueError(f"chunk_rows must be 1 or more, got {chunk_rows}.")
+        module, device, width = self.module, lonlat.device, numbers.shape[1]
+        rows = min(chunk_rows or rows_at_once(device, module.numbers_per_place(width)), max(len(lonlat), 1))
+
+        def plain(places: Tensor) -> Tensor:
+            with products_in(self.precision, device):
+                return module.handout(places, width)
+
+        fast = device.type == "cuda" and isinstance(module.network, Layered)
+        with checked_places():
+            path = PointPath(module, width, rows, self.precision) if fast else plain
+            compute_in_chunks(path, lonlat, numbers, rows)
 
     def coverage(
         self,
@@ -225,8 +270,12 @@ class Encoder:
         """
         lonlat, context, seen = lonlat_of(places, lon, lat), self.module.context, self.seen
         names = [] if context is None else context.level_names
-        parts = self._in_chunks(context.coverage, lonlat, len(names)) if context is not None else None
-        shares = {name: parts[:, at] for at, name in enumerate(names)} if parts is not None else {}
+        parts = np.empty((len(lonlat), len(names)), dtype=np.float32)
+        if context is not None:
+            there = torch.tensor(lonlat, device=self.device)
+            rows = rows_at_once(there.device, 40)
+            compute_in_chunks(context.coverage, there, torch.from_numpy(parts), rows)
+        shares = {name: parts[:, at] for at, name in enumerate(names)}
         if seen is None:
             return Coverage({}, shares)
         km = {name: distance.astype(np.float32) for name, distance in seen.km_to(lonlat).items()}
@@ -248,23 +297,6 @@ class Encoder:
         """
         self.seen = SeenPlaces.of(places, cell_km)
         self.seen.fit(self._vectors)
-
-    def _in_chunks(
-        self,
-        compute: Callable[[Tensor], Tensor],
-        lonlat: Float64[np.ndarray, "n 2"],
-        width: int,
-        chunk_rows: int = CHUNK_ROWS,
-    ) -> Float32[np.ndarray, "n width"]:
-        """Compute numbers of places, a bounded number of places at once."""
-        if chunk_rows < 1:
-            raise ValueError(f"chunk_rows must be 1 or more, got {chunk_rows}.")
-        numbers = np.empty((len(lonlat), width), dtype=np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(lonlat), chunk_rows):
-                chunk = torch.tensor(lonlat[start : start + chunk_rows], device=self.device)
-                numbers[start : start + len(chunk)] = compute(chunk).cpu().numpy()
-        return numbers
 
     def similarity(self, a: Any, b: Any) -> Float32[np.ndarray, "n m"]:
         """Return the cosine similarity of every place of `a` with every place of `b`.
@@ -429,21 +461,22 @@ class Encoder:
         return push(self, repo, **options)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu") -> "Encoder":
+    def load(cls, folder: str | Path, device: str = "cpu", precision: str = "float32") -> "Encoder":
         """Load a model folder of geotether. Nothing in it is executed.
 
         Args:
             folder: Folder with `model.safetensors`, `config.json` and `provenance.json`, or the name of a model.
             device: Device to compute on, such as "cpu" or "cuda".
+            precision: Of the products, see `Encoder`.
 
         Raises:
             FileNotFoundError: If the folder or one of its files is missing.
             ValueError: If it is not a model of geotether, is of a newer format, truncated, or damaged.
         """
-        return cls.of(load_model(folder), device)
+        return cls.of(load_model(folder), device, precision)
 
     @classmethod
-    def of(cls, parts: ModelParts, device: str = "cpu") -> "Encoder":
+    def of(cls, parts: ModelParts, device: str = "cpu", precision: str = "float32") -> "Encoder":
         """Make an encoder of the location encoder in a loaded model.
 
         Raises:
@@ -457,6 +490,6 @@ class Encoder:
         kept: dict[str, Any] = {
             name: getattr(parts, name) for name in ("heads", "decoders", "specific", "card", "seen")
         }
-        encoder = cls(parts.location, parts.config, parts.provenance, device, **kept)
+        encoder = cls(parts.location, parts.config, parts.provenance, device, precision=precision, **kept)
         encoder.folder, encoder.transforms = parts.folder, dict(parts.transforms)
         return encoder

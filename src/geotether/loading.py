@@ -37,7 +37,12 @@ FORMS = (
 
 
 def load(
-    path: str | Path, device: str = "cpu", *, revision: str | None = None, local_files_only: bool = False
+    path: str | Path,
+    device: str = "cpu",
+    *,
+    precision: str = "float32",
+    revision: str | None = None,
+    local_files_only: bool = False,
 ) -> "Encoder | PairedModel | EmbeddingFile":
     """Load a model of geotether or of others. Nothing in it is executed.
 
@@ -50,6 +55,7 @@ def load(
             of the Hugging Face Hub, "hf:user/name" or "hf:user/name@revision", which is downloaded into the Hub's cache
             unless it is there; "user/name" is one too if there is neither such a path nor a folder `user`.
         device: Device to compute on, such as "cpu" or "cuda".
+        precision: Of the products of an encoder: "float32", "tf32" or "bf16"; see `geotether.encoder.Encoder`.
         revision: Of a model of the Hub: branch, tag or commit; by default `main`.
         local_files_only: Of a model of the Hub: use the cache only, without a network.
 
@@ -72,7 +78,7 @@ def load(
 
         parts = load_model(path)
         if parts.paired is None:
-            return Encoder.of(parts, device)
+            return Encoder.of(parts, device, precision)
         from geotether.predict import PairedModel
 
         return PairedModel.of(parts)
@@ -81,9 +87,10 @@ def load(
     if not is_parquet:
         from geotether.peers.checkpoint_layouts import open_checkpoint
 
-        return Encoder(*open_checkpoint(path), device=device)
-    if device != "cpu":
-        raise ValueError(f"{path} is a file of embeddings, where nothing is computed; leave out device={device!r}.")
+        return Encoder(*open_checkpoint(path), device=device, precision=precision)
+    for name, value, usual in (("device", device, "cpu"), ("precision", precision, "float32")):
+        if value != usual:
+            raise ValueError(f"{path} is a file of embeddings, where nothing is computed; leave out {name}={value!r}.")
     from geotether.peers.embedding_file import EmbeddingFile
 
     return EmbeddingFile(path)

@@ -7,21 +7,21 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from geotether.encoders.devices import Copies, rows_at_once
 from geotether.encoders.networks import Layered, Linear
 from geotether.encoders.positional.separable import Factors, grid_factors
 
 if TYPE_CHECKING:
     from geotether.encoders.location import LocationEncoder
 
-# Places computed at once, so that intermediate results stay in the cache, and the most columns of them: more columns
-# would leave few rows, which products need.
-_PLACES, _COLUMNS = 4096, 512
+# The most columns of a block: more would leave few rows, which products need.
+_COLUMNS = 512
 
 
 def handout_on_grid(
-    encoder: "LocationEncoder", lon: Float[Tensor, " c"], lat: Float[Tensor, " r"], width: int
-) -> Float32[Tensor, "r c width"]:
-    """Compute what `encoder.handout` returns, on a grid.
+    encoder: "LocationEncoder", lon: Float[Tensor, " c"], lat: Float[Tensor, " r"], out: Float32[Tensor, "r c width"]
+) -> None:
+    """Compute what `encoder.handout` returns, on a grid, block by block.
 
     Where positional features are products of a function of latitude and one of longitude, linear maps of them (the
     first layer of the network and the projection of the readout) take the sum over degrees once per row. Context is
@@ -31,20 +31,23 @@ def handout_on_grid(
         encoder: In evaluation mode.
         lon: Longitudes of the columns in degrees, shape (c,), float64.
         lat: Latitudes of the rows in degrees, shape (r,), float64.
-        width: Length of the vectors, as `check_dim` returns it.
+        out: Where the vectors go, on this or another device; their length is one that `check_dim` returns.
     """
-    factors = grid_factors(encoder.positional, lon, lat, next(encoder.network.parameters()).dtype)
-    vectors = _place_by_place(encoder, lon, lat, width) if factors is None else _Path(encoder, lon, lat, width, factors)
-    numbers = torch.empty(len(lat), len(lon), width, dtype=torch.float32, device=lat.device)
-    for rows, columns in _blocks(len(lat), len(lon)):
-        numbers[rows, columns] = vectors(rows, columns).view_as(numbers[rows, columns])
-    return numbers
+    width, weight = out.shape[-1], next(encoder.network.parameters())
+    with torch.autocast(lat.device.type, enabled=False):
+        factors = grid_factors(encoder.positional, lon, lat, weight.dtype)
+        way = _place_by_place(encoder, lon, lat, width) if factors is None else _Path(encoder, lon, lat, width, factors)
+    copies, places = Copies(), rows_at_once(lat.device, encoder.numbers_per_place(width))
+    for rows, columns in _blocks(len(lat), len(lon), places):
+        part = out[rows, columns]
+        copies.add(part, way(rows, columns).view_as(part))
+    copies.finish()
 
 
-def _blocks(num_rows: int, num_columns: int) -> Iterator[tuple[slice, slice]]:
+def _blocks(num_rows: int, num_columns: int, places: int) -> Iterator[tuple[slice, slice]]:
     for left in range(0, num_columns, _COLUMNS):
         right = min(left + _COLUMNS, num_columns)
-        tall = _PLACES // (right - left)
+        tall = places // (right - left)
         for top in range(0, num_rows, tall):
             yield slice(top, min(top + tall, num_rows)), slice(left, right)
 
@@ -122,4 +125,5 @@ class _Path:
         lon, lat = self.lon[columns], self.lat[rows]
         if context is None:
             return lat.new_zeros(len(lat) * len(lon), 0, dtype=dtype)
-        return context.on_grid(lon, lat, source).to(dtype)
+        with torch.autocast(lat.device.type, enabled=False):
+            return context.on_grid(lon, lat, source).to(dtype)

@@ -62,9 +62,51 @@ def lonlat_of(places: Any = None, lon: Any = None, lat: Any = None) -> Float64[n
         )
     rows = places.detach().cpu() if hasattr(places, "detach") else places
     rows = rows if isinstance(rows, np.ma.MaskedArray) else np.asarray(rows)
-    if rows.ndim != 2 or rows.shape[1] != 2:
-        raise ValueError(f"places need the shape (n, 2), longitude first, got {rows.shape}; or pass lon= and lat=.")
+    _check_shape(rows.shape)
+    if type(rows) is np.ndarray and rows.dtype == np.float64:  # nothing to convert, and copying costs time
+        check_lonlat(rows)
+        return rows
     return as_lonlat(rows[:, 0], rows[:, 1])
+
+
+def tensor_of(places: Any = None, lon: Any = None, lat: Any = None) -> Any:
+    """Join places that are given as tensors, without copying them to the host.
+
+    Args:
+        places: As for `lonlat_of`.
+        lon: As for `lonlat_of`.
+        lat: As for `lonlat_of`.
+
+    Returns:
+        A tensor (n, 2) of the type and on the device of those given, not checked; None if they are not tensors.
+
+    Raises:
+        TypeError: If the tensors do not contain real numbers.
+        ValueError: If they do not have the shape (n, 2), or two equal shapes (n,), or are on two devices.
+    """
+    torch = sys.modules.get("torch")
+    given = [one for one in (places, lon, lat) if one is not None]
+    if torch is None or not given or not all(isinstance(one, torch.Tensor) for one in given):
+        return None
+    if len(given) != (1 if places is not None else 2):
+        return None  # an error, which `lonlat_of` names
+    if any(one.dtype == torch.bool or one.is_complex() for one in given):
+        raise TypeError(f"longitudes and latitudes must be numbers in degrees, got {given[0].dtype}.")
+    if places is not None:
+        _check_shape(tuple(places.shape))
+        return places.detach()
+    lon, lat = (torch.atleast_1d(one.detach()) for one in given)
+    if lon.ndim != 1 or lon.shape != lat.shape or lon.device != lat.device:
+        raise ValueError(
+            f"lon and lat must be equally long tensors of one axis on one device, got {tuple(lon.shape)} on "
+            f"{lon.device} and {tuple(lat.shape)} on {lat.device}."
+        )
+    return torch.stack((lon.double(), lat.double()), dim=1)
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    if len(shape) != 2 or shape[1] != 2:
+        raise ValueError(f"places need the shape (n, 2), longitude first, got {shape}; or pass lon= and lat=.")
 
 
 def frame_like(places: Any, numbers: Float32[np.ndarray, "n d"]) -> Any:

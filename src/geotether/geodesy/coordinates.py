@@ -51,7 +51,10 @@ This looks like (latitude, longitude): pass lon= and lat= the other way round.
 
         if is_compiling() or _CHECKED.get():  # values are not known while a model is exported
             return
-        lonlat = lonlat.detach().cpu().numpy()
+        lonlat = lonlat.detach()
+        if lonlat.device.type != "cpu" and lonlat.shape[-1:] == (2,) and _are_places(lonlat).all():
+            return  # decided there, so that one boolean is copied
+        lonlat = lonlat.cpu().numpy()
     if not isinstance(lonlat, np.ndarray) or lonlat.dtype.kind not in "fiu":
         kind = f"{type(lonlat).__name__} of {lonlat.dtype}" if hasattr(lonlat, "dtype") else type(lonlat).__name__
         raise TypeError(
@@ -62,9 +65,7 @@ This looks like (latitude, longitude): pass lon= and lat= the other way round.
             f"lonlat needs a last axis of size 2 (longitude, latitude), got shape {lonlat.shape}; "
             "build it with as_lonlat(lon=..., lat=...)."
         )
-    lon, lat = lonlat[..., 0], lonlat[..., 1]
-    # Comparisons with NaN are false, so one expression also catches what is not finite.
-    good = (np.abs(lat) <= 90) & (lon >= -180) & (lon <= 360)
+    good = _are_places(lonlat)
     if good.all():
         return
     row = int(np.flatnonzero(~good)[0])
@@ -79,6 +80,12 @@ This looks like (latitude, longitude): pass lon= and lat= the other way round.
         f"{int((~good).sum())} of {good.size} rows are not (longitude, latitude) in degrees; "
         f"row {row} is ({x:g}, {y:g}).{hint}"
     )
+
+
+def _are_places(lonlat: Any) -> Any:
+    """Return which rows are places; comparisons with NaN are false, so this also catches what is not finite."""
+    lon, lat = lonlat[..., 0], lonlat[..., 1]
+    return (abs(lat) <= 90) & (lon >= -180) & (lon <= 360)
 
 
 def _swap_would_mend(lonlat: np.ndarray) -> bool:

@@ -17,7 +17,7 @@ MAX_DEGREE = 199
 
 # Rows processed at a time, so that intermediate results stay in the processor's cache.
 ROWS = 2048
-_ROWS_OF_PRODUCT = 2**14  # where they are computed by one product, in float64
+_ROWS_OF_PRODUCT = 2**16  # where they are computed by one product
 
 
 class SphericalHarmonics(nn.Module):
@@ -86,34 +86,42 @@ class SphericalHarmonics(nn.Module):
     def forward(self, lonlat: Float[Tensor, "n 2"], dtype: torch.dtype = torch.float64) -> Float[Tensor, "n k"]:
         """Encode places (n, 2) in degrees to (n, out_dim); angles are always computed in float64.
 
-        Rows are processed 2048 at a time, so memory beyond the result stays below 50 MB; the result itself can be
-        large (1,000,000 rows of 900 float32 numbers are 3.6 GB). With a gradient, all rows are processed at once.
+        On a CPU, rows are processed 2048 at a time, so memory beyond the result stays below 50 MB; the result itself
+        can be large (1,000,000 rows of 900 float32 numbers are 3.6 GB). With a gradient, all rows are processed at
+        once.
         """
         check_lonlat(lonlat)
-        places, weights = lonlat.double(), tuple(self.weights().tolist())
-        needs_grad = places.requires_grad and torch.is_grad_enabled()
-        on_cpu = places.device.type == "cpu"
-        if not (needs_grad or on_cpu or torch.compiler.is_compiling()):
-            return torch.cat([by_one_product(rows, weights).to(dtype) for rows in places.split(_ROWS_OF_PRODUCT)])
-        # In float32 the products below cost half as much with errors below 2e-6. Only on a CPU: accelerators may round
-        # their float32 products to 10 bits.
-        work = torch.float32 if dtype == torch.float32 and on_cpu and not needs_grad else torch.float64
-        tables = coefficient_tables(self.l_max, weights, work, places.device)
-        if needs_grad or torch.compiler.is_compiling():  # an exported model takes any number of rows
-            blocks = [north * east for north, east in degree_factors(places, tables)]
+        if (lonlat.requires_grad and torch.is_grad_enabled()) or torch.compiler.is_compiling():
+            # An exported model takes any number of rows.
+            tables = self._tables(torch.float64, lonlat.device)
+            blocks = [north * east for north, east in degree_factors(lonlat.double(), tables)]
             return torch.cat(blocks, dim=-1).to(dtype)
+        out = torch.empty(len(lonlat), self.out_dim, dtype=dtype, device=lonlat.device)
+        self.write(lonlat, out)
+        return out
 
-        out = torch.empty(len(places), self.out_dim, dtype=dtype, device=places.device)
+    def write(self, lonlat: Float[Tensor, "n 2"], out: Float[Tensor, "n k"]) -> None:
+        """Write the harmonics of valid places, (n, 2) in degrees, into a tensor on the same device; no gradient."""
+        places = lonlat.detach().double()
+        work = torch.float32 if out.dtype.itemsize <= 4 and exact_in_float32(places.device) else torch.float64
+        if places.device.type != "cpu":
+            for start in range(0, len(places), _ROWS_OF_PRODUCT):
+                rows = slice(start, start + _ROWS_OF_PRODUCT)
+                by_one_product(places[rows], tuple(self.weights().tolist()), work, out[rows])
+            return
+        tables = self._tables(work, places.device)
         for start in range(0, len(places), ROWS):
             rows, column = slice(start, start + ROWS), 0
             for north, east in degree_factors(places[rows], tables):
                 torch.mul(north, east, out=out[rows, column : column + east.shape[1]])
                 column += east.shape[1]
-        return out
+
+    def _tables(self, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+        return coefficient_tables(self.l_max, tuple(self.weights().tolist()), dtype, device)
 
     def grid_factors(self, lon: Float[Tensor, " c"], lat: Float[Tensor, " r"], dtype: torch.dtype) -> Factors:
         """Return the factors of the harmonics on a grid: Legendre functions, and sines and cosines; see `separable`."""
-        tables = coefficient_tables(self.l_max, tuple(self.weights().tolist()), torch.float64, lat.device)
+        tables = self._tables(torch.float64, lat.device)
         rows = torch.cat(list(latitude_parts(lat, tables)), dim=-1)
         of = [order + self.l_max for degree in range(self.l_max + 1) for order in range(-degree, degree + 1)]
         columns = longitude_parts(lon, self.l_max)
@@ -156,21 +164,37 @@ def latitude_parts(lat: Float64[Tensor, " n"], tables: list[Tensor]) -> Iterator
         yield of_parity[degree % 2][:, : len(table)] @ table
 
 
-def by_one_product(places: Float64[Tensor, "n 2"], weights: tuple[float, ...]) -> Float64[Tensor, "n k"]:
-    """Return the harmonics by one product for all degrees, in float64.
+def exact_in_float32(device: torch.device) -> bool:
+    """Return whether a device computes float32 products in float32; a GPU may be allowed to round factors to 10 bits.
+
+    In float32 the products of harmonics cost half as much as in float64, with errors below 2e-6.
+    """
+    if device.type != "cuda":
+        return device.type == "cpu"
+    try:
+        return not torch.backends.cuda.matmul.allow_tf32
+    except RuntimeError:  # set by torch's newer interface
+        return False
+
+
+def by_one_product(
+    places: Float64[Tensor, "n 2"], weights: tuple[float, ...], work: torch.dtype, out: Float[Tensor, "n k"]
+) -> None:
+    """Write the harmonics by one product for all degrees, computed in the type `work`.
 
     That is more arithmetic than one product for each degree, but in far fewer calls: a GPU is idle while small
     operations are prepared for it.
     """
-    table, orders = joined_table(weights, places.device)
-    waves = latitude_waves(places[:, 1], len(weights)).flatten(1)
-    return (waves @ table) * longitude_parts(places[:, 0], len(weights) - 1).index_select(1, orders)
+    table, orders = joined_table(weights, work, places.device)
+    north = latitude_waves(places[:, 1], len(weights)).flatten(1).to(work) @ table
+    east = longitude_parts(places[:, 0], len(weights) - 1).to(work).index_select(1, orders)
+    torch.mul(north, east, out=out)
 
 
 @lru_cache(maxsize=8)
 def joined_table(
-    weights: tuple[float, ...], device: torch.device
-) -> tuple[Float64[Tensor, "w k"], Int64[Tensor, " k"]]:
+    weights: tuple[float, ...], dtype: torch.dtype, device: torch.device
+) -> tuple[Float[Tensor, "w k"], Int64[Tensor, " k"]]:
     """Join the coefficient tables of all degrees, zero elsewhere; also return the longitude part of each column."""
     l_max = len(weights) - 1
     with torch.inference_mode(False):
@@ -179,7 +203,7 @@ def joined_table(
             pairs = table.view(l_max + 1, 2, -1)[degree % 2 : degree + 1 : 2]
             pairs[..., degree**2 : (degree + 1) ** 2] = own.view(-1, 2, own.shape[1])
         orders = torch.cat([torch.arange(l_max - degree, l_max + degree + 1) for degree in range(l_max + 1)])
-        return table.to(device), orders.to(device)
+        return table.to(device, dtype), orders.to(device)
 
 
 @lru_cache(maxsize=8)

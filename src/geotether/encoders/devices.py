@@ -1,0 +1,135 @@
+"""How a device computes vectors: precision of products, places at once, and copies to the host beside them."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+import torch
+from jaxtyping import Float, Float32, Float64
+from torch import Tensor
+
+PRECISIONS = ("float32", "tf32", "bf16")
+CPU_ROWS = 4096  # so that intermediate results stay in the cache
+# So that a GPU is not idle while operations are prepared for it; fewer where memory is short.
+_GPU_ROWS = 2**17
+_LARGEST_SHARE = 0.25  # of the free memory
+
+_tf32_lock, _tf32_users, _tf32_before = Lock(), 0, False
+
+
+@contextmanager
+def products_in(precision: str, device: torch.device) -> Iterator[None]:
+    """Compute the products of networks in a precision, as the setting `precision` of a training says.
+
+    Args:
+        precision: `float32`; `tf32`, which lets a GPU round the factors of float32 products to 10 bits; or `bf16`,
+            which runs networks in bfloat16.
+        device: Where they are computed.
+    """
+    with _tf32(precision == "tf32"), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        yield
+
+
+@contextmanager
+def _tf32(wanted: bool) -> Iterator[None]:
+    """Let a GPU round the factors of float32 products to 10 bits; the last of several threads restores the setting."""
+    global _tf32_users, _tf32_before
+    if not wanted:
+        yield
+        return
+    with _tf32_lock:
+        if not _tf32_users:
+            _tf32_before = torch.backends.cuda.matmul.allow_tf32
+            torch.backends.cuda.matmul.allow_tf32 = True
+        _tf32_users += 1
+    try:
+        yield
+    finally:
+        with _tf32_lock:
+            _tf32_users -= 1
+            if not _tf32_users:
+                torch.backends.cuda.matmul.allow_tf32 = _tf32_before
+
+
+def check_precision(precision: str) -> str:
+    """Return the precision; ValueError if it is unknown."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}.")
+    return precision
+
+
+def rows_at_once(device: torch.device, numbers: int) -> int:
+    """Return how many places to compute at once.
+
+    Args:
+        device: Where they are computed.
+        numbers: Intermediate numbers of a place, about.
+    """
+    if device.type != "cuda":
+        return CPU_ROWS
+    free = torch.cuda.mem_get_info(device)[0]
+    return max(CPU_ROWS, min(_GPU_ROWS, int(_LARGEST_SHARE * free / (8 * numbers))))
+
+
+def compute_in_chunks(
+    compute: Callable[[Tensor], Tensor], lonlat: Float64[Tensor, "n 2"], out: Float32[Tensor, "n d"], rows: int
+) -> None:
+    """Compute numbers of places, some at a time.
+
+    Args:
+        compute: Function of places, shape (m, 2), that returns numbers on the same device, shape (m, d).
+        lonlat: All places, on the device that computes.
+        out: Where the numbers go, on this or another device.
+        rows: Places at once.
+    """
+    with torch.inference_mode():
+        copies = Copies()
+        for start in range(0, len(lonlat), rows):
+            where = slice(start, start + rows)
+            copies.add(out[where], compute(lonlat[where]))
+        copies.finish()
+
+
+class Copies:
+    """Copies of results into other tensors, made while the device computes the next results.
+
+    From a GPU to host memory a result goes through pinned memory, by a stream of its own: only such copies run beside
+    computations. At most two are under way.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: deque[tuple[Tensor, Tensor, Any]] = deque()
+        self._streams: dict[torch.device, Any] = {}
+
+    def add(self, target: Float[Tensor, "..."], result: Float[Tensor, "..."]) -> None:
+        """Copy a result into `target`, at once or later."""
+        if result.device.type != "cuda" or target.device.type != "cpu":
+            target.copy_(result)
+            return
+        if len(self._under_way) == 2:
+            self._finish_first()
+        computed, stream = torch.cuda.current_stream(result.device), self._stream(result.device)
+        pinned = torch.empty(result.shape, dtype=result.dtype, pin_memory=True)
+        stream.wait_stream(computed)
+        with torch.cuda.stream(stream):
+            pinned.copy_(result, non_blocking=True)
+            copied = stream.record_event()
+        result.record_stream(stream)
+        self._under_way.append((target, pinned, copied))
+
+    def finish(self) -> None:
+        """Wait for all copies."""
+        while self._under_way:
+            self._finish_first()
+
+    def _finish_first(self) -> None:
+        target, pinned, copied = self._under_way.popleft()
+        copied.synchronize()
+        target.copy_(pinned)
+
+    def _stream(self, device: torch.device) -> Any:
+        if device not in self._streams:
+            self._streams[device] = torch.cuda.Stream(device)
+        return self._streams[device]
