@@ -125,7 +125,8 @@ def class_notes(task: Task, partings: Sequence[Parting]) -> list[str]:
     if task.kind != "classification":
         return []
     notes = []
-    unseen = max((~np.isin(task.values[one.judged], task.values[one.train]) for one in partings), key=np.mean)
+    numbers = np.unique(task.values, return_inverse=True)[1]  # comparing texts would take longer than a probe
+    unseen = max((~np.isin(numbers[one.judged], numbers[one.train]) for one in partings), key=np.mean)
     if unseen.any():
         notes.append(
             f"up to {int(unseen.sum())} of {len(unseen)} judged rows have a class that no training row has; they count "

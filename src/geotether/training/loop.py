@@ -19,7 +19,7 @@ from geotether.training.config import LoopConfig, config_yaml
 from geotether.training.metrics import MetricsFile, Progress, UnreadMetrics, final_warning, rising_warning
 from geotether.training.optimizer import average_into, build_optimizer, learning_rate_at, set_learning_rate
 from geotether.training.randomness import seed_step
-from geotether.training.recording import Recordable, RecordedSteps
+from geotether.training.recording import RecordedSteps, recordable
 from geotether.training.state import (
     MODEL_FOLDER,
     Interruption,
@@ -159,8 +159,8 @@ def train(
     validate_every = method.steps_in(1) if config.validate_every == "epoch" else config.validate_every
     watched = validate_every is not None and method.has_validation()
     averaged = copy.deepcopy(model).eval() if config.ema_decay else None
-    records = device.type == "cuda" and processes.count == 1 and isinstance(method, Recordable) and method.recordable
-    optimizer = build_optimizer(model, config.learning_rate, config.weight_decay, device if records else None)
+    replayed = recordable(method, device, processes)
+    optimizer = build_optimizer(model, config.learning_rate, config.weight_decay, device if replayed else None)
     state, best = RunState(), None
     if out is not None and resume:
         state, tensors = processes.from_first(lambda: load_state(out, method.identity))
@@ -189,7 +189,7 @@ def train(
         optimizer.step()
         return values
 
-    recorded = RecordedSteps(lambda inputs: update(*method.losses_of(model, inputs)))  # used if `records`
+    recorded = RecordedSteps(replayed, model, update) if replayed else None
 
     save()
     started, warned = time.perf_counter() - state.seconds, False
@@ -219,7 +219,7 @@ def train(
             set_learning_rate(optimizer, learning_rate)
             seed_step(config.seed, step, device)
             stopping = processes.any_of(lambda: interruption.requested)
-            values = recorded(method.inputs(step)) if records else update(*method.losses(model, step))
+            values = recorded(step) if recorded else update(*method.losses(model, step))
             if averaged is not None and config.ema_decay is not None:
                 average_into(averaged.parameters(), model.parameters(), config.ema_decay, step)
             state.step += 1

@@ -6,7 +6,7 @@ as long as the GPU needs for them; a recording starts them all in one call.
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -15,6 +15,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from geotether.batches.batch import Batch
+from geotether.processes import Processes
 
 Values = dict[str, Tensor | float]
 WARM_STEPS = 3
@@ -70,8 +71,15 @@ class Recordable(Protocol):
     def inputs(self, step: int) -> StepInputs:
         """Return what the losses of a step are computed from; a pure function of the step."""
 
-    def losses_of(self, model: nn.Module, inputs: StepInputs) -> tuple[Tensor, Mapping[str, Tensor | float]]:
+    def losses_of(self, model: nn.Module, inputs: StepInputs) -> tuple[Tensor, Values]:
         """Return the loss and further metrics as `Method.losses` does, given the inputs of the step."""
+
+
+def recordable(method: Any, device: torch.device, processes: Processes) -> Recordable | None:
+    """Return the method if its steps are recorded: in one process on a GPU, where method and settings allow it."""
+    if device.type != "cuda" or processes.count > 1 or not isinstance(method, Recordable):
+        return None
+    return method if method.recordable else None
 
 
 class Recording(NamedTuple):
@@ -94,21 +102,24 @@ class RecordedSteps:
     global generator, as in a step that is not recorded; the learning rate must be a tensor.
 
     Args:
-        update: Computes losses and gradients from the inputs, updates the weights, and returns metrics: scalar tensors,
-            or numbers that are the same for every step of a kind.
+        method: Gives inputs and losses of a step.
+        model: The model to update.
+        update: Computes gradients from a loss, updates the weights, and returns the metrics of the step: scalar
+            tensors, or numbers that are the same for every step of a kind.
 
     Source:
         "CUDA Graphs" in the documentation of PyTorch, section "Whole-network capture".
     """
 
-    def __init__(self, update: Callable[[StepInputs], Values]) -> None:
-        self.update = update
+    def __init__(self, method: Recordable, model: nn.Module, update: Callable[[Tensor, Values], Values]) -> None:
+        self.method, self.model, self.update = method, model, update
         self.recordings: dict[Hashable, Recording] = {}
         self.seen: Counter[Hashable] = Counter()
         self.pool: Any = None  # of the memory that all recordings share, as only one of them runs at a time
 
-    def __call__(self, inputs: StepInputs) -> Values:
-        """Update the model, and return the metrics of the step."""
+    def __call__(self, step: int) -> Values:
+        """Update the model by a step, and return its metrics."""
+        inputs = self.method.inputs(step)
         kind = inputs.kind
         if kind not in self.recordings:
             self.seen[kind] += 1
@@ -129,7 +140,7 @@ class RecordedSteps:
         with torch.cuda.stream(stream), warnings.catch_warnings():
             # AdamW says that it could be faster if it is never recorded.
             warnings.filterwarnings("ignore", message=".*capturable.*")
-            values = self.update(inputs)
+            values = self.update(*self.method.losses_of(self.model, inputs))
         torch.cuda.current_stream().wait_stream(stream)
         # A living graph of gradients would tie the weights to this stream; recording takes place on another.
         return {name: value.detach() if isinstance(value, Tensor) else value for name, value in values.items()}
@@ -139,7 +150,7 @@ class RecordedSteps:
         kept = inputs.copied()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self.pool):
-            values = self.update(kept)
+            values = self.update(*self.method.losses_of(self.model, kept))
             tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
             scalars = torch.stack([value.detach().float() for value in tensors.values()])
         self.pool = graph.pool()
