@@ -18,7 +18,7 @@ _CLIP = 8.0
 # each column.
 _BUFFERS = ("known", "mask", "values", "unit", "spread")
 # Below this share of known nodes a value fades to the mean, 0, so that it does not jump where data end.
-_LEAST_KNOWN = 0.5
+LEAST_KNOWN = 0.5
 
 
 class LocalContext(nn.Module):
@@ -194,7 +194,7 @@ class LocalContext(nn.Module):
         for number in self.levels_of(source):
             index, weights = self._corners(number, lonlat)
             known = weights * (index > 0)
-            share = known / known.sum(1, keepdim=True).clamp(min=_LEAST_KNOWN)
+            share = known / known.sum(1, keepdim=True).clamp(min=LEAST_KNOWN)
             rows = (index - 1).clamp(min=0).flatten()
             values = self.get_buffer(f"values/{number}").index_select(0, rows).float()
             values = values.view(*index.shape, self.dims[number])
@@ -239,7 +239,7 @@ class LocalContext(nn.Module):
                 start, end = (values.index_select(axis, side) for side in ends.chunk(2))
                 values = torch.lerp(start, end, share)
             if not everywhere:
-                values = values[..., :-1] / values[..., -1:].clamp(min=_LEAST_KNOWN)
+                values = values[..., :-1] / values[..., -1:].clamp(min=LEAST_KNOWN)
             parts.append((values * self.get_buffer(f"unit/{number}")).flatten(0, 1))
         empty = lon.new_zeros(len(lat) * len(lon), 0, dtype=torch.float32)
         return torch.cat(parts, dim=1) if parts else empty
@@ -293,15 +293,21 @@ class LocalContext(nn.Module):
         )
         return index, weights
 
+    def cells_of(self, number: int) -> dict[str, Any]:
+        """Return the grid of a level, with `gap`: where longitudes are cut, in degrees west of its first column.
+
+        That is the middle of the gap that a regional grid leaves; a grid that wraps around has none.
+        """
+        grid = self.levels[number]
+        return {**grid, "gap": 0.0 if _wraps(grid) else (360 - (grid["columns"] - 1) * grid["step"]) / 2}
+
     def _cells(self, number: int, lon: Tensor, lat: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the node west of each longitude and north of each latitude, and the shares of their neighbours.
 
         Nodes are counted with the border of the index; shapes are those of `lon` and of `lat`.
         """
-        grid, lon, lat = self.levels[number], lon.detach().double(), lat.detach().double()
-        rows, columns, step = grid["rows"], grid["columns"], grid["step"]
-        # Longitudes are cut in the middle of the gap that a regional grid leaves; one that wraps around has none.
-        gap = 0.0 if _wraps(grid) else (360 - (columns - 1) * step) / 2
+        grid, lon, lat = self.cells_of(number), lon.detach().double(), lat.detach().double()
+        rows, columns, step, gap = grid["rows"], grid["columns"], grid["step"], grid["gap"]
         x = (torch.remainder(lon - grid["west"] + gap, 360.0) - gap) / step
         y = (grid["north"] - lat) / step
         x, y = x.clamp(-1, columns), y.clamp(-1, rows)

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
+from torch.nn import functional as F
 
+from geotether.encoders.context import LEAST_KNOWN, LocalContext
 from geotether.encoders.devices import products_in
 from geotether.encoders.networks import Layered
 from geotether.encoders.positional import SphericalHarmonics
@@ -46,6 +48,9 @@ class PointPath:
         for name, count in widths.items():
             self.columns[name] = slice(total, total + count)
             total = aligned(total + count)
+        self.samplers = {
+            name: Sampler(context, name) for name in ("observations", "rasters") if context is not None and widths[name]
+        }
         # Columns between the parts stay 0.
         self.features = torch.zeros(rows, total, dtype=kept, device=self.device)
 
@@ -72,9 +77,8 @@ class PointPath:
     def __call__(self, lonlat: Float[Tensor, "n 2"]) -> Float32[Tensor, "n width"]:
         """Return the vectors of places, at most `rows` of them."""
         encoder, features = self.encoder, self.features[: len(lonlat)]
-        for source in ("observations", "rasters"):
-            if encoder.context is not None and features[:, self.columns[source]].shape[1]:
-                features[:, self.columns[source]] = encoder.context(lonlat, source)
+        for source, sampler in self.samplers.items():
+            sampler.write(lonlat, features[:, self.columns[source]])
         positional, own = encoder.positional, features[:, self.columns["positional"]]
         if isinstance(positional, SphericalHarmonics):
             positional.write(lonlat, own)
@@ -89,6 +93,50 @@ class PointPath:
             if "output" in encoder.part_names:
                 parts["output"] = self.network.output(hidden)
             return torch.cat([parts[name].float() for name in encoder.part_names], dim=-1)
+
+
+class Sampler:
+    """The sampling of all levels of a source at once: what `LocalContext.forward` returns, to rounding.
+
+    Args:
+        context: The context.
+        source: "rasters" or "observations", with at least one level.
+    """
+
+    def __init__(self, context: LocalContext, source: str) -> None:
+        numbers = context.levels_of(source)
+        device = context.get_buffer(f"unit/{numbers[0]}").device
+        grids = [context.cells_of(number) for number in numbers]
+        # One row per level; the nodes of all levels are in one index.
+        self.west, self.gap, self.north, self.step, self.rows, self.columns = (
+            torch.tensor([float(grid[key]) for grid in grids], dtype=torch.float64, device=device)[:, None]
+            for key in ("west", "gap", "north", "step", "rows", "columns")
+        )
+        sizes = (self.rows + 2) * (self.columns + 2)
+        self.before = sizes.cumsum(0) - sizes + self.columns + 3
+        zero, one, below = torch.zeros_like(self.columns), torch.ones_like(self.columns), self.columns + 2
+        self.corners = torch.cat((zero, one, below, below + 1), dim=1).long()[:, None]
+        self.index = torch.cat([context.get_buffer(f"index/{number}") for number in numbers])
+        self.values = [context.get_buffer(f"values/{n}").float() * context.get_buffer(f"unit/{n}") for n in numbers]
+        self.last_row, self.last_column, self.outside = self.rows - 1, self.columns - 1, -one
+
+    def write(self, lonlat: Float[Tensor, "n 2"], out: Float[Tensor, "n k"]) -> None:
+        """Write the values around places."""
+        lon, lat = lonlat.unbind(-1)
+        x = ((lon - (self.west - self.gap)).remainder(360.0) - self.gap) / self.step
+        x, y = x.clamp(self.outside, self.columns), ((self.north - lat) / self.step).clamp(self.outside, self.rows)
+        left, top = x.floor().minimum(self.last_column), y.floor().minimum(self.last_row)
+        start = (top * (self.columns + 2) + left + self.before).long()
+        index = self.index[start[..., None] + self.corners]
+        right, low = (x - left).float(), (y - top).float()
+        right, low = torch.stack((1 - right, right), dim=-1), torch.stack((1 - low, low), dim=-1)
+        known = (low[..., None] * right[..., None, :]).flatten(2) * (index > 0)
+        share = known / known.sum(-1, keepdim=True).clamp(min=LEAST_KNOWN)
+        nodes, column = (index - 1).clamp(min=0), 0
+        for node, own, values in zip(nodes, share, self.values, strict=True):
+            width = values.shape[1]
+            out[:, column : column + width] = F.embedding_bag(node, values, mode="sum", per_sample_weights=own)
+            column += width
 
 
 def aligned(count: int) -> int:

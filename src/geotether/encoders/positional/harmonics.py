@@ -186,9 +186,18 @@ def by_one_product(
     operations are prepared for it.
     """
     table, orders = joined_table(weights, work, places.device)
-    north = latitude_waves(places[:, 1], len(weights)).flatten(1).to(work) @ table
-    east = longitude_parts(places[:, 0], len(weights) - 1).to(work).index_select(1, orders)
-    torch.mul(north, east, out=out)
+    l_max, count = len(weights) - 1, len(weights)
+    multiples = torch.arange(-l_max, count, dtype=torch.float64, device=places.device).abs()
+    falls = torch.outer(torch.deg2rad(90 - places[:, 1]), multiples[l_max:])
+    turns = torch.outer(torch.deg2rad(places[:, 0]), multiples)
+    # Sines and cosines are rounded while they are written: fewer passes over memory than `latitude_waves` needs.
+    waves = torch.empty(len(places), count, 2, dtype=work, device=places.device)
+    east = torch.empty(len(places), len(multiples), dtype=work, device=places.device)
+    torch.cos(falls, out=waves[..., 0])
+    torch.sin(falls, out=waves[..., 1])
+    torch.sin(turns[:, :l_max], out=east[:, :l_max])
+    torch.cos(turns[:, l_max:], out=east[:, l_max:])
+    torch.mul(waves.flatten(1) @ table, east.index_select(1, orders), out=out)
 
 
 @lru_cache(maxsize=8)
