@@ -28,13 +28,16 @@ def products_in(precision: str, device: torch.device) -> Iterator[None]:
             which runs networks in bfloat16.
         device: Where they are computed.
     """
-    with _tf32(precision == "tf32"), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with (
+        products_in_tf32(precision == "tf32"),
+        torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
+    ):
         yield
 
 
 @contextmanager
-def _tf32(wanted: bool) -> Iterator[None]:
-    """Let a GPU round the factors of float32 products to 10 bits; the last of several threads restores the setting."""
+def products_in_tf32(wanted: bool) -> Iterator[None]:
+    """Let a GPU round the factors of float32 products to 10 bits, if wanted; the last thread restores the setting."""
     global _tf32_users, _tf32_before
     if not wanted:
         yield

@@ -4,8 +4,8 @@ import copy
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from geotether.encoders.devices import products_in_tf32
 from geotether.files.disk import replacing_file
 from geotether.processes import Processes
 from geotether.training.config import LoopConfig, config_yaml
@@ -112,17 +113,6 @@ def in_precision(config: LoopConfig, device: torch.device) -> AbstractContextMan
     return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
 
 
-@contextmanager
-def products_in_tf32(config: LoopConfig) -> Iterator[None]:
-    """Let a GPU round the factors of float32 products to 10 bits, if the configuration asks for it."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = before or config.precision == "tf32"
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
-
-
 def train(
     method: Method,
     out: str | Path | None = None,
@@ -202,7 +192,7 @@ def train(
         Progress(total_steps, state.step, progress if processes.is_first else "none") as shown,
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         processes.saving(save),
-        products_in_tf32(config),
+        products_in_tf32(config.precision == "tf32"),
     ):
         if config.epochs:
             shown.say(f"{config.epochs} epochs are {total_steps:,} steps.")
