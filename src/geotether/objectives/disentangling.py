@@ -1,15 +1,16 @@
 """Disentangling: a shared part of a modality's embedding, contrasted with the place, and a specific part."""
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from geotether.objectives.masks import PairMask
 from geotether.objectives.supervised import regression_loss
-from geotether.objectives.tying import check_groups, mean_over_rows, tying_loss
+from geotether.objectives.tying import check_groups, mean_over_rows, sizes, tying_loss
 
 TERMS = ("location", "discrimination", "reconstruction")
 """Tie place and shared part; classify the modality from the specific part; predict features from both parts."""
@@ -112,9 +113,14 @@ def _discrimination(logits: Tensor | None, group: Sequence[slice], modality: Seq
             f"the groups are the modalities {numbers}, but modality_of_specific has logits for {logits.shape[1]}; "
             "give it one for each modality, including those that are not in the batch."
         )
-    sizes = torch.tensor([part.stop - part.start for part in group])
-    target = torch.tensor(numbers).repeat_interleave(sizes).to(logits.device)
-    return F.cross_entropy(logits, target)
+    return F.cross_entropy(logits, _of_rows(tuple(numbers), sizes(group), logits.device))
+
+
+@lru_cache(maxsize=64)
+def _of_rows(numbers: tuple[int, ...], rows: tuple[int, ...], device: torch.device) -> Int64[Tensor, " n"]:
+    """Return the number of each row's group on a device, where recorded steps read it again."""
+    with torch.inference_mode(False):
+        return torch.tensor(numbers).repeat_interleave(torch.tensor(rows)).to(device)
 
 
 def _reconstruction(rebuilt: Sequence[Tensor], features: Sequence[Tensor], group: Sequence[slice]) -> Tensor:

@@ -212,9 +212,12 @@ def sizes(group: Sequence[slice]) -> tuple[int, ...]:
     return tuple(rows.stop - rows.start for rows in group)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def membership(rows: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Float[Tensor, "n g"]:
-    """Return a matrix with a 1 where a row belongs to a group, given the number of rows of each."""
+    """Return a matrix with a 1 where a row belongs to a group, given the number of rows of each.
+
+    As many are kept as recorded steps may read again.
+    """
     with torch.inference_mode(False), torch.no_grad():
         return torch.block_diag(*(torch.ones(count, 1, dtype=dtype) for count in rows)).to(device)
 

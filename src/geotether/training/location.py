@@ -240,7 +240,8 @@ class LocationMethod:
 
         def embed_part(part: Part) -> tuple[Tensor, Tensor]:
             draws.begin()
-            with in_precision(self.config, self.device):
+            # Here as well, because the gradient embeds parts again after the step's block has ended.
+            with checked_places(), in_precision(self.config, self.device):
                 with draws.of(part.rows, len(lonlat)):
                     drawn = {name: values[part.rows] for name, values in inputs.disturbance.items()}
                     location = self.location_of(model, inputs.step, lonlat[part.rows], drawn)
