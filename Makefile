@@ -11,11 +11,12 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile --c
 demo: $(VENV)/.demo
 	$(BIN)/geotether demo --out $(OUT)
 
+# Tests start some fifty processes, which share the byte code that the first writes.
 test: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 GEOTETHER_FULL_SIZE=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check --fix .

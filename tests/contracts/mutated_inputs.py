@@ -9,6 +9,7 @@
 import argparse
 import contextlib
 import faulthandler
+import functools
 import gzip
 import io
 import json
@@ -31,6 +32,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+import typer
 from right_inputs import fill, run_command, write_seeds
 
 SECONDS, MEMORY = 10, 500 * 2**20
@@ -326,7 +328,7 @@ def virtual_size():
 
 
 def prepare_process():
-    """Warnings, logs and flushing to disk cost time and change nothing here."""
+    """Warnings, logs, flushing to disk and making the command line anew cost time and change nothing here."""
     torch.set_num_threads(1)
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
@@ -334,6 +336,7 @@ def prepare_process():
     os.fsync = lambda descriptor: None
     warnings.simplefilter("ignore")
     logging.getLogger("geotether").setLevel(logging.WARNING)
+    typer.main.get_command = functools.cache(typer.main.get_command)  # the tree of commands, made for each call
 
 
 def check_right(seeds, root, work):

@@ -3,9 +3,9 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 # Read by a library when it is loaded.
 _VARIABLES = tuple(f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR"))
@@ -24,10 +24,11 @@ def one_thread() -> Iterator[None]:
     """
     before = {name: os.environ.get(name) for name in _VARIABLES}
     threads = int(before["OMP_NUM_THREADS"] or 0) or core_count()
-    loaded = {pool.filepath for pool in ThreadpoolController().lib_controllers}
+    pools = ThreadpoolController()  # searching the loaded libraries takes milliseconds
+    loaded = {pool.filepath for pool in pools.lib_controllers}
     torch_threads = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else threads
     try:
-        with keep_one_thread():
+        with keep_one_thread(pools):
             yield
     finally:
         for name, value in before.items():
@@ -41,12 +42,15 @@ def one_thread() -> Iterator[None]:
             sys.modules["torch"].set_num_threads(torch_threads)
 
 
-def keep_one_thread() -> threadpool_limits:
-    """Limit all thread pools of this process, and libraries imported later, to one thread until it ends."""
+def keep_one_thread(pools: ThreadpoolController | None = None) -> AbstractContextManager[object]:
+    """Limit all thread pools of this process, and libraries imported later, to one thread until it ends.
+
+    The caller may pass the pools it has found.
+    """
     os.environ.update(dict.fromkeys(_VARIABLES, "1"))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
-    return threadpool_limits(limits=1)
+    return (pools or ThreadpoolController()).limit(limits=1)
 
 
 def core_count() -> int:

@@ -11,6 +11,7 @@ import shapely
 from jaxtyping import Bool, Float, Shaped
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -233,11 +234,10 @@ def _draw_borders(axes: Axes, picture: Picture) -> None:
             continue
         shapes = shapely.transform(land_outlines(), lambda xy, turn=turn: xy + np.array([turn, 0.0]))
         lines = shapely.intersection(shapely.boundary(shapes[shapely.intersects(shapes, box)]), box)
-        for line in shapely.get_parts(lines):
-            xy = shapely.get_coordinates(line)
-            if len(xy) > 1:
-                xy = xy if picture.is_geographic else xy_of_lonlat(xy, picture.crs)
-                axes.plot(*xy.T, color=INK, linewidth=0.45, alpha=0.75, zorder=3)
+        if not picture.is_geographic:
+            lines = shapely.transform(lines, lambda xy: xy_of_lonlat(xy, picture.crs))
+        found = [xy for line in shapely.get_parts(lines) if len(xy := shapely.get_coordinates(line)) > 1]
+        axes.add_collection(LineCollection(found, colors=INK, linewidths=0.45, alpha=0.75, zorder=3), autolim=False)
 
 
 def _draw_graticule(axes: Axes, picture: Picture) -> None:

@@ -1,11 +1,11 @@
 """One decomposition of the training features for all ridge fits: every penalty, target and fold."""
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from jaxtyping import Float, Float64, Integer
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from geotether.moments import mean_and_scale
 
@@ -153,7 +153,7 @@ class RidgeDecomposition:
             fitted = parts @ projected
             ends = np.cumsum([len(rows) for rows in group])[:-1]
             found = []
-            with threadpool_limits(limits=1, user_api="blas"):
+            with loaded_pools().limit(limits=1, user_api="blas"):
                 for rows, part, own in zip(group, np.split(parts, ends), np.split(fitted, ends), strict=True):
                     residuals = own.reshape(len(rows), len(alphas), -1).transpose(1, 0, 2)
                     if self.primal:
@@ -187,6 +187,12 @@ class RidgeDecomposition:
             makers[:, np.arange(len(part)), np.arange(len(part))] += 1.0
         makers -= 1.0 / self.num_rows
         return makers
+
+
+@cache
+def loaded_pools() -> ThreadpoolController:
+    """Return the thread pools of the loaded libraries, NumPy's among them; searching for them takes milliseconds."""
+    return ThreadpoolController()
 
 
 def gather(folds: Sequence[Integer[np.ndarray, " _"]], rows: int) -> Iterator[list[Integer[np.ndarray, " _"]]]:

@@ -54,7 +54,7 @@ def labels_geojson() -> bytes:
         shapes = shapely.get_parts(land_outlines()[countries == name])
         largest = shapes[shapely.area(shapes).argmax()]
         circle = shapely.maximum_inscribed_circle(largest, _LABEL_DEGREES)
-        area = sum(map(area_km2, shapes))
+        area = area_km2(shapely.multipolygons(shapes))
         rank = 1 + int(np.searchsorted(-np.array(_RANKS_KM2), -area))
         features.append((shapely.get_point(circle, 0), {"name": name, "rank": rank, "area": round(area)}))
     return _collection(sorted(features, key=lambda one: -one[1]["area"]))
