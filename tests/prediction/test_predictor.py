@@ -35,7 +35,9 @@ def test_says_whether_the_embedding_beats_the_baselines(planet, of_numbers, quic
     def random(lonlat):
         return np.random.default_rng(0).normal(size=(len(lonlat), 4))
 
-    useless = fit_predictor(random, planet.task_of(), name="noise")
+    steps = []
+    useless = fit_predictor(random, planet.task_of(), name="noise", progress=lambda *step: steps.append(step))
+    assert sorted(set(steps)) == [(done, len(set(steps))) for done in range(1, len(set(steps)) + 1)]
     world = region_of("world")
     grid = grid_of(world, 30)
     lonlat = grid.lonlat(slice(None), slice(None)).reshape(-1, 2)

@@ -1,10 +1,12 @@
 """Mirrors src/geotether/serving/{points,columns,uploads,colours}.py and routes/points.py."""
 
+import errno
 import gzip
 import io
 import json
 import pickle
 import re
+import shutil
 import sqlite3
 import tempfile
 import zipfile
@@ -176,6 +178,9 @@ def test_files_of_the_server_are_listed_and_kept(tmp_path, monkeypatch):
         out.touch()
         return {"columns": [], "bounds": [], "rows": 0}
 
+    def read_without_room(content, name, out):
+        raise OSError(errno.ENOSPC, "No space left on device", str(out))
+
     monkeypatch.setattr("geotether.serving.points.read_upload", read_nothing)
     used = tables.add(io.BytesIO(), "x.csv")
     first, second = used.id, tables.add(io.BytesIO(), "x.csv").id
@@ -183,9 +188,13 @@ def test_files_of_the_server_are_listed_and_kept(tmp_path, monkeypatch):
     with pytest.raises(Problem) as forgotten:  # by a request that had it before it was forgotten
         used.geojson()
     assert forgotten.value.status_code == 404
-    tables.get(second).file.unlink()  # by a program that cleans /tmp
+    shutil.rmtree(tables.get(second).file.parent)  # by a program that cleans /tmp
     assert tables.add(io.BytesIO(), "y.csv").name == "y.csv"
     assert tables.get("towns").rows == COUNT
+    monkeypatch.setattr("geotether.serving.points.read_upload", read_without_room)
+    with pytest.raises(Problem) as full:
+        tables.add(io.BytesIO(), "z.csv")
+    assert (full.value.status_code, "Retry-After" in full.value.headers) == (503, True)
     with pytest.raises(Exception, match="send the file again"):
         tables.get(first)
 

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 from geotether.benchmark.bootstrap import score
-from geotether.prediction.candidates import BASELINES, CANDIDATES
+from geotether.prediction.candidates import BASELINES, CANDIDATES, Candidate, ridge
 from geotether.prediction.predictor import fit_predictor
 from geotether.regions import Grid
 from geotether.searching.candidates import land_candidates
@@ -216,6 +216,18 @@ def test_work_ends_when_it_is_not_wanted_or_takes_too_long(job, monkeypatch):
     for one, event in ((stopped, None), (job(), closing)):
         make_map(one, event)
         assert (one.state, one.found) == ("failed", {})
+    later, fits = job(), []
+
+    def fit(rows, target):
+        fits.append(target)
+        later.stopped.set()
+        return ridge(rows, target)
+
+    with monkeypatch.context() as patch:
+        for name in ("ridge", "another"):
+            patch.setitem(CANDIDATES, name, Candidate(fit))
+        make_map(later)
+    assert (later.state, len(fits)) == ("failed", 1)
     monkeypatch.setattr(predictions, "SECONDS", 0.0)
     slow = job()
     make_map(slow)

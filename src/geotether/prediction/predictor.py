@@ -19,7 +19,9 @@ from geotether.prediction.selection import (
     NUM_FOLDS,
     LabelledRows,
     Selection,
-    fit_all,
+    Steps,
+    fits_of,
+    number_of_fits,
     outcome,
     select,
     suitable_block_km,
@@ -212,7 +214,8 @@ def fit_predictor(
         block_km: Side of the blocks that are held out. None: the largest, 1,000 km at most, of which there are enough.
         seed: Seed of the folds.
         name: Name of the encoder in results. None: that of the model.
-        progress: As for `geotether.prediction.selection.select`.
+        progress: Called with the number of steps done and of all, after each fit and the like; an exception that it
+            raises ends the work.
 
     Raises:
         ValueError: If the labels are too few, one class, an id, or fill too few blocks for the level.
@@ -237,12 +240,17 @@ def fit_predictor(
             f"{fewest}; use smaller blocks, such as {suitable_block_km(lonlat, fewest):g} km."
         )
     # Hundreds of small fits: threads would spend their time waiting for each other, on a busy machine for minutes.
+    step = Steps(number_of_fits(rows.target) + NUM_FOLDS + 3, progress)
     with threadpool_limits(limits=1):
-        found = select(rows, progress)
-        fit = fit_all(rows, np.ones(len(lonlat), dtype=bool), {found.chosen: CANDIDATES[found.chosen]})[found.chosen]
+        found = select(rows, step)
+        every = np.ones(len(lonlat), dtype=bool)
+        ((_, fit),) = fits_of(rows, every, {found.chosen: CANDIDATES[found.chosen]})
+        step()
         area = Applicability().fit(rows.features, rows.folds, fit.weights)
-        held_out = held_out_columns(rows, found)
-        spread = spread_of(rows, found, held_out)
+        step()
+        held_out = held_out_columns(rows, found, step)
+        spread = spread_of(rows, found, held_out, lambda: step(0))
+        step()
     title = name or "the model"
     outcomes = {
         one: outcome(rows, task.name, title if one == EMBEDDING else one, said) for one, said in found.predicted.items()
@@ -251,12 +259,22 @@ def fit_predictor(
 
 
 def spread_of(
-    rows: LabelledRows, found: Selection, held_out: Float64[np.ndarray, "n 2"]
+    rows: LabelledRows,
+    found: Selection,
+    held_out: Float64[np.ndarray, "n 2"],
+    fitted: Callable[[], None] = lambda: None,
 ) -> BlockIntervals | CalibratedClasses:
-    """Learn intervals or probabilities from what was predicted without each row's fold."""
+    """Learn intervals or probabilities from what was predicted without each row's fold.
+
+    Args:
+        rows: The labelled places.
+        found: What was predicted.
+        held_out: From `held_out_columns`.
+        fitted: Called after each fit of probabilities.
+    """
     known = spread_columns(*held_out.T)
     if rows.target.kind == "classification":
-        return CalibratedClasses().fit(found.columns, rows.target.codes, known, rows.blocks, rows.folds)
+        return CalibratedClasses().fit(found.columns, rows.target.codes, known, rows.blocks, rows.folds, fitted)
     residuals = rows.target.values - found.columns[:, 0]
     return BlockIntervals().fit(residuals, np.column_stack([known, found.columns]), rows.blocks, rows.folds)
 
@@ -268,12 +286,18 @@ def spread_columns(
     return np.stack([np.log(distance_km + _NEAR_KM), dissimilarity], axis=1).astype(np.float64)
 
 
-def held_out_columns(rows: LabelledRows, found: Selection) -> Float64[np.ndarray, "n 2"]:
-    """Return distance (km) and dissimilarity of each labelled place to those of other folds that its fit used."""
+def held_out_columns(
+    rows: LabelledRows, found: Selection, done: Callable[[], None] = lambda: None
+) -> Float64[np.ndarray, "n 2"]:
+    """Return distance (km) and dissimilarity of each labelled place to those of other folds that its fit used.
+
+    `done` is called after each of the folds.
+    """
     columns = np.empty((len(rows.folds), 2))
     for fold in range(NUM_FOLDS):
         held, used = rows.folds == fold, rows.without([fold])
         area = Applicability().fit(rows.features[used], rows.folds[used], found.weights[fold])
         columns[held, 0] = nearest_km(rows.lonlat[held], rows.lonlat[used])
         columns[held, 1] = area.dissimilarity(rows.features[held])
+        done()
     return columns

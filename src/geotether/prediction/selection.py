@@ -1,7 +1,7 @@
 """The choice of a probe inside the training blocks, and predictions for blocks that no fit has seen."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -18,6 +18,7 @@ from geotether.probes.target import ProbeTarget
 from geotether.tasks.task import METRICS
 
 NUM_FOLDS = 5
+_PAIRS = tuple(combinations(range(NUM_FOLDS), 2))
 # What outcomes call the probe: candidates and baselines are told apart as encoders.
 PROBE = "map"
 # Inner folds, by which a probe chooses its own settings.
@@ -113,7 +114,31 @@ class Selection:
     predicted: Mapping[str, np.ndarray]
 
 
-def select(rows: LabelledRows, progress: Callable[[int, int], None] | None = None) -> Selection:
+class Steps:
+    """Counts the steps of a computation that are done.
+
+    Args:
+        total: Number of all steps.
+        progress: Called with the number of those done and of all; an exception that it raises ends the work.
+    """
+
+    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
+        self.done, self.total, self.progress = 0, total, progress
+
+    def __call__(self, more: int = 1) -> None:
+        """Count more steps; with 0, only call `progress`."""
+        self.done += more
+        if self.progress is not None:
+            self.progress(self.done, self.total)
+
+
+def number_of_fits(target: ProbeTarget) -> int:
+    """Return the number of fits that `select` makes for such labels."""
+    candidates, baselines = (sum(one.suits(target) for one in each.values()) for each in (CANDIDATES, BASELINES))
+    return len(_PAIRS) * candidates + NUM_FOLDS * (candidates + baselines)
+
+
+def select(rows: LabelledRows, fitted: Callable[[], None] = lambda: None) -> Selection:
     """Choose a candidate, and predict every row by candidates and baselines that know nothing of its fold.
 
     For each fold, the candidate with the smallest loss on the other folds is chosen, from fits without both folds; its
@@ -122,23 +147,19 @@ def select(rows: LabelledRows, progress: Callable[[int, int], None] | None = Non
 
     Args:
         rows: The labelled places.
-        progress: Called before each of fifteen fits of all candidates with the number of those done, and fifteen; an
-            exception that it raises ends the work.
+        fitted: Called after each of `number_of_fits` fits; an exception that it raises ends the work.
     """
     candidates = {name: one for name, one in CANDIDATES.items() if one.suits(rows.target)}
     baselines = {name: one for name, one in BASELINES.items() if one.suits(rows.target)}
     for name in (CANDIDATES.keys() - candidates.keys()) | (BASELINES.keys() - baselines.keys()):
         _log.info("%s is left out: it does not suit %s.", name, _described(rows.target))
     folds = range(NUM_FOLDS)
-    pairs = list(combinations(folds, 2))
-    show = progress or (lambda done, total: None)
     inner = {name: np.zeros(NUM_FOLDS) for name in candidates}
-    for done, pair in enumerate(pairs):
-        show(done, len(pairs) + NUM_FOLDS)
-        fits = fit_all(rows, rows.without(pair), candidates)
-        for held, other in (pair, pair[::-1]):
-            for name, fit in fits.items():
+    for pair in _PAIRS:
+        for name, fit in fits_of(rows, rows.without(pair), candidates):
+            for held, other in (pair, pair[::-1]):
                 inner[name][other] += loss(rows, held, predict(rows, rows.folds == held, fit))
+            fitted()
     chosen_by_fold = tuple(min(candidates, key=lambda name: inner[name][fold]) for fold in folds)
 
     columns = np.full((len(rows.folds), rows.target.columns.shape[1]), -np.inf)
@@ -149,10 +170,8 @@ def select(rows: LabelledRows, progress: Callable[[int, int], None] | None = Non
     if rows.target.kind == "regression":
         predicted = {name: np.empty(len(rows.folds)) for name in names}
     for fold in folds:
-        show(len(pairs) + fold, len(pairs) + NUM_FOLDS)
         held = rows.folds == fold
-        fits = fit_all(rows, rows.without([fold]), candidates | baselines)
-        for name, fit in fits.items():
+        for name, fit in fits_of(rows, rows.without([fold]), candidates | baselines):
             found = predict(rows, held, fit)
             predicted[name][held] = rows.target.from_columns(found)
             if name in candidates:
@@ -161,15 +180,17 @@ def select(rows: LabelledRows, progress: Callable[[int, int], None] | None = Non
                 columns[held] = found
                 predicted["embedding"][held] = predicted[name][held]
                 weights.append(fit.weights)
+            fitted()
     return Selection(min(outer, key=lambda name: outer[name]), chosen_by_fold, columns, tuple(weights), predicted)
 
 
-def fit_all(
+def fits_of(
     rows: LabelledRows, used: Bool[np.ndarray, " n"], candidates: Mapping[str, Candidate]
-) -> dict[str, FittedCandidate]:
-    """Fit candidates to some rows, from shared decompositions."""
+) -> Iterator[tuple[str, FittedCandidate]]:
+    """Fit candidates to some rows one after the other, from shared decompositions."""
     training, target = rows.training(used)
-    return {name: FittedCandidate(one, one.fit(training, target)) for name, one in candidates.items()}
+    for name, one in candidates.items():
+        yield name, FittedCandidate(one, one.fit(training, target))
 
 
 def predict(rows: LabelledRows, held: Bool[np.ndarray, " n"], fit: FittedCandidate) -> Float64[np.ndarray, "m t"]:

@@ -1,5 +1,6 @@
 """Calibrated probabilities of classes, and sets of classes that contain the true one as often as stated."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,6 +54,7 @@ class CalibratedClasses:
         columns: Float[np.ndarray, "n k"],
         blocks: Shaped[np.ndarray, " _"],
         folds: Integer[np.ndarray, " _"],
+        fitted: Callable[[], None] = lambda: None,
     ) -> "CalibratedClasses":
         """Calibrate.
 
@@ -62,6 +64,7 @@ class CalibratedClasses:
             columns: What certainty depends on, finite, larger where predictions are harder, shape (n, k).
             blocks: Number of each row's block.
             folds: Fold of each row; whole blocks.
+            fitted: Called after the fit without each fold; an exception that it raises ends the work.
 
         Raises:
             ValueError: If lengths differ, or a row has no finite score.
@@ -81,6 +84,7 @@ class CalibratedClasses:
             used = ~held if (~held).any() else held
             found = _most_likely(scores[used], codes[used], known[used], self.frequency_)
             self.held_out_[held] = _mixture(scores[held], known[held], self.frequency_, found)
+            fitted()
         self.parameters_ = _most_likely(scores, codes, known, self.frequency_)
         self.true_ = self.held_out_[np.arange(count), codes]
         hardness = known.mean(axis=1)

@@ -1,6 +1,7 @@
 """Tables of points, from clients or from the start of the server: their columns, and points in colours."""
 
 import json
+import logging
 import secrets
 import shutil
 import tempfile
@@ -29,6 +30,8 @@ MOST_STORED_BYTES = 1_000_000_000
 # Points of different texts beyond this number share one colour.
 MOST_CLASSES = 254
 _MISSING = "#9aa5ad"
+_AGAIN_SECONDS = 60.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +147,7 @@ class PointTables:
                 self._own[name] = self._read(name, content, path.name)
 
     def _read(self, id: str, content: Any, name: str) -> StoredPoints:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # cleaners of temporary files may delete it
         out = self._folder / f"{secrets.token_hex(8)}.arrow"
         about = read_upload(content, name, out)
         return StoredPoints(id, name, **about, file=out, size=out.stat().st_size)
@@ -156,12 +160,15 @@ class PointTables:
         """Read a file that a client sent.
 
         Raises:
-            Problem: If it is not accepted; see `read_upload`.
+            Problem: If it is not accepted, see `read_upload`; 503, if it cannot be kept.
         """
         try:
             found = self._read(secrets.token_urlsafe(12), content, shown_name(name))
         except UploadError as error:
             raise Problem(error.status, str(error), "file", retry_after=3 if error.status == 429 else None) from None
+        except OSError as error:
+            _log.error("%s cannot be kept in %s: %s", name, self._folder, error)
+            raise Problem(503, "The server has no room for the file now.", "file", retry_after=_AGAIN_SECONDS) from None
         with self._lock:
             self._sent[found.id] = found
             while len(self._sent) > 1 and (

@@ -35,7 +35,7 @@ MOST_WAITING = 8
 MOST_KEPT = 30  # jobs, with about 3 MB of layers each
 SECONDS = 600.0
 _AGAIN_SECONDS = 30.0
-_AT_ONCE = 2**14
+_AT_ONCE = 2**12
 _VEIL = (238, 240, 241, 184)  # over places outside of the area of applicability
 _log = logging.getLogger(__name__)
 
@@ -192,7 +192,7 @@ def make_map(job: Job, closing: threading.Event | None = None) -> None:
             tell(f"Encoding {len(job.task.lonlat):,} labels")
             predictor = fit_predictor(
                 job.planet.encoder, job.task, job.level, name=job.model,
-                progress=lambda done, total: tell(f"Fitting and judging on unseen blocks: {done} of {total}"),
+                progress=lambda done, total: tell(f"Fitting and judging on unseen blocks: {done} of {total} steps"),
             )  # fmt: skip
             job.notes += notes
             job.found = shown_scores(predictor)

@@ -19,7 +19,8 @@ class Problem(HTTPException):
     """A request that cannot be answered.
 
     Args:
-        status: HTTP status: 4xx, 500 after a fault of the server, or 503 while it is being stopped.
+        status: HTTP status: 4xx, 500 after a fault of the server, or 503 while it is being stopped
+            or has no room for a file.
         error: One sentence that says what is wrong and what would be accepted, without paths of the server.
         field: The parameter that it is about.
         retry_after: Seconds after which the same request may succeed.
@@ -53,7 +54,7 @@ _WORDS = {
     415: "The body is of another type.",
     422: "A parameter is missing or cannot be used; `field` names it.",
     429: "Too many requests, or the answer took too long; try again after the seconds in `Retry-After`.",
-    503: "The server is being stopped.",
+    503: "The server is being stopped, or has no room for a file.",
 }
 # Of errors that come from the framework.
 _UNKNOWN = {
