@@ -1,9 +1,9 @@
 """Location ties: modalities that share no samples, each tied to the places of its rows (MELT, SALT, pairwise)."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,26 +23,23 @@ from geotether.encoders.context import LocalContext
 from geotether.encoders.heads import FeatureDecoder, ProjectionHead, SpecificParts
 from geotether.encoders.location import LocationEncoder
 from geotether.encoders.model import TiedModel
-from geotether.encoders.readout import Response
 from geotether.featurizing.transform import fitted_features
-from geotether.geodesy.blocks import block_id
 from geotether.geodesy.coordinates import checked_places
 from geotether.objectives.disentangling import disentangling_terms, join_parts
-from geotether.objectives.info_nce import info_nce
 from geotether.objectives.masks import NearbyPairs
 from geotether.objectives.negatives import NEGATIVES, OBJECTIVES
-from geotether.objectives.retrieval import recall_at_k
 from geotether.objectives.supervised import regression_loss
-from geotether.objectives.tying import equal_groups, mean_over_rows, sigmoid_tying_loss, tying_loss
+from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
 from geotether.processes import Part, Processes, Split
 from geotether.regions.region import Region
 from geotether.tables.table import Table, drawn_hash
 from geotether.training.card import model_card, plain_settings, run_provenance
 from geotether.training.config import ObjectiveConfig, RunConfig
+from geotether.training.held_out import RECALL_EVERY, group_recalls, held_out_batch, validate, validation_rows
 from geotether.training.loop import in_precision
-from geotether.training.metrics import read_scalars
 from geotether.training.randomness import derived_seed, step_generator
 from geotether.training.recording import StepInputs
+from geotether.training.settling import responses, settling_places
 from geotether.training.state import RunState
 
 
@@ -437,169 +434,3 @@ def seeded(config: RunConfig, purpose: str) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(config.seed, 0, purpose))
         yield
-
-
-SETTLING_PLACES = 20_000
-SETTLING_BLOCK_KM = 100.0
-_SEEN_BLOCK_KM = 500.0
-# Enough for a linear map from some thousand numbers; each costs memory and time.
-RESPONSE_ROWS = 8000
-RESPONSE_COMPONENTS = 64
-
-
-def settling_places(
-    places: Sequence[Float64[np.ndarray, "_ 2"]],
-    seed: int,
-    context: LocalContext | None = None,
-    count: int = SETTLING_PLACES,
-) -> Float64[np.ndarray, "n 2"]:
-    """Draw places evenly by area, at which the readout is fitted.
-
-    With rasters, from the nodes that they store (usually land), in all blocks of 500 km in which something was
-    observed: observations are dense where people live, and places are wanted everywhere. Without rasters, from the
-    training places, every occupied block of 100 km equally likely.
-
-    Args:
-        places: Of each modality, in degrees.
-        seed: The run's seed.
-        context: Local context, or None.
-        count: Number of places; fewer if there are fewer rows or nodes. A place can occur more than once.
-    """
-    lonlat = np.concatenate(places)
-    if context is not None and context.levels_of("rasters"):
-        nodes = context.places(count, derived_seed(seed, 0, "settling nodes"))
-        if nodes is not None:
-            seen = np.isin(block_id(nodes.numpy(), _SEEN_BLOCK_KM), block_id(lonlat, _SEEN_BLOCK_KM))
-            if seen.sum() > 1:
-                return nodes.numpy()[seen]
-    blocks = block_id(lonlat, SETTLING_BLOCK_KM)
-    order = np.argsort(blocks, kind="stable")
-    _, first, rows = np.unique(blocks[order], return_index=True, return_counts=True)
-    generator = np.random.default_rng(derived_seed(seed, 0, "settling places"))
-    drawn = generator.integers(len(first), size=min(count, len(lonlat)))
-    return lonlat[order[first[drawn] + (generator.random(len(drawn)) * rows[drawn]).astype(np.int64)]]
-
-
-def responses(
-    model: TiedModel, tables: Mapping[str, Table], seed: int, device: torch.device | str = "cpu"
-) -> Iterator[Response]:
-    """Yield what the readout should be able to predict: the leading components of each modality's features.
-
-    Observations around a training place include the row's own, so a regression on them would learn to copy. Their part
-    is therefore 0 in every response, and gets no weight from the regressions.
-
-    Args:
-        model: Model with its final weights, in evaluation mode.
-        tables: Modality to its whole table.
-        seed: The run's seed.
-        device: Device of the model.
-    """
-    for name, table in tables.items():
-        training = np.arange(len(table)) if table.split is None else np.flatnonzero(table.split == "train")
-        if name in model.decoders:
-            decoder: Any = model.decoders[name]
-        else:
-            decoder = FeatureDecoder.of(table.part("train").features, RESPONSE_COMPONENTS).to(device)
-        sides: list[Any] = []
-        for part, rows in (("training", training), ("validation", validation_rows(table))):
-            generator = np.random.default_rng(derived_seed(seed, 0, f"{part} responses of {name}"))
-            chosen = np.sort(generator.choice(rows, min(len(rows), RESPONSE_ROWS), replace=False))
-            features = torch.tensor(table.features[chosen], device=device)
-            sides += [_parts_at(model.location, table.lonlat[chosen]), decoder.targets(features)]
-        yield Response(*sides)
-
-
-def _parts_at(location: LocationEncoder, lonlat: np.ndarray) -> list[Tensor]:
-    """Return the parts of the readout at places, the observations as zeros."""
-    parts = location.parts_of_many(torch.tensor(lonlat))
-    return [
-        torch.zeros_like(part) if name == "observations" else part
-        for name, part in zip(location.part_names, parts, strict=True)
-    ]
-
-
-RECALL_AT = 10
-RECALL_ROWS = 256
-RECALL_EVERY = 10
-"""Steps between two measurements of recall on the training batch, each of which takes time."""
-
-
-class HeldOut(NamedTuple):
-    """The validation rows of one modality, on the run's device: degrees, float64, (n, 2), and features, (n, d)."""
-
-    lonlat: Tensor
-    features: Tensor
-
-
-def validation_rows(table: Table) -> np.ndarray:
-    """Return the numbers of the rows whose split is `validation`."""
-    return np.flatnonzero(table.split == "validation") if table.split is not None else np.arange(0)
-
-
-def held_out_batch(
-    tables: Mapping[str, Table], rows: int, seed: int, device: torch.device | str = "cpu"
-) -> dict[str, HeldOut]:
-    """Draw the fixed batch that every validation uses.
-
-    Returns:
-        Modality to its rows; a modality with fewer than two validation rows is left out.
-    """
-    batch = {}
-    for modality, table in tables.items():
-        numbers = validation_rows(table)
-        if len(numbers) < 2:
-            continue
-        generator = step_generator(derived_seed(seed, 0, modality), 0, "validation")
-        chosen = numbers[torch.randperm(len(numbers), generator=generator)[:rows].sort().values.numpy()]
-        batch[modality] = HeldOut(
-            torch.tensor(table.lonlat[chosen], device=device), torch.tensor(table.features[chosen], device=device)
-        )
-    return batch
-
-
-def validate(model: TiedModel, batch: Mapping[str, HeldOut]) -> dict[str, float]:
-    """Measure the retrieval between places and held-out observations, each modality by itself.
-
-    The loss is the symmetric softmax within a modality whatever the run's objective is, so that runs with different
-    objectives and schedules can be compared. An uninformed model scores `chance`.
-
-    Args:
-        model: Model in evaluation mode.
-        batch: From `held_out_batch`.
-
-    Returns:
-        `validation/loss/M`, `validation/chance/M` (the natural logarithm of the number of rows),
-        `validation/recall@10/M`, with decoders `validation/regression/M` (predicting the mean gives 1), for every
-        modality M, and `validation/loss`, the mean of the first.
-    """
-    values: dict[str, Tensor] = {}
-    for modality, held_out in batch.items():
-        location = model.location(held_out.lonlat)
-        observed = model.encode_modality(modality, held_out.features)
-        values[f"validation/loss/{modality}"] = info_nce(location, observed, model.logit_scale(modality))
-        values[f"validation/recall@{RECALL_AT}/{modality}"] = pool_recall(location, observed)
-        if model.decoders:
-            decoder = model.decoders[modality]
-            error = regression_loss(decoder(location), decoder.targets(held_out.features))  # type: ignore[operator]
-            values[f"validation/regression/{modality}"] = error
-    line = read_scalars(values)
-    line |= {f"validation/chance/{modality}": math.log(len(part.lonlat)) for modality, part in batch.items()}
-    line["validation/loss"] = sum(line[f"validation/loss/{modality}"] for modality in batch) / len(batch)
-    return line
-
-
-def group_recalls(
-    location: Float[Tensor, "n d"], observed: Float[Tensor, "n d"], group: Sequence[slice]
-) -> Float[Tensor, " g"]:
-    """Compute the recall of each group by itself."""
-    parts = equal_groups(location, observed, group, None)
-    return torch.cat([pool_recall(places, seen) for places, seen, _ in parts])
-
-
-def pool_recall(location: Float[Tensor, "*g n d"], observed: Float[Tensor, "*h m d"]) -> Float[Tensor, "*g"]:
-    """Compute recall at 10 among the first 256 rows.
-
-    A pool of fixed size makes the number comparable across modalities, batch sizes and schedules (chance is
-    10 / 256 = 3.9 %).
-    """
-    return recall_at_k(location[..., :RECALL_ROWS, :], observed[..., :RECALL_ROWS, :], RECALL_AT)
