@@ -1,7 +1,7 @@
 """Ask the paper's question again: do more modalities help, with which encoder, and after how many steps?
 
     python experiments/modalities_and_steps.py --data DATA --out OUT [--processes 2] [--steps 1000 3000] [--seeds 3]
-        [--sets 1 9] [--encoders default "with context"]
+        [--sets 1 9] [--encoders default "with context"] [--device cuda]
 
 For 1, 2, 3, 5 and all modalities of recipes/world.yaml it trains the published encoder (recipe `paper`, one learning
 rate throughout), the recipe `default` without rasters, and the world model's encoder, which reads rasters around a
@@ -119,28 +119,56 @@ def by_task(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
 
 
 def report(found: dict[Job, list[Outcome]]) -> list[str]:
-    """Return mean scores of four tasks, and what the last modality set gains over one modality, with intervals."""
+    """Return mean scores of four tasks, and what all modalities gain over one, by task and in the mean.
+
+    Scores are followed by their standard deviation over seeds, gains by their 95 % intervals over blocks and seeds.
+    """
     means = {job: float(np.mean([np.mean([o.value for o in part]) for part in by_task(given).values()]))
              for job, given in found.items()}  # fmt: skip
-    lines = ["| encoder | steps | " + " | ".join(f"{m}" for m in SETS) + " | all minus one, points |"]
-    lines.append("|---|---:" + "|---:" * (len(SETS) + 1) + "|")
+    tasks = sorted({task for given in found.values() for task in by_task(given)})
+    heads = ["encoder", "steps", *map(str, SETS), *(f"all minus one, {task}" for task in tasks), "mean"]
+    lines = ["| " + " | ".join(heads) + " |", "|---" + "|---:" * (len(heads) - 1) + "|"]
     for encoder in (*ENCODERS, UNTRAINED):
         for steps in sorted({job.steps for job in found if job.encoder == encoder}):
             cells = []
             for count in SETS:
                 seeds = [means[job] for job in found if job[:3] == (encoder, count, steps)]
-                spread = f" ± {np.std(seeds):.3f}" if len(seeds) > 1 else ""
+                spread = f" ± {np.std(seeds, ddof=1):.3f}" if len(seeds) > 1 else ""
                 cells.append(f"{np.mean(seeds):.3f}{spread}" if seeds else "")
-            pairs = [
-                (ours, theirs)
-                for job, given in found.items()
-                if job[:3] == (encoder, SETS[-1], steps) and (one := job._replace(modalities=SETS[0])) in found
-                for task, ours in by_task(given).items()
-                for theirs in (by_task(found[one])[task],)
-            ]
-            gain = mean_difference(pairs) if pairs else None
-            cells.append("" if gain is None else f"**{gain.points}**" if gain.clear else gain.points)
+            jobs_all = [job for job in found if job[:3] == (encoder, SETS[-1], steps)]
+            for chosen in ([task] for task in tasks):
+                cells.append(gain(found, jobs_all, {"modalities": SETS[0]}, chosen))
+            cells.append(gain(found, jobs_all, {"modalities": SETS[0]}, tasks))
             lines.append(f"| {encoder} | {steps:,} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def gain(found: dict[Job, list[Outcome]], ours: Sequence[Job], other: dict[str, Any], tasks: Sequence[str]) -> str:
+    """Return by how many points jobs are better than the same with other settings, bold where it is clear."""
+    pairs = [
+        (by_task(found[job])[task], by_task(found[theirs])[task])
+        for job in ours
+        if (theirs := job._replace(**other)) in found and theirs != job
+        for task in tasks
+    ]
+    if not pairs:
+        return ""
+    difference = mean_difference(pairs)
+    return f"**{difference.points}**" if difference.clear else difference.points
+
+
+def report_steps(found: dict[Job, list[Outcome]]) -> list[str]:
+    """Return what more steps gain over the fewest, and a trained encoder with context over the untrained one."""
+    tasks = sorted({task for given in found.values() for task in by_task(given)})
+    fewest = min(job.steps for job in found if job.encoder != UNTRAINED)
+    lines = [f"| encoder | steps | modalities | minus {fewest:,} steps | minus untrained context |"]
+    lines.append("|---" + "|---:" * 4 + "|")
+    for encoder, count, steps in sorted({job[:3] for job in found if job.encoder != UNTRAINED}):
+        ours = [job for job in found if job[:3] == (encoder, count, steps)]
+        cells = [gain(found, ours, {"steps": fewest}, tasks)]
+        untrained = {"encoder": UNTRAINED, "modalities": len(ORDER), "steps": 1}
+        cells.append(gain(found, ours, untrained, tasks) if encoder == "with context" else "")
+        lines.append(f"| {encoder} | {steps:,} | {count} | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -182,7 +210,7 @@ def main() -> None:
                 print(f"{time.perf_counter() - started:5.0f} s  {name}: {seconds:.0f} s", flush=True)
             time.sleep(0.05)
     found = {job: outcomes for job in listed if (outcomes := outcomes_of(job, given["out"]))}
-    print("\n".join(report(found)))
+    print("\n".join([*report(found), "", *report_steps(found)]))
     scores = {job.name: {t: [o.value for o in part] for t, part in by_task(o).items()} for job, o in found.items()}
     (given["out"] / "scores.json").write_text(json.dumps(scores, indent=1))
 
