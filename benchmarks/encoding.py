@@ -19,10 +19,10 @@ import torch
 from measuring import Factors, machine, multiply
 from torch import nn
 
+from geotether.devices import CPU_ROWS as CHUNK_ROWS
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.context import LocalContext
-from geotether.encoders.devices import CPU_ROWS as CHUNK_ROWS
 from geotether.loading import load
 from geotether.training.config import load_config
 

@@ -6,8 +6,9 @@ For the shapes of the recipes `default` and `paper` and for the model `world`, i
 256 numbers each, where vectors stay on the device and from NumPy to NumPy; the error against float32 on the CPU; a grid
 in degrees. The products are those of one chunk, in the same precision, without anything else; bytes are those that each
 place needs in any case (features, hidden layers and vectors, written and read once), at the bandwidth of a copy in the
-same run. The five operations that take most of the device's time of a chunk are listed with their shares. The
-least time of some rounds counts. It takes about 40 seconds.
+same run; results for NumPy must also be copied within the host, to memory that is used for the first time. The five
+operations that take most of the device's time of a chunk are listed with their shares. The least time of some rounds
+counts. It takes about 25 seconds.
 """
 
 import argparse
@@ -20,12 +21,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from geotether.devices import PRECISIONS, products_in, rows_at_once
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
-from geotether.encoders.devices import PRECISIONS, products_in, rows_at_once
 from geotether.encoders.location import LocationEncoder
 from geotether.encoders.point_path import aligned
-from geotether.files.frames import lonlat_of
+from geotether.encoders.positional import fused_harmonics
 from geotether.loading import load
 from geotether.regions import grid_of, region_of
 from geotether.training.config import load_config
@@ -46,10 +47,12 @@ def main() -> None:
     there = torch.from_numpy(places).to(DEVICE)
     copied = bandwidth(torch.empty(2**28, device=DEVICE), torch.empty(2**28, device=DEVICE))
     to_host = bandwidth(torch.empty(2**26, device=DEVICE), torch.empty(2**26, pin_memory=True)) / 2
+    pinned = torch.zeros(2**26, 1, pin_memory=True)
+    in_host = pinned.nbytes / least(lambda: torch.from_numpy(np.empty(pinned.shape, np.float32)).copy_(pinned), 3)
     print(
         f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {torch.get_num_threads()} threads of the host; "
-        f"copies: {copied / 1e9:,.0f} GB/s on the device, {to_host / 1e9:.1f} GB/s to pinned memory; "
-        f"reading {len(places):,} places: {least(lambda: lonlat_of(places), 2) / len(places) * 1e9:.1f} ns each"
+        f"copies: {copied / 1e9:,.0f} GB/s on the device, {to_host / 1e9:.1f} GB/s to pinned memory, from there to new "
+        f"memory {in_host / 1e9:.1f} GB/s; kernels for harmonics: {fused_harmonics.is_available(DEVICE)}"
     )
     for name, module in modules().items():
         want = Encoder(module).encode(places[:COMPARED])
@@ -70,13 +73,6 @@ def main() -> None:
             print_operations(encoder, there)
             if precision == "tf32":
                 print_grid(encoder, arguments.rounds)
-    encoder = Encoder(module, device="cuda", precision="tf32")
-    for rows in (2**14, 2**15, 2**16, 2**17, 2**18, 2**19):
-        by_tensor, by_array = rates(encoder, (there, places), 1, rows)
-        print(
-            f"{name}, tf32, {rows:,} places at once: {by_tensor / 1e6:.1f} million per second on the "
-            f"device, {by_array / 1e6:.1f} from NumPy to NumPy"
-        )
     print(
         f"{time.perf_counter() - started:.0f} s; peak {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB of the device"
     )
@@ -97,12 +93,12 @@ def modules() -> dict[str, LocationEncoder]:
     return built | {"world": load("world").module}
 
 
-def rates(encoder: Encoder, forms: Any, rounds: int, rows: int | None = None) -> list[float]:
+def rates(encoder: Encoder, forms: Any, rounds: int) -> list[float]:
     """Return places per second of each form in which the places are given."""
     found = []
     for places in forms:
-        encoder.encode(places[: 2**18], chunk_rows=rows)  # pins memory, loads kernels
-        seconds = least(lambda places=places: encoder.encode(places, chunk_rows=rows), rounds)
+        encoder.encode(places[: 2**18])  # pins memory, loads kernels
+        seconds = least(lambda places=places: encoder.encode(places), rounds)
         found.append(len(places) / seconds)
     return found
 
@@ -180,10 +176,20 @@ def print_operations(encoder: Encoder, places: torch.Tensor) -> None:
 def print_grid(encoder: Encoder, rounds: int) -> None:
     """Print how fast a grid in degrees is encoded."""
     grid = grid_of(region_of("-60 -30 60 30"), 0.05)
-    encoder.encode_grid(grid, slice(0, 200))
-    seconds = least(lambda: encoder.encode_grid(grid), rounds)
-    count = grid.rows * grid.columns
-    print(f"  a grid of {grid.rows:,} x {grid.columns:,}: {count / seconds / 1e6:.1f} million places per second, NumPy")
+    lon, lat = (torch.tensor(axis, device=DEVICE) for axis in (grid.lon(), grid.lat()))
+
+    def on_device() -> None:
+        with torch.inference_mode(), products_in(encoder.precision, DEVICE):
+            encoder.module.handout_grid(lon, lat)
+
+    found = []
+    for call in (on_device, lambda: encoder.encode_grid(grid)):
+        call()
+        found.append(grid.rows * grid.columns / least(call, rounds) / 1e6)
+    print(
+        f"  a grid of {grid.rows:,} x {grid.columns:,}: {found[0]:.1f} million places per second on the device, "
+        f"{found[1]:.1f} to NumPy"
+    )
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from geotether.devices import CPU_ROWS as CHUNK_ROWS
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
-from geotether.encoders.devices import CPU_ROWS as CHUNK_ROWS
 from geotether.encoders.positional import SphericalHarmonics
 from geotether.loading import load
 from geotether.regions import grid_of, region_of

@@ -17,7 +17,7 @@ import onnxruntime
 import torch
 
 import geotether
-from geotether.encoders.devices import CPU_ROWS as CHUNK_ROWS
+from geotether.devices import CPU_ROWS as CHUNK_ROWS
 from geotether.encoders.graph import INPUT, check_places
 
 

@@ -15,7 +15,7 @@ from geotether.checkpoint.model import ModelParts, load_model, save_model
 from geotether.checkpoint.named import name_of
 from geotether.coverage.coverage import Coverage
 from geotether.coverage.seen import CELL_KM, SeenPlaces
-from geotether.encoders.devices import check_precision, compute_in_chunks, products_in, rows_at_once
+from geotether.devices import check_precision, compute_in_chunks, products_in, rows_at_once
 from geotether.encoders.heads import SpecificParts
 from geotether.encoders.location import LocationEncoder
 from geotether.encoders.networks import Layered
@@ -216,26 +216,34 @@ class Encoder:
         dim: int | str | None = None,
         chunk_rows: int | None = None,
     ) -> Float32[np.ndarray, "n d"]:
-        width, lonlat = self.module.check_dim(dim), lonlat_of(places, lon, lat)
+        width = self.module.check_dim(dim)
+        lonlat = lonlat_of(places, lon, lat, check=self._on_cpu)
         numbers = np.empty((len(lonlat), width), dtype=np.float32)
         self._compute(torch.tensor(lonlat, device=self.device), torch.from_numpy(numbers), chunk_rows)
         return numbers
 
+    @property
+    def _on_cpu(self) -> bool:
+        return torch.device(self.device).type == "cpu"
+
     def _of_tensor(self, lonlat: Float[Tensor, "n 2"], width: int, chunk_rows: int | None) -> Float32[Tensor, "n d"]:
         there = lonlat.to(self.device, torch.float64)
-        check_lonlat(there)
+        if self._on_cpu:
+            check_lonlat(there)
         numbers = torch.empty(len(lonlat), width, device=lonlat.device)
         self._compute(there, numbers, chunk_rows)
         return numbers
 
     def _compute(self, lonlat: Float[Tensor, "n 2"], numbers: Float32[Tensor, "n d"], chunk_rows: int | None) -> None:
-        """Compute vectors of valid places, on this encoder's device, into a tensor on any."""
+        """Compute vectors of places, on this encoder's device, into a tensor on any; on a CPU places must be valid."""
         if chunk_rows is not None and chunk_rows < 1:
             raise ValueError(f"chunk_rows must be 1 or more, got {chunk_rows}.")
+        if not self._on_cpu:  # faster there, all at once
+            check_lonlat(lonlat)
         module, device, width = self.module, lonlat.device, numbers.shape[1]
         rows = min(chunk_rows or rows_at_once(device, module.numbers_per_place(width)), max(len(lonlat), 1))
 
-        def plain(places: Tensor) -> Tensor:
+        def plain(places: Tensor, out: Tensor | None) -> Tensor:
             with products_in(self.precision, device):
                 return module.handout(places, width)
 
@@ -274,7 +282,7 @@ class Encoder:
         if context is not None:
             there = torch.tensor(lonlat, device=self.device)
             rows = rows_at_once(there.device, 40)
-            compute_in_chunks(context.coverage, there, torch.from_numpy(parts), rows)
+            compute_in_chunks(lambda one, _: context.coverage(one), there, torch.from_numpy(parts), rows)
         shares = {name: parts[:, at] for at, name in enumerate(names)}
         if seen is None:
             return Coverage({}, shares)

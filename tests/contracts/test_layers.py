@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "geotether"
 # From the bottom. Rooms on the same step do not import each other.
 STAIRS = [
     {"version", "user_folders", "processes"},
-    {"suggestions", "draws"},
+    {"suggestions", "draws", "devices"},
     {"code", "geodesy", "moments", "plugins"},
     {"files", "settings"},
     {"sources", "features", "encoders", "objectives", "probes", "regions"},

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from geotether import devices
 from geotether.encoder import Encoder
-from geotether.encoders import POSITIONAL, build_location_encoder, devices
+from geotether.encoders import POSITIONAL, build_location_encoder
 from geotether.encoders.location import READOUTS
 from geotether.encoders.point_path import PointPath
 from geotether.geodesy.coordinates import checked_places

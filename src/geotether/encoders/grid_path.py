@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from geotether.encoders.devices import Copies, rows_at_once
+from geotether.devices import Copies, rows_at_once
 from geotether.encoders.networks import Layered, Linear
 from geotether.encoders.positional.separable import Factors, grid_factors
 
@@ -37,11 +37,11 @@ def handout_on_grid(
     with torch.autocast(lat.device.type, enabled=False):
         factors = grid_factors(encoder.positional, lon, lat, weight.dtype)
         way = _place_by_place(encoder, lon, lat, width) if factors is None else _Path(encoder, lon, lat, width, factors)
-    copies, places = Copies(), rows_at_once(lat.device, encoder.numbers_per_place(width))
-    for rows, columns in _blocks(len(lat), len(lon), places):
-        part = out[rows, columns]
-        copies.add(part, way(rows, columns).view_as(part))
-    copies.finish()
+    places = rows_at_once(lat.device, encoder.numbers_per_place(width))
+    with Copies() as copies:
+        for rows, columns in _blocks(len(lat), len(lon), places):
+            part = out[rows, columns]
+            copies.add(part, way(rows, columns).view_as(part))
 
 
 def _blocks(num_rows: int, num_columns: int, places: int) -> Iterator[tuple[slice, slice]]:

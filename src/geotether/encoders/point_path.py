@@ -7,8 +7,8 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.nn import functional as F
 
+from geotether.devices import products_in
 from geotether.encoders.context import LEAST_KNOWN, LocalContext
-from geotether.encoders.devices import products_in
 from geotether.encoders.networks import Layered
 from geotether.encoders.positional import SphericalHarmonics
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from geotether.encoders.location import LocationEncoder
 
 # Tensor cores read factors in vectors of this many numbers: columns of parts begin at a multiple of it.
-_ALIGNED = 8
+_ALIGNED = 16
 
 
 class PointPath:
@@ -74,8 +74,10 @@ class PointPath:
                 projected[self.columns[name]] = part
             self.projected = projected.to(kept)
 
-    def __call__(self, lonlat: Float[Tensor, "n 2"]) -> Float32[Tensor, "n width"]:
-        """Return the vectors of places, at most `rows` of them."""
+    def __call__(
+        self, lonlat: Float[Tensor, "n 2"], out: Float32[Tensor, "n width"] | None = None
+    ) -> Float32[Tensor, "n width"]:
+        """Return the vectors of places, at most `rows` of them; in `out`, if they are computed in float32."""
         encoder, features = self.encoder, self.features[: len(lonlat)]
         for source, sampler in self.samplers.items():
             sampler.write(lonlat, features[:, self.columns[source]])
@@ -87,8 +89,11 @@ class PointPath:
         with products_in(self.precision, self.device):
             hidden = self.network.hidden_after(torch.addmm(self.bias, features[:, self.seen], self.first))
             if encoder.projection is not None:
-                vectors = torch.addmm(self.offset, features, self.projected)
-                return torch.addmm(vectors, hidden, self.hidden_matrix).float()
+                if out is None or features.dtype != torch.float32:
+                    out = torch.addmm(self.offset, features, self.projected)
+                else:
+                    torch.addmm(self.offset, features, self.projected, out=out)
+                return out.addmm_(hidden.to(out.dtype), self.hidden_matrix).float()
             parts = {name: features[:, columns] for name, columns in self.columns.items()} | {"hidden": hidden}
             if "output" in encoder.part_names:
                 parts["output"] = self.network.output(hidden)

@@ -22,7 +22,9 @@ def number_names(dim: int) -> list[str]:
     return [f"e{at}" for at in range(dim)]
 
 
-def lonlat_of(places: Any = None, lon: Any = None, lat: Any = None) -> Float64[np.ndarray, "n 2"]:
+def lonlat_of(
+    places: Any = None, lon: Any = None, lat: Any = None, *, check: bool = True
+) -> Float64[np.ndarray, "n 2"]:
     """Read places from memory.
 
     Args:
@@ -31,6 +33,7 @@ def lonlat_of(places: Any = None, lon: Any = None, lat: Any = None) -> Float64[n
             `lonlat`; or an xarray Dataset or DataArray, whose places count in the order of its dimensions.
         lon: Instead of `places`, longitudes in degrees, WGS 84: a number, list, array or Series.
         lat: As many latitudes.
+        check: False leaves the check of the values in an array of float64, which is returned as it is, to the caller.
 
     Returns:
         Longitude and latitude in degrees, WGS 84, shape (n, 2).
@@ -64,7 +67,8 @@ def lonlat_of(places: Any = None, lon: Any = None, lat: Any = None) -> Float64[n
     rows = rows if isinstance(rows, np.ma.MaskedArray) else np.asarray(rows)
     _check_shape(rows.shape)
     if type(rows) is np.ndarray and rows.dtype == np.float64:  # nothing to convert, and copying costs time
-        check_lonlat(rows)
+        if check:
+            check_lonlat(rows)
         return rows
     return as_lonlat(rows[:, 0], rows[:, 1])
 

@@ -12,7 +12,6 @@ Source:
 """
 
 import functools
-import warnings
 from dataclasses import dataclass
 from typing import Any, no_type_check
 
@@ -20,6 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from geotether.devices import compiles_kernels
 
 try:
     import triton
@@ -57,16 +58,7 @@ def is_available(device: torch.device) -> bool:
     """Return whether Triton can compile the kernels for a device: a Hopper GPU, as they were measured on no other."""
     if triton is None or device.type != "cuda" or torch.cuda.get_device_capability(device)[0] != 9:
         return False
-    try:
-        triton.runtime.driver.active.get_current_target()  # compiles a part of Triton at its first use
-    except Exception as error:
-        warnings.warn(
-            f"Triton cannot compile here ({error}), so contrasts of many rows are computed by slower operations; "
-            "install gcc and Python's headers (python3-dev).",
-            stacklevel=2,
-        )
-        return False
-    return True
+    return compiles_kernels(device)
 
 
 class FusedLogSumExp(torch.autograd.Function):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from geotether.encoders.devices import products_in_tf32
+from geotether.devices import products_in_tf32
 from geotether.files.disk import replacing_file
 from geotether.processes import Processes
 from geotether.training.config import LoopConfig, config_yaml

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.special import sph_harm_y
 
+from geotether.encoders.positional import fused_harmonics
 from geotether.encoders.positional.harmonics import ROWS, SphericalHarmonics, by_one_product
 
 # The places where map code breaks: poles and their surroundings, antimeridian, Null Island, then two cities.
@@ -122,6 +123,26 @@ def test_one_product_for_all_degrees_gives_the_same(corners, l_max):
         got = torch.full((len(corners), encoding.out_dim), torch.nan, dtype=work)
         by_one_product(corners, tuple(encoding.weights().tolist()), work, got)
         torch.testing.assert_close(got, encoding(corners).to(work), rtol=0, atol=error)
+
+
+@pytest.mark.parametrize("l_max", [0, 1, 6, 39])
+def test_products_by_parity_give_the_same(corners, l_max, monkeypatch):
+    def multiplied(north, east, parities, out):
+        out.copy_(north.index_select(1, parities.north) * east.index_select(1, parities.east))
+
+    device = torch.device("cpu")
+    if torch.cuda.is_available():
+        device = torch.device("cuda")  # with the kernel itself
+        assert fused_harmonics.is_available(device)
+    else:
+        monkeypatch.setattr(fused_harmonics, "_multiplied", multiplied)
+    encoding = SphericalHarmonics(l_max, taper_degree=5.0, scale=3.0)
+    for dtype, error in ((torch.float32, 2e-5), (torch.bfloat16, 0.02)):
+        whole = torch.full((len(corners), encoding.out_dim + 3), 7.0, dtype=dtype, device=device)
+        got = whole[:, 1:-2]
+        fused_harmonics.write_harmonics(corners.to(device), tuple(encoding.weights().tolist()), got)
+        torch.testing.assert_close(got.float().cpu(), encoding(corners).float(), rtol=0, atol=error)
+        assert (whole[:, [0, -2, -1]] == 7).all()
 
 
 def test_rows_do_not_depend_on_their_neighbours():

@@ -104,6 +104,12 @@ class SphericalHarmonics(nn.Module):
         """Write the harmonics of valid places, (n, 2) in degrees, into a tensor on the same device; no gradient."""
         places = lonlat.detach().double()
         work = torch.float32 if out.dtype.itemsize <= 4 and exact_in_float32(places.device) else torch.float64
+        if work == torch.float32 and places.device.type == "cuda":
+            from geotether.encoders.positional import fused_harmonics
+
+            if fused_harmonics.is_available(places.device):
+                fused_harmonics.write_harmonics(places, tuple(self.weights().tolist()), out)
+                return
         if places.device.type != "cpu":
             for start in range(0, len(places), _ROWS_OF_PRODUCT):
                 rows = slice(start, start + _ROWS_OF_PRODUCT)

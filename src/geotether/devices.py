@@ -1,8 +1,11 @@
-"""How a device computes vectors: precision of products, places at once, and copies to the host beside them."""
+"""How a device computes: precision of products, places at once, kernels, and copies to the host beside them."""
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -76,63 +79,102 @@ def rows_at_once(device: torch.device, numbers: int) -> int:
     return max(CPU_ROWS, min(_GPU_ROWS, int(_LARGEST_SHARE * free / (8 * numbers))))
 
 
+@cache
+def compiles_kernels(device: torch.device) -> bool:
+    """Return whether Triton, which torch's wheels for CUDA on Linux include, can compile kernels for a device."""
+    if device.type != "cuda":
+        return False
+    try:
+        import triton
+
+        triton.runtime.driver.active.get_current_target()  # compiles a part of Triton at its first use
+    except ImportError:
+        return False
+    except Exception as error:
+        warnings.warn(
+            f"Triton cannot compile here ({error}), so slower operations are used; install gcc and Python's headers "
+            "(python3-dev).",
+            stacklevel=3,
+        )
+        return False
+    return True
+
+
 def compute_in_chunks(
-    compute: Callable[[Tensor], Tensor], lonlat: Float64[Tensor, "n 2"], out: Float32[Tensor, "n d"], rows: int
+    compute: Callable[[Tensor, Tensor | None], Tensor],
+    lonlat: Float64[Tensor, "n 2"],
+    out: Float32[Tensor, "n d"],
+    rows: int,
 ) -> None:
     """Compute numbers of places, some at a time.
 
     Args:
-        compute: Function of places, shape (m, 2), that returns numbers on the same device, shape (m, d).
+        compute: Function of places, shape (m, 2), that returns numbers on the same device, shape (m, d). Its second
+            argument is where they may be written; None if that is on another device.
         lonlat: All places, on the device that computes.
         out: Where the numbers go, on this or another device.
         rows: Places at once.
     """
-    with torch.inference_mode():
-        copies = Copies()
+    with torch.inference_mode(), Copies() as copies:
         for start in range(0, len(lonlat), rows):
-            where = slice(start, start + rows)
-            copies.add(out[where], compute(lonlat[where]))
-        copies.finish()
+            target = out[start : start + rows]
+            here = target if target.device == lonlat.device else None
+            copies.add(target, compute(lonlat[start : start + rows], here))
 
 
 class Copies:
-    """Copies of results into other tensors, made while the device computes the next results.
+    """Copies of results into other tensors, made while the device computes the next results; done when it is left.
 
-    From a GPU to host memory a result goes through pinned memory, by a stream of its own: only such copies run beside
-    computations. At most two are under way.
+    From a GPU to host memory a result goes through pinned memory, by a stream and a thread of their own: only such
+    copies run beside computations, and memory that is used for the first time takes longer than the way to the host. At
+    most three are under way.
     """
 
     def __init__(self) -> None:
-        self._under_way: deque[tuple[Tensor, Tensor, Any]] = deque()
+        self._under_way: deque[Future[None]] = deque()
         self._streams: dict[torch.device, Any] = {}
+        self._thread: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> "Copies":
+        """Begin."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait for all copies."""
+        try:
+            while self._under_way and kind is None:
+                self._under_way.popleft().result()
+        finally:
+            if self._thread is not None:
+                self._thread.shutdown(cancel_futures=True)
 
     def add(self, target: Float[Tensor, "..."], result: Float[Tensor, "..."]) -> None:
-        """Copy a result into `target`, at once or later."""
+        """Copy a result into `target`, at once or later; nothing is done if it is there already."""
+        if result.data_ptr() == target.data_ptr():
+            return
         if result.device.type != "cuda" or target.device.type != "cpu":
             target.copy_(result)
             return
-        if len(self._under_way) == 2:
-            self._finish_first()
-        computed, stream = torch.cuda.current_stream(result.device), self._stream(result.device)
+        if len(self._under_way) == 3:
+            self._under_way.popleft().result()
+        stream = self._stream(result.device)
         pinned = torch.empty(result.shape, dtype=result.dtype, pin_memory=True)
-        stream.wait_stream(computed)
+        stream.wait_stream(torch.cuda.current_stream(result.device))
         with torch.cuda.stream(stream):
             pinned.copy_(result, non_blocking=True)
             copied = stream.record_event()
         result.record_stream(stream)
-        self._under_way.append((target, pinned, copied))
-
-    def finish(self) -> None:
-        """Wait for all copies."""
-        while self._under_way:
-            self._finish_first()
-
-    def _finish_first(self) -> None:
-        target, pinned, copied = self._under_way.popleft()
-        copied.synchronize()
-        target.copy_(pinned)
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1)
+        self._under_way.append(self._thread.submit(_after, copied, target, pinned))
 
     def _stream(self, device: torch.device) -> Any:
         if device not in self._streams:
             self._streams[device] = torch.cuda.Stream(device)
         return self._streams[device]
+
+
+@torch.inference_mode()
+def _after(copied: Any, target: Tensor, pinned: Tensor) -> None:
+    copied.synchronize()
+    target.copy_(pinned)
