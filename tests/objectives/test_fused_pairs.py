@@ -61,23 +61,24 @@ def relative(got, want):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # in rows of padding, which are not stored
 @pytest.mark.parametrize("both", [True, False], ids=["both", "rows"])
 @pytest.mark.parametrize(
-    "groups, rows, columns, width, scale",
+    "groups, rows, columns, width, scales",
     [
-        (1, 1, 1, 8, 1.0),  # less than a tile
-        (3, 17, 17, 64, 100.0),
-        (1, 200, 200, 256, 14.3),
-        (3, 130, 200, 12, 100.0),  # a width that is not a multiple of 16 bytes
-        (1, 300, 128, 200, 5.0),  # whole tiles of columns, and a width that is not a power of two
-        (2, 150, 200, 16, -100.0),  # equal directions: all logits are near -100, and those of padding would be 0
+        (1, 1, 1, 8, (1, 1)),  # less than a tile
+        (3, 17, 17, 64, (0, 100)),
+        (1, 200, 200, 256, (14.3, 14.3)),
+        (3, 130, 200, 12, (100, 100)),  # a width that is not a multiple of 16 bytes
+        (1, 300, 128, 200, (5, 5)),  # whole tiles of columns, and a width that is not a power of two
+        (2, 150, 200, 16, (-100, -100)),  # equal directions: all logits are near -100, and those of padding would be 0
+        (1, 150, 200, 16, (-100, 100)),  # log-sum-exps so different that exp(difference) is infinite
     ],
 )
-def test_equals_softmax_in_float64(device, groups, rows, columns, width, scale, both):
+def test_equals_softmax_in_float64(device, groups, rows, columns, width, scales, both):
     generator = torch.Generator().manual_seed(rows)
     anchors, candidates = (
-        pairs.unit_rows(torch.randn(groups, count, width, generator=generator) + 20 * (scale < 0)).to(device)
+        pairs.unit_rows(torch.randn(groups, count, width, generator=generator) + 20 * (scales[0] < 0)).to(device)
         for count in (rows, columns)
     )
-    anchors = scale * anchors
+    anchors = torch.linspace(*scales, rows, device=device)[:, None] * anchors
     weights = [torch.randn(groups, count, generator=generator).to(device) for count in (rows, columns)]
 
     def values_and_gradients(dtype, logsumexps):

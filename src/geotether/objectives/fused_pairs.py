@@ -31,6 +31,8 @@ except ImportError:  # a torch for CPUs or another system, or a Triton before 3.
 
 MAX_WIDTH = 256  # A row's gradient is summed in registers, which have no room for more.
 
+NEAR = 20.0  # Largest distance of log-sum-exps from their mean at which factors lose no term in float32.
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -49,8 +51,8 @@ class Tile:
     stages: int
 
 
-LOGSUMEXP_TILE = Tile(128, 128, 8, 2)
-GRADIENT_TILE = Tile(128, 64, 8, 2)
+LOGSUMEXP_TILE = Tile(256, 64, 16, 3)
+GRADIENT_TILE = Tile(64, 128, 4, 1)  # Two programs share a multiprocessor: one multiplies while the other loads.
 
 
 @functools.cache
@@ -121,7 +123,9 @@ def fused_gradient(
     """Compute the gradient of log-sum-exps in the anchors, float32.
 
     With logits s_ij, it is the sum over j of [exp(s_ij - rows_i) r_i + exp(s_ij - columns_j) c_j] candidates_j. For the
-    gradient in the candidates, exchange the roles of both.
+    gradient in the candidates, exchange the roles of both. If all rows_i and columns_j of each group are near each
+    other, the sum in brackets takes one exponential instead of two, exp(s_ij - rows_i) [r_i + exp(rows_i - columns_j)
+    c_j], which makes the kernel an eighth faster. The device decides: of two kernels, one returns at once.
 
     Args:
         anchors: As for `fused_logsumexp`.
@@ -134,16 +138,24 @@ def fused_gradient(
     anchors, candidates = _padded(anchors), _padded(candidates)
     found = torch.empty_like(anchors, dtype=torch.float32)
     width = _width(anchors)
-    rows_out, rows_grad = (found, found) if over_rows is None else (part.contiguous() for part in over_rows)
-    columns_out, columns_grad = (found, found) if over_columns is None else (part.contiguous() for part in over_columns)
-    with torch.cuda.device_of(anchors):
-        _gradient[(triton.cdiv(n, tile.rows), groups)](
-            _tiles(anchors, tile.rows, width), _tiles(candidates, tile.columns, width),
-            rows_out, rows_grad, columns_out, columns_grad, _tiles(found, tile.rows, width), n, m,
-            ROWS=tile.rows, COLUMNS=tile.columns, WIDTH=width, WHOLE=m % tile.columns == 0,
-            BY_ROW=over_rows is not None, BY_COLUMN=over_columns is not None,
-            num_warps=tile.warps, num_stages=tile.stages,
-        )  # fmt: skip
+    rows_out, rows_grad = over_rows or (found, found)  # of a term that is left out, nothing is read
+    columns_out, columns_grad = over_columns or (found, found)
+    near, row_factor, weights = found, found, [columns_grad]
+    if over_rows and over_columns:
+        middle = rows_out.mean(dim=1, keepdim=True)
+        furthest = torch.maximum((rows_out - middle).abs().amax(), (columns_out - middle).abs().amax())
+        near, row_factor = (furthest < NEAR).int(), (rows_out - middle).exp()
+        weights.append((middle - columns_out).exp() * columns_grad)
+    for one_exponential, column_weight in enumerate(weights):
+        with torch.cuda.device_of(anchors):
+            _gradient[(triton.cdiv(n, tile.rows), groups)](
+                _tiles(anchors, tile.rows, width), _tiles(candidates, tile.columns, width), near,
+                rows_out, rows_grad.contiguous(), row_factor, columns_out, column_weight.contiguous(),
+                _tiles(found, tile.rows, width), n, m,
+                ROWS=tile.rows, COLUMNS=tile.columns, WIDTH=width, WHOLE=m % tile.columns == 0,
+                BY_ROW=over_rows is not None, BY_COLUMN=over_columns is not None, ONE_EXPONENTIAL=one_exponential,
+                num_warps=tile.warps, num_stages=tile.stages,
+            )  # fmt: skip
     return found[..., :d]
 
 
@@ -188,32 +200,38 @@ if triton is not None:
     @triton.jit
     @no_type_check
     def _gradient(
-        anchors, candidates, rows_out, rows_grad, columns_out, columns_grad, found, n, m,
+        anchors, candidates, near, rows_out, rows_grad, row_factor, columns_out, column_weight, found, n, m,
         ROWS: tl.constexpr, COLUMNS: tl.constexpr, WIDTH: tl.constexpr, WHOLE: tl.constexpr,
-        BY_ROW: tl.constexpr, BY_COLUMN: tl.constexpr,
+        BY_ROW: tl.constexpr, BY_COLUMN: tl.constexpr, ONE_EXPONENTIAL: tl.constexpr,
     ):  # fmt: skip
+        if BY_ROW and BY_COLUMN and tl.load(near) != ONE_EXPONENTIAL:
+            return
         group, first = tl.program_id(1), tl.program_id(0) * ROWS
-        rows, inside = first + tl.arange(0, ROWS), first + tl.arange(0, ROWS) < n
         anchor = anchors.load([group, first, 0]).reshape(ROWS, WIDTH)
+        row, inside = group.to(tl.int64) * n + first + tl.arange(0, ROWS), first + tl.arange(0, ROWS) < n
         if BY_ROW:
-            row_out = tl.load(rows_out + group.to(tl.int64) * n + rows, mask=inside, other=float("inf")) * LOG2_E
-            row_grad = tl.load(rows_grad + group.to(tl.int64) * n + rows, mask=inside, other=0.0)
-        if BY_COLUMN:
-            columns_out += group.to(tl.int64) * m
-            columns_grad += group.to(tl.int64) * m
+            out = tl.load(rows_out + row, mask=inside, other=float("inf")) * LOG2_E
+            row_grad = tl.load(rows_grad + row, mask=inside, other=0.0)
+        if ONE_EXPONENTIAL:
+            factor = tl.load(row_factor + row, mask=inside, other=0.0)
         total = tl.zeros([ROWS, WIDTH], tl.float32)
         for start in range(0, m, COLUMNS):
             candidate = candidates.load([group, start, 0]).reshape(COLUMNS, WIDTH)
             logits = tl.dot(anchor, candidate.T) * LOG2_E
             columns = start + tl.arange(0, COLUMNS)
+            column = group.to(tl.int64) * m + columns
             if not WHOLE:
                 logits = tl.where(columns[None, :] < m, logits, float("-inf"))
             weights = tl.zeros([ROWS, COLUMNS], tl.float32)
-            if BY_ROW:
-                weights += tl.exp2(logits - row_out[:, None]) * row_grad[:, None]
             if BY_COLUMN:
-                column_out = tl.load(columns_out + columns, mask=columns < m, other=0.0) * LOG2_E
-                column_grad = tl.load(columns_grad + columns, mask=columns < m, other=0.0)
-                weights += tl.exp2(logits - column_out[None, :]) * column_grad[None, :]
+                weight = tl.load(column_weight + column, mask=columns < m, other=0.0)
+            if ONE_EXPONENTIAL:
+                weights = tl.exp2(logits - out[:, None]) * (row_grad[:, None] + factor[:, None] * weight[None, :])
+            else:
+                if BY_ROW:
+                    weights += tl.exp2(logits - out[:, None]) * row_grad[:, None]
+                if BY_COLUMN:
+                    column_out = tl.load(columns_out + column, mask=columns < m, other=0.0) * LOG2_E
+                    weights += tl.exp2(logits - column_out[None, :]) * weight[None, :]
             total = tl.dot(weights.to(candidate.dtype), candidate, total)
         found.store([group, first, 0], total.reshape(1, ROWS, WIDTH))
