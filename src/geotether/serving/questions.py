@@ -16,12 +16,13 @@ from geotether.serving.planet import Planet
 from geotether.serving.problems import Problem, asked
 from geotether.serving.recent import Recent
 from geotether.serving.together import Together
-from geotether.sources.pictures.pixels import image_kind
+from geotether.sources.pictures.pixels import LARGE_ADVICE, image_kind
 
 IMAGE_KINDS = ("JPEG", "PNG", "WEBP", "TIFF")
 _PLACES, _TEXTS = 2000, 1000
 _OBSERVATIONS = 200  # by images and columns, which their tiles name by an id
 
+_WAIT_SECONDS = 5.0
 _decoding = threading.BoundedSemaphore(2)  # images at once, which take 8 bytes per pixel while they are decoded
 
 
@@ -91,14 +92,25 @@ class Questions:
         """Ask by an image file; returns the id of the question as well.
 
         Raises:
-            Problem: 415, if it is not an image; 422, if the model takes no such images.
+            Problem: 415, if it is not an image; 422, if the model takes no such images; 429, if other images are being
+                read.
         """
         if image_kind(data[:16]) not in IMAGE_KINDS:
             raise Problem(415, f"The image must be one of {', '.join(IMAGE_KINDS)}.", "image")
         with asked("image" if modality is None else "modality"):
             transforms_taking(self.encoder, "images", modality)
-        with _decoding:
-            return self._kept(data, modality, lambda: image_query(self.encoder, data, modality, self.pixels), "image")
+        if not _decoding.acquire(timeout=_WAIT_SECONDS):
+            raise Problem(429, "Other images are being read; send this one again.", "image", retry_after=_WAIT_SECONDS)
+        try:
+            return self._kept(data, modality, lambda: self._image_query(data, modality), "image")
+        finally:
+            _decoding.release()
+
+    def _image_query(self, data: bytes, modality: str | None) -> Query:
+        try:
+            return image_query(self.encoder, data, modality, self.pixels)
+        except ValueError as error:
+            raise ValueError(str(error).replace(LARGE_ADVICE, "send a smaller one")) from error
 
     def columns(self, values: Mapping[str, Any], modality: str | None = None) -> tuple[str, Query]:
         """Ask by values of columns; returns the id of the question as well.

@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -91,6 +92,13 @@ def test_wrong_parameters_are_named(client, given, status, field):
     assert "/" not in detail["error"].replace(str(given.get("within")), "")
 
 
+def test_images_that_wait_too_long_are_sent_again(client, chip, monkeypatch):
+    monkeypatch.setattr("geotether.serving.questions._WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("geotether.serving.questions._decoding", threading.Semaphore(0))
+    answer = client.post("/search", files={"image": chip})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
+
+
 @pytest.mark.parametrize(
     ("sent", "status", "field"),
     [
@@ -114,3 +122,4 @@ def test_wrong_parameters_are_named(client, given, status, field):
 def test_wrong_bodies_are_named(client, sent, status, field):
     answer = client.post("/search", **sent)
     assert (answer.status_code, answer.json()["detail"].get("field")) == (status, field), answer.text
+    assert "max_pixels" not in answer.text

@@ -183,12 +183,24 @@ def test_bombs_are_refused_before_they_are_decoded(colour, monkeypatch):
     bomb = bytearray(encoded(np.zeros((1, 1), np.uint8)))
     bomb[16:24] = struct.pack(">II", 60_000, 60_000)  # the header promises 3.6 thousand million pixels
     bomb[29:33] = struct.pack(">I", zlib.crc32(bytes(bomb[12:29])))
-    with pytest.raises(ImageError, match="more than 50000000 pixels"):
+    with pytest.raises(ImageError, match="more than 50,000,000 pixels"):
         read_photo(bytes(bomb))
     with pytest.raises(ImageError, match="damaged or cut short PNG"):  # Pillow's own limit is lower
         read_photo(bytes(bomb), max_pixels=4_000_000_000)
     with pytest.raises(ImageError, match="more than 600 pixels"):
         read_photo(tiff(np.zeros((20, 30, 9), np.uint16)), max_pixels=600)  # 18 bytes each
+    tiled = bytearray(tiff(colour, tiled=True, blockxsize=32, blockysize=32))
+    for tag in (0x0142, 0x0143):  # the tile that the small image is a part of
+        at = tiled.index(struct.pack("<HHI", tag, 3, 1))
+        tiled[at + 2 : at + 12] = struct.pack("<HII", 4, 1, 60_000)
+    for mode in (None, "RGB"):
+        with pytest.raises(ImageError, match="more than 50,000,000 pixels"):
+            read_photo(bytes(tiled), mode)
+    jpeg = encoded(colour, "JPEG", progressive=True)
+    last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    with pytest.raises(ImageError, match="scans"):
+        read_photo(jpeg[:-2] + 200 * last + jpeg[-2:])
+    assert read_photo(jpeg[:-2] + 20 * last + jpeg[-2:]).pixels.shape == (20, 30, 3)
 
 
 def test_a_single_place_can_be_requested(colour):

@@ -106,11 +106,12 @@ class GdalRaster:
         self.offsets: np.ndarray | None = None if plain else offsets
 
 
-def open_geotiff(source: str | Path | Any) -> Any:
+def open_geotiff(source: str | Path | Any, driver: str | None = None) -> Any:
     """Open a raster with rasterio, georeferenced or not, as a rasterio dataset (a context manager).
 
     Args:
         source: Path of a file, or a binary file object.
+        driver: The only driver of GDAL that may read it. None: any.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -126,7 +127,7 @@ def open_geotiff(source: str | Path | Any) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)  # callers check where it matters
-            return rasterio.open(source)
+            return rasterio.open(source, driver=driver)
     except (rasterio.errors.RasterioIOError, UnicodeDecodeError) as error:
         raise ValueError(f"{source} is damaged or not a raster that GDAL can read: {error}") from error
 

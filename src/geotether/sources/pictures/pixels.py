@@ -16,8 +16,11 @@ from geotether.sources.pictures.exif import NOWHERE, photo_place, photo_time
 MODES = ("RGB", "L")
 MAX_PIXELS = 50_000_000  # at most 8 bytes each while an image is decoded
 _CELL_BYTES = 16  # larger pixels, of many bands, count for several
-_TOO_LARGE = "more than {} pixels; raise max_pixels if the size is intended"
+LARGE_ADVICE = "raise max_pixels if the size is intended"
+_TOO_LARGE = f"more than {{:,}} pixels; {LARGE_ADVICE}"
+_MOST_SCANS = 100  # of a progressive JPEG, each of which goes over all pixels; usual are 10
 _ORIENTATION = 0x0112
+_TILE_WIDTH, _TILE_LENGTH = 0x0142, 0x0143
 _STRIP = 512  # rows copied at once
 UNKNOWN_TIME: Any = np.datetime64("NaT", "ms")
 # First bytes of image formats.
@@ -94,7 +97,8 @@ def read_photo(
         data: The bytes of the file.
         mode: "RGB" or "L": convert to three bands or to grey (by Pillow, also TIFF). None: keep the bands.
         size: Resize the shorter side to this number of pixels and crop the centre. None: keep the size.
-        max_pixels: Larger images are rejected before decoding; pixels of over 16 bytes count for several.
+        max_pixels: Larger images, and TIFF with larger tiles, are rejected before decoding; pixels of over 16 bytes
+            count for several.
         needs_place: Reject an image without a place in its metadata before decoding.
 
     Returns:
@@ -107,6 +111,8 @@ def read_photo(
     kind = image_kind(data[:16])
     if kind == "HEIC":
         raise ImageError("a HEIC image, which is not read; convert it to JPEG")
+    if kind == "JPEG" and data.count(b"\xff\xda") > _MOST_SCANS:
+        raise ImageError(f"a JPEG of more than {_MOST_SCANS} scans; write it again")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata are ignored; sizes are checked below
@@ -124,10 +130,10 @@ def _read_picture(data: bytes, mode: str | None, size: int | None, max_pixels: i
 
     if Image.MAX_IMAGE_PIXELS is not None:  # Pillow's own limit is below a higher one that was asked for
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
+    kind = image_kind(data[:16])
     try:
-        image: Any = Image.open(io.BytesIO(data))
+        image: Any = Image.open(io.BytesIO(data), formats=[kind] if kind else None)
     except UnidentifiedImageError as error:
-        kind = image_kind(data[:16])
         if kind == "TIFF":
             reason = f"a TIFF of bands or numbers that mode={mode!r} cannot convert, or damaged; leave mode out"
         else:
@@ -137,6 +143,8 @@ def _read_picture(data: bytes, mode: str | None, size: int | None, max_pixels: i
         raise ImageError(_TOO_LARGE.format(max_pixels)) from error
     with image:
         _refuse_size(image.width, image.height, 4, max_pixels)
+        if image.format == "TIFF":
+            _refuse_size(image.tag_v2.get(_TILE_WIDTH, 1), image.tag_v2.get(_TILE_LENGTH, 1), 4, max_pixels)
         exif = image.getexif()
         place, no_place = photo_place(exif)
         if needs_place and no_place:
@@ -180,7 +188,7 @@ def _bits_of(image: Any, data: bytes) -> int:
 
 def _deep_pixels(data: bytes, orientation: int) -> np.ndarray:
     """Read the bands of a PNG of 16 bits by GDAL, without transparency, upright."""
-    with open_geotiff(io.BytesIO(data)) as file:
+    with open_geotiff(io.BytesIO(data), "PNG") as file:
         pixels = np.moveaxis(file.read(list(range(1, file.count + file.count % 2))), 0, -1)
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
@@ -189,9 +197,11 @@ def _deep_pixels(data: bytes, orientation: int) -> np.ndarray:
 
 
 def _read_tiff(data: bytes, size: int | None, max_pixels: int, needs_place: bool) -> Photo:
-    with open_geotiff(io.BytesIO(data)) as file:
+    with open_geotiff(io.BytesIO(data), "GTiff") as file:
         cell = sum(np.dtype(kind).itemsize for kind in file.dtypes)
         _refuse_size(file.width, file.height, cell, max_pixels)
+        for block in file.block_shapes:  # a small image may be a part of a large tile, which is decoded whole
+            _refuse_size(*block, cell, max_pixels)
         place, why, time = *_tiff_place(file), UNKNOWN_TIME
         no_place = ""
         if math.isnan(place[0]):
