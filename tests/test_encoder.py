@@ -77,10 +77,39 @@ def test_the_antimeridian_is_no_seam(model):
     np.testing.assert_allclose(model.encode(lon=286, lat=40), model.encode(lon=-74, lat=40), atol=1e-5)
 
 
-def test_tensors_with_a_gradient_are_encoded(model, wanted):
+def test_tensors_give_tensors_that_can_be_trained_on(model, wanted):
     places = torch.tensor(LONLAT, requires_grad=True)
     for found in (model.encode(places), model.encode(lon=places[:, 0], lat=places[:, 1])):
+        assert not found.is_inference()
+        assert not found.requires_grad
         np.testing.assert_allclose(found, wanted, atol=1e-6)
+    assert model.encode(places.detach()[:0]).shape == (0, 12)
+    one = model.encode(lon=places.detach()[0, 0], lat=places.detach()[0, 1])
+    np.testing.assert_allclose(one, wanted[:1], atol=1e-6)
+    assert model.encode(torch.tensor([[5, 51], [-74, 40]])).dtype == torch.float32  # whole degrees
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"places": torch.tensor([[5.0, 51.0], [151.0, -95.0]])}, ValueError, "row 1 is"),
+        ({"places": torch.zeros(2, 3)}, ValueError, "the shape"),
+        ({"places": torch.zeros(2, 2, dtype=torch.bool)}, TypeError, "numbers in degrees"),
+        ({"lon": torch.zeros(3), "lat": torch.zeros(2)}, ValueError, "equally long"),
+        ({"lon": torch.zeros(3)}, TypeError, "needs lon= and lat="),
+        ({"places": torch.zeros(3, 2), "lon": torch.zeros(3)}, TypeError, "not both"),
+    ],
+)
+def test_wrong_tensors_are_named(model, arguments, error, message):
+    with pytest.raises(error, match=message):
+        model.encode(**arguments)
+
+
+def test_precision(model, wanted):
+    assert np.abs(Encoder(model.module, precision="bf16").encode(LONLAT) - wanted).max() < 0.05 * np.abs(wanted).max()
+    np.testing.assert_array_equal(Encoder(model.module, precision="tf32").encode(LONLAT), model.encode(LONLAT))
+    with pytest.raises(ValueError, match="one of float32, tf32, bf16, got 'half'"):
+        Encoder(model.module, precision="half")
 
 
 def test_an_encoder_with_a_context_is_pickled_to_spawned_processes(make_context_encoder):

@@ -1,12 +1,13 @@
 """The encoder that a user holds: embed places, compare them, save and load."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Real
 from torch import Tensor, nn
 
 from geotether.checkpoint.folder import CONFIG, licence_of, read_json, state_hash
@@ -226,7 +227,7 @@ class Encoder:
     def _on_cpu(self) -> bool:
         return torch.device(self.device).type == "cpu"
 
-    def _of_tensor(self, lonlat: Float[Tensor, "n 2"], width: int, chunk_rows: int | None) -> Float32[Tensor, "n d"]:
+    def _of_tensor(self, lonlat: Real[Tensor, "n 2"], width: int, chunk_rows: int | None) -> Float32[Tensor, "n d"]:
         there = lonlat.to(self.device, torch.float64)
         if self._on_cpu:
             check_lonlat(there)
@@ -416,7 +417,8 @@ class Encoder:
         """
         from geotether.encoders.graph import write_graph
 
-        return write_graph(self.module, path, dim, self._facts())
+        module = self.module if self._on_cpu else deepcopy(self.module).cpu()
+        return write_graph(module, path, dim, self._facts())
 
     def _facts(self) -> dict[str, Any]:
         """Return what an exported file says about the model."""

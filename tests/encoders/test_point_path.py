@@ -45,6 +45,8 @@ def check_equal(encoder, width=None, precision="float32", share=1e-5):
             got = path(PLACES[rows])
             assert got.dtype == torch.float32
             torch.testing.assert_close(got, want[rows], rtol=0, atol=share * max(float(want.abs().max()), 1.0))
+            out = torch.full_like(got, torch.nan)
+            torch.testing.assert_close(path(PLACES[rows], out), got, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("readout", READOUTS)
