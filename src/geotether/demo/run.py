@@ -61,8 +61,8 @@ def demo_config(seed: int = 0, quick: bool = False) -> RunConfig:
     return load_config(overrides=overrides)
 
 
-def demo_context(seed: int = 0) -> LocalContext:
-    """Make the context of the demo: mosaics of the satellite and night-light chips, at three scales.
+def demo_context(seed: int = 0, quick: bool = False) -> LocalContext:
+    """Make the context of the demo: mosaics of the satellite and night-light chips, at three scales, or two if quick.
 
     All chips are used, whatever their split: the context is an input, and no label is made from it.
     """
@@ -72,7 +72,7 @@ def demo_context(seed: int = 0) -> LocalContext:
     }
     config = ContextConfig(
         rasters={name: RasterConfig(path=Path(f"{name}.jpg"), **some) for name, some in options.items()},
-        scales_km=[30.0, 100.0, 300.0],
+        scales_km=[100.0, 300.0] if quick else [30.0, 100.0, 300.0],
     )
     rasters = {name: [ArrayRaster(read_mosaic(name), -180.0, 90.0, MOSAIC_STEP, name)] for name in options}
     context = raster_context(rasters, config, seed=seed)
@@ -114,7 +114,7 @@ def run_demo(out: str | Path, seed: int = 0, quick: bool = False) -> Path:
         tables[modality] = planet_table(modality, seed)
         _say(started, f"features of {len(tables[modality]):,} {modality}")
 
-    context = demo_context(seed)
+    context = demo_context(seed, quick)
     _say(started, "local context of satellite and night lights")
     # Each single-modality model sees as many rows of its modality per step as MELT does, and the same context.
     alone = config.model_copy(update={"batch_size": config.batch_size // len(tables)})
