@@ -22,6 +22,7 @@ def test_health_and_unknown_addresses(client):
     missing = client.get("/nothing")
     assert missing.status_code == 404
     assert set(missing.json()["detail"]) == {"error"}
+    assert client.get("/Model").json()["detail"]["error"].endswith("Did you mean '/model'?")
     assert "unsafe-inline" not in missing.headers["content-security-policy"]
 
 

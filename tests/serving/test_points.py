@@ -55,7 +55,8 @@ def content_of(ending, folder):
         lines = [sign.join(["lon", "lat", *COLUMNS]), *(sign.join(map(str, row)) for row in rows)]
         return "\n".join(lines).encode()
     columns = pa.table(COLUMNS)
-    columns = with_geometry(columns, LONLAT) if ending == ".parquet" else columns
+    if ending == ".parquet":  # with a copy of a coordinate beside the geometry
+        columns = with_geometry(columns.append_column("Latitude", pa.array(LONLAT[:, 1])), LONLAT)
     write_points(path, columns.schema, [(columns, LONLAT)])
     return path.read_bytes()
 
@@ -87,12 +88,15 @@ def test_every_format_gives_the_same_table(ending, tmp_path):
     assert [known[name]["values"] for name in ("site", "biome")] == [COUNT, 3]
     assert [known[name]["usable_as_label"] for name in ("site", "warmth", "biome", "wet")] == [False, True, True, True]
     assert "looks like an id" in known["site"]["why"]
+    assert not any(known[name]["usable_as_label"] for name in ("lon", "lat", "Latitude") if name in known)
 
 
 def test_a_client_sends_points_and_sees_them_in_colours(client, tmp_path):
-    sent = client.post("/points", files={"file": ("../../etc/towns.csv", content_of(".csv", tmp_path))})
+    content = content_of(".csv", tmp_path) + b"\n,,60,1.5,fen,true"
+    sent = client.post("/points", files={"file": ("../../etc/towns.csv", content)})
     assert sent.status_code == 200, sent.text
     table = sent.json()
+    assert [note.startswith("towns.csv: 1 of 61 rows") for note in table["notes"]] == [True]
     assert (table["name"], table["rows"]) == ("towns.csv", COUNT)
     assert table["id"] not in [one["id"] for one in client.get("/model").json().get("points", [])]
 

@@ -1,5 +1,9 @@
 """Tables of points as the server keeps them, and what their columns can be used for."""
 
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from geotether.files.places import PlaceFinder
+from geotether.files.places import PlaceFinder, degrees_axes
 from geotether.files.values import is_number, is_text, without_dictionary
 from geotether.prediction.labels import ADVICE, read_labels
 from geotether.tasks.table import Labelled
@@ -48,7 +52,7 @@ def stored_rows(file: Path) -> Labelled:
 
 def described_columns(read: Labelled, name: str) -> list[dict[str, Any]]:
     """Describe the columns of a table, with whether a map can be made of each, or why not."""
-    places = PlaceFinder(read.columns.schema).columns
+    places = {*PlaceFinder(read.columns.schema).columns, *degrees_axes(read.columns.column_names)}
     found = []
     for column, values in zip(read.columns.column_names, read.columns.columns, strict=True):
         kind = kind_of(values.type)
@@ -72,3 +76,22 @@ def _why_no_label(read: Labelled, name: str, column: str) -> str:
         said = str(error).removeprefix(f"{name}: ").removesuffix(f" {ADVICE}")
         return said.removeprefix(f"{column!r} ").removesuffix(".")
     return ""
+
+
+@contextmanager
+def warnings_of_thread() -> Iterator[list[str]]:
+    """Collect the warnings that this thread logs in the block."""
+    found: list[str] = []
+    thread = threading.get_ident()
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == thread:
+                found.append(record.getMessage())
+
+    handler, logger = Collector(logging.WARNING), logging.getLogger("geotether")
+    logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)

@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class StoredPoints:
         rows: Number of points.
         file: Where the rows are.
         size: Bytes of the file.
+        notes: What should be known about the rows, such as how many are left out.
     """
 
     id: str
@@ -56,11 +57,12 @@ class StoredPoints:
     rows: int
     file: Path
     size: int
+    notes: list[str] = field(default_factory=list)
 
     def listed(self) -> dict[str, Any]:
         """Describe the table for clients."""
         about = {"id": self.id, "name": self.name, "rows": self.rows}
-        return about | {"columns": self.columns, "bounds": self.bounds}
+        return about | {"columns": self.columns, "bounds": self.bounds, "notes": self.notes}
 
     def read(self) -> Labelled:
         """Return the rows.

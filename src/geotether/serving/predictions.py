@@ -5,8 +5,6 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,7 @@ from geotether.prediction.page import summary_of
 from geotether.prediction.predictor import EMBEDDING, Predicted, fit_predictor
 from geotether.regions import region_of
 from geotether.serving.colours import Classes, Ramp, hex_colours
+from geotether.serving.columns import warnings_of_thread
 from geotether.serving.layers import PlanetLayer
 from geotether.serving.problems import Problem
 
@@ -324,22 +323,3 @@ def _layer(
 ) -> PlanetLayer:
     values = np.append(some.astype(np.float32), np.float32("nan"))[rows][:, None]
     return PlanetLayer(f"{job.id}-{band}", title, words, legend, lambda: values, paint, said, nearest)
-
-
-@contextmanager
-def warnings_of_thread() -> Iterator[list[str]]:
-    """Collect the warnings that this thread logs in the block."""
-    found: list[str] = []
-    thread = threading.get_ident()
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == thread:
-                found.append(record.getMessage())
-
-    handler, logger = Collector(logging.WARNING), logging.getLogger("geotether")
-    logger.addHandler(handler)
-    try:
-        yield found
-    finally:
-        logger.removeHandler(handler)

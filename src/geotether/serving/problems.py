@@ -161,6 +161,8 @@ def handle_problems(app: FastAPI) -> None:
         detail: Any = error.detail
         if not isinstance(detail, dict):
             detail = said(_UNKNOWN.get(error.status_code, detail))
+            if error.status_code == 404:
+                detail["error"] += closest(request.url.path[:80], app.openapi()["paths"])
         return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
     @app.exception_handler(RequestValidationError)

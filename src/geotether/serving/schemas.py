@@ -101,6 +101,7 @@ class PointsShown(BaseModel):
     rows: int = Field(description="Number of points.")
     columns: list[ColumnShown]
     bounds: list[float] = Field(description="West, south, east and north of the points, degrees.")
+    notes: list[str] = Field(description="What should be known about the rows, such as how many are left out.")
 
 
 class LimitsShown(BaseModel):

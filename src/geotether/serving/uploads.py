@@ -85,7 +85,8 @@ def read_upload(content: Any, name: str, out: Path) -> dict[str, Any]:
         out: The file to write; its folder must exist.
 
     Returns:
-        The description that `geotether.serving.columns.write_points` returns.
+        The description that `geotether.serving.columns.write_points` returns, with "notes" about rows that are left
+        out and the like.
 
     Raises:
         UploadError: If it is not accepted.
@@ -149,12 +150,15 @@ def _read_apart(file: Path, name: str, out: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Read the file named on standard input, and print its description, or why it is not accepted, as JSON."""
+    from geotether.serving.columns import warnings_of_thread
+
     about = json.load(sys.stdin)
-    logging.disable(logging.CRITICAL)
     file, name = Path(about["file"]), about["name"]
     _limit_process(about["memory"])
     try:
-        found: dict[str, Any] = read_file(file, name, Path(about["out"]))
+        with warnings_of_thread() as notes:
+            found: dict[str, Any] = read_file(file, name, Path(about["out"]))
+        found["notes"] = [for_client(note, file, name) for note in notes]
     except UploadError as error:
         found = {"status": error.status, "error": for_client(str(error), file, name)}
     except ImportError as error:

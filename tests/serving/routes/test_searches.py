@@ -45,6 +45,13 @@ def test_texts_images_columns_and_regions(client, chip):
     assert warm.json()["answers"][0]["km"] is None
 
 
+def test_no_answer_has_a_reason(client):
+    given = {"lon": 5, "lat": 50, "within": "0 45 10 55"}
+    found, near = (client.get("/similar", params=given | {"min_distance_km": km}).json() for km in (5000, 0))
+    assert (found["answers"], len(found["query"]["notes"])) == ([], 1)
+    assert (len(near["answers"]) > 0, near["query"]["notes"]) == (True, [])
+
+
 def test_the_number_of_answers_is_limited(client, served, monkeypatch):
     monkeypatch.setattr(served, "limits", Limits(top=3))
     found = [client.get("/similar", params={"lon": 5, "lat": 50, "top": top}) for top in (3, 4)]

@@ -68,5 +68,5 @@ export function fetchPoints(id, column, job) {
 function noteOf(table) {
   const kinds = { number: "numbers", text: "texts", flag: "yes or no" };
   const numbers = Object.entries(kinds).map(([kind, said]) => [table.columns.filter((one) => one.kind === kind).length, said]);
-  return `${count(table.rows)} points; columns: ${listed(numbers.filter(([n]) => n).map(([n, said]) => `${n} of ${said}`))}.`;
+  return `${count(table.rows)} points; columns: ${listed(numbers.filter(([n]) => n).map(([n, said]) => `${n} of ${said}`))}. ${table.notes.join(" ")}`;
 }

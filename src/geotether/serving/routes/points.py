@@ -7,7 +7,8 @@ from typing import Annotated, Any, no_type_check
 from fastapi import APIRouter, Body, File, Path, Query, Response, UploadFile
 
 from geotether.prediction.labels import read_labels
-from geotether.serving.predictions import BANDS, Job, warnings_of_thread
+from geotether.serving.columns import warnings_of_thread
+from geotether.serving.predictions import BANDS, Job
 from geotether.serving.problems import Problem, takes
 from geotether.serving.routes.tiles import PREDICTION, layer_shown
 from geotether.serving.schemas import JobStarted, MapWanted, PointsShown, PredictionShown

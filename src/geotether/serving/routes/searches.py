@@ -109,9 +109,12 @@ def found(
         km = np.round(great_circle_km(query.lonlat, answers.lonlat), 1).tolist()
     nearest = served.observations(model).nearest(answers.lonlat)
     layer = served.layers(model).similarity(query)
+    notes = [*query.notes]
+    if not len(answers):
+        notes.append("No place is far enough from the place asked for; ask with a smaller min_distance_km.")
     return Found.model_validate(
         {
-            "query": {"said": query.said, "notes": query.notes, "modality": query.modality or None, **asked_for},
+            "query": {"said": query.said, "notes": notes, "modality": query.modality or None, **asked_for},
             "answers": [
                 {
                     "rank": at + 1,
