@@ -110,7 +110,8 @@ class Questions:
         try:
             return image_query(self.encoder, data, modality, self.pixels)
         except ValueError as error:
-            raise ValueError(str(error).replace(LARGE_ADVICE, "send a smaller one")) from error
+            text = str(error).replace(LARGE_ADVICE, "send a smaller one")
+            raise ValueError(text[:1].upper() + text[1:]) from error
 
     def columns(self, values: Mapping[str, Any], modality: str | None = None) -> tuple[str, Query]:
         """Ask by values of columns; returns the id of the question as well.

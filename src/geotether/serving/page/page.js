@@ -127,7 +127,7 @@ async function begin() {
 
 // What a link or a reload does not bring back.
 function tellWhatIsLost() {
-  if (history.state?.image && session.state.query?.kind !== "image") trouble("The picture that was searched by is not kept when the page is loaded again; choose it again.", LONG_MS);
+  if (history.state?.image && session.state.query?.kind !== "image") trouble("The picture that was searched by is not kept when the page is loaded again; choose it again.");
   const ignored = [...new URLSearchParams(location.search).keys()].filter((name) => LINKED.has(name));
   if (ignored.length) trouble(`${listed(ignored)} in the address must stand after #, not after ?, as in links that this page copies.`, LONG_MS);
 }
