@@ -66,6 +66,22 @@ def check_precision(precision: str) -> str:
     return precision
 
 
+def device_of(name: str | torch.device) -> torch.device:
+    """Return a device by its name.
+
+    Raises:
+        ValueError: If there is no such kind of device, or torch sees no NVIDIA GPU and the device is one.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"There is no device {name!r}; choose cpu, cuda, or cuda:1 for the second GPU.") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise ValueError(f"device {name} needs an NVIDIA GPU that torch can see, and it sees {count}; use device cpu.")
+    return device
+
+
 def rows_at_once(device: torch.device, numbers: int) -> int:
     """Return how many places to compute at once.
 

@@ -16,7 +16,7 @@ from geotether.checkpoint.model import ModelParts, load_model, save_model
 from geotether.checkpoint.named import name_of
 from geotether.coverage.coverage import Coverage
 from geotether.coverage.seen import CELL_KM, SeenPlaces
-from geotether.devices import check_precision, compute_in_chunks, products_in, rows_at_once
+from geotether.devices import check_precision, compute_in_chunks, device_of, products_in, rows_at_once
 from geotether.encoders.heads import SpecificParts
 from geotether.encoders.location import LocationEncoder
 from geotether.encoders.networks import Layered
@@ -80,7 +80,7 @@ class Encoder:
         history: list[dict[str, Any]] | None = None,
         seen: SeenPlaces | None = None,
     ) -> None:
-        self.module = module.to(device).eval()
+        self.module = module.to(device_of(device)).eval()
         self.config = dict(config or {})
         self.provenance = dict(provenance or {})
         self.device = device

@@ -235,6 +235,14 @@ def test_dim_chooses_the_length_of_the_vectors(geotether, encoder, tmp_path, mak
         cells = np.genfromtxt(out, delimiter=",", skip_header=1)
         want = projected.encode(lon=[5.66, -74.01], lat=[51.97, 40.71], dim=width)
         np.testing.assert_allclose(cells[:, 2:], want, rtol=1e-5, atol=1e-6)
+    status, _, errors = geotether("encode", tmp_path / "projected", *rest, "64", "--precision", "bf16")
+    rounded = np.genfromtxt(out, delimiter=",", skip_header=1)[:, 2:]
+    exact = projected.encode(lon=[5.66, -74.01], lat=[51.97, 40.71], dim=64)
+    assert status == 0, errors
+    assert 0 < np.abs(rounded - exact).max() < 0.05 * np.abs(exact).max()
+    for options, message in ((("--precision", "half"), "bf16, got 'half'"), (("--device", "gpu"), "choose cpu, cuda")):
+        status, _, errors = geotether("encode", tmp_path / "projected", *rest, "64", *options)
+        assert (status, message in errors) == (1, True), errors
     for model, dim, message in (
         (tmp_path / "projected", "some", "such as 64, or full"),
         (tmp_path / "projected", "81", "from 1 to 80"),

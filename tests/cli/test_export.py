@@ -32,6 +32,10 @@ def test_the_result_says_size_loss_and_what_lies_beside(folder):
         assert part in done.output
     again = run("small", "--region", "Kenya", "--resolution", "1", "--dtype", "int8", "--out", "a.tif")
     assert "up to date" in again.output
+    rounded = run(
+        *["small", "--region", "Kenya", "--resolution", "1", "--dtype", "int8", "--out", "a.tif", "--precision", "bf16"]
+    )
+    assert "is written" in rounded.output
 
 
 def test_a_layer_comes_with_a_picture(folder):

@@ -10,6 +10,12 @@ import typer
 ROWS_AT_ONCE = 16_384
 
 
+Device = Annotated[str, typer.Option(help="Device to compute on: cpu, cuda, or cuda:1 for the second GPU.")]
+Precision = Annotated[
+    str, typer.Option(help="Of the products: float32, tf32 (rounded by a GPU) or bf16; see docs/encoders.md.")
+]
+
+
 class OnBadRow(StrEnum):
     """What happens to a row without a valid place."""
 
@@ -44,6 +50,8 @@ def encode(
             "--coverage", help="Columns outside, dissimilarity and km_to_...: is a place like those of training?"
         ),
     ] = False,
+    device: Device = "cpu",
+    precision: Precision = "float32",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --out be the file of points itself.")] = False,
 ) -> str:
     """Add embeddings to a file of points: the column `embedding`, or with --columns the columns e0, e1, ...
@@ -59,7 +67,7 @@ def encode(
     reject = on_bad_row == OnBadRow.reject
     count = width = 0
     with writing(out, inputs=[model] if overwrite else [points, model]):
-        encoder = load_encoder(model, dim_given(dim))
+        encoder = load_encoder(on_device(model, device, precision), dim_given(dim))
         covered = coverage_columns(model) if coverage else lambda lonlat: {}
         with open_points(points, out, lon, lat, crs, layer, reject, ROWS_AT_ONCE) as found:
             refuse_columns(found.schema, out)
@@ -79,6 +87,13 @@ def encode(
         reasons = ", ".join(f"{reason} ({rows:,})" for reason, rows in found.rejected.most_common())
         said += f"; {found.rejected.total():,} rows were left out: {reasons}"
     return said
+
+
+def on_device(model: str, device: str, precision: str) -> Any:
+    """Return a model on a device; on a CPU in float32 only its name, which may be that of a function."""
+    from geotether.loading import load
+
+    return model if (device, precision) == ("cpu", "float32") else load(model, device, precision=precision)
 
 
 def dim_given(dim: str | None) -> int | str | None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from geotether.cli.encode import Device, Precision
 from geotether.cli.table import Scheduler
 
 if TYPE_CHECKING:
@@ -40,24 +41,29 @@ def export(
         int | None, typer.Option(help="Processes; by default two threads of one process.", min=1)
     ] = None,
     scheduler: Scheduler = None,
+    device: Device = "cpu",
+    precision: Precision = "float32",
 ) -> str:
     """Write the embedding of a region as a Cloud-optimized GeoTIFF, a Zarr store or a GeoParquet of cells.
 
     The work is done in parts; after a kill, the same command continues. Checksums and a STAC item are written beside.
     With --out .onnx or .pt2, write the model as one file that computes vectors from coordinates without geotether.
     """
-    from geotether.cli.encode import dim_given
+    from geotether.cli.encode import dim_given, on_device
     from geotether.exporting.export import export as export_file
 
     given = dim_given(dim)
     if out.suffix.lower() in (".onnx", ".pt2"):
         options: dict[str, object] = {"region": region != "world", "resolution": resolution, "cells": cells}
+        options |= {"device": device != "cpu", "precision": precision != "float32"}
         options |= {"layer": layer, "dtype": dtype != "float32", "workers": workers, "scheduler": scheduler}
         if unfit := [f"--{name}" for name, value in options.items() if value]:
             raise ValueError(f"{out} is the model itself, for any place; leave out {', '.join(unfit)}.")
         return export_graph(model, out, given)
+    if device != "cpu" and (workers or scheduler):
+        raise ValueError(f"--device {device} is used by this process alone; leave out --workers and --scheduler.")
     done = export_file(
-        model, out, region, resolution,
+        on_device(model, device, precision), out, region, resolution,
         cells=cells, dim=given, dtype=dtype, layer=layer, workers=workers, scheduler=scheduler,
     )  # fmt: skip
     said = _said(done)

@@ -66,6 +66,8 @@ class Embedder:
         if weights is not None and weights.is_dir():
             weights = next((one for one in (weights / _WEIGHTS, weights / "model" / _WEIGHTS) if one.is_file()), None)
         fingerprint = file_fingerprint(weights) if weights and weights.is_file() else _fingerprint(encode)
+        if encoder.precision != "float32":  # other numbers of the same weights
+            fingerprint = hashlib.sha256(f"{fingerprint} {encoder.precision}".encode()).hexdigest()
         return cls(name, fingerprint, width, encoder, encode)
 
     def places(self, lonlat: Float64[np.ndarray, "n 2"]) -> Float32[np.ndarray, "n d"]:
