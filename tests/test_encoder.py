@@ -62,6 +62,7 @@ def test_numbers_lists_and_null(model, wanted):
     np.testing.assert_allclose(model.encode(lon=5.66, lat=51.97), wanted[:1], atol=1e-6)
     np.testing.assert_allclose(model.encode(lon=[5.66], lat=[51.97]), wanted[:1], atol=1e-6)
     assert model.encode(lon=[], lat=[]).shape == (0, 12)
+    np.testing.assert_allclose(model.encode(LONLAT[::-1]), wanted[::-1], atol=1e-6)
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 3, 100])

@@ -66,7 +66,7 @@ def lonlat_of(
     rows = places.detach().cpu() if hasattr(places, "detach") else places
     rows = rows if isinstance(rows, np.ma.MaskedArray) else np.asarray(rows)
     _check_shape(rows.shape)
-    if type(rows) is np.ndarray and rows.dtype == np.float64:  # nothing to convert, and copying costs time
+    if type(rows) is np.ndarray and rows.dtype == np.float64 and rows.flags.c_contiguous:  # copying costs time
         if check:
             check_lonlat(rows)
         return rows
