@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 import geotether
 from geotether.cli.app import app, region_joined
 from geotether.plugins import Registry
+from geotether.prediction.candidates import BASELINES, CANDIDATES
 from geotether.probes.geobias import geo_bias
 
 ROOT = Path(__file__).parents[2]
@@ -251,6 +252,9 @@ def page_folder(request, world, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("geotether.serving.server.run", answers_once)
     monkeypatch.setattr("geotether.probes.geobias.geo_bias", partial(geo_bias, max_centers=50))
+    monkeypatch.delitem(CANDIDATES, "boosting")
+    for slow in ("Gaussian process in space", "coordinates alone"):
+        monkeypatch.delitem(BASELINES, slow)
     return folder
 
 
