@@ -187,8 +187,8 @@ def print_grid(encoder: Encoder, rounds: int) -> None:
         call()
         found.append(grid.rows * grid.columns / least(call, rounds) / 1e6)
     print(
-        f"  a grid of {grid.rows:,} x {grid.columns:,}: {found[0]:.1f} million places per second on the device, "
-        f"{found[1]:.1f} to NumPy"
+        f"  a grid of {grid.rows:,} x {grid.columns:,}: {found[0]:.1f} million places per second by row and column, on "
+        f"the device; {found[1]:.1f} point by point, to NumPy"
     )
 
 

@@ -173,7 +173,8 @@ class Encoder:
 
         Where longitude depends on the column and latitude on the row alone (grids in degrees, and EPSG:6933), harmonics
         and context are computed by row and by column. That is 1.4 to 9 times as fast as `encode`, the more the smaller
-        the network, and equal to 1e-5 of the largest number. Other grids are computed point by point.
+        the network, and equal to 1e-5 of the largest number. Other grids are computed point by point, as are all on a
+        GPU, where products take most of the time.
 
         Args:
             grid: From `geotether.regions.grid_of`.
@@ -200,6 +201,11 @@ class Encoder:
         if axes is not None:
             lon, lat = (torch.tensor(axis, device=self.device) for axis in axes)
             vectors = np.empty((len(lat), len(lon), width), dtype=np.float32)
+            if not self._on_cpu:
+                lats, lons = torch.meshgrid(lat, lon, indexing="ij")
+                places = torch.stack((lons, lats), dim=-1).flatten(0, 1)
+                self._compute(places, torch.from_numpy(vectors).flatten(0, 1), None)
+                return vectors
             with torch.inference_mode(), products_in(self.precision, lon.device):
                 self.module.handout_grid(lon, lat, width, torch.from_numpy(vectors))
             return vectors
