@@ -97,7 +97,8 @@ class PointPath:
             parts = {name: features[:, columns] for name, columns in self.columns.items()} | {"hidden": hidden}
             if "output" in encoder.part_names:
                 parts["output"] = self.network.output(hidden)
-            return torch.cat([parts[name].float() for name in encoder.part_names], dim=-1)
+            joined = [parts[name].float() for name in encoder.part_names]
+            return joined[0] if len(joined) == 1 else torch.cat(joined, dim=-1)
 
 
 class Sampler:
