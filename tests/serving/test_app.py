@@ -28,7 +28,10 @@ def test_health_and_unknown_addresses(client):
 
 def test_every_address_refuses_unknown_parameters_and_suggests_known_ones(client):
     filled = {"layer": "rgb", "name": "land", "table": "t", "job": "j", "z": "0", "x": "0", "y": "0"}
-    for path, operations in client.get("/openapi.json").json()["paths"].items():
+    document = client.get("/openapi.json").json()
+    forms = [schema for name, schema in document["components"]["schemas"].items() if name.startswith("Body_")]
+    assert [schema["additionalProperties"] for schema in forms] == [False] * 2  # an image or columns, a table
+    for path, operations in document["paths"].items():
         for method in operations:
             answer = client.request(method, path.format(**filled), params={"mdel": "small"}, headers=JSON, content="{}")
             if answer.status_code != 415:  # forms

@@ -84,6 +84,9 @@ def app_of(served: Served, hosts: Collection[str] | None = LOOPBACK) -> FastAPI:
         app.include_router(router(served))
     add_metrics(app, metrics, served)
     add_page(app)
+    for name, schema in app.openapi()["components"]["schemas"].items():
+        if name.startswith("Body_"):  # forms; `refuse_unknown` refuses other fields
+            schema["additionalProperties"] = False
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=_COMPRESSION)
     app.add_middleware(Guard, limits=served.limits, metrics=metrics, hosts=hosts)
     return app

@@ -200,8 +200,8 @@ def _read_tiff(data: bytes, size: int | None, max_pixels: int, needs_place: bool
     with open_geotiff(io.BytesIO(data), "GTiff") as file:
         cell = sum(np.dtype(kind).itemsize for kind in file.dtypes)
         _refuse_size(file.width, file.height, cell, max_pixels)
-        for block in file.block_shapes:  # a small image may be a part of a large tile, which is decoded whole
-            _refuse_size(*block, cell, max_pixels)
+        for rows, columns in file.block_shapes:  # a small image may be a part of a large tile, which is decoded whole
+            _refuse_size(columns, rows, cell, max_pixels)
         place, why, time = *_tiff_place(file), UNKNOWN_TIME
         no_place = ""
         if math.isnan(place[0]):
