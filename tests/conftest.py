@@ -1,6 +1,7 @@
 """Every shape annotation of the package is checked while the tests run."""
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def jaxtyped(typechecker, of_shapes=jaxtyping.jaxtyped):
 
 jaxtyping.jaxtyped = jaxtyped  # the decorator that the hook writes
 jaxtyping.install_import_hook("geotether", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+os.fsync = lambda descriptor: None  # a test does not outlive a loss of power
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

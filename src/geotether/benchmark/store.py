@@ -149,7 +149,7 @@ class ResultStore:
         with self._named_errors(), self.connection:
             self._insert(key, origin, rows, b"", b"")
 
-    def _find(self, key: str) -> tuple[str, bytes, bytes] | None:
+    def _find(self, key: str) -> tuple[Any, Any, Any] | None:  # a damaged file may hold other types
         return self.connection.execute("SELECT row, blocks, sums FROM outcomes WHERE key = ?", (key,)).fetchone()
 
     def _insert(self, key: str, origin: Origin, row: object, blocks: bytes, sums: bytes) -> None:
