@@ -115,6 +115,8 @@ def test_what_is_not_recorded():
     assert recordable(method, gpu, several) is None
     assert recordable(object(), gpu, Processes()) is None
     assert not AdaptMethod.recordable.fget(None)
+    large = LocationMethod(load_config(overrides=[{**SMALL, "batch_size": 8193}], recipe="default"), tables())
+    assert recordable(large, gpu, Processes()) is None
 
 
 def test_copied_inputs_share_no_memory_and_kinds_are_shapes_and_names():

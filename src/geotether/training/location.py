@@ -28,6 +28,7 @@ from geotether.geodesy.coordinates import checked_places
 from geotether.objectives.disentangling import disentangling_terms, join_parts
 from geotether.objectives.masks import NearbyPairs
 from geotether.objectives.negatives import NEGATIVES, OBJECTIVES
+from geotether.objectives.pairs import WHOLE_ENTRIES
 from geotether.objectives.supervised import regression_loss
 from geotether.objectives.tying import mean_over_rows, sigmoid_tying_loss, tying_loss
 from geotether.processes import Part, Processes, Split
@@ -141,8 +142,12 @@ class LocationMethod:
 
     @property
     def recordable(self) -> bool:
-        """Whether steps on a GPU are recorded: plug-ins may read values, and must be computed as they are written."""
-        return not self.config.plugins and self.config.objective.reading in (*NEGATIVES, "sigmoid")
+        """Whether steps on a GPU are recorded.
+
+        Plug-ins may read values, so they are computed as they are written; and large batches keep a GPU busy anyway.
+        """
+        is_ours = not self.config.plugins and self.config.objective.reading in (*NEGATIVES, "sigmoid")
+        return is_ours and self.config.batch_size**2 <= WHOLE_ENTRIES
 
     def location_of(self, model: Any, step: int, lonlat: Tensor, disturbance: Mapping[str, Tensor]) -> Tensor:
         """Embed places of a step."""
