@@ -8,7 +8,7 @@ in degrees. The products are those of one chunk, in the same precision, without 
 place needs in any case (features, hidden layers and vectors, written and read once), at the bandwidth of a copy in the
 same run; results for NumPy must also be copied within the host, to memory that is used for the first time. The five
 operations that take most of the device's time of a chunk are listed with their shares. The least time of some rounds
-counts. It takes about 25 seconds.
+counts. It takes about 30 seconds.
 """
 
 import argparse

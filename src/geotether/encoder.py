@@ -174,7 +174,7 @@ class Encoder:
         Where longitude depends on the column and latitude on the row alone (grids in degrees, and EPSG:6933), harmonics
         and context are computed by row and by column. That is 1.4 to 9 times as fast as `encode`, the more the smaller
         the network, and equal to 1e-5 of the largest number. Other grids are computed point by point, as are all on a
-        GPU, where products take most of the time.
+        GPU, where copying the vectors to the host takes longer than either way.
 
         Args:
             grid: From `geotether.regions.grid_of`.

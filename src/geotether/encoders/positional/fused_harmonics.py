@@ -22,7 +22,8 @@ try:
 except ImportError:  # a torch for CPUs or another system
     triton = None
 
-# Of a program of the kernel, chosen by measuring on an H100.
+# Of a program of the kernel; other sizes were not tried. On an H100 degree 40 takes 5.5 ns per place in float32, which
+# is two thirds of the bandwidth of a copy.
 _ROWS, _COLUMNS, _WARPS = 4, 256, 4
 _ALIGNED = 8
 
