@@ -35,6 +35,8 @@ import torch
 import typer
 from right_inputs import fill, run_command, write_seeds
 
+from geotether.featurizing import threads
+
 SECONDS, MEMORY = 10, 500 * 2**20
 SOURCE = Path(__file__).parents[2] / "src" / "geotether"
 
@@ -336,7 +338,9 @@ def prepare_process():
     os.fsync = lambda descriptor: None
     warnings.simplefilter("ignore")
     logging.getLogger("geotether").setLevel(logging.WARNING)
-    typer.main.get_command = functools.cache(typer.main.get_command)  # the tree of commands, made for each call
+    # The tree of commands, made for each call, and the thread pools, searched for each table; all have one thread.
+    typer.main.get_command = functools.cache(typer.main.get_command)
+    threads.ThreadpoolController = functools.cache(threads.ThreadpoolController)
 
 
 def check_right(seeds, root, work):
