@@ -1,9 +1,10 @@
-"""Compare a training step with its matrix products alone and with published steps, on one thread.
+"""Compare a training step with its matrix products alone and with published steps.
 
-    python benchmarks/training_step.py [--recipe paper] [--batch-size 2048] [--rounds 20] [--published]
+    python benchmarks/training_step.py [--recipe paper] [--batch-size 2048] [--rounds 20] [--published] [--threads 1]
 
 The step is the real loop's: rows drawn, loss, gradient, update, metrics. A callback runs the other parts between two
-steps, so that other load affects all alike; medians of processor time are compared. "Products alone" runs every matrix
+steps, so that other load affects all alike; medians are compared, of processor time for one thread and of wall time for
+several (which needs idle cores). "Products alone" runs every matrix
 product of the step (forward, and both products of backward) on tensors of the same shapes and nothing else: no sine, no
 softmax, no optimiser, no data. With `--published` it also times SatCLIP's and GeoCLIP's steps as their papers write
 them (`published_way.py`; one modality with all rows of the batch), and compares the memory that three steps need, each
@@ -78,20 +79,21 @@ class Alternating:
 
     def __init__(self, rounds: int, parts: dict[str, Callable[[], Any]]) -> None:
         self.rounds, self.parts, self.ended = rounds, parts, 0.0
+        self.clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
         self.seconds: dict[str, list[float]] = {"step": [], **{name: [] for name in parts}}
 
     def on_step(self, step: int, values: Any) -> None:
         """Record the time of the step, and run and time the other parts."""
         if step >= WARM_UP:
-            self.seconds["step"].append(time.process_time() - self.ended)
+            self.seconds["step"].append(self.clock() - self.ended)
         for name, part in self.parts.items():
-            started = time.process_time()
+            started = self.clock()
             part()
             if step >= WARM_UP:
-                self.seconds[name].append(time.process_time() - started)
+                self.seconds[name].append(self.clock() - started)
         if step + 1 == self.rounds + WARM_UP:
             raise Enough
-        self.ended = time.process_time()
+        self.ended = self.clock()
 
 
 def make_method(
@@ -193,9 +195,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
     parser.add_argument("--published", action="store_true", help="also time SatCLIP's and GeoCLIP's steps")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     if options.memory_of:
         print(memory_of(options))
         return
