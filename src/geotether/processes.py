@@ -179,14 +179,16 @@ class Processes:
         """Return the processes of the block `dividing`; outside it, a single one."""
         return _DIVIDING.get()
 
-    def logsumexp(self, values: Tensor) -> Tensor:
-        """Return the log-sum-exp over the processes of each entry, without gradient."""
+    def logsumexp(self, *values: Tensor) -> tuple[Tensor, ...]:
+        """Return the log-sum-exp over the processes of each entry of tensors, in one exchange and without gradient."""
         if self.count == 1:
             return values
-        parts = values.new_empty(self.count, *values.shape)
+        everything = torch.cat([value.reshape(-1) for value in values])
+        gathered = everything.new_empty(self.count, len(everything))
         with _reaching(self.count):
-            dist.all_gather(list(parts.unbind()), values.contiguous())
-        return parts.logsumexp(0)
+            dist.all_gather(list(gathered.unbind()), everything)
+        parts = gathered.logsumexp(0).split([value.numel() for value in values])
+        return tuple(part.view_as(value) for part, value in zip(parts, values, strict=True))
 
     def sum(self, values: Tensor) -> Tensor:
         """Add up a tensor over the processes; with gradient."""

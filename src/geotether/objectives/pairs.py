@@ -287,8 +287,7 @@ class _PairLogSumExp(torch.autograd.Function):
             rows_out[:, rows] = block.logsumexp(dim=2)
             if both:
                 columns_out = torch.logaddexp(columns_out, block.logsumexp(dim=1))
-        rows_out = processes.logsumexp(rows_out)
-        columns_out = processes.logsumexp(columns_out) if both else columns_out
+        rows_out, columns_out = processes.logsumexp(rows_out, columns_out)
         ctx.pairs, ctx.both = (masks, without_self, height, processes), both
         ctx.save_for_backward(anchors, candidates, rows_out, columns_out, block if pairs.is_whole else None)
         return rows_out, columns_out
