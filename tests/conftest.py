@@ -1,5 +1,6 @@
 """Every shape annotation of the package is checked while the tests run."""
 
+import functools
 import inspect
 import os
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import jaxtyping
 import numpy as np
 import pytest
+import typer
 
 
 def jaxtyped(typechecker, of_shapes=jaxtyping.jaxtyped):
@@ -27,6 +29,7 @@ def jaxtyped(typechecker, of_shapes=jaxtyping.jaxtyped):
 jaxtyping.jaxtyped = jaxtyped  # the decorator that the hook writes
 jaxtyping.install_import_hook("geotether", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
+typer.main.get_command = functools.cache(typer.main.get_command)  # the command line is not made anew for each call
 os.fsync = lambda descriptor: None  # a test does not outlive a loss of power
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

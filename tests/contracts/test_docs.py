@@ -137,8 +137,9 @@ def parse(words: list[str], monkeypatch) -> None:
     leaf = root
     for step in command_name(words).split():
         leaf = leaf.commands[step]
-    monkeypatch.setattr(leaf, "callback", lambda **_: "")
-    root.main(words, standalone_mode=False)
+    with monkeypatch.context() as parsing:
+        parsing.setattr(leaf, "callback", lambda **_: "")
+        root.main(words, standalone_mode=False)
 
 
 def places(rng, rows: int) -> np.ndarray:
