@@ -123,10 +123,6 @@ class RandomConvolution(ImageFeatures):
         """Return why `transform` cannot take some images: too small, missing pixels, other bands or number types."""
         if isinstance(images, np.ndarray) and images.ndim != 4:
             raise ValueError(f"Images need shape (n, height, width, channels), got {images.shape}.")
-        if isinstance(images, np.ndarray) and images.size and not self._reason(np.zeros_like(images[0])):
-            pixels = images.reshape(len(images), -1)  # images of one array differ in nothing else
-            usable = np.isfinite(pixels.min(axis=1)) & np.isfinite(pixels.max(axis=1))
-            return {int(row): self._reason(images[row]) for row in np.flatnonzero(~usable)}
         return {row: reason for row, image in enumerate(images) if (reason := self._reason(image))}
 
     def names(self) -> list[str]:
