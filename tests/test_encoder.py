@@ -88,6 +88,7 @@ def test_tensors_give_tensors_that_can_be_trained_on(model, wanted):
     one = model.encode(lon=places.detach()[0, 0], lat=places.detach()[0, 1])
     np.testing.assert_allclose(one, wanted[:1], atol=1e-6)
     assert model.encode(torch.tensor([[5, 51], [-74, 40]])).dtype == torch.float32  # whole degrees
+    np.testing.assert_allclose(model.similarity(found, places), model.similarity(LONLAT, LONLAT), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_coverage_is_near_where_the_model_was_trained(model):
     assert found.dissimilarity[5000:].mean() > 3 * found.dissimilarity[:5000].mean()
     one = model.coverage(lon=north[7, 0], lat=north[7, 1])
     np.testing.assert_allclose(one.dissimilarity, found.dissimilarity[7:8], atol=1e-4)
-    again = pickle.loads(pickle.dumps(model)).coverage(north)
+    again = pickle.loads(pickle.dumps(model)).coverage(north, embeddings=model.encode(torch.from_numpy(north)))
     np.testing.assert_allclose(again.dissimilarity, found.dissimilarity[:5000], atol=1e-5)
     assert {name: values.shape for name, values in model.coverage(north[:0]).columns.items()} == {
         "outside": (0,),

@@ -8,6 +8,7 @@ import torch
 
 from geotether.cli.describe import describe_model
 from geotether.encoder import Encoder
+from geotether.loading import load
 from geotether.predict import load_paired
 from geotether.training.config import load_config
 from geotether.training.pretraining import pretrain
@@ -140,6 +141,8 @@ def test_a_folder_of_another_kind_is_named(folder, tmp_path):
         load_paired(tmp_path / "places")
     with pytest.raises(ValueError, match="has no location encoder"):
         Encoder.load(folder)
+    with pytest.raises(ValueError, match="computes on a CPU; leave out device='cuda'"):
+        load(folder, "cuda")
 
 
 def test_a_changed_description_is_noticed(folder):

@@ -4,7 +4,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -20,6 +20,7 @@ _GPU_ROWS = 2**17
 _LARGEST_SHARE = 0.25  # of the free memory
 
 _tf32_lock, _tf32_users, _tf32_before = Lock(), 0, False
+_tf32_encoding = Lock()
 
 
 @contextmanager
@@ -57,6 +58,14 @@ def products_in_tf32(wanted: bool) -> Iterator[None]:
             _tf32_users -= 1
             if not _tf32_users:
                 torch.backends.cuda.matmul.allow_tf32 = _tf32_before
+
+
+def encoding_in(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Let one thread at a time encode with rounded products on a GPU.
+
+    The setting is the process's, and harmonics, which precede the network, must not be rounded.
+    """
+    return _tf32_encoding if precision == "tf32" and device.type == "cuda" else nullcontext()
 
 
 def check_precision(precision: str) -> str:

@@ -16,12 +16,12 @@ from geotether.checkpoint.model import ModelParts, load_model, save_model
 from geotether.checkpoint.named import name_of
 from geotether.coverage.coverage import Coverage
 from geotether.coverage.seen import CELL_KM, SeenPlaces
-from geotether.devices import check_precision, compute_in_chunks, device_of, products_in, rows_at_once
+from geotether.devices import check_precision, compute_in_chunks, device_of, encoding_in, products_in, rows_at_once
 from geotether.encoders.heads import SpecificParts
 from geotether.encoders.location import LocationEncoder
 from geotether.encoders.networks import Layered
 from geotether.encoders.point_path import PointPath
-from geotether.files.frames import frame_like, lonlat_of, tensor_of
+from geotether.files.frames import array_of, frame_like, lonlat_of, tensor_of
 from geotether.geodesy.coordinates import check_lonlat, checked_places
 from geotether.version import __version__
 
@@ -255,7 +255,7 @@ class Encoder:
                 return module.handout(places, width)
 
         fast = device.type == "cuda" and isinstance(module.network, Layered)
-        with checked_places():
+        with checked_places(), encoding_in(self.precision, device):
             path = PointPath(module, width, rows, self.precision) if fast else plain
             compute_in_chunks(path, lonlat, numbers, rows)
 
@@ -265,7 +265,7 @@ class Encoder:
         *,
         lon: Any = None,
         lat: Any = None,
-        embeddings: Float32[np.ndarray, "n d"] | None = None,
+        embeddings: Float32[np.ndarray, "n d"] | Float32[Tensor, "n d"] | None = None,
     ) -> Coverage:
         """Tell how near and how similar places are to those that the model was trained on.
 
@@ -294,7 +294,7 @@ class Encoder:
         if seen is None:
             return Coverage({}, shares)
         km = {name: distance.astype(np.float32) for name, distance in seen.km_to(lonlat).items()}
-        known = None if embeddings is None else embeddings.__getitem__
+        known = None if embeddings is None else array_of(embeddings).__getitem__
         dissimilarity = seen.dissimilarity(lonlat, self._vectors, known)
         return Coverage(km, shares, dissimilarity, seen.threshold, seen.threshold_km)
 
@@ -327,7 +327,7 @@ class Encoder:
             TypeError, ValueError: As `encode` does.
         """
         sides = []
-        for places in (a, b):
+        for places in (array_of(a), array_of(b)):
             shape = np.shape(places) if isinstance(places, np.ndarray) else ()
             known = len(shape) == 2 and shape[1] == self.dim and self.dim != 2
             vectors = np.asarray(places, dtype=np.float32) if known else self._vectors(places)

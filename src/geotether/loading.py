@@ -54,7 +54,7 @@ def load(
             model in the working directory comes before a name, with a warning; "./world" is always a path. Or a model
             of the Hugging Face Hub, "hf:user/name" or "hf:user/name@revision", which is downloaded into the Hub's cache
             unless it is there; "user/name" is one too if there is neither such a path nor a folder `user`.
-        device: Device to compute on, such as "cpu" or "cuda".
+        device: Device for an encoder to compute on, such as "cpu" or "cuda".
         precision: Of the products of an encoder: "float32", "tf32" or "bf16"; see `geotether.encoder.Encoder`.
         revision: Of a model of the Hub: branch, tag or commit; by default `main`.
         local_files_only: Of a model of the Hub: use the cache only, without a network.
@@ -81,6 +81,7 @@ def load(
             return Encoder.of(parts, device, precision)
         from geotether.predict import PairedModel
 
+        _refuse_device(f"{path} is a model of paired sensors, which computes on a CPU", device, precision)
         return PairedModel.of(parts)
     with path.open("rb") as file:
         is_parquet = file.read(4) == b"PAR1"
@@ -88,12 +89,16 @@ def load(
         from geotether.peers.checkpoint_layouts import open_checkpoint
 
         return Encoder(*open_checkpoint(path), device=device, precision=precision)
-    for name, value, usual in (("device", device, "cpu"), ("precision", precision, "float32")):
-        if value != usual:
-            raise ValueError(f"{path} is a file of embeddings, where nothing is computed; leave out {name}={value!r}.")
+    _refuse_device(f"{path} is a file of embeddings, where nothing is computed", device, precision)
     from geotether.peers.embedding_file import EmbeddingFile
 
     return EmbeddingFile(path)
+
+
+def _refuse_device(said: str, device: str, precision: str) -> None:
+    for name, value, usual in (("device", device, "cpu"), ("precision", precision, "float32")):
+        if value != usual:
+            raise ValueError(f"{said}; leave out {name}={value!r}.")
 
 
 def _hub_path(path: str | Path, revision: str | None, local_files_only: bool) -> Path | None:

@@ -110,7 +110,7 @@ class PairedModel:
             )
         return Encoder(location, self.config, self.provenance, card=self.card)
 
-    def encode(self, places: Any = None, *, lon: Any = None, lat: Any = None) -> np.ndarray:
+    def encode(self, places: Any = None, *, lon: Any = None, lat: Any = None) -> Any:
         """Embed places by the location encoder; see `Encoder.encode` and `encoder`."""
         return self.encoder.encode(places, lon=lon, lat=lat)
 

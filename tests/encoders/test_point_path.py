@@ -70,8 +70,9 @@ def test_context_network_degree_and_length(make_context_encoder, width):
     assert not torch.backends.cuda.matmul.allow_tf32
 
 
-def test_bfloat16_is_near(make_context_encoder):
+def test_bfloat16_is_near_and_double_precision_is_kept(make_context_encoder):
     check_equal(make_context_encoder(), precision="bf16", share=0.03)
+    check_equal(built(readout="hidden_and_output").double(), precision="bf16")
 
 
 def test_nothing_is_read_from_the_device(make_context_encoder, monkeypatch):

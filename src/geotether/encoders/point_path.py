@@ -39,7 +39,8 @@ class PointPath:
         assert isinstance(network, Layered)
         self.network, weight = network, network.first.weight.detach()
         self.device = weight.device
-        kept = torch.bfloat16 if precision == "bf16" else weight.dtype
+        # As under autocast, a network in double precision stays in it.
+        kept = torch.bfloat16 if precision == "bf16" and weight.dtype == torch.float32 else weight.dtype
         widths = {name: 0 if context is None else context.dim_of(name) for name in ("observations", "rasters")}
         if "observations" not in encoder.part_names:
             widths["observations"] = 0

@@ -72,7 +72,8 @@ class Embedder:
 
     def places(self, lonlat: Float64[np.ndarray, "n 2"]) -> Float32[np.ndarray, "n d"]:
         """Embed places."""
-        return encode_places(self.function, lonlat, self.name, _CHUNK_ROWS).astype(np.float32, copy=False)
+        rows = _CHUNK_ROWS if self.encoder is None else None  # an encoder divides them itself
+        return encode_places(self.function, lonlat, self.name, rows).astype(np.float32, copy=False)
 
     def pixels(
         self, grid: Grid, rows: slice, columns: slice, inside: Bool[np.ndarray, "r c"]

@@ -63,7 +63,7 @@ def lonlat_of(
             f"encode cannot tell longitude from latitude in a {type(places).__name__}; pass lon= and lat=, "
             "such as encode(lon=table['lon'], lat=table['lat'])."
         )
-    rows = places.detach().cpu() if hasattr(places, "detach") else places
+    rows = array_of(places)
     rows = rows if isinstance(rows, np.ma.MaskedArray) else np.asarray(rows)
     _check_shape(rows.shape)
     if type(rows) is np.ndarray and rows.dtype == np.float64 and rows.flags.c_contiguous:  # copying costs time
@@ -106,6 +106,11 @@ def tensor_of(places: Any = None, lon: Any = None, lat: Any = None) -> Any:
             f"{lon.device} and {tuple(lat.shape)} on {lat.device}."
         )
     return torch.stack((lon.double(), lat.double()), dim=1)
+
+
+def array_of(values: Any) -> Any:
+    """Return a tensor as an array in the memory of the host, and anything else as it is."""
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else values
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:

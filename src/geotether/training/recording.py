@@ -149,7 +149,8 @@ class RecordedSteps:
         """Record the update; nothing is computed."""
         kept = inputs.copied()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool):
+        # Meanwhile another thread may read the next batch into pinned memory.
+        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
             values = self.update(*self.method.losses_of(self.model, kept))
             tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
             scalars = torch.stack([value.detach().float() for value in tensors.values()])
