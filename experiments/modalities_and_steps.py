@@ -67,14 +67,14 @@ def jobs(steps: Sequence[int], seeds: int, sets: Sequence[int], encoders: Sequen
     return listed
 
 
-def settings(job: Job, device: str) -> Any:
+def settings(job: Job, device: str, changed: Sequence[str] = ()) -> Any:
     """Return the configuration of a model, without its tables and rasters."""
     common: dict[str, Any] = {"steps": job.steps, "seed": job.seed, "validate_every": None, "device": device}
     if job.encoder == "published":
-        return load_config(overrides=[common], recipe="paper")
+        return load_config(overrides=[common, *changed], recipe="paper")
     if job.encoder == "default":
-        return load_config(overrides=[common], recipe="default")
-    config = load_config(WORLD, [common])
+        return load_config(overrides=[common, *changed], recipe="default")
+    config = load_config(WORLD, [common, *changed])
     context = config.context.model_copy(update={"rasters": {}, "land": None})
     # One step at a rate of nearly 0: the readout of a network as it was drawn.
     rate = {"learning_rate": 1e-12} if job.encoder == UNTRAINED else {}
@@ -89,7 +89,7 @@ def train_and_score(job: Job, given: dict[str, Any]) -> tuple[str, float]:
     torch.set_num_threads(given["threads"])
     tables = {name: read_table(given["tables"] / f"{name}.parquet") for name in ORDER[: job.modalities]}
     context = torch.load(given["context"], weights_only=False) if job.encoder.startswith("with") else None
-    config = settings(job, given["device"])
+    config = settings(job, given["device"], given["set"])
     model = pretrain(tables, config=config, raster_context=context, progress="none")
     plans = plan_tasks(world_tasks(given["data"]), ("blocks-10",), (2700,), range(5), "test", BUFFER_KM)
     store.parent.mkdir(parents=True, exist_ok=True)
@@ -186,6 +186,9 @@ def parsed(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of all models; with an own --out"
+    )
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop starting models after this time")
     return parser.parse_args(given)
 
