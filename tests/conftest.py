@@ -27,7 +27,9 @@ def jaxtyped(typechecker, of_shapes=jaxtyping.jaxtyped):
 
 
 jaxtyping.jaxtyped = jaxtyped  # the decorator that the hook writes
-jaxtyping.install_import_hook("geotether", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+# As of `jaxtyping`, violations are TypeErrors.
+CHECKS = "beartype.BeartypeConf(is_pep484_tower=True, violation_type=TypeError)"
+jaxtyping.install_import_hook("geotether", f"beartype.beartype(conf={CHECKS})")
 
 typer.main.get_command = functools.cache(typer.main.get_command)  # the command line is not made anew for each call
 os.fsync = lambda descriptor: None  # a test does not outlive a loss of power
