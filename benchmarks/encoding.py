@@ -19,14 +19,14 @@ import torch
 from measuring import Factors, machine, multiply
 from torch import nn
 
-from geotether.devices import CPU_ROWS as CHUNK_ROWS
+from geotether.devices import CPU_ROWS
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.context import LocalContext
 from geotether.loading import load
 from geotether.training.config import load_config
 
-PART = 16 * CHUNK_ROWS
+PART = 16 * CPU_ROWS
 WITH_CONTEXT = {
     "positional": {"name": "spherical_harmonics", "l_max": 30, "taper_degree": 5.0, "scale": 21.5},
     "network": {"name": "mlp", "hidden_dim": 512, "num_layers": 2},
@@ -59,7 +59,7 @@ def main() -> None:
                     model.encode(lon=lon[rows], lat=lat[rows])
                 else:
                     with torch.inference_mode():
-                        for _ in range(len(lon[rows]) // CHUNK_ROWS):
+                        for _ in range(len(lon[rows]) // CPU_ROWS):
                             multiply(pairs)
                 if start >= 0:
                     times.append(time.process_time() - started)
@@ -106,7 +106,7 @@ def products(model: Encoder) -> Factors:
         hook.remove()
     if model.module.projection is not None:
         shapes.append((sum(model.module.projection.dims), model.dim))
-    return [(torch.randn(CHUNK_ROWS, rows), torch.randn(rows, columns)) for rows, columns in shapes]
+    return [(torch.randn(CPU_ROWS, rows), torch.randn(rows, columns)) for rows, columns in shapes]
 
 
 if __name__ == "__main__":

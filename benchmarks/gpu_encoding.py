@@ -103,15 +103,8 @@ def rates(encoder: Encoder, forms: Any, rounds: int) -> list[float]:
     return found
 
 
-def least(
-    call: Callable[[], object],
-    rounds: int,
-    encoder: Encoder | None = None,
-    places: np.ndarray | torch.Tensor | None = None,
-) -> float:
-    """Return the least seconds of a call, until the device is done; an encoder first encodes some places."""
-    if encoder is not None and places is not None:
-        encoder.encode(places[: 2**19])
+def least(call: Callable[[], object], rounds: int) -> float:
+    """Return the least seconds of a call, until the device is done."""
     seconds = []
     for _ in range(rounds):
         torch.cuda.synchronize()

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from geotether.devices import CPU_ROWS as CHUNK_ROWS
+from geotether.devices import CPU_ROWS
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.positional import SphericalHarmonics
@@ -68,7 +68,7 @@ def models(folders: list[str]) -> list[tuple[str, Encoder]]:
 def harmonics(lon: np.ndarray, lat: np.ndarray, repeats: int) -> None:
     """Compare the features themselves, 4,096 places at a time."""
     positional, lons, lats = SphericalHarmonics(39), torch.from_numpy(lon), torch.from_numpy(lat)
-    rows = CHUNK_ROWS // len(lon)
+    rows = CPU_ROWS // len(lon)
     lat_grid, lon_grid = torch.meshgrid(lats, lons, indexing="ij")
     places = torch.stack((lon_grid, lat_grid), dim=-1).flatten(0, 1)
 
@@ -98,14 +98,14 @@ def floor(model: Encoder, places: int) -> float:
         shapes.append((rasters, used[0].out_features))
     if module.projection is not None:
         shapes.append((sum(module.projection.dims[1:]), model.dim))
-    pairs = [(torch.randn(CHUNK_ROWS, rows), torch.randn(rows, columns)) for rows, columns in shapes]
+    pairs = [(torch.randn(CPU_ROWS, rows), torch.randn(rows, columns)) for rows, columns in shapes]
 
     def products() -> None:
         for left, right in pairs:
             left @ right
 
     with torch.inference_mode():
-        return alternating([products], 15)[0] * places / CHUNK_ROWS if pairs else 0.0
+        return alternating([products], 15)[0] * places / CPU_ROWS if pairs else 0.0
 
 
 def alternating(calls: list[Callable[[], object]], repeats: int) -> list[float]:

@@ -17,7 +17,7 @@ import onnxruntime
 import torch
 
 import geotether
-from geotether.devices import CPU_ROWS as CHUNK_ROWS
+from geotether.devices import CPU_ROWS
 from geotether.encoders.graph import INPUT, check_places
 
 
@@ -39,8 +39,8 @@ def main() -> None:
         options.intra_op_num_threads = threads
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     largest, seconds = 0.0, {"onnxruntime": 0.0, "torch": 0.0}
-    for start in range(0, len(places), CHUNK_ROWS):
-        rows = places[start : start + CHUNK_ROWS]
+    for start in range(0, len(places), CPU_ROWS):
+        rows = places[start : start + CPU_ROWS]
         began = time.perf_counter()
         got = session.run(None, {INPUT: rows})[0]
         between = time.perf_counter()

@@ -200,14 +200,13 @@ class Encoder:
         axes = grid.axes(rows, columns)
         if axes is not None:
             lon, lat = (torch.tensor(axis, device=self.device) for axis in axes)
+            if self._on_cpu:
+                with torch.inference_mode(), products_in(self.precision, lon.device):
+                    return self.module.handout_grid(lon, lat, width).numpy()
             vectors = np.empty((len(lat), len(lon), width), dtype=np.float32)
-            if not self._on_cpu:
-                lats, lons = torch.meshgrid(lat, lon, indexing="ij")
-                places = torch.stack((lons, lats), dim=-1).flatten(0, 1)
-                self._compute(places, torch.from_numpy(vectors).flatten(0, 1), None)
-                return vectors
-            with torch.inference_mode(), products_in(self.precision, lon.device):
-                self.module.handout_grid(lon, lat, width, torch.from_numpy(vectors))
+            lats, lons = torch.meshgrid(lat, lon, indexing="ij")
+            places = torch.stack((lons, lats), dim=-1).flatten(0, 1)
+            self._compute(places, torch.from_numpy(vectors).flatten(0, 1), None)
             return vectors
         lonlat = grid.lonlat(rows, columns)
         vectors = np.full((*lonlat.shape[:2], width), np.nan, dtype=np.float32)

@@ -14,7 +14,6 @@ from geotether.training.location import LocationMethod
 from geotether.training.optimizer import build_optimizer
 from geotether.training.recording import WARM_STEPS, RecordedSteps, Recording, StepInputs, recordable
 
-CUDA = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"))
 SMALL = {
     "batch_size": 48,
     "steps": 36,
@@ -95,12 +94,12 @@ def test_a_step_depends_on_nothing_but_its_inputs_kind_and_seed(settings, monkey
     assert Replayed.replays >= SMALL["steps"] - 12 * WARM_STEPS + 12
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize("settings", CASES.values(), ids=CASES.keys())
-@pytest.mark.parametrize("device", [CUDA])
-def test_recorded_steps_equal_steps_as_written(settings, device, monkeypatch):
-    weights, lines = train(device, settings)
+def test_recorded_steps_equal_steps_as_written(settings, monkeypatch):
+    weights, lines = train("cuda", settings)
     monkeypatch.setattr(loop, "recordable", lambda *_: None)
-    expected, wanted = train(device, settings)
+    expected, wanted = train("cuda", settings)
     torch.testing.assert_close(weights, expected, rtol=1e-5, atol=1e-6)
     assert [line.keys() for line in lines] == [line.keys() for line in wanted]
     found = [[line["loss"] for line in part] for part in (lines, wanted)]

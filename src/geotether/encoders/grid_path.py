@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from geotether.devices import Copies, rows_at_once
+from geotether.devices import rows_at_once
 from geotether.encoders.networks import Layered, Linear
 from geotether.encoders.positional.separable import Factors, grid_factors
 
@@ -19,8 +19,8 @@ _COLUMNS = 512
 
 
 def handout_on_grid(
-    encoder: "LocationEncoder", lon: Float[Tensor, " c"], lat: Float[Tensor, " r"], out: Float32[Tensor, "r c width"]
-) -> None:
+    encoder: "LocationEncoder", lon: Float[Tensor, " c"], lat: Float[Tensor, " r"], width: int
+) -> Float32[Tensor, "r c width"]:
     """Compute what `encoder.handout` returns, on a grid, block by block.
 
     Where positional features are products of a function of latitude and one of longitude, linear maps of them (the
@@ -31,17 +31,17 @@ def handout_on_grid(
         encoder: In evaluation mode.
         lon: Longitudes of the columns in degrees, shape (c,), float64.
         lat: Latitudes of the rows in degrees, shape (r,), float64.
-        out: Where the vectors go, on this or another device; their length is one that `check_dim` returns.
+        width: Length of the vectors, as `check_dim` returns it.
     """
-    width, weight = out.shape[-1], next(encoder.network.parameters())
+    weight = next(encoder.network.parameters())
     with torch.autocast(lat.device.type, enabled=False):
         factors = grid_factors(encoder.positional, lon, lat, weight.dtype)
         way = _place_by_place(encoder, lon, lat, width) if factors is None else _Path(encoder, lon, lat, width, factors)
     places = rows_at_once(lat.device, encoder.numbers_per_place(width))
-    with Copies() as copies:
-        for rows, columns in _blocks(len(lat), len(lon), places):
-            part = out[rows, columns]
-            copies.add(part, way(rows, columns).view_as(part))
+    vectors = torch.empty(len(lat), len(lon), width, dtype=torch.float32, device=lat.device)
+    for rows, columns in _blocks(len(lat), len(lon), places):
+        vectors[rows, columns] = way(rows, columns).view_as(vectors[rows, columns])
+    return vectors
 
 
 def _blocks(num_rows: int, num_columns: int, places: int) -> Iterator[tuple[slice, slice]]:

@@ -189,7 +189,6 @@ class LocationEncoder(nn.Module):
         lon: Float[Tensor, " c"],
         lat: Float[Tensor, " r"],
         dim: int | str | None = None,
-        out: Float32[Tensor, "r c d"] | None = None,
     ) -> Float32[Tensor, "r c d"]:
         """Embed a grid of places as `handout` does, faster; equal to 1e-5 of the largest number.
 
@@ -197,7 +196,6 @@ class LocationEncoder(nn.Module):
             lon: Longitudes of the columns in degrees, shape (c,), [-180, 360].
             lat: Latitudes of the rows in degrees, shape (r,), [-90, 90].
             dim: As in `handout`.
-            out: Where the vectors go, on this or another device; by default a new tensor on this one.
 
         Returns:
             Shape (r, c, dim), float32, without gradient; call it in evaluation mode.
@@ -209,10 +207,8 @@ class LocationEncoder(nn.Module):
         lon, lat = lon.double(), lat.double()
         check_lonlat(torch.stack((lon, torch.zeros_like(lon)), dim=-1))
         check_lonlat(torch.stack((torch.zeros_like(lat), lat), dim=-1))
-        out = torch.empty(len(lat), len(lon), width, device=lat.device) if out is None else out
         with torch.no_grad(), checked_places():
-            handout_on_grid(self, lon, lat, out)
-        return out
+            return handout_on_grid(self, lon, lat, width)
 
     def handout_and_embedding(
         self, lonlat: Float[Tensor, "n 2"]
