@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from geotether.batches.batch import gather_samples
 from geotether.checkpoint.model import load_model
+from geotether.devices import products_in
 from geotether.encoders.colearner import CoLearner
 from geotether.encoders.sensor_heads import SensorClassifier
 from geotether.encoders.tied_sensors import TiedSensors
@@ -23,7 +24,7 @@ from geotether.objectives.colearning import (
 from geotether.objectives.supervised import task_loss
 from geotether.predict import PairedModel
 from geotether.processes import Split
-from geotether.training.loop import in_precision, train
+from geotether.training.loop import train
 from geotether.training.metrics import read_scalars
 from geotether.training.paired_method import PairedMethod, class_weights
 from geotether.training.randomness import derived_seed
@@ -60,7 +61,7 @@ class SupervisedMethod(PairedMethod):
     def losses(self, model: Any, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss of the head's predictions."""
         values, targets, _ = self.inputs(step)
-        with in_precision(self.config, self.device), self.here():
+        with products_in(self.config.precision, self.device), self.here():
             outputs = model(values)
         return self.score(self.split.gather(outputs.float()), targets), {}
 
@@ -138,7 +139,7 @@ class DistilledMethod(SupervisedMethod):
         share = self.config.distillation.weight
         values, targets, _ = self.inputs(step)
         everything = self.batch(self.rows_of(step), self.modalities)
-        with in_precision(self.config, self.device), self.here():
+        with products_in(self.config.precision, self.device), self.here():
             outputs = model(values)
             with torch.no_grad():
                 taught = self.teacher(everything.values)
@@ -186,7 +187,7 @@ class ColearningMethod(SupervisedMethod):
         """Compute the weighted sum of the terms."""
         values, targets, present = self.inputs(step)
         outputs: dict[str, SensorOutputs] = {}
-        with in_precision(self.config, self.device), self.here():
+        with products_in(self.config.precision, self.device), self.here():
             for name, rows in values.items():
                 outputs[name] = sensor_outputs(model, name, rows)
         outputs = gathered(self.split, outputs)

@@ -16,6 +16,7 @@ from geotether.batches.resident import batches
 from geotether.batches.schedule import build_schedule
 from geotether.checkpoint.folder import state_hash
 from geotether.context.build import build_context, check_rasters
+from geotether.devices import products_in
 from geotether.draws import Draws
 from geotether.encoder import Encoder
 from geotether.encoders.build import build_location_encoder
@@ -37,7 +38,6 @@ from geotether.tables.table import Table, drawn_hash
 from geotether.training.card import model_card, plain_settings, run_provenance
 from geotether.training.config import ObjectiveConfig, RunConfig
 from geotether.training.held_out import RECALL_EVERY, group_recalls, held_out_batch, validate, validation_rows
-from geotether.training.loop import in_precision
 from geotether.training.randomness import derived_seed, step_generator
 from geotether.training.recording import StepInputs
 from geotether.training.settling import responses, settling_places
@@ -243,7 +243,7 @@ class LocationMethod:
         def embed_part(part: Part) -> tuple[Tensor, Tensor]:
             draws.begin()
             # Here as well, because the gradient embeds parts again after the step's block has ended.
-            with checked_places(), in_precision(self.config, self.device):
+            with checked_places(), products_in(self.config.precision, self.device):
                 with draws.of(part.rows, len(lonlat)):
                     drawn = {name: values[part.rows] for name, values in inputs.disturbance.items()}
                     location = self.location_of(model, inputs.step, lonlat[part.rows], drawn)

@@ -5,7 +5,6 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -106,11 +105,6 @@ def choose_device(wish: str) -> torch.device:
             f"{gpus}, or device: cpu."
         )
     return torch.device("cuda", torch.cuda.current_device())
-
-
-def in_precision(config: LoopConfig, device: torch.device) -> AbstractContextManager[Any]:
-    """Return a context in which networks run in bfloat16, if the configuration asks for it."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
 
 
 def train(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from geotether.batches.batch import gather_samples, rows_at
+from geotether.devices import products_in
 from geotether.encoders.build import build_location_encoder
 from geotether.encoders.tied_sensors import TiedSensors
 from geotether.objectives.info_nce import info_nce
@@ -17,7 +18,6 @@ from geotether.objectives.multilabel import merge, multilabel_contrast
 from geotether.objectives.views import across_sensors, within_sensors
 from geotether.predict import PairedModel
 from geotether.processes import Split
-from geotether.training.loop import in_precision
 from geotether.training.metrics import read_scalars
 from geotether.training.paired_method import PairedMethod
 from geotether.training.randomness import derived_seed, step_generator
@@ -112,7 +112,7 @@ class TiesMethod(PairedMethod):
         ties = self.config.ties
         seen: dict[str, list[Tensor]] = {name: [] for name in self.modalities}
         own: dict[str, list[Tensor]] = {name: [] for name in self.modalities}
-        with in_precision(self.config, self.device), nullcontext() if split is None else self.here():
+        with products_in(self.config.precision, self.device), nullcontext() if split is None else self.here():
             for view in views:
                 for name, values in view.items():
                     encoded = model.encode(name, values)
