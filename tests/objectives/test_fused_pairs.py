@@ -143,7 +143,7 @@ def test_a_large_matrix_is_never_in_memory(both):
         ({"without_self": True}, False),
         ({"masks": [as_pair_mask(torch.zeros(3, 3, dtype=torch.bool), 3)]}, False),
     ],
-    ids=str,
+    ids=lambda value: "-".join(value) or "none" if isinstance(value, dict) else None,
 )
 def test_what_is_fused(monkeypatch, changed, fused):
     monkeypatch.setattr(fused_pairs, "is_available", lambda device: True)
