@@ -243,6 +243,8 @@ def test_dim_chooses_the_length_of_the_vectors(geotether, encoder, tmp_path, mak
     for options, message in ((("--precision", "half"), "bf16, got 'half'"), (("--device", "gpu"), "choose cpu, cuda")):
         status, _, errors = geotether("encode", tmp_path / "projected", *rest, "64", *options)
         assert (status, message in errors) == (1, True), errors
+    status, _, errors = geotether("encode", "mine.py:function", *rest, "64", "--precision", "bf16")
+    assert (status, "is your own code" in errors) == (1, True), errors
     for model, dim, message in (
         (tmp_path / "projected", "some", "such as 64, or full"),
         (tmp_path / "projected", "81", "from 1 to 80"),

@@ -67,8 +67,9 @@ def encode(
     reject = on_bad_row == OnBadRow.reject
     count = width = 0
     with writing(out, inputs=[model] if overwrite else [points, model]):
-        encoder = load_encoder(on_device(model, device, precision), dim_given(dim))
-        covered = coverage_columns(model) if coverage else lambda lonlat: {}
+        opened = on_device(model, device, precision)
+        encoder = load_encoder(opened, dim_given(dim))
+        covered = coverage_columns(model, opened) if coverage else lambda lonlat: {}
         with open_points(points, out, lon, lat, crs, layer, reject, ROWS_AT_ONCE) as found:
             refuse_columns(found.schema, out)
 
@@ -91,9 +92,14 @@ def encode(
 
 def on_device(model: str, device: str, precision: str) -> Any:
     """Return a model on a device; on a CPU in float32 only its name, which may be that of a function."""
-    from geotether.loading import load
+    from geotether.loading import load, name_and_target
 
-    return model if (device, precision) == ("cpu", "float32") else load(model, device, precision=precision)
+    if (device, precision) == ("cpu", "float32"):
+        return model
+    target = name_and_target(model)[1]
+    if ":" in target and target.rpartition(":")[2].isidentifier() and not Path(target).exists():
+        raise ValueError(f"{model} is your own code, which chooses its device; leave out --device and --precision.")
+    return load(target, device, precision=precision)
 
 
 def dim_given(dim: str | None) -> int | str | None:
@@ -105,15 +111,19 @@ def dim_given(dim: str | None) -> int | str | None:
     return int(dim)
 
 
-def coverage_columns(model: str) -> Callable[[Any], dict[str, Any]]:
-    """Open a model as a function of lonlat (n, 2) that returns the columns of its coverage there.
+def coverage_columns(model: str, opened: Any) -> Callable[[Any], dict[str, Any]]:
+    """Return a function of lonlat (n, 2) that returns the columns of a model's coverage there.
+
+    Args:
+        model: Its name.
+        opened: From `on_device`.
 
     Raises:
         ValueError: If the model does not say where it was trained.
     """
     from geotether.loading import load_encoder
 
-    encoder: Any = getattr(load_encoder(model), "model", None)
+    encoder: Any = getattr(load_encoder(opened), "model", None)
     if getattr(encoder, "seen", None) is None:
         learn = (
             " Models of older versions learn it from their tables: encoder.learn_coverage({name: table.lonlat}), then "

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
-from geotether.checkpoint.named import model_path
+from geotether.checkpoint.named import model_path, name_of
 from geotether.encoder import Encoder
 from geotether.files.disk import file_fingerprint
 from geotether.loading import encode_places, load_encoder, named_encoder
@@ -59,7 +59,7 @@ class Embedder:
             numbers = encode_places(function, np.array([[5.66, 51.97]])).shape[1]
             return cls(name or "encoder", _fingerprint(function), numbers, None, function)
         width = encoder.module.check_dim(dim)
-        name = name or str(encoder.provenance.get("name") or (encoder.folder.name if encoder.folder else "encoder"))
+        name = name or str(encoder.provenance.get("name") or (name_of(encoder.folder) if encoder.folder else "encoder"))
 
         encode = partial(_encode, encoder, width)  # which can be sent to other processes
         weights = model_path(model) if isinstance(model, str | Path) else encoder.folder
