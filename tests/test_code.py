@@ -13,6 +13,7 @@ def package(tmp_path, monkeypatch):
     root = tmp_path / "geotether"
     files = {
         "training/location.py": "from geotether.encoders.siren import Siren\nimport numpy\n",
+        "training/loop.py": "import numpy\n",
         "training/report.py": "x = 1\n",
         "encoders/__init__.py": "",
         "encoders/siren.py": "def Siren():\n    '''Sines.'''\n    import geotether.geodesy.angles\n    return 1\n",
@@ -32,7 +33,9 @@ def package(tmp_path, monkeypatch):
 
 def test_the_files_are_those_that_are_imported(package):
     found = [file.relative_to(package).as_posix() for file in source_files(TRAINING)]
-    assert found == ["encoders/__init__.py", "encoders/siren.py", "geodesy/angles.py", "training/location.py"]
+    of_location = ["encoders/__init__.py", "encoders/siren.py", "geodesy/angles.py", "training/location.py"]
+    assert found == [*of_location, "training/loop.py"]
+    assert source_files("training.location") == [package / name for name in of_location]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from geotether.user_folders import user_cache
 
 PACKAGE = Path(__file__).parent
-TRAINING = "training.location"
+TRAINING = ("training.location", "training.loop")
 
 
 class ParsedFile(NamedTuple):
@@ -26,15 +26,15 @@ class ParsedFile(NamedTuple):
 
 
 @cache
-def code_hash(module: str = TRAINING, rooms: tuple[str, ...] | None = None) -> str:
-    """Hash a module and every module of the package that it imports, directly or not.
+def code_hash(modules: str | tuple[str, ...] = TRAINING, rooms: tuple[str, ...] | None = None) -> str:
+    """Hash a module, or several, and every module of the package that they import, directly or not.
 
-    Comments, docstrings and layout do not count, nor do parts of the package that the module never imports: a new
+    Comments, docstrings and layout do not count, nor do parts of the package that they never import: a new
     source or figure leaves a trained model valid, a changed loss does not. Other packages do not count either; their
     versions are in a model's provenance.
 
     Args:
-        module: Dotted name below the package, such as "training.location".
+        modules: Dotted names below the package, such as "training.location".
         rooms: Follow imports into these folders and modules of the package only; None follows all.
 
     Returns:
@@ -48,18 +48,21 @@ def code_hash(module: str = TRAINING, rooms: tuple[str, ...] | None = None) -> s
         64
     """
     digest = hashlib.sha256()
-    for file in source_files(module, rooms):
+    for file in source_files(modules, rooms):
         digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n{_parsed(file).meaning}\n".encode())
     _save_cache()
     return digest.hexdigest()
 
 
-def source_files(module: str, rooms: tuple[str, ...] | None = None) -> list[Path]:
-    """List the files of a module and of all that it imports, sorted; `version.py` does not count as code."""
-    first = _file_of(module.split("."))
-    if first is None:
-        raise ValueError(f"There is no module {module!r} in geotether.")
-    found, waiting = {first}, [first]
+def source_files(modules: str | tuple[str, ...], rooms: tuple[str, ...] | None = None) -> list[Path]:
+    """List the files of modules and of all that they import, sorted; `version.py` does not count as code."""
+    waiting = []
+    for module in (modules,) if isinstance(modules, str) else modules:
+        first = _file_of(module.split("."))
+        if first is None:
+            raise ValueError(f"There is no module {module!r} in geotether.")
+        waiting.append(first)
+    found = set(waiting)
     while waiting:
         for file in _imported_files(waiting.pop()) - found:
             if rooms is None or file.relative_to(PACKAGE).parts[0].removesuffix(".py") in rooms:

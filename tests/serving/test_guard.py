@@ -29,7 +29,8 @@ def guarded():
     def make(hosts=LOOPBACK, **limits):
         app = FastAPI()
         for path, answer in {"/echo": echo, "/slow": slow, "/broken": broken, "/health": slow}.items():
-            app.add_api_route(path, answer, methods=["GET", "POST"])
+            for method in ("GET", "POST"):
+                app.add_api_route(path, answer, methods=[method])
         handle_problems(app)
         app.add_middleware(Guard, limits=Limits(**limits), metrics=Metrics(), hosts=hosts)
         return app
