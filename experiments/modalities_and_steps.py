@@ -1,7 +1,7 @@
 """Ask the paper's question again: do more modalities help, with which encoder, and after how many steps?
 
     python experiments/modalities_and_steps.py --data DATA --out OUT [--processes 2] [--steps 1000 3000] [--seeds 3]
-        [--sets 1 9] [--encoders default "with context"] [--device cuda]
+        [--sets 1 9] [--encoders default "with context"] [--device cuda] [--set batch_size=1843]
 
 For 1, 2, 3, 5 and all modalities of recipes/world.yaml it trains the published encoder (recipe `paper`, one learning
 rate throughout), the recipe `default` without rasters, and the world model's encoder, which reads rasters around a
@@ -135,10 +135,10 @@ def report(found: dict[Job, list[Outcome]]) -> list[str]:
                 seeds = [means[job] for job in found if job[:3] == (encoder, count, steps)]
                 spread = f" ± {np.std(seeds, ddof=1):.3f}" if len(seeds) > 1 else ""
                 cells.append(f"{np.mean(seeds):.3f}{spread}" if seeds else "")
-            jobs_all = [job for job in found if job[:3] == (encoder, SETS[-1], steps)]
-            for chosen in ([task] for task in tasks):
-                cells.append(gain(found, jobs_all, {"modalities": SETS[0]}, chosen))
-            cells.append(gain(found, jobs_all, {"modalities": SETS[0]}, tasks))
+            ours = [job for job in found if job[:3] == (encoder, SETS[-1], steps)]
+            cells += [
+                gain(found, ours, {"modalities": SETS[0]}, chosen) for chosen in (*([one] for one in tasks), tasks)
+            ]
             lines.append(f"| {encoder} | {steps:,} | " + " | ".join(cells) + " |")
     return lines
 
@@ -160,7 +160,7 @@ def gain(found: dict[Job, list[Outcome]], ours: Sequence[Job], other: dict[str, 
 def report_steps(found: dict[Job, list[Outcome]]) -> list[str]:
     """Return what more steps gain over the fewest, and a trained encoder with context over the untrained one."""
     tasks = sorted({task for given in found.values() for task in by_task(given)})
-    fewest = min(job.steps for job in found if job.encoder != UNTRAINED)
+    fewest = min((job.steps for job in found if job.encoder != UNTRAINED), default=0)
     lines = [f"| encoder | steps | modalities | minus {fewest:,} steps | minus untrained context |"]
     lines.append("|---" + "|---:" * 4 + "|")
     for encoder, count, steps in sorted({job[:3] for job in found if job.encoder != UNTRAINED}):
