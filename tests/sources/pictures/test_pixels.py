@@ -200,7 +200,10 @@ def test_bombs_are_refused_before_they_are_decoded(colour, monkeypatch):
     last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
     with pytest.raises(ImageError, match="scans"):
         read_photo(jpeg[:-2] + 200 * last + jpeg[-2:])
-    assert read_photo(jpeg[:-2] + 20 * last + jpeg[-2:]).pixels.shape == (20, 30, 3)
+    with pytest.raises(ImageError, match="scans"):  # behind a marker without a length
+        read_photo(jpeg[:-2] + b"\xff\x01" + 200 * last + jpeg[-2:])
+    video = 200 * b"\xff\xda"
+    assert read_photo(jpeg[:-2] + 20 * last + jpeg[-2:] + video).pixels.shape == (20, 30, 3)
 
 
 def test_a_single_place_can_be_requested(colour):

@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import warnings
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ _CELL_BYTES = 16  # larger pixels, of many bands, count for several
 LARGE_ADVICE = "raise max_pixels if the size is intended"
 _TOO_LARGE = f"more than {{:,}} pixels; {LARGE_ADVICE}"
 _MOST_SCANS = 100  # of a progressive JPEG, each of which goes over all pixels; usual are 10
+_MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd7\xff])")  # of a segment of a JPEG
 _ORIENTATION = 0x0112
 _TILE_WIDTH, _TILE_LENGTH = 0x0142, 0x0143
 _STRIP = 512  # rows copied at once
@@ -111,7 +113,7 @@ def read_photo(
     kind = image_kind(data[:16])
     if kind == "HEIC":
         raise ImageError("a HEIC image, which is not read; convert it to JPEG")
-    if kind == "JPEG" and data.count(b"\xff\xda") > _MOST_SCANS:
+    if kind == "JPEG" and data.count(b"\xff\xda") > _MOST_SCANS and _scan_count(data) > _MOST_SCANS:
         raise ImageError(f"a JPEG of more than {_MOST_SCANS} scans; write it again")
     try:
         with warnings.catch_warnings():
@@ -123,6 +125,15 @@ def read_photo(
         raise
     except Exception as error:  # decoders raise arbitrary errors for damaged bytes
         raise ImageError(f"damaged or cut short {kind or 'image'}") from error
+
+
+def _scan_count(data: bytes) -> int:
+    """Count the scans of a JPEG up to its end: a video may follow, as in motion photos."""
+    count, at = 0, 2
+    while (marker := _MARKER.search(data, at)) and marker[1] != b"\xd9":
+        count += marker[1] == b"\xda"
+        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+    return count
 
 
 def _read_picture(data: bytes, mode: str | None, size: int | None, max_pixels: int, needs_place: bool) -> Photo:
