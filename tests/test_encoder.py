@@ -313,3 +313,10 @@ def test_pixels_without_a_place_are_nan(model):
     vectors = model.encode_grid(grid)
     assert np.isfinite(vectors[:, 0]).all()
     assert np.isnan(vectors[:, 1:]).all()
+
+
+def test_what_decides_the_vectors_has_a_hash():
+    one, again, other = (Encoder(build_location_encoder(ENCODER, seed)) for seed in (0, 0, 1))
+    rounded = Encoder(one.module, precision="bf16")
+    assert one.content_hash == again.content_hash
+    assert len({one.content_hash, other.content_hash, rounded.content_hash}) == 3

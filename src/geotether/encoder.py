@@ -23,6 +23,7 @@ from geotether.encoders.networks import Layered
 from geotether.encoders.point_path import PointPath
 from geotether.files.frames import array_of, frame_like, lonlat_of, tensor_of
 from geotether.geodesy.coordinates import check_lonlat, checked_places
+from geotether.user_folders import plain_hash
 from geotether.version import __version__
 
 if TYPE_CHECKING:
@@ -114,6 +115,12 @@ class Encoder:
     def full_dim(self) -> int:
         """Largest length of an embedding."""
         return self.module.full_dim
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of what decides the vectors: the weights, and a precision other than float32."""
+        digest = state_hash(self.module)
+        return digest if self.precision == "float32" else plain_hash([digest, self.precision])
 
     @property
     def modalities(self) -> tuple[str, ...]:

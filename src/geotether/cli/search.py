@@ -113,7 +113,6 @@ def open_candidates(
     encoder: "Encoder", within: str | None, among: Path | None, places: int | None, folder: Path | None
 ) -> "Index":
     """Open the index of the land, of a region or of a file; that of the land is kept in the user's cache."""
-    from geotether.checkpoint.folder import state_hash
     from geotether.regions import region_of
     from geotether.searching import file_candidates, land_candidates, open_index
     from geotether.searching.candidates import LAND_PLACES
@@ -127,7 +126,7 @@ def open_candidates(
     count = LAND_PLACES if places is None else places
     if folder is None and count > 0:
         shape = None if region is None or region.shape is None else region.shape.wkb_hex
-        folder = keyed_path("search", "index", [state_hash(encoder.module), count, within and shape])
+        folder = keyed_path("search", "index", [encoder.content_hash, count, within and shape])
         if (folder / "index.json").is_file():
             return open_index(encoder, None, folder)
     return open_index(encoder, land_candidates(count, region), folder)

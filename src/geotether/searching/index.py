@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float32, Float64
 from torch import Tensor
 
-from geotether.checkpoint.folder import state_hash
 from geotether.files.arrays import reading_arrays
 from geotether.files.disk import replacing_file, replacing_folder, writing
 from geotether.searching.candidates import Candidates, land_candidates
@@ -229,7 +228,7 @@ def open_index(encoder: Any, candidates: Candidates | None = None, folder: str |
     if folder is None:
         return Index(encoder, land_candidates() if candidates is None else candidates)
     folder = Path(folder)
-    model = state_hash(encoder.module)
+    model = encoder.content_hash
     if not (folder / ABOUT).is_file():
         with writing(folder, folder=True, wait=True):
             if folder.is_dir() and any(folder.iterdir()) and not (folder / ABOUT).is_file():

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from geotether.checkpoint.folder import state_hash
 from geotether.regions import Grid, Region
 from geotether.searching import Answers, Index, Query, grid_candidates, open_index, search
 from geotether.searching.candidates import SOUTH, on_land
@@ -74,7 +73,7 @@ class Planet:
         grid = world_grid(resolution)
         count = grid.rows * grid.columns
         if folder is None and count >= _KEPT_FROM:
-            folder = keyed_path("search", "planet", [state_hash(encoder.module), grid.rows])
+            folder = keyed_path("search", "planet", [encoder.content_hash, grid.rows])
         candidates = grid_candidates(grid, f"{count:,} places, one every {grid.step:.3g} degrees")
         planet = cls(encoder, grid, open_index(encoder, candidates, folder))
         spaces = [PLACE, SHARED] if encoder.transforms else [PLACE]
@@ -113,8 +112,8 @@ class Planet:
 
     @cached_property
     def model(self) -> str:
-        """SHA-256 of the model's weights."""
-        return state_hash(self.encoder.module)
+        """SHA-256 of what decides the model's vectors."""
+        return self.encoder.content_hash
 
     @property
     def version(self) -> str:

@@ -115,6 +115,7 @@ class RecordedSteps:
         self.method, self.model, self.update = method, model, update
         self.recordings: dict[Hashable, Recording] = {}
         self.seen: Counter[Hashable] = Counter()
+        self.stream: Any = None  # of the steps that are computed as written
         self.pool: Any = None  # of the memory that all recordings share, as only one of them runs at a time
 
     def __call__(self, step: int) -> Values:
@@ -135,7 +136,7 @@ class RecordedSteps:
 
     def _as_written(self, inputs: StepInputs) -> Values:
         """Update on a stream of its own, as must be done before recording."""
-        stream = torch.cuda.Stream()
+        stream = self.stream = self.stream or torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream), warnings.catch_warnings():
             # AdamW says that it could be faster if it is never recorded.

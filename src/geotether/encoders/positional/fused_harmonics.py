@@ -78,7 +78,7 @@ def write_harmonics(places: Float64[Tensor, "n 2"], weights: tuple[float, ...], 
     _multiplied(north, east, parities, out)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)  # recorded training steps read them again, so they must not be released
 def joined_by_parity(weights: tuple[float, ...], device: torch.device) -> Parities:
     """Join the coefficient tables of all degrees of the same parity."""
     l_max, cpu = len(weights) - 1, torch.device("cpu")

@@ -206,7 +206,7 @@ def by_one_product(
     torch.mul(waves.flatten(1) @ table, east.index_select(1, orders), out=out)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)  # recorded training steps read them again, so they must not be released
 def joined_table(
     weights: tuple[float, ...], dtype: torch.dtype, device: torch.device
 ) -> tuple[Float[Tensor, "w k"], Int64[Tensor, " k"]]:
