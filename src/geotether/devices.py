@@ -68,6 +68,15 @@ def encoding_in(precision: str, device: torch.device) -> AbstractContextManager[
     return _tf32_encoding if precision == "tf32" and device.type == "cuda" else nullcontext()
 
 
+@contextmanager
+def advising_on_memory(advice: str) -> Iterator[None]:
+    """Turn torch's error about a GPU's memory into a MemoryError that says what to change."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(f"{str(error).split('. ')[0].removesuffix('.')}. {advice}") from error
+
+
 def check_precision(precision: str) -> str:
     """Return the precision; ValueError if it is unknown."""
     if precision not in PRECISIONS:

@@ -312,6 +312,15 @@ def test_an_exploding_run_is_reported(planet, small, monkeypatch):
         pretrain(planet, config=small(), progress="none")
 
 
+def test_a_batch_too_large_for_a_gpu_is_reported_with_advice(planet, small, monkeypatch):
+    def full(losses, rows):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...")
+
+    monkeypatch.setattr("geotether.training.location.mean_over_rows", full)
+    with pytest.raises(MemoryError, match="CUDA out of memory.*batch_size.*gradient_parts"):
+        pretrain(planet, config=small(), progress="none")
+
+
 def test_observations_and_decoders_come_out_of_the_folder_again(planet, small, tmp_path):
     config = small("steps=3", "context.observations.components=3", "objective.regression_weight=2")
     model = pretrain(planet, config=config, out=tmp_path, progress="none")

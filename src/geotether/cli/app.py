@@ -31,7 +31,7 @@ from geotether.cli.tasks import tasks_app
 from geotether.version import __version__
 
 # Faults that a user can mend; anything else is a defect of ours and keeps its traceback.
-MENDABLE = (ValueError, TypeError, OSError, ImportError, FloatingPointError)
+MENDABLE = (ValueError, TypeError, OSError, ImportError, FloatingPointError, MemoryError)
 
 
 def main() -> None:

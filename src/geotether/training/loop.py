@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from geotether.devices import products_in_tf32
+from geotether.devices import advising_on_memory, products_in_tf32
 from geotether.files.disk import replacing_file
 from geotether.processes import Processes
 from geotether.training.config import LoopConfig, config_yaml
@@ -187,6 +187,7 @@ def train(
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         processes.saving(save),
         products_in_tf32(config.precision == "tf32"),
+        advising_on_memory("Set batch_size lower or, for location ties, gradient_parts to 4 or more."),
     ):
         if config.epochs:
             shown.say(f"{config.epochs} epochs are {total_steps:,} steps.")
