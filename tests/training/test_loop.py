@@ -317,7 +317,7 @@ def test_a_batch_too_large_for_a_gpu_is_reported_with_advice(planet, small, monk
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...")
 
     monkeypatch.setattr("geotether.training.location.mean_over_rows", full)
-    with pytest.raises(MemoryError, match="CUDA out of memory.*batch_size.*gradient_parts"):
+    with pytest.raises(MemoryError, match=r"CUDA out of memory.*batch_size.*gradient_parts"):
         pretrain(planet, config=small(), progress="none")
 
 
