@@ -29,7 +29,7 @@ STAIRS = [
     {"cli"},
 ]
 STEP = {room: height for height, rooms in enumerate(STAIRS) for room in rooms}
-MAX_FILES = 387
+MAX_FILES = 388
 MIN_LINES = 40
 # Files below MIN_LINES that only one other file imports, and why they are files of their own.
 SMALL = {

@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32, Float64, Int32
 from torch import Tensor
 
 from geotether.devices import compiles_kernels
-from geotether.encoders.positional.harmonics import coefficient_tables
+from geotether.encoders.positional.legendre import coefficient_tables
 
 try:
     import triton
