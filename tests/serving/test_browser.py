@@ -201,6 +201,32 @@ def test_a_link_opens_the_same_view_elsewhere(open_page):
     assert second.url == first.url
 
 
+def test_a_link_to_a_place_shows_it_with_answers_and_a_click_does_not_move_the_map(open_page):
+    page = open_page("#place=178,-40&compare=1", DESK)
+    answers(page)
+    page.wait_for_function("location.hash.includes('view=')")
+    assert in_sight(page, ".pin") == [True]
+    assert sum(in_sight(page, ".marker")) >= 5
+    view = page.url.rpartition("view=")[2]
+    page.locator("#map-1 canvas").first.click(position={"x": 100, "y": 300})
+    page.wait_for_function("!location.hash.includes('place=178')")
+    answers(page)
+    page.wait_for_timeout(400)  # the view is written to the address a moment after it rests
+    assert page.url.rpartition("view=")[2] == view
+
+
+def in_sight(page, selector):
+    """Whether the middles of elements on the first map are inside of it."""
+    return page.locator(f"#map-1 {selector}").evaluate_all(
+        """found => found.map((one) => {
+            const { x, y, width, height } = one.getBoundingClientRect();
+            const map = document.getElementById("map-1").getBoundingClientRect();
+            const [across, down] = [x + width / 2, y + height / 2];
+            return across > map.left && across < map.right && down > map.top && down < map.bottom;
+        })"""
+    )
+
+
 def test_everything_can_be_done_by_keyboard(open_page):
     page = open_page()
     focus_by_tab(page, "#search-text")

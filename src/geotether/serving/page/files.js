@@ -32,6 +32,6 @@ export function listen() {
 
 function take(file) {
   if (!file.type.startsWith("image/") && !PICTURE.test(file.name)) sendPoints(file);
-  else if (takesPictures()) askFor({ kind: "image", file });
+  else if (takesPictures()) askFor({ kind: "image", file }, true);
   else trouble(`The model ${modelOf(0).name} was not trained on pictures, so it cannot search by one.`);
 }

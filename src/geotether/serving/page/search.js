@@ -16,7 +16,8 @@ const KEPT = 30;
 const kept = new Map(); // answers by model and query
 let shown = null; // models and query that are on the screen
 let running = new AbortController();
-let fresh = false; // asked on this page, not by a link or the back button, which restore the view
+// Whether answers may move the map: not after a click on it, the back button, or by a link that has a view.
+let moves = !session.state.view;
 
 /** Ask for a place, {kind: "place", lon, lat}, or by words, a picture or values; `bring` it into sight. */
 export function askFor(query, bring = false) {
@@ -28,7 +29,7 @@ export function askFor(query, bring = false) {
   performance.clearMarks("layer");
   performance.mark("click");
   hideHint();
-  fresh = true;
+  moves = bring;
   if (query.kind === "image") query.number = keepFile(query.file);
   panel.openTab("search");
   go({ query, layers: session.state.layers.map(layerOfQuery) });
@@ -57,6 +58,8 @@ export async function search(again = false) {
     side.view.mark([]);
     side.view.pin(query?.kind === "place" ? query.lon : null, query?.lat);
   });
+  const mayMove = moves;
+  moves = false;
   show(byId("answers-of"), false);
   asking.recall(query);
   if (!query) {
@@ -65,9 +68,7 @@ export async function search(again = false) {
   }
   answers.showWaiting(answers.titleOf(query));
   if (!state.compare) panel.pull("half", makeRoom);
-  const isFresh = fresh;
-  fresh = false;
-  await Promise.all(sides.map((side, i) => searchOn(side, i, query, signal, isFresh)));
+  await Promise.all(sides.map((side, i) => searchOn(side, i, query, signal, mayMove && i === 0)));
   if (signal.aborted) return;
   const answered = sides.findIndex((side) => side.answer);
   if (answered >= 0 && !sides[session.listed].answer) list(answered);
@@ -92,14 +93,14 @@ export function list(i) {
   if (query.kind === "place") describePoint(query, side, i);
 }
 
-async function searchOn(side, i, query, signal, isFresh) {
+async function searchOn(side, i, query, signal, mayMove) {
   try {
     const answer = await answerOf(modelOf(i).name, query, signal);
     if (signal.aborted) return;
     side.answer = answer;
     if (i === session.listed) list(i);
     side.view.mark(answer.answers);
-    if (i === 0 && query.kind !== "place" && isFresh) side.view.widen(answer.answers);
+    if (mayMove) side.view.include(query.kind === "place" ? [query, ...answer.answers] : answer.answers);
   } catch (error) {
     if (signal.aborted) return;
     side.refused = true;

@@ -13,6 +13,7 @@ const NEAR_ZOOM = 4;
 const GLOBE_SHARE = 0.9;
 const TILE_PX = 512;
 const EDGE_PX = 40;
+const ROOM_PX = { left: 40, right: 60, top: 60, bottom: 40 }; // of markers, and of the tools and choices above the map
 const BEHIND_M = 100_000;
 const MOVE_MS = 600;
 const EMPTY = { type: "FeatureCollection", features: [] };
@@ -143,15 +144,40 @@ export class View {
     if (!this.isSeen(lon, lat)) this.map.easeTo({ center: [lon, lat], duration: this.still ? 0 : MOVE_MS });
   }
 
-  /** Show the whole planet if none of these answers is visible. */
-  widen(answers) {
-    if (!answers.length || answers.some(({ lon, lat }) => this.isSeen(lon, lat))) return;
-    const { center, zoom } = home();
-    this.map.easeTo({ center, zoom: Math.max(zoom, this.leastZoom(center[1])), duration: this.still ? 0 : MOVE_MS });
+  /** Show these places, the most important first, if the first or most of them are out of sight; not all may fit. */
+  include(places) {
+    const seen = places.filter(({ lon, lat }) => this.isSeen(lon, lat));
+    if (!places.length || (seen[0] === places[0] && 2 * seen.length > places.length)) return;
+    const [{ lon, lat }] = places;
+    if (this.globe) {
+      this.map.easeTo({ center: [lon, lat], zoom: this.leastZoom(lat), duration: this.still ? 0 : MOVE_MS });
+      return;
+    }
+    let camera = this.cameraOf(places.slice(0, 1));
+    const shown = places.slice(0, 1);
+    for (const place of places.slice(1)) {
+      const wider = this.cameraOf([...shown, place]);
+      if (!wider || wider.zoom < this.leastZoom(0)) continue;
+      shown.push(place);
+      camera = wider;
+    }
+    if (camera) this.map.easeTo({ ...camera, duration: this.still ? 0 : MOVE_MS });
+  }
+
+  // The centre and zoom that show places in the smallest box, which may cross the antimeridian.
+  cameraOf(places) {
+    const lons = places.map(({ lon }) => lon).sort((a, b) => a - b);
+    const lats = places.map(({ lat }) => lat);
+    const gaps = lons.map((lon, i) => (i ? lon - lons[i - 1] : lon + 360 - lons.at(-1)));
+    const first = gaps.indexOf(Math.max(...gaps));
+    const west = lons[first];
+    const east = first ? lons[first - 1] + 360 : lons.at(-1);
+    return this.map.cameraForBounds([[west, Math.min(...lats)], [east, Math.max(...lats)]], { padding: ROOM_PX, maxZoom: NEAR_ZOOM });
   }
 
   isSeen(lon, lat) {
-    const { x, y } = this.map.project([lon, lat]);
+    const copies = Math.round((this.map.getCenter().lng - lon) / 360);
+    const { x, y } = this.map.project([lon + 360 * copies, lat]);
     const isBehind = this.map.unproject([x, y]).distanceTo(new this.maplibre.LngLat(lon, lat)) > BEHIND_M; // of the globe
     if (isBehind) return false;
     const { left, right, top, bottom } = this.map.getPadding();
@@ -182,10 +208,10 @@ export class View {
     if (this.map.getZoom() < zoom) this.map.jumpTo({ zoom });
   }
 
-  // The zoom at which a globe fills the window; 0 for a flat map.
+  // The zoom at which a globe, or the height of a flat map, fills the window.
   leastZoom(lat) {
-    if (!this.globe) return 0;
     const { clientWidth, clientHeight } = this.container;
+    if (!this.globe) return Math.max(0, Math.log2(clientHeight / TILE_PX));
     const { left, right, top, bottom } = this.map.getPadding();
     const room = Math.min(clientWidth - left - right, clientHeight - top - bottom);
     // A globe has the diameter 512 * 2 ** zoom / pi pixels where its middle is the equator.
