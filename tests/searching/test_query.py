@@ -2,10 +2,21 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from geotether.encoder import Encoder
-from geotether.searching.query import columns_query, head_vectors, image_query, place_query, text_query
+from geotether.loading import load
+from geotether.searching import land_candidates
+from geotether.searching.query import (
+    columns_query,
+    completed,
+    head_vectors,
+    image_query,
+    place_query,
+    text_query,
+    unit,
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +37,28 @@ def test_a_saved_model_asks_as_the_training_rows_did(trained, loaded):
     values = {"warmth": 30 - abs(table.lonlat[row, 1]), "side": "north"}
     want = head_vectors(trained, "climate", table.features[row : row + 1])[0]
     np.testing.assert_allclose(columns_query(loaded, values).vector, want, atol=1e-5)
+
+
+def test_columns_that_are_not_given_are_those_of_places_with_the_given_ones(loaded):
+    decoder, places = loaded.decoders["climate"], land_candidates(3000).lonlat
+    predicted = decoder.decode(loaded.module(torch.tensor(places))).detach().numpy()
+    features = np.full((1, predicted.shape[1]), 0.7, dtype=np.float32)
+    given = np.arange(predicted.shape[1]) == 0
+    found = completed(loaded, "climate", features, given)[0]
+    nearest = sorted(range(len(places)), key=lambda row: abs(predicted[row, 0] - 0.7))[:10]
+    assert found[0] == np.float32(0.7)
+    np.testing.assert_allclose(found[1:], predicted[nearest, 1:].mean(axis=0), rtol=1e-4, atol=1e-6)
+    assert columns_query(loaded, {"warmth": 3.0}).notes == ("1 of 2 columns of climate are given",)
+
+
+def test_hot_and_wet_by_two_columns_is_in_the_tropics():
+    world = load("world")
+    candidates = land_candidates(2000).lonlat
+    shared = world.module(torch.tensor(candidates)).detach().numpy()
+    for values, tropical in (({"bio01": 27.0, "bio12": 2500.0}, True), ({"bio01": -5.0, "bio12": 300.0}, False)):
+        best = np.argsort(-unit(shared) @ columns_query(world, values).vector)[:10]
+        assert (np.abs(candidates[best, 1]) < 15).all() == tropical
+        assert (np.abs(candidates[best, 1]) > 45).all() != tropical
 
 
 def test_an_image_file_is_read_as_pixels_are(loaded, tmp_path):

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64
 
 from geotether.featurizing.transform import Transform, transform_of_bytes
 from geotether.files.disk import check_file
 from geotether.geodesy.coordinates import as_lonlat
+from geotether.searching.candidates import land_candidates
 from geotether.sources.pictures.pixels import ImageError, read_photo
 from geotether.sources.source import Observations
 from geotether.suggestions import closest
@@ -21,6 +22,8 @@ from geotether.suggestions import closest
 PLACE, SHARED = "place", "shared"
 _SAID = {"texts": "texts", "images": "images", "columns": "columns", "vectors": "vectors"}
 _PHOTO_OPTIONS = ("mode", "size", "max_pixels")
+# Of so many places on land, the few nearest complete the columns that are not given.
+_TYPICAL_PLACES, _NEAREST = 3000, 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +124,10 @@ def image_query(encoder: Any, image: Any, modality: str | None = None, max_pixel
 
 
 def columns_query(encoder: Any, values: Mapping[str, Any], modality: str | None = None) -> Query:
-    """Ask for the places that match values of columns; columns that are left out count as missing.
+    """Ask for the places that match values of columns.
+
+    Columns that are left out get the values that go with those given, if the model can predict the modality (see
+    `completed`); otherwise they count as missing.
 
     Raises:
         ValueError: If the modality has no such column, a value cannot be read, or the model has no such modality.
@@ -138,9 +144,38 @@ def columns_query(encoder: Any, values: Mapping[str, Any], modality: str | None 
         raise ValueError(f"{name} {said}; it has {', '.join(used[name][:40])}.{closest(odd, used[name])}")
     name = fitting[0]
     row = pa.table({column: pa.array([values.get(column)]) for column in used[name]})
-    vector, _ = observation_vectors(encoder, name, known[name], row)
-    said = ", ".join(f"{column}={value}" for column, value in values.items())
-    return Query(said, SHARED, vector[0], name, notes=_several(name, fitting))
+    vector, features = observation_vectors(encoder, name, known[name], row)
+    said, notes = ", ".join(f"{column}={value}" for column, value in values.items()), _several(name, fitting)
+    if len(values) < len(used[name]):
+        notes += (f"{len(values)} of {len(used[name])} columns of {name} are given",)
+        widths = {one.name: len(one.names()) for one in known[name].featurizer.encodings_}  # type: ignore[attr-defined]
+        given = np.concatenate([np.full(width, column in values) for column, width in widths.items()])
+        if name in encoder.decoders and len(given) == features.shape[1]:  # not projected on directions
+            vector = head_vectors(encoder, name, completed(encoder, name, features, given))
+    return Query(said, SHARED, vector[0], name, notes=notes)
+
+
+def completed(
+    encoder: Any, modality: str, features: Float32[np.ndarray, "n k"], given: Bool[np.ndarray, " k"]
+) -> Float32[np.ndarray, "n k"]:
+    """Replace features that are not given by their mean at the places whose predictions are nearest to those given.
+
+    Missing values as they are in training, the median of each column, would describe a place that is hot and wet by two
+    columns and average by all others, which no place is.
+
+    Args:
+        encoder: An `Encoder` with the modality's decoder.
+        modality: Name of the modality.
+        features: Of one observation, as the modality's transform gives them.
+        given: Which features are given.
+    """
+    places = torch.tensor(land_candidates(_TYPICAL_PLACES).lonlat, device=encoder.device)
+    with torch.inference_mode():
+        predicted = encoder.decoders[modality].decode(encoder.module(places)).cpu().numpy()
+    spread = np.maximum(predicted[:, given].std(axis=0), np.finfo(np.float32).tiny)
+    apart = np.square((predicted[:, given] - features[:, given]) / spread).sum(axis=1)
+    nearest = predicted[np.argsort(apart)[:_NEAREST]].mean(axis=0)
+    return np.where(given, features, nearest).astype(np.float32)
 
 
 def transforms_taking(encoder: Any, kind: str, modality: str | None = None) -> dict[str, Transform]:
