@@ -239,6 +239,11 @@ def test_other_misuse_is_named(model):
     ):
         with pytest.raises(TypeError, match=message):
             model.encode(*arguments, **options)
+    for method in (model.encode, model.coverage):
+        with pytest.raises(TypeError, match=rf"{method.__name__}\(lon=\.\.\., lat=\.\.\.\)"):
+            method([5.66], [51.97])
+    with pytest.raises(TypeError, match="2 arrays"):
+        model.similarity([5.66], [51.97], [5.0], [52.0])
     for places in (LONLAT.T, LONLAT.ravel(), np.zeros((2, 3)), [1.0, 2.0]):
         with pytest.raises(ValueError, match=r"the shape \(n, 2\), longitude first"):
             model.encode(places)

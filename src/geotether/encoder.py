@@ -21,7 +21,7 @@ from geotether.encoders.heads import SpecificParts
 from geotether.encoders.location import LocationEncoder
 from geotether.encoders.networks import Layered
 from geotether.encoders.point_path import PointPath
-from geotether.files.frames import array_of, frame_like, lonlat_of, tensor_of
+from geotether.files.frames import array_of, frame_like, lonlat_of, places_first, tensor_of
 from geotether.geodesy.coordinates import check_lonlat, checked_places
 from geotether.user_folders import plain_hash
 from geotether.version import __version__
@@ -127,6 +127,7 @@ class Encoder:
         """Names of the modalities that it was trained with, as far as they are known."""
         return tuple(self.provenance.get("tables") or self.heads)
 
+    @places_first
     def encode(
         self,
         places: Any = None,
@@ -155,9 +156,10 @@ class Encoder:
 
         Returns:
             Of `lon` and `lat`, arrays, lists and feature tables: one row per place in the same order, shape (n, dim),
-            float32; no places give shape (0, dim). Of tensors: a tensor on the same device. Of a frame or dataset: one
-            of the same kind, with the same index, CRS and geometry, or coordinates, and columns e0, e1, ... or a last
-            dimension `embedding`; see `geotether.files.frames.frame_like`.
+            float32; no places give shape (0, dim). Of tensors: a tensor on the same device, without a gradient even if
+            they require one (`module` computes with gradients); if only one of `lon` and `lat` is a tensor, an array.
+            Of a frame or dataset: one of the same kind, with the same index, CRS and geometry, or coordinates, and
+            columns e0, e1, ... or a last dimension `embedding`; see `geotether.files.frames.frame_like`.
 
         Raises:
             TypeError: If neither `places` nor both `lon` and `lat` are given, or `places` is of another kind.
@@ -265,6 +267,7 @@ class Encoder:
             path = PointPath(module, width, rows, self.precision) if fast else plain
             compute_in_chunks(path, lonlat, numbers, rows)
 
+    @places_first
     def coverage(
         self,
         places: Any = None,
@@ -319,6 +322,7 @@ class Encoder:
         self.seen = SeenPlaces.of(places, cell_km)
         self.seen.fit(self._vectors)
 
+    @places_first
     def similarity(self, a: Any, b: Any) -> Float32[np.ndarray, "n m"]:
         """Return the cosine similarity of every place of `a` with every place of `b`.
 

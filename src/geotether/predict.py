@@ -15,6 +15,7 @@ from geotether.encoder import Encoder
 from geotether.encoders.build import known_names
 from geotether.encoders.colearner import CoLearner
 from geotether.encoders.sensor_heads import SensorClassifier
+from geotether.files.frames import places_first
 from geotether.tables.modality import refuse_masked
 from geotether.tables.table import Table
 from geotether.tables.target import TargetEncoding
@@ -110,6 +111,7 @@ class PairedModel:
             )
         return Encoder(location, self.config, self.provenance, card=self.card)
 
+    @places_first
     def encode(self, places: Any = None, *, lon: Any = None, lat: Any = None) -> Any:
         """Embed places by the location encoder; see `Encoder.encode` and `encoder`."""
         return self.encoder.encode(places, lon=lon, lat=lat)

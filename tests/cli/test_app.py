@@ -55,6 +55,23 @@ def test_pretrain_leaves_a_model_metrics_and_curves(run_folder):
     assert load(run_folder / "model").dim > 0
 
 
+@pytest.mark.parametrize(
+    "rows, arguments, wanted",
+    [
+        ("-33.87,151.21\n-30,140\n", ["encode", "world", "{}", "--out", "o.csv"], "--lon COLUMN --lat COLUMN"),
+        (",\n5,50\n", ["encode", "world", "{}", "--out", "o.csv"], "--on-bad-row reject"),
+        ("155000,463000\n", ["encode", "world", "{}", "--out", "o.csv"], "--crs EPSG:"),
+        ("", ["search", "world", "--near", 51, 151], "--near LON LAT"),
+        ("-33.87,151.21,1\n-30,140,2\n", ["table", "build", "{}", "--out", "o.parquet"], "--set lon=COLUMN"),
+    ],
+)
+def test_advice_names_the_options_of_the_command(geotether, tmp_path, monkeypatch, rows, arguments, wanted):
+    monkeypatch.chdir(tmp_path)
+    Path("p.csv").write_text(("lon,lat,v\n" if "table" in arguments else "lon,lat\n") + rows)
+    status, _, errors = geotether(*(str(one).format("p.csv") for one in arguments))
+    assert (status, wanted in errors, "lon=" in errors.replace("--set lon=", "")) == (1, True, False), errors
+
+
 def test_a_finished_run_is_unchanged(geotether, run_folder):
     config, model = run_folder.parent / "run.yaml", run_folder / "model" / "model.safetensors"
     before = model.stat().st_mtime_ns

@@ -206,6 +206,7 @@ def test_bad_rows_are_an_error_or_omitted_and_counted(geotether, encoder, tmp_pa
     options = ("--on-bad-row", "reject", "--out", tmp_path / "o.csv")
     status, said, _ = geotether("encode", encoder, tmp_path / "towns.csv", *options)
     assert (status, "2 points" in said, "2 rows were left out" in said) == (0, True, True)
+    assert "the columns 'lon' and 'lat'" in said
     assert read_back(tmp_path / "o.csv")["name"] == ["Wageningen", "Sydney"]
 
 

@@ -298,6 +298,12 @@ def test_a_fault_in_a_table_names_its_file(tmp_path, columns):
         open_tables(load_config(overrides=[f"tables.colour={tmp_path}/birds.parquet"]))
 
 
+def test_a_file_of_rows_named_as_a_table_is_told_from_a_damaged_one(tmp_path):
+    (tmp_path / "towns.csv").write_text("lon,lat,height\n5.66,51.97,10\n")
+    with pytest.raises(ValueError, match=r"'towns'.*towns: \{path: .*towns\.csv\}.*geotether table build .*towns\.csv"):
+        open_tables(load_config(overrides=[f"tables.towns={tmp_path}/towns.csv"]))
+
+
 def test_a_specification_without_a_path_is_refused_at_once(raw):
     with pytest.raises(ValueError, match=r"tables: mine: A table's specification needs `path`.*it has licence"):
         load_config(raw / "run.yaml", ["tables.mine={licence: CC0}"])

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import takewhile
 from typing import Annotated, Any, NoReturn
@@ -58,7 +59,7 @@ def main() -> None:
         if os.environ.get("GEOTETHER_TRACEBACK"):
             raise
         if process == 0:
-            typer.echo(f"geotether: {error or type(error).__name__}", err=True)
+            typer.echo(f"geotether: {as_typed(str(error)) or type(error).__name__}", err=True)
         elif not getattr(error, "__notes__", ()):  # errors that the first process raises too have a note
             typer.echo(f"geotether, process {process + 1} of {count}: {error or type(error).__name__}", err=True)
         sys.exit(1)
@@ -71,6 +72,58 @@ def main() -> None:
                 _exit_interrupted(behind)
             behind = behind.__cause__ or behind.__context__
         raise
+
+
+def as_typed(text: str, arguments: Sequence[str] | None = None) -> str:
+    """Replace advice to callers of the library in a message by the options that the command has for it.
+
+    Args:
+        text: The message.
+        arguments: Of the command line; by default those of this process.
+
+    Example:
+        >>> as_typed("row 0 is (nan, 1). Drop the rows without coordinates.", ["encode", "world", "towns.csv"])
+        'row 0 is (nan, 1). Drop the rows without coordinates, or leave them out with --on-bad-row reject.'
+    """
+    from geotether.files.places import CRS_ADVICE, NAME_ADVICE, ROWS_ADVICE
+    from geotether.geodesy.coordinates import DROP_ADVICE, METRES_ADVICE, SWAP_ADVICE
+
+    # Advice, then the option that a command must have and what is typed there; the first that fits counts.
+    said = {
+        SWAP_ADVICE: {
+            "--near": "--near takes the longitude first, --near LON LAT",
+            "--lon": "exchange the columns, --lon COLUMN --lat COLUMN",
+            "--tolerance": "exchange the columns, --set lon=COLUMN --set lat=COLUMN",
+            "": "exchange the names of the two columns",
+        },
+        DROP_ADVICE: {"--on-bad-row": f"{DROP_ADVICE}, or leave them out with --on-bad-row reject"},
+        ROWS_ADVICE: {"--on-bad-row": "Correct such rows, or leave them out with --on-bad-row reject"},
+        METRES_ADVICE: {
+            "--crs": "the CRS of projected metres is stated with --crs, such as --crs EPSG:28992",
+            "--tolerance": "the CRS of projected metres is stated with --set crs=..., such as --set crs=EPSG:28992",
+        },
+        CRS_ADVICE: {
+            "--crs": "state it with --crs, such as --crs EPSG:4326 for degrees",
+            "--tolerance": "state it with --set crs=..., such as --set crs=EPSG:4326 for degrees",
+        },
+        NAME_ADVICE: {
+            "--lon": "name one with --lon and --lat",
+            "--tolerance": "name one with --set lon=COLUMN --set lat=COLUMN",
+        },
+    }
+    there = [advice for advice in said if advice in text]
+    has = _options_of(sys.argv[1:] if arguments is None else arguments) if there else set()
+    for advice in there:
+        text = text.replace(advice, next((typed for key, typed in said[advice].items() if key in has), advice))
+    return text
+
+
+def _options_of(arguments: Sequence[str]) -> set[str]:
+    """Return the options of the command that arguments name, and "", which every command has."""
+    command: Any = typer.main.get_command(app)
+    for argument in arguments:
+        command = getattr(command, "commands", {}).get(argument, command)
+    return {"", *(option for one in command.params for option in one.opts)}
 
 
 def process_of_torchrun() -> tuple[int, int]:
@@ -143,7 +196,8 @@ class _StandardError(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
-        print(self.format(record), file=sys.stderr)  # noqa: T201
+        text = self.format(record)
+        print(as_typed(text) if record.levelno >= logging.WARNING else text, file=sys.stderr)  # noqa: T201
 
 
 def log_to_stderr() -> None:

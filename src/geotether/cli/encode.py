@@ -83,10 +83,12 @@ def encode(
             chunks = extended()
             first = next(chunks)
             write_points(out, first[0].schema, (chunk for part in ([first], chunks) for chunk in part))
-    said = f"{count:,} points with embeddings of {width} numbers are in {out}"
+    counted = "1 point" if count == 1 else f"{count:,} points"
+    said = f"Embeddings of {width} numbers at {counted} are in {out}. Places: {found.place}"
     if found.rejected:
         reasons = ", ".join(f"{reason} ({rows:,})" for reason, rows in found.rejected.most_common())
-        said += f"; {found.rejected.total():,} rows were left out: {reasons}"
+        total = found.rejected.total()
+        said += f". {total:,} {'row was' if total == 1 else 'rows were'} left out: {reasons}"
     return said
 
 

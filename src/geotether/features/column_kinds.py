@@ -119,7 +119,8 @@ def _kind_of_texts(name: str, given: pa.ChunkedArray, distinct: int, min_count: 
         if odd := odd_among_numbers(given):
             few = ", ".join(map(repr, list(dict.fromkeys(map(str, odd.values())))[:3]))
             raise UnsuitedError(
-                f"numbers, except {few} in {len(odd)} rows; correct these, or declare it: numeric rejects these rows"
+                f"numbers, except {few} in {len(odd)} rows; correct these, or declare it, which rejects these rows: "
+                f"--set features.numeric={name}"
             )
         if words_of(name) & ID_WORDS:
             raise UnsuitedError("its name says that it is an id or a code; declare it if it is a class")

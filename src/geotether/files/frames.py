@@ -1,9 +1,11 @@
 """Places given in memory as arrays, data frames or datasets, and numbers returned in a frame of the same kind."""
 
+import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -11,6 +13,8 @@ from jaxtyping import Float32, Float64
 from geotether.geodesy.coordinates import as_lonlat, check_lonlat
 from geotether.geodesy.crs import WGS84, lonlat_of_xy
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 DIMENSION = "embedding"  # of the numbers of a place, in xarray
 # What CF says of coordinates that are longitude and latitude, and of those that are x and y of another CRS.
 _STANDARD = {"lon": ("longitude", "projection_x_coordinate", "x"), "lat": ("latitude", "projection_y_coordinate", "y")}
@@ -20,6 +24,35 @@ _UNITS = {"lon": ("degrees_east", "degree_east", "degrees_e"), "lat": ("degrees_
 def number_names(dim: int) -> list[str]:
     """Name the columns of embeddings: e0, e1, ..."""
     return [f"e{at}" for at in range(dim)]
+
+
+def places_first(method: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Explain a call of a method of an encoder with longitudes and latitudes that are not named.
+
+    Example:
+        >>> class Encoder:
+        ...     @places_first
+        ...     def encode(self, places=None, *, lon=None, lat=None): ...
+        >>> Encoder().encode([5.66], [51.97])
+        Traceback (most recent call last):
+            ...
+        TypeError: encode takes longitudes and latitudes by name: write encode(lon=..., lat=...).
+    """
+    name, parameters = method.__name__, inspect.signature(method).parameters
+    most = sum(one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters.values())
+    advice = (
+        f"longitudes and latitudes by name: write {name}(lon=..., lat=...)."
+        if "lon" in parameters
+        else f"{most - 1} arrays (n, 2) of places, longitude first: write np.stack((lon, lat), axis=1)."
+    )
+
+    @wraps(method)
+    def explained(*given: _P.args, **options: _P.kwargs) -> _T:
+        if len(given) > most:
+            raise TypeError(f"{name} takes {advice}")
+        return method(*given, **options)
+
+    return explained
 
 
 def lonlat_of(

@@ -44,6 +44,10 @@ _OTHER_WORDS = frozenset((
     "count", "type", "id", "bin",
 ))  # fmt: skip
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+# Advice in messages, as in geodesy.coordinates.
+NAME_ADVICE = "name one with lon= and lat="
+CRS_ADVICE = "state it with crs=, such as crs='EPSG:4326' for degrees"
+ROWS_ADVICE = "Correct such rows or leave them out"
 NO_PLACE = "longitude or latitude missing"
 BEYOND_LATITUDE = "latitude outside [-90, 90]"
 SWAPPED = f"{BEYOND_LATITUDE}, possible as a longitude"  # and the longitude as a latitude; many may be a swap
@@ -99,7 +103,7 @@ class PlaceFinder:
             if crs is not None and stated is not None and "crs" in about:
                 raise ValueError(f"the file states its own CRS ({crs_name(stated)}); leave crs={crs!r} out.")
             if crs is None and stated is None:
-                raise ValueError("the geometry has no CRS; state it with crs=, such as crs='EPSG:4326' for degrees.")
+                raise ValueError(f"the geometry has no CRS; {CRS_ADVICE}.")
             self.crs = crs or stated
             self.place = f"the geometry {self.geometry!r}"
         else:
@@ -157,7 +161,7 @@ class PlaceFinder:
                 check_lonlat(lonlat)  # its message counts the rows and detects swapped columns
             raise ValueError(
                 f"{len(reasons)} of {len(lonlat)} rows have no valid place; row {row}{self._said(table, row)}: "
-                f"{reasons[row]}. Correct these rows or leave them out."
+                f"{reasons[row]}. {ROWS_ADVICE}."
             )
         for doubt in doubts_of(lonlat):
             _log.warning("%s", doubt)
@@ -336,7 +340,7 @@ def _axes(schema: pa.Schema, given: dict[str, str | None], crs: str | None) -> l
             both = [*named, *plain] if is_doubtful else named or plain
         if len(both) > 1:
             said = " and ".join(map(repr, both))
-            raise ValueError(f"the columns {said} could both be {axis}; name one with lon= and lat=.")
+            raise ValueError(f"the columns {said} could both be {axis}; {NAME_ADVICE}.")
         found |= {axis: both[0]} if both else {}
     missing = [axis for axis in given if axis not in found]
     if missing and bare_geometry(schema) is not None:

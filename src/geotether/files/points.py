@@ -12,7 +12,7 @@ from jaxtyping import Float64
 
 from geotether.files.delimited import FAULT, RAW, described_lines
 from geotether.files.formats import FORMATS, format_of
-from geotether.files.places import PlaceFinder
+from geotether.files.places import ROWS_ADVICE, PlaceFinder
 from geotether.files.rows import naming, open_rows, read_rows
 from geotether.files.writers import list_column
 
@@ -71,11 +71,13 @@ class OpenPoints:
 
     Attributes:
         schema: Of the tables.
+        place: What states the place: the columns or the geometry, in words.
         chunks: Tables, and the longitude and latitude of their rows, shape (n, 2).
         rejected: Reasons of rows that were left out, and how many; complete once all rows are read.
     """
 
     schema: pa.Schema
+    place: str
     chunks: Iterator[tuple[pa.Table, Float64[np.ndarray, "n 2"]]]
     rejected: Counter[str] = field(default_factory=Counter)
 
@@ -118,7 +120,7 @@ def open_points(
         finder = PlaceFinder(
             pa.schema([rows.schema.field(name) for name in typed], rows.schema.metadata), lon, lat, crs
         )
-        points = OpenPoints(schema, iter(()))
+        points = OpenPoints(schema, finder.place, iter(()))
 
         def chunks() -> Iterator[tuple[pa.Table, Float64[np.ndarray, "n 2"]]]:
             done = 0
@@ -135,7 +137,7 @@ def open_points(
                         said = described_lines(rows.broken)
                         raise ValueError(f"{said}. Correct the file, or quote values with the delimiter.")
                     row = min(reasons)
-                    raise ValueError(f"row {done + row} cannot be used: {reasons[row]}. Correct it or leave it out.")
+                    raise ValueError(f"row {done + row} cannot be used: {reasons[row]}. {ROWS_ADVICE}.")
                 points.rejected.update(reasons.values())
                 done += table.num_rows
                 kept = np.ones(table.num_rows, dtype=bool)

@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float64
 
+# Advice in messages; the command line and the server say instead what is typed there.
+SWAP_ADVICE = "pass lon= and lat= the other way round"
+DROP_ADVICE = "Drop the rows without coordinates"
+METRES_ADVICE = "projected metres need converting to EPSG:4326"
 _CHECKED: ContextVar[bool] = ContextVar("checked places", default=False)
 
 
@@ -71,11 +75,11 @@ This looks like (latitude, longitude): pass lon= and lat= the other way round.
     row = int(np.flatnonzero(~good)[0])
     x, y = (float(value) for value in lonlat.reshape(-1, 2)[row])
     if not np.isfinite([x, y]).all():
-        hint = " Drop the rows without coordinates."
+        hint = f" {DROP_ADVICE}."
     elif _swap_would_mend(lonlat):
-        hint = " This looks like (latitude, longitude): pass lon= and lat= the other way round."
+        hint = f" This looks like (latitude, longitude): {SWAP_ADVICE}."
     else:
-        hint = " Longitudes lie in [-180, 360], latitudes in [-90, 90]; projected metres need converting to EPSG:4326."
+        hint = f" Longitudes lie in [-180, 360], latitudes in [-90, 90]; {METRES_ADVICE}."
     raise ValueError(
         f"{int((~good).sum())} of {good.size} rows are not (longitude, latitude) in degrees; "
         f"row {row} is ({x:g}, {y:g}).{hint}"
@@ -175,14 +179,14 @@ pass lon= and lat= the other way round.'
     if _swap_would_mend(finite):
         return (
             f"The second column reaches {second:g}, beyond any latitude, while the first stays within "
-            "90 degrees: pass lon= and lat= the other way round."
+            f"90 degrees: {SWAP_ADVICE}."
         )
     # People and photographs are mostly north of 60 degrees south.
     if len(finite) >= 20 and (finite[:, 1] < -60).mean() > 0.3 and first <= 90:
         share = (finite[:, 1] < -60).mean()
         return (
             f"{share:.0%} of the rows lie south of 60 degrees south: if these are not places in Antarctica, "
-            "pass lon= and lat= the other way round."
+            f"{SWAP_ADVICE}."
         )
     return None
 

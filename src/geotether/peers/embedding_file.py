@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float32, Float64
 
+from geotether.files.frames import places_first
 from geotether.files.places import lonlat_of_columns
 from geotether.files.rows import naming, read_rows
 from geotether.files.values import is_list, is_number, is_text
@@ -73,6 +74,7 @@ class EmbeddingFile:
         """Raise, because a file of embeddings has no network."""
         raise AttributeError(f"{self.path} is a file of embeddings: it has no network. Use encode(lon=, lat=).")
 
+    @places_first
     def encode(self, places: Any = None, *, lon: Any = None, lat: Any = None) -> Float32[np.ndarray, "n d"]:
         """Look places up, given as a Table or PointRecords, or as `lon` and `lat` in degrees; see `Encoder.encode`.
 

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from geotether.benchmark.bootstrap import score
 from geotether.benchmark.outcome import Outcome, block_sums
 from geotether.benchmark.verdict import difference
+from geotether.files.frames import places_first
 from geotether.geodesy.distance import nearest_km
 from geotether.loading import EncoderFunction, encode_places, load_encoder, named_encoder
 from geotether.prediction.candidates import BASELINES, CANDIDATES, FittedCandidate
@@ -127,6 +128,7 @@ class PlacePredictor:
         ours = [self.outcomes[EMBEDDING]]
         return all(difference(ours, [self.outcomes[name]]).low > 0 for name in self.baselines)
 
+    @places_first
     def predict(self, places: Any = None, *, lon: Any = None, lat: Any = None) -> Predicted:
         """Predict places.
 

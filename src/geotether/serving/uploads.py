@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from geotether.files.formats import endings_of, row_format, unpacking
+from geotether.files.places import CRS_ADVICE, NAME_ADVICE
+from geotether.geodesy.coordinates import SWAP_ADVICE
 
 MOST_BYTES = 200_000_000  # of a file once it is unpacked
 MOST_ROWS = 100_000
@@ -38,9 +40,9 @@ _CRS_FILE = re.compile(r"file|grids|init\s*=|\.(gsb|gtx|tiff?|las|los|ct2)\b", r
 # Advice of file readers in messages, and what clients can do instead.
 _ADVICE = (
     (r"name the columns of coordinates with lon= .*?--lat\)", "call these columns lon and lat"),
-    (r"name one with lon= and lat=", "rename one of them"),
-    (r"pass lon= and lat= the other way round", "exchange the names of the two columns"),
-    (r"state it with crs=, such as crs='EPSG:4326' for degrees", "write the CRS into the file, as GeoParquet does"),
+    (NAME_ADVICE, "rename one of them"),
+    (SWAP_ADVICE, "exchange the names of the two columns"),
+    (CRS_ADVICE, "write the CRS into the file, as GeoParquet does"),
     (r"name one with layer= or --layer", "send a file of one of them"),
 )
 _log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Any
 from geotether.encoder import Encoder
 from geotether.encoders.context import LocalContext
 from geotether.files.disk import writing
-from geotether.files.formats import is_address
+from geotether.files.formats import format_of, is_address
 from geotether.pairing.open import open_paired
 from geotether.predict import PairedModel
 from geotether.processes import joined
@@ -199,6 +199,13 @@ def open_tables(config: RunConfig, workers: int | None = None, progress: str = "
             tables[name] = read_table(path, name=name)
         except (FileNotFoundError, ValueError, TypeError) as error:
             kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+            raw = None if isinstance(given, Mapping) or type(error) is not ValueError else format_of(given, "rows")
+            if raw is not None and raw.name != "parquet":
+                raise ValueError(
+                    f"Modality {name!r}: {path} is a file of rows ({raw.name}), not a feature table. Write "
+                    f"{name}: {{path: {path}}}, which builds one first, or run `geotether table build {path} "
+                    f"--out {name}.parquet` and name that."
+                ) from error
             where = f", {path}" if isinstance(path, str | Path) and str(path) not in str(error) else ""
             raise kind(f"Modality {name!r}{where}: {error}") from error
     return tables
