@@ -83,8 +83,8 @@ def encode(
             chunks = extended()
             first = next(chunks)
             write_points(out, first[0].schema, (chunk for part in ([first], chunks) for chunk in part))
-    counted = "1 point" if count == 1 else f"{count:,} points"
-    said = f"Embeddings of {width} numbers at {counted} are in {out}. Places: {found.place}"
+    said, verb = ("1 point", "is") if count == 1 else (f"{count:,} points", "are")
+    said += f" with embeddings of {width} numbers {verb} in {out}. Places: {found.place}"
     if found.rejected:
         reasons = ", ".join(f"{reason} ({rows:,})" for reason, rows in found.rejected.most_common())
         total = found.rejected.total()
