@@ -11,6 +11,32 @@ from pydantic_core import PydanticCustomError
 
 from geotether.suggestions import closest
 
+# Errors of pydantic by their type, and parts of its other messages, as a user of settings or of the server reads them.
+_MAPPING, _WHOLE, _NUMBER = "must be a mapping of names to values", "must be a whole number", "must be a number"
+_WORDS = {
+    "missing": "is missing",
+    "dict_type": _MAPPING,
+    "mapping_type": _MAPPING,
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "string_type": "must be text",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+}
+_PARTS = (
+    (r"^Value error, ", ""),
+    (r"^[A-Z]\w* should ", "must "),
+    ("greater than or equal to ", "at least "),
+    ("less than or equal to ", "at most "),
+    (" after validation", ""),
+)
 _MOST_VALUES = 1_000_000  # more come from aliases that multiply or contain themselves
 
 
@@ -165,6 +191,26 @@ class Section(BaseModel):
         return {key: value for key, value in write(self).items() if key not in unset or value != unset[key]}
 
 
+def worded(error: Mapping[str, Any]) -> str:
+    """Say what is wrong with a value, as a predicate or as the sentence of a check, without a full stop.
+
+    Args:
+        error: One of the errors that pydantic lists.
+
+    Example:
+        >>> worded({"type": "greater_than_equal", "msg": "Input should be greater than or equal to 2", "input": 0})
+        'must be at least 2'
+        >>> worded({"type": "float_parsing", "msg": "Input should be a valid number", "input": "5,66"})
+        'must be a number with a decimal point, such as 5.66'
+    """
+    words = _WORDS.get(error["type"], error["msg"])
+    if words == _NUMBER and re.fullmatch(r"\s*[-+]?\d+,\d+\s*", str(error["input"])):
+        return f"{words} with a decimal point, such as {error['input'].strip().replace(',', '.')}"
+    for part, plain in _PARTS:
+        words = re.sub(part, plain, words)
+    return words
+
+
 def error_lines(error: ValidationError, root: str) -> list[str]:
     """List the errors of settings, one line each, with the dotted key and the value that was given.
 
@@ -179,7 +225,7 @@ def error_lines(error: ValidationError, root: str) -> list[str]:
         plain = one["type"] == "unknown_name" or isinstance(one["input"], Mapping | BaseModel)
         got = "" if plain else f" (got {one['input']!r})"
         path = f"{root}{path}".rstrip(".") if root.endswith(".") else path or root
-        lines.append(f"  {path}: {one['msg'].removeprefix('Value error, ')}{got}")
+        lines.append(f"  {path}: {worded(one)}{got}")
     return lines
 
 

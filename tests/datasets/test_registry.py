@@ -65,7 +65,7 @@ def file(**changes):
 
 WRONG = {
     "a key is misspelt": (entry(license="CC0"), "license: Extra inputs"),
-    "a key is missing": ({k: v for k, v in GOOD.items() if k != "licence"}, "licence: Field required"),
+    "a key is missing": ({k: v for k, v in GOOD.items() if k != "licence"}, "licence: is missing"),
     "an unknown source": (entry(builder={"source": "colums"}), "no source 'colums'; known: columns"),
     "two builders": (entry(builder={"source": "columns", "task": "biomes"}), "one of the two"),
     "a path out of the folder": (file(name="../towns.csv"), "inside the data set's folder"),
@@ -77,7 +77,7 @@ WRONG = {
     "no address and no way": (file(address=[]), "how_to must say"),
     "tiles without a zoom": (file(name="{z}/{x}/{y}.png"), "belong together"),
     "a zoom without tiles": (file(zoom=3), "belong together"),
-    "a name with spaces": (entry(name="my towns"), "name: String should match"),
+    "a name with spaces": (entry(name="my towns"), "name: must match"),
 }
 
 

@@ -33,7 +33,7 @@ def target(**values):
     "values, message",
     [
         ({"paired": ["a"]}, "is a mapping with at least `path`"),
-        ({}, r"paired\.path: Field required"),
+        ({}, r"paired\.path: is missing"),
         ({"path": "a", "modalites": S1}, r"unknown key 'modalites'\. Did you mean 'modalities'"),
         ({"path": "a", "rename_split": {"dev": "validation"}}, "rename_split needs split"),
         ({"path": "a", "options": {"split": "train"}}, "options need a layout"),

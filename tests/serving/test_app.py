@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 JSON = {"Content-Type": "application/json"}
 PAGE = Path(__file__).parents[2] / "docs" / "serve.md"
@@ -40,10 +41,30 @@ def test_every_address_refuses_unknown_parameters_and_suggests_known_ones(client
         client.get("/similar", params={"lng": 8, "lat": 50}),
         client.get("/similar", params={"lon": 8, "lat": 50, "min_distance": 3}),
         client.post("/encode", json={"lng": [8], "lat": [50]}),
+        client.get("/search", params={"q": "desert"}),
     ]
-    for answer, known in zip(refused, ("'lon'", "'min_distance_km'", "'lon'"), strict=True):
+    for answer, known in zip(refused, ("'lon'", "'min_distance_km'", "'lon'", "'text'"), strict=True):
         assert answer.status_code == 422
         assert answer.json()["detail"]["error"].endswith(f"Did you mean {known}?")
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "sent", "status", "parts"),
+    [
+        ("GET", "/similar?lon=5,66&lat=51", {}, 422, ["lon ", "'5,66'", "decimal point, such as 5.66"]),
+        ("GET", "/similar?lon=9&lat=105", {}, 422, ["lat ", "at most 90", "105", "may be swapped"]),
+        ("GET", "/similar?lon=9", {}, 422, ["lat is missing."]),
+        ("GET", "/encode", {}, 405, ["GET", "use POST."]),
+        ("PUT", "/search", {}, 405, ["PUT", "use GET or POST."]),
+        ("POST", "/encode", {"json": {"lon": [1], "lat": [1, 2]}}, 422, ["There must be one latitude"]),
+        ("POST", "/encode", {"json": {"lon": [1], "lat": ["b"]}}, 422, ["lat[0] must be a number, got 'b'."]),
+        ("POST", "/encode", {"json": [1, 2]}, 422, ["The body must be a mapping"]),
+    ],
+)
+def test_refusals_say_what_to_send_instead(client, method, address, sent, status, parts):
+    answer = client.request(method, address, **sent)
+    assert answer.status_code == status
+    assert [part for part in parts if part not in answer.json()["detail"]["error"]] == []
 
 
 def test_every_request_of_the_documentation_is_answered(client, chip):

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from geotether.settings import worded
 from geotether.suggestions import closest
 
 
@@ -62,6 +63,9 @@ _UNKNOWN = {
     404: "There is no such address; /openapi.json lists all.",
     405: "The address does not take this method.",
 }
+# Names that other search services use.
+_ELSEWHERE = {"q": "text", "query": "text", "x": "lon", "y": "lat", "limit": "top", "k": "top", "n": "top"}
+_LONGEST_VALUE = 40
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds until another try.", "schema": {"type": "integer"}}}
 # The errors of every address, as `responses` of FastAPI.
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -150,7 +154,28 @@ def _refuse_names(given: Iterable[tuple[str, Any]], known: list[str], kind: str,
 def unknown_name(name: str, known: list[str], kind: str) -> str:
     """Say that there is no parameter or field of a name, which there are, and which is closest."""
     listed = f"only {', '.join(known)}" if known else "this address takes none"
-    return f"There is no {kind} {name[:80]!r}, {listed}.{closest(name[:80], known)}"
+    usual = _ELSEWHERE.get(name)
+    hint = f" Did you mean {usual!r}?" if usual in known else closest(name[:80], known)
+    return f"There is no {kind} {name[:80]!r}, {listed}.{hint}"
+
+
+def _invalid(error: dict[str, Any], place: list[str]) -> str:
+    """Say in one sentence what is wrong with a parameter or a part of a body."""
+    words, value = worded(error), error["input"]
+    if error["type"] == "value_error":
+        return f"{words[:1].upper()}{words[1:]}."
+    named = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in place).removeprefix(".")
+    got = f", got {str(value)[:_LONGEST_VALUE]!r}" if isinstance(value, str | int | float) else ""
+    outside = error["type"] in ("less_than_equal", "greater_than_equal")
+    hint = " lon and lat may be swapped." if outside and place[:1] == ["lat"] and abs(float(value)) <= 180 else ""
+    return f"{named or 'The body'} {words}{got}.{hint}"
+
+
+def _other_methods(request: Request, app: FastAPI, allowed: str | None) -> str:
+    """Say which methods an address takes."""
+    path = getattr(request.scope.get("route"), "path", None)
+    methods = [method.upper() for method in app.openapi()["paths"].get(path, ())] or [allowed]
+    return f"The address does not take {request.method}; use {' or '.join(map(str, methods))}."
 
 
 def handle_problems(app: FastAPI) -> None:
@@ -163,6 +188,8 @@ def handle_problems(app: FastAPI) -> None:
             detail = said(_UNKNOWN.get(error.status_code, detail))
             if error.status_code == 404:
                 detail["error"] += closest(request.url.path[:80], app.openapi()["paths"])
+            if error.status_code == 405 and (allowed := (error.headers or {}).get("Allow")):
+                detail["error"] = _other_methods(request, app, allowed)
         return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
     @app.exception_handler(RequestValidationError)
@@ -174,7 +201,7 @@ def handle_problems(app: FastAPI) -> None:
             return JSONResponse({"detail": said(text)}, 400)
         place = [str(part) for part in first["loc"] if part not in ("query", "path", "body", "header")]
         field = ".".join(place) or None
-        text = f"{field or 'The body'}: {first['msg']}."
+        text = _invalid(first, place)
         if first["type"] == "extra_forbidden" and (known := known_names(request)) is not None:
             text = unknown_name(place[-1], known.fields, "field")
         return JSONResponse({"detail": said(text, field)}, 422)

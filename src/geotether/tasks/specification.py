@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from geotether.files.disk import replacing_file
 from geotether.files.geometry import with_geometry
 from geotether.files.writers import write_parquet
-from geotether.settings import Section, read_yaml, unknown_name
+from geotether.settings import Section, read_yaml, unknown_name, worded
 from geotether.tasks.drawn import biome_task, country_task, ecoregion_task, elevation_task, population_task
 from geotether.tasks.label_tables import coordbench_task, housing_task, mosaiks_task, temperature_task
 from geotether.tasks.table import table_task
@@ -148,7 +148,7 @@ def read_specification(path: str | Path) -> list[TableEntry | BuiltInEntry]:
         except ValidationError as error:
             called = row.get("name", row.get("builder", row.get("table")))
             said = "; ".join(
-                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault["loc"] else fault["msg"]
+                f"{'.'.join(map(str, fault['loc']))}: {worded(fault)}" if fault["loc"] else worded(fault)
                 for fault in error.errors()
             )
             raise ValueError(f"{path}, task {number} ({called}): {said}") from error
