@@ -1,6 +1,7 @@
 """Mirrors src/geotether/cli/compare.py and tasks.py."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -49,6 +50,9 @@ def test_two_functions_are_compared_on_tasks_of_a_table(folder):
     assert done.exit_code == 0, done.output
     assert "ridge probe, split blocks-20, 100 labels, mean of 5 seeds" in done.output
     assert "* good is better than bad by" in done.output
+    summary = re.search(r"With 100 labels, .* every baseline on \d of 2 tasks\.", done.output)
+    assert summary
+    assert summary[0] in (folder / "out" / "report.html").read_text()
     assert (folder / "out" / "report.html").is_file()
     with (folder / "out" / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))

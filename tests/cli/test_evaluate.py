@@ -53,6 +53,9 @@ def test_an_error_about_a_small_region_suggests_a_split_that_works(geotether, re
     assert "region.parquet has no column 'split'" in errors
     named = errors.split("Give --split ")[1].split(",")[0]
     assert named == "blocks-10km"
+    errors = geotether("evaluate", MODEL, "--points", region, "--label", "hh", "--seeds", 2)[2]
+    assert "no label column 'hh'" in errors
+    assert "'split'" not in errors
     status, said, errors = geotether(*options, "--split", "blocks-5km")
     assert status == 0, errors
     assert "blocks-5km split" in said
@@ -101,6 +104,23 @@ def test_a_label_that_the_model_was_trained_on_is_reported_first(geotether, tmp_
     assert said.startswith("LEAK: the label of task 'acidity' is (nearly) the feature 0")
     assert "task 'other'" not in said
     assert "LEAK: " in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_whole_numbers_may_be_codes_of_classes(geotether, tmp_path):
+    lonlat = even_places(300)
+    codes = np.digitize(lonlat[:, 1], [-20, 20])
+    points = write_points(tmp_path / "sites.parquet", lonlat, code=codes, h=lonlat[:, 1])
+    options = ("evaluate", MODEL, "--points", points, "--split", "random", "--seeds", 2, "--labels", 200)
+    warning = "'code' has 3 different values"
+    numbers = geotether(*options, "--label", "code", "--label", "h")
+    classes = geotether(*options, "--label", "code", "--kind", "classification")
+    assert (numbers[0], classes[0]) == (0, 0), numbers[2] + classes[2]
+    assert warning in numbers[2]
+    assert "'h' has" not in numbers[2]
+    assert "R2" in numbers[1]
+    assert warning not in classes[2]
+    assert "accuracy" in classes[1]
+    assert "R2" not in classes[1]
 
 
 CLASSES = np.array(["north", "middle", "south"])

@@ -1,6 +1,7 @@
 """Mirrors src/geotether/prediction/job.py and cli/map.py."""
 
 import re
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -62,6 +63,13 @@ def test_wrong_input_is_an_error_before_the_work(folder, changed, said):
     with pytest.raises((ValueError, OSError), match=said):
         geotether.prediction_map("waves.py:encode", "regression.csv", **given)
     assert not list(folder.glob("map*"))
+
+
+def test_a_missing_rasterio_is_an_error_before_the_work(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    monkeypatch.setattr("geotether.prediction.job.fit_predictor", lambda *_: pytest.fail("It was fitted."))
+    with pytest.raises(ImportError, match=r"pip install 'geotether\[geo\]'"):
+        geotether.prediction_map("waves.py:encode", "regression.csv", "map.tif", label="yield", resolution=1)
 
 
 def test_python_takes_a_task_and_warns_of_labels_that_are_all_elsewhere(planet, quick, tmp_path, caplog):

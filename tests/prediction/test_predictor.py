@@ -1,8 +1,11 @@
 """Mirrors src/geotether/prediction/predictor.py."""
 
+import re
+
 import numpy as np
 import pytest
 
+from geotether.benchmark.verdict import difference
 from geotether.prediction.layers import MappedArea
 from geotether.prediction.page import summary_of
 from geotether.prediction.predictor import fit_predictor
@@ -47,7 +50,12 @@ def test_says_whether_the_embedding_beats_the_baselines(planet, of_numbers, quic
     assert mapped.area_km2 == pytest.approx(5.1e8, rel=0.02)
     assert (of_numbers.beats_baselines, useless.beats_baselines) == (True, False)
     assert "clearly better than every baseline" in summary_of(of_numbers, world, mapped)[0]
-    assert "not clearly better" in summary_of(useless, world, mapped)[0]
+    first, no_skill, rival = summary_of(useless, world, mapped)[:3]
+    assert "not clearly better" in first
+    assert useless.score.mean <= 0
+    assert "R2 is not above 0" in no_skill
+    named = re.search(r"a map by (.*) is better\.", rival)[1]
+    assert difference([useless.outcomes["embedding"]], [useless.outcomes[named]]).high < 0
 
 
 def test_what_is_unlike_all_labels_is_outside(planet, quick):

@@ -37,9 +37,10 @@ def compare(
     """Compare encoders with each other and with baselines: ranks, intervals, verdicts, figures, a report."""
     from geotether.benchmark.baselines import is_joined
     from geotether.benchmark.plan import LADDER
-    from geotether.benchmark.score_table import markdown_table
+    from geotether.benchmark.score_table import markdown_table, outcome_grid
     from geotether.benchmark.verdict import verdicts
     from geotether.loading import named_encoder
+    from geotether.report.summary import plain_words
     from geotether.studies.comparison import PROBES_USED, SPLITS_USED, compare, tables_of
 
     opened = [named_encoder(spec) for spec in encoders]
@@ -58,11 +59,13 @@ def compare(
         for one in verdicts(plain, first_probe, first_split, found.labels, found.names)
         if one.name in found.names and one.other in found.names
     ]
+    grid = outcome_grid(plain, first_probe, first_split, found.labels)
     parts = (
         *found.notes,
         f"{first_probe} probe, split {first_split}, {found.labels:,} labels, mean of {seeds} seeds "
         "[95 % interval over blocks]",
         markdown_table(plain, first_probe, first_split, found.labels),
+        plain_words(grid, found.baselines, first_split, found.labels)[0],
         "\n".join(among),
         f"The report is {found.report}",
     )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from geotether.cli.map import LabelKind
+
 if TYPE_CHECKING:
     from geotether.benchmark.plan import Plan
     from geotether.tasks.task import Task
@@ -27,6 +29,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Label column of --points: text for classes, numbers for a regression."),
     ] = None,
+    kind: Annotated[LabelKind | None, typer.Option(help="Kind of the labels; by default told from them.")] = None,
     split_column: Annotated[str, typer.Option(help="Column of --points with train, validation, test.")] = "split",
     out: Annotated[Path | None, typer.Option(help="Folder for scores.csv, figures and report.html.")] = None,
     probe: Annotated[list[str] | None, typer.Option(help="ridge, logistic, mlp or neighbors; repeat.")] = None,
@@ -68,8 +71,9 @@ def evaluate(
         raise ValueError(f"Give --split or --block-km, not both; or --split blocks-{block_km:g}km among others.")
     splits = split or ["own" if block_km is None else f"blocks-{block_km:g}km", "random"]
     tasks, own_split = planet_tasks(), PLANET_SPLIT
-    if points is not None or label:
-        tasks, own_split = labelled_tasks(points, label or [], split_column, "own" in splits)
+    if points is not None or label or kind:
+        told = None if kind is None else str(kind)
+        tasks, own_split = labelled_tasks(points, label or [], split_column, "own" in splits, told)
     loaded = Encoder.load(model)
     plans = plan_tasks(tasks, splits, labels or (1,), range(seed, seed + seeds), "test", buffer_of(splits, buffer_km))
     plans, ladder, note = at_labels(plans, labels)
@@ -138,11 +142,11 @@ def run_name(model: Path) -> str:
 
 
 def labelled_tasks(
-    points: Path | None, labels: Sequence[str], split_column: str, own: bool = True
+    points: Path | None, labels: Sequence[str], split_column: str, own: bool = True, kind: str | None = None
 ) -> "tuple[list[Task], str]":
     """Make tasks of a file's label columns, with its split or, where it has none, one into spatial blocks.
 
-    Without `own`, they have no split.
+    Without `own`, they have no split. Without `kind`, it is told from the labels, and codes of classes are warned of.
 
     Returns:
         The tasks, and how their split was made, as a sentence.
@@ -156,16 +160,19 @@ def labelled_tasks(
     from geotether.files.points import read_points
     from geotether.files.rows import naming
     from geotether.files.values import texts_of
+    from geotether.prediction.labels import warn_of_codes
     from geotether.tables.splits import assign_split
     from geotether.tasks.columns import labels_of
-    from geotether.tasks.task import Task
+    from geotether.tasks.task import Task, require_label
 
     if points is None or not labels:
         raise ValueError("--points and --label belong together, such as --points sites.csv --label yield.")
     records = read_points(points)
     names = records.columns.column_names
     with naming(points, "table"):
-        values = {name: labels_of(name, records.columns[name]) for name in labels if name in names}
+        for name in labels:
+            require_label((one for one in names if one != split_column), name)
+        values = {name: labels_of(name, records.columns[name], kind=kind) for name in labels}
     if not own:
         split, how = None, ""
     elif split_column in names:
@@ -180,14 +187,22 @@ def labelled_tasks(
         try:
             split = np.asarray(assign_split(records.lonlat, BLOCK_KM, SHARES, seed=0, buffer_km=BUFFER_KM))
         except ValueError:
+            fitting = fitting_blocks(records.lonlat)
+            instead = (
+                f"Give --split {fitting}, which holds out five folds of blocks in turn and needs fewer of them"
+                if fitting == f"blocks-{BLOCK_KM:g}km"
+                else f"Give --split {fitting or 'random'}"
+            )
             raise ValueError(
                 f"{points.name} has no column {split_column!r}, and its places fill too few blocks of {BLOCK_KM:g} km "
-                f"to hold some out. Give --split {fitting_blocks(records.lonlat) or 'random'}, or name a column of "
-                "train, validation and test by --split-column."
+                f"for one fixed division into train, validation and test, {BUFFER_KM:g} km apart. {instead}, or name "
+                "a column of train, validation and test by --split-column."
             ) from None
-    known = {name: values.get(name, np.empty(0)) for name in names if name != split_column}
     with naming(points, "table"):
-        tasks = [Task.from_labels(known, label, records.lonlat, split) for label in labels]
+        tasks = [Task.from_labels(values, label, records.lonlat, split, kind) for label in labels]
+    if kind is None:
+        for task in tasks:
+            warn_of_codes(task)
     if not own:
         return tasks, ""
     rows = ", ".join(f"{len(tasks[0].rows(part)):,} {part}" for part in SHARES)

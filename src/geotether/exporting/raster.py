@@ -71,13 +71,12 @@ def write_raster(
         OSError: If the disk is full or the folder cannot be written to; an existing file is unchanged.
         ImportError: If rasterio is not installed.
     """
-    try:
-        import rasterio
-        import rasterio.shutil
-        from rasterio._err import CPLE_BaseError
-        from rasterio.errors import RasterioError
-    except ImportError:
-        raise ImportError("GeoTIFF is written with rasterio: pip install 'geotether[geo]'.") from None
+    require_rasterio()
+    import rasterio
+    import rasterio.shutil
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
     half = np.dtype(dtype) == np.float16
     stored = "float32" if half else np.dtype(dtype).name
     side = _tile_side(len(bands), np.dtype(dtype).itemsize)
@@ -105,6 +104,14 @@ def write_raster(
         except (RasterioError, CPLE_BaseError) as error:
             raise OSError(errno.EIO, f"GDAL could not write the raster ({error})") from error
         cloud.replace(part)
+
+
+def require_rasterio() -> None:
+    """Raise ImportError, which names the command that installs it, if rasterio cannot be imported."""
+    try:
+        import rasterio.shutil  # noqa: F401
+    except ImportError:
+        raise ImportError("GeoTIFF is written with rasterio: pip install 'geotether[geo]'.") from None
 
 
 def _new_raster(path: Path, grid: "Grid", bands: Sequence[Band], dtype: str, nodata: float | None, side: int) -> Any:

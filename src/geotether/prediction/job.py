@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from geotether.exporting.raster import require_rasterio
 from geotether.files.disk import writing
 from geotether.prediction.labels import read_labels
 from geotether.prediction.layers import WrittenLayers, check_fits, write_layers
@@ -85,11 +86,12 @@ def prediction_map(
         FileNotFoundError: If the points, the model or the region's file do not exist.
         ValueError: If the labels are too few, an id or one class, the region names nothing, or no pixel is in it.
         OSError: If the raster does not fit on the disk, before anything is fitted, or the folder cannot be written to.
-        ImportError: If rasterio is not installed.
+        ImportError: If rasterio is not installed, before anything is read.
     """
     out = Path(out)
     if out.suffix.lower() not in ENDINGS:
         raise ValueError(f"A map is written as {' or '.join(ENDINGS)}, got {out.name}.")
+    require_rasterio()
     place = region if isinstance(region, Region) else region_of(region)
     grid = grid_of(place, resolution)
     inputs = [one for one in (model, points) if isinstance(one, str | Path)]

@@ -45,18 +45,24 @@ def read_labels(points: str | Path | Task, label: str | None = None, **options: 
         if kind is not None and kind not in KINDS:
             raise ValueError(f"a map shows one number or class per place: kind is {' or '.join(KINDS)}, got {kind!r}.")
         task = table_task(Path(points), label, **options)
-        codes = np.unique(task.target[task.valid]) if task.kind == "regression" and kind is None else np.empty(0)
-        if 0 < len(codes) <= MOST_CODES and bool((codes == np.round(codes.astype(np.float64))).all()):
-            _log.warning(
-                "%r has %d different values, all whole numbers, and is mapped as a number. If they are codes of "
-                "classes, add --kind classification.",
-                label,
-                len(codes),
-            )  # fmt: skip
+        if kind is None:
+            warn_of_codes(task)
     if task.kind not in KINDS:
         raise ValueError(f"the label {task.name!r} is {task.kind}; a map shows one number or class per place.")
     check_labels(task)
     return task
+
+
+def warn_of_codes(task: Task) -> None:
+    """Warn if the numbers of a task, whose kind was told from them, may be codes of classes."""
+    codes = np.unique(task.target[task.valid]) if task.kind == "regression" else np.empty(0)
+    if 0 < len(codes) <= MOST_CODES and bool((codes == np.round(codes.astype(np.float64))).all()):
+        _log.warning(
+            "%r has %d different values, all whole numbers, and is taken as a number. If they are codes of "
+            "classes, add --kind classification.",
+            task.name,
+            len(codes),
+        )  # fmt: skip
 
 
 def check_labels(task: Task) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from geotether.benchmark.bootstrap import score
 from geotether.benchmark.score_table import outcome_grid
+from geotether.benchmark.verdict import difference
 from geotether.maps.figure import save_figure
 from geotether.maps.prediction import class_map, number_map, read_pictures
 from geotether.maps.reliability import coverage_chart, error_chart
@@ -42,10 +43,9 @@ def summary_of(predictor: PlacePredictor, region: Region, mapped: MappedArea) ->
         outcome_grid(shown, PROBE, first.split, first.labels), list(BASELINES), first.split, first.labels
     )
     if not predictor.beats_baselines:
-        best = max(predictor.baselines, key=lambda name: predictor.baselines[name].mean)
-        sentences.insert(
-            1, f"The embedding adds nothing that can be shown here: a map by {best} may be as good or better."
-        )
+        sentences.insert(1, _beside_baselines(predictor))
+    if not predictor.is_classes and predictor.score.mean <= 0:
+        sentences.insert(1, "This map has no skill on unseen blocks: R2 is not above 0, so the mean is as good.")
     percent, observed = f"{100 * predictor.level:g} %", score([predictor.covered()])
     what = "prediction sets" if predictor.is_classes else "prediction intervals"
     sentences.append(
@@ -67,6 +67,17 @@ def summary_of(predictor: PlacePredictor, region: Region, mapped: MappedArea) ->
         else f"None of the {total:,} labels lies in {in_words(region)}: the map is an extrapolation."
     )
     return sentences
+
+
+def _beside_baselines(predictor: PlacePredictor) -> str:
+    """Say which baseline is better, or may be; the best of those that the embedding does not clearly beat."""
+    ours = [predictor.outcomes[EMBEDDING]]
+    gaps = {name: difference(ours, [predictor.outcomes[name]]) for name in predictor.baselines}
+    rivals = [name for name, gap in gaps.items() if not gap.low > 0]
+    best = max(rivals, key=lambda name: predictor.baselines[name].mean)
+    if gaps[best].high < 0:
+        return f"The embedding is not worth using here: a map by {best} is better."
+    return f"The embedding adds nothing that can be shown here: a map by {best} may be as good or better."
 
 
 def write_map_page(

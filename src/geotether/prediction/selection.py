@@ -151,8 +151,9 @@ def select(rows: LabelledRows, fitted: Callable[[], None] = lambda: None) -> Sel
     """
     candidates = {name: one for name, one in CANDIDATES.items() if one.suits(rows.target)}
     baselines = {name: one for name, one in BASELINES.items() if one.suits(rows.target)}
-    for name in (CANDIDATES.keys() - candidates.keys()) | (BASELINES.keys() - baselines.keys()):
-        _log.info("%s is left out: it does not suit %s.", name, _described(rows.target))
+    for name, one in (CANDIDATES | BASELINES).items():
+        if rows.target.kind in one.kinds and not one.suits(rows.target):
+            _log.info("%s is left out: it does not suit %d classes.", name, len(rows.target.classes))
     folds = range(NUM_FOLDS)
     inner = {name: np.zeros(NUM_FOLDS) for name in candidates}
     for pair in _PAIRS:
@@ -219,7 +220,3 @@ def outcome(rows: LabelledRows, task: str, encoder: str, predicted: Shaped[np.nd
     value = float(score_of_sums(metric, sums.sum(axis=0)))
     split, count = f"blocks-{rows.block_km:g}km", len(rows.folds)
     return Outcome(task, encoder, PROBE, split, count, 0, "", metric, value, "", blocks, sums)
-
-
-def _described(target: ProbeTarget) -> str:
-    return "numbers" if target.kind == "regression" else f"{len(target.classes)} classes"

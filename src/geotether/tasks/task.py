@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -195,12 +195,17 @@ class Task:
         Raises:
             ValueError: If there is no such column (those found are listed), or as in `Task`.
         """
-        if column not in labels:
-            hint = closest(column, list(labels))
-            raise ValueError(f"no label column {column!r}; there are {', '.join(sorted(labels)) or 'none'}.{hint}")
+        require_label(labels, column)
         target = labels[column]
         kind = kind or ("regression" if target.dtype.kind in "fiu" else "classification")
         return cls(name or column, kind, lonlat, target, split, unit, transform)
+
+
+def require_label(columns: Iterable[str], name: str) -> None:
+    """Raise ValueError, which lists the columns of a table, if none of them has the name of a label."""
+    known = sorted(columns)
+    if name not in known:
+        raise ValueError(f"no label column {name!r}; there are {', '.join(known) or 'none'}.{closest(name, known)}")
 
 
 def is_known(target: Shaped[np.ndarray, "n *c"]) -> Bool[np.ndarray, " n"]:
