@@ -72,6 +72,12 @@ def test_advice_names_the_options_of_the_command(geotether, tmp_path, monkeypatc
     assert (status, wanted in errors, "lon=" in errors.replace("--set lon=", "")) == (1, True, False), errors
 
 
+def test_advice_in_output_is_for_the_command_too(geotether, tmp_path):
+    (tmp_path / "p.csv").write_text("lon,lat,v\n-33.87,151.21,1\n-30,140,2\n")
+    status, said, _ = geotether("describe", tmp_path / "p.csv")
+    assert (status, "other way round" in said, "exchange" in said) == (0, False, True)
+
+
 def test_a_finished_run_is_unchanged(geotether, run_folder):
     config, model = run_folder.parent / "run.yaml", run_folder / "model" / "model.safetensors"
     before = model.stat().st_mtime_ns

@@ -210,7 +210,8 @@ def log_to_stderr() -> None:
 
 def _print(text: str, **options: Any) -> None:
     if process_of_torchrun()[0] == 0:
-        typer.echo(text)
+        # Only what reads files gives such advice; loading its modules for other commands would take time.
+        typer.echo(as_typed(text) if "geotether.files.places" in sys.modules else text)
 
 
 def _version(wanted: bool | None) -> None:
