@@ -1,5 +1,6 @@
 """Labels that an encoder knows and places do not, and predictors fitted to them once."""
 
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -41,8 +42,8 @@ def planet():
     return SimpleNamespace(encode=encode, numbers=numbers, places=places, task_of=task_of, waves=WAVES)
 
 
-@pytest.fixture(scope="session")
-def quick():
+@contextmanager
+def quickly():
     """Leave only the quickest candidates and baselines while something is fitted."""
     with pytest.MonkeyPatch.context() as patch:
         for names, kept in ((CANDIDATES, ("ridge", "neighbors")), (BASELINES, ("inverse distance",))):
@@ -51,11 +52,20 @@ def quick():
         yield
 
 
-@pytest.fixture(scope="session")
-def of_numbers(quick):
-    return fit_predictor(encode, task_of(), name="waves")
+@pytest.fixture
+def quick():
+    """Leave only the quickest candidates and baselines in a test."""
+    with quickly():
+        yield
 
 
 @pytest.fixture(scope="session")
-def of_classes(quick):
-    return fit_predictor(encode, task_of("classification"), name="waves")
+def of_numbers():
+    with quickly():
+        return fit_predictor(encode, task_of(), name="waves")
+
+
+@pytest.fixture(scope="session")
+def of_classes():
+    with quickly():
+        return fit_predictor(encode, task_of("classification"), name="waves")
