@@ -30,6 +30,8 @@ def test_places_like_a_place_are_listed_written_and_drawn(ask, tmp_path):
     assert {"alike_town", "alike_chip", "alike_climate"} <= set(table.column_names)
     assert "places like -60 -15" in said
     assert "and 5 more" in said
+    rows = [line.split("  ") for line in said.splitlines()[3:23]]
+    assert {row[-1].count(" 0.") + row[-1].count(" 1.") + row[-1].count(" -") for row in rows} == {3}  # each once
     assert (tmp_path / "cache" / "search").is_dir()
     again = ask("--near", "-60", "-15", "--places", 3000, "--top", 25, "--out", tmp_path / "map.png")
     assert again.splitlines()[:6] == said.splitlines()[:6]
@@ -41,6 +43,7 @@ def test_texts_images_columns_regions_and_files(ask, tmp_path):
     inside = ask("--text", "kangaroo reef", "--within", 100, -45, 160, 0, "--places", 500, "--top", 3)
     assert "places for town 'kangaroo reef'" in inside
     assert "Australia" in inside
+    assert any(f"{words} match" in inside for words in ("strong", "fair", "weak"))
     chip = np.full((8, 8, 3), 90, dtype=np.uint8)
     chip[::2] += 40
     Image.fromarray(chip).save(tmp_path / "chip.png")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from geotether.searching import Answers, Index, Query
 
 _LISTED = 20  # answers that are printed; others are in the file
+_REASONS = 3  # modalities that are printed, and the one that is least alike if there are more
 _PICTURE = ".png"
 
 
@@ -135,20 +136,24 @@ def open_candidates(
 def described(answers: "Answers", encoder: "Encoder") -> str:
     """Write the answers as a table, with their country, what makes them alike, and the nearest observations."""
     from geotether.regions import country_of
+    from geotether.searching.alikeness import in_words
 
     query = answers.query
     apart = f", at least {answers.min_distance_km:.0f} km apart" if answers.min_distance_km else ""
     what = f"places like {query.said}" if query.lonlat is not None else f"places for {query.modality} {query.said}"
     lines = [f"{len(answers)} {what}, of {answers.among}{apart}", *query.notes, ""]
-    header = ["rank", "lon", "lat", "in", "similarity"] + (["most alike in", "least"] if answers.alike else [])
+    ofs = ["most alike in", "least"] if len(answers.alike) > _REASONS else ["alike in"] if answers.alike else []
+    header = ["rank", "lon", "lat", "in", "similarity", "in words", *ofs]
     rows = []
     countries = country_of(answers.lonlat)
     for at in range(min(len(answers), _LISTED)):
         lon, lat = answers.lonlat[at]
-        row = [str(at + 1), f"{lon:.2f}", f"{lat:.2f}", countries[at] or "-", f"{answers.similarity[at]:.3f}"]
+        similarity = float(answers.similarity[at])
+        row = [str(at + 1), f"{lon:.2f}", f"{lat:.2f}", countries[at] or "-", f"{similarity:.3f}"]
+        row.append(in_words(similarity, query.lonlat is not None))
         order = sorted(answers.alike, key=lambda name: -answers.alike[name][at])
         said = [f"{name} {answers.alike[name][at]:.2f}" for name in order]
-        rows.append(row + ([", ".join(said[:3]), said[-1]] if said else []))
+        rows.append(row + [", ".join(said[:_REASONS]), *said[-1:]][: len(ofs)])
     lines.append(aligned([header, *rows]))
     if len(answers) > _LISTED:
         lines.append(f"and {len(answers) - _LISTED} more; --out FILE writes all of them.")

@@ -1,4 +1,4 @@
-"""Why places are alike: how similar a model expects the observations of each modality to be."""
+"""How alike places are, in words and by what a model expects of each modality."""
 
 from typing import Any
 
@@ -9,6 +9,31 @@ from torch import Tensor
 
 from geotether.encoders.heads import ProjectionHead
 from geotether.searching.query import unit
+
+# Least cosine of each word. Observations are compared with places in another space, where good matches have lower ones.
+_OF_PLACES = (
+    (0.97, "nearly the same"),
+    (0.9, "very alike"),
+    (0.75, "alike"),
+    (0.5, "somewhat alike"),
+    (0.25, "little alike"),
+    (-np.inf, "not alike"),
+)
+_OF_OBSERVATIONS = ((0.6, "strong match"), (0.4, "fair match"), (-np.inf, "weak match"))
+
+
+def in_words(similarity: float, of_places: bool) -> str:
+    """Return a cosine similarity in words.
+
+    Args:
+        similarity: From -1 to 1.
+        of_places: Whether it is of two places, not of an observation and a place.
+
+    Example:
+        >>> in_words(0.55, of_places=True), in_words(0.55, of_places=False)
+        ('somewhat alike', 'fair match')
+    """
+    return next(words for least, words in (_OF_PLACES if of_places else _OF_OBSERVATIONS) if similarity >= least)
 
 
 def alikeness(

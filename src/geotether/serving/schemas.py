@@ -151,6 +151,7 @@ class AnswerShown(BaseModel):
     lat: float
     country: str | None = Field(description="English name of the country; null at sea.")
     similarity: float = Field(description="Cosine similarity with the question, -1 to 1.")
+    words: str = Field(description="The similarity in words.")
     km: float | None = Field(description="Distance to the place of the question, km; null for other questions.")
     alike: dict[str, float] = Field(
         description="Modality to the similarity of what the model expects of it at the two places, -1 to 1."

@@ -59,11 +59,11 @@ export function showPoint({ km, layers }, titles) {
 /** Say in one sentence what was found, for screen readers. */
 export function summary(query, { query: asked, answers }) {
   if (!answers.length) return "No place was found.";
-  const { country, similarity, km } = answers[0];
+  const { country, words: match, km } = answers[0];
   const far = km == null ? "" : `, ${words.distance(km)} away`;
   const outside = asked.outside ? " The place is unlike those that the model was trained on." : "";
   const where = query.kind === "place" ? `${asked.country || "At sea"}, ${words.place(asked.lon, asked.lat)}` : titleOf(query);
-  return `${words.count(answers.length)} places found. ${where}. The first: ${country || "at sea"}, ${words.alike(similarity, query.kind === "place")}${far}.${outside}`;
+  return `${words.count(answers.length)} places found. ${where}. The first: ${country || "at sea"}, ${match}${far}.${outside}`;
 }
 
 /** What was asked, as a title. */
@@ -105,8 +105,8 @@ function hasReasons({ alike, nearest }) {
 }
 
 function row(answer, ofPlace, open, { choose, hover, from }) {
-  const { rank, country, similarity, km, alike, nearest } = answer;
-  const said = [words.alike(similarity, ofPlace), similarity.toFixed(2), km == null ? null : `${words.distance(km)} away`];
+  const { rank, country, similarity, words: match, km, alike, nearest } = answer;
+  const said = [match, similarity.toFixed(2), km == null ? null : `${words.distance(km)} away`];
   const why = make("div", { class: "why", id: `why-${rank}`, hidden: !open });
   why.append(...bars(alike), ...observations(nearest));
   why.append(make("button", { type: "button", class: "quiet", click: () => from(answer) }, "Search from here"));

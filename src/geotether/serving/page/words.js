@@ -3,10 +3,6 @@
 const SHORT = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
-// Lowest cosine of each word. Observations are compared with places in another space, where good matches have lower cosines.
-const ALIKE = [[0.97, "nearly the same"], [0.9, "very alike"], [0.75, "alike"], [0.5, "somewhat alike"], [0.25, "little alike"], [-2, "not alike"]];
-const FITS = [[0.6, "strong match"], [0.4, "fair match"], [-2, "weak match"]];
-
 export const MEANING = {
   place: "The number is the cosine of the two places' vectors: 1 means equal, 0 means nothing in common. Bars show the same for the observations that the model expects at the two places.",
   other: "The number is the cosine between your query and a place: 1 is a perfect match, 0 is unrelated. The best places are listed even if none matches well; compare numbers within one search only.",
@@ -36,11 +32,6 @@ export function distance(km) {
 export function place(lon, lat) {
   const part = (value, ends) => `${Math.abs(value).toFixed(2)}° ${ends[value < 0 ? 1 : 0]}`;
   return `${part(lat, "NS")}, ${part(lon, "EW")}`;
-}
-
-/** A cosine in words, between two places or between an observation and a place. */
-export function alike(similarity, ofPlaces = true) {
-  return (ofPlaces ? ALIKE : FITS).find(([least]) => similarity >= least)[1];
 }
 
 /** A name from a file or a configuration, such as night_lights, as words. */

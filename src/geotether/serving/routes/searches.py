@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, File, Form, Query
 from geotether.geodesy.distance import great_circle_km
 from geotether.regions import Region, country_of, region_of
 from geotether.searching import Query as Asked
+from geotether.searching.alikeness import in_words
 from geotether.serving.layers import SIMILARITY
 from geotether.serving.problems import Problem, asked, takes
 from geotether.serving.routes.tiles import layer_shown
@@ -122,6 +123,7 @@ def found(
                     "lat": answers.lonlat[at, 1],
                     "country": countries[at],
                     "similarity": round(float(answers.similarity[at]), 4),
+                    "words": in_words(float(answers.similarity[at]), query.lonlat is not None),
                     "km": km[at],
                     "alike": {name: round(float(values[at]), 3) for name, values in answers.alike.items()},
                     "nearest": [{"modality": name, **ones[at]._asdict()} for name, ones in nearest.items()],
