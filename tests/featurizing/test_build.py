@@ -296,13 +296,13 @@ def test_files_of_two_jobs_are_never_up_to_date(places, tmp_path, monkeypatch):
         ({"features": "toyy"}, "no features 'toyy'.*Did you mean 'toy'"),
         ({"features": {"widht": 3}}, "'toy' has no option 'widht'.*Did you mean 'width'"),
         ({"kind": "texts"}, "'toy' take images, but the source 'toy' gives texts"),
-        ({"tolerance": 2}, "tolerance: .*less than or equal to 1"),
+        ({"tolerance": 2}, "tolerance: .*at most 1"),
         ({"encode_time": ["hour"]}, "the source gives no times"),
         ({"encode_time": ["week"]}, "encode_time"),
         ({"split": {"block": 3}}, "split.block: "),
         ({"split": {"shares": {"train": 0.5}}}, "sum to 1"),
         ({"lies": True}, "of the source ToySource gave 0 usable and 0 rejected rows that are not these rows"),
-        ({"rows": 0}, "rows: .*greater than or equal to 1"),
+        ({"rows": 0}, "rows: .*at least 1"),
     ],
 )
 def test_wrong_input_is_named(places, tmp_path, options, message):
