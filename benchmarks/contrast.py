@@ -10,14 +10,13 @@ of both sides, to a contrast in float64 (up to 8,192 rows) or float32. `--tiles`
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 import torch
-from measuring import Factors, machine, multiply
+from measuring import Factors, device_seconds, machine, multiply
 from torch import Tensor
 
 from geotether.objectives import fused_pairs, pairs
@@ -40,14 +39,7 @@ TILES = {
 def seconds(work: Callable[[], Any], repeats: int = 3) -> float:
     """Return the median duration after a warm-up."""
     work()
-    durations = []
-    for _ in range(repeats):
-        torch.cuda.synchronize()
-        started = time.perf_counter()
-        work()
-        torch.cuda.synchronize()
-        durations.append(time.perf_counter() - started)
-    return statistics.median(durations)
+    return statistics.median(device_seconds(work, repeats))
 
 
 def peak_gb(work: Callable[[], Any]) -> float:

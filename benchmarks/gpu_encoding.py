@@ -14,11 +14,11 @@ counts. It takes about 30 seconds.
 import argparse
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from measuring import device_seconds
 from torch import nn
 
 from geotether.devices import PRECISIONS, products_in, rows_at_once
@@ -48,7 +48,8 @@ def main() -> None:
     copied = bandwidth(torch.empty(2**28, device=DEVICE), torch.empty(2**28, device=DEVICE))
     to_host = bandwidth(torch.empty(2**26, device=DEVICE), torch.empty(2**26, pin_memory=True)) / 2
     pinned = torch.zeros(2**26, 1, pin_memory=True)
-    in_host = pinned.nbytes / least(lambda: torch.from_numpy(np.empty(pinned.shape, np.float32)).copy_(pinned), 3)
+    into_new = device_seconds(lambda: torch.from_numpy(np.empty(pinned.shape, np.float32)).copy_(pinned), 3)
+    in_host = pinned.nbytes / min(into_new)
     print(
         f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {torch.get_num_threads()} threads of the host; "
         f"copies: {copied / 1e9:,.0f} GB/s on the device, {to_host / 1e9:.1f} GB/s to pinned memory, from there to new "
@@ -98,26 +99,14 @@ def rates(encoder: Encoder, forms: Any, rounds: int) -> list[float]:
     found = []
     for places in forms:
         encoder.encode(places[: 2**18])  # pins memory, loads kernels
-        seconds = least(lambda places=places: encoder.encode(places), rounds)
+        seconds = min(device_seconds(lambda places=places: encoder.encode(places), rounds))
         found.append(len(places) / seconds)
     return found
 
 
-def least(call: Callable[[], object], rounds: int) -> float:
-    """Return the least seconds of a call, until the device is done."""
-    seconds = []
-    for _ in range(rounds):
-        torch.cuda.synchronize()
-        started = time.perf_counter()
-        call()
-        torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
-
-
 def bandwidth(source: torch.Tensor, target: torch.Tensor) -> float:
     """Return bytes read and written per second of a copy."""
-    return 2 * source.nbytes / least(lambda: target.copy_(source, non_blocking=True), 5)
+    return 2 * source.nbytes / min(device_seconds(lambda: target.copy_(source, non_blocking=True), 5))
 
 
 def products(module: LocationEncoder, precision: str) -> tuple[float, float]:
@@ -143,7 +132,7 @@ def products(module: LocationEncoder, precision: str) -> tuple[float, float]:
             left @ right
 
     with torch.inference_mode(), products_in(precision, DEVICE):
-        return least(multiply, 5) / rows, sum(2.0 * count * out for count, out in shapes)
+        return min(device_seconds(multiply, 5)) / rows, sum(2.0 * count * out for count, out in shapes)
 
 
 def bytes_per_place(module: LocationEncoder, size: int) -> int:
@@ -158,7 +147,7 @@ def print_operations(encoder: Encoder, places: torch.Tensor) -> None:
     """Print the operations of one chunk that take most of the device's time."""
     chunk = places[: rows_at_once(DEVICE, encoder.module.numbers_per_place(encoder.dim))]
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-        seconds = least(lambda: encoder.encode(chunk), 1)
+        seconds = min(device_seconds(lambda: encoder.encode(chunk), 1))
     found = [one for one in profile.key_averages() if one.self_device_time_total > 0]
     busy, launched = sum(one.self_device_time_total for one in found), sum(one.count for one in found)
     print(f"  {len(chunk):,} places: {launched} kernels, device busy {busy / 1e3:.2f} of {seconds * 1e3:.2f} ms:")
@@ -178,7 +167,7 @@ def print_grid(encoder: Encoder, rounds: int) -> None:
     found = []
     for call in (on_device, lambda: encoder.encode_grid(grid)):
         call()
-        found.append(grid.rows * grid.columns / least(call, rounds) / 1e6)
+        found.append(grid.rows * grid.columns / min(device_seconds(call, rounds)) / 1e6)
     print(
         f"  a grid of {grid.rows:,} x {grid.columns:,}: {found[0]:.1f} million places per second by row and column, on "
         f"the device; {found[1]:.1f} point by point, to NumPy"

@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=2048)
     parser.add_argument("--rows", type=int, default=100_000, help="rows of each table")
     parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--kernels", type=int, default=0, help="also print so many kernels")
+    parser.add_argument("--kernels", type=int, default=0, help="number of the slowest kernels to print")
     parser.add_argument("--compare", action="store_true", help="also compare values of 20 steps")
     options = parser.parse_args()
     if not torch.cuda.is_available():

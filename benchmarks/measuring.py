@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,18 @@ def raised_mb(work: Callable[[], Any]) -> float:
     before = status_mb("VmRSS")
     work()
     return status_mb("VmHWM") - before
+
+
+def device_seconds(work: Callable[[], Any], repeats: int) -> list[float]:
+    """Return the durations of calls, each until a GPU is done."""
+    durations = []
+    for _ in range(repeats):
+        torch.cuda.synchronize()
+        started = time.perf_counter()
+        work()
+        torch.cuda.synchronize()
+        durations.append(time.perf_counter() - started)
+    return durations
 
 
 def multiply(factors: Factors) -> None:

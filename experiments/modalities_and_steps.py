@@ -158,7 +158,7 @@ def gain(found: dict[Job, list[Outcome]], ours: Sequence[Job], other: dict[str, 
 
 
 def report_steps(found: dict[Job, list[Outcome]]) -> list[str]:
-    """Return what more steps gain over the fewest, and a trained encoder with context over the untrained one."""
+    """Return the gains of more steps, and of training the encoder with context."""
     tasks = sorted({task for given in found.values() for task in by_task(given)})
     fewest = min((job.steps for job in found if job.encoder != UNTRAINED), default=0)
     lines = [f"| encoder | steps | modalities | minus {fewest:,} steps | minus untrained context |"]
@@ -187,7 +187,7 @@ def parsed(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto")
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of all models; with an own --out"
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of all models; use a separate --out"
     )
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop starting models after this time")
     return parser.parse_args(given)

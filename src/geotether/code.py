@@ -60,7 +60,7 @@ def source_files(modules: str | tuple[str, ...], rooms: tuple[str, ...] | None =
     for module in (modules,) if isinstance(modules, str) else modules:
         first = _file_of(module.split("."))
         if first is None:
-            raise ValueError(f"There is no module {module!r} in geotether.")
+            raise ValueError(f"geotether has no module {module!r}.")
         waiting.append(first)
     found = set(waiting)
     while waiting:

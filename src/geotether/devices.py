@@ -61,7 +61,7 @@ def products_in_tf32(wanted: bool) -> Iterator[None]:
 
 
 def encoding_in(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Let one thread at a time encode with rounded products on a GPU.
+    """Return a context in which only one thread at a time encodes with rounded products on a GPU.
 
     The setting is the process's, and harmonics, which precede the network, must not be rounded.
     """
@@ -88,12 +88,12 @@ def device_of(name: str | torch.device) -> torch.device:
     """Return a device by its name.
 
     Raises:
-        ValueError: If there is no such kind of device, or torch sees no NVIDIA GPU and the device is one.
+        ValueError: If the name is unknown, or torch does not see the GPU.
     """
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ValueError(f"There is no device {name!r}; choose cpu, cuda, or cuda:1 for the second GPU.") from None
+        raise ValueError(f"Unknown device {name!r}; choose cpu, cuda, or cuda:1 for the second GPU.") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise ValueError(f"device {name} needs an NVIDIA GPU that torch can see, and it sees {count}; use device cpu.")
@@ -183,7 +183,7 @@ class Copies:
                 self._thread.shutdown(cancel_futures=True)
 
     def add(self, target: Float[Tensor, "..."], result: Float[Tensor, "..."]) -> None:
-        """Copy a result into `target`, at once or later; nothing is done if it is there already."""
+        """Copy a result into `target`, at once or later; do nothing if it is already there."""
         if result.data_ptr() == target.data_ptr():
             return
         if result.device.type != "cuda" or target.device.type != "cpu":

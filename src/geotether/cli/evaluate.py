@@ -29,7 +29,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Label column of --points: text for classes, numbers for a regression."),
     ] = None,
-    kind: Annotated[LabelKind | None, typer.Option(help="Kind of the labels; by default told from them.")] = None,
+    kind: Annotated[LabelKind | None, typer.Option(help="Kind of the labels; inferred by default.")] = None,
     split_column: Annotated[str, typer.Option(help="Column of --points with train, validation, test.")] = "split",
     out: Annotated[Path | None, typer.Option(help="Folder for scores.csv, figures and report.html.")] = None,
     probe: Annotated[list[str] | None, typer.Option(help="ridge, logistic, mlp or neighbors; repeat.")] = None,
@@ -146,7 +146,7 @@ def labelled_tasks(
 ) -> "tuple[list[Task], str]":
     """Make tasks of a file's label columns, with its split or, where it has none, one into spatial blocks.
 
-    Without `own`, they have no split. Without `kind`, it is told from the labels, and codes of classes are warned of.
+    Without `own`, they have no split. Without `kind`, it is inferred, with a warning if numbers may be codes.
 
     Returns:
         The tasks, and how their split was made, as a sentence.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float64
 
-# Advice in messages; the command line and the server say instead what is typed there.
+# Advice in messages, which the command line and the server replace by their own options.
 SWAP_ADVICE = "pass lon= and lat= the other way round"
 DROP_ADVICE = "Drop the rows without coordinates"
 METRES_ADVICE = "projected metres need converting to EPSG:4326"

@@ -148,22 +148,15 @@ def pair_logsumexp_both(
     return _logsumexps(anchors, candidates, masks, False, height, half, True)
 
 
-def _logsumexps(
-    anchors: Tensor,
-    candidates: Tensor,
-    masks: Sequence[PairMask] | None,
-    without_self: bool,
-    height: int,
-    half: bool,
-    both: bool,
-) -> tuple[Tensor, Tensor]:
-    """Compute log-sum-exps in one way or the other; the arguments are those of `_PairLogSumExp`."""
+def _logsumexps(anchors: Tensor, candidates: Tensor, *options: Any) -> tuple[Tensor, Tensor]:
+    """Compute log-sum-exps by fused kernels or in blocks; the arguments are those of `_PairLogSumExp`."""
+    masks, without_self, _, half, both = options
     shape = (*anchors.shape[:2], *candidates.shape[1:])
     if is_fused(anchors.device, shape, masks, without_self, half):
         from geotether.objectives.fused_pairs import FusedLogSumExp
 
         return FusedLogSumExp.apply(anchors, candidates, both)  # type: ignore[no-any-return]
-    return _PairLogSumExp.apply(anchors, candidates, masks, without_self, height, half, both)  # type: ignore[no-any-return]
+    return _PairLogSumExp.apply(anchors, candidates, *options)  # type: ignore[no-any-return]
 
 
 def is_fused(

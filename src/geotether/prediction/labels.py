@@ -54,7 +54,7 @@ def read_labels(points: str | Path | Task, label: str | None = None, **options: 
 
 
 def warn_of_codes(task: Task) -> None:
-    """Warn if the numbers of a task, whose kind was told from them, may be codes of classes."""
+    """Warn if the numbers of a task without an explicit kind may be codes of classes."""
     codes = np.unique(task.target[task.valid]) if task.kind == "regression" else np.empty(0)
     if 0 < len(codes) <= MOST_CODES and bool((codes == np.round(codes.astype(np.float64))).all()):
         _log.warning(

@@ -70,7 +70,7 @@ def summary_of(predictor: PlacePredictor, region: Region, mapped: MappedArea) ->
 
 
 def _beside_baselines(predictor: PlacePredictor) -> str:
-    """Say which baseline is better, or may be; the best of those that the embedding does not clearly beat."""
+    """Name the best baseline that the embedding does not clearly beat, and say whether it is clearly better."""
     ours = [predictor.outcomes[EMBEDDING]]
     gaps = {name: difference(ours, [predictor.outcomes[name]]) for name in predictor.baselines}
     rivals = [name for name, gap in gaps.items() if not gap.low > 0]

@@ -22,7 +22,7 @@ from geotether.suggestions import closest
 PLACE, SHARED = "place", "shared"
 _SAID = {"texts": "texts", "images": "images", "columns": "columns", "vectors": "vectors"}
 _PHOTO_OPTIONS = ("mode", "size", "max_pixels")
-# Of so many places on land, the few nearest complete the columns that are not given.
+# Number of places on land whose features are predicted, and of those whose mean completes an observation.
 _TYPICAL_PLACES, _NEAREST = 3000, 10
 
 
@@ -126,7 +126,7 @@ def image_query(encoder: Any, image: Any, modality: str | None = None, max_pixel
 def columns_query(encoder: Any, values: Mapping[str, Any], modality: str | None = None) -> Query:
     """Ask for the places that match values of columns.
 
-    Columns that are left out get the values that go with those given, if the model can predict the modality (see
+    Columns that are left out are completed from the model's predictions if it has a decoder of the modality (see
     `completed`); otherwise they count as missing.
 
     Raises:
@@ -158,7 +158,7 @@ def columns_query(encoder: Any, values: Mapping[str, Any], modality: str | None 
 def completed(
     encoder: Any, modality: str, features: Float32[np.ndarray, "n k"], given: Bool[np.ndarray, " k"]
 ) -> Float32[np.ndarray, "n k"]:
-    """Replace features that are not given by their mean at the places whose predictions are nearest to those given.
+    """Replace missing features by their mean over the places whose predictions are nearest to the given features.
 
     Missing values as they are in training, the median of each column, would describe a place that is hot and wet by two
     columns and average by all others, which no place is.

@@ -66,7 +66,7 @@ class Recordable(Protocol):
 
     @property
     def recordable(self) -> bool:
-        """Whether they can with its configuration: nothing in a step depends on values of tensors."""
+        """Whether no step depends on values of tensors, given the configuration."""
 
     def inputs(self, step: int) -> StepInputs:
         """Return what the losses of a step are computed from; a pure function of the step."""
@@ -147,7 +147,7 @@ class RecordedSteps:
         return {name: value.detach() if isinstance(value, Tensor) else value for name, value in values.items()}
 
     def _record(self, inputs: StepInputs) -> Recording:
-        """Record the update; nothing is computed."""
+        """Record the update without computing it."""
         kept = inputs.copied()
         graph = torch.cuda.CUDAGraph()
         # Meanwhile another thread may read the next batch into pinned memory.
