@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from geotether.suggestions import closest
 
-# Errors of pydantic by their type, and parts of its other messages, as a user of settings or of the server reads them.
+# Plain words for pydantic's errors by type, and for parts of its other messages.
 _MAPPING, _WHOLE, _NUMBER = "must be a mapping of names to values", "must be a whole number", "must be a number"
 _WORDS = {
     "missing": "is missing",

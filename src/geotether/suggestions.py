@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-# A start of fewer letters says little.
+# Shorter prefixes match by chance.
 _START = 4
 
 
@@ -16,9 +16,9 @@ def closest(name: Any, known: Iterable[Any]) -> str:
         known: The names that would be accepted.
 
     Returns:
-        " Did you mean 'x'?", with a space before it, or "" if no known name is close. A name that continues the given
-        one, or is the start of it, comes before those of a few other letters; upper and lower case are ignored where
-        no name is close otherwise.
+        " Did you mean 'x'?", with a space before it, or "" if no known name is close. A name that starts with the
+        given one, or the reverse, comes before names with similar letters; case is ignored where no name is close
+        otherwise.
 
     Example:
         >>> closest("learnig_rate", ["learning_rate", "steps"])

@@ -88,7 +88,7 @@ def as_typed(text: str, arguments: Sequence[str] | None = None) -> str:
     from geotether.files.places import CRS_ADVICE, NAME_ADVICE, ROWS_ADVICE
     from geotether.geodesy.coordinates import DROP_ADVICE, METRES_ADVICE, SWAP_ADVICE
 
-    # Advice, then the option that a command must have and what is typed there; the first that fits counts.
+    # Advice, then options with its replacement; the first option that the command has is used.
     said = {
         SWAP_ADVICE: {
             "--near": "--near takes the longitude first, --near LON LAT",

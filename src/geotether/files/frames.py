@@ -27,7 +27,7 @@ def number_names(dim: int) -> list[str]:
 
 
 def places_first(method: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Explain a call of a method of an encoder with longitudes and latitudes that are not named.
+    """Raise a TypeError with advice if a method gets longitudes and latitudes as positional arguments.
 
     Example:
         >>> class Encoder:
